@@ -1,0 +1,164 @@
+"""Every error that taskhero raises on purpose.
+
+TaskheroError
+├── NotConnected (RuntimeError)
+├── NothingToRun (RuntimeError)
+├── NotRunningATask (RuntimeError)
+├── InvalidSettings (ValueError)
+├── InvalidTask (ValueError)
+├── UnknownTask (LookupError)
+├── InvalidQueueName (ValueError)
+├── InvalidMoment (ValueError)
+├── InvalidArguments (ValueError, TypeError)
+├── AlreadyScheduled
+├── UnknownBackend (ValueError)
+├── PluginError
+│   ├── UnknownPlugin (LookupError)
+│   └── AmbiguousOverride
+├── BackendError
+│   ├── BackendUnavailable (ConnectionError)
+│   ├── ReplyLost (ConnectionError)
+│   ├── BackendRefused
+│   └── BackendTooOld
+└── JobError
+    ├── ArgumentsMismatch (TypeError)
+    ├── Undecodable (ValueError)
+    ├── NoSuchTask (LookupError)
+    ├── JobTimeout (TimeoutError)
+    └── KilledItsProcess
+"""
+
+from __future__ import annotations
+
+__all__ = [
+    "AlreadyScheduled",
+    "AmbiguousOverride",
+    "ArgumentsMismatch",
+    "BackendError",
+    "BackendRefused",
+    "BackendTooOld",
+    "BackendUnavailable",
+    "InvalidArguments",
+    "InvalidMoment",
+    "InvalidQueueName",
+    "InvalidSettings",
+    "InvalidTask",
+    "JobError",
+    "JobTimeout",
+    "KilledItsProcess",
+    "NoSuchTask",
+    "NotConnected",
+    "NotRunningATask",
+    "NothingToRun",
+    "PluginError",
+    "ReplyLost",
+    "TaskheroError",
+    "Undecodable",
+    "UnknownBackend",
+    "UnknownPlugin",
+    "UnknownTask",
+]
+
+
+class TaskheroError(Exception):
+    """The root of all errors that taskhero raises on purpose."""
+
+
+class NotConnected(TaskheroError, RuntimeError):
+    """The app was used before it was connected, or after it was closed."""
+
+
+class NothingToRun(TaskheroError, RuntimeError):
+    """The settings ask for neither task processors nor a scheduler."""
+
+
+class NotRunningATask(TaskheroError, RuntimeError):
+    """`current()` was called outside a task."""
+
+
+class InvalidSettings(TaskheroError, ValueError):
+    """A setting is unknown, of the wrong type or out of its bounds."""
+
+
+class InvalidTask(TaskheroError, ValueError):
+    """A task cannot be declared as written."""
+
+
+class UnknownTask(TaskheroError, LookupError):
+    """A task was named that this app does not declare, and no queue was given for it."""
+
+
+class InvalidQueueName(TaskheroError, ValueError):
+    """A queue cannot have this name."""
+
+
+class InvalidMoment(TaskheroError, ValueError):
+    """A time or duration is one that can only be a mistake."""
+
+
+class InvalidArguments(TaskheroError, ValueError, TypeError):
+    """A job's arguments cannot be written as JSON that every reader understands."""
+
+
+class AlreadyScheduled(TaskheroError):
+    """An equal job is already delayed to the same second (as in ActionHero)."""
+
+
+class UnknownBackend(TaskheroError, ValueError):
+    """A backend URL has a scheme that no installed driver answers to."""
+
+
+class PluginError(TaskheroError):
+    """A plugin cannot be used as asked."""
+
+
+class UnknownPlugin(PluginError, LookupError):
+    """No installed plugin has this name."""
+
+
+class AmbiguousOverride(PluginError):
+    """Two plugins want to replace the same part."""
+
+
+class BackendError(TaskheroError):
+    """The store of jobs could not do what it was asked."""
+
+
+class BackendUnavailable(BackendError, ConnectionError):
+    """The store could not be reached; nothing was asked of it, so nothing was changed."""
+
+
+class ReplyLost(BackendError, ConnectionError):
+    """The store was asked, but its answer never came: it may or may not have acted."""
+
+
+class BackendRefused(BackendError):
+    """The store answered with an error of its own; nothing was changed."""
+
+
+class BackendTooOld(BackendError):
+    """The server is older than the oldest that is supported."""
+
+
+class JobError(TaskheroError):
+    """Why a job failed without its task being at fault; seen in failed entries."""
+
+
+class ArgumentsMismatch(JobError, TypeError):
+    """The job's arguments do not fit the task's signature."""
+
+
+class Undecodable(JobError, ValueError):
+    """What stood in the queue is not a job."""
+
+
+class NoSuchTask(JobError, LookupError):
+    """The job names a task that the worker's app does not declare."""
+
+
+class JobTimeout(JobError, TimeoutError):
+    """The task ran longer than its `timeout`."""
+
+
+class KilledItsProcess(JobError):
+    """The job's process died under it as often as `rescue_limit` allows."""

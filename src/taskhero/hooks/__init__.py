@@ -1,0 +1,1 @@
+"""Where taskhero can be extended."""
