@@ -348,6 +348,7 @@ class Moved:
     MERGED = "merged"  #: a guard did not hold: the delayed entry is gone, an equal job waits already
     FAILED = "failed"  #: it stands in the failures
     MISSED = "missed"  #: it was no longer there, or not due, or another scheduler's lock is held: nothing was done
+    REFUSED = "refused"  #: where it should go cannot take it (a key of a wrong type): nothing was done
 
 
 # --- waking ----------------------------------------------------------------------------------------------------

@@ -1,0 +1,5 @@
+"""Jobs in Redis or Valkey."""
+
+from .driver import RedisBackend
+
+__all__ = ["RedisBackend"]

@@ -1,0 +1,64 @@
+"""What all parts of the Redis driver share: the link, the keys, the time and the form of texts."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from taskhero.backends.protocol import FreeLock
+
+from .scripts import run
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from taskhero.backends.protocol import Guard
+    from taskhero.clock import Clock
+    from taskhero.wire.keys import Keys
+
+    from .link import Link
+
+__all__ = ["Part", "to_bytes", "to_text"]
+
+
+def to_bytes(text: str) -> bytes:
+    """The exact bytes of a raw text."""
+    return text.encode("utf-8", "surrogateescape")
+
+
+def to_text(raw: bytes) -> str:
+    """The raw text of any bytes."""
+    return raw.decode("utf-8", "surrogateescape")
+
+
+class Part:
+    """Base of the driver's parts."""
+
+    _link: Link
+    _keys: Keys
+    _clock: Clock | None
+
+    def _now(self) -> str:
+        """The time for a script: milliseconds, or nothing for the server's own clock."""
+        return "" if self._clock is None else str(int(self._clock.now() * 1000))
+
+    @property
+    def _prefix(self) -> str:
+        """What stands before every key."""
+        return self._keys.named("")
+
+    async def _run(self, name: str, keys: Sequence[str | bytes], arguments: Sequence[str | bytes | int]) -> Any:
+        return await run(self._link, name, keys, arguments)
+
+    def _guards(self, guards: Sequence[Guard]) -> tuple[list[str | bytes], list[str | bytes | int]]:
+        """The keys and arguments that scripts take for guards; one key and two arguments each."""
+        keys: list[str | bytes] = []
+        arguments: list[str | bytes | int] = []
+        for guard in guards:
+            if isinstance(guard, FreeLock):
+                keys.append(to_bytes(self._keys.named(guard.key)))
+                arguments += ("L", guard.timeout)
+            else:
+                for form in guard.forms:
+                    keys.append(to_bytes(self._keys.timestamps(form)))
+                    arguments += ("D", to_bytes(form))
+        return keys, arguments

@@ -1,0 +1,75 @@
+"""The Redis driver on fakeredis: unit tests of the wire without a server."""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+from urllib.parse import urlsplit
+
+from taskhero.errors import UnknownBackend
+
+from .driver import RedisBackend
+from .link import Link
+
+if TYPE_CHECKING:
+    import redis
+    from redis.asyncio.connection import ConnectionPool
+
+    from taskhero.clock import Clock
+
+try:
+    import fakeredis
+
+    import_module("lupa")  # the scripts need it
+except ImportError as error:
+    raise UnknownBackend(f"fakeredis:// needs the package {error.name!r}: pip install 'taskhero[fakeredis]'") from error
+
+__all__ = ["FakeRedisBackend"]
+
+# Apps that name the same server share its jobs.
+_servers: dict[str, fakeredis.FakeServer] = {}
+
+
+def _server(name: str) -> fakeredis.FakeServer:
+    if not name:
+        return fakeredis.FakeServer()
+    return _servers.setdefault(name, fakeredis.FakeServer())
+
+
+class FakeLink(Link):
+    """A link to a server in this process."""
+
+    def __init__(self, url: str, server: fakeredis.FakeServer) -> None:
+        super().__init__(url)
+        self.server = server
+
+    def make_pool(self, **_options: Any) -> ConnectionPool:
+        """A pool of connections to the server in this process."""
+        pool: ConnectionPool = fakeredis.FakeAsyncRedis(server=self.server).connection_pool
+        return pool
+
+
+class FakeRedisBackend(RedisBackend):
+    """Jobs in a Redis that is only pretended.
+
+    Args:
+        url: ``fakeredis://``, private to this backend, or ``fakeredis://name``, shared by all that use the name in
+            this program.
+        namespace: What stands before every key.
+        clock: For tests: the time of all steps.
+    """
+
+    def __init__(self, url: str = "fakeredis://", *, namespace: str = "resque", clock: Clock | None = None) -> None:
+        self._server = _server(urlsplit(url).netloc)
+        super().__init__(url, namespace=namespace, clock=clock)
+
+    def _reset(self) -> None:
+        super()._reset()
+        self._tracking = False
+
+    def _make_link(self, url: str) -> Link:
+        return FakeLink(url, self._server)
+
+    def _make_beating(self, _url: str) -> redis.Redis:
+        beating: redis.Redis = fakeredis.FakeStrictRedis(server=self._server)
+        return beating

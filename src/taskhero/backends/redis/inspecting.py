@@ -1,0 +1,75 @@
+"""Looking into queues, failures and counters."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from .base import Part, to_bytes, to_text
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator
+
+__all__ = ["Inspecting"]
+
+_SCAN_COUNT = 1000
+
+
+class Inspecting(Part):
+    """The verbs of those who look and mend."""
+
+    async def queues(self) -> list[str]:
+        """See `Backend.queues`."""
+        return sorted(to_text(name) for name in await self._link.call("SMEMBERS", self._keys.queues))
+
+    async def length(self, queue: str) -> int:
+        """See `Backend.length`."""
+        return int(await self._link.call("LLEN", self._keys.queue(queue)))
+
+    async def queued(self, queue: str, start: int = 0, stop: int = -1) -> list[str]:
+        """See `Backend.queued`."""
+        return [to_text(raw) for raw in await self._link.call("LRANGE", self._keys.queue(queue), start, stop)]
+
+    async def remove(self, queue: str, raw: str, count: int = 0) -> int:
+        """See `Backend.remove`."""
+        return int(await self._link.call("LREM", self._keys.queue(queue), count, to_bytes(raw)))
+
+    async def delete_queue(self, queue: str) -> int:
+        """See `Backend.delete_queue`."""
+        keys = (self._keys.queues, self._keys.queue(queue), self._keys.wake(queue))
+        return int(await self._run("delete_queue", keys, (queue,)))
+
+    async def failed_count(self) -> int:
+        """See `Backend.failed_count`."""
+        return int(await self._link.call("LLEN", self._keys.failed))
+
+    async def failed(self, start: int = 0, stop: int = -1) -> list[str]:
+        """See `Backend.failed`."""
+        return [to_text(raw) for raw in await self._link.call("LRANGE", self._keys.failed, start, stop)]
+
+    async def stats(self) -> dict[str, int]:
+        """See `Backend.stats`."""
+        prefix = self._keys.named("stat:")
+        names = sorted({name async for name in self._scan(prefix)})
+        if not names:
+            return {}
+        values = await self._link.call("MGET", *names)
+        found = {to_text(name)[len(prefix) :]: _number(value) for name, value in zip(names, values, strict=True)}
+        return {name: value for name, value in found.items() if value is not None}
+
+    async def _scan(self, prefix: str) -> AsyncIterator[bytes]:
+        """All keys that start so: no index of counters exists on the wire, foreign workers keep theirs too."""
+        pattern = "".join(f"\\{letter}" if letter in "*?[]\\^" else letter for letter in prefix) + "*"
+        cursor: Any = b"0"
+        while True:
+            cursor, names = await self._link.call("SCAN", cursor, "MATCH", pattern, "COUNT", _SCAN_COUNT)
+            for name in names:
+                yield name
+            if int(cursor) == 0:
+                return
+
+
+def _number(value: bytes | None) -> int | None:
+    try:
+        return int(value) if value is not None else None
+    except ValueError:
+        return None

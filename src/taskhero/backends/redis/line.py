@@ -1,0 +1,110 @@
+"""Waiting in line: one connection blocked on wake lists, of which one process in turn gets each wake-up (BLPOP)."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import TYPE_CHECKING
+
+from redis import exceptions as redis_errors
+
+from taskhero.errors import BackendError, BackendUnavailable
+
+from .base import to_text
+
+if TYPE_CHECKING:
+    from redis.asyncio.connection import AbstractConnection
+
+    from .link import Link
+
+__all__ = ["Line"]
+
+
+class Line:
+    """A place in the line.
+
+    A wait that is cancelled leaves its command under way; the next wait takes up what that brings, so that no
+    wake-up is lost.
+    """
+
+    def __init__(self, link: Link) -> None:
+        self._link = link
+        self._connection: AbstractConnection | None = None
+        self._id = 0
+        self._keys: tuple[str, ...] = ()
+        self._pop: asyncio.Task[str | None] | None = None
+
+    async def wait(self, keys: tuple[str, ...], timeout: float) -> str | None:
+        """The key of the first list that has a wake-up, or None after *timeout* seconds at most.
+
+        Raises:
+            BackendUnavailable: The connection cannot be had, or broke.
+        """
+        if self._pop is not None and self._keys != keys:
+            return await self._leave()
+        if self._pop is None:
+            connection = await self._connect()
+            self._keys = keys
+            self._pop = asyncio.create_task(self._blpop(connection, keys, timeout), name="taskhero-wait")
+        await asyncio.wait({self._pop}, timeout=timeout)
+        if not self._pop.done():
+            return None
+        pop, self._pop = self._pop, None
+        return pop.result()
+
+    async def _connect(self) -> AbstractConnection:
+        if self._connection is None:
+            try:
+                self._connection = await self._link.own_connection()
+                self._id = await self._client_id(self._connection)
+            except (redis_errors.RedisError, OSError) as error:
+                await self._disconnect()
+                raise BackendUnavailable(f"cannot reach Redis at {self._link.location}: {error}") from error
+        return self._connection
+
+    async def _client_id(self, connection: AbstractConnection) -> int:
+        await connection.send_command("CLIENT", "ID")
+        return int(await connection.read_response())
+
+    async def _blpop(self, connection: AbstractConnection, keys: tuple[str, ...], timeout: float) -> str | None:
+        try:
+            await connection.send_command("BLPOP", *keys, f"{max(timeout, 0.001):.3f}", check_health=False)
+            reply = await connection.read_response()
+        except redis_errors.ResponseError as error:
+            raise BackendUnavailable(f"Redis at {self._link.location} refused to wait: {error}") from error
+        except (redis_errors.RedisError, OSError) as error:
+            await self._disconnect()
+            raise BackendUnavailable(f"the wait at Redis {self._link.location} broke: {error}") from error
+        except BaseException:
+            await self._disconnect()
+            raise
+        return to_text(reply[0]) if reply else None
+
+    async def _leave(self) -> str | None:
+        """End the wait that is under way; what it brings counts."""
+        pop, self._pop = self._pop, None
+        if pop is None:
+            return None
+        if not pop.done():
+            try:
+                await self._link.call("CLIENT", "UNBLOCK", self._id)
+            except BackendError:
+                pop.cancel()
+        try:
+            return await pop
+        except asyncio.CancelledError:
+            if pop.cancelled():
+                return None
+            raise
+
+    async def close(self) -> None:
+        """Leave the line and drop the connection."""
+        pop, self._pop = self._pop, None
+        if pop is not None:
+            pop.cancel()
+            await asyncio.gather(pop, return_exceptions=True)
+        await self._disconnect()
+
+    async def _disconnect(self) -> None:
+        connection, self._connection = self._connection, None
+        if connection is not None:
+            await connection.disconnect(nowait=True)

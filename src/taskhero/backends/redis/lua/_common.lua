@@ -1,0 +1,30 @@
+-- Milliseconds since 1970: those given, or the server's own.
+local function now_ms(given)
+  if given ~= '' then return tonumber(given) end
+  local time = redis.call('TIME')
+  return tonumber(time[1]) * 1000 + math.floor(tonumber(time[2]) / 1000)
+end
+
+-- The text of an error reply, or nil.
+local function failed(reply)
+  return type(reply) == 'table' and reply.err or nil
+end
+
+-- Leaves one wake-up in a list unless there is one; it lapses by itself.
+local function ring(wake)
+  if redis.call('EXISTS', wake) == 0 then
+    redis.call('RPUSH', wake, '1')
+    redis.call('EXPIRE', wake, 60)
+  end
+end
+
+-- Makes a queue known and tells one who waits that it has jobs.
+local function arrived(queues, name, wake, wake_new)
+  if redis.pcall('SADD', queues, name) == 1 then ring(wake_new) end
+  ring(wake)
+end
+
+-- A whole number as text, whatever its size.
+local function whole(number)
+  return string.format('%.0f', number)
+end

@@ -1,0 +1,62 @@
+-- Renews a process's lease, and with slots given what other programs take for its workers' signs of life.
+--
+-- KEYS[1] processes, KEYS[2] workers, KEYS[3] heartbeats (Ruby); then for each slot: ping (node), start time
+-- ARGV[1] now in ms or '', ARGV[2] process, ARGV[3] lease in ms, ARGV[4] queues joined by commas, in JSON
+-- ARGV[5+] for each slot its worker name and its id
+-- Returns whether the lease still held, how many processes are dead, then the ids that were missing.
+--!include common
+
+-- Year, month, day, hour, minute, second in UTC.
+local function calendar(seconds)
+  local days, rest = math.floor(seconds / 86400), seconds % 86400
+  local z = days + 719468
+  local era = math.floor(z / 146097)
+  local doe = z - era * 146097
+  local yoe = math.floor((doe - math.floor(doe / 1460) + math.floor(doe / 36524) - math.floor(doe / 146096)) / 365)
+  local doy = doe - (365 * yoe + math.floor(yoe / 4) - math.floor(yoe / 100))
+  local mp = math.floor((5 * doy + 2) / 153)
+  local month = mp < 10 and mp + 3 or mp - 9
+  local year = yoe + era * 400 + (month <= 2 and 1 or 0)
+  local day = doy - math.floor((153 * mp + 2) / 5) + 1
+  return year, month, day, math.floor(rest / 3600), math.floor(rest % 3600 / 60), rest % 60
+end
+
+local now = now_ms(ARGV[1])
+local process = ARGV[2]
+local before = redis.call('ZSCORE', KEYS[1], process)
+redis.call('ZADD', KEYS[1], whole(now + tonumber(ARGV[3])), process)
+local alive = before and tonumber(before) > now and 1 or 0
+local dead = redis.call('ZCOUNT', KEYS[1], '-inf', whole(now))
+local result = { alive, dead }
+if #ARGV > 4 then
+  local seconds = whole(math.floor(now / 1000))
+  local year, month, day, hour, minute, second = calendar(math.floor(now / 1000))
+  local beat = string.format('%04d-%02d-%02dT%02d:%02d:%02d+00:00', year, month, day, hour, minute, second)
+  local started = string.format('%04d-%02d-%02d %02d:%02d:%02d +0000', year, month, day, hour, minute, second)
+  local heartbeats, pings, ids = {}, {}, {}
+  local key = 4
+  for arg = 5, #ARGV, 2 do
+    local name, id = ARGV[arg], ARGV[arg + 1]
+    ids[#ids + 1] = id
+    heartbeats[#heartbeats + 1] = id
+    heartbeats[#heartbeats + 1] = beat
+    pings[#pings + 1] = KEYS[key]
+    pings[#pings + 1] = '{"time":' .. seconds .. ',"name":"' .. name .. '","queues":' .. ARGV[4] .. '}'
+    key = key + 2
+  end
+  -- Ruby prunes a worker whose sign of life is missing, so that comes first.
+  redis.pcall('HSET', KEYS[3], unpack(heartbeats))
+  redis.call('MSET', unpack(pings))
+  local known = redis.pcall('SMISMEMBER', KEYS[2], unpack(ids))
+  if failed(known) then return result end
+  key = 5
+  for i, id in ipairs(ids) do
+    if known[i] == 0 then
+      redis.call('SADD', KEYS[2], id)
+      redis.call('SET', KEYS[key], started, 'NX')
+      result[#result + 1] = id
+    end
+    key = key + 2
+  end
+end
+return result

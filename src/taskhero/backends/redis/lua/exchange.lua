@@ -1,0 +1,215 @@
+-- Records how jobs ended and claims the next ones for the free slots of a process.
+--
+-- Each job is written where it goes before its claim ends, and under its worker before it leaves its queue.
+--
+-- KEYS[1] processes (sorted set: name, end of lease in ms), KEYS[2] pause switch, KEYS[3] counter of processed jobs
+-- KEYS[4] counter of failed jobs, KEYS[5] failures, KEYS[6] queues, KEYS[7] sorted set of moments
+-- KEYS[8] wake list of schedulers, KEYS[9] wake list for new queues
+-- KEYS[10+] for each slot: its worker key and its counter of processed jobs; for each queue: its list and its wake
+--           list; then what each ending names, in the order of use
+-- ARGV[1] now in ms or '', ARGV[2] process, ARGV[3] prefix of the namespace, ARGV[4] number of slots,
+-- ARGV[5] number of queues, ARGV[6] bytes that a batch may have, ARGV[7] token of this batch, ARGV[8] time for run_at
+-- ARGV[9+] for each slot: its number, and a text of '1' (free) or '0', the ending's letter or '-', and the claim's token;
+--          for each queue: its name and its name in JSON; then the endings' data, in the order of the slots:
+--          'F' failed: entry (keys: counter of the worker's failures)
+--          'B' given back: raw or '', queue (keys: list, wake list)
+--          'L' delayed: delay in ms
+--          'R' retried: entry, limit, number of delays, delays in ms (keys: counter of the worker's failures, counter of attempts)
+--          'D' done and 'X' dropped: nothing
+-- Returns flags {registered, paused, waiting}, what became of endings {slot index, text, ...} (only what is not plain),
+-- problems {queue index, text, ...}, claims {slot index, queue index, number, raw, ...}.
+-- Lists of moments and their sets are derived from the prefix: only the server's clock says which they are.
+--!include common
+local now = now_ms(ARGV[1])
+local process, prefix = ARGV[2], ARGV[3]
+local slots, queues, max_bytes = tonumber(ARGV[4]), tonumber(ARGV[5]), tonumber(ARGV[6])
+local slot_arg, queue_arg = 9, 9 + 2 * slots
+local slot_key, queue_key = 10, 10 + 2 * slots
+local arg, key = queue_arg + 2 * queues, queue_key + 2 * queues
+local ends, problems, claims = {}, {}, {}
+
+local worker_keys = {}
+for i = 1, slots do worker_keys[i] = KEYS[slot_key + 2 * (i - 1)] end
+local values = slots > 0 and redis.call('MGET', unpack(worker_keys)) or {}
+
+-- settling ---------------------------------------------------------------------------------------------------------
+
+local function payload(value)
+  local _, head = string.find(value, ',"payload":', 1, true)
+  return string.sub(value, head + 1, -2)
+end
+
+local function delay_until(raw, milliseconds)
+  local at = math.ceil((now + milliseconds) / 1000)
+  local name = whole(at)
+  local problem = failed(redis.pcall('RPUSH', prefix .. 'delayed:' .. name, raw))
+  if problem then return problem end
+  local first = redis.call('ZRANGE', KEYS[7], 0, 0, 'WITHSCORES')
+  redis.pcall('SADD', prefix .. 'timestamps:' .. raw, 'delayed:' .. name)
+  redis.call('ZADD', KEYS[7], name, name)
+  if not first[2] or at < tonumber(first[2]) then ring(KEYS[8]) end
+end
+
+local function record_failure(entry, worker_counter)
+  local problem = failed(redis.pcall('RPUSH', KEYS[5], entry))
+  if problem then return problem end
+  redis.pcall('INCR', KEYS[4])
+  redis.pcall('INCR', worker_counter)
+end
+
+local function retry(i, value)
+  local entry, limit, count = ARGV[arg], tonumber(ARGV[arg + 1]), tonumber(ARGV[arg + 2])
+  local worker_counter, counter = KEYS[key], KEYS[key + 1]
+  local first_delay = arg + 3
+  arg, key = first_delay + count, key + 2
+  if not value then return end
+  local before = tonumber(redis.pcall('GET', counter)) or -1
+  local attempt = before + 2
+  if attempt >= limit then
+    local problem = record_failure(entry, worker_counter)
+    if not problem then redis.call('DEL', counter) end
+    return problem
+  end
+  local delay = tonumber(ARGV[first_delay + math.min(attempt, count) - 1])
+  local raw = string.gsub(payload(value), ',"taskhero:rescues":%d+}$', '}')
+  local problem = delay_until(raw, delay)
+  if problem then return problem end
+  -- It lives a day longer than the longest wait, so that no attempt outlives its count.
+  redis.call('SET', counter, whole(before + 1), 'EX', math.ceil(delay / 1000) + 86400)
+  redis.pcall('INCR', KEYS[4])
+  redis.pcall('INCR', worker_counter)
+  ends[#ends + 1] = i
+  ends[#ends + 1] = 'attempt ' .. whole(attempt)
+end
+
+local function give_back(value)
+  local raw, name, list, wake = ARGV[arg], ARGV[arg + 1], KEYS[key], KEYS[key + 1]
+  arg, key = arg + 2, key + 2
+  if not value then return end
+  local problem = failed(redis.pcall('LPUSH', list, raw ~= '' and raw or payload(value)))
+  if problem then return problem end
+  arrived(KEYS[6], name, wake, KEYS[9])
+end
+
+local function settle(i, ending, value)
+  if ending == 'F' then
+    local entry, counter = ARGV[arg], KEYS[key]
+    arg, key = arg + 1, key + 1
+    return value and record_failure(entry, counter)
+  elseif ending == 'B' then
+    return give_back(value)
+  elseif ending == 'L' then
+    arg = arg + 1
+    return value and delay_until(payload(value), tonumber(ARGV[arg - 1]))
+  elseif ending == 'R' then
+    return retry(i, value)
+  end
+end
+
+local ended, done = {}, {}
+for i = 1, slots do
+  local mark = ARGV[slot_arg + 2 * (i - 1) + 1]
+  local ending = string.sub(mark, 2, 2)
+  if ending ~= '-' then
+    local head = '{"token":"' .. string.sub(mark, 3) .. '"'
+    local value = values[i]
+    if value and string.sub(value, 1, #head) ~= head then value = nil end
+    local problem = settle(i, ending, value)
+    if not value or problem then
+      ends[#ends + 1] = i
+      ends[#ends + 1] = value and 'error ' .. problem or 'gone'
+    else
+      ended[#ended + 1] = worker_keys[i]
+      values[i] = false
+      if ending == 'D' then done[#done + 1] = KEYS[slot_key + 2 * (i - 1) + 1] end
+    end
+  end
+end
+if #ended > 0 then redis.call('DEL', unpack(ended)) end
+if #done > 0 then
+  redis.pcall('INCRBY', KEYS[3], #done)
+  local counts, pairs_ = redis.call('MGET', unpack(done)), {}
+  for i, counter in ipairs(done) do
+    local count = tonumber(counts[i] or '0')
+    if count then
+      pairs_[#pairs_ + 1] = counter
+      pairs_[#pairs_ + 1] = whole(count + 1)
+    end
+  end
+  if #pairs_ > 0 then redis.pcall('MSET', unpack(pairs_)) end
+end
+
+-- claiming ---------------------------------------------------------------------------------------------------------
+
+local lease = redis.call('ZSCORE', KEYS[1], process)
+local registered = lease and tonumber(lease) > now and 1 or 0
+local paused = redis.pcall('GET', KEYS[2])
+paused = type(paused) == 'string' and string.lower(paused) == 'true' and 1 or 0
+
+local free = {}
+if registered == 1 and paused == 0 then
+  for i = 1, slots do
+    if string.sub(ARGV[slot_arg + 2 * (i - 1) + 1], 1, 1) == '1' and not values[i] then free[#free + 1] = i end
+  end
+end
+
+local waiting, bytes, taken, next_free = 0, 0, {}, 1
+local living = #free > 0 and math.max(1, redis.call('ZCOUNT', KEYS[1], '(' .. whole(now), '+inf')) or 1
+local writes = {}
+
+-- How many of these texts a batch may still have: at least one job in all.
+local function fitting(raws)
+  for n, raw in ipairs(raws) do
+    bytes = bytes + #raw
+    if bytes > max_bytes and #claims + n > 1 then return n - 1 end
+  end
+  return #raws
+end
+
+local function claim(q, length)
+  local list, json = KEYS[queue_key + 2 * (q - 1)], ARGV[queue_arg + 2 * (q - 1) + 1]
+  local share = math.min(#free - next_free + 1, math.ceil(length / living))
+  if share == 0 then return 0 end
+  local raws = redis.call('LRANGE', list, 0, share - 1)
+  local count = fitting(raws)
+  for n = 1, count do
+    local i, number = free[next_free], next_free
+    next_free = next_free + 1
+    writes[#writes + 1] = worker_keys[i]
+    writes[#writes + 1] = '{"token":"' .. ARGV[7] .. '.' .. number .. '","queue":' .. json .. ',"run_at":"' .. ARGV[8]
+      .. '","worker":"' .. process .. '+' .. ARGV[slot_arg + 2 * (i - 1)] .. '","payload":' .. raws[n] .. '}'
+    claims[#claims + 1] = i
+    claims[#claims + 1] = q
+    claims[#claims + 1] = number
+    claims[#claims + 1] = raws[n]
+  end
+  if count > 0 then taken[#taken + 1] = { list, count } end
+  return count
+end
+
+local lengths = {}
+if #free > 0 then
+  for q = 1, queues do
+    local length = redis.pcall('LLEN', KEYS[queue_key + 2 * (q - 1)])
+    local problem = failed(length)
+    if problem then
+      problems[#problems + 1] = q
+      problems[#problems + 1] = problem
+    elseif length > 0 then
+      lengths[q] = { length, claim(q, length) }
+    end
+  end
+end
+if #writes > 0 then redis.call('MSET', unpack(writes)) end
+for _, pop in ipairs(taken) do redis.call('LPOP', pop[1], pop[2]) end
+local shared = living > 1 or next_free <= #free
+for q, length in pairs(lengths) do
+  local wake = KEYS[queue_key + 2 * (q - 1) + 1]
+  if length[1] > length[2] then
+    waiting = 1
+    if shared then ring(wake) end
+  else
+    redis.call('DEL', wake)
+  end
+end
+return { { registered, paused, waiting }, ends, problems, claims }

@@ -1,0 +1,64 @@
+-- Moves due jobs to the ends of their queues, or to the failures; each is written there before it leaves its list.
+--
+-- KEYS[1] sorted set of moments, KEYS[2] master lock of Ruby's scheduler, KEYS[3] queues, KEYS[4] wake list for new queues
+-- KEYS[5] failures, KEYS[6] counter of failures
+-- KEYS[7+] for each move: list of its moment, set of its moments, its queue, the queue's wake list; then its guards' keys
+-- ARGV[1] now in ms or '', ARGV[2] prefix of the namespace; then for each move:
+--         moment, queue ('' with a failure), failure ('' with a queue), number of guards, guards (as in push.lua), raw
+-- Returns for each move 'queued', 'merged', 'failed', 'missed' or 'refused'.
+--!include common
+--!include guards
+local now = now_ms(ARGV[1])
+local prefix = ARGV[2]
+local seconds = math.floor(now / 1000)
+local held_by_ruby = redis.call('EXISTS', KEYS[2]) == 1
+local results = {}
+local arg, key = 3, 7
+
+local function remove(moment, bucket, index, raw, position)
+  if position == 0 then redis.call('LPOP', bucket) else redis.call('LREM', bucket, 1, raw) end
+  redis.pcall('SREM', index, 'delayed:' .. moment)
+  if redis.call('EXISTS', bucket) == 0 then redis.call('ZREM', KEYS[1], moment) end
+end
+
+local function fail(entry)
+  if failed(redis.pcall('RPUSH', KEYS[5], entry)) then return 'refused' end
+  redis.pcall('INCR', KEYS[6])
+  return 'failed'
+end
+
+local function enqueue(queue, list, wake, raw, held)
+  if failed(redis.pcall('RPUSH', list, raw)) then
+    release(held)
+    return 'refused'
+  end
+  arrived(KEYS[3], queue, wake, KEYS[4])
+  return 'queued'
+end
+
+while arg <= #ARGV do
+  local moment, queue, failure, guards = ARGV[arg], ARGV[arg + 1], ARGV[arg + 2], tonumber(ARGV[arg + 3])
+  local bucket, index, list, wake = KEYS[key], KEYS[key + 1], KEYS[key + 2], KEYS[key + 3]
+  local raw_at = arg + 4 + 2 * guards
+  local raw = ARGV[raw_at]
+  local position = redis.pcall('LPOS', bucket, raw)
+  local result = 'missed'
+  if not held_by_ruby and tonumber(moment) <= seconds and type(position) == 'number' then
+    if failure ~= '' then
+      result = fail(failure)
+    else
+      -- The entry itself must not count as "delayed" for its own guards.
+      redis.pcall('SREM', index, 'delayed:' .. moment)
+      local held = take(guards, arg + 4, key + 4, now, prefix)
+      result = held and enqueue(queue, list, wake, raw, held) or 'merged'
+    end
+    if result == 'refused' then
+      redis.pcall('SADD', index, 'delayed:' .. moment)
+    else
+      remove(moment, bucket, index, raw, position)
+    end
+  end
+  results[#results + 1] = result
+  arg, key = raw_at + 1, key + 4 + guards
+end
+return results

@@ -1,0 +1,131 @@
+"""The one process of a namespace that is told by Redis when anybody pushes a job, and passes it on.
+
+Own pushes leave a wake-up themselves. Foreign ones (a plain RPUSH of node or Ruby) do not; the sentry asks Redis for
+an invalidation of the queues' keys (CLIENT TRACKING), which one process can do cheaply, and a hundred cannot: each
+change would wake them all. An idle process takes the seat if it is free, and leaves it when it is busy.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from typing import TYPE_CHECKING, Any
+
+from redis import exceptions as redis_errors
+
+from taskhero.backends.protocol import Wake
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+    from redis.asyncio.connection import AbstractConnection
+
+    from .link import Link
+
+__all__ = ["Sentry"]
+
+logger = logging.getLogger("taskhero.backends.redis")
+
+
+class Sentry:
+    """A connection that is told when any of its keys changes.
+
+    Invalidations come once a key, so it has to be armed again after each; between the two, nothing is heard, and
+    nothing is missed, since arming tells whether there are jobs.
+    """
+
+    def __init__(self, link: Link, on_heard: Callable[[], None]) -> None:
+        self._link = link
+        self._on_heard = on_heard
+        self._connection: AbstractConnection | None = None
+        self._reader: asyncio.Task[None] | None = None
+        self._replies: asyncio.Queue[Any] = asyncio.Queue()
+        self._watched: tuple[tuple[str, ...], str | None, str | None] | None = None
+        self._known_queues = 0
+        self.heard = asyncio.Event()
+
+    @property
+    def active(self) -> bool:
+        """Whether it is connected and listening."""
+        return self._reader is not None and not self._reader.done()
+
+    async def open(self) -> bool:
+        """Connect and switch tracking on; False if the server refuses that."""
+        await self.close()
+        connection = await self._link.own_connection(protocol=3)
+        try:
+            await connection.send_command("CLIENT", "TRACKING", "ON")
+            await connection.read_response()
+        except redis_errors.ResponseError as error:
+            await connection.disconnect(nowait=True)
+            logger.info(
+                "the server at %s refuses CLIENT TRACKING (%s): only the slow poll finds jobs that other programs push",
+                self._link.location,
+                error,
+            )
+            return False
+        except BaseException:
+            await connection.disconnect(nowait=True)
+            raise
+        self._connection = connection
+        self._watched = None
+        self._replies = asyncio.Queue()
+        self.heard = asyncio.Event()
+        self._reader = asyncio.create_task(self._read(connection), name="taskhero-sentry")
+        return True
+
+    async def close(self) -> None:
+        """Stop listening."""
+        reader, self._reader = self._reader, None
+        connection, self._connection = self._connection, None
+        if reader is not None:
+            reader.cancel()
+            await asyncio.gather(reader, return_exceptions=True)
+        if connection is not None:
+            await connection.disconnect(nowait=True)
+
+    async def _read(self, connection: AbstractConnection) -> None:
+        """Sort what comes: replies to our own commands, and invalidations (which redis-py shows as None)."""
+        try:
+            while True:
+                reply = await connection.read_response(disconnect_on_error=False, push_request=True)
+                if reply is None:
+                    self.heard.set()
+                    self._on_heard()
+                else:
+                    self._replies.put_nowait(reply)
+        except (redis_errors.RedisError, OSError) as error:
+            self._replies.put_nowait(error)
+        finally:
+            self.heard.set()
+
+    async def _ask(self, *command: str) -> int:
+        connection = self._connection
+        if connection is None:
+            raise ConnectionError("the sentry's connection is closed")
+        await connection.send_command(*command, check_health=False)
+        async with asyncio.timeout(5):
+            reply = await self._replies.get()
+        if isinstance(reply, BaseException):
+            raise ConnectionError(str(reply)) from reply
+        return int(reply)
+
+    async def watch(self, queues: Sequence[str], names: str | None, schedule: str | None) -> Wake:
+        """Arm it for these keys, unless nothing changed since it was armed for them; tell what is there now.
+
+        Args:
+            queues: Keys of queues.
+            names: Key of the set of all queues, for one who works them all.
+            schedule: Key of the wake list of schedulers, for one of them.
+        """
+        wanted = (tuple(queues), names, schedule)
+        if wanted == self._watched and not self.heard.is_set():
+            return Wake()
+        self.heard.clear()
+        self._watched = wanted
+        jobs = bool(queues) and await self._ask("EXISTS", *queues) > 0
+        if names is not None:
+            known = await self._ask("SCARD", names)
+            jobs = jobs or known > self._known_queues
+            self._known_queues = known
+        return Wake(jobs, schedule is not None and await self._ask("EXISTS", schedule) > 0)
