@@ -62,8 +62,12 @@ class Line:
         return self._connection
 
     async def _client_id(self, connection: AbstractConnection) -> int:
-        await connection.send_command("CLIENT", "ID")
-        return int(await connection.read_response())
+        try:
+            await connection.send_command("CLIENT", "ID")
+            return int(await connection.read_response())
+        except redis_errors.ResponseError:
+            # A user who may not ask; then a wait that is no longer wanted is cut off.
+            return 0
 
     async def _blpop(self, connection: AbstractConnection, keys: tuple[str, ...], timeout: float) -> str | None:
         try:
@@ -86,7 +90,8 @@ class Line:
             return None
         if not pop.done():
             try:
-                await self._link.call("CLIENT", "UNBLOCK", self._id)
+                if not self._id or not await self._link.call("CLIENT", "UNBLOCK", self._id):
+                    pop.cancel()
             except BackendError:
                 pop.cancel()
         try:

@@ -149,7 +149,9 @@ paused = type(paused) == 'string' and string.lower(paused) == 'true' and 1 or 0
 local free = {}
 if registered == 1 and paused == 0 then
   for i = 1, slots do
-    if string.sub(ARGV[slot_arg + 2 * (i - 1) + 1], 1, 1) == '1' and not values[i] then free[#free + 1] = i end
+    -- What is no claim of ours does not keep a slot from work.
+    local held = values[i] and string.sub(values[i], 1, 10) == '{"token":"'
+    if string.sub(ARGV[slot_arg + 2 * (i - 1) + 1], 1, 1) == '1' and not held then free[#free + 1] = i end
   end
 end
 

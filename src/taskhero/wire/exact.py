@@ -1,0 +1,159 @@
+"""Writing JSON exactly: every part is looked at, and what cannot be written is named with its place."""
+
+from __future__ import annotations
+
+import re
+import sys
+from enum import Enum
+from itertools import chain
+from json.encoder import encode_basestring
+from typing import TYPE_CHECKING, Any, Final
+
+import attrs
+
+from taskhero.errors import InvalidArguments
+from taskhero.wire.numbers import js_float, ruby_float
+from taskhero.wire.refusals import path_to, remedy, shown
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Iterator
+
+__all__ = ["LENIENT", "MOST_LEVELS_WRITTEN", "RUBY", "STRICT", "SURROGATE", "Style", "quote", "write"]
+
+#: How deep a job's arguments may be nested: Ruby's limit is 97, and failures wrap them further.
+MOST_LEVELS_WRITTEN: Final = 90
+SURROGATE: Final = re.compile("[\ud800-\udfff]")
+_LARGEST_INDEX = 2**32 - 2
+
+#: Write a str as JSON; lone surrogates stay as they are.
+quote: Final[Callable[[str], str]] = encode_basestring
+
+
+class _Culprit(Exception):
+    """Internal: a value that cannot be written, and the keys and positions that lead to it, innermost first."""
+
+    def __init__(self, reason: str) -> None:
+        super().__init__(reason)
+        self.reason = reason
+        self.steps: list[object] = []
+
+
+@attrs.frozen
+class Style:
+    """A way to write.
+
+    Attributes:
+        strict: Refuse NaN, infinities and lone surrogates; else write null and leave surrogates as they are.
+        float_text: How a finite float looks.
+        sorts_indices: Whether keys that look like array indices come first.
+        levels: How deep the value may be nested.
+    """
+
+    strict: bool
+    float_text: Callable[[float], str]
+    sorts_indices: bool
+    levels: int
+
+
+STRICT = Style(strict=True, float_text=js_float, sorts_indices=True, levels=MOST_LEVELS_WRITTEN)
+LENIENT = Style(strict=False, float_text=js_float, sorts_indices=True, levels=sys.maxsize)
+RUBY = Style(strict=True, float_text=ruby_float, sorts_indices=False, levels=MOST_LEVELS_WRITTEN)
+
+
+def _text(value: Any, style: Style, room: int) -> str:
+    """Write any value. It takes one stack frame a level, so that it comes as deep as what `decode` lets through."""
+    members: Iterable[tuple[object, str, Any]]
+    if isinstance(value, Enum):
+        return _atom(value, style)
+    if isinstance(value, dict):
+        members, opening, closing = _members(value, style), "{", "}"
+    elif isinstance(value, (list, tuple)):
+        members, opening, closing = ((position, "", item) for position, item in enumerate(value)), "[", "]"
+    else:
+        return _atom(value, style)
+    if not room:
+        raise _Culprit(f"is nested deeper than {style.levels} levels, or holds itself; store less, or pass an id")
+    parts = []
+    for step, head, item in members:
+        try:
+            parts.append(head + _text(item, style, room - 1))
+        except _Culprit as culprit:
+            culprit.steps.append(step)
+            raise
+    return f"{opening}{','.join(parts)}{closing}"
+
+
+def _members(value: dict[Any, Any], style: Style) -> Iterator[tuple[object, str, Any]]:
+    """An object's keys as they are, as JSON, and their values, in JavaScript's order."""
+    pairs: Iterable[tuple[Any, Any]] = value.items()
+    if style.sorts_indices and any(_is_index(key) for key in value):
+        indices = sorted((pair for pair in pairs if _is_index(pair[0])), key=lambda pair: int(pair[0]))
+        pairs = chain(indices, (pair for pair in pairs if not _is_index(pair[0])))
+    for key, item in pairs:
+        if not isinstance(key, str) or isinstance(key, Enum):
+            raise _Culprit(f"has the key {shown(key)}, of type {type(key).__name__}; keys must be str")
+        yield key, f"{_string(key, style, 'has a key')}:", item
+
+
+def _is_index(key: object) -> bool:
+    """Whether JavaScript takes this key for an array's index, and puts it before all others."""
+    if not isinstance(key, str) or len(key) > 10 or not (key.isascii() and key.isdigit()):
+        return False
+    return (key[0] != "0" or key == "0") and int(key) <= _LARGEST_INDEX
+
+
+def _atom(value: Any, style: Style) -> str:
+    """Write a value that is no array and no object."""
+    if value is None:
+        return "null"
+    if value is True or value is False:
+        return "true" if value else "false"
+    if not isinstance(value, Enum):
+        if isinstance(value, str):
+            return _string(value, style, "is text")
+        if isinstance(value, int):
+            return _integer(value)
+        if isinstance(value, float):
+            return _float(value, style)
+    raise _Culprit(f"is {shown(value)}, of type {type(value).__name__}, which JSON does not have; {remedy(value)}")
+
+
+def _string(value: str, style: Style, subject: str) -> str:
+    if style.strict and not value.isascii() and (found := SURROGATE.search(value)):
+        position = found.start()
+        around = shown(value[max(0, position - 20) : position + 20])
+        raise _Culprit(
+            f"{subject} with a lone surrogate at position {position} ({around}), which is no character and has no "
+            'UTF-8 form; pass what `.encode("utf-8", "replace").decode()` makes of it, or base64 of the bytes'
+        )
+    return quote(value)
+
+
+def _integer(value: int) -> str:
+    try:
+        return int.__repr__(value)
+    except ValueError:  # Python's guard against texts that take for ever to read
+        limit = sys.get_int_max_str_digits()
+        raise _Culprit(
+            f"is an integer of more than {limit} digits, which readers refuse; pass `hex(...)` of it"
+        ) from None
+
+
+def _float(value: float, style: Style) -> str:
+    if value - value == 0:
+        return style.float_text(value)
+    if style.strict:
+        raise _Culprit(f"is {float.__repr__(value)}, which JSON does not have; pass None, or a str such as 'nan'")
+    return "null"  # as JSON.stringify does
+
+
+def write(value: Any, style: Style, path: str = "args") -> str:
+    """Write any value in a style; *path* is what to call it in an error's message.
+
+    Raises:
+        InvalidArguments: A part of it cannot be written in this style; the message tells which, and what to pass.
+    """
+    try:
+        return _text(value, style, style.levels)
+    except _Culprit as culprit:
+        raise InvalidArguments(f"{path_to(path, reversed(culprit.steps))} {culprit.reason}.") from None

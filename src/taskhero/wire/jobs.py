@@ -1,0 +1,241 @@
+"""Jobs to text and back."""
+
+from __future__ import annotations
+
+import unicodedata
+from functools import lru_cache
+from typing import TYPE_CHECKING, Any
+
+from taskhero.errors import InvalidArguments, InvalidQueueName, Undecodable
+from taskhero.models import Job
+from taskhero.wire.jsjson import decode, encode, encode_as_ruby, quote
+from taskhero.wire.refusals import shown
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+__all__ = [
+    "RESCUES_KEY",
+    "check_queue_name",
+    "decode_job",
+    "encode_job",
+    "job_forms",
+    "job_of",
+    "mark_rescued",
+    "payload_queue",
+    "rescues",
+    "same_meaning",
+    "unmark",
+]
+
+RESCUES_KEY = "taskhero:rescues"
+_MARK = f',"{RESCUES_KEY}":'
+# A mark stands at the very end, so only this much of the text is looked at.
+_LONGEST_MARK = len(_MARK) + 11
+
+
+# --- names -------------------------------------------------------------------------------------------------------
+
+
+def check_queue_name(queue: str) -> str:
+    """Return *queue* if a queue can have this name.
+
+    Raises:
+        InvalidQueueName: It is no str, is empty, or holds a comma, a line break, a control character or what is no
+            character.
+    """
+    if not isinstance(queue, str):
+        raise InvalidQueueName(f"A queue's name must be a str, not {shown(queue)} of type {type(queue).__name__}.")
+    if not queue:
+        raise InvalidQueueName("A queue's name must not be empty; pass a name such as 'default'.")
+    for position, character in enumerate(queue):
+        if character == ",":
+            raise InvalidQueueName(
+                f"The queue name {shown(queue)} holds a comma at position {position}, which separates queues in a "
+                "worker's id; use another character, or name the queues one by one."
+            )
+        # Control characters, line and paragraph separators, lone surrogates.
+        if unicodedata.category(character) in {"Cc", "Zl", "Zp", "Cs"}:
+            raise InvalidQueueName(
+                f"The queue name {shown(queue)} holds {character!r} at position {position}; leave out line breaks, "
+                "control characters and what is no character."
+            )
+    return str.__str__(queue)
+
+
+def _check_name(name: str) -> str:
+    if not isinstance(name, str):
+        raise InvalidArguments(f"A job's name must be a str, not {shown(name)} of type {type(name).__name__}.")
+    if not name:
+        raise InvalidArguments("A job's name must not be empty; pass the name of its task.")
+    if not name.isascii():
+        try:
+            name.encode()
+        except UnicodeEncodeError as error:
+            raise InvalidArguments(
+                f"The job name {shown(name)} holds a lone surrogate at position {error.start}, which is no character."
+            ) from None
+    return str.__str__(name)
+
+
+# --- writing -----------------------------------------------------------------------------------------------------
+
+
+@lru_cache(maxsize=1024)
+def _head(name: str, queue: str) -> str:
+    """The text of a job up to its args; programs have few tasks, so it is kept."""
+    return f'{{"class":{quote(_check_name(name))},"queue":{quote(check_queue_name(queue))},"args":'
+
+
+def encode_job(name: str, args: Sequence[Any], queue: str) -> str:
+    """Write a job as node-resque does: ``{"class":"add","queue":"math","args":[1,2]}``.
+
+    Args:
+        name: The task's name.
+        args: The job's arguments, a list or tuple.
+        queue: The queue it is meant for.
+
+    Raises:
+        InvalidArguments: The name is empty, or the arguments cannot be written (see `taskhero.wire.jsjson.encode`).
+        InvalidQueueName: A queue cannot have this name.
+    """
+    if not isinstance(args, (list, tuple)):
+        raise InvalidArguments(f"args must be a list or tuple, not {shown(args)} of type {type(args).__name__}.")
+    if type(name) is not str or type(queue) is not str:
+        name, queue = _check_name(name), check_queue_name(queue)
+    return f"{_head(name, queue)}{encode(args)}}}"
+
+
+def job_forms(name: str, args: Sequence[Any], queue: str) -> tuple[str, ...]:
+    """The texts that programs write for a job: node-resque and we, Ruby Resque, resque-scheduler.
+
+    Ruby writes whole floats and large ones in its own way, so arguments with such have two more forms.
+
+    Raises:
+        InvalidArguments: As `encode_job`.
+        InvalidQueueName: As `encode_job`.
+    """
+    ours = encode_job(name, args, queue)
+    texts = dict.fromkeys((encode(args), encode_as_ruby(args)))
+    head, tail = f'{{"class":{quote(name)},"args":', f',"queue":{quote(queue)}}}'
+    return (ours, *(f"{head}{text}{end}" for text in texts for end in ("}", tail)))
+
+
+# --- reading -----------------------------------------------------------------------------------------------------
+
+
+def decode_job(raw: str, queue: str) -> Job:
+    """Read a job; never raises.
+
+    Args:
+        raw: The text as it stands in the store.
+        queue: The queue in which it stands, or is meant for; what the text itself says does not matter.
+
+    Returns:
+        The job. Missing args, null and ``{}`` are none; an object or scalar is one argument. What cannot be read has
+        the name ``""``, the text as its only argument and a `problem`.
+    """
+    try:
+        payload = decode(raw)
+    except Undecodable as error:
+        return _garbage(raw, queue, str(error))
+    if type(payload) is dict:
+        name, args = payload.get("class"), payload.get("args")
+        if type(name) is str and name:
+            return Job(name, args if type(args) is list else _lenient(args), queue, raw=raw)
+    return job_of(payload, queue, raw)
+
+
+def job_of(payload: Any, queue: str, raw: str) -> Job:
+    """The job that a decoded payload stands for; as `decode_job`, never raises."""
+    if not isinstance(payload, dict):
+        return _garbage(raw, queue, f"it is not a JSON object but {shown(payload)}")
+    name, args = payload.get("class"), payload.get("args")
+    if not isinstance(name, str):
+        return _garbage(raw, queue, f"its class is {shown(name)}, not text" if name is not None else "it has no class")
+    problem = None if name else "its class is empty"
+    return Job(name, _lenient(args), queue, raw=raw, problem=problem)
+
+
+def _lenient(args: Any) -> list[Any]:
+    if isinstance(args, list):
+        return args
+    return [] if args is None or args == {} else [args]
+
+
+def _garbage(raw: str, queue: str, problem: str) -> Job:
+    return Job("", [unmark(raw)], queue, raw=raw, problem=problem)
+
+
+def payload_queue(raw: str) -> str | None:
+    """The queue that a job's own text names, or None if it names none or cannot be read."""
+    try:
+        payload = decode(raw)
+    except Undecodable:
+        return None
+    queue = payload.get("queue") if isinstance(payload, dict) else None
+    return queue if isinstance(queue, str) and queue else None
+
+
+def same_meaning(raw: str, name: str, args: Sequence[Any]) -> bool:
+    """Whether a text is a job of this name with equal arguments.
+
+    The order of an object's keys does not matter, nor whether a number is written as ``1`` or ``1.0``; its queue,
+    its other keys and how it is spelled do not either. What cannot be read is equal to nothing.
+    """
+    job = decode_job(raw, "")
+    return job.problem is None and job.name == name and _same(job.args, args)
+
+
+def _same(left: Any, right: Any) -> bool:
+    if isinstance(left, list):
+        if not isinstance(right, (list, tuple)) or len(left) != len(right):
+            return False
+        return all(map(_same, left, right))
+    if isinstance(left, dict):
+        if not isinstance(right, dict) or left.keys() != right.keys():
+            return False
+        return all(_same(item, right[key]) for key, item in left.items())
+    # In Python True == 1, in JSON they differ.
+    return isinstance(left, bool) is isinstance(right, bool) and bool(left == right)
+
+
+# --- the mark of a rescued job -----------------------------------------------------------------------------------
+
+
+def _split(raw: str) -> tuple[str, int | None]:
+    """The text without its mark, and the mark's number."""
+    at = raw.rfind(_MARK, -_LONGEST_MARK)
+    if at < 0 or raw[-1] != "}":
+        return raw, None
+    digits = raw[at + len(_MARK) : -1]
+    if not (digits.isascii() and digits.isdigit()):
+        return raw, None
+    return f"{raw[:at]}}}", int(digits)
+
+
+def rescues(raw: str) -> int | None:
+    """How often the job's process died while the job ran alone in it, or None if it was never rescued.
+
+    0 means that a process died that had claimed it among others.
+    """
+    return _split(raw)[1]
+
+
+def mark_rescued(raw: str, *, running: bool) -> str:
+    """The job's text after one more rescue; one that does not end in ``}`` (and white space) is returned as it is.
+
+    Args:
+        raw: The text, marked or not.
+        running: Whether the job ran alone in the process that died, so that the rescue counts.
+    """
+    trimmed = raw.rstrip(" \t\r\n")
+    if not trimmed.endswith("}"):
+        return raw
+    bare, count = _split(trimmed)
+    return f"{bare[:-1]}{_MARK}{(count or 0) + running}}}"
+
+
+def unmark(raw: str) -> str:
+    """The job's text as it was before any rescue."""
+    return _split(raw)[0]

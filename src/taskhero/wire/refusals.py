@@ -1,0 +1,85 @@
+"""Sentences that say why a value cannot be a job's argument, and what to pass instead."""
+
+from __future__ import annotations
+
+import dataclasses
+import datetime as dt
+import decimal
+import enum
+import fractions
+import uuid
+from collections.abc import Callable, Iterable, Mapping
+from pathlib import PurePath
+
+import attrs
+
+__all__ = ["path_to", "remedy", "shown"]
+
+_LONGEST = 80
+_MOST_STEPS = 12
+
+# The first that fits counts, so the special stand before the general.
+_REMEDIES: tuple[tuple[type | tuple[type, ...], str], ...] = (
+    (enum.Enum, "pass its `.value`"),
+    ((dt.datetime, dt.date, dt.time), "pass its `.isoformat()`"),
+    (dt.timedelta, "pass its `.total_seconds()`"),
+    (uuid.UUID, "pass `str(...)` of it"),
+    ((decimal.Decimal, fractions.Fraction), "pass `str(...)` of it, which keeps it exact"),
+    (complex, "pass its `.real` and `.imag` as a list"),
+    ((bytes, bytearray, memoryview), "pass `base64.b64encode(...).decode()` of it, or `.decode()` if it is text"),
+    (PurePath, "pass `str(...)` of it"),
+    ((set, frozenset), "pass `sorted(...)` of it, which is a list"),
+    (BaseException, "pass `str(...)` of it"),
+    (type, "pass its name"),
+)
+
+
+def remedy(value: object) -> str:
+    """What to pass instead of *value*, as the end of a sentence."""
+    for kinds, advice in _REMEDIES:
+        if isinstance(value, kinds):
+            return advice
+    for fits, advice in _SHAPES:
+        if fits(value):
+            return advice
+    return "pass what the task needs of it as plain values, such as its id"
+
+
+def _has(method: str) -> Callable[[object], bool]:
+    """A test for objects with a method, which tells a library's objects without importing it."""
+    return lambda value: callable(getattr(type(value), method, None))
+
+
+_SHAPES: tuple[tuple[Callable[[object], bool], str], ...] = (
+    (dataclasses.is_dataclass, "pass `dataclasses.asdict(...)` of it"),
+    (lambda value: attrs.has(type(value)), "pass `attrs.asdict(...)` of it"),
+    (_has("model_dump"), 'pass its `.model_dump(mode="json")`'),
+    (_has("tolist"), "pass its `.tolist()`"),
+    (lambda value: isinstance(value, Mapping), "pass `dict(...)` of it"),
+    (lambda value: isinstance(value, Iterable), "pass `list(...)` of it"),
+    (callable, "pass its name, or what it returns"),
+)
+
+
+def shown(value: object) -> str:
+    """The value's repr, cut if it is long; never raises."""
+    try:
+        text = repr(value)
+    except Exception:  # noqa: BLE001 - whatever a foreign __repr__ raises, the message must come out
+        return f"<{type(value).__name__} that cannot be shown>"
+    if len(text) <= _LONGEST:
+        return text
+    return f"{text[: _LONGEST - 4]} ..."
+
+
+def path_to(root: str, steps: Iterable[object]) -> str:
+    """Join keys and positions, outermost first: ``args[0].user["first name"]``; a long path is cut."""
+    path = root
+    for count, step in enumerate(steps):
+        if count == _MOST_STEPS:
+            return f"{path} ..."
+        if isinstance(step, str) and step.isidentifier():
+            path += f".{step}"
+        else:
+            path += f"[{shown(step)}]"
+    return path

@@ -1,0 +1,175 @@
+"""Connecting: addresses, passwords, databases, servers that are away, too old or full."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+
+import pytest
+
+from taskhero.backends.protocol import Done, Entry, Process, Settlement
+from taskhero.backends.redis import RedisBackend
+from taskhero.errors import BackendRefused, BackendTooOld, BackendUnavailable, NotConnected, UnknownBackend
+from taskhero.wire.workers import new_process_name
+
+pytestmark = pytest.mark.anyio
+
+RAW = '{"class":"t","queue":"q","args":[1]}'
+
+
+@pytest.fixture
+async def backend(redis_url: str):
+    """A connected driver."""
+    backend = RedisBackend(redis_url)
+    await backend.connect()
+    yield backend
+    await backend.close()
+
+
+async def test_password_and_database_come_from_the_url(start_server):
+    server = start_server("redis7", "--requirepass", "s3cret")
+    url = server.url.replace("//", "//:s3cret@").replace("/0", "/3")
+    backend = RedisBackend(url)
+    await backend.connect()
+    await backend.push([Entry("q", RAW)])
+    assert await backend._link.call("DBSIZE") > 0
+    await backend.close()
+    elsewhere = RedisBackend(url.replace("/3", "/0"))
+    await elsewhere.connect()
+    assert await elsewhere.queues() == []
+    await elsewhere.close()
+    assert "s3cret" not in repr(backend)
+    assert "s3cret" not in backend.location
+
+
+async def test_a_wrong_password_is_a_clear_error_without_the_password(start_server):
+    server = start_server("redis7", "--requirepass", "right")
+    backend = RedisBackend(server.url.replace("//", "//:wr0ng@"))
+    with pytest.raises(BackendUnavailable, match="password") as caught:
+        await backend.connect()
+    assert "wr0ng" not in str(caught.value)
+    assert str(server.port) in str(caught.value)
+
+
+async def test_a_server_that_is_away_is_a_clear_error_that_says_where_it_looked():
+    backend = RedisBackend("redis://:pw@127.0.0.1:1/0")
+    with pytest.raises(BackendUnavailable, match="127.0.0.1:1") as caught:
+        await backend.connect()
+    assert "pw" not in str(caught.value)
+
+
+async def test_a_server_older_than_6_2_is_refused_with_a_sentence():
+    async def old_server(reader, writer):
+        info = b"# Server\r\nredis_version:5.0.14\r\n"
+        with contextlib.suppress(ConnectionError):
+            while data := await reader.read(65536):
+                for _ in range(data.count(b"*")):
+                    writer.write(b"$%d\r\n%s\r\n" % (len(info), info) if b"INFO" in data else b"+OK\r\n")
+        writer.close()
+
+    server = await asyncio.start_server(old_server, "127.0.0.1", 0)
+    port = server.sockets[0].getsockname()[1]
+    backend = RedisBackend(f"redis://127.0.0.1:{port}")
+    with pytest.raises(BackendTooOld, match=r"5\.0\.14.*6\.2"):
+        await backend.connect()
+    server.close()
+    await server.wait_closed()
+
+
+async def test_a_broken_url_is_refused_without_its_password():
+    with pytest.raises(UnknownBackend) as caught:
+        await RedisBackend("redis://:hush@localhost:notaport/0").connect()
+    assert "hush" not in str(caught.value)
+
+
+async def test_use_before_connecting_and_after_closing_says_what_to_do(redis_url):
+    backend = RedisBackend(redis_url)
+    with pytest.raises(NotConnected, match="connect"):
+        await backend.push([Entry("q", RAW)])
+    await backend.connect()
+    await backend.close()
+    await backend.close()
+    with pytest.raises(NotConnected):
+        await backend.queues()
+    await backend.connect()
+    assert await backend.push([Entry("q", RAW)]) == [True]
+    await backend.close()
+
+
+async def test_the_namespace_stands_before_every_key(redis_url):
+    backend = RedisBackend(redis_url, namespace="mine")
+    await backend.connect()
+    process = Process(new_process_name(), ("q",))
+    await backend.register(process, [1], 60)
+    await backend.push([Entry("q", RAW)])
+    await backend.exchange(process, [], [1], ["q"])
+    assert all(key.startswith(b"mine:") for key in await backend._link.call("KEYS", "*"))
+    await backend.close()
+
+
+async def test_everything_of_our_own_in_redis_has_a_lifetime_or_is_a_bounded_set(backend):
+    process = Process(new_process_name(), ("q",))
+    await backend.register(process, [1], 60)
+    await backend.push([Entry("q", RAW)])
+    assert await backend.lead("me", 10)
+    own = [key async for key in backend._scan("resque:taskhero:")]
+    assert own
+    for key in own:
+        if key != b"resque:taskhero:processes":
+            assert await backend._link.call("TTL", key) > 0, key
+    claim = (await backend.exchange(process, [], [1], ["q"])).claims[0]
+    await backend.exchange(process, [Settlement(claim, Done())], [], [])
+    await backend.deregister(process)
+    await backend.resign("me")
+    left = [key async for key in backend._scan("resque:taskhero:")]
+    assert [key for key in left if b"wake" not in key] == []
+
+
+async def test_a_full_server_refuses_a_push_clearly_and_keeps_what_it_has(start_server):
+    server = start_server("redis7", "--maxmemory-policy", "noeviction")
+    backend = RedisBackend(server.url)
+    await backend.connect()
+    await backend.push([Entry("q", RAW)])
+    await backend._link.call("CONFIG", "SET", "maxmemory", "1")
+    with pytest.raises(BackendRefused, match=r"(?i)memory"):
+        await backend.push([Entry("q", RAW)])
+    assert await backend.queued("q") == [RAW]
+    await backend.close()
+
+
+async def test_connections_that_the_server_closed_do_not_break_the_next_calls(backend):
+    await asyncio.gather(*(backend.length("q") for _ in range(5)))
+    other = RedisBackend(backend.location)
+    await other.connect()
+    await other._link.call("CLIENT", "KILL", "TYPE", "normal", "SKIPME", "yes")
+    # Once the ends of the connections have come in, the pool opens new ones.
+    await other._link.call("PING")
+    await asyncio.gather(*(backend.push([Entry("q", RAW)]) for _ in range(5)))
+    assert await backend.length("q") == 5
+    await other.close()
+
+
+async def test_concurrent_pushes_share_round_trips_and_each_gets_its_own_answer(backend):
+    await backend._link.call("CONFIG", "RESETSTAT")
+    wrong = "wrong-type"
+    await backend._link.call("SET", f"resque:queue:{wrong}", "a string")
+    results = await asyncio.gather(
+        *(backend.push([Entry("q" if n % 10 else wrong, RAW)]) for n in range(100)), return_exceptions=True
+    )
+    assert [type(result) for result in results] == [BackendRefused if n % 10 == 0 else list for n in range(100)]
+    assert await backend.length("q") == 90
+    assert "WRONGTYPE" in str(results[0])
+    assert results[0] is not results[10]
+    calls = await backend._link.call("INFO", "commandstats")
+    evalsha = next(line for line in calls.decode().splitlines() if line.startswith("cmdstat_evalsha:"))
+    assert int(evalsha.split("calls=")[1].split(",")[0]) < 20
+
+
+async def test_a_push_whose_caller_gave_up_before_it_was_sent_stores_nothing(backend):
+    task = asyncio.create_task(backend.push([Entry("q", RAW)]))
+    await asyncio.sleep(0)
+    task.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await task
+    await backend.push([Entry("other", RAW)])
+    assert await backend.length("q") == 0

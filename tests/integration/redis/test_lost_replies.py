@@ -1,0 +1,311 @@
+"""A lost reply loses nothing and doubles nothing: of every verb, before and after the server acted."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Awaitable, Callable
+from importlib import resources
+from typing import Any
+
+import attrs
+import pytest
+from proxy import Proxy
+
+from taskhero.backends.protocol import (
+    Delayed,
+    Done,
+    DueJob,
+    Entry,
+    Failed,
+    GivenBack,
+    Interest,
+    Move,
+    Process,
+    Retried,
+    Settlement,
+    TimedEntry,
+)
+from taskhero.backends.redis import RedisBackend
+from taskhero.backends.redis.scripts import script
+from taskhero.errors import BackendUnavailable, ReplyLost
+from taskhero.wire.workers import new_process_name
+
+pytestmark = pytest.mark.anyio
+
+RAW = '{"class":"t","queue":"q","args":[1]}'
+P = Process(new_process_name(), ("q",))
+LONG_AGO = 5
+LATER = 4_000_000_000
+
+
+def sha(name: str) -> str:
+    return script(name).sha
+
+
+@pytest.fixture
+async def direct(redis_url: str):
+    """A driver with an honest connection, for looking and preparing."""
+    backend = RedisBackend(redis_url)
+    await backend.connect()
+    for file in resources.files("taskhero.backends.redis").joinpath("lua").iterdir():
+        name = file.name.removesuffix(".lua")
+        if not name.startswith("_"):
+            await backend._link.call("SCRIPT", "LOAD", script(name).text)
+    yield backend
+    await backend.close()
+
+
+@pytest.fixture
+async def lossy(redis_url: str, direct: RedisBackend):
+    """A driver behind the proxy, and the proxy."""
+    port = int(redis_url.rsplit(":", 1)[1].split("/")[0])
+    async with Proxy(port) as proxy:
+        backend = RedisBackend(f"redis://127.0.0.1:{proxy.port}/0")
+        await backend.connect()
+        yield backend, proxy
+        await backend.close()
+
+
+@attrs.frozen
+class Case:
+    """One verb: what stands before it, the call, what marks its request, and what can be seen of its effect."""
+
+    verb: str
+    prepare: Callable[[RedisBackend, RedisBackend], Awaitable[Any]]
+    call: Callable[[RedisBackend, Any], Awaitable[Any]]
+    request: str
+    effect: Callable[[RedisBackend], Awaitable[Any]]
+    id: str = ""
+
+
+async def nothing(direct: RedisBackend, lossy: RedisBackend) -> None:
+    """No preparation."""
+
+
+async def keys(direct: RedisBackend) -> Any:
+    """All that lies in the store, but for what tells the time."""
+    found = {}
+    for key in await direct._link.call("KEYS", "*"):
+        kind = await direct._link.call("TYPE", key)
+        command = {
+            b"string": ("GET",),
+            b"list": ("LRANGE", 0, -1),
+            b"set": ("SMEMBERS",),
+            b"zset": ("ZRANGE", 0, -1),
+            b"hash": ("HKEYS",),
+        }[kind]
+        value = await direct._link.call(command[0], key, *command[1:])
+        found[key] = sorted(value) if kind == b"set" else value
+    # Times, and wake-ups that nobody waits for, are not what is asked here.
+    return {key: value for key, value in found.items() if b"wake" not in key and b":ping:" not in key}
+
+
+async def a_queued_job(direct: RedisBackend, lossy: RedisBackend) -> None:
+    await lossy.register(P, [1, 2], 60)
+    await direct.push([Entry("q", RAW)])
+
+
+async def a_claim(direct: RedisBackend, lossy: RedisBackend) -> Any:
+    await a_queued_job(direct, lossy)
+    return (await lossy.exchange(P, [], [1], ["q"])).claims[0]
+
+
+async def a_due_job(direct: RedisBackend, lossy: RedisBackend) -> None:
+    # As a scheduler finds it that was away: its moment is over.
+    await direct._link.call("RPUSH", f"resque:delayed:{LONG_AGO}", RAW)
+    await direct._link.call("SADD", f"resque:timestamps:{RAW}", f"delayed:{LONG_AGO}")
+    await direct._link.call("ZADD", "resque:delayed_queue_schedule", LONG_AGO, LONG_AGO)
+
+
+async def a_dead_process(direct: RedisBackend, lossy: RedisBackend) -> None:
+    await a_claim(direct, lossy)
+    await direct._link.call("ZADD", "resque:taskhero:processes", 1, P.name)
+
+
+async def led(direct: RedisBackend, lossy: RedisBackend) -> None:
+    assert await direct.lead("me", 60)
+
+
+async def registered(direct: RedisBackend, lossy: RedisBackend) -> None:
+    await lossy.register(P, [1], 60)
+
+
+def settle(ending: Any) -> Callable[[RedisBackend, Any], Awaitable[Any]]:
+    return lambda backend, claim: backend.exchange(P, [Settlement(claim, ending)], [], [])
+
+
+ENDINGS = {
+    "done": Done(),
+    "failed": Failed('{"failed":1}'),
+    "given-back": GivenBack(),
+    "delayed": Delayed(100),
+    "retried": Retried('{"failed":1}', "resque-retry:t:1", 3, (100.0,)),
+}
+
+CASES = [
+    Case("push", nothing, lambda b, _: b.push([Entry("q", RAW)]), sha("push"), keys),
+    Case("schedule", nothing, lambda b, _: b.schedule([TimedEntry(LATER, "q", RAW)]), sha("schedule"), keys),
+    Case("promote", a_due_job, lambda b, _: b.promote([Move(DueJob(LONG_AGO, RAW), "q")]), sha("promote"), keys),
+    Case("register", nothing, lambda b, _: b.register(P, [1], 60), sha("beat"), keys),
+    Case("retire", a_claim, lambda b, _: b.retire(P, [1]), sha("retire"), keys),
+    Case("deregister", a_claim, lambda b, _: b.deregister(P), sha("retire"), keys),
+    Case("exchange", a_queued_job, lambda b, _: b.exchange(P, [], [1], ["q"]), sha("exchange"), keys, "claim"),
+    *(Case("exchange", a_claim, settle(ending), sha("exchange"), keys, name) for name, ending in ENDINGS.items()),
+    Case("begin", a_claim, lambda b, claim: b.begin(P, claim), sha("begin"), keys),
+    Case("rescue", a_dead_process, lambda b, _: b.rescue(10), sha("rescue"), keys),
+    Case("lead", nothing, lambda b, _: b.lead("me", 60), sha("lead"), lambda d: d.leader()),
+    Case("resign", led, lambda b, _: b.resign("me"), sha("resign"), keys),
+    Case("remove", a_queued_job, lambda b, _: b.remove("q", RAW), "LREM", keys),
+    Case("delete_queue", a_queued_job, lambda b, _: b.delete_queue("q"), sha("delete_queue"), keys),
+]
+READING = {
+    "due": (lambda b: b.due(10), sha("due")),
+    "claims": (lambda b: b.claims(P), "MGET"),
+    "leader": (lambda b: b.leader(), sha("leader")),
+    "queues": (lambda b: b.queues(), "SMEMBERS"),
+    "length": (lambda b: b.length("q"), "LLEN"),
+    "queued": (lambda b: b.queued("q"), "LRANGE"),
+    "failed_count": (lambda b: b.failed_count(), "LLEN"),
+    "failed": (lambda b: b.failed(), "LRANGE"),
+    "stats": (lambda b: b.stats(), "SCAN"),
+    "notify": (lambda b: b.notify(["q"]), sha("notify")),
+}
+
+
+def case_id(case: Case) -> str:
+    return f"{case.verb}-{case.id}" if case.id else case.verb
+
+
+@pytest.mark.parametrize("case", CASES, ids=case_id)
+async def test_a_step_whose_request_is_lost_changes_nothing_and_can_be_asked_again(case, lossy, direct):
+    backend, proxy = lossy
+    given = await case.prepare(direct, backend)
+    before = await case.effect(direct)
+    proxy.lose("before", case.request)
+    with pytest.raises(ReplyLost, match="may or may not"):
+        await case.call(backend, given)
+    assert proxy.cut.is_set()
+    assert await case.effect(direct) == before
+    await case.call(backend, given)
+    assert await case.effect(direct) != before
+
+
+@pytest.mark.parametrize("case", CASES, ids=case_id)
+async def test_a_step_whose_answer_is_lost_was_done_once(case, lossy, direct):
+    backend, proxy = lossy
+    given = await case.prepare(direct, backend)
+    before = await case.effect(direct)
+    proxy.lose("after", case.request)
+    with pytest.raises(ReplyLost, match="may or may not"):
+        await case.call(backend, given)
+    assert proxy.cut.is_set()
+    after = await case.effect(direct)
+    assert after != before, "the server did act"
+    # What was done once is what an honest connection would have done: nothing was repeated.
+    assert await counted(direct) <= 1
+
+
+async def counted(direct: RedisBackend) -> int:
+    """In how many places the one job stands, ended or not."""
+    total = 0
+    for key in await direct._link.call("KEYS", "*"):
+        if key.startswith((b"resque:queue:", b"resque:delayed:")) or key == b"resque:failed":
+            total += await direct._link.call("LLEN", key)
+        elif key.startswith(f"resque:worker:{P.name}".encode()) and not key.endswith(b":started"):
+            total += 1
+    return total
+
+
+@pytest.mark.parametrize("name", READING)
+@pytest.mark.parametrize("when", ["before", "after"])
+async def test_a_reading_verb_whose_answer_is_lost_says_so_and_works_again(name, when, lossy, direct):
+    backend, proxy = lossy
+    await a_queued_job(direct, backend)
+    await direct._link.call("SET", "resque:stat:processed", 1)
+    call, request = READING[name]
+    proxy.lose(when, request)
+    with pytest.raises(ReplyLost):
+        await call(backend)
+    assert proxy.cut.is_set()
+    await call(backend)
+
+
+@pytest.mark.parametrize("ending", ENDINGS.values(), ids=list(ENDINGS))
+async def test_a_settlement_that_is_sent_again_after_a_lost_answer_changes_nothing(ending, lossy, direct):
+    backend, proxy = lossy
+    claim = await a_claim(direct, backend)
+    proxy.lose("after", sha("exchange"))
+    with pytest.raises(ReplyLost):
+        await backend.exchange(P, [Settlement(claim, ending)], [], [])
+    after = await keys(direct)
+    again = await backend.exchange(P, [Settlement(claim, ending)], [], [])
+    assert again.gone == [claim]
+    assert await keys(direct) == after
+
+
+async def test_a_claim_whose_answer_is_lost_is_found_under_its_own_name(lossy, direct):
+    backend, proxy = lossy
+    await a_queued_job(direct, backend)
+    proxy.lose("after", sha("exchange"))
+    with pytest.raises(ReplyLost):
+        await backend.exchange(P, [], [1], ["q"])
+    found = (await backend.claims(P)).claims
+    assert [(claim.slot, claim.queue, claim.raw) for claim in found] == [(1, "q", RAW)]
+    settled = await backend.exchange(P, [Settlement(found[0], Done())], [1], ["q"])
+    assert (settled.gone, settled.claims) == ([], [])
+    assert (await direct.stats())["processed"] == 1
+
+
+@pytest.mark.parametrize("when", ["before", "after"])
+async def test_a_beat_whose_answer_is_lost_is_an_error_and_the_next_one_counts(when, lossy, direct):
+    backend, proxy = lossy
+    await registered(direct, backend)
+    # Its connection is made first, so that the proxy meets the step itself.
+    await asyncio.to_thread(backend.beat, P, [1], 60, full=True)
+    proxy.lose(when, sha("beat"))
+    with pytest.raises(BackendUnavailable):
+        await asyncio.to_thread(backend.beat, P, [1], 60, full=True)
+    assert proxy.cut.is_set()
+    assert (await asyncio.to_thread(backend.beat, P, [1], 60, full=True)).alive
+
+
+@pytest.mark.parametrize("when", ["before", "after"])
+async def test_a_wait_whose_answer_is_lost_is_an_error_and_the_next_one_wakes(when, lossy, direct):
+    backend, proxy = lossy
+    await registered(direct, backend)
+    backend._tracking = False
+    interest = Interest(queues=("q",))
+    proxy.lose(when, "BLPOP")
+    waiting = asyncio.create_task(backend.wait(P, interest, 10))
+    if when == "after":
+        async with asyncio.timeout(5):
+            while not await direct._link.call("CLIENT", "LIST", "TYPE", "NORMAL") or not await blocked(direct):
+                await asyncio.sleep(0)
+        await direct.push([Entry("q", RAW)])
+    with pytest.raises(BackendUnavailable):
+        await waiting
+    assert proxy.cut.is_set()
+    again = asyncio.create_task(backend.wait(P, interest, 10))
+    await direct.push([Entry("q", RAW)])
+    started = time.monotonic()
+    assert (await again).jobs
+    assert time.monotonic() - started < 5
+
+
+async def blocked(direct: RedisBackend) -> bool:
+    clients = await direct._link.call("CLIENT", "LIST")
+    return b"cmd=blpop" in clients
+
+
+@pytest.mark.parametrize("when", ["before", "after"])
+async def test_connecting_through_a_lost_answer_is_an_error_and_works_again(when, redis_url):
+    port = int(redis_url.rsplit(":", 1)[1].split("/")[0])
+    async with Proxy(port) as proxy:
+        backend = RedisBackend(f"redis://127.0.0.1:{proxy.port}/0")
+        proxy.lose(when, "INFO")
+        with pytest.raises((BackendUnavailable, ReplyLost), match="127.0.0.1"):
+            await backend.connect()
+        await backend.connect()
+        assert await backend.queues() == []
+        await backend.close()

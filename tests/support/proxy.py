@@ -1,0 +1,92 @@
+"""A proxy between a driver and its server that loses replies on demand."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+from typing import Literal
+
+__all__ = ["Proxy"]
+
+
+class Proxy:
+    """Passes bytes on between clients and one server at 127.0.0.1.
+
+    `lose(when, match)` arms it once: of the first request that holds *match*, either the request never reaches the
+    server ("before" it acted), or its reply never reaches the client ("after"); the client's connection is cut.
+    """
+
+    def __init__(self, port: int) -> None:
+        self._server_port = port
+        self._server: asyncio.Server | None = None
+        self._tasks: set[asyncio.Task[None]] = set()
+        self._when: Literal["before", "after"] | None = None
+        self._match = b""
+        self.cut = asyncio.Event()
+        self.port = 0
+
+    async def __aenter__(self) -> Proxy:
+        self._server = await asyncio.start_server(self._serve, "127.0.0.1", 0)
+        self.port = self._server.sockets[0].getsockname()[1]
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        assert self._server is not None
+        self._server.close()
+        for task in self._tasks:
+            task.cancel()
+        await asyncio.gather(*self._tasks, return_exceptions=True)
+        await self._server.wait_closed()
+
+    def lose(self, when: Literal["before", "after"], match: str) -> None:
+        """Cut the next connection that sends a request with *match* in it."""
+        self._when, self._match = when, match.encode()
+        self.cut.clear()
+
+    def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        task = asyncio.create_task(self._pass(reader, writer))
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+        task.add_done_callback(lambda _: writer.close())
+
+    async def _pass(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        upstream_reader, upstream_writer = await asyncio.open_connection("127.0.0.1", self._server_port)
+        doomed = asyncio.Event()
+        passing = [
+            asyncio.create_task(self._pass_requests(reader, upstream_writer, doomed)),
+            asyncio.create_task(self._pass_replies(upstream_reader, writer, doomed)),
+        ]
+        try:
+            await asyncio.wait(passing, return_when=asyncio.FIRST_COMPLETED)
+        finally:
+            for each_writer in (writer, upstream_writer):
+                each_writer.close()
+            for each in passing:
+                each.cancel()
+            await asyncio.gather(*passing, return_exceptions=True)
+            for each_writer in (writer, upstream_writer):
+                with contextlib.suppress(OSError, asyncio.CancelledError):
+                    await each_writer.wait_closed()
+
+    async def _pass_requests(
+        self, reader: asyncio.StreamReader, upstream: asyncio.StreamWriter, doomed: asyncio.Event
+    ) -> None:
+        while data := await reader.read(1 << 20):
+            if self._when is not None and self._match in data:
+                when, self._when = self._when, None
+                if when == "before":
+                    self.cut.set()
+                    return
+                doomed.set()
+            upstream.write(data)
+            await upstream.drain()
+
+    async def _pass_replies(
+        self, upstream: asyncio.StreamReader, writer: asyncio.StreamWriter, doomed: asyncio.Event
+    ) -> None:
+        while data := await upstream.read(1 << 20):
+            if doomed.is_set():
+                self.cut.set()
+                return
+            writer.write(data)
+            await writer.drain()
