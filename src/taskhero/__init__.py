@@ -1,3 +1,67 @@
 """Background jobs for Python, inside your server or beside it, on the Resque wire."""
 
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from taskhero.lazy import lazy_names
+
+if TYPE_CHECKING:
+    from taskhero.app import TaskHero
+    from taskhero.engine.queue import Queue, QueueContext
+    from taskhero.engine.tasks import Task, task
+    from taskhero.errors import AlreadyScheduled, NotConnected, TaskheroError, UnknownTask
+    from taskhero.hooks.contexts import EnqueueContext, PerformContext
+    from taskhero.hooks.specs import hookimpl
+    from taskhero.models import FailedJob, Failure, Job, Outcome, Postponed, Refused, Retrying, Success, Working
+    from taskhero.runtime.current import Current, current
+    from taskhero.settings import Settings
+
 __version__ = "0.1.0"
+
+__all__ = [
+    "AlreadyScheduled",
+    "Current",
+    "EnqueueContext",
+    "FailedJob",
+    "Failure",
+    "Job",
+    "NotConnected",
+    "Outcome",
+    "PerformContext",
+    "Postponed",
+    "Queue",
+    "QueueContext",
+    "Refused",
+    "Retrying",
+    "Settings",
+    "Success",
+    "Task",
+    "TaskHero",
+    "TaskheroError",
+    "UnknownTask",
+    "Working",
+    "__version__",
+    "current",
+    "hookimpl",
+    "task",
+]
+
+# Imported when first asked for, so that `import taskhero` is quick and brings along what is used, and no more.
+__getattr__, __dir__ = lazy_names(
+    __name__,
+    {
+        "TaskHero": "taskhero.app",
+        "Queue": "taskhero.engine.queue",
+        "QueueContext": "taskhero.engine.queue",
+        "Task": "taskhero.engine.tasks",
+        "task": "taskhero.engine.tasks",
+        **dict.fromkeys(("AlreadyScheduled", "NotConnected", "TaskheroError", "UnknownTask"), "taskhero.errors"),
+        **dict.fromkeys(("EnqueueContext", "PerformContext"), "taskhero.hooks.contexts"),
+        "hookimpl": "taskhero.hooks.specs",
+        **dict.fromkeys(("FailedJob", "Failure", "Job", "Outcome", "Postponed"), "taskhero.models"),
+        **dict.fromkeys(("Refused", "Retrying", "Success", "Working"), "taskhero.models"),
+        **dict.fromkeys(("Current", "current"), "taskhero.runtime.current"),
+        "Settings": "taskhero.settings",
+    },
+)

@@ -3,6 +3,7 @@
 TaskheroError
 ├── NotConnected (RuntimeError)
 ├── NothingToRun (RuntimeError)
+├── AlreadyRunning (RuntimeError)
 ├── NotRunningATask (RuntimeError)
 ├── InvalidSettings (ValueError)
 ├── InvalidTask (ValueError)
@@ -10,6 +11,8 @@ TaskheroError
 ├── InvalidQueueName (ValueError)
 ├── InvalidMoment (ValueError)
 ├── InvalidArguments (ValueError, TypeError)
+├── UnknownEvent (ValueError)
+├── InvalidHandler (TypeError)
 ├── AlreadyScheduled
 ├── UnknownBackend (ValueError)
 ├── PluginError
@@ -25,12 +28,14 @@ TaskheroError
     ├── Undecodable (ValueError)
     ├── NoSuchTask (LookupError)
     ├── JobTimeout (TimeoutError)
-    └── KilledItsProcess
+    ├── KilledItsProcess
+    └── ProcessDied
 """
 
 from __future__ import annotations
 
 __all__ = [
+    "AlreadyRunning",
     "AlreadyScheduled",
     "AmbiguousOverride",
     "ArgumentsMismatch",
@@ -39,6 +44,7 @@ __all__ = [
     "BackendTooOld",
     "BackendUnavailable",
     "InvalidArguments",
+    "InvalidHandler",
     "InvalidMoment",
     "InvalidQueueName",
     "InvalidSettings",
@@ -51,10 +57,12 @@ __all__ = [
     "NotRunningATask",
     "NothingToRun",
     "PluginError",
+    "ProcessDied",
     "ReplyLost",
     "TaskheroError",
     "Undecodable",
     "UnknownBackend",
+    "UnknownEvent",
     "UnknownPlugin",
     "UnknownTask",
 ]
@@ -70,6 +78,10 @@ class NotConnected(TaskheroError, RuntimeError):
 
 class NothingToRun(TaskheroError, RuntimeError):
     """The settings ask for neither task processors nor a scheduler."""
+
+
+class AlreadyRunning(TaskheroError, RuntimeError):
+    """The app was started a second time while it runs."""
 
 
 class NotRunningATask(TaskheroError, RuntimeError):
@@ -98,6 +110,14 @@ class InvalidMoment(TaskheroError, ValueError):
 
 class InvalidArguments(TaskheroError, ValueError, TypeError):
     """A job's arguments cannot be written as JSON that every reader understands."""
+
+
+class UnknownEvent(TaskheroError, ValueError):
+    """No event is called so."""
+
+
+class InvalidHandler(TaskheroError, TypeError):
+    """A handler cannot be called with the event that it was to listen to."""
 
 
 class AlreadyScheduled(TaskheroError):
@@ -162,3 +182,7 @@ class JobTimeout(JobError, TimeoutError):
 
 class KilledItsProcess(JobError):
     """The job's process died under it as often as `rescue_limit` allows."""
+
+
+class ProcessDied(JobError):
+    """The process of a task with ``run_in="process"`` died before the task was done, or did not come up."""

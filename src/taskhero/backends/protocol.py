@@ -484,7 +484,7 @@ class Backend(Protocol):
         free: Sequence[int],
         queues: Sequence[str],
     ) -> Exchange:
-        """Record how jobs ended and claim the next ones for the free slots.
+        """Record how jobs ended, in the order given, and claim the next ones for the free slots.
 
         A settlement counts once: if the claim's token no longer stands under the slot, nothing is changed and the
         claim is `gone`. If one settlement cannot be recorded, it stays as it was and is told in `unsettled`; all

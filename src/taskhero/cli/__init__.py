@@ -1,1 +1,1 @@
-"""The command line."""
+"""The command line: one verb each, for people and for programs. It needs the extra `cli`."""

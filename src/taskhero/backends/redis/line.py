@@ -45,11 +45,14 @@ class Line:
             connection = await self._connect()
             self._keys = keys
             self._pop = asyncio.create_task(self._blpop(connection, keys, timeout), name="taskhero-wait")
-        await asyncio.wait({self._pop}, timeout=timeout)
-        if not self._pop.done():
+        pop = self._pop
+        await asyncio.wait({pop}, timeout=timeout)
+        if not pop.done():
             return None
-        pop, self._pop = self._pop, None
-        return pop.result()
+        if self._pop is pop:
+            self._pop = None
+        # It is cancelled by `close` only.
+        return None if pop.cancelled() else pop.result()
 
     async def _connect(self) -> AbstractConnection:
         if self._connection is None:

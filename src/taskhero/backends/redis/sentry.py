@@ -97,18 +97,24 @@ class Sentry:
         except (redis_errors.RedisError, OSError) as error:
             self._replies.put_nowait(error)
         finally:
+            # Nobody shall wait for an answer that cannot come any more.
+            self._replies.put_nowait(ConnectionError("the connection was closed"))
             self.heard.set()
 
-    async def _ask(self, *command: str) -> int:
+    async def _ask(self, *commands: tuple[str, ...]) -> list[int]:
+        """The answers to all these commands, in one round trip."""
         connection = self._connection
         if connection is None:
             raise ConnectionError("the sentry's connection is closed")
-        await connection.send_command(*command, check_health=False)
+        await connection.send_packed_command(connection.pack_commands(commands), check_health=False)
+        answers = []
         async with asyncio.timeout(5):
-            reply = await self._replies.get()
-        if isinstance(reply, BaseException):
-            raise ConnectionError(str(reply)) from reply
-        return int(reply)
+            for _ in commands:
+                reply = await self._replies.get()
+                if isinstance(reply, BaseException):
+                    raise ConnectionError(str(reply)) from reply
+                answers.append(int(reply))
+        return answers
 
     async def watch(self, queues: Sequence[str], names: str | None, schedule: str | None) -> Wake:
         """Arm it for these keys, unless nothing changed since it was armed for them; tell what is there now.
@@ -123,9 +129,12 @@ class Sentry:
             return Wake()
         self.heard.clear()
         self._watched = wanted
-        jobs = bool(queues) and await self._ask("EXISTS", *queues) > 0
-        if names is not None:
-            known = await self._ask("SCARD", names)
-            jobs = jobs or known > self._known_queues
-            self._known_queues = known
-        return Wake(jobs, schedule is not None and await self._ask("EXISTS", schedule) > 0)
+        absent = ("EXISTS", "")
+        jobs, known, token = await self._ask(
+            ("EXISTS", *queues) if queues else absent,
+            ("SCARD", names) if names is not None else absent,
+            ("EXISTS", schedule) if schedule is not None else absent,
+        )
+        new_queues = known > self._known_queues
+        self._known_queues = known
+        return Wake(jobs > 0 or new_queues, token > 0)

@@ -46,6 +46,7 @@ class Waiting:
         self.seat_until = 0.0
         self.next_try = 0.0
         self.present = False
+        self.departure: asyncio.Task[None] | None = None
         self.queues: tuple[str, ...] = ()
 
     async def close(self) -> None:
@@ -66,6 +67,8 @@ class Waking(Part):
         waiting = self._waits.get(process.name)
         if waiting is None:
             waiting = self._waits[process.name] = Waiting(process, self._link, self._heard)
+        if waiting.departure is not None:
+            await asyncio.wait({waiting.departure})
         wants_jobs = bool(interest.queues) or interest.everything
         if wants_jobs:
             waiting.present, waiting.queues = True, interest.queues
@@ -141,21 +144,25 @@ class Waking(Part):
         queues = [self._keys.queue(queue) for queue in interest.queues]
         names = self._keys.queues if interest.everything else None
         schedule = self._keys.wake_schedule if interest.schedule else None
-        try:
-            wake = await sentry.watch(queues, names, schedule)
-        except _BROKEN as error:
-            await sentry.close()
-            raise BackendUnavailable(f"the wait at Redis {self._link.location} broke: {error}") from error
-        if wake.schedule:
-            await self._link.call("LPOP", self._keys.wake_schedule)
-        if wake.jobs or wake.schedule:
-            return wake
-        with contextlib.suppress(TimeoutError):
-            async with asyncio.timeout(timeout):
-                await sentry.heard.wait()
-            # What it was, the next wait finds out; first somebody should look for jobs.
-            return Wake(jobs=True)
-        return Wake()
+        deadline = asyncio.get_running_loop().time() + timeout
+        while True:
+            try:
+                wake = await sentry.watch(queues, names, schedule)
+            except _BROKEN as error:
+                await sentry.close()
+                raise BackendUnavailable(f"the wait at Redis {self._link.location} broke: {error}") from error
+            if wake.schedule:
+                await self._link.call("LPOP", self._keys.wake_schedule)
+            if wake.jobs or wake.schedule:
+                return wake
+            try:
+                async with asyncio.timeout_at(deadline):
+                    await sentry.heard.wait()
+            except TimeoutError:
+                return Wake()
+            if schedule is None:
+                # It can only have been a queue; the step that claims finds out as fast as another look would.
+                return Wake(jobs=True)
 
     def _heard(self, waiting: Waiting) -> None:
         if not waiting.present:
@@ -163,17 +170,20 @@ class Waking(Part):
 
     def _still_absent(self, waiting: Waiting) -> None:
         """A push was heard by a process that is too busy to take it: somebody else has to."""
-        if waiting.present or not waiting.sentry.active or not waiting.sentry.heard.is_set():
+        if waiting.present or waiting.departure or not waiting.sentry.active or not waiting.sentry.heard.is_set():
             return
-        task = asyncio.create_task(self._depart(waiting), name="taskhero-sentry-leaves")
+        waiting.departure = task = asyncio.create_task(self._depart(waiting), name="taskhero-sentry-leaves")
         self._departures.add(task)
         task.add_done_callback(self._departures.discard)
 
     async def _depart(self, waiting: Waiting) -> None:
-        # If Redis is away, the seat lapses by itself.
-        with contextlib.suppress(BackendError):
-            await self._leave_seat(waiting)
-            await self.notify(waiting.queues)
+        try:
+            # If Redis is away, the seat lapses by itself.
+            with contextlib.suppress(BackendError):
+                await self._leave_seat(waiting)
+                await self.notify(waiting.queues)
+        finally:
+            waiting.departure = None
 
     async def _leave_seat(self, waiting: Waiting) -> None:
         await waiting.sentry.close()

@@ -139,13 +139,13 @@ class Working(Part):
         self, process: Process, settled: Sequence[Settlement], free: Sequence[int], queues: Sequence[str]
     ) -> Exchange:
         """See `Backend.exchange`."""
-        endings = {settlement.claim.slot: settlement for settlement in _front_last(settled)}
+        endings = {settlement.claim.slot: settlement for settlement in settled}
         if len(endings) < len(settled):
             return await self._exchange_in_turn(process, settled, free, queues)
         own = self._keys
         token = str(next(self._batches))
-        wanted = set(free)
-        slots = [*endings, *(slot for slot in free if slot not in endings)]
+        wanted = dict.fromkeys(free)
+        slots = [*endings, *(slot for slot in wanted if slot not in endings)]
         keys: _Keys = [own.processes, own.pause, own.processed, own.failures, own.failed, own.queues, own.schedule]
         keys += (own.wake_schedule, own.wake_new)
         run_at = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(self._clock.now() if self._clock else None))
@@ -274,14 +274,6 @@ class Working(Part):
             rescued.append(Rescued(job.worker, job.queue, raw, job.running))
         taken = await self._run("rescue", keys, arguments)
         return [job for job, was_taken in zip(rescued, taken, strict=True) if was_taken]
-
-
-def _front_last(settled: Sequence[Settlement]) -> list[Settlement]:
-    """The settlements in an order in which jobs that are put to the front, one by one, end up as given."""
-    back = [settlement for settlement in settled if isinstance(settlement.ending, GivenBack)]
-    if not back:
-        return list(settled)
-    return [settlement for settlement in settled if not isinstance(settlement.ending, GivenBack)] + back[::-1]
 
 
 def _token_order(token: str) -> tuple[int, int]:

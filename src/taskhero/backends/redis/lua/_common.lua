@@ -7,7 +7,7 @@ end
 
 -- The text of an error reply, or nil.
 local function failed(reply)
-  return type(reply) == 'table' and reply.err or nil
+  return type(reply) == 'table' and reply.err and tostring(reply.err) or nil
 end
 
 -- Leaves one wake-up in a list unless there is one; it lapses by itself.

@@ -191,6 +191,7 @@ end
 
 local lengths = {}
 if #free > 0 then
+  local later = true
   for q = 1, queues do
     local length = redis.pcall('LLEN', KEYS[queue_key + 2 * (q - 1)])
     local problem = failed(length)
@@ -198,7 +199,10 @@ if #free > 0 then
       problems[#problems + 1] = q
       problems[#problems + 1] = problem
     elseif length > 0 then
-      lengths[q] = { length, claim(q, length) }
+      -- What an earlier queue still holds, be it somebody else's share, comes before all of this one.
+      local count = later and claim(q, length) or 0
+      later = later and count == length
+      lengths[q] = { length, count }
     end
   end
 end

@@ -17,7 +17,12 @@ local arg, key = 3, 7
 
 local function remove(moment, bucket, index, raw, position)
   if position == 0 then redis.call('LPOP', bucket) else redis.call('LREM', bucket, 1, raw) end
-  redis.pcall('SREM', index, 'delayed:' .. moment)
+  -- An equal job may stand in the same list; it is looked for nearby, since a list can be very long.
+  if type(redis.pcall('LPOS', bucket, raw, 'MAXLEN', 100)) ~= 'number' then
+    redis.pcall('SREM', index, 'delayed:' .. moment)
+  else
+    redis.pcall('SADD', index, 'delayed:' .. moment)
+  end
   if redis.call('EXISTS', bucket) == 0 then redis.call('ZREM', KEYS[1], moment) end
 end
 

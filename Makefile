@@ -1,0 +1,58 @@
+# Two commands matter: `make demo` and `make test`. Both set themselves up in .venv; a second run is quick.
+#
+#   make demo      what it does, in colour, in a few seconds
+#   make test      everything that CI checks: ruff, mypy, the floors, all tests
+#   make format    let ruff put the code in order
+#   make clean     remove what was built and installed
+
+SHELL := /bin/sh
+VENV := .venv
+BIN := $(VENV)/bin
+# The first of these that is Python 3.11 or newer; PYTHON=... on the command line names another.
+PYTHON ?= $(shell for python in python3 python3.14 python3.13 python3.12 python3.11 python; do \
+	"$$python" -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null && echo "$$python" && break; done)
+PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check
+# Two processes of tests; PYTEST_FLAGS= runs them in one.
+PYTEST_FLAGS ?= -n 2
+
+.PHONY: demo test format clean
+.DEFAULT_GOAL := help
+
+.PHONY: help
+help:
+	@sed -n '3,6s/^# *//p' Makefile
+
+demo: $(VENV)/.demo
+	@FORCE_COLOR=1 $(BIN)/taskhero demo
+
+test: $(VENV)/.dev
+	$(BIN)/ruff check
+	$(BIN)/ruff format --check
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+	$(BIN)/python -m pytest $(PYTEST_FLAGS)
+
+format: $(VENV)/.dev
+	$(BIN)/ruff check --fix
+	$(BIN)/ruff format
+
+clean:
+	rm -rf $(VENV) build dist .mypy_cache .ruff_cache .pytest_cache .import_linter_cache .hypothesis
+
+$(VENV)/.venv:
+	@test -n "$(PYTHON)" || { echo "taskhero needs Python 3.11 or newer; none was found (make PYTHON=/path/to/python)" >&2; exit 1; }
+	@echo "Making $(VENV) with $(PYTHON)"
+	@"$(PYTHON)" -m venv $(VENV) || { echo "This Python cannot make a venv (on Debian: apt-get install python3-venv)" >&2; exit 1; }
+	@touch $@
+
+$(VENV)/.demo: $(VENV)/.venv pyproject.toml
+	@echo "Installing taskhero and what its command line needs"
+	@$(PIP) --editable '.[cli]'
+	@touch $@
+
+# `--group` came with pip 25.1.
+$(VENV)/.dev: $(VENV)/.venv pyproject.toml
+	@echo "Installing taskhero and what its tests need"
+	@$(PIP) --upgrade 'pip>=25.1'
+	@$(PIP) --editable . --group dev
+	@touch $@

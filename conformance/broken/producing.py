@@ -1,0 +1,116 @@
+"""Broken ways to store jobs."""
+
+import json
+
+import attrs
+
+from broken.registry import found_by
+from taskhero.backends.memory import MemoryBackend
+from taskhero.conformance import Lifecycle, Producing, Scheduling, Texts
+
+
+@found_by(Producing, "test_jobs_are_stored_in_the_order_given", "test_what_is_put_at_the_front_comes_next")
+class LastInFirstOut(MemoryBackend):
+    """It puts each job where the next one is taken."""
+
+    async def push(self, entries):
+        return await super().push([attrs.evolve(entry, front=not entry.front) for entry in entries])
+
+
+@found_by(Producing, "test_a_lock_lets_one_job_in", "test_guards_are_checked_in_turn")
+class StoresWhatItRefuses(MemoryBackend):
+    """It says that a guard does not hold, and stores the job."""
+
+    async def push(self, entries):
+        stored = await super().push(entries)
+        await super().push(
+            [attrs.evolve(entry, guards=()) for entry, was in zip(entries, stored, strict=True) if not was]
+        )
+        return stored
+
+
+@found_by(Producing, "test_a_refused_entry_takes_no_lock", "test_guards_of_both_kinds_hold_together")
+class LeaksLocks(MemoryBackend):
+    """It takes lock after lock, and gives none back when a later guard does not hold."""
+
+    def __init__(self, *, clock=None):
+        super().__init__(clock=clock)
+        self._store.locks.delete = lambda _key: False
+
+
+@found_by(Producing, "test_a_lock_lapses_after_its_timeout")
+class LocksForEver(MemoryBackend):
+    """Its locks never lapse."""
+
+    def __init__(self, *, clock=None):
+        super().__init__(clock=clock)
+        get = self._store.locks.get
+        self._store.locks.get = lambda name, _now: get(name, 0)
+
+
+@found_by(Producing, "test_a_queue_is_known_from_its_first_job_on")
+class ForgetsNames(MemoryBackend):
+    """A queue is known only after its second job."""
+
+    async def queues(self):
+        return [queue for queue in await super().queues() if await self.length(queue) > 1]
+
+
+@found_by(Producing, "test_many_jobs_are_stored_in_order")
+class CutsInPieces(MemoryBackend):
+    """It cuts a large call in pieces, and stores the last piece first."""
+
+    async def push(self, entries):
+        if len(entries) <= 1000:
+            return await super().push(entries)
+        return [*await super().push(entries[1000:]), *await super().push(entries[:1000])]
+
+
+@found_by(Texts, "test_a_text_is_queued_and_claimed_exactly[not-json]")
+class LooksInside(MemoryBackend):
+    """It writes each job's JSON anew."""
+
+    async def push(self, entries):
+        return await super().push([attrs.evolve(entry, raw=_anew(entry.raw)) for entry in entries])
+
+
+def _anew(raw):
+    try:
+        return json.dumps(json.loads(raw))
+    except ValueError:
+        return "{}"
+
+
+@found_by(Scheduling, "test_the_same_text_is_delayed_once_to_a_second", "test_one_of_many_at_once_is_delayed")
+class KeepsDuplicates(MemoryBackend):
+    """It delays the same text to the same second as often as it is told."""
+
+    async def schedule(self, entries):
+        return await super().schedule([attrs.evolve(entry, unique=False) for entry in entries])
+
+
+@found_by(Scheduling, "test_what_is_not_in_the_future_is_pushed_at_once", "test_the_next_second_is_the_future")
+class DelaysThePast(MemoryBackend):
+    """What is past waits for the next second."""
+
+    async def schedule(self, entries):
+        soon = int(self._clock.now()) + 1
+        return await super().schedule([attrs.evolve(entry, at=max(entry.at, soon)) for entry in entries])
+
+
+@found_by(Lifecycle, "test_what_is_stored_outlives_the_connection", "test_closing_twice_changes_nothing")
+class ForgetsOnClose(MemoryBackend):
+    """Closing it loses what it held."""
+
+    async def close(self):
+        clock = self._clock
+        await super().close()
+        self.__init__(clock=clock)
+
+
+@found_by(Lifecycle, "test_closing_ends_all_waits", only=True)
+class LeavesWaitsHanging(MemoryBackend):
+    """Who waits when it is closed waits on."""
+
+    async def close(self):
+        self._loop = None

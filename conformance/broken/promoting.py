@@ -1,0 +1,104 @@
+"""Broken schedulers."""
+
+import asyncio
+
+import attrs
+
+from broken.registry import found_by
+from taskhero.backends.memory import MemoryBackend
+from taskhero.backends.protocol import Moved
+from taskhero.conformance import Concurrency, Promoting
+
+
+@found_by(Promoting, "test_no_job_is_shown_early")
+class PromotesEarly(MemoryBackend):
+    """It rounds the time, as node-resque does."""
+
+    async def due(self, limit):
+        now = self._clock.now()
+        jobs = self._store.schedule.due(round(now), limit)
+        return attrs.evolve(await super().due(limit), jobs=jobs)
+
+
+@found_by(Promoting, "test_what_is_not_due_is_missed")
+class PromotesTheFuture(MemoryBackend):
+    """It moves what it is told to, due or not."""
+
+    async def promote(self, moves):
+        clock = self._clock
+        clock.advance(1000)
+        try:
+            return await super().promote(moves)
+        finally:
+            clock.advance(-1000)
+
+
+@found_by(Promoting, "test_of_two_equal_moves_one_moves_it")
+@found_by(Concurrency, "test_each_job_is_promoted_once")
+class PromotesTwice(MemoryBackend):
+    """It does not look whether the job is still there."""
+
+    async def promote(self, moves):
+        answers = await super().promote(moves)
+        for move, answer in zip(moves, answers, strict=True):
+            if answer == Moved.MISSED:
+                self._store.queues.put(move.queue, move.job.raw)
+        return [Moved.QUEUED for _ in moves]
+
+
+@found_by(Concurrency, "test_a_job_is_delayed_or_in_its_queue")
+class MovesInTwoSteps(MemoryBackend):
+    """For an instant, a job that it promotes is nowhere."""
+
+    async def promote(self, moves):
+        answers = []
+        for move in moves:
+            gone = self._store.schedule.remove(move.job.at, move.job.raw)
+            await asyncio.sleep(0)
+            if gone:
+                self._store.schedule.add(move.job.at, move.job.raw)
+            answers += await super().promote([move])
+        return answers
+
+
+@found_by(Promoting, "test_a_job_is_merged_with_an_equal_one_that_waits")
+class KeepsWhatItMerged(MemoryBackend):
+    """What is merged with an equal job stays delayed, too."""
+
+    async def promote(self, moves):
+        answers = await super().promote(moves)
+        for move, answer in zip(moves, answers, strict=True):
+            if answer == Moved.MERGED:
+                self._store.schedule.add(move.job.at, move.job.raw)
+        return answers
+
+
+@found_by(Promoting, "test_due_jobs_are_shown_and_stay")
+class ShowsOnce(MemoryBackend):
+    """Showing what is due takes it away."""
+
+    async def due(self, limit):
+        seen = await super().due(limit)
+        for job in seen.jobs:
+            self._store.schedule.remove(job.at, job.raw)
+        return seen
+
+
+@found_by(Promoting, "test_due_jobs_are_shown_and_stay")
+class ShowsTooMuch(MemoryBackend):
+    """It does not care for the limit."""
+
+    async def due(self, _limit):
+        return await super().due(10**6)
+
+
+@found_by(Promoting, "test_moments_without_jobs_are_no_next_moment")
+class KeepsEmptyMoments(MemoryBackend):
+    """It remembers the earliest moment for ever, so that a scheduler never sleeps."""
+
+    first = None
+
+    async def due(self, limit):
+        seen = await super().due(limit)
+        self.first = self.first or seen.next_at
+        return attrs.evolve(seen, next_at=self.first)

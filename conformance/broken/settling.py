@@ -1,0 +1,181 @@
+"""Broken ways to record how jobs ended."""
+
+import asyncio
+import math
+
+import attrs
+
+from broken.registry import found_by
+from taskhero.backends.memory import MemoryBackend
+from taskhero.backends.protocol import Delayed, Done, Dropped, Failed, GivenBack, Retried
+from taskhero.conformance import Concurrency, Retrying, Settling
+
+
+class Forging(MemoryBackend):
+    """It changes what it is told."""
+
+    def forge(self, ending):
+        return ending
+
+    async def exchange(self, process, settled, free, queues):
+        forged = [attrs.evolve(settlement, ending=self.forge(settlement.ending)) for settlement in settled]
+        return await super().exchange(process, forged, free, queues)
+
+
+@found_by(Settling, "test_a_settlement_counts_once[done]", "test_it_counts_once_in_one_call_too")
+class SettlesTwice(MemoryBackend):
+    """It counts whatever it hears, as often as it hears it."""
+
+    async def exchange(self, process, settled, free, queues):
+        answer = await super().exchange(process, settled, free, queues)
+        for _ in answer.gone:
+            self._store.count("processed")
+        return attrs.evolve(answer, gone=())
+
+
+@found_by(Settling, "test_an_old_claim_leaves_the_slots_next_job_alone", "test_another_process_cannot_settle_it")
+class SettlesBySlot(MemoryBackend):
+    """It looks at the slot, not at the token."""
+
+    async def exchange(self, process, settled, free, queues):
+        member = self._work._members.get(process.name)
+        held = member.held if member else {}
+        own = [
+            attrs.evolve(settlement, claim=held[settlement.claim.slot][0])
+            if settlement.claim.slot in held
+            else settlement
+            for settlement in settled
+        ]
+        return await super().exchange(process, own, free, queues)
+
+
+@found_by(Settling, "test_a_job_that_is_done_is_counted")
+class CountsNoWorkers(MemoryBackend):
+    """It counts in all, but for nobody."""
+
+    async def stats(self):
+        return {name: count for name, count in (await super().stats()).items() if ":" not in name}
+
+
+@found_by(Settling, "test_a_dropped_job_is_gone")
+class CountsWhatItDrops(Forging):
+    """A refused job counts as processed."""
+
+    def forge(self, ending):
+        return Done() if isinstance(ending, Dropped) else ending
+
+
+@found_by(Settling, "test_a_failed_job_is_listed_and_counted", "test_a_batch_of_all_endings")
+class ForgetsFailures(Forging):
+    """A failed job is gone without a trace."""
+
+    def forge(self, ending):
+        return Dropped() if isinstance(ending, Failed) else ending
+
+
+@found_by(Settling, "test_a_job_is_given_back_to_the_front")
+class GivesBackToTheEnd(MemoryBackend):
+    """What is given back has to queue anew."""
+
+    def __init__(self, *, clock=None):
+        super().__init__(clock=clock)
+        queues = self._store.queues
+        queues.give_back = queues.put
+
+
+@found_by(Settling, "test_a_job_is_delayed[0.3]", "test_a_job_is_delayed[1.2]")
+class RoundsDown(Forging):
+    """A delay loses its fraction."""
+
+    def forge(self, ending):
+        return Delayed(math.floor(ending.delay) - 0.25) if isinstance(ending, Delayed) else ending
+
+
+@found_by(Settling, "test_equal_jobs_that_are_delayed_are_all_kept")
+class MergesDelayed(MemoryBackend):
+    """Of equal jobs that are delayed to one second, it keeps one."""
+
+    def __init__(self, *, clock=None):
+        super().__init__(clock=clock)
+        schedule = self._store.schedule
+        add = schedule.add
+        schedule.add = lambda at, raw: not schedule.holds(at, raw) and add(at, raw)
+
+
+@found_by(Settling, "test_endings_are_recorded_in_the_order_given")
+class SettlesBackwards(MemoryBackend):
+    """It begins with the last one."""
+
+    async def exchange(self, process, settled, free, queues):
+        return await super().exchange(process, settled[::-1], free, queues)
+
+
+@found_by(Concurrency, "test_a_job_is_claimed_or_where_it_goes[failures]")
+class EndsTheClaimFirst(MemoryBackend):
+    """For an instant, a job that failed is nowhere."""
+
+    async def exchange(self, process, settled, free, queues):
+        for settlement in settled:
+            member = self._work._members.get(process.name)
+            held = member.held.pop(settlement.claim.slot)
+            await asyncio.sleep(0)
+            member.held[settlement.claim.slot] = held
+        return await super().exchange(process, settled, free, queues)
+
+
+@found_by(Concurrency, "test_a_job_is_claimed_or_where_it_goes[queue]")
+class EndsTheClaimLast(MemoryBackend):
+    """For an instant, a job that was given back can be claimed by others while it is claimed here."""
+
+    async def exchange(self, process, settled, free, queues):
+        for settlement in settled:
+            claim = settlement.claim
+            if isinstance(settlement.ending, GivenBack):
+                self._store.queues.put(claim.queue, claim.raw, front=True)
+                await asyncio.sleep(0)
+                self._store.queues.remove(claim.queue, claim.raw, 1)
+        return await super().exchange(process, settled, free, queues)
+
+
+@found_by(Retrying, "test_a_job_is_tried_as_often_as_the_limit_says", "test_a_limit_of_one_is_no_retry")
+class RetriesForEver(Forging):
+    """It knows no limit."""
+
+    def forge(self, ending):
+        return attrs.evolve(ending, limit=10**9) if isinstance(ending, Retried) else ending
+
+
+@found_by(Retrying, "test_a_job_is_tried_as_often_as_the_limit_says")
+class RetriesOnceMore(Forging):
+    """It takes the limit for the number of retries."""
+
+    def forge(self, ending):
+        return attrs.evolve(ending, limit=ending.limit + 1) if isinstance(ending, Retried) else ending
+
+
+@found_by(Retrying, "test_the_last_delay_holds_for_all_that_follow")
+class WaitsAlwaysTheSame(Forging):
+    """The first delay holds for all."""
+
+    def forge(self, ending):
+        return attrs.evolve(ending, delays=ending.delays[:1]) if isinstance(ending, Retried) else ending
+
+
+@found_by(Retrying, "test_the_counter_goes_with_the_last_attempt")
+class KeepsCounters(MemoryBackend):
+    """The counter of attempts outlives the last one."""
+
+    def __init__(self, *, clock=None):
+        super().__init__(clock=clock)
+        self._store.attempts.delete = lambda _name: False
+
+
+@found_by(Retrying, "test_jobs_with_one_counter_share_it")
+class CountsByTheJob(Forging):
+    """It counts attempts as it likes."""
+
+    number = 0
+
+    def forge(self, ending):
+        self.number += 1
+        return attrs.evolve(ending, counter=str(self.number)) if isinstance(ending, Retried) else ending

@@ -1,0 +1,66 @@
+"""A suite of the kit for each broken backend, and for those that they are made of."""
+
+import pytest
+
+from broken import BROKEN
+from broken.spoiling import Spoilt
+from taskhero.backends.memory import MemoryBackend
+from taskhero.conformance import Capabilities, Damage
+
+
+class OnMemory:
+    """How the kit handles a backend in memory."""
+
+    capabilities = Capabilities(
+        wrong_types=False, foreign_scheduler=False, lost_lease=False, batch_bytes=4 * 1024 * 1024
+    )
+    patience = 0.4
+    make = MemoryBackend
+
+    @pytest.fixture
+    async def backend(self, clock):
+        backend = self.make(clock=clock)
+        await backend.connect()
+        yield backend
+        await backend.close()
+
+    async def another_view(self, backend, clock):
+        return backend
+
+    async def set_paused(self, backend, *, paused):
+        await backend.pause_all_workers(paused)
+
+
+class OnSpoilt(OnMemory):
+    """How the kit spoils a store."""
+
+    capabilities = Capabilities(foreign_scheduler=False, lost_lease=False)
+    patience = 2.0
+
+    async def break_queue(self, backend, queue):
+        await backend.spoil(f"queue:{queue}")
+
+    async def break_failures(self, backend):
+        await backend.spoil("failed")
+
+    async def break_counter(self, backend, name):
+        await backend.spoil(f"stat:{name}")
+
+
+def suite_name(broken):
+    """The name of a broken backend's suite."""
+    return f"Test{broken.backend.__name__}In{broken.topic.__name__}"
+
+
+def _suite(broken):
+    hooks = OnSpoilt if broken.topic is Damage else OnMemory
+    return type(suite_name(broken), (hooks, broken.topic), {"make": broken.backend})
+
+
+globals().update({suite_name(broken): _suite(broken) for broken in BROKEN})
+
+
+class TestSpoilt(OnSpoilt, Damage):
+    """Unbroken."""
+
+    make = Spoilt

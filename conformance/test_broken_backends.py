@@ -1,0 +1,87 @@
+"""The kit finds what is broken: each of these backends breaks one promise, and fails the test of that promise."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from pathlib import Path
+from xml.etree import ElementTree as ET
+
+import pytest
+
+from broken import BROKEN
+from broken.suites import suite_name
+from taskhero import conformance
+from taskhero.conformance import BackendConformance
+
+SUITES = Path(__file__).parent / "broken" / "suites.py"
+
+
+def chosen(broken):
+    """What to run on a broken backend, for pytest's command line."""
+    suite = f"{SUITES}::{suite_name(broken)}"
+    return [f"{suite}::{test}" for test in broken.found_by] if broken.only else [suite]
+
+
+@pytest.fixture(scope="module")
+def results(tmp_path_factory):
+    """For each suite its tests, and how they ended: None, or the failure's text."""
+    report = tmp_path_factory.mktemp("broken") / "report.xml"
+    nodes = [node for broken in BROKEN for node in chosen(broken)]
+    command = [sys.executable, "-m", "pytest", "-q", "--tb=line", f"--junitxml={report}", *nodes]
+    ran = subprocess.run(
+        [*command, f"{SUITES}::TestSpoilt"],
+        cwd=SUITES.parent.parent,
+        capture_output=True,
+        text=True,
+        timeout=100,
+        check=False,
+    )
+    assert ran.returncode == 1, ran.stdout + ran.stderr
+    found = {}
+    for case in ET.parse(report).iter("testcase"):
+        suite = found.setdefault(case.get("classname").rpartition(".")[2], {})
+        for kind in ("failure", "error"):
+            if (ended := case.find(kind)) is not None:
+                suite[case.get("name")] = f"{kind}: {ended.get('message')}"
+                break
+        else:
+            suite[case.get("name")] = None
+    return found
+
+
+@pytest.mark.parametrize("broken", BROKEN, ids=suite_name)
+def test_what_is_broken_is_found(results, broken):
+    """By the test that is there to find it."""
+    suite = results[suite_name(broken)]
+    failed = {name for name, failure in suite.items() if failure is not None}
+    missed = [test for test in broken.found_by if not any(test in {name, name.partition("[")[0]} for name in failed)]
+    assert missed == [], f"only these failed: {sorted(failed)}"
+    assert [name for name, ended in suite.items() if ended and ended.startswith("error")] == [], "a fixture failed"
+
+
+@pytest.mark.parametrize("broken", [broken for broken in BROKEN if not broken.only], ids=suite_name)
+def test_what_is_whole_is_not_blamed(results, broken):
+    """Most of a topic's tests pass on a backend that breaks one promise, so a failure tells where to look."""
+    suite = results[suite_name(broken)]
+    failed = sum(failure is not None for failure in suite.values())
+    assert failed <= max(4, 0.8 * len(suite))
+
+
+def test_the_store_they_spoil_is_whole(results):
+    """The memory backend has a suite of its own."""
+    assert {name for name, failure in results["TestSpoilt"].items() if failure is not None} == set()
+
+
+def test_each_topic_finds_something():
+    """No topic of the kit is without a backend that it must fail."""
+    topics = {getattr(conformance, name) for name in conformance.__all__}
+    topics = {topic for topic in topics if isinstance(topic, type) and issubclass(BackendConformance, topic)}
+    tested = {topic for topic in topics if any(name.startswith("test") for name in vars(topic))}
+    assert tested - {broken.topic for broken in BROKEN} == set()
+
+
+def test_there_are_many():
+    """And no two have one name, so that none hides another."""
+    names = [suite_name(broken) for broken in BROKEN]
+    assert len(names) == len(set(names)) > 60

@@ -1,0 +1,93 @@
+"""The kit and the contract say the same: each sentence has a test, each test names a sentence that stands there."""
+
+from __future__ import annotations
+
+import inspect
+import re
+
+import pytest
+
+from taskhero.backends import protocol
+from taskhero.backends.protocol import Backend
+from taskhero.conformance import BackendConformance, promises_of
+
+#: Classes whose docstrings promise what a backend does; of the others, the verbs' docstrings speak.
+PROMISING = ("FreeLock", "NotDelayed", "Done", "Dropped", "Failed", "GivenBack", "Delayed", "Retried")
+#: Classes each of whose values is an answer that a backend gives.
+ANSWERS = ("Scheduled", "Moved")
+#: What no test of the kit can bring about.
+BEYOND_THE_KIT = {
+    "A backend never repeats a step by itself": "the connection must break; tested by each driver that has one",
+}
+
+
+def sentences(text):
+    """The sentences of a docstring's prose."""
+    prose = re.split(r"\n(?:Attributes|Raises|Returns|Args):\n", inspect.cleandoc(text))[0]
+    for paragraph in re.split(r"\n\n", prose):
+        yield from filter(None, re.split(r"(?<=\.)\s+", " ".join(paragraph.split())))
+
+
+def rules():
+    """The sentences of the rules for all verbs."""
+    for rule in re.split(r"^\* ", protocol.__doc__, flags=re.MULTILINE)[1:]:
+        yield from sentences(rule)
+
+
+def contract():
+    """Each promise: its subject and its sentence."""
+    for name, verb in vars(Backend).items():
+        if not name.startswith("_"):
+            documented = verb.fget if isinstance(verb, property) else verb
+            yield from ((name, sentence) for sentence in sentences(documented.__doc__))
+    for name in PROMISING:
+        yield from ((name, sentence) for sentence in sentences(getattr(protocol, name).__doc__))
+    for name in ANSWERS:
+        yield from ((name, answer) for answer in vars(getattr(protocol, name)) if answer.isupper())
+    yield from (("all", sentence) for sentence in rules())
+
+
+CONTRACT = list(contract())
+TESTED = list(promises_of(BackendConformance))
+
+
+@pytest.mark.parametrize(("subject", "sentence"), CONTRACT, ids=[f"{who}-{what[:50]}" for who, what in CONTRACT])
+def test_each_sentence_of_the_contract_has_a_test(subject, sentence):
+    """Who changes the contract changes the kit."""
+    if any(sentence.startswith(beginning) for beginning in BEYOND_THE_KIT):
+        return
+    assert any(who == subject and sentence.startswith(what) for who, what, _ in TESTED)
+
+
+def test_each_promise_of_a_test_stands_in_the_contract():
+    """So no test demands what was never promised."""
+    known = set(CONTRACT)
+    unknown = {
+        f"{test}: {subject}: {beginning}"
+        for subject, beginning, test in TESTED
+        if not any(who == subject and sentence.startswith(beginning) for who, sentence in known)
+    }
+    assert unknown == set()
+
+
+def test_each_test_says_what_it_proves():
+    """By a promise, or by a docstring where the contract is silent; and always by a docstring for its reader."""
+    tests = {name: getattr(BackendConformance, name) for name in dir(BackendConformance) if name.startswith("test")}
+    assert [name for name, test in tests.items() if not test.__doc__] == []
+    promising = {name for _, _, name in TESTED}
+    assert sorted(tests.keys() - promising) == [
+        "test_a_beat_registers_a_process_that_is_unknown",
+        "test_it_is_a_backend",
+    ]
+
+
+def test_the_kit_names_no_backend():
+    """It asks for capabilities."""
+    from importlib import resources
+
+    import taskhero.conformance as kit
+
+    for module in resources.files(kit).iterdir():
+        if module.name.endswith(".py"):
+            text = module.read_text("utf-8")
+            assert not re.search(r"redis|MemoryBackend", text, re.IGNORECASE), module.name

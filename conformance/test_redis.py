@@ -1,0 +1,68 @@
+"""The Redis driver keeps the contract, on each kind of server and on fakeredis."""
+
+from __future__ import annotations
+
+import pytest
+
+from taskhero.backends.redis import RedisBackend
+from taskhero.backends.redis.fake import FakeRedisBackend
+from taskhero.conformance import BackendConformance, Capabilities
+
+
+class OnRedis(BackendConformance):
+    """What all suites of the driver share."""
+
+    capabilities = Capabilities(batch_bytes=4 * 1024 * 1024)
+
+    async def set_paused(self, backend, *, paused):
+        await backend._link.call("SET", "resque:pause-all-workers", str(paused).lower())
+
+    async def break_queue(self, backend, queue):
+        await backend._link.call("DEL", f"resque:queue:{queue}")
+        await backend._link.call("SET", f"resque:queue:{queue}", "no list")
+
+    async def break_failures(self, backend):
+        await backend._link.call("SET", "resque:failed", "no list")
+
+    async def break_counter(self, backend, name):
+        await backend._link.call("SET", f"resque:stat:{name}", "no number")
+
+    async def set_foreign_scheduler(self, backend, *, leads):
+        lock = "resque:resque:resque_scheduler_master_lock"
+        await backend._link.call(*(("SET", lock, "localhost:1") if leads else ("DEL", lock)))
+
+    async def forget_lease(self, backend, process):
+        await backend._link.call("ZREM", "resque:taskhero:processes", process.name)
+
+
+class TestServer(OnRedis):
+    """The driver on a real server."""
+
+    @pytest.fixture
+    async def backend(self, redis_url, clock):
+        backend = RedisBackend(redis_url, clock=clock)
+        await backend.connect()
+        yield backend
+        await backend.close()
+
+    async def another_view(self, backend, clock):
+        other = RedisBackend(backend.location, clock=clock)
+        await other.connect()
+        return other
+
+
+class TestFakeServer(OnRedis):
+    """The driver on fakeredis."""
+
+    @pytest.fixture
+    async def backend(self, clock):
+        backend = FakeRedisBackend(f"fakeredis://kit-{id(clock)}", clock=clock)
+        await backend.connect()
+        await backend._link.call("FLUSHALL")
+        yield backend
+        await backend.close()
+
+    async def another_view(self, backend, clock):
+        other = FakeRedisBackend(backend.location, clock=clock)
+        await other.connect()
+        return other

@@ -1,0 +1,23 @@
+"""The program `taskhero`, also as `python -m taskhero`."""
+
+from __future__ import annotations
+
+import importlib.util
+import sys
+
+#: What the command line needs beyond the library, as in the extra `cli`.
+NEEDED = ("click", "rich")
+
+
+def main() -> None:
+    """Run the command line, or say in one line what it lacks."""
+    missing = [name for name in NEEDED if importlib.util.find_spec(name) is None]
+    if missing:
+        sys.exit(f"taskhero: the command line needs {' and '.join(missing)}: pip install 'taskhero[cli]'")
+    from taskhero.cli.main import taskhero
+
+    taskhero(prog_name="taskhero")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,310 @@
+"""The app: what a program makes, declares its tasks with, connects and runs."""
+
+from __future__ import annotations
+
+import contextlib
+from typing import TYPE_CHECKING, Any, TypeAlias, TypeVar, overload
+
+from taskhero.backends.registry import open_backend
+from taskhero.clock import SystemClock
+from taskhero.engine.connection import Connection
+from taskhero.engine.declarations import Declarations
+from taskhero.engine.queue import Queue, QueueContext
+from taskhero.engine.registry import TaskRegistry
+from taskhero.errors import AlreadyRunning, NothingToRun, PluginError
+from taskhero.hooks.manager import PluginManager
+from taskhero.runtime.events import Emitter
+from taskhero.runtime.functions import check_processable
+from taskhero.settings import Settings
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator, Callable, Iterable
+    from contextlib import AbstractAsyncContextManager, AsyncExitStack
+    from types import TracebackType
+    from typing import Self
+
+    from taskhero.backends.protocol import Backend
+    from taskhero.clock import Clock
+    from taskhero.runtime.events import Event
+    from taskhero.runtime.multi_worker import MultiWorker
+    from taskhero.runtime.runner import Runner
+    from taskhero.runtime.scheduler import Scheduler
+
+    Lifespan: TypeAlias = Callable[["TaskHero"], AbstractAsyncContextManager[object]]
+
+__all__ = ["TaskHero"]
+
+_Handler = TypeVar("_Handler", bound="Callable[..., Any]")
+
+
+class TaskHero(Declarations):
+    """Background jobs: declare tasks, enqueue them, and work them here or elsewhere.
+
+    An app belongs to one event loop at a time. Tasks may be declared at any time, also while it runs.
+
+    Args:
+        backend: The store of jobs: a URL, or a backend of your own.
+        settings: What it shall run, and how.
+        plugins: App-wide plugins, in their order.
+        queue: A class derived from `Queue`, or a function that makes one of a `QueueContext`; it becomes `queue`.
+        scheduler: What makes the scheduler, instead of the default one.
+        multi_worker: What makes the multi-worker, instead of the default one.
+        lifespan: Makes of the app an async context manager around its running; the place for what tasks share, such as
+            a database pool.
+        clock: What tells the time that `enqueue_in` counts from.
+
+    Raises:
+        UnknownBackend: No installed driver knows the URL.
+        PluginError: A plugin cannot be used as given.
+    """
+
+    def __init__(
+        self,
+        backend: str | Backend = "memory://",
+        *,
+        settings: Settings | None = None,
+        plugins: Iterable[object] = (),
+        queue: Callable[[QueueContext], Queue] | None = None,
+        scheduler: Callable[..., Any] | None = None,
+        multi_worker: Callable[..., Any] | None = None,
+        lifespan: Lifespan | None = None,
+        clock: Clock | None = None,
+    ) -> None:
+        self._settings = _checked_settings(settings)
+        self._backend = open_backend(backend, settings=self._settings)
+        self._plugins = PluginManager(plugins)
+        self._tasks = TaskRegistry(self, self._plugins, check_processable)
+        self._emitter = Emitter()
+        self._clock = SystemClock() if clock is None else clock
+        self._make_queue = _checked_maker("queue", queue)
+        self._make_scheduler = _checked_maker("scheduler", scheduler)
+        self._make_multi_worker = _checked_maker("multi_worker", multi_worker)
+        self._lifespan = lifespan
+        self._queue: Queue | None = None
+        self._runner: Runner | None = None
+        # How the running app is ended; set from the first step of starting to the last of stopping.
+        self._ending: AsyncExitStack | None = None
+        self._connection = Connection(self._backend, prepare=self._prepare, forget=self._ended)
+
+    def __repr__(self) -> str:
+        return f"<TaskHero {self._backend.location} with {len(self._tasks)} tasks>"
+
+    # --- its parts
+
+    @property
+    def settings(self) -> Settings:
+        """The settings."""
+        return self._settings
+
+    @property
+    def tasks(self) -> TaskRegistry:
+        """The declared tasks."""
+        return self._tasks
+
+    @property
+    def backend(self) -> Backend:
+        """The store of jobs."""
+        return self._backend
+
+    @property
+    def plugins(self) -> PluginManager:
+        """The app-wide plugins."""
+        return self._plugins
+
+    @property
+    def queue(self) -> Queue:
+        """Where jobs are put, looked at and mended.
+
+        Raises:
+            AmbiguousOverride: Two plugins want to replace it.
+        """
+        if self._queue is None:
+            self._queue = self._new_queue()
+        return self._queue
+
+    @property
+    def scheduler(self) -> Scheduler | None:
+        """The scheduler, or None while none runs here."""
+        return None if self._runner is None else self._runner.scheduler
+
+    @property
+    def multi_worker(self) -> MultiWorker | None:
+        """The multi-worker with its task processors, or None while none runs here."""
+        return None if self._runner is None else self._runner.multi_worker
+
+    # --- listening
+
+    @overload
+    def on(self, event: str | type[Event], handler: None = None) -> Callable[[_Handler], _Handler]: ...
+
+    @overload
+    def on(self, event: str | type[Event], handler: _Handler) -> _Handler: ...
+
+    def on(
+        self, event: str | type[Event], handler: _Handler | None = None
+    ) -> _Handler | Callable[[_Handler], _Handler]:
+        """Subscribe to an event of the workers or the scheduler, as a decorator (``@app.on("failure")``) or directly.
+
+        Args:
+            event: Its name, such as ``"failure"`` or ``"scheduler.error"``, or its class.
+            handler: What is called, sync or async.
+
+        Raises:
+            UnknownEvent: No event is called so.
+            InvalidHandler: The handler's parameters do not fit.
+        """
+        return self._emitter.on(event) if handler is None else self._emitter.on(event, handler)
+
+    # --- connecting
+
+    async def __aenter__(self) -> Self:
+        """Connect; an app can be entered more than once, and is closed with the last exit.
+
+        Raises:
+            BackendUnavailable: The backend cannot be reached.
+            NotConnected: It is connected in another event loop.
+        """
+        await self._connection.hold()
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        """Close, if this was the last exit."""
+        await self._connection.release()
+
+    def _prepare(self) -> None:
+        self._plugins.load()
+        # Two plugins that both want to replace it are told of here, not in the midst of the work.
+        self._queue = self.queue
+
+    # --- running
+
+    @contextlib.asynccontextmanager
+    async def running(self) -> AsyncIterator[Self]:
+        """Run task processors and the scheduler in this event loop, as the settings say, while the block lasts.
+
+        It connects by itself where `async with app` has not done so. At the end the scheduler stops first, then the
+        workers, which get `Settings.grace` seconds to end their jobs.
+
+        Raises:
+            NothingToRun: The settings ask for neither.
+            AlreadyRunning: It runs already.
+            BackendUnavailable: The backend cannot be reached.
+        """
+        if not self._has_work:
+            raise NothingToRun(
+                "the settings ask for neither task processors nor a scheduler: pass "
+                "settings=Settings(max_task_processors=10), scheduler=True, or both"
+            )
+        await self.start()
+        try:
+            yield self
+        finally:
+            await self.stop()
+
+    async def start(self) -> None:
+        """Connect, and run what the settings ask for, until `stop`; that may be nothing.
+
+        Raises:
+            AlreadyRunning: It runs already.
+            BackendUnavailable: The backend cannot be reached.
+        """
+        self._connection.enter_loop()
+        if self._ending is not None:
+            raise AlreadyRunning("this app runs already: stop it first, or leave app.running()")
+        async with contextlib.AsyncExitStack() as ending:
+            self._ending = ending
+            ending.callback(self._ended)
+            # A stop that comes meanwhile waits for its turn.
+            async with self._connection.turn:
+                await self._start(ending)
+                self._ending = ending.pop_all()
+
+    async def _start(self, ending: AsyncExitStack) -> None:
+        await ending.enter_async_context(self)
+        if self._lifespan is not None:
+            await ending.enter_async_context(_entered(self._lifespan, self))
+        if self._has_work:
+            runner = self._new_runner()
+            ending.push_async_callback(runner.stop)
+            await runner.start()
+            self._runner = runner
+
+    async def stop(self) -> None:
+        """Stop the scheduler, then the workers, leave the lifespan and close; nothing if it does not run."""
+        self._connection.enter_loop()
+        async with self._connection.turn:
+            if self._ending is not None:
+                await self._ending.aclose()
+
+    def _ended(self) -> None:
+        self._runner, self._ending = None, None
+
+    @property
+    def _has_work(self) -> bool:
+        return self._settings.max_task_processors > 0 or self._settings.scheduler
+
+    # --- making its parts
+
+    def _new_queue(self) -> Queue:
+        context = QueueContext(
+            backend=self._backend,
+            tasks=self._tasks,
+            scope=self._plugins.scope,
+            settings=self._settings,
+            clock=self._clock,
+            check=self._connection.check,
+        )
+        if self._make_queue is not None:
+            made = self._make_queue(context)
+        else:
+            made = self._plugins.override("taskhero_make_queue", context)
+        if made is None and self._make_queue is None:
+            return Queue(context)
+        if not isinstance(made, Queue):
+            raise PluginError(f"the app's queue is to be {made!r}: make it of a class derived from taskhero.Queue")
+        return made
+
+    def _new_runner(self) -> Runner:
+        from taskhero.runtime.runner import Runner
+
+        return Runner(
+            app=self,
+            backend=self._backend,
+            settings=self._settings,
+            tasks=self._tasks,
+            queue=self.queue,
+            emitter=self._emitter,
+            multi_worker=self._make_multi_worker or self._overriding("taskhero_make_multi_worker"),
+            scheduler=self._make_scheduler or self._overriding("taskhero_make_scheduler"),
+        )
+
+    def _overriding(self, hook: str) -> Callable[..., Any] | None:
+        """What asks the plugins to make a part, or None if no plugin ever does."""
+        if not self._plugins.scope.of(hook):
+            return None
+        return lambda context: self._plugins.override(hook, context)
+
+
+def _checked_settings(settings: object) -> Settings:
+    if settings is None:
+        return Settings()
+    if not isinstance(settings, Settings):
+        raise TypeError(f"settings={settings!r} are no settings: pass taskhero.Settings(...)")
+    return settings
+
+
+def _checked_maker(what: str, maker: Any) -> Any:
+    if maker is not None and not callable(maker):
+        raise PluginError(f"{what}={maker!r} is not callable: pass the class, or a function that makes the {what}")
+    return maker
+
+
+def _entered(lifespan: Lifespan, app: TaskHero) -> AbstractAsyncContextManager[object]:
+    entered = lifespan(app)
+    if not hasattr(entered, "__aenter__"):
+        raise TypeError(
+            f"lifespan={lifespan!r} makes no async context manager: put @contextlib.asynccontextmanager above it"
+        )
+    return entered

@@ -1,0 +1,284 @@
+"""The memory driver."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import TYPE_CHECKING, Self
+
+from taskhero.backends.protocol import Due, Moved, Scheduled
+from taskhero.clock import SystemClock
+from taskhero.errors import NotConnected, UnknownBackend
+
+from .queues import part_of
+from .store import Store
+from .work import Work
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from taskhero.backends.protocol import (
+        Beat,
+        Claim,
+        Claims,
+        Entry,
+        Exchange,
+        Interest,
+        Move,
+        Process,
+        Rescued,
+        Settlement,
+        TimedEntry,
+        Wake,
+    )
+    from taskhero.clock import Clock
+
+__all__ = ["MemoryBackend"]
+
+
+class MemoryBackend:
+    """Jobs in the memory of this program: private to the app, gone with it, and behaving as on the wire of Resque.
+
+    It belongs to one event loop, but for `beat`, which any thread may call. No step lets go of the loop, so each is
+    atomic; what `beat` touches is guarded by a lock besides.
+
+    Args:
+        clock: For tests: where the time comes from.
+    """
+
+    def __init__(self, *, clock: Clock | None = None) -> None:
+        self._clock: Clock = SystemClock() if clock is None else clock
+        self._loop: asyncio.AbstractEventLoop | None = None
+        self._store = Store()
+        self._work = Work(self._store)
+        self._leader: tuple[str, float] | None = None
+
+    @classmethod
+    def from_url(cls, url: str, *, namespace: str = "resque") -> Self:  # noqa: ARG003 - all that it holds is its own
+        """A backend of its own: two with the same URL share nothing.
+
+        Raises:
+            UnknownBackend: Something stands behind ``memory://``.
+        """
+        if url.partition("://")[2]:
+            raise UnknownBackend("memory:// takes nothing behind it: each such backend is private to its app")
+        return cls()
+
+    def __repr__(self) -> str:
+        return f"<{type(self).__name__}>"
+
+    @property
+    def location(self) -> str:
+        """See `Backend.location`."""
+        return "memory://"
+
+    async def connect(self) -> None:
+        """See `Backend.connect`."""
+        loop = asyncio.get_running_loop()
+        if self._loop is not None and self._loop is not loop and not self._loop.is_closed():
+            raise NotConnected("this memory backend is connected in another event loop: close it there first")
+        self._loop = loop
+
+    async def close(self) -> None:
+        """See `Backend.close`."""
+        self._loop = None
+        self._store.line.end()
+
+    def _use(self) -> Store:
+        """The store, if it may be used here and now."""
+        if self._loop is not asyncio.get_running_loop():
+            raise self._misuse()
+        return self._store
+
+    def _misuse(self) -> NotConnected:
+        if self._loop is None:
+            return NotConnected("this memory backend is not connected: call `await backend.connect()` first")
+        return NotConnected(
+            "this memory backend was connected in another event loop: use it in that one, or close it first"
+        )
+
+    # producing
+
+    async def push(self, entries: Sequence[Entry]) -> Sequence[bool]:
+        """See `Backend.push`."""
+        store, now = self._use(), self._clock.now()
+        stored = []
+        arrived = {}
+        for entry in entries:
+            free = not entry.guards or store.take(entry.guards, now)
+            if free:
+                store.queues.put(entry.queue, entry.raw, front=entry.front)
+                arrived[entry.queue] = True
+            stored.append(free)
+        for queue in arrived:
+            store.line.ring(queue)
+        return stored
+
+    async def schedule(self, entries: Sequence[TimedEntry]) -> Sequence[str]:
+        """See `Backend.schedule`."""
+        store, now = self._use(), self._clock.now()
+        return [self._schedule(store, entry, now) for entry in entries]
+
+    def _schedule(self, store: Store, entry: TimedEntry, now: float) -> str:
+        future = entry.at > int(now)
+        if future and entry.unique and store.schedule.holds(entry.at, entry.raw):
+            return Scheduled.DUPLICATE
+        if not store.take(entry.guards, now):
+            return Scheduled.REFUSED
+        if future:
+            store.delay(entry.at, entry.raw)
+            return Scheduled.DELAYED
+        store.queues.put(entry.queue, entry.raw)
+        store.line.ring(entry.queue)
+        return Scheduled.QUEUED
+
+    # promoting
+
+    async def due(self, limit: int) -> Due:
+        """See `Backend.due`."""
+        store, now = self._use(), self._clock.now()
+        return Due(now=now, jobs=store.schedule.due(now, limit), next_at=store.schedule.next_at())
+
+    async def promote(self, moves: Sequence[Move]) -> Sequence[str]:
+        """See `Backend.promote`."""
+        store, now = self._use(), self._clock.now()
+        return [self._promote(store, move, now) for move in moves]
+
+    def _promote(self, store: Store, move: Move, now: float) -> str:
+        if move.job.at > int(now) or not store.schedule.remove(move.job.at, move.job.raw):
+            return Moved.MISSED
+        if move.failure is not None or move.queue is None:
+            store.fail(move.failure or "")
+            return Moved.FAILED
+        if not store.take(move.guards, now):
+            return Moved.MERGED
+        store.queues.put(move.queue, move.job.raw)
+        store.line.ring(move.queue)
+        return Moved.QUEUED
+
+    # working
+
+    async def register(self, process: Process, slots: Sequence[int], lease: float) -> None:
+        """See `Backend.register`."""
+        self._use()
+        self._work.renew(process, slots, lease, self._clock.now())
+
+    def beat(self, process: Process, slots: Sequence[int], lease: float, *, full: bool) -> Beat:
+        """See `Backend.beat`."""
+        if self._loop is None:
+            raise self._misuse()
+        return self._work.renew(process, slots if full else (), lease, self._clock.now())
+
+    async def retire(self, process: Process, slots: Sequence[int]) -> None:
+        """See `Backend.retire`."""
+        self._use()
+        self._work.retire(process, slots)
+
+    async def deregister(self, process: Process) -> int:
+        """See `Backend.deregister`."""
+        self._use()
+        return self._work.deregister(process)
+
+    async def exchange(
+        self,
+        process: Process,
+        settled: Sequence[Settlement],
+        free: Sequence[int],
+        queues: Sequence[str],
+    ) -> Exchange:
+        """See `Backend.exchange`."""
+        self._use()
+        return self._work.exchange(process, settled, free, queues, self._clock.now())
+
+    async def claims(self, process: Process) -> Claims:
+        """See `Backend.claims`."""
+        self._use()
+        return self._work.claims(process)
+
+    async def begin(self, process: Process, claim: Claim) -> bool:
+        """See `Backend.begin`."""
+        self._use()
+        return self._work.begin(process, claim)
+
+    async def rescue(self, limit: int) -> Sequence[Rescued]:
+        """See `Backend.rescue`."""
+        self._use()
+        return self._work.rescue(limit, self._clock.now())
+
+    async def pause_all_workers(self, paused: bool = True) -> None:
+        """Let nobody claim jobs until this is called with False; what ``pause-all-workers`` is on the wire."""
+        self._use()
+        self._work.paused = paused
+
+    # waking
+
+    async def wait(self, process: Process, interest: Interest, timeout: float) -> Wake:  # noqa: ARG002
+        """See `Backend.wait`."""
+        return await self._use().line.wait(interest, timeout)
+
+    async def notify(self, queues: Sequence[str]) -> None:
+        """See `Backend.notify`."""
+        store = self._use()
+        for queue in queues:
+            store.queues.notify(queue)
+
+    # the leader
+
+    async def lead(self, owner: str, lease: float) -> bool:
+        """See `Backend.lead`."""
+        self._use()
+        if self._leading() not in {None, owner}:
+            return False
+        self._leader = (owner, self._clock.now() + lease)
+        return True
+
+    async def resign(self, owner: str) -> bool:
+        """See `Backend.resign`."""
+        self._use()
+        if self._leading() != owner:
+            return False
+        self._leader = None
+        return True
+
+    async def leader(self) -> str | None:
+        """See `Backend.leader`."""
+        self._use()
+        return self._leading()
+
+    def _leading(self) -> str | None:
+        if self._leader is None or self._leader[1] <= self._clock.now():
+            return None
+        return self._leader[0]
+
+    # inspecting
+
+    async def queues(self) -> list[str]:
+        """See `Backend.queues`."""
+        return sorted(self._use().queues.texts)
+
+    async def length(self, queue: str) -> int:
+        """See `Backend.length`."""
+        return len(self._use().queues.texts.get(queue, ()))
+
+    async def queued(self, queue: str, start: int = 0, stop: int = -1) -> list[str]:
+        """See `Backend.queued`."""
+        return part_of(self._use().queues.texts.get(queue, ()), start, stop)
+
+    async def remove(self, queue: str, raw: str, count: int = 0) -> int:
+        """See `Backend.remove`."""
+        return self._use().queues.remove(queue, raw, count)
+
+    async def delete_queue(self, queue: str) -> int:
+        """See `Backend.delete_queue`."""
+        return self._use().queues.forget(queue)
+
+    async def stats(self) -> dict[str, int]:
+        """See `Backend.stats`."""
+        return dict(self._use().counters)
+
+    async def failed_count(self) -> int:
+        """See `Backend.failed_count`."""
+        return len(self._use().failures)
+
+    async def failed(self, start: int = 0, stop: int = -1) -> list[str]:
+        """See `Backend.failed`."""
+        return part_of(self._use().failures, start, stop)

@@ -1,0 +1,88 @@
+"""Jobs that wait for their moment."""
+
+from __future__ import annotations
+
+import heapq
+from collections import deque
+from itertools import islice
+
+from taskhero.backends.protocol import DueJob
+
+__all__ = ["Schedule"]
+
+
+class Schedule:
+    """Texts by the whole second to which they are delayed; those of one second in the order stored."""
+
+    def __init__(self) -> None:
+        #: Each moment's texts; no moment is without.
+        self.texts: dict[int, deque[str]] = {}
+        # Moments, the earliest first. What stands here and not in `texts` is over, and goes when it comes to the top.
+        self._heap: list[int] = []
+        self._heaped: set[int] = set()
+        # For each text how often it is delayed to which moment.
+        self._moments: dict[str, dict[int, int]] = {}
+
+    def add(self, at: int, raw: str) -> bool:
+        """Store a text; return whether its moment is earlier than all that were known."""
+        earliest = self.next_at()
+        texts = self.texts.get(at)
+        if texts is None:
+            texts = self.texts[at] = deque()
+            if at not in self._heaped:
+                heapq.heappush(self._heap, at)
+                self._heaped.add(at)
+        texts.append(raw)
+        moments = self._moments.setdefault(raw, {})
+        moments[at] = moments.get(at, 0) + 1
+        return earliest is None or at < earliest
+
+    def remove(self, at: int, raw: str) -> bool:
+        """Remove the first copy of a text from a moment; False if there is none."""
+        if not self.holds(at, raw):
+            return False
+        texts = self.texts[at]
+        if texts[0] == raw:
+            texts.popleft()
+        else:
+            texts.remove(raw)
+        if not texts:
+            del self.texts[at]
+        moments = self._moments[raw]
+        moments[at] -= 1
+        if not moments[at]:
+            del moments[at]
+            if not moments:
+                del self._moments[raw]
+        return True
+
+    def holds(self, at: int, raw: str) -> bool:
+        """Whether a text is delayed to this moment."""
+        return at in self._moments.get(raw, ())
+
+    def moments(self, raw: str) -> list[int]:
+        """The moments to which a text is delayed, the earliest first."""
+        return sorted(self._moments.get(raw, ()))
+
+    def next_at(self) -> int | None:
+        """The earliest moment, or None."""
+        heap = self._heap
+        while heap:
+            if heap[0] in self.texts:
+                return heap[0]
+            self._heaped.discard(heapq.heappop(heap))
+        return None
+
+    def due(self, now: float, limit: int) -> list[DueJob]:
+        """The first *limit* jobs whose moment has come, by moment and then in the order stored."""
+        jobs: list[DueJob] = []
+        seen: list[int] = []
+        while len(jobs) < limit:
+            at = self.next_at()
+            if at is None or at > now:
+                break
+            seen.append(heapq.heappop(self._heap))
+            jobs += [DueJob(at, raw) for raw in islice(self.texts[at], limit - len(jobs))]
+        for at in seen:
+            heapq.heappush(self._heap, at)
+        return jobs

@@ -1,0 +1,139 @@
+"""Recording how jobs ended."""
+
+from __future__ import annotations
+
+import math
+from typing import TYPE_CHECKING
+
+from taskhero.backends.protocol import Delayed, Done, Failed, FreeLock, GivenBack, Retried
+from taskhero.wire.jobs import unmark
+
+from .expiring import Expiring
+from .line import Line
+from .queues import Queues
+from .schedule import Schedule
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from taskhero.backends.protocol import Claim, Ending, Guard, Settlement
+
+    from .members import Member
+
+__all__ = ["Store", "later"]
+
+#: A counter of attempts outlives the wait for the next attempt by a day.
+_COUNTER_LIFE = 86400
+
+
+def later(now: float, delay: float) -> int:
+    """The whole second that is *delay* seconds after *now*, rounded up; counted in milliseconds."""
+    milliseconds = int(now * 1000) + math.ceil(delay * 1000 - 1e-6)
+    return -(-milliseconds // 1000)
+
+
+class Store:
+    """What lies in the store, and the small steps that several verbs share."""
+
+    def __init__(self) -> None:
+        self.line = Line()
+        self.queues = Queues(self.line)
+        self.schedule = Schedule()
+        self.locks = Expiring()
+        self.attempts = Expiring()
+        self.failures: list[str] = []
+        self.counters: dict[str, int] = {}
+
+    def count(self, name: str, by: int = 1) -> None:
+        """Add to a counter."""
+        self.counters[name] = self.counters.get(name, 0) + by
+
+    def forget_counts(self, worker: str) -> None:
+        """Forget what was counted for one worker."""
+        self.counters.pop(f"processed:{worker}", None)
+        self.counters.pop(f"failed:{worker}", None)
+
+    def delay(self, at: int, raw: str) -> None:
+        """Store a text until a moment, and tell who waits for the schedule if that is the earliest now."""
+        if self.schedule.add(at, raw):
+            self.line.ring_schedule()
+
+    def take(self, guards: Sequence[Guard], now: float) -> bool:
+        """Take what guards ask for, all or nothing."""
+        taken: list[str] = []
+        for guard in guards:
+            if isinstance(guard, FreeLock):
+                if self.locks.get(guard.key, now) is None:
+                    # The value is what node-resque writes.
+                    value = int(now) + guard.timeout + 1
+                    self.locks.set(guard.key, value, until=now + guard.timeout, now=now)
+                    taken.append(guard.key)
+                    continue
+            elif not any(self.schedule.moments(form) for form in guard.forms):
+                continue
+            for key in taken:
+                self.locks.delete(key)
+            return False
+        return True
+
+    # endings
+
+    def settle(
+        self, member: Member | None, settled: Sequence[Settlement], now: float
+    ) -> tuple[list[Claim], list[tuple[Claim, int]]]:
+        """Record how jobs ended; return the claims that are gone, and the attempts of those tried again."""
+        gone: list[Claim] = []
+        attempts: list[tuple[Claim, int]] = []
+        done = 0
+        for settlement in settled:
+            claim, ending = settlement.claim, settlement.ending
+            if member is None or not member.holds(claim):
+                gone.append(claim)
+                continue
+            worker = member.process.worker(claim.slot)
+            if type(ending) is Done:
+                done += 1
+                self.count(f"processed:{worker}")
+            else:
+                attempt = self._end(member.held[claim.slot][0], ending, worker, now)
+                if attempt:
+                    attempts.append((claim, attempt))
+            member.let_go(claim.slot)
+        if done:
+            self.count("processed", done)
+        return gone, attempts
+
+    def _end(self, claim: Claim, ending: Ending, worker: str, now: float) -> int | None:
+        if isinstance(ending, Failed):
+            self.fail(ending.entry, worker)
+        elif isinstance(ending, Delayed):
+            self.delay(later(now, ending.delay), claim.raw)
+        elif isinstance(ending, GivenBack):
+            self.queues.give_back(claim.queue, claim.raw if ending.raw is None else ending.raw)
+        elif isinstance(ending, Retried):
+            return self._retry(claim, ending, worker, now)
+        return None
+
+    def fail(self, entry: str, worker: str | None = None) -> None:
+        """Append to the failures, and count it."""
+        self.failures.append(entry)
+        self._count_failure(worker)
+
+    def _count_failure(self, worker: str | None) -> None:
+        self.count("failed")
+        if worker is not None:
+            self.count(f"failed:{worker}")
+
+    def _retry(self, claim: Claim, ending: Retried, worker: str, now: float) -> int | None:
+        before = self.attempts.get(ending.counter, now)
+        count = 0 if before is None else before + 1
+        attempt = count + 1
+        if attempt >= ending.limit:
+            self.fail(ending.entry, worker)
+            self.attempts.delete(ending.counter)
+            return None
+        delay = ending.delays[min(attempt, len(ending.delays)) - 1] if ending.delays else 0.0
+        self.delay(later(now, delay), unmark(claim.raw))
+        self.attempts.set(ending.counter, count, until=now + delay + _COUNTER_LIFE, now=now)
+        self._count_failure(worker)
+        return attempt

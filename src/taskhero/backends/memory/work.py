@@ -1,0 +1,171 @@
+"""What worker processes do: stay alive, claim jobs, settle them, and take those of the dead."""
+
+from __future__ import annotations
+
+import threading
+from itertools import count, islice
+from typing import TYPE_CHECKING
+
+from taskhero.backends.protocol import Beat, Claim, Claims, Exchange, Rescued
+from taskhero.wire.jobs import mark_rescued
+
+from .members import Members
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from taskhero.backends.protocol import Process, Settlement
+
+    from .members import Member
+    from .store import Store
+
+__all__ = ["Work"]
+
+#: A batch of claims holds no more characters than this, unless one job alone does.
+MAX_BATCH = 4 * 1024 * 1024
+
+
+class Work:
+    """The worker processes of a store.
+
+    Leases are renewed from threads, so a lock guards all that a lease decides.
+
+    Args:
+        store: Where the jobs are.
+
+    Attributes:
+        paused: Whether nobody may claim.
+    """
+
+    def __init__(self, store: Store) -> None:
+        self.paused = False
+        self._store = store
+        self._members = Members()
+        self._guard = threading.Lock()
+        self._batches = count(1)
+
+    def renew(self, process: Process, slots: Sequence[int], lease: float, now: float) -> Beat:
+        """Give a process a lease and bring these slots into view; see `Backend.beat`."""
+        with self._guard:
+            before = self._members.get(process.name)
+            alive = before is not None and before.lease_ends > now
+            member = self._members.renew(process, now + lease)
+            missing = [slot for slot in slots if slot not in member.slots]
+            member.slots.update((slot, now) for slot in missing)
+            dead = len(self._members.dead(now))
+        return Beat(alive, tuple(process.worker(slot) for slot in missing), dead)
+
+    def retire(self, process: Process, slots: Sequence[int]) -> None:
+        """See `Backend.retire`."""
+        with self._guard:
+            member = self._members.get(process.name)
+            if member is not None:
+                self._dismiss(member, slots)
+
+    def deregister(self, process: Process) -> int:
+        """See `Backend.deregister`."""
+        with self._guard:
+            member = self._members.remove(process.name)
+            given_back = self._dismiss(member, [*member.slots, *member.held]) if member else 0
+        # A wake-up that it had and did not use is for somebody else.
+        queues = self._store.queues
+        for queue in queues.texts if "*" in process.queues else process.queues:
+            queues.notify(queue)
+        return given_back
+
+    def _dismiss(self, member: Member, slots: Sequence[int]) -> int:
+        """Take task processors from view, and what they hold back to the queues."""
+        claims = member.latest_first(slots)
+        for claim in claims:
+            self._store.queues.give_back(claim.queue, claim.raw)
+            member.let_go(claim.slot)
+        for slot in slots:
+            member.slots.pop(slot, None)
+            self._store.forget_counts(member.process.worker(slot))
+        return len(claims)
+
+    # the hot path
+
+    def exchange(
+        self, process: Process, settled: Sequence[Settlement], free: Sequence[int], queues: Sequence[str], now: float
+    ) -> Exchange:
+        """See `Backend.exchange`."""
+        with self._guard:
+            member = self._members.get(process.name)
+            gone, attempts = self._store.settle(member, settled, now)
+            claims: Sequence[Claim] = ()
+            registered = member is not None and member.lease_ends > now
+            if member is not None and registered and free and not self.paused:
+                claims = self._claim(member, free, queues, now)
+        return Exchange(
+            claims=claims,
+            gone=gone,
+            attempts=attempts,
+            waiting=any(map(self._store.queues.texts.get, queues)),
+            registered=registered,
+            paused=self.paused,
+        )
+
+    def _claim(self, member: Member, free: Sequence[int], queues: Sequence[str], now: float) -> list[Claim]:
+        held, line = member.held, self._store.line
+        slots = [slot for slot in dict.fromkeys(free) if slot not in held]
+        living = self._members.living(now)
+        token = str(next(self._batches))
+        claims: list[Claim] = []
+        room = MAX_BATCH
+        for queue in queues:
+            texts = self._store.queues.texts.get(queue)
+            if not texts or len(claims) == len(slots):
+                continue
+            share = -(-len(texts) // living)
+            for slot in slots[len(claims) : len(claims) + share]:
+                raw = texts[0]
+                room -= len(raw)
+                if room < 0 and claims:
+                    break
+                claim = Claim(slot, token, queue, raw)
+                held[slot] = (claim, now)
+                claims.append(claim)
+                texts.popleft()
+            if texts:
+                # What is left here comes before all later queues.
+                line.ring(queue)
+                break
+            line.hush(queue)
+        return claims
+
+    def claims(self, process: Process) -> Claims:
+        """See `Backend.claims`."""
+        with self._guard:
+            member = self._members.get(process.name)
+            return Claims(claims=[claim for claim, _ in member.held.values()] if member else ())
+
+    def begin(self, process: Process, claim: Claim) -> bool:
+        """See `Backend.begin`."""
+        with self._guard:
+            member = self._members.get(process.name)
+            if member is None or not member.holds(claim):
+                return False
+            member.running.add(claim.slot)
+            return True
+
+    # rescue
+
+    def rescue(self, limit: int, now: float) -> list[Rescued]:
+        """See `Backend.rescue`."""
+        rescued: list[Rescued] = []
+        with self._guard:
+            for member in self._members.dead(now):
+                left = max(limit - len(rescued), 0)
+                rescued += [self._rescue(member, claim) for claim in islice(member.latest_first(), left)]
+                if not member.held:
+                    self._members.remove(member.process.name)
+                    self._dismiss(member, list(member.slots))
+        return rescued
+
+    def _rescue(self, member: Member, claim: Claim) -> Rescued:
+        running = claim.slot in member.running
+        raw = mark_rescued(claim.raw, running=running)
+        self._store.queues.give_back(claim.queue, raw)
+        member.let_go(claim.slot)
+        return Rescued(member.process.worker(claim.slot), claim.queue, raw, running)

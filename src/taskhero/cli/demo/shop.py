@@ -1,0 +1,111 @@
+"""The program that the demo runs: an app, its tasks, and what is enqueued when.
+
+It is written as any program would be; nothing in it is there for the demo only but the calls of `board`.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from typing import TYPE_CHECKING
+
+from taskhero import Settings, TaskHero
+
+if TYPE_CHECKING:
+    from taskhero.cli.demo.board import Board
+
+__all__ = [
+    "PaymentDeclined",
+    "app",
+    "ask_partner",
+    "charge_card",
+    "count_words",
+    "open_shop",
+    "remind",
+    "resize_photo",
+    "send_receipt",
+]
+
+app = TaskHero(
+    "memory://",
+    settings=Settings(
+        queues=("high", "low"),  # nothing from `low` while `high` holds a job
+        min_task_processors=1,
+        max_task_processors=6,
+        check_interval=0.25,
+        scheduler=True,
+        worker_logging={"failure": "off"},  # the board shows it
+    ),
+)
+
+
+class PaymentDeclined(Exception):
+    """What one of the demo's tasks raises."""
+
+
+@app.task(queue="high")
+async def send_receipt(*, to: str) -> str:
+    """Asynchronous: runs in the event loop."""
+    await asyncio.sleep(0.3)
+    return f"sent to {to}"
+
+
+@app.task(queue="low")
+def resize_photo(number: int, width: int) -> int:
+    """Not asynchronous: runs in a thread, so that it does not hold up the loop."""
+    time.sleep(0.6)
+    return number * width
+
+
+@app.task(queue="low")
+async def count_words(text: str) -> int:
+    """Asynchronous and short; many of them are enqueued in one step."""
+    await asyncio.sleep(0.08)
+    return len(text.split())
+
+
+@app.task(queue="high")
+async def charge_card(*, customer: str, cents: int) -> None:
+    """Fails for one of the customers."""
+    await asyncio.sleep(0.2)
+    if cents > 50_00:
+        raise PaymentDeclined(f"{customer}'s bank declined {cents / 100:.2f}")
+
+
+@app.task(queue="low", timeout=0.8)
+async def ask_partner(*, order: int) -> None:
+    """Takes longer than its timeout allows."""
+    await asyncio.sleep(30 + order)
+
+
+@app.task(queue="high")
+async def remind(*, who: str) -> str:
+    """Enqueued for later."""
+    await asyncio.sleep(0.05)
+    return f"{who} knows"
+
+
+async def open_shop(board: Board) -> None:
+    """Enqueue the jobs of the demo, with a pause here and there, and tell the board of each."""
+    for seconds, who in ((1, "Ann"), (3, "Bob"), (4, "Cid")):
+        await remind.enqueue_in(seconds, who=who)
+        board.delayed(remind.job(who=who), seconds)
+    for number in range(1, 9):
+        await resize_photo.enqueue(number, 640)
+        board.enqueued(resize_photo.job(number, 640))
+    stories = [count_words.job(f"a story of {number} words") for number in range(30)]
+    board.enqueued(stories[0], await app.queue.enqueue_many(stories))
+    for customer, cents in (("Ann", 12_50), ("Bob", 80_00)):
+        await charge_card.enqueue(customer=customer, cents=cents)
+        board.enqueued(charge_card.job(customer=customer, cents=cents))
+    await asyncio.sleep(2.5)
+
+    await ask_partner.enqueue(order=7)
+    board.enqueued(ask_partner.job(order=7))
+    for number in range(1, 21):
+        await send_receipt.enqueue(to=f"guest{number}@example.com")
+        board.enqueued(send_receipt.job(to=f"guest{number}@example.com"))
+    await asyncio.sleep(2.0)
+
+    await charge_card.enqueue(customer="Cid", cents=9_99)
+    board.enqueued(charge_card.job(customer="Cid", cents=9_99))

@@ -1,0 +1,94 @@
+"""The kit that proves a backend: every promise of `taskhero.backends.protocol.Backend` as a test.
+
+A third party's whole test file::
+
+    import pytest
+
+    from taskhero.conformance import BackendConformance, Capabilities
+
+
+    class TestSqliteBackend(BackendConformance):
+        capabilities = Capabilities(foreign_scheduler=False, lost_lease=False)
+
+        @pytest.fixture
+        async def backend(self, clock):
+            backend = SqliteBackend(":memory:", clock=clock)
+            await backend.connect()
+            yield backend
+            await backend.close()
+
+It needs pytest and anyio (``pip install taskhero[conformance]``) and no configuration. Each test gets a backend that is
+connected and holds nothing. What a backend cannot do, it says in its `Capabilities`; how to bring it into states that
+no verb of the contract makes, its suite says in the hooks of `Suite`.
+"""
+
+from pkgutil import iter_modules
+
+import pytest
+
+# Before the modules are imported, so that a failed assertion shows its values in third parties' runs, too.
+pytest.register_assert_rewrite(*(f"{__name__}.{module.name}" for module in iter_modules(__path__)))
+
+from .capabilities import Capabilities  # noqa: E402
+from .concurrency import Concurrency  # noqa: E402
+from .damage import Damage  # noqa: E402
+from .exchange import Exchanging  # noqa: E402
+from .fairness import Fairness  # noqa: E402
+from .inspection import Inspection  # noqa: E402
+from .leader import Leadership  # noqa: E402
+from .lifecycle import Lifecycle  # noqa: E402
+from .producing import Producing  # noqa: E402
+from .promises import promises_of  # noqa: E402
+from .promoting import Promoting  # noqa: E402
+from .registration import Registration  # noqa: E402
+from .rescue import Rescue  # noqa: E402
+from .retrying import Retrying  # noqa: E402
+from .schedule import Scheduling  # noqa: E402
+from .settling import Settling  # noqa: E402
+from .suite import Suite  # noqa: E402
+from .texts import Texts  # noqa: E402
+from .waking import Waking  # noqa: E402
+
+__all__ = [
+    "BackendConformance",
+    "Capabilities",
+    "Concurrency",
+    "Damage",
+    "Exchanging",
+    "Fairness",
+    "Inspection",
+    "Leadership",
+    "Lifecycle",
+    "Producing",
+    "Promoting",
+    "Registration",
+    "Rescue",
+    "Retrying",
+    "Scheduling",
+    "Settling",
+    "Suite",
+    "Texts",
+    "Waking",
+    "promises_of",
+]
+
+
+class BackendConformance(
+    Lifecycle,
+    Texts,
+    Producing,
+    Scheduling,
+    Promoting,
+    Registration,
+    Exchanging,
+    Fairness,
+    Settling,
+    Retrying,
+    Rescue,
+    Waking,
+    Leadership,
+    Inspection,
+    Damage,
+    Concurrency,
+):
+    """All topics; derive a class named ``Test...`` from it and give it a fixture ``backend``."""

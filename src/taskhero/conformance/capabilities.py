@@ -1,0 +1,37 @@
+"""What a backend may do without."""
+
+from __future__ import annotations
+
+import attrs
+
+__all__ = ["Capabilities"]
+
+_MEBIBYTE = 1024 * 1024
+
+
+@attrs.frozen(kw_only=True)
+class Capabilities:
+    """What a backend, and the suite that proves it, can do; everything, unless it says otherwise.
+
+    A test that needs what is missing is skipped, with the reason.
+
+    Attributes:
+        clock: It takes its time from the fixture ``clock``. Without, nothing that needs time to pass is tested: leases
+            that end, jobs that become due, locks that lapse.
+        second_view: A second connection to the same store can be opened, as another process would have it
+            (`Suite.another_view`). For a store that is private to its app, that is the backend itself.
+        pausing: All workers can be paused (`Suite.set_paused`).
+        wrong_types: What stands in the store can be of a wrong type, since other programs write to it, too
+            (`Suite.break_queue`, `Suite.break_failures`, `Suite.break_counter`).
+        foreign_scheduler: Schedulers of other programs work in the same store (`Suite.set_foreign_scheduler`).
+        lost_lease: A process's lease can be lost while its workers stay (`Suite.forget_lease`).
+        batch_bytes: No batch of more than one claim has more bytes than this.
+    """
+
+    clock: bool = True
+    second_view: bool = True
+    pausing: bool = True
+    wrong_types: bool = True
+    foreign_scheduler: bool = True
+    lost_lease: bool = True
+    batch_bytes: int = 16 * _MEBIBYTE

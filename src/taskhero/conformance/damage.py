@@ -1,0 +1,178 @@
+"""One bad thing spoils only the item it belongs to."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import TYPE_CHECKING
+
+import pytest
+
+from taskhero.backends.protocol import (
+    Delayed,
+    Done,
+    Entry,
+    Failed,
+    FreeLock,
+    GivenBack,
+    Move,
+    Moved,
+    Settlement,
+    TimedEntry,
+)
+from taskhero.errors import BackendRefused
+
+from .promises import needs, promise
+from .steps import claim, claim_one, due, job, now_of, push, raws, registered, schedule, settle
+from .suite import Suite
+
+if TYPE_CHECKING:
+    from taskhero.backends.protocol import Backend
+    from taskhero.clock import ManualClock
+
+__all__ = ["Damage"]
+
+_ITEM = "One bad thing (a key of the wrong type, a counter that is no number) spoils only the item it belongs to."
+_REFUSED = (
+    "`BackendUnavailable` means that nothing was asked, `BackendRefused` that nothing was changed, `ReplyLost` that"
+)
+_UNSETTLED = (
+    "If one settlement cannot be recorded, it stays as it was and is told in `unsettled`; all others are recorded."
+)
+
+
+class Damage(Suite):
+    """What stands in the store is of a wrong type, since other programs write to it, too."""
+
+    @promise("all", _ITEM)
+    @promise(
+        "exchange", "Queues are emptied in the order given, each from its front: a later queue only if the earlier"
+    )
+    @needs("wrong_types")
+    async def test_a_queue_that_cannot_be_read_is_passed_over(self, backend: Backend) -> None:
+        """It is told in `problems`, and the next one's jobs are claimed."""
+        process = await registered(backend, slots=(1, 2), queues=("bad", "q"))
+        await self.break_queue(backend, "bad")
+        await push(backend, job(1))
+        answer = await backend.exchange(process, (), (1, 2), ("bad", "q"))
+        assert raws(answer.claims) == [job(1)]
+        assert list(answer.problems) == ["bad"]
+        assert answer.problems["bad"]
+
+    @promise("all", _REFUSED)
+    @needs("wrong_types")
+    async def test_a_push_that_is_refused_changes_nothing(self, backend: Backend) -> None:
+        """It raises, and the lock that it took is free again."""
+        await self.break_queue(backend, "bad")
+        with pytest.raises(BackendRefused):
+            await backend.push([Entry("bad", job(1))])
+        with pytest.raises(BackendRefused):
+            await backend.push([Entry("bad", job(1), guards=(FreeLock("lock:a", 60),))])
+        with pytest.raises(BackendRefused):
+            await backend.schedule([TimedEntry(0, "bad", job(1), guards=(FreeLock("lock:a", 60),))])
+        assert list(await backend.push([Entry("q", job(1), guards=(FreeLock("lock:a", 60),))])) == [True]
+
+    @promise("all", _ITEM)
+    @needs("wrong_types")
+    async def test_other_callers_pushes_are_not_spoilt(self, backend: Backend) -> None:
+        """Though they may share a round trip."""
+        await self.break_queue(backend, "bad")
+        queues = ("a", "bad", "b", "bad", "c")
+        answers = await asyncio.gather(
+            *(backend.push([Entry(queue, job(1))]) for queue in queues), return_exceptions=True
+        )
+        assert [isinstance(answer, BackendRefused) for answer in answers] == [queue == "bad" for queue in queues]
+        assert [await backend.length(queue) for queue in ("a", "b", "c")] == [1, 1, 1]
+
+    @promise("exchange", _UNSETTLED)
+    @needs("wrong_types")
+    async def test_a_failure_that_cannot_be_listed_stays_claimed(self, backend: Backend) -> None:
+        """With the reason; all others of the batch are recorded, and the next jobs claimed."""
+        process = await registered(backend, slots=(1, 2, 3))
+        await push(backend, *map(job, range(4)))
+        first, second, third = await claim(backend, process, (1, 2, 3))
+        await self.break_failures(backend)
+        settled = [Settlement(first, Done()), Settlement(second, Failed("no")), Settlement(third, Delayed(100))]
+        answer = await backend.exchange(process, settled, (1, 2, 3), ("q",))
+        ((unsettled, reason),) = answer.unsettled
+        assert unsettled == second
+        assert reason
+        assert list(answer.gone) == []
+        assert (await backend.stats()) == {"processed": 1, f"processed:{process.worker(first.slot)}": 1}
+        assert sorted(raws((await backend.claims(process)).claims)) == [job(1), job(3)]
+        assert list((await settle(backend, process, second, Done())).gone) == []
+
+    @promise("exchange", _UNSETTLED)
+    @needs("wrong_types")
+    async def test_a_job_whose_queue_is_spoilt_stays_claimed(self, backend: Backend) -> None:
+        """It cannot be given back, so it is not lost either."""
+        process = await registered(backend)
+        await push(backend, job(1))
+        claimed = await claim_one(backend, process)
+        await self.break_queue(backend, "q")
+        answer = await settle(backend, process, claimed, GivenBack())
+        assert [held for held, _ in answer.unsettled] == [claimed]
+        assert list((await backend.claims(process)).claims) == [claimed]
+
+    @promise("all", _ITEM)
+    @promise(
+        "stats", "All counters: ``processed``, ``failed``, and each with ``:<worker>``; one that is no number is left"
+    )
+    @pytest.mark.parametrize("counter", ["processed", "failed"])
+    @needs("wrong_types")
+    async def test_a_counter_that_is_no_number_is_left_out(self, backend: Backend, counter: str) -> None:
+        """Endings are recorded all the same, and the other counters count."""
+        process = await registered(backend, slots=(1, 2))
+        await push(backend, job(1), job(2))
+        await self.break_counter(backend, counter)
+        done, failed = await claim(backend, process, (1, 2))
+        answer = await backend.exchange(process, [Settlement(done, Done()), Settlement(failed, Failed("no"))], (), ())
+        assert (list(answer.gone), list(answer.unsettled)) == ([], [])
+        assert list((await backend.claims(process)).claims) == []
+        assert await backend.failed() == ["no"]
+        expected = {
+            "processed": 1,
+            "failed": 1,
+            f"processed:{process.worker(done.slot)}": 1,
+            f"failed:{process.worker(failed.slot)}": 1,
+        }
+        del expected[counter]
+        assert await backend.stats() == expected
+
+    @promise("all", _ITEM)
+    @needs("wrong_types")
+    async def test_a_workers_counter_that_is_no_number_spoils_nothing_else(self, backend: Backend) -> None:
+        """Neither the ending nor the count of all."""
+        process = await registered(backend, slots=(1, 2))
+        await push(backend, job(1), job(2))
+        await self.break_counter(backend, f"processed:{process.worker(1)}")
+        claims = await claim(backend, process, (1, 2))
+        answer = await backend.exchange(process, [Settlement(claimed, Done()) for claimed in claims], (), ())
+        assert (list(answer.gone), list(answer.unsettled)) == ([], [])
+        assert await backend.stats() == {"processed": 2, f"processed:{process.worker(2)}": 1}
+
+    @promise("Moved", "REFUSED")
+    @promise("all", _ITEM)
+    @needs("clock", "wrong_types")
+    async def test_a_move_to_a_spoilt_queue_is_refused(self, backend: Backend, clock: ManualClock) -> None:
+        """The job stays delayed, and takes no lock; the other moves are made."""
+        now = await now_of(backend)
+        await schedule(backend, now + 5, job(1), job(2))
+        clock.advance(5)
+        await self.break_queue(backend, "bad")
+        first, second = await due(backend)
+        moves = [Move(first, "bad", guards=(FreeLock("lock:a", 60),)), Move(second, "q")]
+        assert list(await backend.promote(moves)) == [Moved.REFUSED, Moved.QUEUED]
+        assert await due(backend) == [first]
+        assert list(await backend.promote([Move(first, "q", guards=(FreeLock("lock:a", 60),))])) == [Moved.QUEUED]
+        assert await backend.queued("q") == [job(2), job(1)]
+
+    @promise("Moved", "REFUSED")
+    @needs("clock", "wrong_types")
+    async def test_a_failure_that_cannot_be_listed_stays_delayed(self, backend: Backend, clock: ManualClock) -> None:
+        """Nothing is lost for want of a place."""
+        await schedule(backend, await now_of(backend) + 5, "garbage")
+        clock.advance(5)
+        await self.break_failures(backend)
+        (garbage,) = await due(backend)
+        assert list(await backend.promote([Move(garbage, None, failure="no")])) == [Moved.REFUSED]
+        assert await due(backend) == [garbage]

@@ -1,0 +1,249 @@
+"""Claiming jobs."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from taskhero.backends.protocol import Done, Interest, Settlement
+
+from .promises import needs, promise
+from .steps import (
+    LEASE,
+    beat,
+    claim,
+    claim_one,
+    in_line,
+    job,
+    make_process,
+    push,
+    raws,
+    registered,
+    settle,
+    within,
+)
+from .suite import Suite
+
+if TYPE_CHECKING:
+    from taskhero.backends.protocol import Backend
+    from taskhero.clock import ManualClock
+
+    from .suite import Views
+
+__all__ = ["Exchanging"]
+
+
+class Exchanging(Suite):
+    """The claiming half of `Backend.exchange`, and `Backend.claims`."""
+
+    @promise(
+        "exchange", "Queues are emptied in the order given, each from its front: a later queue only if the earlier"
+    )
+    @promise("all", "The order of a queue is first in, first out")
+    async def test_jobs_are_claimed_from_the_front(self, backend: Backend) -> None:
+        """As many as there are free slots, in the order of the queue."""
+        process = await registered(backend, slots=(1, 2, 3))
+        await push(backend, *map(job, range(5)))
+        claims = await claim(backend, process, (2, 3))
+        assert raws(claims) == [job(0), job(1)]
+        assert sorted(claimed.slot for claimed in claims) == [2, 3]
+        assert {claimed.queue for claimed in claims} == {"q"}
+        assert await backend.queued("q") == [job(2), job(3), job(4)]
+
+    @promise(
+        "exchange", "Queues are emptied in the order given, each from its front: a later queue only if the earlier"
+    )
+    async def test_queues_are_emptied_in_the_order_given(self, backend: Backend) -> None:
+        """All of the first, then all of the second; never by name or by age."""
+        process = await registered(backend, slots=(1, 2, 3), queues=("low", "high"))
+        for queue in ("high", "low", "middle"):
+            await push(backend, job(1, queue), job(2, queue), queue=queue)
+        order = ("low", "high", "middle")
+        claims = await claim(backend, process, (1, 2, 3), order)
+        assert [claimed.queue for claimed in claims] == ["low", "low", "high"]
+        for claimed in claims:
+            await settle(backend, process, claimed)
+        assert raws(await claim(backend, process, (1, 2, 3), order)) == [
+            job(2, "high"),
+            job(1, "middle"),
+            job(2, "middle"),
+        ]
+
+    @promise(
+        "exchange", "Queues are emptied in the order given, each from its front: a later queue only if the earlier"
+    )
+    async def test_only_the_queues_given_are_claimed_from(self, backend: Backend) -> None:
+        """Others may hold what they will; one that is unknown is no problem."""
+        process = await registered(backend)
+        await push(backend, job(1), queue="other")
+        answer = await backend.exchange(process, (), (1,), ("unknown", "q"))
+        assert (list(answer.claims), dict(answer.problems), answer.waiting) == ([], {}, False)
+        assert await backend.queues() == ["other"]
+
+    @promise(
+        "exchange", "A claimed job stands under its worker's own name, with a new token, from the instant in which"
+    )
+    @promise("claims", "Read what stands under the names of the process's workers: after a lost reply, what was really")
+    async def test_a_claim_stands_under_its_worker(self, backend: Backend) -> None:
+        """With all that the answer tells of it, in the order of claiming."""
+        process = await registered(backend, slots=(1, 2, 3), queues=("q", "other"))
+        await push(backend, job(1), job(2))
+        await push(backend, job(3, "other"), queue="other")
+        claims = await claim(backend, process, (3, 1), ("q", "other"))
+        claims += await claim(backend, process, (2,), ("q", "other"))
+        held = await backend.claims(process)
+        assert list(held.claims) == claims
+        assert dict(held.unreadable) == {}
+        assert raws(claims) == [job(1), job(2), job(3, "other")]
+
+    @promise("claims", "Read what stands under the names of the process's workers: after a lost reply, what was really")
+    async def test_claims_of_others_are_not_shown(self, backend: Backend) -> None:
+        """Nor any for a process that nobody knows."""
+        process, other = await registered(backend, 1), await registered(backend, 2)
+        await push(backend, job(1))
+        await claim_one(backend, process)
+        assert list((await backend.claims(other)).claims) == []
+        assert list((await backend.claims(make_process(3))).claims) == []
+
+    @promise(
+        "exchange", "A claimed job stands under its worker's own name, with a new token, from the instant in which"
+    )
+    async def test_each_claim_has_a_new_token(self, backend: Backend, views: Views) -> None:
+        """Under one slot, no token ever comes twice; also not for the same text."""
+        process = await registered(backend)
+        other = await views()
+        tokens = []
+        for number in range(6):
+            await push(backend, job(1))
+            claimed = await claim_one(backend, process)
+            tokens.append(claimed.token)
+            await settle(other if number % 2 else backend, process, claimed)
+        assert len(set(tokens)) == len(tokens)
+
+    @promise("exchange", "A slot that still holds a job gets no other.")
+    async def test_a_busy_slot_gets_no_other_job(self, backend: Backend) -> None:
+        """Even if it is called free, as after a lost reply; the free ones are served."""
+        process = await registered(backend, slots=(1, 2))
+        await push(backend, job(1), job(2), job(3))
+        first = await claim_one(backend, process, 1)
+        (second,) = await claim(backend, process, (1, 2))
+        assert (second.slot, second.raw) == (2, job(2))
+        assert list((await backend.claims(process)).claims) == [first, second]
+        assert await claim(backend, process, (1, 2)) == []
+        assert await backend.queued("q") == [job(3)]
+
+    @promise("exchange", "A slot that still holds a job gets no other.")
+    async def test_a_slot_that_is_named_twice_gets_one_job(self, backend: Backend) -> None:
+        """It has two hands no more than any other."""
+        process = await registered(backend, slots=(1,))
+        await push(backend, job(1), job(2))
+        assert len(await claim(backend, process, (1, 1))) == 1
+        assert await backend.queued("q") == [job(2)]
+
+    @promise("exchange", "Record how jobs ended, in the order given, and claim the next ones for the free slots.")
+    async def test_a_slot_is_free_once_its_job_is_settled(self, backend: Backend) -> None:
+        """In the same step; several slots at once."""
+        process = await registered(backend, slots=(1, 2))
+        await push(backend, *map(job, range(4)))
+        claims = await claim(backend, process, (1, 2))
+        answer = await backend.exchange(process, [Settlement(held, Done()) for held in claims], (1, 2), ("q",))
+        assert raws(answer.claims) == [job(2), job(3)]
+        assert list((await backend.claims(process)).claims) == list(answer.claims)
+
+    @promise("exchange", "Record how jobs ended, in the order given, and claim the next ones for the free slots.")
+    async def test_nothing_asked_changes_nothing(self, backend: Backend) -> None:
+        """Without free slots nothing is claimed, and no queue is no mistake."""
+        process = await registered(backend)
+        await push(backend, job(1))
+        assert list((await backend.exchange(process, (), (), ("q",))).claims) == []
+        assert list((await backend.exchange(process, (), (1,), ())).claims) == []
+        assert await backend.queued("q") == [job(1)]
+
+    @promise("exchange", "Record how jobs ended, in the order given, and claim the next ones for the free slots.")
+    async def test_it_tells_whether_jobs_wait(self, backend: Backend) -> None:
+        """In any of the queues asked for, after the claim."""
+        process = await registered(backend, slots=(1, 2, 3), queues=("q", "other"))
+        await push(backend, job(1), job(2))
+        assert (await backend.exchange(process, (), (1,), ("other", "q"))).waiting
+        assert not (await backend.exchange(process, (), (2,), ("other", "q"))).waiting
+        await push(backend, job(3), queue="third")
+        assert not (await backend.exchange(process, (), (3,), ("other", "q"))).waiting
+
+    @promise("exchange", "A batch is bounded in bytes too, but has at least one job if there is one.")
+    async def test_a_batch_is_bounded_in_bytes(self, backend: Backend) -> None:
+        """What does not go into it stays in its place, and comes with the next ones."""
+        bound = self.capabilities.batch_bytes
+        process = await registered(backend, slots=range(1, 7))
+        texts = [f'{{"class":"{letter * (bound // 4 + 1)}"}}' for letter in "abcde"]
+        await push(backend, *texts)
+        claims = await claim(backend, process, range(1, 6))
+        assert 0 < sum(len(text.encode()) for text in raws(claims)) <= bound
+        assert raws(claims) == texts[: len(claims)]
+        assert await backend.queued("q") == texts[len(claims) :]
+
+    @promise("exchange", "A batch is bounded in bytes too, but has at least one job if there is one.")
+    async def test_a_job_of_any_size_is_claimed(self, backend: Backend) -> None:
+        """Alone, if it is larger than a batch may be."""
+        process = await registered(backend, slots=(1, 2))
+        large = f'{{"class":"{"a" * (self.capabilities.batch_bytes + 1)}"}}'
+        await push(backend, large, job(1))
+        assert raws(await claim(backend, process, (1, 2)))[0] == large
+
+    @promise("exchange", "If jobs remain, another waiting process is woken.")
+    async def test_another_process_is_woken_for_what_remains(self, backend: Backend) -> None:
+        """So that one wake-up for many jobs goes round."""
+        process, other = await registered(backend, 1), await registered(backend, 2)
+        interest = Interest(queues=("q",))
+        first = await in_line(backend, other, interest)
+        await push(backend, job(1), job(2), job(3))
+        assert (await within(first)).jobs
+        second = await in_line(backend, other, interest)
+        await claim_one(backend, process)
+        assert (await within(second)).jobs
+
+    # who may not claim
+
+    @promise(
+        "exchange", "Nothing is claimed while ``pause-all-workers`` is set, nor for a process that is not registered"
+    )
+    @needs("pausing")
+    async def test_nothing_is_claimed_while_paused(self, backend: Backend) -> None:
+        """What runs is settled all the same; when the pause ends, all goes on."""
+        process = await registered(backend, slots=(1, 2))
+        await push(backend, job(1), job(2))
+        held = await claim_one(backend, process, 1)
+        await self.set_paused(backend, paused=True)
+        answer = await backend.exchange(process, [Settlement(held, Done())], (1, 2), ("q",))
+        assert (answer.paused, list(answer.claims), list(answer.gone)) == (True, [], [])
+        assert (await backend.stats())["processed"] == 1
+        assert await backend.queued("q") == [job(2)]
+        await self.set_paused(backend, paused=False)
+        answer = await backend.exchange(process, (), (1, 2), ("q",))
+        assert (answer.paused, raws(answer.claims)) == (False, [job(2)])
+
+    @promise(
+        "exchange", "Nothing is claimed while ``pause-all-workers`` is set, nor for a process that is not registered"
+    )
+    async def test_a_process_that_is_not_registered_claims_nothing(self, backend: Backend) -> None:
+        """And is told so."""
+        await push(backend, job(1))
+        answer = await backend.exchange(make_process(), (), (1,), ("q",))
+        assert (answer.registered, list(answer.claims)) == (False, [])
+        assert await backend.queued("q") == [job(1)]
+
+    @promise(
+        "exchange", "Nothing is claimed while ``pause-all-workers`` is set, nor for a process that is not registered"
+    )
+    @needs("clock")
+    async def test_a_dead_process_claims_nothing_but_settles_what_is_its_own(
+        self, backend: Backend, clock: ManualClock
+    ) -> None:
+        """As long as nobody took it; after a beat it may claim again."""
+        process = await registered(backend, slots=(1, 2))
+        await push(backend, job(1), job(2))
+        held = await claim_one(backend, process, 1)
+        clock.advance(LEASE + 1)
+        answer = await backend.exchange(process, [Settlement(held, Done())], (1, 2), ("q",))
+        assert (answer.registered, list(answer.claims), list(answer.gone)) == (False, [], [])
+        assert (await backend.stats())["processed"] == 1
+        await beat(backend, process, (1, 2))
+        assert (await claim_one(backend, process)).raw == job(2)

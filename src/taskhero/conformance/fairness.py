@@ -1,0 +1,91 @@
+"""Fair shares: work spreads over the living processes."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import pytest
+
+from .promises import needs, promise
+from .steps import LEASE, beat, claim, job, push, registered
+from .suite import Suite
+
+if TYPE_CHECKING:
+    from taskhero.backends.protocol import Backend
+    from taskhero.clock import ManualClock
+
+__all__ = ["Fairness"]
+
+_SHARE = (
+    "From one queue at most its fair share is taken: its length divided by the number of living processes, rounded up."
+)
+
+
+class Fairness(Suite):
+    """How many jobs a process may take at once."""
+
+    @promise("exchange", _SHARE)
+    async def test_one_process_takes_all(self, backend: Backend) -> None:
+        """Nobody else would."""
+        process = await registered(backend, slots=range(1, 11))
+        await push(backend, *map(job, range(7)))
+        assert len(await claim(backend, process, range(1, 11))) == 7
+
+    @pytest.mark.parametrize(
+        ("processes", "jobs", "shares"),
+        [(2, 10, (5, 3, 1, 1)), (2, 3, (2, 1)), (3, 1, (1,)), (3, 10, (4, 2, 2, 1, 1)), (4, 4, (1, 1, 1, 1))],
+    )
+    @promise("exchange", _SHARE)
+    async def test_each_process_takes_its_share(
+        self, backend: Backend, processes: int, jobs: int, shares: tuple[int, ...]
+    ) -> None:
+        """Of what stands there when it asks, rounded up; in turn they take all."""
+        slots = range(1, 11)
+        all_of_them = [await registered(backend, number, slots=slots) for number in range(processes)]
+        await push(backend, *map(job, range(jobs)))
+        taken = []
+        free = {process.name: list(slots) for process in all_of_them}
+        for turn in range(len(shares)):
+            process = all_of_them[turn % processes]
+            claims = await claim(backend, process, free[process.name])
+            for claimed in claims:
+                free[process.name].remove(claimed.slot)
+            taken.append(len(claims))
+        assert tuple(taken) == shares
+        assert await backend.length("q") == 0
+
+    @promise("exchange", _SHARE)
+    async def test_no_more_than_the_free_slots(self, backend: Backend) -> None:
+        """However large the share is."""
+        process = await registered(backend, 1, slots=(1, 2))
+        await registered(backend, 2)
+        await push(backend, *map(job, range(100)))
+        assert len(await claim(backend, process, (1, 2))) == 2
+
+    @promise("exchange", _SHARE)
+    @needs("clock")
+    async def test_the_dead_have_no_share(self, backend: Backend, clock: ManualClock) -> None:
+        """Nor those that left."""
+        process = await registered(backend, 1, slots=range(1, 11))
+        await registered(backend, 2)
+        left = await registered(backend, 3)
+        await backend.deregister(left)
+        clock.advance(LEASE + 1)
+        await beat(backend, process)
+        await push(backend, *map(job, range(10)))
+        assert len(await claim(backend, process, range(1, 11))) == 10
+
+    @promise(
+        "exchange", "Queues are emptied in the order given, each from its front: a later queue only if the earlier"
+    )
+    async def test_a_share_leaves_later_queues_alone(self, backend: Backend) -> None:
+        """While the first queue holds jobs, though they are others' share, none is taken from the second."""
+        order = ("high", "low")
+        first = await registered(backend, 1, slots=range(1, 11), queues=order)
+        second = await registered(backend, 2, slots=range(1, 11), queues=order)
+        for queue in order:
+            await push(backend, *(job(number, queue) for number in range(4)), queue=queue)
+        claims = await claim(backend, first, range(1, 11), order)
+        assert [claimed.queue for claimed in claims] == ["high"] * 2
+        assert [held.queue for held in await claim(backend, second, range(1, 11), order)] == ["high"]
+        assert [held.queue for held in await claim(backend, second, range(2, 11), order)] == ["high", "low", "low"]

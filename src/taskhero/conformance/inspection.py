@@ -1,0 +1,187 @@
+"""Looking into the store, and mending it."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import pytest
+
+from taskhero.backends.protocol import Done, Failed, Settlement
+
+from .promises import promise
+from .steps import claim, claim_one, job, make_process, push, raws, registered, settle
+from .suite import Suite
+
+if TYPE_CHECKING:
+    from taskhero.backends.protocol import Backend
+
+    from .suite import Views
+
+__all__ = ["Inspection"]
+
+#: Positions as they are asked for, and what of five entries comes back.
+SLICES = [
+    ((0, -1), [0, 1, 2, 3, 4]),
+    ((0, 0), [0]),
+    ((1, 3), [1, 2, 3]),
+    ((3, 100), [3, 4]),
+    ((-2, -1), [3, 4]),
+    ((-100, 1), [0, 1]),
+    ((-3, 3), [2, 3]),
+    ((4, 4), [4]),
+    ((5, 6), []),
+    ((3, 1), []),
+    ((0, -6), []),
+]
+_slices = pytest.mark.parametrize(("positions", "expected"), SLICES, ids=[f"{a}..{b}" for (a, b), _ in SLICES])
+
+
+class Inspection(Suite):
+    """The verbs of those who look and mend."""
+
+    @promise("queues", "Names of all known queues, sorted; a queue stays known when it is empty.")
+    async def test_queues_are_sorted_and_stay_known(self, backend: Backend) -> None:
+        """Empty ones, too; none is known before anything happened."""
+        assert await backend.queues() == []
+        process = await registered(backend)
+        for queue in ("q", "b", "a", "B"):
+            await push(backend, job(1), queue=queue)
+        await settle(backend, process, await claim_one(backend, process))
+        await backend.remove("a", job(1))
+        assert await backend.queues() == sorted(["q", "b", "a", "B"])
+
+    @promise("length", "How many jobs stand in the queue; 0 if it is unknown.")
+    async def test_lengths(self, backend: Backend, views: Views) -> None:
+        """What is claimed stands there no more; others see the same."""
+        process = await registered(backend)
+        await push(backend, job(1), job(2), job(2))
+        assert await backend.length("q") == 3
+        await claim_one(backend, process)
+        assert await (await views()).length("q") == 2
+        assert await backend.length("unknown") == 0
+        assert await backend.queues() == ["q"]
+
+    @_slices
+    @promise(
+        "queued", "The texts from position *start* to *stop*, both included, from 0; negative ones count from the end."
+    )
+    async def test_a_part_of_a_queue(self, backend: Backend, positions: tuple[int, int], expected: list[int]) -> None:
+        """Both ends are included."""
+        await push(backend, *map(job, range(5)))
+        assert await backend.queued("q", *positions) == [job(number) for number in expected]
+
+    @promise("queued", "The texts from position *start* to *stop*")
+    async def test_looking_changes_nothing(self, backend: Backend) -> None:
+        """All of a queue, again and again; an unknown one is empty."""
+        await push(backend, job(1), job(2))
+        for _ in range(2):
+            assert await backend.queued("q") == [job(1), job(2)]
+        assert await backend.queued("unknown") == []
+
+    @pytest.mark.parametrize(
+        ("count", "left", "removed"),
+        [
+            (0, "bcd", 3),
+            (1, "bacad", 1),
+            (2, "bcad", 2),
+            (5, "bcd", 3),
+            (-1, "abacd", 1),
+            (-2, "abcd", 2),
+            (-5, "bcd", 3),
+        ],
+    )
+    @promise(
+        "remove", "Remove entries with exactly this text: all if *count* is 0, else so many from the front (negative"
+    )
+    async def test_entries_are_removed(self, backend: Backend, count: int, left: str, removed: int) -> None:
+        """From the front or the end; the others keep their order."""
+        await push(backend, *"abacad")
+        assert await backend.remove("q", "a", count) == removed
+        assert await backend.queued("q") == list(left)
+
+    @promise("remove", "Remove entries with exactly this text")
+    async def test_what_is_not_there_is_not_removed(self, backend: Backend) -> None:
+        """A text that differs in a blank, another queue's, one that is claimed."""
+        process = await registered(backend)
+        await push(backend, job(1), job(2))
+        claimed = await claim_one(backend, process)
+        assert await backend.remove("q", job(2) + " ") == 0
+        assert await backend.remove("other", job(2)) == 0
+        assert await backend.remove("q", claimed.raw) == 0
+        assert await backend.queued("q") == [job(2)]
+        assert list((await backend.claims(process)).claims) == [claimed]
+        assert await backend.queues() == ["q"]
+
+    @promise("delete_queue", "Forget the queue and all its jobs; return how many there were.")
+    async def test_a_queue_is_deleted(self, backend: Backend) -> None:
+        """Others stay, and so does what was claimed from it; it may come again, empty."""
+        process = await registered(backend)
+        await push(backend, job(1), job(2), job(3))
+        await push(backend, job(4), queue="other")
+        claimed = await claim_one(backend, process)
+        assert await backend.delete_queue("q") == 2
+        assert await backend.queues() == ["other"]
+        assert await backend.length("q") == 0
+        assert await backend.delete_queue("q") == 0
+        assert await backend.delete_queue("unknown") == 0
+        assert list((await backend.claims(process)).claims) == [claimed]
+        await push(backend, job(5))
+        assert await backend.queued("q") == [job(5)]
+
+    @promise("delete_queue", "Forget the queue and all its jobs")
+    async def test_what_was_deleted_is_not_claimed(self, backend: Backend) -> None:
+        """Even by one who asks for it by name."""
+        process = await registered(backend)
+        await push(backend, job(1))
+        await backend.delete_queue("q")
+        assert await claim(backend, process) == []
+
+    @promise(
+        "stats", "All counters: ``processed``, ``failed``, and each with ``:<worker>``; one that is no number is left"
+    )
+    async def test_counters(self, backend: Backend, views: Views) -> None:
+        """Of all processes and workers; seen by anybody."""
+        assert await backend.stats() == {}
+        expected = {"processed": 0, "failed": 0}
+        for number in (1, 2):
+            process = await registered(backend, number, slots=(1, 2, 3))
+            await push(backend, *map(job, range(6)))
+            claims = await claim(backend, process, (1, 2, 3))
+            endings = [Settlement(claimed, Failed("no") if claimed.slot == 3 else Done()) for claimed in claims]
+            await backend.exchange(process, endings, (), ())
+            expected["processed"] += 2
+            expected["failed"] += 1
+            expected |= {f"processed:{process.worker(slot)}": 1 for slot in (1, 2)}
+            expected[f"failed:{process.worker(3)}"] = 1
+        assert await backend.stats() == expected
+        assert await (await views()).stats() == expected
+
+    @_slices
+    @promise("failed", "The failures' texts, oldest first, from position *start* to *stop* as for `queued`.")
+    @promise("failed_count", "How many entries the failures hold.")
+    async def test_a_part_of_the_failures(
+        self, backend: Backend, positions: tuple[int, int], expected: list[int]
+    ) -> None:
+        """The oldest first."""
+        process = await registered(backend, slots=range(1, 6))
+        await push(backend, *map(job, range(5)))
+        for number, claimed in enumerate(await claim(backend, process, range(1, 6))):
+            await settle(backend, process, claimed, Failed(f"failure {number}"))
+        assert await backend.failed(*positions) == [f"failure {number}" for number in expected]
+        assert await backend.failed_count() == 5
+
+    @promise("failed_count", "How many entries the failures hold.")
+    async def test_no_failures(self, backend: Backend) -> None:
+        """An empty store has none."""
+        assert (await backend.failed_count(), await backend.failed()) == (0, [])
+
+    @promise("claims", "Read what stands under the names of the process's workers")
+    async def test_reading_claims_changes_nothing(self, backend: Backend) -> None:
+        """They can still be settled."""
+        process = await registered(backend)
+        await push(backend, job(1))
+        claimed = await claim_one(backend, process)
+        for _ in range(2):
+            assert raws((await backend.claims(process)).claims) == [job(1)]
+        assert list((await settle(backend, process, claimed)).gone) == []
+        assert list((await backend.claims(make_process())).claims) == []

@@ -1,0 +1,99 @@
+"""One leads at a time."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import TYPE_CHECKING
+
+from .promises import needs, promise
+from .suite import Suite
+
+if TYPE_CHECKING:
+    from taskhero.backends.protocol import Backend
+    from taskhero.clock import ManualClock
+
+    from .suite import Views
+
+__all__ = ["Leadership"]
+
+
+class Leadership(Suite):
+    """`Backend.lead`, `resign` and `leader`."""
+
+    @promise("lead", "Become or stay the leader for *lease* seconds; False while another one leads.")
+    @promise("leader", "Who leads, or None.")
+    async def test_one_leads_at_a_time(self, backend: Backend, views: Views) -> None:
+        """The first to ask; it may ask again, the others are refused."""
+        other = await views()
+        assert await backend.leader() is None
+        assert await backend.lead("a:1", 60)
+        assert not await other.lead("b:2", 60)
+        assert await backend.lead("a:1", 60)
+        assert not await other.lead("a:10", 60)
+        assert await other.leader() == await backend.leader() == "a:1"
+
+    @promise("lead", "Become or stay the leader for *lease* seconds; False while another one leads.")
+    async def test_one_of_many_at_once_leads(self, backend: Backend, views: Views) -> None:
+        """And that one is the leader."""
+        other = await views()
+        names = [f"host:{number}" for number in range(20)]
+        answers = await asyncio.gather(
+            *(view.lead(name, 60) for view, name in zip([backend, other] * 10, names, strict=True))
+        )
+        assert [name for name, leads in zip(names, answers, strict=True) if leads] == [await backend.leader()]
+
+    @promise("lead", "Become or stay the leader for *lease* seconds; False while another one leads.")
+    @promise("leader", "Who leads, or None.")
+    @needs("clock")
+    async def test_a_lease_ends(self, backend: Backend, clock: ManualClock) -> None:
+        """Then nobody leads, and anybody may."""
+        await backend.lead("a:1", 10)
+        clock.advance(9.9)
+        assert not await backend.lead("b:2", 10)
+        assert await backend.leader() == "a:1"
+        clock.advance(0.2)
+        assert await backend.leader() is None
+        assert await backend.lead("b:2", 10)
+        assert not await backend.lead("a:1", 10)
+
+    @promise("lead", "Become or stay the leader for *lease* seconds; False while another one leads.")
+    @needs("clock")
+    async def test_staying_the_leader_renews_the_lease(self, backend: Backend, clock: ManualClock) -> None:
+        """From now, with the length given now."""
+        for _ in range(3):
+            assert await backend.lead("a:1", 10)
+            clock.advance(9)
+        assert await backend.lead("a:1", 100)
+        clock.advance(99)
+        assert await backend.leader() == "a:1"
+        clock.advance(2)
+        assert await backend.leader() is None
+
+    @promise("resign", "Stop leading; False, and nothing is changed, if *owner* did not lead.")
+    async def test_the_leader_resigns(self, backend: Backend) -> None:
+        """Then another one may lead at once; to resign again is to resign from nothing."""
+        await backend.lead("a:1", 60)
+        assert await backend.resign("a:1")
+        assert await backend.leader() is None
+        assert not await backend.resign("a:1")
+        assert await backend.lead("b:2", 60)
+
+    @promise("resign", "Stop leading; False, and nothing is changed, if *owner* did not lead.")
+    async def test_nobody_else_resigns_for_the_leader(self, backend: Backend, views: Views) -> None:
+        """Neither a stranger nor one whose name is like its own."""
+        await backend.lead("a:1", 60)
+        other = await views()
+        for stranger in ("b:2", "a:10", "a", ""):
+            assert not await other.resign(stranger)
+        assert await backend.leader() == "a:1"
+        assert not await other.lead("b:2", 60)
+
+    @promise("resign", "Stop leading; False, and nothing is changed, if *owner* did not lead.")
+    @needs("clock")
+    async def test_one_who_led_once_takes_nothing_from_the_next(self, backend: Backend, clock: ManualClock) -> None:
+        """Its own lease ended long ago."""
+        await backend.lead("a:1", 10)
+        clock.advance(11)
+        await backend.lead("b:2", 10)
+        assert not await backend.resign("a:1")
+        assert await backend.leader() == "b:2"

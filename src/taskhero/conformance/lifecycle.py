@@ -1,0 +1,98 @@
+"""Connecting and closing."""
+
+from __future__ import annotations
+
+import asyncio
+import re
+from typing import TYPE_CHECKING
+
+from taskhero.backends.protocol import Backend, Interest, TimedEntry
+from taskhero.errors import TaskheroError
+
+from .promises import promise
+from .steps import at_ease, claim_one, job, long, now_of, push, registered, within
+from .suite import Suite
+
+if TYPE_CHECKING:
+    from taskhero.backends.protocol import Wake
+
+__all__ = ["Lifecycle"]
+
+
+class Lifecycle(Suite):
+    """A backend's life from its first connection to its last."""
+
+    async def test_it_is_a_backend(self, backend: Backend) -> None:
+        """It has all verbs of the contract."""
+        missing = [name for name in vars(Backend) if not name.startswith("_") and not hasattr(backend, name)]
+        assert missing == []
+        assert isinstance(backend, Backend)
+
+    @promise("location", "Where it keeps its jobs, for people; without passwords.")
+    async def test_its_location_is_for_people(self, backend: Backend) -> None:
+        """It is a text, stays the same, and shows no password."""
+        location = backend.location
+        assert isinstance(location, str)
+        assert location.strip()
+        assert not re.search(r"//[^/]*:[^/]*@", location)
+        assert backend.location == location
+
+    @promise("connect", "Make it usable in the running event loop.")
+    async def test_a_connected_backend_can_be_used(self, backend: Backend) -> None:
+        """What it is asked to store, it shows."""
+        await push(backend, job(1))
+        assert await backend.queued("q") == [job(1)]
+
+    @promise("connect", "A second call without a close between changes nothing.")
+    async def test_connecting_twice_changes_nothing(self, backend: Backend) -> None:
+        """What was stored and claimed before stays as it was."""
+        process = await registered(backend)
+        await push(backend, job(1), job(2))
+        claimed = await claim_one(backend, process)
+        await backend.connect()
+        assert await backend.queued("q") == [job(2)]
+        assert list((await backend.claims(process)).claims) == [claimed]
+
+    @promise("close", "A second call changes nothing.")
+    async def test_closing_twice_changes_nothing(self, backend: Backend) -> None:
+        """And it can be used afterwards, once it is connected."""
+        await push(backend, job(1))
+        await backend.close()
+        await backend.close()
+        await backend.connect()
+        assert await backend.queued("q") == [job(1)]
+
+    @promise(
+        "close", "Let go of all connections and end all waits; what is stored stays.", "The backend can be connected"
+    )
+    async def test_what_is_stored_outlives_the_connection(self, backend: Backend) -> None:
+        """Jobs in queues, delayed ones, failures and counters, and what a process holds."""
+        process = await registered(backend)
+        await push(backend, job(1), job(2))
+        await claim_one(backend, process)
+        later = await now_of(backend) + 1000
+        await backend.schedule([TimedEntry(later, "q", job(3))])
+        await backend.close()
+        await backend.connect()
+        assert await backend.queues() == ["q"]
+        assert await backend.queued("q") == [job(2)]
+        assert (await backend.due(1)).next_at == later
+        await backend.register(process, (1,), 60.0)
+        assert [held.raw for held in (await backend.claims(process)).claims] == [job(1)]
+
+    @promise("close", "Let go of all connections and end all waits")
+    async def test_closing_ends_all_waits(self, backend: Backend) -> None:
+        """A wait returns, or tells that the backend is closed; none hangs until its time is up."""
+        first, second = await registered(backend, 1), await registered(backend, 2)
+        waits = [
+            asyncio.create_task(backend.wait(process, interest, long()))
+            for process, interest in ((first, Interest(queues=("q",))), (second, Interest(schedule=True)))
+        ]
+        await at_ease()
+        await within(backend.close())
+        ends = await within(asyncio.gather(*waits, return_exceptions=True))
+        assert [end for end in ends if not _is_an_end(end)] == []
+
+
+def _is_an_end(end: Wake | BaseException) -> bool:
+    return not isinstance(end, BaseException) or isinstance(end, TaskheroError)

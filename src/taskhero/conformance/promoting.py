@@ -1,0 +1,218 @@
+"""Moving jobs whose moment has come to their queues."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from taskhero.backends.protocol import DueJob, Entry, FreeLock, Interest, Move, Moved, NotDelayed, TimedEntry
+
+from .promises import needs, promise
+from .steps import due, in_line, job, make_process, moves_of, now_of, push, schedule, within
+from .suite import Suite
+
+if TYPE_CHECKING:
+    from taskhero.backends.protocol import Backend
+    from taskhero.clock import ManualClock
+
+    from .suite import Views
+
+__all__ = ["Promoting"]
+
+
+class Promoting(Suite):
+    """`Backend.due` and `Backend.promote`."""
+
+    # due
+
+    @promise(
+        "due", "Show the first *limit* jobs whose moment has come; nothing is changed but what can never be promoted."
+    )
+    @needs("clock")
+    async def test_due_jobs_are_shown_and_stay(self, backend: Backend, clock: ManualClock) -> None:
+        """The first ones, by moment and then in the order stored, again and again."""
+        now = await now_of(backend)
+        await schedule(backend, now + 2, job(1), job(2))
+        await schedule(backend, now + 1, job(3))
+        await schedule(backend, now + 1000, job(4))
+        clock.advance(5)
+        for _ in range(2):
+            assert [found.raw for found in await due(backend, 2)] == [job(3), job(1)]
+            assert await due(backend) == [DueJob(now + 1, job(3)), DueJob(now + 2, job(1)), DueJob(now + 2, job(2))]
+        assert await backend.queues() == []
+
+    @promise("due", "A moment has come when the floor of now is not less than it: no job is ever shown early.")
+    @needs("clock")
+    async def test_no_job_is_shown_early(self, backend: Backend, clock: ManualClock) -> None:
+        """Not half a second, not a hundredth."""
+        clock.advance(0.25)
+        now = await now_of(backend)
+        await schedule(backend, now + 2, job(1))
+        for step in (1.0, 0.5, 0.24):
+            clock.advance(step)
+            assert await due(backend) == []
+        clock.advance(0.01)
+        assert await due(backend) == [DueJob(now + 2, job(1))]
+
+    @promise("due", "Show the first *limit* jobs whose moment has come")
+    @promise("all", '"Now" is the backend\'s own clock')
+    @needs("clock")
+    async def test_it_tells_the_time_and_the_next_moment(self, backend: Backend, clock: ManualClock) -> None:
+        """`now` is the backend's clock; `next_at` the earliest moment, past or not, or None."""
+        empty = await backend.due(10)
+        assert abs(empty.now - clock.now()) < 0.01
+        assert (empty.next_at, empty.yielded) == (None, False)
+        now = await now_of(backend)
+        await schedule(backend, now + 20, job(1))
+        await schedule(backend, now + 10, job(2))
+        assert (await backend.due(10)).next_at == now + 10
+        clock.advance(15)
+        assert (await backend.due(10)).next_at == now + 10
+
+    @promise("due", "Moments without jobs are cleaned up.")
+    @needs("clock")
+    async def test_moments_without_jobs_are_no_next_moment(self, backend: Backend, clock: ManualClock) -> None:
+        """Once its last job was promoted, a moment is forgotten."""
+        now = await now_of(backend)
+        await schedule(backend, now + 10, job(1))
+        await schedule(backend, now + 20, job(2))
+        clock.advance(10)
+        await backend.promote(moves_of(await due(backend)))
+        assert (await backend.due(10)).next_at == now + 20
+        clock.advance(10)
+        await backend.promote(moves_of(await due(backend)))
+        seen = await backend.due(10)
+        assert (list(seen.jobs), seen.next_at) == ([], None)
+
+    @promise("due", "While another program's scheduler holds its lock, `yielded` is true and no job is shown.")
+    @promise("promote", "A job that is no longer where `due` saw it, is not due, or may not be promoted since another")
+    @needs("clock", "foreign_scheduler")
+    async def test_it_yields_to_another_programs_scheduler(self, backend: Backend, clock: ManualClock) -> None:
+        """Both what is shown and what is promoted; when that one is gone, all goes on."""
+        now = await now_of(backend)
+        await schedule(backend, now + 5, job(1))
+        clock.advance(5)
+        jobs = await due(backend)
+        await self.set_foreign_scheduler(backend, leads=True)
+        seen = await backend.due(10)
+        assert (seen.yielded, list(seen.jobs)) == (True, [])
+        assert list(await backend.promote(moves_of(jobs))) == [Moved.MISSED]
+        assert await backend.length("q") == 0
+        await self.set_foreign_scheduler(backend, leads=False)
+        assert not (await backend.due(10)).yielded
+        assert list(await backend.promote(moves_of(await due(backend)))) == [Moved.QUEUED]
+
+    # promote
+
+    @promise("promote", "Move due jobs to the ends of their queues; the answer is a `Moved` for each.")
+    @promise("Moved", "QUEUED")
+    @needs("clock")
+    async def test_jobs_go_to_the_ends_of_their_queues(self, backend: Backend, clock: ManualClock) -> None:
+        """Each to the queue of its move, behind what stands there."""
+        now = await now_of(backend)
+        await push(backend, job(0))
+        await schedule(backend, now + 5, job(1), job(2), job(3))
+        clock.advance(5)
+        first, second, third = await due(backend)
+        answers = await backend.promote([Move(first, "q"), Move(second, "other"), Move(third, "q")])
+        assert list(answers) == [Moved.QUEUED] * 3
+        assert await backend.queued("q") == [job(0), job(1), job(3)]
+        assert await backend.queued("other") == [job(2)]
+        assert await due(backend) == []
+
+    @promise("promote", "A job that is no longer where `due` saw it, is not due, or may not be promoted since another")
+    @promise("Moved", "MISSED")
+    @needs("clock")
+    async def test_what_is_not_due_is_missed(self, backend: Backend, clock: ManualClock) -> None:
+        """Nor is what was never delayed, or to another second; nothing is changed."""
+        now = await now_of(backend)
+        await schedule(backend, now + 5, job(1))
+        moves = moves_of([DueJob(now + 5, job(1)), DueJob(now, job(1)), DueJob(now, job(2))])
+        assert list(await backend.promote(moves)) == [Moved.MISSED] * 3
+        clock.advance(4.9)
+        assert list(await backend.promote(moves)) == [Moved.MISSED] * 3
+        assert await backend.queues() == []
+        clock.advance(0.1)
+        assert await due(backend) == [DueJob(now + 5, job(1))]
+
+    @promise("promote", "A job that is no longer where `due` saw it, is not due, or may not be promoted since another")
+    @promise("Moved", "MISSED")
+    @needs("clock")
+    async def test_of_two_equal_moves_one_moves_it(self, backend: Backend, clock: ManualClock, views: Views) -> None:
+        """In one call or by two processes; copies of one second are moved one by one."""
+        now = await now_of(backend)
+        entry = TimedEntry(now + 5, "q", job(1), unique=False)
+        await backend.schedule([entry, entry])
+        clock.advance(5)
+        move = Move(DueJob(now + 5, job(1)), "q")
+        assert list(await backend.promote([move])) == [Moved.QUEUED]
+        assert await due(backend) == [move.job]
+        assert list(await backend.promote([move, move])) == [Moved.QUEUED, Moved.MISSED]
+        assert list(await (await views()).promote([move])) == [Moved.MISSED]
+        assert await backend.queued("q") == [job(1), job(1)]
+
+    @promise("Moved", "MERGED")
+    @needs("clock")
+    async def test_a_job_is_merged_with_an_equal_one_that_waits(self, backend: Backend, clock: ManualClock) -> None:
+        """If a guard does not hold, the delayed entry goes and nothing is stored; no lock is taken."""
+        now = await now_of(backend)
+        await backend.push([Entry("q", job(1), guards=(FreeLock("lock:a", 60),))])
+        await schedule(backend, now + 5, job(1), job(2))
+        clock.advance(5)
+        first, second = await due(backend)
+        answers = await backend.promote(
+            [
+                Move(first, "q", guards=(FreeLock("lock:b", 60), FreeLock("lock:a", 60))),
+                Move(second, "q", guards=(FreeLock("lock:b", 60),)),
+            ]
+        )
+        assert list(answers) == [Moved.MERGED, Moved.QUEUED]
+        assert await backend.queued("q") == [job(1), job(2)]
+        assert (await backend.due(10)).next_at is None
+
+    @promise("Moved", "MERGED")
+    @promise("NotDelayed", "Store the job only if none of these texts is delayed.")
+    @needs("clock")
+    async def test_a_job_is_not_in_its_own_way(self, backend: Backend, clock: ManualClock) -> None:
+        """While it is promoted it does not count as delayed; a copy at a later moment does."""
+        now = await now_of(backend)
+        guards = (NotDelayed((job(1),)),)
+        await schedule(backend, now + 5, job(1))
+        await schedule(backend, now + 50, job(1))
+        clock.advance(5)
+        (first,) = await due(backend)
+        assert list(await backend.promote([Move(first, "q", guards=guards)])) == [Moved.MERGED]
+        clock.advance(45)
+        (second,) = await due(backend)
+        assert list(await backend.promote([Move(second, "q", guards=guards)])) == [Moved.QUEUED]
+        assert await backend.queued("q") == [job(1)]
+
+    @promise("Moved", "FAILED")
+    @needs("clock")
+    async def test_what_cannot_be_queued_goes_to_the_failures(self, backend: Backend, clock: ManualClock) -> None:
+        """With the text of its move; it is delayed no more, and stands in no queue."""
+        await schedule(backend, await now_of(backend) + 5, "garbage", job(1))
+        clock.advance(5)
+        garbage, fine = await due(backend)
+        moves = [Move(garbage, None, failure="no queue in it"), Move(fine, "q")]
+        assert list(await backend.promote(moves)) == [Moved.FAILED, Moved.QUEUED]
+        assert await backend.failed() == ["no queue in it"]
+        assert await backend.queues() == ["q"]
+        assert await due(backend) == []
+        assert list(await backend.promote(moves)) == [Moved.MISSED] * 2
+        assert await backend.failed_count() == 1
+
+    @promise("promote", "Move due jobs to the ends of their queues")
+    async def test_nothing_can_be_promoted(self, backend: Backend) -> None:
+        """An empty call does nothing."""
+        assert list(await backend.promote([])) == []
+
+    @promise("promote", "Waiting processes are woken as by `push`.")
+    @needs("clock")
+    async def test_a_promotion_wakes_who_waits_for_the_queue(self, backend: Backend, clock: ManualClock) -> None:
+        """The moment alone does not: a scheduler has to promote."""
+        await schedule(backend, await now_of(backend) + 5, job(1))
+        clock.advance(5)
+        jobs = await due(backend)
+        wait = await in_line(backend, make_process(), Interest(queues=("q",)))
+        await backend.promote(moves_of(jobs))
+        assert (await within(wait)).jobs

@@ -1,0 +1,226 @@
+"""Worker processes coming into view, staying alive and leaving."""
+
+from __future__ import annotations
+
+import asyncio
+import inspect
+from typing import TYPE_CHECKING
+
+from taskhero.backends.protocol import Beat, Interest
+from taskhero.wire.jobs import rescues
+
+from .promises import needs, promise
+from .steps import (
+    LEASE,
+    beat,
+    claim,
+    claim_one,
+    in_line,
+    job,
+    make_process,
+    push,
+    raws,
+    registered,
+    settle,
+    within,
+)
+from .suite import Suite
+
+if TYPE_CHECKING:
+    from taskhero.backends.protocol import Backend
+    from taskhero.clock import ManualClock
+
+    from .suite import Views
+
+__all__ = ["Registration"]
+
+
+class Registration(Suite):
+    """`Backend.register`, `beat`, `retire` and `deregister`."""
+
+    # register
+
+    @promise("register", "Make the process and the workers of these slots visible to others, alive for *lease* seconds")
+    async def test_a_registered_process_is_visible_to_others(self, backend: Backend, views: Views) -> None:
+        """Its share is left to it from then on."""
+        first = await registered(backend, 1, slots=range(1, 5))
+        await push(backend, *map(job, range(4)))
+        await (await views()).register(make_process(2), (1,), LEASE)
+        assert len(await claim(backend, first, range(1, 5))) == 2
+
+    @promise("register", "Make the process and the workers of these slots visible to others, alive for *lease* seconds")
+    @needs("clock")
+    async def test_its_lease_counts_from_now(self, backend: Backend, clock: ManualClock) -> None:
+        """Alive until its end, dead from then on."""
+        process, other = make_process(1), await registered(backend, 2)
+        await backend.register(process, (1,), 10.0)
+        clock.advance(9.9)
+        assert (await backend.exchange(process, (), (), ())).registered
+        assert (await beat(backend, other)).dead == 0
+        clock.advance(0.2)
+        assert not (await backend.exchange(process, (), (), ())).registered
+        assert (await beat(backend, other)).dead == 1
+
+    @promise("register", "A second call adds slots and renews the lease.")
+    @needs("clock")
+    async def test_a_second_call_adds_slots_and_renews(self, backend: Backend, clock: ManualClock) -> None:
+        """What the first slots hold stays theirs."""
+        process = make_process()
+        await backend.register(process, (1,), 10.0)
+        await push(backend, job(1), job(2))
+        await claim_one(backend, process, 1)
+        clock.advance(9)
+        await backend.register(process, (2,), 10.0)
+        clock.advance(9)
+        await claim_one(backend, process, 2)
+        assert raws((await backend.claims(process)).claims) == [job(1), job(2)]
+        assert await backend.deregister(process) == 2
+
+    # beat
+
+    @promise("beat", "Renew the process's lease; called from a thread of its own, and the only verb that is not a")
+    @needs("clock")
+    async def test_a_beat_renews_the_lease(self, backend: Backend, clock: ManualClock) -> None:
+        """Again and again, full or not, each time from now."""
+        process = await registered(backend)
+        for full in (False, True, False, True):
+            clock.advance(LEASE - 1)
+            assert await beat(backend, process, full=full) == Beat(alive=True, missing=(), dead=0)
+        clock.advance(LEASE - 1)
+        assert (await backend.exchange(process, (), (), ())).registered
+
+    @promise("beat", "Renew the process's lease; called from a thread of its own, and the only verb that is not a")
+    async def test_it_is_called_from_any_thread(self, backend: Backend) -> None:
+        """While the event loop works, too; it is no coroutine."""
+        process = await registered(backend)
+
+        def beats() -> list[Beat]:
+            return [backend.beat(process, (1,), LEASE, full=number % 2 == 0) for number in range(50)]
+
+        beating = asyncio.create_task(asyncio.to_thread(beats))
+        for number in range(50):
+            await push(backend, job(number))
+            await settle(backend, process, await claim_one(backend, process))
+        assert await within(beating) == [Beat(alive=True, missing=(), dead=0)] * 50
+        assert not inspect.iscoroutinefunction(backend.beat)
+
+    @promise(
+        "beat", "With *full*, it also renews what other programs take for a sign of life, and registers again those"
+    )
+    async def test_a_full_beat_registers_again_what_was_removed(self, backend: Backend, views: Views) -> None:
+        """And names those workers; the others it does not, and a short beat looks at none."""
+        process = await registered(backend, slots=(1, 2, 3))
+        await (await views()).retire(process, (1, 3))
+        assert await beat(backend, process, (1, 2, 3)) == Beat(alive=True, missing=(), dead=0)
+        found = await beat(backend, process, (1, 2, 3), full=True)
+        assert found.alive
+        assert sorted(found.missing) == [process.worker(1), process.worker(3)]
+        assert (await beat(backend, process, (1, 2, 3), full=True)).missing == ()
+
+    @promise("beat", "A process that was declared dead is alive again; what was taken from it is not given back.")
+    @needs("clock")
+    async def test_a_dead_process_lives_again(self, backend: Backend, clock: ManualClock) -> None:
+        """It is told that it was dead, once; it may claim again, and has nothing of what it held."""
+        process, other = await registered(backend, 1), await registered(backend, 2)
+        await push(backend, job(1), job(2))
+        await claim_one(backend, process)
+        clock.advance(LEASE + 1)
+        await beat(backend, other)
+        assert len(await backend.rescue(10)) == 1
+        assert not (await beat(backend, process)).alive
+        assert (await beat(backend, process)).alive
+        assert list((await backend.claims(process)).claims) == []
+        assert (await claim_one(backend, process)).raw != job(2)
+
+    @promise("beat", "A process that was declared dead is alive again; what was taken from it is not given back.")
+    @needs("clock")
+    async def test_a_process_that_nobody_rescued_keeps_its_jobs(self, backend: Backend, clock: ManualClock) -> None:
+        """If it beats before anybody takes them, they are its own as before."""
+        process, other = await registered(backend, 1), await registered(backend, 2)
+        await push(backend, job(1))
+        claimed = await claim_one(backend, process)
+        clock.advance(LEASE + 1)
+        assert not (await beat(backend, process)).alive
+        await beat(backend, other)
+        assert list(await backend.rescue(10)) == []
+        assert list((await backend.claims(process)).claims) == [claimed]
+        assert list((await settle(backend, process, claimed)).gone) == []
+
+    async def test_a_beat_registers_a_process_that_is_unknown(self, backend: Backend) -> None:
+        """It was not alive, and is from then on."""
+        process = make_process()
+        assert not (await beat(backend, process, full=True)).alive
+        assert (await backend.exchange(process, (), (), ())).registered
+
+    # retire
+
+    @promise("retire", "Take the workers of these slots from view; a job that one still holds goes to the front of its")
+    async def test_a_retired_worker_gives_back_its_job(self, backend: Backend) -> None:
+        """To the front, as it was; the other workers keep theirs, and so does the process its lease."""
+        process = await registered(backend, slots=(1, 2))
+        await push(backend, job(1), job(2), job(3))
+        first, second = await claim(backend, process, (1, 2))
+        await backend.retire(process, (1,))
+        assert await backend.queued("q") == [job(1), job(3)]
+        assert list((await backend.claims(process)).claims) == [second]
+        answer = await settle(backend, process, first)
+        assert (list(answer.gone), answer.registered) == ([first], True)
+
+    @promise("retire", "Take the workers of these slots from view; a job that one still holds goes to the front of its")
+    async def test_several_workers_give_back_in_order(self, backend: Backend) -> None:
+        """The job that was claimed first comes first again; an idle worker gives back nothing."""
+        process = await registered(backend, slots=(1, 2, 3, 4))
+        await push(backend, job(1), job(2), job(3), job(4))
+        await claim(backend, process, (3, 1, 2))
+        await backend.retire(process, (1, 2, 3, 4))
+        assert await backend.queued("q") == [job(1), job(2), job(3), job(4)]
+
+    # deregister
+
+    @promise("deregister", "Take the process and all its workers from view and end its lease; return how many jobs it")
+    async def test_a_process_leaves(self, backend: Backend) -> None:
+        """It is dead to nobody, takes no share, and may not claim."""
+        process, other = await registered(backend, 1, slots=(1, 2)), await registered(backend, 2, slots=(1, 2))
+        await push(backend, job(1), job(2))
+        assert await backend.deregister(process) == 0
+        assert (await beat(backend, other)).dead == 0
+        answer = await backend.exchange(process, (), (1,), ("q",))
+        assert (list(answer.claims), answer.registered) == ([], False)
+        assert len(await claim(backend, other, (1, 2))) == 2
+
+    @promise("deregister", "These go to the front of their queues in the order in which they were claimed, which is no")
+    async def test_a_leaving_process_gives_back_in_order(self, backend: Backend) -> None:
+        """Whatever slots held them, over several claims; none is marked as rescued, even if it had been begun alone."""
+        process = await registered(backend, slots=range(1, 6), queues=("q", "other"))
+        await push(backend, *map(job, range(1, 7)))
+        await push(backend, job("a"), job("b"), queue="other")
+        await claim(backend, process, (5, 2))
+        await claim(backend, process, (4,), ("other",))
+        begun = await claim(backend, process, (1, 3))
+        assert await backend.begin(process, begun[0])
+        assert await backend.deregister(process) == 5
+        assert await backend.queued("q") == [job(number) for number in range(1, 7)]
+        assert await backend.queued("other") == [job("a"), job("b")]
+        assert {rescues(raw) for raw in await backend.queued("q")} == {None}
+
+    @promise("deregister", "A process that waits for one of its queues is woken if that holds jobs.")
+    async def test_a_leaving_process_wakes_another_for_what_it_held(self, backend: Backend) -> None:
+        """What it gives back is news for those who wait."""
+        process, other = await registered(backend, 1), await registered(backend, 2)
+        await push(backend, job(1))
+        await claim_one(backend, process)
+        wait = await in_line(backend, other, Interest(queues=("q",)))
+        await backend.deregister(process)
+        assert (await within(wait)).jobs
+
+    @promise("deregister", "A process that waits for one of its queues is woken if that holds jobs.")
+    async def test_a_leaving_process_passes_its_wake_up_on(self, backend: Backend) -> None:
+        """It was woken for a job and leaves without claiming it: then somebody else has to know."""
+        process, other = await registered(backend, 1), await registered(backend, 2)
+        interest = Interest(queues=("q",))
+        first = await in_line(backend, process, interest)
+        await push(backend, job(1))
+        assert (await within(first)).jobs
+        second = await in_line(backend, other, interest)
+        await backend.deregister(process)
+        assert (await within(second)).jobs

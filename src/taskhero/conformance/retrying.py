@@ -1,0 +1,124 @@
+"""Jobs that failed and are tried again."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from taskhero.backends.protocol import Retried, Settlement
+
+from .promises import needs, promise
+from .steps import claim, claim_one, due, job, moves_of, push, registered, settle
+from .suite import Suite
+
+if TYPE_CHECKING:
+    from taskhero.backends.protocol import Backend, Process
+    from taskhero.clock import ManualClock
+
+__all__ = ["Retrying"]
+
+
+class Retrying(Suite):
+    """The ending `Retried`."""
+
+    async def _fail(self, backend: Backend, process: Process, ending: Retried) -> int | None:
+        """Claim the next job and let it fail; its attempt's number if it is tried again."""
+        claimed = await claim_one(backend, process)
+        answer = await settle(backend, process, claimed, ending)
+        assert list(answer.gone) == []
+        if not answer.attempts:
+            return None
+        ((retried, attempt),) = answer.attempts
+        assert retried == claimed
+        return attempt
+
+    async def _promote(self, backend: Backend, clock: ManualClock) -> float:
+        """Wait for the next attempt, and promote it; return how long that took."""
+        at = (await backend.due(1)).next_at
+        assert at is not None
+        waited = at - clock.now()
+        clock.advance(waited)
+        await backend.promote(moves_of(await due(backend)))
+        return waited
+
+    @promise("Retried", "The job failed and is delayed again until it has been tried *limit* times; then it is in the")
+    @promise("Retried", "It is counted as failed each time.")
+    @needs("clock")
+    async def test_a_job_is_tried_as_often_as_the_limit_says(self, backend: Backend, clock: ManualClock) -> None:
+        """Each time after its own delay; the failure is listed with the last attempt only."""
+        process = await registered(backend)
+        await push(backend, job(1))
+        delays = (5.0, 7.0, 11.0)
+        for attempt, delay in enumerate(delays, 1):
+            ending = Retried(f"failure {attempt}", "retry:a", 4, delays)
+            assert await self._fail(backend, process, ending) == attempt
+            assert (await backend.failed(), await backend.length("q")) == ([], 0)
+            assert (await backend.stats())["failed"] == attempt
+            assert await self._promote(backend, clock) == delay
+            assert await backend.queued("q") == [job(1)]
+        assert await self._fail(backend, process, Retried("failure 4", "retry:a", 4, delays)) is None
+        assert await backend.failed() == ["failure 4"]
+        assert await backend.stats() == {"failed": 4, f"failed:{process.worker(1)}": 4}
+        assert (await backend.due(1)).next_at is None
+
+    @promise("Retried", "The job failed and is delayed again until it has been tried *limit* times")
+    @needs("clock")
+    async def test_the_last_delay_holds_for_all_that_follow(self, backend: Backend, clock: ManualClock) -> None:
+        """A single one holds for all."""
+        process = await registered(backend)
+        await push(backend, job(1))
+        waited = []
+        for _ in range(4):
+            await self._fail(backend, process, Retried("failure", "retry:a", 10, (2.0, 3.0)))
+            waited.append(await self._promote(backend, clock))
+        assert waited == [2.0, 3.0, 3.0, 3.0]
+
+    @promise("Retried", "The job failed and is delayed again until it has been tried *limit* times")
+    @needs("clock")
+    async def test_a_delay_is_rounded_up(self, backend: Backend, clock: ManualClock) -> None:
+        """To a whole second, as for `Delayed`; never early."""
+        process = await registered(backend)
+        await push(backend, job(1))
+        clock.advance(0.5)
+        start = int(clock.now())
+        await self._fail(backend, process, Retried("failure", "retry:a", 3, (1.2,)))
+        assert (await backend.due(1)).next_at == start + 2
+
+    @promise("Retried", "The job failed and is delayed again until it has been tried *limit* times; then it is in the")
+    async def test_a_limit_of_one_is_no_retry(self, backend: Backend) -> None:
+        """The first failure is the last."""
+        process = await registered(backend)
+        await push(backend, job(1))
+        assert await self._fail(backend, process, Retried("failure", "retry:a", 1, (5.0,))) is None
+        assert await backend.failed() == ["failure"]
+        assert (await backend.due(1)).next_at is None
+
+    @promise("Retried", "The job failed and is delayed again until it has been tried *limit* times")
+    @needs("clock")
+    async def test_the_counter_goes_with_the_last_attempt(self, backend: Backend, clock: ManualClock) -> None:
+        """An equal job that comes later starts anew."""
+        process = await registered(backend)
+        ending = Retried("failure", "retry:a", 2, (1.0,))
+        for _ in range(2):
+            await push(backend, job(1))
+            assert await self._fail(backend, process, ending) == 1
+            await self._promote(backend, clock)
+            assert await self._fail(backend, process, ending) is None
+        assert await backend.failed_count() == 2
+
+    @promise("Retried", "The job failed and is delayed again until it has been tried *limit* times")
+    async def test_jobs_with_one_counter_share_it(self, backend: Backend) -> None:
+        """In one step, too; other counters are their own."""
+        process = await registered(backend, slots=(1, 2, 3))
+        await push(backend, job(1), job(2), job(3))
+        claims = await claim(backend, process, (1, 2, 3))
+        counters = ("retry:a", "retry:b", "retry:a")
+        answer = await backend.exchange(
+            process,
+            [
+                Settlement(claimed, Retried("failure", counter, 5, (60.0,)))
+                for claimed, counter in zip(claims, counters, strict=True)
+            ],
+            (),
+            (),
+        )
+        assert set(answer.attempts) == set(zip(claims, (1, 1, 2), strict=True))

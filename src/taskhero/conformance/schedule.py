@@ -1,0 +1,151 @@
+"""Storing jobs until their moment."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import TYPE_CHECKING
+
+from taskhero.backends.protocol import Entry, FreeLock, NotDelayed, Scheduled, TimedEntry
+
+from .promises import needs, promise
+from .steps import due, job, moves_of, now_of, schedule
+from .suite import Suite
+
+if TYPE_CHECKING:
+    from taskhero.backends.protocol import Backend
+    from taskhero.clock import ManualClock
+
+    from .suite import Views
+
+__all__ = ["Scheduling"]
+
+
+class Scheduling(Suite):
+    """`Backend.schedule`."""
+
+    @promise("schedule", "Store jobs until their moment, in the order given; the answer is a `Scheduled` for each.")
+    @promise("Scheduled", "DELAYED")
+    async def test_a_job_waits_for_its_moment(self, backend: Backend) -> None:
+        """It stands in no queue, and the earliest moment is known."""
+        now = await now_of(backend)
+        entries = [TimedEntry(now + 2000, "q", job(1)), TimedEntry(now + 1000, "q", job(2))]
+        assert list(await backend.schedule(entries)) == [Scheduled.DELAYED] * 2
+        assert await backend.length("q") == 0
+        seen = await backend.due(10)
+        assert list(seen.jobs) == []
+        assert seen.next_at == now + 1000
+
+    @promise(
+        "schedule", "An entry whose moment is not in the future, by the backend's clock within the step, is pushed at"
+    )
+    @promise("Scheduled", "QUEUED")
+    async def test_what_is_not_in_the_future_is_pushed_at_once(self, backend: Backend) -> None:
+        """This second, and any past one; to the end of its queue, whose name is known then."""
+        now = await now_of(backend)
+        entries = [TimedEntry(now, "q", job(1)), TimedEntry(now - 1000, "q", job(2)), TimedEntry(0, "q", job(3))]
+        assert list(await backend.schedule(entries)) == [Scheduled.QUEUED] * 3
+        assert await backend.queued("q") == [job(1), job(2), job(3)]
+        assert await backend.queues() == ["q"]
+        assert (await backend.due(10)).next_at is None
+
+    @promise(
+        "schedule", "An entry whose moment is not in the future, by the backend's clock within the step, is pushed at"
+    )
+    @needs("clock")
+    async def test_the_next_second_is_the_future(self, backend: Backend, clock: ManualClock) -> None:
+        """Up to its very beginning."""
+        now = await now_of(backend)
+        clock.advance(0.99)
+        assert list(await backend.schedule([TimedEntry(now + 1, "q", job(1))])) == [Scheduled.DELAYED]
+        clock.advance(0.01)
+        assert list(await backend.schedule([TimedEntry(now + 1, "q", job(2))])) == [Scheduled.QUEUED]
+
+    @promise("schedule", "Of two entries of one second, the first stored is promoted first.")
+    @needs("clock")
+    async def test_jobs_of_one_second_keep_their_order(self, backend: Backend, clock: ManualClock) -> None:
+        """Over several calls, too; an earlier second comes before all of a later one."""
+        now = await now_of(backend)
+        await schedule(backend, now + 7, job(1), job(2))
+        await schedule(backend, now + 6, job(3))
+        await schedule(backend, now + 7, job(4))
+        clock.advance(10)
+        jobs = await due(backend)
+        assert [(found.at - now, found.raw) for found in jobs] == [(6, job(3)), (7, job(1)), (7, job(2)), (7, job(4))]
+        await backend.promote(moves_of(jobs))
+        assert await backend.queued("q") == [job(3), job(1), job(2), job(4)]
+
+    @promise("schedule", "The queue's name is not known before the job is in it.")
+    @needs("clock")
+    async def test_the_queue_is_known_once_the_job_is_in_it(self, backend: Backend, clock: ManualClock) -> None:
+        """A queue for which something is merely delayed is worked by nobody."""
+        await schedule(backend, await now_of(backend) + 5, job(1))
+        assert await backend.queues() == []
+        clock.advance(5)
+        await backend.promote(moves_of(await due(backend)))
+        assert await backend.queues() == ["q"]
+
+    @promise("Scheduled", "DUPLICATE")
+    async def test_the_same_text_is_delayed_once_to_a_second(self, backend: Backend) -> None:
+        """To another second it may be, and so may another text to this one."""
+        at = await now_of(backend) + 1000
+        await schedule(backend, at, job(1))
+        entries = [TimedEntry(at, "q", job(1)), TimedEntry(at + 1, "q", job(1)), TimedEntry(at, "q", job(2))]
+        assert list(await backend.schedule(entries)) == [Scheduled.DUPLICATE, Scheduled.DELAYED, Scheduled.DELAYED]
+
+    @promise("Scheduled", "DUPLICATE")
+    @needs("clock")
+    async def test_copies_are_kept_if_asked_for(self, backend: Backend, clock: ManualClock) -> None:
+        """`unique=False` stores the same text as often as it is given."""
+        at = await now_of(backend) + 5
+        entry = TimedEntry(at, "q", job(1), unique=False)
+        assert list(await backend.schedule([entry, entry])) == [Scheduled.DELAYED] * 2
+        assert list(await backend.schedule([entry])) == [Scheduled.DELAYED]
+        clock.advance(5)
+        assert [found.raw for found in await due(backend)] == [job(1)] * 3
+
+    @promise("Scheduled", "DUPLICATE")
+    @needs("clock")
+    async def test_a_text_may_be_delayed_again_once_it_was_promoted(self, backend: Backend, clock: ManualClock) -> None:
+        """It is no duplicate of what was delayed before."""
+        now = await now_of(backend)
+        await schedule(backend, now + 5, job(1))
+        clock.advance(5)
+        await backend.promote(moves_of(await due(backend)))
+        clock.advance(-5)
+        await schedule(backend, now + 5, job(1))
+
+    @promise("Scheduled", "DUPLICATE")
+    async def test_one_of_many_at_once_is_delayed(self, backend: Backend, views: Views) -> None:
+        """The others are told that they are duplicates."""
+        other = await views()
+        entry = TimedEntry(await now_of(backend) + 1000, "q", job(1))
+        answers = await asyncio.gather(*(view.schedule([entry]) for view in [backend, other] * 10))
+        assert sorted(answer for (answer,) in answers) == [Scheduled.DELAYED] + [Scheduled.DUPLICATE] * 19
+
+    @promise("Scheduled", "REFUSED")
+    async def test_a_guard_that_does_not_hold_refuses(self, backend: Backend) -> None:
+        """A lock that is taken, and a text that is delayed; neither takes the lock beside it."""
+        at = await now_of(backend) + 1000
+        await backend.push([Entry("q", job(1), guards=(FreeLock("lock:taken", 60),))])
+        await schedule(backend, at, job(2))
+        entries = [
+            TimedEntry(at, "q", job(3), guards=(FreeLock("lock:free", 60), FreeLock("lock:taken", 60))),
+            TimedEntry(at, "q", job(4), guards=(FreeLock("lock:free", 60), NotDelayed((job(2),)))),
+            TimedEntry(at, "q", job(5), guards=(FreeLock("lock:free", 60),)),
+            TimedEntry(at, "q", job(6), guards=(FreeLock("lock:free", 60),)),
+        ]
+        expected = [Scheduled.REFUSED, Scheduled.REFUSED, Scheduled.DELAYED, Scheduled.REFUSED]
+        assert list(await backend.schedule(entries)) == expected
+
+    @promise("Scheduled", "REFUSED")
+    async def test_guards_hold_for_what_is_pushed_at_once_too(self, backend: Backend) -> None:
+        """A moment that is past changes nothing about them."""
+        guarded = [TimedEntry(0, "q", job(number), guards=(FreeLock("lock:a", 60),)) for number in (1, 2)]
+        assert list(await backend.schedule(guarded)) == [Scheduled.QUEUED, Scheduled.REFUSED]
+        assert await backend.queued("q") == [job(1)]
+
+    @promise("schedule", "Store jobs until their moment")
+    async def test_nothing_can_be_scheduled(self, backend: Backend) -> None:
+        """An empty call stores nothing."""
+        assert list(await backend.schedule([])) == []
+        assert (await backend.due(1)).next_at is None

@@ -1,0 +1,270 @@
+"""Recording how jobs ended."""
+
+from __future__ import annotations
+
+import math
+from typing import TYPE_CHECKING
+
+import attrs
+import pytest
+
+from taskhero.backends.protocol import Delayed, Done, Dropped, DueJob, Failed, GivenBack, Retried, Settlement
+
+from .promises import needs, promise
+from .steps import LEASE, beat, claim, claim_one, due, job, now_of, push, registered, settle
+from .suite import Suite
+
+if TYPE_CHECKING:
+    from taskhero.backends.protocol import Backend, Ending
+    from taskhero.clock import ManualClock
+
+    from .suite import Views
+
+__all__ = ["Settling"]
+
+_ONCE = (
+    "A settlement counts once: if the claim's token no longer stands under the slot, nothing is changed and the claim"
+)
+
+ENDINGS: dict[str, Ending] = {
+    "done": Done(),
+    "dropped": Dropped(),
+    "failed": Failed("failure"),
+    "given-back": GivenBack(),
+    "delayed": Delayed(1000),
+    "retried": Retried("failure", "retry:a", 3, (1000,)),
+}
+_ending = pytest.mark.parametrize("ending", ENDINGS.values(), ids=ENDINGS.keys())
+
+
+async def _picture(backend: Backend) -> object:
+    """All that an ending could change, as far as the verbs show it."""
+    return (
+        await backend.stats(),
+        await backend.failed(),
+        {queue: await backend.queued(queue) for queue in await backend.queues()},
+        (await backend.due(1)).next_at,
+    )
+
+
+class Settling(Suite):
+    """The settling half of `Backend.exchange`."""
+
+    @promise("Done", "The job succeeded: counted as processed.")
+    async def test_a_job_that_is_done_is_counted(self, backend: Backend) -> None:
+        """In all and for its worker; it stands nowhere any more."""
+        process = await registered(backend, slots=(1, 2))
+        await push(backend, job(1), job(2), job(3))
+        for slot in (1, 2, 1):
+            answer = await settle(backend, process, await claim_one(backend, process, slot), Done())
+            assert (list(answer.gone), list(answer.unsettled)) == ([], [])
+        assert await backend.stats() == {
+            "processed": 3,
+            f"processed:{process.worker(1)}": 2,
+            f"processed:{process.worker(2)}": 1,
+        }
+        assert list((await backend.claims(process)).claims) == []
+        assert (await backend.failed_count(), await backend.length("q")) == (0, 0)
+
+    @promise("Dropped", "The job was refused before it ran: it goes, and nothing is counted.")
+    async def test_a_dropped_job_is_gone(self, backend: Backend) -> None:
+        """From everywhere."""
+        process = await registered(backend)
+        await push(backend, job(1))
+        await settle(backend, process, await claim_one(backend, process), Dropped())
+        assert await _picture(backend) == ({}, [], {"q": []}, None)
+        assert list((await backend.claims(process)).claims) == []
+
+    @promise("Failed", "The job failed: *entry* is appended to the failures, and it is counted as failed.")
+    async def test_a_failed_job_is_listed_and_counted(self, backend: Backend) -> None:
+        """At the end of the failures; in all and for its worker."""
+        process = await registered(backend)
+        await push(backend, job(1), job(2))
+        for entry in ("first", "second"):
+            await settle(backend, process, await claim_one(backend, process), Failed(entry))
+        assert await backend.failed() == ["first", "second"]
+        assert await backend.stats() == {"failed": 2, f"failed:{process.worker(1)}": 2}
+        assert list((await backend.claims(process)).claims) == []
+
+    @promise("GivenBack", "The job goes back to the front of its queue, as *raw* if that is given; nothing is counted.")
+    async def test_a_job_is_given_back_to_the_front(self, backend: Backend) -> None:
+        """As it was, or as another text."""
+        process = await registered(backend)
+        await push(backend, job(1), job(2))
+        await settle(backend, process, await claim_one(backend, process), GivenBack())
+        assert await backend.queued("q") == [job(1), job(2)]
+        await settle(backend, process, await claim_one(backend, process), GivenBack(job("other")))
+        assert await backend.queued("q") == [job("other"), job(2)]
+        assert await backend.stats() == {}
+        assert list((await backend.claims(process)).claims) == []
+
+    @promise("GivenBack", "The job goes back to the front of its queue")
+    async def test_it_goes_back_to_a_queue_that_was_deleted(self, backend: Backend) -> None:
+        """Which is known again then."""
+        process = await registered(backend)
+        await push(backend, job(1))
+        claimed = await claim_one(backend, process)
+        await backend.delete_queue("q")
+        await settle(backend, process, claimed, GivenBack())
+        assert (await backend.queues(), await backend.queued("q")) == (["q"], [job(1)])
+
+    @promise("Delayed", "The job is delayed by *delay* seconds, counted from now and rounded up; nothing is counted.")
+    @pytest.mark.parametrize("delay", [5, 0.3, 0.75, 1.2, 86400])
+    @needs("clock")
+    async def test_a_job_is_delayed(self, backend: Backend, clock: ManualClock, delay: float) -> None:
+        """To the first whole second that is not before its time."""
+        clock.advance(0.25)
+        process = await registered(backend)
+        await push(backend, job(1))
+        await settle(backend, process, await claim_one(backend, process), Delayed(delay))
+        at = math.ceil(clock.now() + delay)
+        assert (await backend.due(1)).next_at == at
+        clock.advance(at - clock.now() - 0.01)
+        assert await due(backend) == []
+        clock.advance(0.01)
+        assert await due(backend) == [DueJob(at, job(1))]
+        assert await backend.stats() == {}
+
+    @promise("Delayed", "The job is delayed by *delay* seconds")
+    @needs("clock")
+    async def test_equal_jobs_that_are_delayed_are_all_kept(self, backend: Backend, clock: ManualClock) -> None:
+        """To one second, in one step: none takes another's place."""
+        process = await registered(backend, slots=(1, 2, 3))
+        await push(backend, *[job(1)] * 3)
+        claims = await claim(backend, process, (1, 2, 3))
+        await backend.exchange(process, [Settlement(claimed, Delayed(5)) for claimed in claims], (), ())
+        clock.advance(6)
+        assert [found.raw for found in await due(backend)] == [job(1)] * 3
+
+    # once
+
+    @_ending
+    @promise("exchange", _ONCE)
+    async def test_a_settlement_counts_once(self, backend: Backend, ending: Ending) -> None:
+        """Said again, as after a lost reply, it changes nothing and the claim is gone."""
+        process = await registered(backend)
+        await push(backend, job(1))
+        claimed = await claim_one(backend, process)
+        assert list((await settle(backend, process, claimed, ending)).gone) == []
+        before = await _picture(backend)
+        for other in (ending, Done(), Failed("no")):
+            answer = await settle(backend, process, claimed, other)
+            assert list(answer.gone) == [claimed]
+            assert (list(answer.unsettled), list(answer.attempts)) == ([], [])
+        assert await _picture(backend) == before
+
+    @promise("exchange", _ONCE)
+    async def test_it_counts_once_in_one_call_too(self, backend: Backend) -> None:
+        """Of two settlements of one claim, the first holds."""
+        process = await registered(backend)
+        await push(backend, job(1))
+        claimed = await claim_one(backend, process)
+        both = [Settlement(claimed, Done()), Settlement(claimed, Failed("no"))]
+        answer = await backend.exchange(process, both, (), ())
+        assert list(answer.gone) == [claimed]
+        assert await backend.stats() == {"processed": 1, f"processed:{process.worker(1)}": 1}
+
+    @promise("exchange", _ONCE)
+    async def test_an_old_claim_leaves_the_slots_next_job_alone(self, backend: Backend) -> None:
+        """Though it stands under the same slot, and its text may be the same."""
+        process = await registered(backend)
+        await push(backend, job(1), job(1))
+        old = await claim_one(backend, process)
+        await settle(backend, process, old)
+        new = await claim_one(backend, process)
+        assert list((await settle(backend, process, old, Failed("no"))).gone) == [old]
+        assert list((await backend.claims(process)).claims) == [new]
+        assert await backend.failed_count() == 0
+
+    @promise("exchange", _ONCE)
+    async def test_another_process_cannot_settle_it(self, backend: Backend, views: Views) -> None:
+        """The slot's number is not enough, nor is a token that somebody made up."""
+        process, other = await registered(backend, 1), await registered(backend, 2)
+        await push(backend, job(1))
+        claimed = await claim_one(backend, process)
+        forged = attrs.evolve(claimed, token=claimed.token + "0")
+        assert list((await settle(await views(), other, claimed)).gone) == [claimed]
+        assert list((await settle(backend, process, forged)).gone) == [forged]
+        assert list((await backend.claims(process)).claims) == [claimed]
+        assert await backend.stats() == {}
+
+    @promise("exchange", _ONCE)
+    async def test_what_was_given_back_is_gone(self, backend: Backend) -> None:
+        """By retiring its worker, or deregistering its process."""
+        process = await registered(backend, slots=(1, 2))
+        await push(backend, job(1), job(2))
+        first, second = await claim(backend, process, (1, 2))
+        await backend.retire(process, (first.slot,))
+        await backend.deregister(process)
+        answer = await backend.exchange(process, [Settlement(first, Done()), Settlement(second, Done())], (), ())
+        assert set(answer.gone) == {first, second}
+        assert sorted(await backend.queued("q")) == [job(1), job(2)]
+        assert "processed" not in await backend.stats()
+
+    @promise("exchange", _ONCE)
+    @needs("clock")
+    async def test_what_was_rescued_is_gone(self, backend: Backend, clock: ManualClock) -> None:
+        """It runs elsewhere, perhaps; here its end does not count."""
+        process, other = await registered(backend, 1), await registered(backend, 2)
+        await push(backend, job(1))
+        claimed = await claim_one(backend, process)
+        clock.advance(LEASE + 1)
+        await beat(backend, other)
+        await backend.rescue(10)
+        assert list((await settle(backend, process, claimed)).gone) == [claimed]
+        assert (await backend.stats(), await backend.length("q")) == ({}, 1)
+
+    @promise("exchange", "Record how jobs ended, in the order given, and claim the next ones for the free slots.")
+    @promise(
+        "exchange", "If one settlement cannot be recorded, it stays as it was and is told in `unsettled`; all others"
+    )
+    async def test_a_batch_of_all_endings(self, backend: Backend) -> None:
+        """Each is recorded as if it came alone; one that is gone spoils none of the others."""
+        slots = range(1, len(ENDINGS) + 2)
+        process = await registered(backend, slots=slots)
+        await push(backend, *map(job, slots))
+        lost, *claims = await claim(backend, process, slots)
+        await settle(backend, process, lost, Dropped())
+        settled = [Settlement(claimed, ending) for claimed, ending in zip(claims, ENDINGS.values(), strict=True)]
+        answer = await backend.exchange(process, [Settlement(lost, Done()), *settled], (), ())
+        assert list(answer.gone) == [lost]
+        assert list(answer.attempts) == [(claims[-1], 1)]
+        stats = await backend.stats()
+        assert (stats["processed"], stats["failed"]) == (1, 2)
+        assert await backend.failed() == ["failure"]
+        assert await backend.queued("q") == [claims[3].raw]
+        assert (await backend.due(1)).next_at is not None
+        assert list((await backend.claims(process)).claims) == []
+
+    @promise("exchange", "Record how jobs ended, in the order given, and claim the next ones for the free slots.")
+    @needs("clock")
+    async def test_endings_are_recorded_in_the_order_given(self, backend: Backend, clock: ManualClock) -> None:
+        """Failures and delayed jobs one behind the other; of jobs given back, the last one comes next."""
+        process = await registered(backend, slots=range(1, 7))
+        await push(backend, *map(job, range(6)))
+        first, second, third, fourth, fifth, sixth = await claim(backend, process, range(1, 7))
+        settled = [
+            Settlement(sixth, Failed("sixth")),
+            Settlement(fourth, Delayed(5)),
+            Settlement(first, GivenBack()),
+            Settlement(third, Delayed(5)),
+            Settlement(second, GivenBack()),
+            Settlement(fifth, Failed("fifth")),
+        ]
+        await backend.exchange(process, settled, (), ())
+        assert await backend.failed() == ["sixth", "fifth"]
+        assert await backend.queued("q") == [job(1), job(0)]
+        clock.advance(6)
+        assert [found.raw for found in await due(backend)] == [job(3), job(2)]
+
+    @promise("exchange", "Where a job goes (failures, delayed list, queue) and its claim ends in the same step.")
+    async def test_a_job_that_was_delayed_wakes_nobody_too_early(self, backend: Backend) -> None:
+        """It is not in its queue; the moment is the earliest one known."""
+        process = await registered(backend)
+        await push(backend, job(1))
+        now = await now_of(backend)
+        await settle(backend, process, await claim_one(backend, process), Delayed(100))
+        assert await backend.length("q") == 0
+        at = (await backend.due(1)).next_at
+        assert at is not None
+        assert now + 100 <= at <= now + 110

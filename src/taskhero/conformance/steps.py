@@ -1,0 +1,162 @@
+"""Small steps that many tests take."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from typing import TYPE_CHECKING, TypeVar
+
+from taskhero.backends.protocol import Claim, Done, Entry, Move, Process, Settlement, TimedEntry
+from taskhero.wire.workers import new_process_name
+
+if TYPE_CHECKING:
+    from collections.abc import Awaitable, Iterable, Sequence
+
+    from taskhero.backends.protocol import Backend, Beat, DueJob, Ending, Exchange, Interest, Wake
+
+__all__ = [
+    "LEASE",
+    "QUIET",
+    "at_ease",
+    "beat",
+    "claim",
+    "claim_one",
+    "due",
+    "in_line",
+    "job",
+    "long",
+    "make_process",
+    "moves_of",
+    "now_of",
+    "push",
+    "raws",
+    "registered",
+    "schedule",
+    "settle",
+    "wake",
+    "within",
+]
+
+#: Seconds for which a process is taken for alive, in tests that do not let it die.
+LEASE = 60.0
+#: Seconds after which what should come has not come; each suite sets its own (`Suite.patience`).
+PATIENCE = 5.0
+#: Seconds in which what should not come, or a wait to begin, has time to.
+QUIET = 0.05
+
+Result = TypeVar("Result")
+
+
+def job(number: object = 1, queue: str = "q") -> str:
+    """The text of a job, as a program would write it."""
+    return f'{{"class":"task","queue":{json.dumps(queue)},"args":[{json.dumps(number)}]}}'
+
+
+def make_process(number: int = 1, queues: tuple[str, ...] = ("q",)) -> Process:
+    """A process's name and queues."""
+    return Process(new_process_name("kit", 1000 + number, f"th{number:010x}"), queues)
+
+
+async def registered(
+    backend: Backend, number: int = 1, *, slots: Sequence[int] = (1,), queues: tuple[str, ...] = ("q",)
+) -> Process:
+    """A process that others see."""
+    process = make_process(number, queues)
+    await backend.register(process, slots, LEASE)
+    return process
+
+
+async def push(backend: Backend, *texts: str, queue: str = "q") -> None:
+    """Store texts in a queue."""
+    assert list(await backend.push([Entry(queue, raw) for raw in texts])) == [True] * len(texts)
+
+
+async def schedule(backend: Backend, at: int, *texts: str, queue: str = "q") -> None:
+    """Delay texts to a moment that is not here yet."""
+    answers = await backend.schedule([TimedEntry(at, queue, raw) for raw in texts])
+    assert list(answers) == ["delayed"] * len(texts)
+
+
+async def now_of(backend: Backend) -> int:
+    """The backend's time, floored."""
+    return int((await backend.due(1)).now)
+
+
+async def due(backend: Backend, limit: int = 1000) -> list[DueJob]:
+    """The jobs whose moment has come."""
+    return list((await backend.due(limit)).jobs)
+
+
+def moves_of(jobs: Iterable[DueJob], queue: str = "q") -> list[Move]:
+    """Each job to the end of a queue."""
+    return [Move(due_job, queue) for due_job in jobs]
+
+
+async def claim(
+    backend: Backend, process: Process, slots: Sequence[int] = (1,), queues: Sequence[str] = ("q",)
+) -> list[Claim]:
+    """Claim jobs for these slots."""
+    return list((await backend.exchange(process, (), slots, queues)).claims)
+
+
+async def claim_one(backend: Backend, process: Process, slot: int = 1, queue: str = "q") -> Claim:
+    """Claim the job that must be there."""
+    claims = await claim(backend, process, (slot,), (queue,))
+    assert len(claims) == 1, f"one job was to be claimed from {queue!r}, it was {claims}"
+    return claims[0]
+
+
+async def settle(backend: Backend, process: Process, claimed: Claim, ending: Ending | None = None) -> Exchange:
+    """Tell how a job ended, and claim nothing."""
+    return await backend.exchange(process, [Settlement(claimed, ending or Done())], (), ())
+
+
+async def beat(backend: Backend, process: Process, slots: Sequence[int] = (1,), *, full: bool = False) -> Beat:
+    """Renew a lease, from a thread."""
+    return await asyncio.to_thread(backend.beat, process, slots, LEASE, full=full)
+
+
+def raws(claims: Iterable[Claim]) -> list[str]:
+    """The texts of claims."""
+    return [claimed.raw for claimed in claims]
+
+
+# waiting
+
+
+async def within(awaitable: Awaitable[Result]) -> Result:
+    """The result, which must come in time."""
+    async with asyncio.timeout(PATIENCE):
+        return await awaitable
+
+
+def long() -> float:
+    """Seconds that no test waits for: what ends such a wait is not its timeout."""
+    return 10 * PATIENCE
+
+
+async def wake(backend: Backend, process: Process, interest: Interest, *, schedule: bool = False) -> Wake:
+    """Wait until there may be jobs, or an earlier moment; what wakes it for another reason does not count."""
+    while True:
+        answer = await backend.wait(process, interest, long())
+        assert answer.jobs or answer.schedule, "a wait ended for nothing before its time was up"
+        if answer.schedule if schedule else answer.jobs:
+            return answer
+
+
+async def in_line(
+    backend: Backend, process: Process, interest: Interest, *, schedule: bool = False
+) -> asyncio.Task[Wake]:
+    """A wait under way; a wake-up may be spurious, so it is begun again if it ends before anything happened."""
+    for _ in range(5):
+        waiting = asyncio.create_task(wake(backend, process, interest, schedule=schedule))
+        await at_ease()
+        if not waiting.done():
+            return waiting
+        await waiting
+    raise AssertionError("waits end again and again though nothing happens")
+
+
+async def at_ease(seconds: float = QUIET) -> None:
+    """Give those who wait the time to get in line: no verb tells whether they are."""
+    await asyncio.sleep(seconds)

@@ -1,0 +1,115 @@
+"""A job is its raw text, whatever that is, on every way it can take."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import pytest
+
+from taskhero.backends.protocol import Delayed, Entry, Failed, GivenBack
+
+from .promises import needs, promise
+from .steps import claim, claim_one, due, job, moves_of, now_of, push, raws, registered, schedule, settle
+from .suite import Suite
+
+if TYPE_CHECKING:
+    from taskhero.backends.protocol import Backend
+    from taskhero.clock import ManualClock
+
+__all__ = ["Texts"]
+
+TEXTS = {
+    "job": job(1),
+    "empty": "",
+    "not-json": "{not json",
+    "not-utf8": '{"class":"\udcff\udc80","args":[]}',
+    "control": '{"class":"a\x00b\r\n\t","args":[]}',
+    "unicode": '{"class":"é😀日本語\u2028","args":["<&>"]}',
+    "spaces": '  { "class" : "a" , "args" : [ ] }  ',
+    "large-numbers": '{"class":"a","args":[12345678901234567890,1e400,1.0,-0]}',
+    "like-a-claim": '{"token":"1","queue":"q","worker":"w","payload":{"class":"a"}}',
+    "quotes": '\'"\\"%d%s{}$1',
+    "number": "5",
+}
+
+_text = pytest.mark.parametrize("text", TEXTS.values(), ids=TEXTS.keys())
+
+
+class Texts(Suite):
+    """What is stored comes back exactly."""
+
+    @_text
+    @promise("all", "A job is its raw text.", "A backend stores and returns that text exactly and never looks inside.")
+    async def test_a_text_is_queued_and_claimed_exactly(self, backend: Backend, text: str) -> None:
+        """From the push to the claim, and as what a process holds."""
+        process = await registered(backend)
+        await push(backend, text)
+        assert await backend.queued("q") == [text]
+        claimed = await claim_one(backend, process)
+        assert claimed.raw == text
+        assert list((await backend.claims(process)).claims) == [claimed]
+
+    @_text
+    @promise("all", "A backend stores and returns that text exactly")
+    async def test_a_text_is_removed_exactly(self, backend: Backend, text: str) -> None:
+        """Only what is equal goes."""
+        await push(backend, text + " ", text, " " + text)
+        assert await backend.remove("q", text) == 1
+        assert await backend.queued("q") == [text + " ", " " + text]
+
+    @_text
+    @promise("all", "A backend stores and returns that text exactly")
+    @promise("GivenBack", "The job goes back to the front of its queue")
+    async def test_a_text_is_given_back_exactly(self, backend: Backend, text: str) -> None:
+        """By a settlement, and when its worker retires or its process leaves."""
+        process = await registered(backend, slots=(1, 2))
+        await push(backend, text)
+        await settle(backend, process, await claim_one(backend, process), GivenBack())
+        assert await backend.queued("q") == [text]
+        await claim_one(backend, process, 2)
+        await backend.retire(process, (2,))
+        assert await backend.queued("q") == [text]
+        await claim_one(backend, process)
+        await backend.deregister(process)
+        assert await backend.queued("q") == [text]
+
+    @_text
+    @promise("all", "A backend stores and returns that text exactly")
+    @needs("clock")
+    async def test_a_text_is_delayed_and_promoted_exactly(
+        self, backend: Backend, clock: ManualClock, text: str
+    ) -> None:
+        """By a producer, and by a settlement."""
+        process = await registered(backend)
+        await schedule(backend, await now_of(backend) + 5, text)
+        clock.advance(5)
+        found = await due(backend)
+        assert [job.raw for job in found] == [text]
+        assert list(await backend.promote(moves_of(found))) == ["queued"]
+        await settle(backend, process, await claim_one(backend, process), Delayed(5))
+        clock.advance(6)
+        assert [job.raw for job in await due(backend)] == [text]
+
+    @_text
+    @promise("all", "A backend stores and returns that text exactly")
+    async def test_a_failure_is_kept_exactly(self, backend: Backend, text: str) -> None:
+        """The text of a failure is none of its business either."""
+        process = await registered(backend)
+        await push(backend, job(1))
+        await settle(backend, process, await claim_one(backend, process), Failed(text))
+        assert await backend.failed() == [text]
+
+    @pytest.mark.parametrize("queue", ["mail", "a:b", "with blanks", "é😀", "*", 'quo"te', "back\\slash", "%d{}[x]?"])
+    @promise("push", "Store jobs in their queues")
+    @promise("queues", "Names of all known queues")
+    async def test_a_queues_name_is_kept_exactly(self, backend: Backend, queue: str) -> None:
+        """Whatever letters it has; it is in the claim, too."""
+        process = await registered(backend, queues=(queue,))
+        await backend.push([Entry(queue, job(1, queue)), Entry("another", job(2))])
+        assert await backend.queues() == sorted([queue, "another"])
+        claims = await claim(backend, process, queues=(queue,))
+        assert raws(claims) == [job(1, queue)]
+        assert claims[0].queue == queue
+        assert list((await backend.claims(process)).claims) == claims
+        await backend.deregister(process)
+        assert await backend.queued(queue) == [job(1, queue)]

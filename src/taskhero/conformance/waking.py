@@ -1,0 +1,184 @@
+"""Waiting until there may be something to do."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import TYPE_CHECKING
+
+import pytest
+
+from taskhero.backends.protocol import Entry, Interest, TimedEntry
+
+from .promises import promise
+from .steps import QUIET, at_ease, in_line, job, make_process, now_of, push, registered, wake, within
+from .suite import Suite
+from .workers import Board, working
+
+if TYPE_CHECKING:
+    from taskhero.backends.protocol import Backend
+
+    from .suite import Views
+
+__all__ = ["Waking"]
+
+_NEVER_LOST = (
+    "A wake-up may be late or spurious, never lost for longer than *timeout*; about one waiting process is woken"
+)
+_AT_ONCE = "It returns at once if a wake-up came since the process's last wait."
+_Q = Interest(queues=("q",))
+
+
+class Waking(Suite):
+    """`Backend.wait` and `Backend.notify`."""
+
+    @pytest.mark.parametrize(
+        "interest",
+        [Interest(), _Q, Interest(queues=("a", "b"), everything=True), Interest(schedule=True)],
+        ids=["nothing", "queue", "everything", "schedule"],
+    )
+    @promise("wait", "Wait until there may be something to do, *timeout* seconds at most.")
+    async def test_a_wait_ends_when_its_time_is_up(self, backend: Backend, interest: Interest) -> None:
+        """Whatever it waits for, and again."""
+        process = await registered(backend)
+        for _ in range(2):
+            await within(backend.wait(process, interest, QUIET))
+
+    @promise("wait", "Wait until there may be something to do")
+    @promise("push", "About one process that waits for the queue is woken, not all.")
+    async def test_a_push_wakes_who_waits_for_the_queue(self, backend: Backend, views: Views) -> None:
+        """Whichever of its queues it is, and whoever pushed."""
+        other = await views()
+        for number, queue in enumerate(("q", "b", "c")):
+            wait = await in_line(backend, make_process(number), Interest(queues=("b", "q", "c")))
+            await push(other, job(1), queue=queue)
+            assert (await within(wait)).jobs
+
+    @promise("wait", _AT_ONCE)
+    async def test_a_wake_up_between_two_waits_is_kept(self, backend: Backend, views: Views) -> None:
+        """The next wait is over as soon as it begins; also the first one of all."""
+        process, other = make_process(), await views()
+        for number in range(2):
+            await push(other, job(number))
+            assert (await within(wake(backend, process, _Q))).jobs
+            await within(backend.wait(process, _Q, QUIET))
+
+    @promise("wait", _AT_ONCE)
+    async def test_a_wake_up_for_the_schedule_is_kept(self, backend: Backend) -> None:
+        """As one for jobs is."""
+        process = make_process()
+        now = await now_of(backend)
+        for number in range(2):
+            await backend.schedule([TimedEntry(now + 1000 - number, "q", job(number))])
+            assert (await within(wake(backend, process, Interest(schedule=True), schedule=True))).schedule
+            await within(backend.wait(process, Interest(schedule=True), QUIET))
+
+    @promise(
+        "schedule", "A process that waits for the schedule is woken if the moment is earlier than all that were known."
+    )
+    async def test_an_earlier_moment_wakes_who_waits_for_the_schedule(self, backend: Backend, views: Views) -> None:
+        """The very first one, and each that is earlier still; one who waits for jobs as well, too."""
+        other, process = await views(), make_process()
+        now = await now_of(backend)
+        for number, interest in enumerate((Interest(schedule=True), Interest(queues=("q",), schedule=True))):
+            wait = await in_line(backend, process, interest, schedule=True)
+            await other.schedule([TimedEntry(now + 1000 - number, "q", job(number))])
+            assert (await within(wait)).schedule
+
+    @promise("wait", "Wait until there may be something to do")
+    async def test_a_new_queue_wakes_who_waits_for_everything(self, backend: Backend) -> None:
+        """Though nobody could name it before."""
+        wait = await in_line(backend, make_process(), Interest(queues=("q",), everything=True))
+        await push(backend, job(1), queue="new")
+        assert (await within(wait)).jobs
+
+    @promise("wait", "Wait until there may be something to do")
+    async def test_a_job_to_the_front_wakes_too(self, backend: Backend) -> None:
+        """As one that a worker gives back."""
+        wait = await in_line(backend, make_process(), _Q)
+        await backend.push([Entry("q", job(1), front=True)])
+        assert (await within(wait)).jobs
+
+    @promise("push", "About one process that waits for the queue is woken, not all.")
+    @promise("wait", _NEVER_LOST)
+    async def test_about_one_process_is_woken_for_a_job(self, backend: Backend, views: Views) -> None:
+        """Of eight that wait, fewer than half on the average; and no job is forgotten."""
+        board, jobs = Board(), 10
+        async with working([backend, await views()], 8, board) as workers:
+            await at_ease(2 * QUIET)
+            before = sum(worker.wakes for worker in workers)
+            for number in range(jobs):
+                await push(backend, job(number))
+                await board.until(number + 1)
+                await at_ease(QUIET / 2)
+            woken = sum(worker.wakes for worker in workers) - before
+        assert sorted(board.done) == sorted(map(job, range(jobs)))
+        assert 0 < woken / jobs < 4
+
+    @promise("wait", _NEVER_LOST)
+    @promise("exchange", "If jobs remain, another waiting process is woken.")
+    async def test_many_jobs_at_once_wake_as_many_as_it_takes(self, backend: Backend, views: Views) -> None:
+        """Each that claims some leaves word for the next one."""
+        board = Board()
+        async with working([backend, await views()], 3, board):
+            for batch in range(1, 4):
+                await at_ease()
+                await push(backend, *(job([batch, number]) for number in range(20)))
+                await board.until(20 * batch)
+        assert len(set(board.done)) == 60
+
+    @promise("wait", _NEVER_LOST)
+    async def test_no_wake_up_is_lost(self, backend: Backend, views: Views) -> None:
+        """Jobs come while some wait, some claim and some are just about to wait."""
+        board, other = Board(), await views()
+        async with working([backend, other], 3, board):
+            for number in range(60):
+                await push(other if number % 2 else backend, job(number))
+                if number % 3 == 0:
+                    await board.until(number + 1)
+            await board.until(60)
+        assert sorted(board.done) == sorted(map(job, range(60)))
+
+    @promise("wait", "It may be cancelled.")
+    async def test_a_wait_is_cancelled(self, backend: Backend) -> None:
+        """It ends at once; what comes later is kept for the next one."""
+        process = make_process()
+        wait = await in_line(backend, process, _Q)
+        wait.cancel()
+        await within(asyncio.wait({wait}))
+        assert wait.cancelled()
+        await push(backend, job(1))
+        assert (await within(wake(backend, process, _Q))).jobs
+
+    @promise("wait", "It may be cancelled.")
+    @promise("wait", _NEVER_LOST)
+    async def test_a_cancelled_wait_loses_no_wake_up(self, backend: Backend) -> None:
+        """Though it is cancelled in the instant in which the wake-up comes, and others wait behind it."""
+        board = Board()
+        async with working([backend], 2, board) as workers:
+            for number in range(20):
+                await at_ease(0.002)
+                if number % 2:
+                    await push(backend, job(number))
+                    workers[number % 4 // 2].disturb()
+                else:
+                    workers[number % 4 // 2].disturb()
+                    await push(backend, job(number))
+                await board.until(number + 1)
+
+    @promise("notify", "Pass a wake-up on: of each of these queues that holds jobs, one waiting process is told.")
+    async def test_a_wake_up_is_passed_on(self, backend: Backend) -> None:
+        """By a process that was woken and has nobody free."""
+        first, second = await registered(backend, 1), await registered(backend, 2)
+        wait = await in_line(backend, first, _Q)
+        await push(backend, job(1))
+        assert (await within(wait)).jobs
+        wait = await in_line(backend, second, _Q)
+        await backend.notify(["empty", "q"])
+        assert (await within(wait)).jobs
+
+    @promise("notify", "Pass a wake-up on")
+    async def test_nothing_can_be_passed_on(self, backend: Backend) -> None:
+        """No queues, and queues that nobody knows, are no mistake."""
+        await backend.notify([])
+        await backend.notify(["unknown"])
+        assert await backend.queues() == []

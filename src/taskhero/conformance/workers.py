@@ -1,0 +1,114 @@
+"""A worker as simple as can be, for tests that need many."""
+
+from __future__ import annotations
+
+import asyncio
+from contextlib import asynccontextmanager
+from typing import TYPE_CHECKING
+
+from taskhero.backends.protocol import Done, Interest, Settlement
+
+from .steps import long, make_process, within
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator, Sequence
+
+    from taskhero.backends.protocol import Backend, Process
+
+__all__ = ["Board", "SimpleWorker", "working"]
+
+
+class Board:
+    """The texts of all jobs that were done."""
+
+    def __init__(self) -> None:
+        self.done: list[str] = []
+        self._changed = asyncio.Event()
+
+    def add(self, raw: str) -> None:
+        """One more was done."""
+        self.done.append(raw)
+        self._changed.set()
+
+    async def until(self, count: int) -> None:
+        """Wait until so many were done; fail if that takes too long."""
+        await within(self._reached(count))
+
+    async def _reached(self, count: int) -> None:
+        while len(self.done) < count:
+            self._changed.clear()
+            await self._changed.wait()
+
+
+class SimpleWorker:
+    """A process with one slot: it claims, settles, and waits when there is nothing to do.
+
+    Attributes:
+        wakes: How many of its waits ended since there might be jobs.
+    """
+
+    def __init__(self, backend: Backend, process: Process, board: Board) -> None:
+        self.process = process
+        self.wakes = 0
+        self._backend = backend
+        self._board = board
+        self._wait: asyncio.Task[object] | None = None
+
+    async def run(self) -> None:
+        """Work until it is cancelled."""
+        try:
+            while True:
+                await self._work()
+                while not await self._woken():
+                    pass
+        finally:
+            if self._wait is not None:
+                self._wait.cancel()
+
+    async def _work(self) -> None:
+        settled: list[Settlement] = []
+        while True:
+            answer = await self._backend.exchange(self.process, settled, (1,), self.process.queues)
+            settled = [Settlement(claimed, Done()) for claimed in answer.claims]
+            for claimed in answer.claims:
+                self._board.add(claimed.raw)
+            if not settled:
+                return
+            # A backend in memory never lets go of the event loop by itself.
+            await asyncio.sleep(0)
+
+    async def _woken(self) -> bool:
+        """Wait; False if somebody disturbed it."""
+        interest = Interest(queues=self.process.queues)
+        waiting = asyncio.create_task(self._backend.wait(self.process, interest, long()))
+        self._wait = waiting
+        await asyncio.wait({waiting})
+        if waiting.cancelled():
+            return False
+        self.wakes += waiting.result().jobs
+        return True
+
+    def disturb(self) -> None:
+        """Cancel its wait; it begins another one, without looking for jobs in between."""
+        if self._wait is not None:
+            self._wait.cancel()
+
+
+@asynccontextmanager
+async def working(backends: Sequence[Backend], count: int, board: Board) -> AsyncIterator[list[SimpleWorker]]:
+    """So many workers, spread over these views of one store, each a process of its own."""
+    workers = []
+    for number in range(count):
+        backend, process = backends[number % len(backends)], make_process(100 + number)
+        await backend.register(process, (1,), 1000.0)
+        workers.append(SimpleWorker(backend, process, board))
+    tasks = [asyncio.create_task(worker.run()) for worker in workers]
+    try:
+        yield workers
+        failed = [task for task in tasks if task.done()]
+        for task in failed:
+            task.result()
+    finally:
+        for task in tasks:
+            task.cancel()
+        await within(asyncio.gather(*tasks, return_exceptions=True))

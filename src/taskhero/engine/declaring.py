@@ -1,0 +1,112 @@
+"""What a task is declared with: what it means, and what is refused."""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Iterable, Mapping
+from typing import TYPE_CHECKING, Any, Literal, TypeAlias
+
+import attrs
+
+from taskhero.engine.moments import duration_of
+from taskhero.errors import InvalidMoment, InvalidTask
+
+if TYPE_CHECKING:
+    from datetime import timedelta
+
+    from taskhero.engine.signature import Wire
+
+__all__ = [
+    "RunIn",
+    "TaskOptions",
+    "description_of",
+    "is_async",
+    "name_of",
+    "plugins_of",
+    "run_in_of",
+    "timeout_of",
+    "where_of",
+]
+
+RunIn: TypeAlias = Literal["loop", "thread", "process"]
+
+
+@attrs.frozen(kw_only=True)
+class TaskOptions:
+    """What a task is declared with; see `TaskHero.task`."""
+
+    name: str | None = None
+    queue: str = "default"
+    description: str | None = None
+    plugins: Iterable[object] = ()
+    plugin_options: Mapping[str, Mapping[str, Any]] | None = None
+    timeout: timedelta | float | None = None
+    run_in: RunIn | None = None
+    wire: Wire | None = None
+
+
+def name_of(function: object, given: object) -> str:
+    """The task's name: the given one, or the function's own."""
+    name = getattr(function, "__name__", None) if given is None else given
+    if given is None and (name is None or name == "<lambda>"):
+        raise InvalidTask(f"{function!r} has no name of its own: pass name='...'")
+    if not isinstance(name, str) or not name.strip():
+        raise InvalidTask(f"a task cannot be called {name!r}: pass a str that is not empty")
+    return name
+
+
+def where_of(function: object) -> str:
+    """File and line of a function."""
+    code = getattr(inspect.unwrap(function) if callable(function) else function, "__code__", None)
+    return f"{code.co_filename}:{code.co_firstlineno}" if code is not None else repr(function)
+
+
+def is_async(function: object, name: str) -> bool:
+    """Refuse what cannot be run as a task; return whether it is async."""
+    if inspect.isclass(function):
+        raise InvalidTask(f"task {name!r} is a class: declare a function")
+    if not callable(function):
+        raise InvalidTask(f"task {name!r} is {function!r}, which cannot be called: declare a function")
+    bodies = (function, getattr(function, "__call__", None))  # noqa: B004 - the method itself is looked at
+    if any(inspect.isgeneratorfunction(body) or inspect.isasyncgenfunction(body) for body in bodies):
+        raise InvalidTask(f"task {name!r} is a generator, which does nothing when called: leave out yield")
+    return any(inspect.iscoroutinefunction(body) for body in bodies)
+
+
+def description_of(function: object) -> str:
+    """The first paragraph of the docstring, in one line."""
+    text = inspect.getdoc(function) if hasattr(function, "__name__") else None
+    return " ".join((text or "").split("\n\n", 1)[0].split())
+
+
+def run_in_of(given: object, name: str, *, is_async: bool) -> RunIn:
+    """Where a task runs: an ``async def`` on the loop, a ``def`` in a thread or, if asked for, a process."""
+    if given is None:
+        return "loop" if is_async else "thread"
+    if given not in {"loop", "thread", "process"}:
+        raise InvalidTask(f"task {name!r}: run_in={given!r} is neither None nor 'process'")
+    if is_async and given != "loop":
+        raise InvalidTask(f"task {name!r} is an async def and runs on the event loop: run_in={given!r} needs a def")
+    if not is_async and given == "loop":
+        raise InvalidTask(f"task {name!r} is a def and would hold up the event loop: run_in='loop' needs an async def")
+    return given
+
+
+def timeout_of(given: timedelta | float | None, name: str) -> float | None:
+    """The timeout in seconds, or None."""
+    if given is None:
+        return None
+    try:
+        seconds = duration_of(given, "timeout")
+    except InvalidMoment as error:
+        raise InvalidTask(f"task {name!r}: {error}") from None
+    if not seconds:
+        raise InvalidTask(f"task {name!r}: timeout=0 leaves no time to run: pass more, or None for no limit")
+    return seconds
+
+
+def plugins_of(given: object, name: str) -> tuple[object, ...]:
+    """The plugins as a tuple."""
+    if isinstance(given, str) or not isinstance(given, Iterable):
+        raise InvalidTask(f"task {name!r}: plugins={given!r} is no sequence: pass a tuple, such as ({given!r},)")
+    return tuple(given)

@@ -1,0 +1,169 @@
+"""Looking at what is stored, and deleting from it."""
+
+from __future__ import annotations
+
+import logging
+from collections import Counter
+from typing import TYPE_CHECKING, Any
+
+import attrs
+
+from taskhero.engine.signature import is_nothing, wire_args
+from taskhero.wire.failures import decode_failure
+from taskhero.wire.jobs import check_queue_name, decode_job, job_forms, same_meaning
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator, Callable
+
+    from taskhero.backends.protocol import Backend
+    from taskhero.clock import Clock
+    from taskhero.engine.registry import TaskRegistry
+    from taskhero.hooks.scope import HookScope
+    from taskhero.models import FailedJob, Job
+    from taskhero.settings import Settings
+
+__all__ = ["Inspection", "QueueContext"]
+
+#: How many entries are read at once when a queue is searched.
+_PAGE = 1000
+
+
+_LOGGER = logging.getLogger("taskhero.queue")
+
+
+def _nothing() -> None:
+    """The check of a queue that belongs to no app."""
+
+
+@attrs.frozen(kw_only=True)
+class QueueContext:
+    """What a `Queue` works with.
+
+    Attributes:
+        backend: The store of jobs.
+        tasks: The app's tasks.
+        scope: The app-wide hooks, for jobs of tasks that the app does not declare.
+        settings: The app's settings.
+        clock: What tells the time that `enqueue_in` counts from.
+        check: Called before each use of the backend; raises `NotConnected` if that cannot be.
+        logger: Where to log.
+    """
+
+    backend: Backend
+    tasks: TaskRegistry
+    scope: HookScope
+    settings: Settings
+    clock: Clock
+    check: Callable[[], None] = _nothing
+    logger: logging.Logger = _LOGGER
+
+
+class Inspection:
+    """The part of `Queue` that looks at what is stored, and deletes.
+
+    Listings count from 0 and include both ends; negative positions count from the end. An entry that cannot be read
+    comes back as a model with a `problem` and its raw text.
+    """
+
+    def __init__(self, context: QueueContext) -> None:
+        self.context = context
+
+    @property
+    def backend(self) -> Backend:
+        """The store of jobs.
+
+        Raises:
+            NotConnected: The app is not connected.
+        """
+        self.context.check()
+        return self.context.backend
+
+    async def queues(self) -> list[str]:
+        """The names of all queues, sorted."""
+        return await self.backend.queues()
+
+    async def length(self, queue: str) -> int:
+        """How many jobs the queue holds."""
+        return await self.backend.length(check_queue_name(queue))
+
+    async def queued(self, queue: str, start: int = 0, stop: int = -1) -> list[Job]:
+        """The queue's jobs from position *start* to *stop*, the next one first."""
+        raws = await self.backend.queued(check_queue_name(queue), start, stop)
+        return [decode_job(raw, queue) for raw in raws]
+
+    async def stats(self) -> dict[str, int]:
+        """The counters: ``processed`` and ``failed``, and each with ``:<worker>``."""
+        return await self.backend.stats()
+
+    async def failed_count(self) -> int:
+        """How many failures are listed."""
+        return await self.backend.failed_count()
+
+    async def failed(self, start: int = 0, stop: int = -1) -> list[FailedJob]:
+        """The listed failures from position *start* to *stop*, the oldest first."""
+        return [decode_failure(raw) for raw in await self.backend.failed(start, stop)]
+
+    async def delete_queue(self, queue: str) -> int:
+        """Forget a queue with all its jobs.
+
+        Returns:
+            How many jobs it held.
+        """
+        return await self.backend.delete_queue(check_queue_name(queue))
+
+    async def delete(self, queue: str, name: str, args: object = (), count: int = 0) -> int:
+        """Delete jobs that mean the same, whoever wrote them and in whatever spelling.
+
+        Args:
+            queue: The queue.
+            name: The task's name.
+            args: The arguments, as for `Queue.enqueue`.
+            count: 0 for all, n for the first n, -n for the last n.
+
+        Returns:
+            How many were deleted.
+        """
+        if isinstance(count, bool) or not isinstance(count, int):
+            raise TypeError(f"count={count!r} is no whole number: pass 0 for all, n for the first n, -n for the last n")
+        backend = self.backend
+        meanings = self._meanings(name, args)
+        deleted = 0
+        if count == 0:
+            for form in dict.fromkeys(form for meant in meanings for form in job_forms(name, meant, queue)):
+                deleted += await backend.remove(queue, form)
+        picks: Counter[str] = Counter()
+        async for raw in self._texts(check_queue_name(queue), from_end=count <= 0):
+            if any(same_meaning(raw, name, meant) for meant in meanings):
+                picks[raw] += 1
+                if count and picks.total() == abs(count):
+                    break
+        for raw, times in picks.items():
+            deleted += await backend.remove(queue, raw, times if count > 0 else -times if count < 0 else 0)
+        return deleted
+
+    def _meanings(self, name: str, args: object) -> list[list[Any]]:
+        """The args that mean the same: several if the task needs none."""
+        meant = wire_args(args)
+        task = self.context.tasks.get(name)
+        if task is not None and task.signature.takes_nothing and is_nothing(meant):
+            return [[], [None], [{}]]
+        return [meant]
+
+    async def _texts(self, queue: str, *, from_end: bool) -> AsyncIterator[str]:
+        """The texts of a queue, page by page.
+
+        Others take jobs from the front meanwhile and add them at the end. Pages that are counted from the end may show
+        an entry twice, but miss none.
+        """
+        backend = self.backend
+        at = 0
+        while True:
+            if from_end:
+                page = (await backend.queued(queue, -at - _PAGE, -at - 1))[::-1]
+            else:
+                page = await backend.queued(queue, at, at + _PAGE - 1)
+            for raw in page:
+                yield raw
+            if len(page) < _PAGE:
+                return
+            at += _PAGE

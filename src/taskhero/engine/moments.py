@@ -1,0 +1,122 @@
+"""Durations and moments as users give them; the wire has whole seconds, rounded up so that nothing is early."""
+
+from __future__ import annotations
+
+import math
+from datetime import UTC, datetime, timedelta
+from typing import Final
+
+from taskhero.errors import InvalidMoment
+
+__all__ = ["LATEST", "delay_of", "duration_of", "moment_after", "moment_of", "to_datetime"]
+
+#: The first second of the year 5000: a moment from then on can only be a mistake.
+LATEST: Final = 95_617_584_000
+
+_WEEK: Final = 7 * 24 * 3600
+_EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
+_SECOND: Final = timedelta(seconds=1)
+
+
+def duration_of(given: timedelta | float, what: str) -> float:
+    """Seconds of a duration that is a `timedelta` or a number of seconds.
+
+    Args:
+        given: The duration.
+        what: How messages call it.
+
+    Raises:
+        InvalidMoment: It is no duration, negative or not finite.
+    """
+    seconds = given.total_seconds() if isinstance(given, timedelta) else _number(given)
+    if seconds is None:
+        raise InvalidMoment(f"{what}={given!r} is no duration: pass a timedelta, or seconds as a number")
+    if not _finite(seconds):
+        raise InvalidMoment(f"{what}={given!r} is not finite: pass a timedelta, or seconds as a number")
+    if seconds < 0:
+        raise InvalidMoment(f"{what}={given!r} is negative: pass a timedelta, or seconds, of 0 or more")
+    return seconds
+
+
+def delay_of(given: timedelta | float) -> float:
+    """Seconds of the delay of an `enqueue_in`; a bare number over a week is taken for milliseconds and refused.
+
+    Raises:
+        InvalidMoment: It is no delay.
+    """
+    seconds = duration_of(given, "delay")
+    if seconds > _WEEK and not isinstance(given, timedelta):
+        raise InvalidMoment(
+            f"delay={given!r} is more than a week in seconds (there are no milliseconds here): "
+            "pass a timedelta if that is what you mean"
+        )
+    return seconds
+
+
+def moment_of(given: datetime | float, now: float) -> int:
+    """Whole unix seconds of a moment that is an aware `datetime` or a number of unix seconds.
+
+    It is rounded up, so that nothing is early; a moment that has passed is rounded down, so that nothing waits for it.
+
+    Args:
+        given: The moment.
+        now: Unix seconds.
+
+    Raises:
+        InvalidMoment: It is no moment, naive, negative, not finite or past the year 5000.
+    """
+    if isinstance(given, datetime):
+        return _of_datetime(given, now)
+    seconds = _number(given)
+    if seconds is None:
+        raise InvalidMoment(f"when={given!r} is no moment: pass an aware datetime, or unix seconds as a number")
+    if not _finite(seconds):
+        raise InvalidMoment(f"when={given!r} is not finite: pass an aware datetime, or unix seconds as a number")
+    if seconds < 0:
+        raise InvalidMoment(f"when={given!r} is negative: pass an aware datetime, or unix seconds as a number")
+    if seconds >= LATEST:
+        hint = ": it looks like milliseconds, pass seconds" if seconds < LATEST * 1000 else ": pass unix seconds"
+        raise InvalidMoment(f"when={given!r} is past the year 5000{hint}")
+    return math.floor(seconds) if seconds <= now else math.ceil(seconds)
+
+
+def moment_after(delay: float, now: float) -> int:
+    """Whole unix seconds of the moment *delay* seconds from *now*, rounded up; no delay at all is rounded down.
+
+    Raises:
+        InvalidMoment: It is past the year 5000.
+    """
+    moment = now + delay
+    if moment >= LATEST:
+        raise InvalidMoment(f"a delay of {delay:g} seconds ends past the year 5000")
+    return math.floor(moment) if delay <= 0 else math.ceil(moment)
+
+
+def to_datetime(seconds: float) -> datetime:
+    """The moment of unix seconds, aware, in UTC."""
+    return _EPOCH + timedelta(seconds=seconds)
+
+
+def _number(given: object) -> float | None:
+    """*given* if it is a number that is no bool."""
+    return given if isinstance(given, (int, float)) and not isinstance(given, bool) else None
+
+
+def _finite(seconds: float) -> bool:
+    # A whole number may be too large to be a float.
+    return isinstance(seconds, int) or math.isfinite(seconds)
+
+
+def _of_datetime(given: datetime, now: float) -> int:
+    if given.utcoffset() is None:
+        raise InvalidMoment(
+            f"when={given!r} is naive: give it a time zone, such as datetime.now(UTC) or .replace(tzinfo=ZoneInfo(...))"
+        )
+    since = given - _EPOCH
+    if since >= timedelta(seconds=LATEST):
+        raise InvalidMoment(f"when={given!r} is past the year 5000")
+    # Whole microseconds, so nothing is lost to floats.
+    whole = since // _SECOND
+    if since.total_seconds() <= now:
+        return max(whole, 0)
+    return whole if since % _SECOND == timedelta(0) else whole + 1

@@ -1,0 +1,261 @@
+"""Enqueueing by name, and all else that programs ask of ``app.queue``."""
+
+from __future__ import annotations
+
+from itertools import islice
+from typing import TYPE_CHECKING, Any
+
+from taskhero.backends.protocol import Entry, Scheduled, TimedEntry
+from taskhero.engine.inspection import Inspection, QueueContext
+from taskhero.engine.moments import delay_of, moment_after, moment_of, to_datetime
+from taskhero.engine.signature import wire_args
+from taskhero.errors import AlreadyScheduled, InvalidArguments, UnknownTask
+from taskhero.hooks.contexts import EnqueueContext
+from taskhero.models import Job
+from taskhero.wire.jobs import check_queue_name, encode_job
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator
+    from datetime import datetime, timedelta
+
+    from taskhero.hooks.scope import HookScope
+
+__all__ = ["Queue", "QueueContext"]
+
+#: How many jobs `Queue.enqueue_many` hands to the backend at once.
+_CHUNK = 1000
+
+
+class Queue(Inspection):
+    """Where an app's jobs are put, looked at and mended, as ``app.queue``.
+
+    To add to it, derive from it and give the class to the app, ``TaskHero(queue=MyQueue)``; build on `job` and `push`,
+    of which all enqueueing is made. An ``__init__`` of your own takes the one argument and passes it on.
+
+    Args:
+        context: What it works with.
+
+    Attributes:
+        context: What it works with.
+    """
+
+    # --- now
+
+    async def enqueue(self, name: str, args: object = (), queue: str | None = None) -> bool:
+        """Store a job by its task's name; it is worked as soon as a processor is free.
+
+        Args:
+            name: The task's name.
+            args: A mapping is one object, a list or tuple the list of arguments, anything else a list of one.
+            queue: The queue; the task's own if none is given.
+
+        Returns:
+            True if it was stored, False if a plugin refused it.
+
+        Raises:
+            UnknownTask: This app declares no such task, and no queue is given.
+            TypeError: The task is declared here, and the arguments do not fit it.
+            InvalidArguments: An argument cannot be written as JSON.
+            InvalidQueueName: A queue cannot have this name.
+            NotConnected: The app is not connected.
+            BackendError: The job was not stored, or (`ReplyLost`) may or may not have been.
+        """
+        return await self.push(self.job(name, args, queue))
+
+    async def enqueue_many(self, jobs: Iterable[Job]) -> int:
+        """Store many jobs with few round trips: ``enqueue_many(add.job(n, n) for n in range(10_000))``.
+
+        Of a list or tuple, all jobs are looked at before the first is stored. Any other iterable is taken in pieces, so
+        that what comes before a job that cannot be written is stored.
+
+        Returns:
+            How many were stored; the others were refused by plugins.
+
+        Raises:
+            TypeError: What is given are no jobs.
+            InvalidArguments, NotConnected, BackendError: As for `enqueue`.
+        """
+        if isinstance(jobs, (list, tuple)):
+            ready = iter([(job, _encode(job)) for job in jobs])
+        else:
+            ready = ((job, _encode(job)) for job in jobs)
+        return await self._push_all(ready)
+
+    def job(self, name: str, args: object = (), queue: str | None = None) -> Job:
+        """The job that `enqueue` would store; nothing is stored.
+
+        Raises:
+            UnknownTask, TypeError, InvalidQueueName: As for `enqueue`.
+        """
+        if not isinstance(name, str):
+            raise TypeError(f"{name!r} is no task's name: pass a str, or use the task's own methods")
+        task = self.context.tasks.get(name)
+        meant = wire_args(args)
+        if task is not None:
+            return Job(name, task.signature.checked(meant), task.queue if queue is None else check_queue_name(queue))
+        if queue is None:
+            raise UnknownTask(
+                f"this app declares no task {name!r}{self.context.tasks.near(name)}; "
+                "if another program works it, say in which queue"
+            )
+        return Job(name, meant, check_queue_name(queue))
+
+    async def push(self, job: Job, *, front: bool = False) -> bool:
+        """Store a job, with the hooks around it; all of `enqueue` but making the job.
+
+        Args:
+            job: The job; its text is written anew.
+            front: Put it before all others of its queue.
+
+        Returns:
+            True if it was stored, False if a plugin refused it.
+        """
+        backend = self.backend
+        raw = _encode(job)
+        scope = self._scope(job)
+        if not scope.enqueues:
+            return (await backend.push((Entry(job.queue, raw, front),)))[0]
+        context = self._around(job)
+        if not await scope.before_enqueue(job, context):
+            return False
+        stored = (await backend.push((Entry(job.queue, raw, front, scope.guards(job)),)))[0]
+        if stored:
+            await scope.after_enqueue(job, context)
+        return stored
+
+    # --- later
+
+    async def enqueue_at(
+        self,
+        when: datetime | float,
+        name: str,
+        args: object = (),
+        queue: str | None = None,
+        *,
+        suppress_duplicate: bool = False,
+    ) -> bool:
+        """Store a job until a moment; it never starts earlier. One that is not in the future is enqueued at once.
+
+        Args:
+            when: An aware datetime, or unix seconds.
+            name: The task's name.
+            args: As for `enqueue`.
+            queue: As for `enqueue`.
+            suppress_duplicate: Return False, rather than raise, if an equal job is delayed to the same second.
+
+        Returns:
+            True if it was stored, False if a plugin refused it.
+
+        Raises:
+            InvalidMoment: *when* can only be a mistake.
+            AlreadyScheduled: An equal job is delayed to the same second already.
+            UnknownTask, TypeError, InvalidArguments, InvalidQueueName, NotConnected, BackendError: As for `enqueue`.
+        """
+        return await self.push_at(when, self.job(name, args, queue), suppress_duplicate=suppress_duplicate)
+
+    async def enqueue_in(
+        self,
+        delay: timedelta | float,
+        name: str,
+        args: object = (),
+        queue: str | None = None,
+        *,
+        suppress_duplicate: bool = False,
+    ) -> bool:
+        """Store a job for a while; it never starts earlier.
+
+        Args:
+            delay: A timedelta, or seconds.
+            name: The task's name.
+            args: As for `enqueue`.
+            queue: As for `enqueue`.
+            suppress_duplicate: As for `enqueue_at`.
+
+        Returns:
+            True if it was stored, False if a plugin refused it.
+
+        Raises:
+            InvalidMoment: *delay* can only be a mistake.
+            AlreadyScheduled: An equal job is delayed to the same second already.
+            UnknownTask, TypeError, InvalidArguments, InvalidQueueName, NotConnected, BackendError: As for `enqueue`.
+        """
+        return await self.push_in(delay, self.job(name, args, queue), suppress_duplicate=suppress_duplicate)
+
+    async def push_at(self, when: datetime | float, job: Job, *, suppress_duplicate: bool = False) -> bool:
+        """Store a job until a moment; all of `enqueue_at` but making the job."""
+        return await self._schedule(moment_of(when, self.context.clock.now()), job, suppress=suppress_duplicate)
+
+    async def push_in(self, delay: timedelta | float, job: Job, *, suppress_duplicate: bool = False) -> bool:
+        """Store a job for a while; all of `enqueue_in` but making the job."""
+        at = moment_after(delay_of(delay), self.context.clock.now())
+        return await self._schedule(at, job, suppress=suppress_duplicate)
+
+    # --- how
+
+    async def _schedule(self, at: int, job: Job, *, suppress: bool) -> bool:
+        backend = self.backend
+        raw = _encode(job)
+        scope = self._scope(job)
+        if not scope.enqueues:
+            (became,) = await backend.schedule((TimedEntry(at, job.queue, raw),))
+            return _was_stored(became, at, job, suppress=suppress)
+        context = self._around(job, at)
+        if not await scope.before_enqueue(job, context):
+            return False
+        (became,) = await backend.schedule((TimedEntry(at, job.queue, raw, scope.guards(job)),))
+        stored = _was_stored(became, at, job, suppress=suppress)
+        if stored:
+            await scope.after_enqueue(job, context)
+        return stored
+
+    async def _push_all(self, ready: Iterator[tuple[Job, str]]) -> int:
+        stored = 0
+        backend = self.backend
+        while chunk := list(islice(ready, _CHUNK)):
+            entries: list[Entry] = []
+            hooked: list[tuple[int, HookScope, Job, EnqueueContext]] = []
+            for job, raw in chunk:
+                scope = self._scope(job)
+                if not scope.enqueues:
+                    entries.append(Entry(job.queue, raw))
+                    continue
+                context = self._around(job)
+                if await scope.before_enqueue(job, context):
+                    hooked.append((len(entries), scope, job, context))
+                    entries.append(Entry(job.queue, raw, guards=scope.guards(job)))
+            answers = await backend.push(entries) if entries else ()
+            stored += sum(answers)
+            for at, scope, job, context in hooked:
+                if answers[at]:
+                    await scope.after_enqueue(job, context)
+        return stored
+
+    def _scope(self, job: Job) -> HookScope:
+        task = self.context.tasks.get(job.name)
+        return self.context.scope if task is None else task.scope
+
+    def _around(self, job: Job, at: int | None = None) -> EnqueueContext:
+        later = at is not None and at > self.context.clock.now()
+        return EnqueueContext(
+            task_name=job.name,
+            queue=job.queue,
+            at=to_datetime(at) if at is not None and later else None,
+            logger=self.context.logger,
+        )
+
+
+def _encode(job: Any) -> str:
+    if not isinstance(job, Job):
+        raise TypeError(f"{job!r} is no job: make one with task.job(...) or queue.job(name, args, queue)")
+    if job.problem is not None:
+        raise InvalidArguments(f"this entry cannot be enqueued, since it cannot be read: {job.problem}")
+    return encode_job(job.name, job.args, job.queue)
+
+
+def _was_stored(became: str, at: int, job: Job, *, suppress: bool) -> bool:
+    if became == Scheduled.DUPLICATE and not suppress:
+        raise AlreadyScheduled(
+            f"a job of {job.name!r} with the same arguments is delayed to {to_datetime(at).isoformat()} already; "
+            "with suppress_duplicate=True this returns False"
+        )
+    return became in {Scheduled.DELAYED, Scheduled.QUEUED}

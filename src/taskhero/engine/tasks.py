@@ -1,0 +1,283 @@
+"""Tasks: declared functions that can be enqueued."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, Generic, ParamSpec, Protocol, TypeVar, overload
+
+from taskhero.engine.declaring import (
+    RunIn,
+    TaskOptions,
+    description_of,
+    is_async,
+    name_of,
+    plugins_of,
+    run_in_of,
+    timeout_of,
+    where_of,
+)
+from taskhero.engine.signature import TaskSignature
+from taskhero.errors import InvalidTask
+from taskhero.hooks.scope import HookScope
+from taskhero.models import Job
+from taskhero.wire.jobs import check_queue_name
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Mapping
+    from datetime import datetime, timedelta
+
+    from taskhero.engine.queue import Queue
+    from taskhero.engine.signature import Wire
+
+__all__ = ["Calls", "Home", "Task", "task"]
+
+P = ParamSpec("P")
+R = TypeVar("R")
+
+
+class Home(Protocol):
+    """What a task needs of its app."""
+
+    @property
+    def queue(self) -> Queue:
+        """Where the app's jobs are put."""
+        ...
+
+
+class Calls(Generic[P, R]):
+    """Ways to enqueue a task, typed as the task's function is.
+
+    A call is bound to the function's signature first, so that a wrong one raises `TypeError` here and not in a worker.
+
+    Args:
+        task: The task.
+        queue: The queue of these calls.
+        suppress_duplicate: Whether an equal job that is delayed to the same second already makes `enqueue_at` and
+            `enqueue_in` return False rather than raise.
+    """
+
+    __slots__ = ("_queue_name", "_suppress_duplicate", "_task")
+
+    def __init__(self, task: Task[P, R], queue: str, *, suppress_duplicate: bool = False) -> None:
+        self._task = task
+        self._queue_name = queue
+        self._suppress_duplicate = suppress_duplicate
+
+    def __call__(self, /, *args: P.args, **kwargs: P.kwargs) -> R:
+        """Call the function itself, here and now."""
+        return self._task.function(*args, **kwargs)
+
+    def job(self, /, *args: P.args, **kwargs: P.kwargs) -> Job:
+        """The job of a call, for `Queue.enqueue_many` and `Queue.push`; nothing is stored.
+
+        Raises:
+            TypeError: The call does not fit the function.
+        """
+        task = self._task
+        return Job(task.name, task.signature.args_of(args, kwargs), self._queue_name)
+
+    async def enqueue(self, /, *args: P.args, **kwargs: P.kwargs) -> bool:
+        """Store a job of this call in its queue; it is worked as soon as a processor is free.
+
+        Returns:
+            True if it was stored, False if a plugin refused it.
+
+        Raises:
+            TypeError: The call does not fit the function.
+            InvalidArguments: An argument cannot be written as JSON.
+            NotConnected: The app is not connected.
+            BackendError: The job was not stored, or (`ReplyLost`) may or may not have been.
+        """
+        return await self._task.home.queue.push(self.job(*args, **kwargs))
+
+    async def enqueue_at(self, when: datetime | float, /, *args: P.args, **kwargs: P.kwargs) -> bool:
+        """Store a job of this call until *when*, an aware datetime or unix seconds; it never starts earlier.
+
+        A moment that is not in the future enqueues at once.
+
+        Returns:
+            True if it was stored, False if a plugin refused it.
+
+        Raises:
+            InvalidMoment: *when* can only be a mistake.
+            AlreadyScheduled: An equal job is delayed to the same second already.
+            TypeError, InvalidArguments, NotConnected, BackendError: As for `enqueue`.
+        """
+        queue = self._task.home.queue
+        return await queue.push_at(when, self.job(*args, **kwargs), suppress_duplicate=self._suppress_duplicate)
+
+    async def enqueue_in(self, delay: timedelta | float, /, *args: P.args, **kwargs: P.kwargs) -> bool:
+        """Store a job of this call for *delay*, a timedelta or seconds; it never starts earlier.
+
+        Returns:
+            True if it was stored, False if a plugin refused it.
+
+        Raises:
+            InvalidMoment: *delay* can only be a mistake.
+            AlreadyScheduled: An equal job is delayed to the same second already.
+            TypeError, InvalidArguments, NotConnected, BackendError: As for `enqueue`.
+        """
+        queue = self._task.home.queue
+        return await queue.push_in(delay, self.job(*args, **kwargs), suppress_duplicate=self._suppress_duplicate)
+
+    def options(self, *, queue: str | None = None, suppress_duplicate: bool | None = None) -> Calls[P, R]:
+        """The same task with other options for one call: ``await add.options(queue="slow").enqueue(1, 2)``.
+
+        Args:
+            queue: The queue to put the job in.
+            suppress_duplicate: Let `enqueue_at` and `enqueue_in` return False, rather than raise `AlreadyScheduled`.
+
+        Raises:
+            InvalidQueueName: A queue cannot have this name.
+        """
+        return Calls(
+            self._task,
+            self._queue_name if queue is None else check_queue_name(queue),
+            suppress_duplicate=self._suppress_duplicate if suppress_duplicate is None else suppress_duplicate,
+        )
+
+
+class Task(Calls[P, R]):
+    """A declared function. Calling it calls the function; its other methods store jobs.
+
+    Attributes:
+        name: Its name on the wire.
+        queue: The queue of its jobs.
+        description: What it does.
+        function: The function.
+        signature: How calls are bound.
+        is_async: Whether it is an ``async def``.
+        run_in: Where it runs: ``"loop"``, ``"thread"`` or ``"process"``.
+        timeout: Seconds after which a run fails, or None.
+        plugins: Its own plugins, in order; names are those of plugins that its app knows.
+        plugin_options: The options of plugins that are given by name.
+        scope: The hooks around its jobs.
+        where: File and line of the function.
+    """
+
+    # The signatures differ from `Calls` in nothing; a task is its own plain call.
+    __slots__ = (
+        "__weakref__",
+        "_adopted",
+        "_home",
+        "description",
+        "function",
+        "is_async",
+        "name",
+        "plugin_options",
+        "plugins",
+        "queue",
+        "run_in",
+        "scope",
+        "signature",
+        "timeout",
+        "where",
+    )
+
+    def __init__(self, function: Callable[P, R], options: TaskOptions) -> None:
+        _refuse_declared(function)
+        self.function = function
+        self.name = name_of(function, options.name)
+        self.where = where_of(function)
+        self.is_async = is_async(function, self.name)
+        self.queue = check_queue_name(options.queue)
+        self.description = description_of(function) if options.description is None else options.description
+        self.signature = TaskSignature(function, self.name, options.wire)
+        self.run_in: RunIn = run_in_of(options.run_in, self.name, is_async=self.is_async)
+        self.timeout = timeout_of(options.timeout, self.name)
+        self.plugins = plugins_of(options.plugins, self.name)
+        self.plugin_options = dict(options.plugin_options or {})
+        # Until an app adopts it: what can be checked without one is checked where the task is declared.
+        self.scope = HookScope((one for one in self.plugins if not isinstance(one, str)), task=f"task {self.name!r}")
+        self._home: Home | None = None
+        self._adopted: Task[P, R] | None = None
+        super().__init__(self, self.queue)
+
+    def __repr__(self) -> str:
+        return f"<Task {self.signature} queue={self.queue!r}>"
+
+    @property
+    def home(self) -> Home:
+        """The app that declared or adopted it; a task of more than one app speaks for the last.
+
+        Raises:
+            InvalidTask: No app has adopted it yet.
+        """
+        if self._home is not None:
+            return self._home
+        if self._adopted is not None:
+            return self._adopted.home
+        raise InvalidTask(
+            f"task {self.name!r} ({self.where}) belongs to no app yet: declare it with @app.task, or let an app adopt "
+            "it with app.load_tasks(folder) or app.tasks.adopt(task)"
+        )
+
+    @property
+    def is_free(self) -> bool:
+        """Whether it was declared without an app."""
+        return self._home is None
+
+    def settle(self, home: Home, scope: HookScope) -> None:
+        """Make it a task of the app *home*."""
+        self._home = home
+        self.scope = scope
+
+    def adopted(self, home: Home, scope: HookScope) -> Task[P, R]:
+        """The same task as one of the app *home*, for which this one speaks from now on."""
+        copy: Task[P, R] = object.__new__(type(self))
+        for cls in (Task, Calls):
+            for slot in cls.__slots__:
+                if slot != "__weakref__":
+                    setattr(copy, slot, getattr(self, slot))
+        copy._task = copy
+        copy.settle(home, scope)
+        self._adopted = copy
+        return copy
+
+    def bind(self, args: list[Any]) -> tuple[list[Any], dict[str, Any]]:
+        """The arguments with which to call the function for a job; see `TaskSignature.bind`.
+
+        Raises:
+            ArgumentsMismatch: They do not fit.
+        """
+        return self.signature.bind(args)
+
+
+@overload
+def task(function: Callable[P, R], /) -> Task[P, R]: ...
+
+
+@overload
+def task(
+    *,
+    name: str | None = None,
+    queue: str = "default",
+    description: str | None = None,
+    plugins: Iterable[object] = (),
+    plugin_options: Mapping[str, Mapping[str, Any]] | None = None,
+    timeout: timedelta | float | None = None,
+    run_in: RunIn | None = None,
+    wire: Wire | None = None,
+) -> Callable[[Callable[P, R]], Task[P, R]]: ...
+
+
+def task(function: Callable[..., Any] | None = None, /, **options: Any) -> Any:
+    """Declare a task without an app; `TaskHero.load_tasks` or ``app.tasks.adopt`` brings it to one.
+
+    Args:
+        function: The function, if used without options.
+        options: As for `TaskHero.task`.
+
+    Raises:
+        InvalidTask: It cannot be a task as written.
+    """
+    if function is not None:
+        return Task(function, TaskOptions(**options))
+    given = TaskOptions(**options)
+    return lambda function: Task(function, given)
+
+
+def _refuse_declared(function: object) -> None:
+    if isinstance(function, Task):
+        raise InvalidTask(
+            f"task {function.name!r} is declared already, at {function.where}: adopt it with app.tasks.adopt(task)"
+        )

@@ -1,0 +1,205 @@
+"""App-wide plugins: those given to the app and those that installed distributions bring."""
+
+from __future__ import annotations
+
+import difflib
+import inspect
+import logging
+import os
+from importlib import metadata
+from typing import TYPE_CHECKING, Any, Final, Literal
+
+import attrs
+
+from taskhero.errors import AmbiguousOverride, PluginError, UnknownPlugin
+from taskhero.hooks.reading import label, read_plugin
+from taskhero.hooks.scope import HookScope
+from taskhero.hooks.specs import NAME
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Mapping
+
+    from taskhero.hooks.contexts import OverrideContext
+
+__all__ = ["SWITCH", "FoundPlugin", "PluginManager", "PluginRegistry"]
+
+#: The environment variable that says which installed plugins are loaded: ``none``, or names with commas between.
+SWITCH: Final = "TASKHERO_PLUGINS"
+
+_logger = logging.getLogger("taskhero.plugins")
+
+
+@attrs.frozen(kw_only=True)
+class FoundPlugin:
+    """An installed plugin.
+
+    Attributes:
+        name: The name of its entry point.
+        source: The distribution that brings it, with its version.
+        state: Whether it is loaded, switched off or failed.
+        error: Why it failed, else ``""``.
+    """
+
+    name: str
+    source: str
+    state: Literal["loaded", "off", "failed"]
+    error: str = ""
+
+
+class PluginRegistry:
+    """Names under which plugins can be given, for configuration files."""
+
+    def __init__(self) -> None:
+        self._factories: dict[str, Callable[..., object]] = {}
+        self._names: dict[str, str] = {}
+
+    def add(self, name: str, factory: Callable[..., object], *aliases: str) -> None:
+        """Let *name* (and *aliases*) stand for what *factory* makes; the factory's keywords are the options.
+
+        Raises:
+            PluginError: Another plugin has one of the names already.
+        """
+        for each in (name, *aliases):
+            other = self._factories.get(self._names.get(each, ""))
+            if other is not None and other is not factory:
+                raise PluginError(f"two plugins are called {each!r}: {_place(other)} and {_place(factory)}")
+        self._factories[name] = factory
+        self._names.update(dict.fromkeys((name, *aliases), name))
+
+    def __contains__(self, name: str) -> bool:
+        return name in self._names
+
+    def known(self) -> list[str]:
+        """The names, sorted, without aliases."""
+        return sorted(self._factories)
+
+    def build(self, plugins: Iterable[object], options: Mapping[str, Mapping[str, Any]]) -> tuple[object, ...]:
+        """Make plugins of those that are names, with their options; the others stay as they are.
+
+        Raises:
+            UnknownPlugin: A name is not known.
+            PluginError: Options are given for a plugin that is not there, or do not fit.
+        """
+        given = tuple(plugins)
+        by_name: dict[str, Mapping[str, Any]] = {}
+        for name, its in options.items():
+            self._check_known(name)
+            if self._names[name] not in {self._names.get(each) for each in given if isinstance(each, str)}:
+                raise PluginError(f"plugin_options has options for {name!r}, which plugins does not name")
+            by_name[self._names[name]] = its
+        return tuple(self._make(each, by_name) if isinstance(each, str) else each for each in given)
+
+    def _make(self, name: str, options: Mapping[str, Mapping[str, Any]]) -> object:
+        self._check_known(name)
+        factory = self._factories[self._names[name]]
+        its = options.get(self._names[name], {})
+        try:
+            inspect.signature(factory).bind(**its)
+            return factory(**its)
+        except (TypeError, ValueError) as error:
+            known = ", ".join(inspect.signature(factory).parameters) or "none"
+            raise PluginError(f"plugin {name!r} cannot be made: {error} (its options: {known})") from error
+
+    def _check_known(self, name: str) -> None:
+        if name not in self._names:
+            near = difflib.get_close_matches(name, self._names, n=1)
+            hint = f"; did you mean {near[0]!r}?" if near else ""
+            raise UnknownPlugin(f"no plugin is called {name!r}{hint} (known: {', '.join(self.known()) or 'none'})")
+
+
+class PluginManager:
+    """The app's plugins. Installed ones are loaded when the app first needs them, not on import.
+
+    Args:
+        plugins: The plugins given to the app, in their order.
+
+    Attributes:
+        scope: The app-wide hooks.
+        registry: The plugins that have names.
+        found: The installed plugins, once they were looked for.
+
+    Raises:
+        PluginError: A plugin cannot be used as given.
+    """
+
+    def __init__(self, plugins: Iterable[object] = ()) -> None:
+        self.scope = HookScope()
+        self.registry = PluginRegistry()
+        self.found: list[FoundPlugin] = []
+        self._loaded = False
+        if isinstance(plugins, str):
+            raise PluginError(f"plugins={plugins!r} is no sequence: pass a tuple, such as ({plugins!r},)")
+        for plugin in plugins:
+            for built in self.build((plugin,)):
+                self._install(built)
+
+    def load(self) -> None:
+        """Load the installed plugins, sorted by name; one that is broken is logged, noted in `found` and left out."""
+        if self._loaded:
+            return
+        self._loaded = True
+        wanted = _switch()
+        points = sorted(metadata.entry_points(group=NAME), key=lambda point: (point.name, point.value))
+        for point in points:
+            self.found.append(self._load(point, wanted))
+        for name in sorted((wanted or set()) - {point.name for point in points}):
+            _logger.warning("%s names %r, but no such plugin is installed", SWITCH, name)
+
+    def build(
+        self, plugins: Iterable[object], options: Mapping[str, Mapping[str, Any]] | None = None
+    ) -> tuple[object, ...]:
+        """Make plugins of those that are names; installed plugins are loaded if a name is not known without them.
+
+        Raises:
+            UnknownPlugin: A name is not known.
+            PluginError: Options do not fit.
+        """
+        given = tuple(plugins)
+        named = [each for each in (*given, *(options or {})) if isinstance(each, str)]
+        if any(name not in self.registry for name in named):
+            self.load()
+        return self.registry.build(given, options or {})
+
+    def override(self, hook: str, context: OverrideContext) -> Any:
+        """What the one plugin that answers *hook* makes, or None.
+
+        Raises:
+            AmbiguousOverride: Two plugins answer.
+        """
+        self.load()
+        answers = [(impl.plugin, answer) for impl in self.scope.of(hook) if (answer := impl.call(context)) is not None]
+        if len(answers) > 1:
+            names = " and ".join(name for name, _ in answers)
+            raise AmbiguousOverride(f"{names} each answer {hook}: use one of them, or give the part to TaskHero itself")
+        return answers[0][1] if answers else None
+
+    def _load(self, point: metadata.EntryPoint, wanted: set[str] | None) -> FoundPlugin:
+        source = f"{point.dist.name} {point.dist.version}" if point.dist is not None else point.value
+        if wanted is not None and point.name not in wanted:
+            return FoundPlugin(name=point.name, source=source, state="off")
+        try:
+            self._install(point.load())
+        except Exception as error:  # noqa: BLE001 - a broken distribution must not stop the program
+            _logger.warning(
+                "The plugin %r of %s cannot be used: %r", point.name, source, error, extra={"plugin": point.name}
+            )
+            return FoundPlugin(name=point.name, source=source, state="failed", error=f"{type(error).__name__}: {error}")
+        return FoundPlugin(name=point.name, source=source, state="loaded")
+
+    def _install(self, plugin: object) -> None:
+        register = read_plugin(plugin).get("taskhero_register_plugins")
+        if register is not None:
+            register.call(self.registry)
+        self.scope.add((plugin,))
+
+
+def _switch() -> set[str] | None:
+    """The names of the installed plugins to load, or None for all."""
+    given = os.environ.get(SWITCH, "").strip()
+    if not given:
+        return None
+    return set() if given.lower() == "none" else {name.strip() for name in given.split(",") if name.strip()}
+
+
+def _place(factory: Callable[..., object]) -> str:
+    return f"{getattr(factory, '__module__', '?')}.{getattr(factory, '__qualname__', label(factory))}"

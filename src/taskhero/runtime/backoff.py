@@ -1,0 +1,138 @@
+"""Waiting longer and longer while something does not work, and saying so once."""
+
+from __future__ import annotations
+
+import asyncio
+import random
+import time
+from typing import TYPE_CHECKING
+
+from taskhero.errors import BackendError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+__all__ = ["Backoff", "Outage", "Pause"]
+
+
+class Backoff:
+    """Delays that double up to a limit, each shortened by chance so that many processes do not come back at once.
+
+    Args:
+        first: The first delay at most, in seconds.
+        limit: No delay is longer than this, in seconds.
+        chance: Returns a number from 0 up to 1.
+    """
+
+    __slots__ = ("_chance", "_first", "_limit", "_next")
+
+    def __init__(self, first: float = 0.1, limit: float = 5.0, chance: Callable[[], float] = random.random) -> None:
+        self._first = first
+        self._limit = limit
+        self._next = first
+        self._chance = chance
+
+    def next(self) -> float:
+        """The delay to wait now, in seconds: between half of its step and all of it."""
+        step = min(self._next, self._limit)
+        self._next = step * 2
+        return step * (1 - self._chance() / 2)
+
+    def reset(self) -> None:
+        """It worked: start from the first delay again."""
+        self._next = self._first
+
+
+class Pause:
+    """A sleep that can be cut short, for one task at a time."""
+
+    __slots__ = ("_cut", "_future")
+
+    def __init__(self) -> None:
+        self._future: asyncio.Future[None] | None = None
+        self._cut = False
+
+    async def sleep(self, seconds: float) -> None:
+        """Sleep *seconds*, or until `cut`; not at all if it was cut since the last sleep."""
+        if self._cut:
+            self._cut = False
+            return
+        loop = asyncio.get_running_loop()
+        self._future = future = loop.create_future()
+        timer = loop.call_later(seconds, _finish, future)
+        try:
+            await future
+        finally:
+            timer.cancel()
+            self._future = None
+            self._cut = False
+
+    def cut(self) -> None:
+        """End the sleep that is under way, or else the next one before it begins."""
+        self._cut = True
+        if self._future is not None:
+            _finish(self._future)
+
+
+def _finish(future: asyncio.Future[None]) -> None:
+    if not future.done():
+        future.set_result(None)
+
+
+class Outage:
+    """Whether the backend is away for this process, told once when it begins and once when it ends.
+
+    Several loops use the backend; each says how it fares under a name of its own.
+
+    Args:
+        began: Called with the loop's name and the error, when the first loop meets an error and when another one
+            meets an error of a different kind.
+        ended: Called with the seconds it lasted, when all loops are well again.
+        clock: Tells seconds that only ever grow.
+    """
+
+    __slots__ = ("_began", "_clock", "_ended", "_kinds", "_since", "_troubled")
+
+    def __init__(
+        self,
+        began: Callable[[str, Exception], None],
+        ended: Callable[[float], None],
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self._began = began
+        self._ended = ended
+        self._clock = clock
+        self._troubled: set[str] = set()
+        self._kinds: set[str] = set()
+        self._since = 0.0
+
+    @property
+    def lasting(self) -> bool:
+        """Whether any loop is in trouble."""
+        return bool(self._troubled)
+
+    def failed(self, who: str, error: Exception) -> None:
+        """The loop *who* met *error*."""
+        if not self._troubled:
+            self._since = self._clock()
+        kind = _kind(error)
+        self._troubled.add(who)
+        if kind not in self._kinds:
+            self._kinds.add(kind)
+            self._began(who, error)
+
+    def worked(self, who: str) -> None:
+        """The loop *who* is well (again)."""
+        if who not in self._troubled:
+            return
+        self._troubled.discard(who)
+        if not self._troubled:
+            self._kinds.clear()
+            self._ended(self._clock() - self._since)
+
+
+def _kind(error: Exception) -> str:
+    # That the store is away shows as a lost reply here and as a refused connection there: one thing to people.
+    if isinstance(error, BackendError) and isinstance(error, ConnectionError):
+        return "away"
+    return f"{type(error).__name__}: {error}"

@@ -1,0 +1,135 @@
+"""What the scheduler tells."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import attrs
+
+from taskhero.runtime.events.base import Event
+
+if TYPE_CHECKING:
+    from taskhero.models import Job
+
+__all__ = [
+    "SchedulerEnd",
+    "SchedulerError",
+    "SchedulerLeader",
+    "SchedulerMerged",
+    "SchedulerOutage",
+    "SchedulerPoll",
+    "SchedulerRecovered",
+    "SchedulerStart",
+    "SchedulerTransferredJob",
+    "SchedulerWorkingTimestamp",
+    "SchedulerYielded",
+]
+
+
+@attrs.frozen
+class SchedulerStart(Event):
+    """Scheduler *owner* began."""
+
+    source = "scheduler"
+    name = "start"
+    owner: str
+
+
+@attrs.frozen
+class SchedulerEnd(Event):
+    """Scheduler *owner* ended."""
+
+    source = "scheduler"
+    name = "end"
+    owner: str
+
+
+@attrs.frozen
+class SchedulerPoll(Event):
+    """Scheduler *owner* looks for jobs whose moment has come."""
+
+    source = "scheduler"
+    name = "poll"
+    owner: str
+
+
+@attrs.frozen
+class SchedulerLeader(Event):
+    """*owner* leads all schedulers from now on."""
+
+    source = "scheduler"
+    name = "leader"
+    owner: str
+
+
+@attrs.frozen
+class SchedulerYielded(Event):
+    """*owner* promotes nothing as long as another program's scheduler holds its lock."""
+
+    source = "scheduler"
+    name = "yielded"
+    owner: str
+
+
+@attrs.frozen
+class SchedulerWorkingTimestamp(Event):
+    """The moment *timestamp* has come, and its jobs are promoted."""
+
+    source = "scheduler"
+    name = "working_timestamp"
+    owner: str
+    timestamp: int
+
+
+@attrs.frozen
+class SchedulerTransferredJob(Event):
+    """*job*, delayed until *timestamp*, stands at the end of *queue* now."""
+
+    source = "scheduler"
+    name = "transferred_job"
+    owner: str
+    timestamp: int
+    queue: str
+    job: Job
+
+
+@attrs.frozen
+class SchedulerMerged(Event):
+    """*job*, delayed until *timestamp*, was not queued, since an equal job waits in *queue* already."""
+
+    source = "scheduler"
+    name = "merged"
+    owner: str
+    timestamp: int
+    queue: str
+    job: Job
+
+
+@attrs.frozen
+class SchedulerError(Event):
+    """Something went wrong; the scheduler goes on."""
+
+    source = "scheduler"
+    name = "error"
+    owner: str
+    error: BaseException
+
+
+@attrs.frozen
+class SchedulerOutage(Event):
+    """The backend cannot be reached any more, as *error* tells; nothing is promoted meanwhile."""
+
+    source = "scheduler"
+    name = "outage"
+    owner: str
+    error: BaseException
+
+
+@attrs.frozen
+class SchedulerRecovered(Event):
+    """The backend answers again after *duration* seconds."""
+
+    source = "scheduler"
+    name = "recovered"
+    owner: str
+    duration: float

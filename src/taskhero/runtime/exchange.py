@@ -1,0 +1,336 @@
+"""The one loop of a process that settles the jobs which ended and claims the next ones.
+
+All that ended since the last exchange goes with the next one, and so does the claim for every free processor: under
+load a batch of jobs costs one step of the backend. There are never two exchanges under way.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from typing import TYPE_CHECKING
+
+from taskhero.errors import BackendRefused, BackendUnavailable
+from taskhero.runtime.accounts import Accounts
+from taskhero.runtime.backoff import Backoff, Pause
+from taskhero.runtime.events import WorkerEnd, WorkerPause, WorkerPoll
+from taskhero.runtime.performing import Performer, Performing
+from taskhero.runtime.roster import Roster
+from taskhero.runtime.telling import key
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Sequence
+
+    from taskhero.backends.protocol import Backend, Exchange, Process
+    from taskhero.runtime.backoff import Outage
+    from taskhero.runtime.events import Emitter
+    from taskhero.runtime.queue_names import QueueNames
+    from taskhero.runtime.waiter import Waiter
+
+__all__ = ["Exchanger"]
+
+_NAME = "exchanging"
+
+
+class Exchanger:
+    """Keeps the task processors of a process in work. It is made inside the event loop.
+
+    Args:
+        backend: Where the jobs are.
+        process: Whose processors they are; it is registered already.
+        names: The queues to work.
+        performer: What performs a job.
+        emitter: Is told what happens.
+        waiter: Wakes it.
+        outage: Is told how the backend fares.
+        timeout: Seconds between two looks at the queues if nothing wakes it.
+        lease: Seconds for which the process is registered, if that must be done again.
+        rescue_limit: A job that was rescued so often while it ran alone fails without being run.
+        rest: What bounds the delays after errors.
+
+    Attributes:
+        roster: The task processors.
+        backlog: Whether the queues held more jobs than could be claimed, when last asked.
+    """
+
+    def __init__(
+        self,
+        *,
+        backend: Backend,
+        process: Process,
+        names: QueueNames,
+        performer: Performer,
+        emitter: Emitter,
+        waiter: Waiter,
+        outage: Outage,
+        timeout: float,
+        lease: float,
+        rescue_limit: int,
+        rest: Callable[[], Backoff] = Backoff,
+    ) -> None:
+        self.roster = Roster(process)
+        self.backlog = False
+        self._backend = backend
+        self._process = process
+        self._names = names
+        self._emitter = emitter
+        self._waiter = waiter
+        self._outage = outage
+        self._timeout = timeout
+        self._lease = lease
+        self._accounts = Accounts(
+            process=process, roster=self.roster, emitter=emitter, signal=self._signal, backoff=rest()
+        )
+        self._jobs = Performing(
+            roster=self.roster,
+            accounts=self._accounts,
+            performer=performer,
+            emitter=emitter,
+            rescue_limit=rescue_limit,
+            signal=self._signal,
+            look=self.look,
+        )
+        # Why there is to be an exchange even if nothing ended: somebody is newly free, a wake-up, the slow poll.
+        self._look = True
+        self._woken = False
+        # Names of queues, or claims, that must be read again before.
+        self._stale = names.star
+        self._doubt = False
+        self._doubts = 0
+        self._unregistered = False
+        self._unretired = False
+        self._drained: asyncio.Future[None] | None = None
+        self._ready = True
+        self._signalled: asyncio.Future[None] | None = None
+        self._pause = Pause()
+        self._backoff = rest()
+        self._poll_timer: asyncio.TimerHandle | None = None
+        self._task: asyncio.Task[None] | None = None
+
+    # what the others call
+
+    def start(self) -> None:
+        """Begin to claim jobs for the processors that enter the roster."""
+        self._waiter.on_jobs = self.wake
+        loop = asyncio.get_running_loop()
+        self._poll_timer = loop.call_later(self._timeout, self._poll)
+        self._task = loop.create_task(self._run(), name=f"taskhero {self._process.name} exchanges")
+
+    def wake(self) -> None:
+        """There may be new jobs."""
+        self._woken = True
+        self.look()
+
+    def look(self) -> None:
+        """Ask for jobs, and for new queues, as soon as possible; see to processors that are to go."""
+        self._look = True
+        self._stale = self._names.star
+        self._signal()
+
+    def retire_again(self, slots: Iterable[int]) -> None:
+        """These slots have no processor any more, but may be in view: take them from it."""
+        self.roster.going.update(slots)
+        self._unretired = True
+        self.look()
+
+    def take_peak(self) -> int:
+        """How many processors worked at once, at most, since this was last asked."""
+        return self._jobs.take_peak()
+
+    async def drain(self, grace: float, limit: float) -> bool:
+        """Claim no more; let jobs run *grace* seconds, then give back those that do not end; record all endings.
+
+        It ends the loop; a second call changes nothing.
+
+        Args:
+            grace: Seconds that jobs get to end by themselves.
+            limit: Seconds after these for cancelling them, and again for recording all endings.
+
+        Returns:
+            Whether all endings were recorded.
+        """
+        if self._task is None:
+            return True
+        self._jobs.closing = True
+        self._waiter.hush()
+        self._pause.cut()
+        self._accounts.hurry()
+        try:
+            await self._jobs.end_all(grace, limit)
+            self._drained = asyncio.get_running_loop().create_future()
+            self._pause.cut()
+            self._signal()
+            await asyncio.wait({self._drained}, timeout=limit)
+            return self._drained.done()
+        finally:
+            await self._close()
+
+    async def _close(self) -> None:
+        if self._poll_timer is not None:
+            self._poll_timer.cancel()
+        self._accounts.close()
+        task, self._task = self._task, None
+        if task is not None:
+            task.cancel()
+            await asyncio.gather(task, return_exceptions=True)
+        await self._jobs.close()
+
+    # the loop
+
+    def _signal(self) -> None:
+        self._ready = True
+        signalled = self._signalled
+        if signalled is not None and not signalled.done():
+            signalled.set_result(None)
+
+    def _poll(self) -> None:
+        self._poll_timer = asyncio.get_running_loop().call_later(self._timeout, self._poll)
+        self._doubt = self._doubt or self._doubts > 0
+        self._unretired = bool(self.roster.going)
+        self.look()
+
+    async def _run(self) -> None:
+        loop = asyncio.get_running_loop()
+        while True:
+            if not self._ready:
+                self._signalled = loop.create_future()
+                await self._signalled
+                self._signalled = None
+            self._ready = False
+            try:
+                await self._round()
+            except Exception as error:  # noqa: BLE001 - whatever a driver raises is no job's fault
+                await self._recover(error)
+            if self._drained is not None and self._accounts.closed and not self._drained.done():
+                self._drained.set_result(None)
+
+    async def _round(self) -> None:
+        if self._doubt:
+            await self._reconcile()
+        if self._stale and self._free():
+            await self._read_names()
+        free = self._free()
+        if self._accounts.ended or (free and self._look):
+            await self._exchange(free)
+        if self._woken and not self._free():
+            # Nobody is free here for what woke us.
+            self._woken = False
+            self._waiter.full()
+            self._waiter.pass_on(self._names.current)
+        if self.roster.leaving or self._unretired:
+            await self._retire()
+        if self._jobs.suspect is not None:
+            await self._run_alone()
+
+    def _free(self) -> Sequence[int]:
+        """The slots to claim jobs for."""
+        return () if self._jobs.suspect is not None or self._jobs.closing else tuple(self.roster.free)
+
+    async def _exchange(self, free: Sequence[int]) -> None:
+        settled = self._accounts.send()
+        if free:
+            self._look = self._woken = False
+        if free and self._emitter.wants(WorkerPoll):
+            self._emitter.emit(WorkerPoll(self._process.name, self._names.current))
+        answer = await self._backend.exchange(self._process, settled, free, self._names.current)
+        if self._outage.lasting:
+            self._outage.worked(_NAME)
+        self._backoff.reset()
+        self._accounts.acknowledge(answer)
+        if answer.claims:
+            self._jobs.start(answer.claims)
+        if free:
+            self._claimed(answer)
+        if not answer.registered:
+            await self._register()
+        else:
+            self._unregistered = False
+
+    def _claimed(self, answer: Exchange) -> None:
+        self.backlog = answer.waiting
+        if not self._free():
+            self._waiter.full()
+            return
+        if not answer.claims and self._emitter.wants(WorkerPause):
+            self._emitter.emit(WorkerPause(self._process.name))
+        self._waiter.listen(self._names.current, everything=self._names.star, found=bool(answer.claims))
+
+    # what is rare
+
+    async def _run_alone(self) -> None:
+        """Run the job that may have killed its process, as soon as no other runs here and all endings are recorded."""
+        jobs = self._jobs
+        if jobs.suspect is None or jobs.alone or self._accounts.ended or not jobs.ready_for_suspect:
+            return
+        worker, claim = jobs.suspect
+        mine = await self._backend.begin(self._process, claim)
+        if worker.claim is not claim:
+            # The stop gave it back meanwhile.
+            return
+        if mine:
+            jobs.launch_alone()
+        else:
+            self._accounts.lose(claim)
+            jobs.drop_suspect()
+
+    async def _read_names(self) -> None:
+        self._stale = False
+        try:
+            self._names.read(await self._backend.queues())
+        except BackendRefused as error:
+            # The queues that are known can be worked all the same.
+            self._accounts.complain("*", f"the names of the queues cannot be read: {error}")
+
+    async def _retire(self) -> None:
+        for worker in self.roster.depart(self._accounts.slots()):
+            self._emitter.emit(WorkerEnd(worker.name))
+        slots = sorted(self.roster.going)
+        if not slots:
+            return
+        self._unretired = True
+        try:
+            await self._backend.retire(self._process, slots)
+        except BackendRefused as error:
+            # Tried again with the next poll, and with the next one that goes.
+            self._accounts.complain("retire", f"workers {slots} cannot be taken from view: {error}")
+        else:
+            self.roster.going.difference_update(slots)
+        self._unretired = False
+
+    async def _register(self) -> None:
+        """Become visible again, after the process was taken for dead."""
+        if self._unregistered:
+            # Once was not enough.
+            await self._pause.sleep(self._backoff.next())
+        self._unregistered = True
+        await self._backend.register(self._process, sorted(self.roster.workers), self._lease)
+        self.look()
+
+    async def _recover(self, error: Exception) -> None:
+        """Keep what could not be told, wait, and then see what became of it."""
+        self._outage.failed(_NAME, error)
+        lost = not isinstance(error, (BackendUnavailable, BackendRefused))
+        self._accounts.keep(lost=lost)
+        if lost:
+            # The step may even act later than our next question: ask twice.
+            self._doubt = True
+            self._doubts = 2
+        delay = self._backoff.next()
+        await self._pause.sleep(min(delay, 0.2) if self._jobs.closing else delay)
+        self.look()
+
+    async def _reconcile(self) -> None:
+        """Work what was claimed in a step whose answer was lost."""
+        self._doubt = False
+        try:
+            found = await self._backend.claims(self._process)
+        except BackendRefused as error:
+            self._accounts.complain("claims", f"what this process claimed cannot be read: {error}")
+            return
+        except BaseException:
+            self._doubt = True
+            raise
+        self._doubts -= 1
+        known = self._accounts.known()
+        self._jobs.start([claim for claim in found.claims if key(claim) not in known])
+        for name, what in found.unreadable.items():
+            self._accounts.complain(name, f"what stands under worker {name} cannot be read: {what[:200]}")

@@ -1,0 +1,219 @@
+"""One job, from its claim to how it is settled."""
+
+from __future__ import annotations
+
+from time import perf_counter
+from typing import TYPE_CHECKING, Any, Final, Protocol, cast
+
+import attrs
+
+from taskhero.backends.protocol import Delayed, Done, Dropped, Failed, Retried
+from taskhero.clock import SystemClock
+from taskhero.errors import KilledItsProcess, NoSuchTask, Undecodable
+from taskhero.hooks.contexts import PerformContext
+from taskhero.models import Failure, Postponed, Refused, Retrying, Success
+from taskhero.runtime.calls import Caller
+from taskhero.runtime.current import enter, leave, task_logger
+from taskhero.runtime.events import WorkerJob
+from taskhero.runtime.failures import describe
+from taskhero.wire.failures import encode_failure
+from taskhero.wire.jobs import decode_job, rescues
+
+if TYPE_CHECKING:
+    import asyncio
+    import logging
+
+    from taskhero.backends.protocol import Claim, Ending
+    from taskhero.clock import Clock
+    from taskhero.engine.tasks import Task
+    from taskhero.models import Job, Outcome
+    from taskhero.runtime.calls import Bound
+    from taskhero.runtime.events import Emitter
+    from taskhero.runtime.processes import ProcessPool
+    from taskhero.runtime.threads import ThreadPool
+
+__all__ = ["Executor", "Performed", "Tasks"]
+
+_DONE: Final = Done()
+_DROPPED: Final = Dropped()
+
+
+class Tasks(Protocol):
+    """What the executor needs of the app's tasks."""
+
+    def get(self, name: str) -> Task[Any, Any] | None:
+        """The task of this name, or None."""
+        ...
+
+    def near(self, name: str) -> str:
+        """Which tasks one may have meant by *name*, as the end of a sentence."""
+        ...
+
+
+@attrs.frozen
+class Performed:
+    """A job that has been performed, or will not be.
+
+    Attributes:
+        job: The job.
+        outcome: How it ended, as the plugins decided.
+        ending: The same as the backend is told.
+        busy: Done when what still runs of the job (a thread after its timeout, a task that ignores that it was
+            cancelled) has ended, so that the slot is taken until then; None if nothing does.
+    """
+
+    job: Job
+    outcome: Outcome
+    ending: Ending
+    busy: asyncio.Future[Any] | None = None
+
+
+class Executor:
+    """Performs jobs: it finds the task, asks the plugins, calls the function and says how the job is to be settled.
+
+    It tells `WorkerJob` when a job begins. How it ended is told by whoever settles it, when that is done.
+
+    Args:
+        tasks: The app's tasks.
+        emitter: Who is told.
+        app: What `current` gives as the app.
+        threads: Where tasks that are not async run.
+        processes: Where tasks with ``run_in="process"`` run.
+        rescue_limit: How often a job may bring down its process before it is failed instead of run.
+        clock: What time it is in failed entries; the machine's own clock if none is given.
+    """
+
+    def __init__(
+        self,
+        tasks: Tasks,
+        emitter: Emitter,
+        app: Any,
+        threads: ThreadPool,
+        processes: ProcessPool,
+        *,
+        rescue_limit: int,
+        clock: Clock | None = None,
+    ) -> None:
+        self._tasks = tasks
+        self._emitter = emitter
+        self._app = app
+        self._caller = Caller(threads, processes)
+        self._rescue_limit = rescue_limit
+        self._clock = clock or SystemClock()
+
+    def cancel(self, running: asyncio.Task[Any]) -> None:
+        """Stop a job at once: *running* is the asyncio task in which `perform` is awaited.
+
+        An async function is cancelled and may clean up, or ignore it: call this again then. A process is killed; a
+        thread goes on by itself. `perform` raises `CancelledError`, unless the function succeeded all the same. Nothing
+        else makes it raise: without this call, a `CancelledError` that comes out of a function is its failure.
+        """
+        self._caller.cancel(running)
+
+    async def perform(self, claim: Claim, worker: str) -> Performed:
+        """Perform the claimed job, as the task processor *worker*.
+
+        Each job should have an asyncio task of its own, so that context variables that one sets do not reach the next.
+
+        Returns:
+            How it ended; whatever the job, the task or a plugin is like.
+
+        Raises:
+            asyncio.CancelledError: Only after `cancel`: the job is to be given back.
+        """
+        job = decode_job(claim.raw, claim.queue)
+        if self._emitter.wants(WorkerJob):
+            self._emitter.emit(WorkerJob(worker, claim.queue, job))
+        try:
+            task = self._find(job)
+            self._check_rescues(claim.raw)
+            bound = task.bind(job.args)
+        except Exception as error:  # noqa: BLE001 -- whatever it is, it is this job's failure
+            failure = Failure(error)
+            return Performed(job, failure, self._ending(claim, worker, failure))
+        token = enter(job, worker, self._app)
+        try:
+            if task.scope.performs:
+                outcome, busy = await self._call_with_hooks(task, job, worker, bound)
+            else:
+                outcome, busy = await self._caller.call(task, job, worker, bound)
+        finally:
+            leave(token)
+        return Performed(job, outcome, self._ending(claim, worker, outcome), busy)
+
+    # the steps, in their order
+
+    def _find(self, job: Job) -> Task[Any, Any]:
+        if job.problem is not None:
+            raise Undecodable(f"this entry of queue {job.queue!r} is not a job: {job.problem}")
+        task = self._tasks.get(job.name)
+        if task is None:
+            raise NoSuchTask(
+                f"No job defined for class {job.name!r}: declare it in the app that works queue {job.queue!r}, with "
+                f"@app.task(name={job.name!r}){self._tasks.near(job.name)}"
+            )
+        return task
+
+    def _check_rescues(self, raw: str) -> None:
+        count = rescues(raw)
+        if count is not None and count >= self._rescue_limit:
+            raise KilledItsProcess(
+                f"the process died {count} times while it ran this job alone (rescue_limit={self._rescue_limit}), so "
+                "it is not run again; retry it when what kills the process is mended"
+            )
+
+    async def _call_with_hooks(
+        self, task: Task[Any, Any], job: Job, worker: str, bound: Bound
+    ) -> tuple[Outcome, asyncio.Future[Any] | None]:
+        # An adapter can all that a logger can.
+        logger = cast("logging.Logger", task_logger(job, worker))
+        ctx = PerformContext(worker=worker, queue=job.queue, logger=logger)
+        busy: asyncio.Future[Any] | None = None
+        begun = perf_counter()
+        try:
+            outcome = await task.scope.before_perform(job, ctx)
+        except BaseException as error:  # noqa: BLE001 -- as for the function itself
+            outcome = self._caller.failed(error, begun)
+        if outcome is None:
+            outcome, busy = await self._caller.call(task, job, worker, bound)
+        if not isinstance(outcome, (Refused, Postponed)):
+            outcome = await self._after(task, job, ctx, outcome)
+        return outcome, busy
+
+    async def _after(self, task: Task[Any, Any], job: Job, ctx: PerformContext, outcome: Outcome) -> Outcome:
+        """Let the plugins see, and decide, how a job ended that was performed."""
+        begun = perf_counter()
+        try:
+            return await task.scope.after_perform(job, ctx, outcome)
+        except BaseException as error:
+            if self._caller.is_cancelled():
+                return outcome  # it is done, so it is not given back
+            failure = self._caller.failed(error, begun)
+            if not isinstance(outcome, Failure):
+                return failure
+            # What the task raised tells more; a plugin's own error must not hide it.
+            ctx.logger.error("A plugin failed after the task did", exc_info=error)
+            return outcome
+
+    def _ending(self, claim: Claim, worker: str, outcome: Outcome) -> Ending:
+        if isinstance(outcome, Success):
+            return _DONE
+        if isinstance(outcome, Failure):
+            return Failed(self._entry(claim, worker, outcome.error))
+        if isinstance(outcome, Retrying):
+            return Retried(
+                self._entry(claim, worker, outcome.error), outcome.counter, outcome.limit, tuple(outcome.delays)
+            )
+        return _DROPPED if isinstance(outcome, Refused) else Delayed(outcome.delay)
+
+    def _entry(self, claim: Claim, worker: str, error: BaseException) -> str:
+        words = describe(error)
+        return encode_failure(
+            raw=claim.raw,
+            queue=claim.queue,
+            worker=worker,
+            exception=words.exception,
+            error=words.error,
+            backtrace=words.backtrace,
+            failed_at=self._clock.now(),
+        )

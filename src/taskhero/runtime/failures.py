@@ -1,0 +1,145 @@
+"""What is written about an exception in the list of failures. Nothing here raises, whatever the exception is like."""
+
+from __future__ import annotations
+
+import contextlib
+import traceback
+from typing import TYPE_CHECKING, Final
+
+import attrs
+
+from taskhero.errors import JobTimeout
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Sequence
+    from types import FrameType, TracebackType
+
+__all__ = ["Description", "RemoteTraceback", "describe", "stack_lines", "strip", "text_of", "timed_out"]
+
+#: The longest text and the longest backtrace, in characters, and the longest line of one.
+MOST_TEXT: Final = 64 * 1024
+MOST_BACKTRACE: Final = 64 * 1024
+MOST_LINE: Final = 4 * 1024
+
+_OURS: Final = ("taskhero.runtime.", "taskhero.hooks.", "taskhero.engine.")
+
+
+@attrs.frozen
+class Description:
+    """An exception in words.
+
+    Attributes:
+        exception: The name of its class.
+        error: Its text.
+        backtrace: The lines of its traceback, without those of taskhero that led to the task.
+    """
+
+    exception: str
+    error: str
+    backtrace: list[str]
+
+
+class RemoteTraceback(Exception):
+    """The cause of an exception that came from another process: what it was there."""
+
+    def __init__(self, description: Description) -> None:
+        super().__init__(description)
+        self.description = description
+
+    def __str__(self) -> str:
+        text = "\n".join(self.description.backtrace)
+        return f'\n"""\n{text}\n"""'
+
+
+def timed_out(task: str, timeout: float) -> JobTimeout:
+    """The error of a task that ran longer than *timeout* seconds."""
+    return JobTimeout(f"task {task!r} ran longer than its timeout of {timeout:g} s")
+
+
+def describe(error: BaseException) -> Description:
+    """Say what *error* is; of one that came from another process, what was said there."""
+    with contextlib.suppress(BaseException):  # whatever a task's exception does
+        cause = error.__cause__
+        if type(cause) is RemoteTraceback:
+            return cause.description
+    return Description(_valid(type(error).__name__), text_of(error), _backtrace(error))
+
+
+def strip(error: BaseException) -> None:
+    """Take the frames of taskhero from the top of the exception's traceback, so that it begins in the task."""
+    with contextlib.suppress(BaseException):  # a class may forbid it; then the frames stay
+        error.__traceback__ = _beginning(error.__traceback__)
+
+
+def stack_lines(frame: FrameType) -> list[str]:
+    """The lines of code that led to *frame*, the outermost first, without those of taskhero that led to the task."""
+    stack = [(found, line) for found, line in traceback.walk_stack(frame)][::-1]
+    while stack and (_is_ours(stack[0][0]) or stack[0][0].f_globals.get("__name__") == "threading"):
+        del stack[0]
+    return _split(traceback.StackSummary.extract(iter(stack)).format())
+
+
+def _is_ours(frame: FrameType) -> bool:
+    """Whether this is a frame of taskhero that led to the task."""
+    return str(frame.f_globals.get("__name__", "")).startswith(_OURS)
+
+
+def _beginning(tb: TracebackType | None) -> TracebackType | None:
+    while tb is not None and _is_ours(tb.tb_frame):
+        tb = tb.tb_next
+    return tb
+
+
+def text_of(error: BaseException) -> str:
+    """The exception's text, cut and made valid if it has to be."""
+    try:
+        text = str.__str__(str(error))
+    except BaseException as broken:  # noqa: BLE001 -- as above
+        return f"(its text cannot be shown: str() raised {_valid(type(broken).__name__)})"
+    return _cut(_valid(text), MOST_TEXT)
+
+
+def _backtrace(error: BaseException) -> list[str]:
+    try:
+        return _short([_cut(_valid(line), MOST_LINE) for line in _lines(error)])
+    except BaseException as broken:  # noqa: BLE001 -- as above
+        return [f"(its traceback cannot be shown: {_valid(type(broken).__name__)})"]
+
+
+def _lines(error: BaseException) -> list[str]:
+    begins = _beginning(error.__traceback__)
+    shown = traceback.TracebackException(type(error), error, begins, compact=True)
+    return _split(shown.format())
+
+
+def _split(parts: Iterable[str]) -> list[str]:
+    return [line for part in parts for line in part.rstrip("\n").split("\n")]
+
+
+def _short(lines: list[str]) -> list[str]:
+    """Leave out lines in the middle if there are too many: the first tell whence, the last ones what."""
+    if sum(map(len, lines)) <= MOST_BACKTRACE:
+        return lines
+    head, tail = _fitting(lines, MOST_BACKTRACE // 4), _fitting(lines[::-1], MOST_BACKTRACE * 3 // 4)
+    left_out = len(lines) - head - tail
+    return [*lines[:head], f"  ... {left_out} lines left out ...", *lines[len(lines) - tail :]]
+
+
+def _fitting(lines: Sequence[str], room: int) -> int:
+    """How many of the first lines have room."""
+    for count, line in enumerate(lines):
+        room -= len(line)
+        if room < 0:
+            return count
+    return len(lines)
+
+
+def _cut(text: str, most: int) -> str:
+    if len(text) <= most:
+        return text
+    return f"{text[:most]}... ({len(text) - most} more characters)"
+
+
+def _valid(text: str) -> str:
+    """The same text as valid Unicode: lone surrogates become visible escapes."""
+    return text if text.isascii() else text.encode("utf-8", "backslashreplace").decode()

@@ -1,0 +1,292 @@
+"""The task processors of a process, as many as there is work for and the event loop can bear."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import time
+from typing import TYPE_CHECKING
+
+import attrs
+
+from taskhero.errors import BackendError
+from taskhero.runtime.events import (
+    MultiWorkerAction,
+    MultiWorkerEnd,
+    MultiWorkerStart,
+    WorkerEnd,
+    WorkerError,
+    WorkerPing,
+    WorkerStart,
+)
+from taskhero.runtime.exchange import Exchanger
+from taskhero.runtime.heart import Heart
+from taskhero.runtime.loop_delay import LoopDelay
+from taskhero.runtime.queue_names import QueueNames
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from taskhero.backends.protocol import Backend, Beat, Process
+    from taskhero.runtime.backoff import Outage
+    from taskhero.runtime.events import Emitter
+    from taskhero.runtime.performing import Performer
+    from taskhero.runtime.waiter import Waiter
+    from taskhero.runtime.worker import Worker
+    from taskhero.settings import Settings
+
+__all__ = ["Load", "MultiWorker", "MultiWorkerContext", "decide"]
+
+_logger = logging.getLogger("taskhero.worker")
+
+#: Seconds that a stop takes at most after the grace period.
+STOP_LIMIT = 5.0
+
+
+@attrs.frozen(kw_only=True)
+class Load:
+    """What is known when the number of task processors is reconsidered.
+
+    Attributes:
+        workers: How many there are.
+        working: How many of them worked at once since the last look.
+        minimum: How many there are to be at least.
+        maximum: How many there may be.
+        blocked: Whether the event loop lags more than it may.
+        backlog: Whether the queues hold more than the processors can take.
+    """
+
+    workers: int
+    working: int
+    minimum: int
+    maximum: int
+    blocked: bool
+    backlog: bool
+
+
+def decide(load: Load) -> int:
+    """How many task processors to add, or to take away if negative."""
+    workers = load.workers
+    if workers < load.minimum:
+        # Even if the loop lags: with none at all nothing would ever get done.
+        return load.minimum - workers
+    if load.blocked:
+        return -1 if workers > load.minimum else 0
+    if workers < load.maximum and load.working * 2 > workers:
+        return min(workers, load.maximum - workers) if load.backlog else 1
+    if workers > load.minimum and load.working * 2 < workers:
+        return -1
+    return 0
+
+
+@attrs.frozen(kw_only=True)
+class MultiWorkerContext:
+    """What a `MultiWorker` works with.
+
+    Attributes:
+        backend: The store of jobs.
+        process: What the processors belong to.
+        settings: How many, which queues, how often.
+        emitter: Is told what happens.
+        performer: What performs a job.
+        waiter: Tells when there may be jobs.
+        outage: Is told how the backend fares.
+        on_dead: Called when there are processes that outlived their lease.
+    """
+
+    backend: Backend
+    process: Process
+    settings: Settings
+    emitter: Emitter
+    performer: Performer
+    waiter: Waiter
+    outage: Outage
+    on_dead: Callable[[], None]
+
+
+class MultiWorker:
+    """Has between ``min_task_processors`` and ``max_task_processors`` task processors, and keeps them in work.
+
+    To change it, derive from it and give the class to the app, ``TaskHero(multi_worker=MyMultiWorker)``.
+
+    Args:
+        context: What it works with.
+        loop_delay: What measures the event loop's lag, if not the usual one.
+    """
+
+    def __init__(self, context: MultiWorkerContext, *, loop_delay: LoopDelay | None = None) -> None:
+        self.context = context
+        self.process = context.process
+        self.settings = settings = context.settings
+        self._backend = context.backend
+        self._emitter = context.emitter
+        self._outage = context.outage
+        self._loop_delay = loop_delay or LoopDelay(settings.check_interval)
+        self._exchanger = Exchanger(
+            backend=context.backend,
+            process=context.process,
+            names=QueueNames(context.process.queues),
+            performer=context.performer,
+            emitter=context.emitter,
+            waiter=context.waiter,
+            outage=context.outage,
+            timeout=settings.timeout,
+            lease=settings.rescue_after,
+            rescue_limit=settings.rescue_limit,
+        )
+        self._roster = self._exchanger.roster
+        self._heart = Heart(
+            backend=context.backend,
+            process=context.process,
+            interval=settings.heartbeat_interval,
+            lease=settings.rescue_after,
+            slots=lambda: self._roster.slots,
+            on_beat=self._on_beat,
+            on_error=lambda error: context.outage.failed("beating", error),
+        )
+        self._scaling: asyncio.Task[None] | None = None
+        self._running = False
+
+    @property
+    def workers(self) -> list[Worker]:
+        """The task processors, by slot."""
+        return [worker for _, worker in sorted(self._roster.workers.items())]
+
+    @property
+    def running(self) -> bool:
+        """Whether it has been started and not been stopped."""
+        return self._running
+
+    async def start(self) -> None:
+        """Start with the smallest number of processors.
+
+        Raises:
+            BackendError: The process could not be registered.
+        """
+        slots = self._roster.vacant(self.settings.min_task_processors)
+        await self._backend.register(self.process, slots, self.settings.rescue_after)
+        self._running = True
+        self._emitter.emit(MultiWorkerStart(self.process.name))
+        self._enter(slots)
+        self._exchanger.start()
+        self._heart.start()
+        self._loop_delay.start()
+        self._scaling = asyncio.create_task(self._scale(), name=f"taskhero {self.process.name} scales")
+
+    async def stop(self, grace: float | None = None, *, limit: float = STOP_LIMIT) -> None:
+        """Claim no more, let running jobs end, give back those that do not, and take all processors from view.
+
+        Args:
+            grace: Seconds that running jobs get to end by themselves; as the settings say if not given.
+            limit: Seconds that all the rest takes at most, even if the backend is away or a thread never ends.
+        """
+        if not self._running:
+            return
+        self._running = False
+        grace = self.settings.grace if grace is None else grace
+        deadline = time.monotonic() + grace + limit
+        try:
+            await self._end_scaling()
+            self._emitter.emit(MultiWorkerAction(self.process.name, "--", self._loop_delay.take(), 0))
+            recorded = await self._exchanger.drain(grace, limit / 2)
+            # Before the lease is given up: a late beat would take it again.
+            await self._heart.stop(max(0.1, deadline - time.monotonic()))
+            await self._deregister(max(0.1, deadline - time.monotonic()), recorded=recorded)
+        finally:
+            self._loop_delay.stop()
+            self._heart.end()
+        for worker in self.workers:
+            self._emitter.emit(WorkerEnd(worker.name))
+        self._emitter.emit(MultiWorkerEnd(self.process.name))
+
+    async def check(self) -> int:
+        """Reconsider the number of processors, and take one step; return how many were added or told to go.
+
+        Raises:
+            BackendError: Processors that are to be added could not be registered.
+        """
+        delay = self._loop_delay.take()
+        staying = self._roster.staying
+        load = Load(
+            workers=staying,
+            working=min(self._exchanger.take_peak(), staying),
+            minimum=self.settings.min_task_processors,
+            maximum=self.settings.max_task_processors,
+            blocked=delay > self.settings.max_event_loop_delay,
+            backlog=self._exchanger.backlog,
+        )
+        change = self.decide(load)
+        try:
+            if change > 0:
+                await self._grow(change)
+            elif change < 0:
+                self._roster.dismiss(-change)
+                self._exchanger.look()
+        finally:
+            verb = "+" if change > 0 else "-" if change < 0 else "x"
+            self._emitter.emit(MultiWorkerAction(self.process.name, verb, delay, self._roster.staying))
+        return change
+
+    def decide(self, load: Load) -> int:
+        """How many task processors to add, or to take away if negative; subclasses may decide otherwise."""
+        return decide(load)
+
+    async def _scale(self) -> None:
+        while True:
+            await asyncio.sleep(self.settings.check_interval)
+            try:
+                await self.check()
+            except Exception as error:  # noqa: BLE001 - the next check may succeed
+                self._outage.failed("scaling", error)
+            else:
+                self._outage.worked("scaling")
+
+    async def _grow(self, number: int) -> None:
+        slots = self._roster.vacant(number - self._roster.keep(number))
+        if slots:
+            await self._backend.register(self.process, slots, self.settings.rescue_after)
+            self._enter(slots)
+        self._exchanger.look()
+
+    def _enter(self, slots: tuple[int, ...]) -> None:
+        for worker in self._roster.enter(slots):
+            self._emitter.emit(WorkerStart(worker.name))
+
+    async def _end_scaling(self) -> None:
+        if self._scaling is not None:
+            self._scaling.cancel()
+            await asyncio.gather(self._scaling, return_exceptions=True)
+
+    async def _deregister(self, limit: float, *, recorded: bool) -> None:
+        try:
+            async with asyncio.timeout(limit):
+                await self._backend.deregister(self.process)
+        except (Exception, TimeoutError) as error:  # noqa: BLE001 - the process ends all the same
+            after = f"others rescue its jobs {self.settings.rescue_after:g} s after its last sign of life"
+            reason = str(error) or f"no answer in {limit:.1f} s"
+            left = "" if recorded else ", nor could all endings of its jobs be recorded"
+            text = f"process {self.process.name} could not be taken from view{left}: {reason}; {after}"
+            self._emitter.emit(WorkerError(self.process.name, BackendError(text)))
+
+    # what the heart tells
+
+    def _on_beat(self, beat: Beat, slots: tuple[int, ...]) -> None:
+        self._outage.worked("beating")
+        if not self._running:
+            return
+        self._emitter.emit(WorkerPing(self.process.name, time.time()))
+        if not beat.alive:
+            text = (
+                f"process {self.process.name} had been taken for dead and is registered again; "
+                "jobs that it ran may have been given to others"
+            )
+            self._emitter.emit(WorkerError(self.process.name, BackendError(text)))
+            self._exchanger.look()
+        if beat.missing:
+            _logger.info("registered again, since somebody had removed them: %s", ", ".join(beat.missing))
+        departed = set(slots).difference(self._roster.slots)
+        if departed:
+            # The beat was under way while they went, and may have registered them again.
+            self._exchanger.retire_again(departed)
+        if beat.dead:
+            self.context.on_dead()

@@ -1,0 +1,239 @@
+"""The jobs of a process from their claim to their end."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import TYPE_CHECKING, Protocol
+
+from taskhero.backends.protocol import Done, Failed, GivenBack, Retried
+from taskhero.runtime.events import WorkerError
+from taskhero.wire.jobs import rescues
+
+if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable, Iterable
+
+    from taskhero.backends.protocol import Claim, Ending
+    from taskhero.runtime.accounts import Accounts
+    from taskhero.runtime.events import Emitter
+    from taskhero.runtime.executor import Performed
+    from taskhero.runtime.roster import Roster
+    from taskhero.runtime.worker import Worker
+
+__all__ = ["Performer", "Performing"]
+
+
+class Performer(Protocol):
+    """What performs one job."""
+
+    async def perform(self, claim: Claim, worker: str) -> Performed:
+        """Perform the job; raises nothing but `asyncio.CancelledError`, after `cancel`."""
+        ...
+
+    def cancel(self, running: asyncio.Task[None]) -> None:
+        """Stop the job that is performed in this asyncio task; may be called again."""
+        ...
+
+
+class Performing:
+    """Runs claimed jobs, each as a task of its own, and puts down how they end.
+
+    A job that was rescued from a dead process is a *suspect*: it runs only when no other job does, so that it alone is
+    to blame if its process dies again.
+
+    Args:
+        roster: The task processors.
+        accounts: Where endings are put down.
+        performer: What performs a job.
+        emitter: Is told of what goes wrong.
+        rescue_limit: A job that was rescued so often while it ran alone fails without being run.
+        signal: Called when an ending was put down, or a suspect may run.
+        look: Called when a processor is free without any ending.
+
+    Attributes:
+        running: How many processors have a job, or a thread of one.
+        suspect: The processor and the claim of the job that is to run alone; from its claim to its end.
+        alone: Whether the suspect runs already.
+        closing: Whether what is claimed from now on goes back at once.
+    """
+
+    def __init__(
+        self,
+        *,
+        roster: Roster,
+        accounts: Accounts,
+        performer: Performer,
+        emitter: Emitter,
+        rescue_limit: int,
+        signal: Callable[[], None],
+        look: Callable[[], None],
+    ) -> None:
+        self.running = 0
+        self.suspect: tuple[Worker, Claim] | None = None
+        self.alone = False
+        self.closing = False
+        self._peak = 0
+        self._turn = 0
+        self._roster = roster
+        self._accounts = accounts
+        self._create_task = asyncio.get_running_loop().create_task
+        self._performer = performer
+        self._perform = performer.perform
+        self._emitter = emitter
+        self._rescue_limit = rescue_limit
+        self._signal = signal
+        self._look = look
+        self._outlasting: set[asyncio.Task[None]] = set()
+
+    @property
+    def ready_for_suspect(self) -> bool:
+        """Whether no job runs; a thread that outlasts its job does not count, since it may never end."""
+        return self.running == len(self._outlasting)
+
+    def take_peak(self) -> int:
+        """How many processors worked at once, at most, since this was last asked."""
+        peak, self._peak = max(self._peak, self.running), self.running
+        return peak
+
+    def start(self, claims: Iterable[Claim]) -> None:
+        """Start claimed jobs at once, but for suspects: the first is held, others go back in their order."""
+        others: list[Claim] = []
+        workers = self._roster.workers
+        for claim in claims:
+            worker = workers.get(claim.slot)
+            if worker is None or not worker.idle or self.closing:
+                # Claimed while the processor went, or the process began to stop.
+                others.append(claim)
+            elif not self._is_suspect(claim.raw):
+                self._launch(worker, claim)
+            elif self.suspect is None:
+                self.suspect = (worker, claim)
+                worker.claim = claim
+                self._roster.free.pop(claim.slot, None)
+            else:
+                others.append(claim)
+        self._peak = max(self._peak, self.running)
+        if others or self.suspect is not None:
+            # Each goes to the very front, so the last one must go first.
+            for claim in reversed(others):
+                self._accounts.add(claim, GivenBack(), None)
+            self._signal()
+
+    def launch_alone(self) -> None:
+        """Run the suspect now."""
+        if self.suspect is not None:
+            self.alone = True
+            self._launch(*self.suspect)
+
+    def drop_suspect(self) -> None:
+        """The suspect is not to run here."""
+        if self.suspect is not None:
+            worker, _ = self.suspect
+            worker.claim = None
+            self.running += 1
+            self._release(worker)
+            self._look()
+
+    def _is_suspect(self, raw: str) -> bool:
+        # A mark ends in a digit and a brace; nearly no other job does, and this is asked for each.
+        if not raw[-2:-1].isdigit():
+            return False
+        marked = rescues(raw)
+        return marked is not None and marked < self._rescue_limit
+
+    # a job from its start to its end
+
+    def _launch(self, worker: Worker, claim: Claim) -> None:
+        worker.claim = claim
+        self._roster.free.pop(claim.slot, None)
+        self.running += 1
+        self._turn = worker.turn = self._turn + 1
+        worker.task = self._create_task(self._work(worker, claim), name=worker.task_name)
+
+    async def _work(self, worker: Worker, claim: Claim) -> None:
+        performed: Performed | None = None
+        try:
+            performed = await self._perform(claim, worker.name)
+        except asyncio.CancelledError:
+            self._end(worker, claim, GivenBack(), None)
+        except Exception as error:  # noqa: BLE001 - a bug of ours must not keep the job for ever
+            self._emitter.emit(WorkerError(worker.name, error, claim.queue))
+            self._end(worker, claim, self._accounts.failure(claim, worker.name, error), None)
+        else:
+            self._end(worker, claim, performed.ending, performed)
+
+    def _end(self, worker: Worker, claim: Claim, ending: Ending, performed: Performed | None) -> None:
+        if worker.claim is not claim:
+            # It went on in spite of being cancelled, and was given back meanwhile.
+            return
+        worker.claim = None
+        kind = type(ending)
+        if kind is Done:
+            worker.succeeded += 1
+        elif kind is Failed or kind is Retried:
+            worker.failed += 1
+        self._accounts.add(claim, ending, performed)
+        if performed is None or performed.busy is None:
+            self._release(worker)
+        else:
+            self._outlast(worker, performed.busy)
+        self._signal()
+
+    def _outlast(self, worker: Worker, busy: Awaitable[object]) -> None:
+        """Keep the processor until nothing of its last job runs any more."""
+        worker.busy = True
+        task = asyncio.create_task(self._watch(worker, busy), name=f"{worker.task_name} to its end")
+        self._outlasting.add(task)
+        task.add_done_callback(self._outlasting.discard)
+
+    async def _watch(self, worker: Worker, busy: Awaitable[object]) -> None:
+        # `wait` neither cancels it nor cares how it ends.
+        await asyncio.wait({asyncio.ensure_future(busy)})
+        worker.busy = False
+        self._release(worker)
+        self._look()
+
+    def _release(self, worker: Worker) -> None:
+        self.running -= 1
+        self._roster.release(worker)
+        if self.suspect is not None and self.suspect[0] is worker:
+            self.suspect = None
+            self.alone = False
+
+    # the stop
+
+    async def end_all(self, grace: float, limit: float) -> None:
+        """Let running jobs end by themselves for *grace* seconds, then cancel them for *limit* seconds at most.
+
+        What then still runs is given back all the same. Threads of jobs that are over are not waited for.
+        """
+        self.closing = True
+        if self.suspect is not None and not self.alone:
+            _, claim = self.suspect
+            self._accounts.add(claim, GivenBack(), None)
+            self.drop_suspect()
+        # The last one first: each goes to the very front, so they end up in the order in which they began.
+        workers = sorted(self._roster.workers.values(), key=lambda worker: -worker.turn)
+        running = [worker.task for worker in workers if worker.claim is not None and worker.task is not None]
+        if running and grace > 0:
+            await asyncio.wait(running, timeout=grace)
+        deadline = asyncio.get_running_loop().time() + limit
+        while asyncio.get_running_loop().time() < deadline:
+            running = [task for task in running if not task.done()]
+            if not running:
+                break
+            # More than once: a task may swallow one cancellation, as wait_for of Python 3.11 does.
+            for task in running:
+                self._performer.cancel(task)
+            await asyncio.wait(running, timeout=limit / 5)
+        for worker in workers:
+            if worker.claim is not None:
+                claim, worker.claim = worker.claim, None
+                self._accounts.add(claim, GivenBack(), None)
+        self._signal()
+
+    async def close(self) -> None:
+        """Watch no thread any more."""
+        tasks = list(self._outlasting)
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)

@@ -1,0 +1,209 @@
+"""Moving delayed jobs to their queues when their moment has come."""
+
+from __future__ import annotations
+
+import math
+import time
+from typing import TYPE_CHECKING
+
+import attrs
+
+from taskhero.backends.protocol import FreeLock, Move, Moved
+from taskhero.errors import BackendError, BackendRefused, InvalidQueueName, Undecodable
+from taskhero.runtime.events import (
+    SchedulerError,
+    SchedulerMerged,
+    SchedulerPoll,
+    SchedulerTransferredJob,
+    SchedulerWorkingTimestamp,
+    SchedulerYielded,
+)
+from taskhero.runtime.failures import describe
+from taskhero.wire.failures import encode_failure
+from taskhero.wire.jobs import decode_job, payload_queue
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+    from taskhero.backends.protocol import Backend, Due, DueJob, Guard
+    from taskhero.models import Job
+    from taskhero.runtime.events import Emitter
+
+__all__ = ["Promotion"]
+
+#: So many jobs are promoted in one step of the backend.
+BATCH = 200
+#: So many jobs that cannot be promoted are looked past, to get at those behind them.
+MOST_MISSED = 10_000
+#: So often a job may be missed before that is told.
+PATIENCE = 3
+#: Seconds between two looks while another program's scheduler promotes.
+YIELD = 1.0
+
+
+@attrs.define
+class _Missed:
+    """A job that was shown as due and yet could not be promoted, so often; it is tried again at *again*."""
+
+    times: int
+    again: float
+
+
+class Promotion:
+    """Promotes due jobs in order, a batch at a time.
+
+    Args:
+        backend: Where the jobs are delayed.
+        emitter: Is told what happens.
+        owner: The scheduler's name.
+        guards: Tells what must hold for a job to be queued; a job for which it raises is put into the failures.
+        timeout: Seconds between two looks at most.
+        clock: Tells seconds that only ever grow.
+    """
+
+    def __init__(
+        self,
+        *,
+        backend: Backend,
+        emitter: Emitter,
+        owner: str,
+        guards: Callable[[Job], tuple[Guard, ...]],
+        timeout: float,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self._backend = backend
+        self._emitter = emitter
+        self._owner = owner
+        self._guards = guards
+        self._timeout = timeout
+        self._clock = clock
+        self._missed: dict[DueJob, _Missed] = {}
+        self._yielded = False
+        self._timestamp: int | None = None
+
+    async def step(self) -> float:
+        """Promote one batch of what is due.
+
+        Returns:
+            Seconds until there may be more to do: 0 if there may be at once.
+
+        Raises:
+            BackendError: The backend could not do it; what was promoted stays promoted.
+        """
+        self._emitter.emit(SchedulerPoll(self._owner))
+        limit = BATCH + min(len(self._missed), MOST_MISSED)
+        due = await self._backend.due(limit)
+        self._note_yielded(yielded=due.yielded)
+        if due.yielded:
+            return min(YIELD, self._timeout)
+        self._forget(due.jobs, limit)
+        now = self._clock()
+        jobs = [job for job in due.jobs if job not in self._missed or self._missed[job].again <= now][:BATCH]
+        if not jobs:
+            return self._until_next(due)
+        moves = [self._move(job, due.now) for job in jobs]
+        for move, became in zip(moves, await self._promote(moves), strict=True):
+            self._tell(move, became)
+        return 0.0
+
+    async def _promote(self, moves: Sequence[Move]) -> Sequence[str]:
+        try:
+            return await self._backend.promote(moves)
+        except BackendRefused:
+            # It is about one of them: find out which, and let the others go.
+            if len(moves) == 1:
+                return [Moved.MISSED]
+            half = len(moves) // 2
+            return [*await self._promote(moves[:half]), *await self._promote(moves[half:])]
+
+    # where a job goes
+
+    def _move(self, due: DueJob, now: float) -> Move:
+        queue = payload_queue(due.raw)
+        job = decode_job(due.raw, queue or "")
+        if job.problem is not None:
+            return self._failure(due, queue, Undecodable(f"the delayed entry is no job: {job.problem}"), now)
+        if queue is None:
+            error = InvalidQueueName(
+                f"the delayed job {job.name!r} names no queue, so it cannot be put into one; "
+                "enqueue it again with a queue"
+            )
+            return self._failure(due, queue, error, now)
+        try:
+            # Other copies that are delayed still do not matter: this one's time has come.
+            guards = tuple(guard for guard in self._guards(job) if isinstance(guard, FreeLock))
+        except Exception as error:  # noqa: BLE001 - a plugin's bug is this job's, not that of all behind it
+            self._emitter.emit(SchedulerError(self._owner, error))
+            return self._failure(due, queue, error, now)
+        return Move(due, queue, guards)
+
+    def _failure(self, due: DueJob, queue: str | None, error: Exception, now: float) -> Move:
+        words = describe(error)
+        entry = encode_failure(
+            raw=due.raw,
+            queue=queue or "",
+            worker=self._owner,
+            exception=words.exception,
+            error=words.error,
+            backtrace=words.backtrace,
+            failed_at=now,
+        )
+        return Move(due, None, failure=entry)
+
+    # what became of it
+
+    def _tell(self, move: Move, became: str) -> None:
+        due = move.job
+        if became == Moved.MISSED:
+            self._note_missed(move)
+            return
+        self._missed.pop(due, None)
+        if due.at != self._timestamp:
+            self._timestamp = due.at
+            self._emitter.emit(SchedulerWorkingTimestamp(self._owner, due.at))
+        queue = move.queue or ""
+        if became == Moved.QUEUED and self._emitter.wants(SchedulerTransferredJob):
+            self._emitter.emit(SchedulerTransferredJob(self._owner, due.at, queue, decode_job(due.raw, queue)))
+        elif became == Moved.MERGED:
+            self._emitter.emit(SchedulerMerged(self._owner, due.at, queue, decode_job(due.raw, queue)))
+        elif became == Moved.FAILED:
+            text = f"a delayed entry could not be queued and stands in the failures: {due.raw[:200]}"
+            self._emitter.emit(SchedulerError(self._owner, BackendError(text)))
+
+    def _note_missed(self, move: Move) -> None:
+        """Somebody else was faster, or it cannot be done: if it is shown again, it is the latter."""
+        missed = self._missed.setdefault(move.job, _Missed(0, 0.0))
+        missed.times += 1
+        if missed.times > 1:
+            missed.again = self._clock() + min(0.25 * 2 ** min(missed.times, 20), self._timeout)
+        if missed.times == PATIENCE:
+            where = f"into queue {move.queue!r}" if move.queue is not None else "into the failures"
+            text = (
+                f"a job that is due since {move.job.at} could not be put {where} in {PATIENCE} attempts; it stays "
+                f"delayed and is tried again, others go on: {move.job.raw[:200]}"
+            )
+            self._emitter.emit(SchedulerError(self._owner, BackendError(text)))
+
+    def _forget(self, shown: Sequence[DueJob], limit: int) -> None:
+        """Forget those of the missed that are not due any more: somebody else promoted them."""
+        if not self._missed:
+            return
+        jobs = set(shown)
+        beyond = shown[-1].at if len(shown) >= limit else math.inf
+        self._missed = {job: missed for job, missed in self._missed.items() if job in jobs or job.at >= beyond}
+
+    def _note_yielded(self, *, yielded: bool) -> None:
+        if yielded and not self._yielded:
+            self._missed.clear()
+            self._emitter.emit(SchedulerYielded(self._owner))
+        self._yielded = yielded
+
+    def _until_next(self, due: Due) -> float:
+        if due.jobs:
+            # All that is shown must wait. What comes next is not known, but moments are whole seconds.
+            return min(math.floor(due.now) + 1 - due.now + 0.001, self._timeout)
+        if due.next_at is None:
+            return self._timeout
+        if due.next_at <= due.now:
+            return min(1.0, self._timeout)
+        return min(due.next_at - due.now + 0.001, self._timeout)

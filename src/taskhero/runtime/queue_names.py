@@ -1,0 +1,44 @@
+"""Which queues a process asks for jobs, in which order."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Sequence
+
+__all__ = ["STAR", "QueueNames"]
+
+#: In a list of queues: all that are not named, sorted.
+STAR = "*"
+
+
+class QueueNames:
+    """The queues to ask for jobs, in priority order: those declared, and in the place of ``*`` all others, sorted.
+
+    Args:
+        declared: The queues as settings name them.
+
+    Attributes:
+        current: The names as last read.
+        star: Whether there is a ``*``, so that `read` makes a difference.
+    """
+
+    __slots__ = ("_after", "_before", "_known", "current", "star")
+
+    def __init__(self, declared: Sequence[str]) -> None:
+        self.star = STAR in declared
+        place = declared.index(STAR) if self.star else len(declared)
+        self._before = tuple(declared[:place])
+        self._after = tuple(declared[place + 1 :])
+        self._known: list[str] = []
+        self.current: tuple[str, ...] = self._before + self._after
+
+    def read(self, known: Iterable[str]) -> None:
+        """Take *known* as the names of all queues that there are."""
+        known = list(known)
+        if self.star and known != self._known:
+            self._known = known
+            named = {*self._before, *self._after}
+            others = sorted(name for name in known if name not in named)
+            self.current = (*self._before, *others, *self._after)

@@ -1,0 +1,209 @@
+"""All that runs in a process for an app: task processors, a scheduler, and what both need."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+from typing import TYPE_CHECKING, Any
+
+from taskhero.backends.protocol import Process
+from taskhero.errors import BackendUnavailable, NothingToRun, ReplyLost
+from taskhero.runtime.backoff import Outage
+from taskhero.runtime.events import (
+    SchedulerError,
+    SchedulerOutage,
+    SchedulerRecovered,
+    WorkerError,
+    WorkerOutage,
+    WorkerRecovered,
+)
+from taskhero.runtime.executor import Executor
+from taskhero.runtime.logs import log_events
+from taskhero.runtime.multi_worker import MultiWorker, MultiWorkerContext
+from taskhero.runtime.processes import ProcessPool
+from taskhero.runtime.queue_names import STAR
+from taskhero.runtime.rescue import Rescuer
+from taskhero.runtime.scheduler import Scheduler, SchedulerContext
+from taskhero.runtime.threads import ThreadPool
+from taskhero.runtime.waiter import Waiter
+from taskhero.wire.jobs import check_queue_name
+from taskhero.wire.workers import new_process_name
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from taskhero.backends.protocol import Backend, Guard
+    from taskhero.engine.queue import Queue
+    from taskhero.engine.registry import TaskRegistry
+    from taskhero.models import Job
+    from taskhero.runtime.events import Emitter
+    from taskhero.settings import Settings
+
+__all__ = ["Runner"]
+
+#: Seconds that async handlers of events get to end when all else has stopped.
+HANDLERS_LIMIT = 2.0
+
+
+class Runner:
+    """Starts and stops what the settings ask for.
+
+    Args:
+        app: What tasks get as their app.
+        backend: The store of jobs, connected.
+        settings: What to run.
+        tasks: The app's tasks.
+        queue: The app's queue.
+        emitter: Is told what happens.
+        multi_worker: Makes the multi-worker of a `MultiWorkerContext`; None, or an answer of None, is the default one.
+        scheduler: Makes the scheduler of a `SchedulerContext`, likewise.
+
+    Attributes:
+        process: This process as others see it; None before the start.
+        multi_worker: What has the task processors, or None if the settings ask for none.
+        scheduler: The scheduler, or None if the settings ask for none.
+    """
+
+    def __init__(
+        self,
+        *,
+        app: Any,
+        backend: Backend,
+        settings: Settings,
+        tasks: TaskRegistry,
+        queue: Queue,
+        emitter: Emitter,
+        multi_worker: Callable[..., Any] | None = None,
+        scheduler: Callable[..., Any] | None = None,
+    ) -> None:
+        self.process: Process | None = None
+        self.multi_worker: MultiWorker | None = None
+        self.scheduler: Scheduler | None = None
+        self._app = app
+        self._backend = backend
+        self._settings = settings
+        self._tasks = tasks
+        self._queue = queue
+        self._emitter = emitter
+        self._make_multi_worker = multi_worker
+        self._make_scheduler = scheduler
+        self._running = contextlib.AsyncExitStack()
+
+    async def start(self) -> None:
+        """Start all; if a part cannot be started, those that were are stopped again.
+
+        Raises:
+            NothingToRun: The settings ask for neither task processors nor a scheduler.
+            InvalidSettings, InvalidQueueName: The settings name no queues that can be worked.
+            BackendError: The backend could not be used.
+        """
+        settings = self._settings
+        works = settings.max_task_processors > 0
+        if not works and not settings.scheduler:
+            raise NothingToRun(
+                "the settings ask for neither task processors nor a scheduler: "
+                "pass Settings(max_task_processors=10), Settings(scheduler=True), or both"
+            )
+        queues = await settings.resolve_queues()
+        for name in queues:
+            if name != STAR:
+                check_queue_name(name)
+        self.process = process = Process(new_process_name(), queues)
+        try:
+            await self._start(process, works=works)
+        except BaseException:
+            await self.stop()
+            raise
+
+    async def stop(self) -> None:
+        """Stop all: the scheduler first, then the workers, then the rest; a second call changes nothing."""
+        await self._running.aclose()
+
+    async def _start(self, process: Process, *, works: bool) -> None:
+        settings, emitter, backend = self._settings, self._emitter, self._backend
+        self._running.push_async_callback(self._drain_handlers)
+        stop_logging = log_events(emitter, settings)
+        self._running.callback(stop_logging)
+        outage = self._worker_outage(process)
+        waiter = Waiter(backend=backend, process=process, timeout=settings.timeout, outage=outage)
+        self._running.push_async_callback(waiter.stop)
+        every = None if works else settings.rescue_after / 2
+        rescuer = Rescuer(backend=backend, name=process.name, emitter=emitter, outage=outage, every=every)
+        self._running.push_async_callback(rescuer.stop)
+        if works:
+            await self._start_workers(process, waiter, outage, rescuer)
+        rescuer.start()
+        if settings.scheduler:
+            await self._start_scheduler(process, waiter)
+        waiter.start()
+
+    async def _start_workers(self, process: Process, waiter: Waiter, outage: Outage, rescuer: Rescuer) -> None:
+        settings = self._settings
+        threads = ThreadPool(settings.max_task_processors)
+        self._running.callback(threads.close)
+        processes = ProcessPool()
+        self._running.callback(processes.close)
+        context = MultiWorkerContext(
+            backend=self._backend,
+            process=process,
+            settings=settings,
+            emitter=self._emitter,
+            performer=Executor(
+                self._tasks, self._emitter, self._app, threads, processes, rescue_limit=settings.rescue_limit
+            ),
+            waiter=waiter,
+            outage=outage,
+            on_dead=rescuer.wake,
+        )
+        made = self._make_multi_worker(context) if self._make_multi_worker is not None else None
+        self.multi_worker = multi_worker = MultiWorker(context) if made is None else made
+        self._running.push_async_callback(multi_worker.stop)
+        await multi_worker.start()
+
+    async def _start_scheduler(self, process: Process, waiter: Waiter) -> None:
+        context = SchedulerContext(
+            backend=self._backend,
+            settings=self._settings,
+            emitter=self._emitter,
+            name=process.name,
+            waiter=waiter,
+            outage=self._scheduler_outage(process),
+            guards=self._guards,
+        )
+        made = self._make_scheduler(context) if self._make_scheduler is not None else None
+        self.scheduler = scheduler = Scheduler(context) if made is None else made
+        self._running.push_async_callback(scheduler.stop)
+        await scheduler.start()
+
+    def _guards(self, job: Job) -> tuple[Guard, ...]:
+        task = self._tasks.get(job.name)
+        scope = self._queue.context.scope if task is None else task.scope
+        return scope.guards(job)
+
+    async def _drain_handlers(self) -> None:
+        # What takes longer goes on as long as the event loop does.
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(HANDLERS_LIMIT):
+                await self._emitter.drain()
+
+    # who is told of an outage
+
+    def _worker_outage(self, process: Process) -> Outage:
+        name, emit = process.name, self._emitter.emit
+
+        def began(_who: str, error: Exception) -> None:
+            emit(WorkerOutage(name, error) if _is_away(error) else WorkerError(name, error))
+
+        return Outage(began, lambda seconds: emit(WorkerRecovered(name, seconds)))
+
+    def _scheduler_outage(self, process: Process) -> Outage:
+        name, emit = process.name, self._emitter.emit
+
+        def began(_who: str, error: Exception) -> None:
+            emit(SchedulerOutage(name, error) if _is_away(error) else SchedulerError(name, error))
+
+        return Outage(began, lambda seconds: emit(SchedulerRecovered(name, seconds)))
+
+
+def _is_away(error: Exception) -> bool:
+    return isinstance(error, (BackendUnavailable, ReplyLost))

@@ -1,0 +1,181 @@
+"""What promotes delayed jobs, and leads all schedulers if no other does."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from typing import TYPE_CHECKING
+
+import attrs
+
+from taskhero.runtime.backoff import Backoff, Pause
+from taskhero.runtime.events import SchedulerEnd, SchedulerLeader, SchedulerStart
+from taskhero.runtime.promotion import Promotion
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from taskhero.backends.protocol import Backend, Guard
+    from taskhero.models import Job
+    from taskhero.runtime.backoff import Outage
+    from taskhero.runtime.events import Emitter
+    from taskhero.runtime.waiter import Waiter
+    from taskhero.settings import Settings
+
+__all__ = ["Scheduler", "SchedulerContext"]
+
+#: Seconds that giving up the lead takes at most when the scheduler stops.
+STOP_LIMIT = 2.0
+
+
+def _no_guards(_job: Job) -> tuple[Guard, ...]:
+    return ()
+
+
+@attrs.frozen(kw_only=True)
+class SchedulerContext:
+    """What a `Scheduler` works with.
+
+    Attributes:
+        backend: The store of jobs.
+        settings: How often it looks, and how long the lease is.
+        emitter: Is told what happens.
+        name: Its name, as the lease's owner.
+        waiter: Tells when a job with an earlier moment was delayed.
+        outage: Is told how the backend fares.
+        guards: Tells what must hold for a job to be queued.
+        clock: Tells seconds that only ever grow.
+        rest: What bounds the delays after errors.
+    """
+
+    backend: Backend
+    settings: Settings
+    emitter: Emitter
+    name: str
+    waiter: Waiter
+    outage: Outage
+    guards: Callable[[Job], tuple[Guard, ...]] = _no_guards
+    clock: Callable[[], float] = time.monotonic
+    rest: Callable[[], Backoff] = Backoff
+
+
+class Scheduler:
+    """Promotes delayed jobs when their moment has come; any number of schedulers may do so side by side.
+
+    One of them leads: it holds a lease that it renews, and that another one takes over when it runs out. No error ends
+    the scheduler.
+
+    To change it, derive from it and give the class to the app, ``TaskHero(scheduler=MyScheduler)``.
+
+    Args:
+        context: What it works with.
+    """
+
+    def __init__(self, context: SchedulerContext) -> None:
+        self.context = context
+        self.name = context.name
+        self.settings = context.settings
+        self._backend = context.backend
+        self._emitter = context.emitter
+        self._waiter = context.waiter
+        self._outage = context.outage
+        self._clock = context.clock
+        self._promotion = Promotion(
+            backend=context.backend,
+            emitter=context.emitter,
+            owner=context.name,
+            guards=context.guards,
+            timeout=context.settings.timeout,
+            clock=context.clock,
+        )
+        # Until when the lease holds, by our own clock, which started to count before the backend's did.
+        self._leads_until = 0.0
+        self._asleep = Pause()
+        self._tasks: list[asyncio.Task[None]] = []
+
+    @property
+    def leader(self) -> bool:
+        """Whether this scheduler leads just now."""
+        return self._clock() < self._leads_until
+
+    async def start(self) -> None:
+        """Start to promote, and to seek the lead."""
+        self._waiter.on_schedule = self.wake
+        self._emitter.emit(SchedulerStart(self.name))
+        self._tasks = [
+            asyncio.create_task(self._promote(), name=f"taskhero {self.name} promotes"),
+            asyncio.create_task(self._lead(), name=f"taskhero {self.name} leads"),
+        ]
+
+    async def stop(self) -> None:
+        """Promote no more and give up the lead; a second call changes nothing."""
+        tasks, self._tasks = self._tasks, []
+        if not tasks:
+            return
+        self._waiter.on_schedule = None
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+        self._leads_until = 0.0
+        try:
+            async with asyncio.timeout(STOP_LIMIT):
+                await self._backend.resign(self.name)
+        except (Exception, TimeoutError) as error:  # noqa: BLE001 - the lease runs out by itself
+            self._outage.failed("resigning", error)
+        self._emitter.emit(SchedulerEnd(self.name))
+
+    def wake(self) -> None:
+        """There may be something to promote, or an earlier moment to wait for."""
+        self._asleep.cut()
+
+    async def promote(self) -> float:
+        """Promote one batch of what is due; return the seconds until there may be more, 0 if there may be at once.
+
+        Raises:
+            BackendError: The backend could not do it.
+        """
+        return await self._promotion.step()
+
+    async def seek_lead(self) -> bool:
+        """Become or stay the leader, if no other leads; return whether this scheduler leads now.
+
+        Raises:
+            BackendError: The backend could not tell.
+        """
+        led, lease, begun = self.leader, self.settings.leader_lock_timeout, self._clock()
+        leads = await self._backend.lead(self.name, lease)
+        self._leads_until = begun + lease if leads else 0.0
+        if leads and not led:
+            self._emitter.emit(SchedulerLeader(self.name))
+        return leads
+
+    async def _promote(self) -> None:
+        backoff = self.context.rest()
+        while True:
+            try:
+                delay = await self.promote()
+            except Exception as error:  # noqa: BLE001 - no error ends the scheduler
+                self._outage.failed("promoting", error)
+                await asyncio.sleep(backoff.next())
+                continue
+            self._outage.worked("promoting")
+            backoff.reset()
+            if delay > 0:
+                await self._asleep.sleep(delay)
+            else:
+                # A backend in memory never lets go of the event loop.
+                await asyncio.sleep(0)
+
+    async def _lead(self) -> None:
+        every = self.settings.leader_lock_timeout / 3
+        backoff = self.context.rest()
+        while True:
+            try:
+                await self.seek_lead()
+            except Exception as error:  # noqa: BLE001 - no error ends the scheduler
+                self._outage.failed("leading", error)
+                await asyncio.sleep(min(backoff.next(), every))
+            else:
+                self._outage.worked("leading")
+                backoff.reset()
+                await asyncio.sleep(every)

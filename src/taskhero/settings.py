@@ -1,0 +1,348 @@
+"""What can be set, with its bounds. `Settings()` reads nothing from outside.
+
+Durations are seconds or `timedelta`, and seconds (a float) when read. What can only be a mistake, above all a value in
+milliseconds, is refused with a sentence that names the setting, the value, the bound and the unit.
+"""
+
+from __future__ import annotations
+
+import difflib
+import inspect
+import math
+import re
+from collections.abc import Awaitable, Callable, Iterable, Iterator, Mapping
+from datetime import timedelta
+from typing import TYPE_CHECKING, Any, Final, TypeAlias
+
+import attrs
+
+from taskhero.errors import InvalidSettings
+
+if TYPE_CHECKING:
+    from typing import Self
+
+__all__ = ["SCHEDULER_EVENTS", "WORKER_EVENTS", "Levels", "QueueNames", "QueuesGiven", "Settings", "Validator"]
+
+QueueNames: TypeAlias = str | Iterable[str]
+QueuesGiven: TypeAlias = QueueNames | Callable[[], QueueNames | Awaitable[QueueNames]]
+Validator: TypeAlias = "Callable[[Any, attrs.Attribute[Any], Any], None]"
+
+#: The events of workers that are logged, each with its level where nothing else is set.
+WORKER_EVENTS: Final[Mapping[str, str]] = {
+    "failure": "error",
+    "success": "info",
+    "start": "info",
+    "end": "info",
+    "cleaning_worker": "info",
+    "poll": "debug",
+    "ping": "debug",
+    "job": "debug",
+    "pause": "debug",
+    "retry": "warning",
+    "re_enqueue": "debug",
+    "refused": "debug",
+    "given_back": "info",
+    "gone": "warning",
+    "rescue": "warning",
+    "error": "error",
+    "internal_error": "error",
+    "outage": "error",
+    "recovered": "info",
+    "multi_worker_action": "debug",
+}
+
+#: The events of the scheduler that are logged, each with its level where nothing else is set.
+SCHEDULER_EVENTS: Final[Mapping[str, str]] = {
+    "start": "info",
+    "end": "info",
+    "poll": "debug",
+    "leader": "info",
+    "enqueue": "debug",
+    "re_enqueue": "debug",
+    "working_timestamp": "debug",
+    "transferred_job": "debug",
+    "merged": "debug",
+    "yielded": "info",
+    "clean_stuck_worker": "warning",
+    "error": "error",
+    "outage": "error",
+    "recovered": "info",
+}
+
+#: ActionHero's name for the event `error`.
+_ALIAS: Final = "internal_error"
+
+_LEVELS: Final[Mapping[str, str]] = {
+    **{level: level for level in ("debug", "info", "warning", "error", "critical", "off")},
+    # The names that ActionHero's loggers have besides.
+    "notice": "info",
+    "warn": "warning",
+    "crit": "critical",
+    "alert": "critical",
+    "emerg": "critical",
+}
+
+_ELSEWHERE: Final[Mapping[str, str]] = {
+    "check_timeout": "it is check_interval here, in seconds",
+    "to_disconnect_processors": "it has no counterpart: processors share connections here, so there is none to end",
+    "resque_overrides": "give them to the app: TaskHero(queue=..., scheduler=..., multi_worker=...)",
+    "redis": "give the URL to the app: TaskHero('redis://localhost:6379/0')",
+    "connection_options": "give the URL to the app: TaskHero('redis://...'), and namespace to Settings",
+    "backend": "give it to the app: TaskHero('redis://localhost:6379/0')",
+    "plugins": "give them to the app: TaskHero(plugins=...)",
+    "looping": "it is not needed: an app works while it is running",
+    "queue": "it is queues here, in priority order",
+}
+
+
+class Levels(Mapping[str, str]):
+    """Log levels by event; it cannot be changed."""
+
+    __slots__ = ("_levels",)
+
+    def __init__(self, levels: Mapping[str, str]) -> None:
+        self._levels = dict(levels)
+
+    def __getitem__(self, event: str) -> str:
+        return self._levels[event]
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._levels)
+
+    def __len__(self) -> int:
+        return len(self._levels)
+
+    def __hash__(self) -> int:
+        return hash(frozenset(self._levels.items()))
+
+    def __repr__(self) -> str:
+        return repr(self._levels)
+
+
+# --- turning what was given into what is kept: what is wrong passes here and is refused by the validators ----------
+
+
+def _to_seconds(given: timedelta | float) -> float:
+    if isinstance(given, timedelta):
+        return given.total_seconds()
+    return float(given) if isinstance(given, int) and not isinstance(given, bool) else given
+
+
+def _to_queues(given: QueuesGiven) -> tuple[str, ...] | Callable[[], QueueNames | Awaitable[QueueNames]]:
+    if isinstance(given, str):
+        return (given,)
+    if callable(given):
+        return given
+    try:
+        return tuple(given)
+    except TypeError:
+        raise InvalidSettings(
+            f"queues={given!r} is no list of queues: pass a name, a tuple of names in priority order, or a callable"
+        ) from None
+
+
+def _to_levels(key: str, defaults: Mapping[str, str], given: object) -> Levels:
+    if given is None:
+        return Levels(defaults)
+    if not isinstance(given, Mapping):
+        raise InvalidSettings(f"{key}={given!r} is no mapping: pass levels by event, such as {{'failure': 'error'}}")
+    levels = dict(defaults)
+    for event, level in given.items():
+        name = _snake(event) if isinstance(event, str) else repr(event)
+        if name not in defaults:
+            raise InvalidSettings(f"{key} has no event {event!r}{_nearest(name, defaults)}")
+        known = _LEVELS.get("off" if level is None else str(level).lower())
+        if known is None:
+            raise InvalidSettings(
+                f"{key}[{event!r}]={level!r} is no level: pass debug, info, warning, error, critical or off"
+            )
+        levels[name] = known
+        if name == _ALIAS:
+            levels["error"] = known
+    if _ALIAS in levels:
+        levels[_ALIAS] = levels["error"]
+    return Levels(levels)
+
+
+def _to_worker_levels(given: Mapping[str, str | None] | None) -> Levels:
+    return _to_levels("worker_logging", WORKER_EVENTS, given)
+
+
+def _to_scheduler_levels(given: Mapping[str, str | None] | None) -> Levels:
+    return _to_levels("scheduler_logging", SCHEDULER_EVENTS, given)
+
+
+def _snake(name: str) -> str:
+    return re.sub(r"(?<=[a-z0-9])([A-Z])", r"_\1", name).lower()
+
+
+def _nearest(name: str, known: Iterable[str]) -> str:
+    names = sorted(known)
+    near = difflib.get_close_matches(name, names, n=1)
+    return f"; did you mean {near[0]!r}?" if near else f" (known: {', '.join(names)})"
+
+
+# --- the bounds --------------------------------------------------------------------------------------------------
+
+
+def _seconds(*, most: float, zero: bool = False) -> Validator:
+    """Check a duration in seconds, up to *most*; none at all is allowed only with *zero*."""
+
+    def check(_settings: Any, field: attrs.Attribute[Any], value: Any) -> None:
+        if isinstance(value, bool) or not isinstance(value, float):
+            raise InvalidSettings(f"{field.name}={value!r} is no duration: pass seconds as a number, or a timedelta")
+        if not math.isfinite(value):
+            raise InvalidSettings(f"{field.name}={value!r} is not finite: pass seconds, at most {most:g}")
+        if value < 0 or (value == 0 and not zero):
+            bound = "0 seconds or more" if zero else "more than 0 seconds"
+            raise InvalidSettings(f"{field.name}={value:g} is too little: pass {bound}, at most {most:g}")
+        if value > most:
+            raise InvalidSettings(
+                f"{field.name}={value:g} is beyond its maximum of {most:g} seconds; it is in seconds, not milliseconds"
+            )
+
+    return check
+
+
+def _whole(*, least: int, most: int) -> Validator:
+    def check(_settings: Any, field: attrs.Attribute[Any], value: Any) -> None:
+        if isinstance(value, bool) or not isinstance(value, int):
+            raise InvalidSettings(f"{field.name}={value!r} is no whole number: pass one from {least} to {most}")
+        if not least <= value <= most:
+            raise InvalidSettings(f"{field.name}={value} is out of its bounds: pass a number from {least} to {most}")
+
+    return check
+
+
+def _yes_or_no(_settings: Any, field: attrs.Attribute[Any], value: Any) -> None:
+    if not isinstance(value, bool):
+        raise InvalidSettings(f"{field.name}={value!r} is neither True nor False")
+
+
+def _queue_names(_settings: Any, _field: attrs.Attribute[Any], value: Any) -> None:
+    if not callable(value):
+        _check_queues(value)
+
+
+def _check_queues(names: tuple[str, ...]) -> tuple[str, ...]:
+    if not names:
+        raise InvalidSettings("queues is empty: name at least one queue, or '*' for all")
+    for name in names:
+        given: object = name
+        if not isinstance(given, str) or not name.strip():
+            raise InvalidSettings(f"queues holds {name!r}, which is no queue's name")
+        if "," in name:
+            raise InvalidSettings(f"queues holds {name!r}: pass the names apart, as {tuple(name.split(','))!r}")
+    twice = sorted({name for name in names if names.count(name) > 1})
+    if twice:
+        raise InvalidSettings(f"queues names {twice[0]!r} twice: name each queue once, the most urgent first")
+    return names
+
+
+def _namespace(_settings: Any, _field: attrs.Attribute[Any], value: Any) -> None:
+    if not isinstance(value, str) or any(letter.isspace() or not letter.isprintable() for letter in value):
+        raise InvalidSettings(f"namespace={value!r} is no name: pass a str without white space, such as 'resque'")
+    if value.endswith(":"):
+        raise InvalidSettings(f"namespace={value!r} ends in a colon: leave it out, it is put behind the name anyway")
+
+
+@attrs.frozen(kw_only=True)
+class Settings:
+    """What an app is told, frozen and checked when it is made.
+
+    Attributes:
+        scheduler: Run a scheduler here, which moves delayed jobs to their queues when their time comes.
+        queues: The queues to work, the most urgent first; ``"*"`` means all, sorted by name. A str is one queue; a
+            callable, sync or async, is asked when the app starts.
+        min_task_processors: How many jobs can always be worked at once. 0 with a maximum above it becomes 1.
+        max_task_processors: How many jobs can be worked at once when there is much to do; 0 works none here.
+        check_interval: Seconds between two looks at whether more or fewer processors are due (ActionHero's
+            ``checkTimeout``).
+        max_event_loop_delay: Seconds of delay of the event loop above which processors are taken away.
+        timeout: Seconds between two looks at the queues and at the schedule when nothing wakes the process earlier.
+        worker_logging: Level by event of the workers; what is not given keeps its default, ``"off"`` or None is not
+            logged.
+        scheduler_logging: Level by event of the scheduler, likewise.
+        stuck_worker_timeout: Seconds without a sign of life after which another program's worker counts as stuck.
+        retry_stuck_jobs: Whether jobs of stuck workers are tried again rather than listed as failed.
+        heartbeat_interval: Seconds between two signs of life of this process.
+        rescue_after: Seconds without a sign of life after which this process's jobs are taken over by others.
+        rescue_limit: How often a job may bring down its process before it is listed as failed.
+        leader_lock_timeout: Seconds after which another process may lead when the leader has died.
+        grace: Seconds that running jobs get to end when the app stops; then they are given back.
+        namespace: What stands before each key in Redis, without its colon; ``""`` for nothing.
+
+    There is no counterpart of ActionHero's ``toDisconnectProcessors``: processors share connections.
+
+    Raises:
+        InvalidSettings: A setting is unknown, of the wrong type or out of its bounds.
+    """
+
+    scheduler: bool = attrs.field(default=False, validator=_yes_or_no)
+    queues: tuple[str, ...] | Callable[[], QueueNames | Awaitable[QueueNames]] = attrs.field(
+        default=("*",), converter=_to_queues, validator=_queue_names
+    )
+    min_task_processors: int = attrs.field(default=0, validator=_whole(least=0, most=10_000))
+    max_task_processors: int = attrs.field(default=0, validator=_whole(least=0, most=10_000))
+    check_interval: float = attrs.field(default=0.5, converter=_to_seconds, validator=_seconds(most=60))
+    max_event_loop_delay: float = attrs.field(default=0.05, converter=_to_seconds, validator=_seconds(most=1))
+    timeout: float = attrs.field(default=5.0, converter=_to_seconds, validator=_seconds(most=300))
+    worker_logging: Levels = attrs.field(default=None, converter=_to_worker_levels)
+    scheduler_logging: Levels = attrs.field(default=None, converter=_to_scheduler_levels)
+    stuck_worker_timeout: float = attrs.field(default=3600.0, converter=_to_seconds, validator=_seconds(most=604_800))
+    retry_stuck_jobs: bool = attrs.field(default=False, validator=_yes_or_no)
+    heartbeat_interval: float = attrs.field(default=3.0, converter=_to_seconds, validator=_seconds(most=60))
+    rescue_after: float = attrs.field(default=12.0, converter=_to_seconds, validator=_seconds(most=3600))
+    rescue_limit: int = attrs.field(default=3, validator=_whole(least=1, most=1000))
+    leader_lock_timeout: float = attrs.field(default=15.0, converter=_to_seconds, validator=_seconds(most=3600))
+    grace: float = attrs.field(default=25.0, converter=_to_seconds, validator=_seconds(most=21_600, zero=True))
+    namespace: str = attrs.field(default="resque", validator=_namespace)
+
+    def __new__(cls, *_args: object, **given: object) -> Self:
+        """Refuse what is no setting before attrs does, with a better sentence."""
+        known = {field.name for field in attrs.fields(cls)}
+        for name in given:
+            if name not in known:
+                raise InvalidSettings(_unknown(name, known))
+        return super().__new__(cls)
+
+    def __attrs_post_init__(self) -> None:
+        least, most = self.min_task_processors, self.max_task_processors
+        if least > most:
+            raise InvalidSettings(
+                f"min_task_processors={least} is above max_task_processors={most}: "
+                f"pass max_task_processors={least} or more"
+            )
+        if not least and most:
+            object.__setattr__(self, "min_task_processors", 1)
+        if self.rescue_after < 2 * self.heartbeat_interval:
+            raise InvalidSettings(
+                f"rescue_after={self.rescue_after:g} is less than twice heartbeat_interval="
+                f"{self.heartbeat_interval:g} (seconds): living processes would be taken for dead"
+            )
+
+    async def resolve_queues(self) -> tuple[str, ...]:
+        """The queues' names in priority order; a callable is asked now.
+
+        Raises:
+            InvalidSettings: The callable returned what is no list of queues.
+        """
+        if not callable(self.queues):
+            return self.queues
+        answer = self.queues()
+        if inspect.isawaitable(answer):
+            answer = await answer
+        names = _to_queues(answer)
+        if callable(names):
+            raise InvalidSettings(f"queues returned {answer!r}, which is no list of names")
+        return _check_queues(names)
+
+
+def _unknown(name: str, known: set[str]) -> str:
+    """Say what to write instead of a setting that does not exist, whoever's spelling it is."""
+    ours = _snake(name)
+    if ours in _ELSEWHERE:
+        return f"there is no setting {name!r}: {_ELSEWHERE[ours]}"
+    if ours in known:
+        return f"there is no setting {name!r}: it is {ours} here, durations in seconds"
+    return f"there is no setting {name!r}{_nearest(ours, known)}"

@@ -1,0 +1,102 @@
+"""A process that dies loses nothing: real processes, kill -9."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+
+import pytest
+from processes import WorkerProcess, Workers
+
+from taskhero import TaskHero
+
+pytestmark = [pytest.mark.anyio, pytest.mark.timeout(120)]
+
+PROCESSORS = {"min_task_processors": 3, "max_task_processors": 3, "queues": ["work"]}
+RESCUE_LIMIT = 3
+HASTY = {"rescue_limit": RESCUE_LIMIT, "heartbeat_interval": 0.2, "rescue_after": 1.0, "timeout": 0.5}
+
+
+@pytest.fixture
+async def app(redis_url: str):
+    """A producer on the same server, which declares nothing."""
+    app = TaskHero(redis_url)
+    async with app:
+        yield app
+
+
+async def test_jobs_of_a_killed_process_are_done_by_another_within_15_seconds(start_server):
+    url = start_server("redis7").url  # one kind will do: it takes as long as the defaults say
+    async with Workers(url, **PROCESSORS) as workers, TaskHero(url) as app:
+        victim = await workers.start("victim")
+        for n in range(5):
+            await app.queue.enqueue("hold", [n], "work")
+        await victim.says("began 0", "began 1", "began 2")
+        heir = await workers.start()
+        await heir.says("did 3", "did 4")
+        victim.kill()
+        killed = time.monotonic()
+        await heir.says("did 0", "did 1", "did 2")
+        assert time.monotonic() - killed < 15.5
+        assert await heir.stop() == 0
+        assert heir.said.count("did 0") == 1
+        assert await app.queue.stats() == {"processed": 5}
+        assert await app.queue.failed_count() == 0
+        assert await app.queue.length("work") == 0
+
+
+async def test_a_job_that_kills_its_process_is_convicted_and_its_neighbours_are_not(app, redis_url):
+    async with Workers(redis_url, **PROCESSORS, **HASTY) as workers:
+        await app.queue.enqueue("hold", [1], "work")
+        await app.queue.enqueue("hold", [2], "work")
+        await app.queue.enqueue("poison", [], "work")
+        deaths = 0
+        worker = await workers.start("victim")
+        while await dies_before_a_failure_is_listed(worker, app):
+            deaths += 1
+            worker = await workers.start()
+        await worker.stop()
+        (failure,) = await app.queue.failed()
+        assert failure.job.name == "poison"
+        assert failure.exception == "KilledItsProcess"
+        # Once among others, when nobody can tell whose fault it was, and then alone.
+        assert deaths == 1 + RESCUE_LIMIT
+    assert (await app.queue.stats())["processed"] == 2
+    assert await app.queue.length("work") == 0
+
+
+async def dies_before_a_failure_is_listed(worker: WorkerProcess, app: TaskHero) -> bool:
+    died = asyncio.create_task(worker.ended())
+    try:
+        while not died.done() and not await app.queue.failed_count():
+            await asyncio.wait({died}, timeout=0.05)
+        return died.done()
+    finally:
+        died.cancel()
+
+
+async def test_a_task_that_hogs_the_loop_is_not_taken_for_dead(app, redis_url):
+    async with Workers(redis_url, **PROCESSORS, **HASTY) as workers:
+        hog = await workers.start()
+        await app.queue.enqueue("hog", [3.0], "work")
+        await hog.says("began hog")
+        other = await workers.start()
+        await hog.says("did hog")
+        assert await other.stop() == 0
+        assert await hog.stop() == 0
+        assert "began hog" not in other.said
+    assert (await app.queue.stats()) == {"processed": 1}
+
+
+async def test_another_scheduler_leads_within_seconds_of_the_leaders_death(app, redis_url):
+    async with Workers(redis_url, scheduler=True, leader_lock_timeout=2.0, timeout=0.5) as workers:
+        first = await workers.start()
+        await first.says("leads")
+        leader = await app.backend.leader()
+        second = await workers.start()
+        assert await app.backend.leader() == leader
+        first.kill()
+        await second.says("leads", within=10)
+        assert await app.backend.leader() not in {leader, None}
+        assert await second.stop() == 0
+        assert await app.backend.leader() is None, "an orderly end lets go of the lease"

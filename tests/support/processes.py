@@ -1,0 +1,96 @@
+"""Real worker processes for tests."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import sys
+from contextlib import suppress
+from pathlib import Path
+from typing import Any
+
+__all__ = ["WorkerProcess", "Workers"]
+
+PROGRAM = Path(__file__).parent / "programs" / "worker.py"
+PATIENCE = 30.0
+
+
+class WorkerProcess:
+    """One process that runs `programs/worker.py`; what it says can be waited for."""
+
+    def __init__(self, process: asyncio.subprocess.Process) -> None:
+        self._process = process
+        self.said: list[str] = []
+        self._news = asyncio.Condition()
+        self._reader = asyncio.create_task(self._read())
+
+    async def _read(self) -> None:
+        assert self._process.stdout is not None
+        while line := await self._process.stdout.readline():
+            async with self._news:
+                self.said.append(line.decode().strip())
+                self._news.notify_all()
+        async with self._news:
+            self._news.notify_all()
+
+    async def says(self, *texts: str, within: float = PATIENCE) -> None:
+        """Wait until it has said all of *texts*."""
+        async with asyncio.timeout(within), self._news:
+            await self._news.wait_for(lambda: all(text in self.said for text in texts) or self._reader.done())
+        missing = [text for text in texts if text not in self.said]
+        assert not missing, f"the process ended without saying {missing}; it said {self.said}"
+
+    def kill(self) -> None:
+        """End it as a crash would."""
+        with suppress(ProcessLookupError):
+            self._process.kill()
+
+    async def ended(self) -> int:
+        """Wait for its end; its exit code."""
+        async with asyncio.timeout(PATIENCE):
+            code = await self._process.wait()
+            await self._reader
+        return code
+
+    async def stop(self) -> int:
+        """Let it stop in order; its exit code."""
+        if self._process.stdin is not None and self._process.returncode is None:
+            self._process.stdin.close()
+        return await self.ended()
+
+
+class Workers:
+    """Starts worker processes on one server, and ends them all."""
+
+    def __init__(self, url: str, **settings: Any) -> None:
+        self._url = url
+        self._settings = settings
+        self._all: list[WorkerProcess] = []
+
+    async def start(self, role: str = "", **settings: Any) -> WorkerProcess:
+        """Start one and wait until it works."""
+        options = json.dumps({**self._settings, **settings, "role": role})
+        worker = WorkerProcess(
+            await asyncio.create_subprocess_exec(
+                sys.executable,
+                str(PROGRAM),
+                self._url,
+                options,
+                stdin=asyncio.subprocess.PIPE,
+                stdout=asyncio.subprocess.PIPE,
+            )
+        )
+        self._all.append(worker)
+        async with asyncio.timeout(PATIENCE), worker._news:
+            await worker._news.wait_for(
+                lambda: any(line.startswith("ready") for line in worker.said) or worker._reader.done()
+            )
+        return worker
+
+    async def __aenter__(self) -> Workers:
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        for worker in self._all:
+            worker.kill()
+            await worker.ended()

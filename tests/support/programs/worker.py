@@ -1,0 +1,75 @@
+"""A worker process for tests: works until its standard input ends, and says on standard output what it does.
+
+Usage: worker.py URL SETTINGS, where SETTINGS is JSON for `Settings`, with one key more: "role", which tasks read.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import os
+import signal
+import sys
+import time
+
+from taskhero import Settings, TaskHero
+from taskhero.runtime.events import SchedulerLeader
+
+URL = sys.argv[1]
+OPTIONS = json.loads(sys.argv[2])
+ROLE = OPTIONS.pop("role", "")
+app = TaskHero(URL, settings=Settings(**OPTIONS))
+
+
+def say(*words: object) -> None:
+    """Tell the test."""
+    print(*words, flush=True)
+
+
+@app.task(queue="work")
+async def quick(n: int) -> None:
+    """End at once."""
+    say("did", n)
+
+
+@app.task(queue="work")
+async def hold(n: int) -> None:
+    """Hang in a process of the role "victim", end at once in any other."""
+    say("began", n)
+    if ROLE == "victim":
+        await asyncio.Event().wait()
+    say("did", n)
+
+
+@app.task(queue="work")
+async def poison() -> None:
+    """Kill the process that runs it."""
+    say("poison")
+    os.kill(os.getpid(), signal.SIGKILL)
+
+
+@app.task(queue="work")
+async def hog(seconds: float) -> None:
+    """Keep the whole event loop from doing anything else."""
+    say("began", "hog")
+    until = time.monotonic() + seconds
+    while time.monotonic() < until:
+        pass
+    say("did", "hog")
+
+
+async def main() -> None:
+    """Run until nobody wants it any more."""
+
+    @app.on("leader")
+    def tell(_event: SchedulerLeader) -> None:
+        say("leads")
+
+    loop = asyncio.get_running_loop()
+    async with app.running():
+        say("ready", os.getpid())
+        await loop.run_in_executor(None, sys.stdin.read)
+    say("stopped")
+
+
+asyncio.run(main())

@@ -1,0 +1,257 @@
+"""How users' code is checked; never run. A call that mypy lets through, or refuses, without need fails the check."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Coroutine
+from contextlib import asynccontextmanager
+from datetime import UTC, datetime, timedelta
+from typing import Any, assert_type
+
+import attrs
+
+from taskhero import (
+    EnqueueContext,
+    FailedJob,
+    Job,
+    Outcome,
+    PerformContext,
+    Postponed,
+    Queue,
+    QueueContext,
+    Settings,
+    Success,
+    Task,
+    TaskHero,
+    current,
+    hookimpl,
+    task,
+)
+
+# --- plugins
+
+
+@attrs.frozen(eq=False)
+class OfficeHours:
+    """A plugin of a user's own."""
+
+    start: int = 9
+
+    @hookimpl
+    def taskhero_before_enqueue(self, job: Job) -> bool:
+        """Takes fewer arguments than the hook has."""
+        return job.name != "never"
+
+    @hookimpl
+    async def taskhero_before_perform(self, ctx: PerformContext) -> Outcome | None:
+        """May be async."""
+        return Postponed(60) if ctx.queue == "day" else None
+
+    @hookimpl
+    def taskhero_after_perform(self, job: Job, ctx: PerformContext, outcome: Outcome) -> Outcome | None:
+        """May replace how the job ended."""
+        return None if isinstance(outcome, Success) else Success()
+
+    @hookimpl
+    async def taskhero_after_enqueue(self, job: Job, ctx: EnqueueContext) -> None:
+        """Learns of a stored job."""
+        ctx.logger.info("stored %s", job.name)
+
+
+# --- an app of one's own
+
+
+class FrontQueue(Queue):
+    """The queue of a user's own."""
+
+    async def enqueue_front(self, name: str, args: object = (), queue: str | None = None) -> bool:
+        """Store a job before all others."""
+        return await self.push(self.job(name, args, queue), front=True)
+
+
+async def which_queues() -> list[str]:
+    """Queues may be asked for when the app starts."""
+    return ["high", "low"]
+
+
+@asynccontextmanager
+async def pool(app: TaskHero) -> AsyncIterator[None]:
+    """What tasks share."""
+    assert_type(app.queue, Queue)
+    yield
+
+
+app = TaskHero(
+    "redis://localhost:6379/0",
+    settings=Settings(
+        queues=which_queues,
+        scheduler=True,
+        max_task_processors=10,
+        timeout=timedelta(seconds=1),
+        check_interval=0.1,
+        worker_logging={"success": None, "failure": "warning"},
+    ),
+    plugins=(OfficeHours(),),
+    queue=FrontQueue,
+    lifespan=pool,
+)
+Settings(queues="mail")
+Settings(queues=("mail", "low"))
+Settings(queues=["mail"])
+Settings(queues=lambda: ("mail",))
+Settings(queues=3)  # type: ignore[arg-type]
+Settings(minTaskProcessors=3)  # type: ignore[call-arg]
+Settings(timeout="5")  # type: ignore[arg-type]
+TaskHero(queue=int)  # type: ignore[arg-type]
+
+
+def my_queue(context: QueueContext) -> FrontQueue:
+    """A function makes a queue as well as a class does; a queue itself does not."""
+    TaskHero(queue=FrontQueue(context))  # type: ignore[arg-type]
+    return FrontQueue(context)
+
+
+TaskHero(queue=my_queue)
+
+
+# --- tasks
+
+
+@app.task
+async def bare() -> None:
+    """Without options."""
+
+
+@app.task(queue="mail", plugins=(OfficeHours(start=8), "retry"), plugin_options={"retry": {"limit": 3}})
+async def send_welcome_email(*, to: str, copies: int = 1) -> str:
+    """Send a new user a welcome email."""
+    return f"{to} {copies} {current().job.name}"
+
+
+@app.task(queue="math", timeout=timedelta(seconds=1), run_in="process")
+def add(a: int, b: int, *more: int) -> int:
+    """Add numbers."""
+    return a + b + sum(more)
+
+
+@task(name="say", wire="list", description="Says something.")
+def say(*, text: str) -> None:
+    """Declared without an app."""
+
+
+@task
+def hum(times: int = 1) -> None:
+    """Declared without an app, bare."""
+
+
+assert_type(bare, Task[[], Coroutine[Any, Any, None]])
+app.task(queue=3)  # type: ignore[call-overload]
+app.task(run_in="elsewhere")  # type: ignore[call-overload]
+app.task(retries=3)  # type: ignore[call-overload]
+app.task(3)  # type: ignore[call-overload]
+task(wire="text")  # type: ignore[call-overload]
+
+
+async def calling() -> None:
+    """Calling a task is calling its function."""
+    assert_type(add(1, 2, 3), int)
+    assert_type(await send_welcome_email(to="a@example.com"), str)
+    assert_type(say(text="hello"), None)
+    add(1)  # type: ignore[call-arg]
+    add("1", 2)  # type: ignore[arg-type]
+    add(1, c=2)  # type: ignore[call-arg]
+    await send_welcome_email("a@example.com")  # type: ignore[call-arg]
+    await send_welcome_email(to=3)  # type: ignore[arg-type]
+    say("hello")  # type: ignore[call-arg]
+
+
+async def enqueueing() -> None:
+    """Enqueueing is typed as calling is."""
+    assert_type(await bare.enqueue(), bool)
+    assert_type(await send_welcome_email.enqueue(to="a@example.com"), bool)
+    assert_type(await send_welcome_email.enqueue(to="a@example.com", copies=2), bool)
+    assert_type(await add.enqueue(1, b=2), bool)
+    assert_type(await say.enqueue(text="hello"), bool)
+    assert_type(await hum.enqueue(), bool)
+    await bare.enqueue(1)  # type: ignore[call-arg]
+    await send_welcome_email.enqueue("a@example.com")  # type: ignore[call-arg]
+    await send_welcome_email.enqueue(copies=2)  # type: ignore[call-arg]
+    await send_welcome_email.enqueue(to="a@example.com", from_="b")  # type: ignore[call-arg]
+    await add.enqueue(1)  # type: ignore[call-arg]
+    await add.enqueue(1, "2")  # type: ignore[arg-type]
+    await hum.enqueue(times="2")  # type: ignore[arg-type]
+
+
+async def enqueueing_later() -> None:
+    """The moment comes first, then the call."""
+    assert_type(await add.enqueue_in(timedelta(seconds=10), 1, 2), bool)
+    assert_type(await add.enqueue_in(10, 1, 2), bool)
+    assert_type(await add.enqueue_at(datetime(2027, 1, 1, tzinfo=UTC), 1, 2), bool)
+    assert_type(await send_welcome_email.enqueue_at(1_800_000_000.5, to="a@example.com"), bool)
+    await add.enqueue_in("10", 1, 2)  # type: ignore[arg-type]
+    await add.enqueue_in(10, 1)  # type: ignore[call-arg]
+    await add.enqueue_at(timedelta(seconds=10), 1, 2)  # type: ignore[arg-type]
+    await add.enqueue_at(datetime(2027, 1, 1, tzinfo=UTC), 1, "2")  # type: ignore[arg-type]
+    await send_welcome_email.enqueue_in(10, "a@example.com")  # type: ignore[call-arg]
+
+
+async def jobs_and_options() -> None:
+    """Jobs and the options of one call keep the types."""
+    assert_type(add.job(1, 2), Job)
+    assert_type(await app.queue.enqueue_many(add.job(n, n) for n in range(10)), int)
+    assert_type(await add.options(queue="slow").enqueue(1, 2), bool)
+    assert_type(add.options(queue="slow")(1, 2), int)
+    assert_type(add.options(suppress_duplicate=True).options(queue="slow").job(1, 2), Job)
+    add.job(1)  # type: ignore[call-arg]
+    await add.options(queue="slow").enqueue(1)  # type: ignore[call-arg]
+    await add.options(queue="slow").enqueue_in(10, 1, "2")  # type: ignore[arg-type]
+    add.options(priority=3)  # type: ignore[call-arg]
+    await app.queue.enqueue_many([1, 2])  # type: ignore[list-item]
+
+
+async def the_queue() -> None:
+    """What `app.queue` answers."""
+    assert_type(await app.queue.enqueue("add", [1, 2], "math"), bool)
+    assert_type(await app.queue.enqueue("send_welcome_email", {"to": "a@example.com"}), bool)
+    assert_type(await app.queue.enqueue_in(timedelta(hours=1), "add", (1, 2)), bool)
+    assert_type(await app.queue.enqueue_at(1_800_000_000, "add", (1, 2), suppress_duplicate=True), bool)
+    assert_type(app.queue.job("add", [1, 2]), Job)
+    assert_type(await app.queue.push(add.job(1, 2), front=True), bool)
+    assert_type(await app.queue.queues(), list[str])
+    assert_type(await app.queue.length("math"), int)
+    assert_type(await app.queue.queued("math", 0, 9), list[Job])
+    assert_type(await app.queue.stats(), dict[str, int])
+    assert_type(await app.queue.failed(), list[FailedJob])
+    assert_type(await app.queue.failed_count(), int)
+    assert_type(await app.queue.delete("math", "add", [1, 2], count=-1), int)
+    assert_type(await app.queue.delete_queue("math"), int)
+    await app.queue.enqueue(add)  # type: ignore[arg-type]
+    await app.queue.enqueue_in(timedelta(hours=1))  # type: ignore[call-arg]
+    await app.queue.queued(3)  # type: ignore[arg-type]
+
+
+# --- events and running
+
+
+@app.on("failure")
+async def on_failure(job: Job, error: BaseException) -> None:
+    """Subscribed by a decorator, and still a function."""
+
+
+def on_success(job: Job) -> None:
+    """Subscribed by a call."""
+
+
+assert_type(app.on("success", on_success)(Job("add")), None)
+app.on(3)  # type: ignore[call-overload]
+
+
+async def running() -> None:
+    """The ways to run an app."""
+    async with app as same:
+        assert_type(same, TaskHero)
+        async with app.running() as running_app:
+            assert_type(running_app, TaskHero)
+    await app.start()
+    await app.stop()
+    for one in app.load_tasks("tasks/"):
+        assert_type(one.name, str)

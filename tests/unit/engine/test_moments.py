@@ -1,0 +1,125 @@
+"""Durations and moments: what is refused with which sentence, and how whole seconds are made of them."""
+
+from __future__ import annotations
+
+from datetime import UTC, date, datetime, timedelta, timezone
+from zoneinfo import ZoneInfo
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from taskhero.engine.moments import LATEST, delay_of, duration_of, moment_after, moment_of, to_datetime
+from taskhero.errors import InvalidMoment
+
+NOW = 1_800_000_000.25
+
+
+@pytest.mark.parametrize(
+    ("when", "seconds"),
+    [
+        (1_800_000_010, 1_800_000_010),
+        (1_800_000_010.0, 1_800_000_010),
+        (1_800_000_010.0001, 1_800_000_011),
+        (1_800_000_010.9999, 1_800_000_011),
+        (datetime(2027, 1, 15, 8, 0, 10, tzinfo=UTC), 1_800_000_010),
+        (datetime(2027, 1, 15, 8, 0, 10, 1, tzinfo=UTC), 1_800_000_011),
+        (datetime(2027, 1, 15, 9, 0, 10, tzinfo=timezone(timedelta(hours=1))), 1_800_000_010),
+        (datetime(2027, 1, 15, 9, 0, 10, tzinfo=ZoneInfo("Europe/Berlin")), 1_800_000_010),
+    ],
+)
+def test_a_moment_in_the_future_is_rounded_up_to_whole_seconds(when, seconds):
+    assert moment_of(when, NOW) == seconds
+
+
+@pytest.mark.parametrize(
+    ("when", "seconds"),
+    [
+        (NOW, 1_800_000_000),
+        (to_datetime(NOW), 1_800_000_000),
+        (1_799_999_999.9, 1_799_999_999),
+        (0, 0),
+        (datetime(1969, 1, 1, tzinfo=UTC), 0),
+    ],
+)
+def test_a_moment_that_has_passed_is_not_rounded_into_the_future(when, seconds):
+    assert moment_of(when, NOW) == seconds
+
+
+@given(st.datetimes(datetime(2027, 2, 1), datetime(4999, 12, 31), timezones=st.just(UTC)))  # noqa: DTZ001
+def test_no_datetime_in_the_future_becomes_an_earlier_second(when):
+    at = to_datetime(moment_of(when, NOW))
+    assert when <= at < when + timedelta(seconds=1)
+
+
+@pytest.mark.parametrize(
+    ("when", "sentence"),
+    [
+        (datetime(2027, 1, 1), "is naive: give it a time zone, such as datetime.now"),  # noqa: DTZ001
+        (1_800_000_000_000, "past the year 5000: it looks like milliseconds, pass seconds"),
+        (LATEST, "past the year 5000"),
+        (10**400, "past the year 5000"),
+        (datetime(5000, 1, 1, tzinfo=UTC), "past the year 5000"),
+        (datetime.max.replace(tzinfo=timezone(-timedelta(hours=12))), "past the year 5000"),
+        (-1, "is negative"),
+        (float("nan"), "is not finite"),
+        (float("inf"), "is not finite"),
+        (True, "is no moment: pass an aware datetime, or unix seconds"),
+        ("10000", "is no moment"),
+        (None, "is no moment"),
+        (date(2027, 1, 1), "is no moment"),
+        (timedelta(seconds=3), "is no moment"),
+    ],
+)
+def test_a_moment_that_can_only_be_a_mistake_is_refused_with_a_sentence(when, sentence):
+    with pytest.raises(InvalidMoment, match=sentence):
+        moment_of(when, NOW)
+
+
+def test_the_last_second_before_the_year_5000_is_a_moment():
+    assert moment_of(LATEST - 1, NOW) == LATEST - 1
+    assert to_datetime(LATEST) == datetime(5000, 1, 1, tzinfo=UTC)
+
+
+@pytest.mark.parametrize(
+    ("delay", "seconds"),
+    [(0, 0), (2.5, 2.5), (604_800, 604_800), (timedelta(days=30), 2_592_000), (timedelta(microseconds=1), 0.000001)],
+)
+def test_a_delay_is_a_timedelta_or_seconds(delay, seconds):
+    assert delay_of(delay) == seconds
+
+
+@pytest.mark.parametrize(
+    ("delay", "sentence"),
+    [
+        (604_801, "more than a week in seconds.*pass a timedelta if that is what you mean"),
+        (10**400, "more than a week"),
+        (-1, "is negative"),
+        (timedelta(seconds=-1), "is negative"),
+        (float("nan"), "is not finite"),
+        (float("inf"), "is not finite"),
+        (True, "is no duration: pass a timedelta, or seconds"),
+        ("10", "is no duration"),
+        (None, "is no duration"),
+    ],
+)
+def test_a_delay_that_can_only_be_a_mistake_is_refused_with_a_sentence(delay, sentence):
+    with pytest.raises(InvalidMoment, match=f"delay=.*{sentence}"):
+        delay_of(delay)
+
+
+def test_a_duration_is_called_by_its_name_in_messages():
+    with pytest.raises(InvalidMoment, match="timeout=-2 is negative"):
+        duration_of(-2, "timeout")
+
+
+@pytest.mark.parametrize(
+    ("delay", "now", "at"), [(10, 100.0, 110), (10, 100.001, 111), (0.001, 100.0, 101), (0, 100.9, 100)]
+)
+def test_the_end_of_a_delay_is_rounded_up_and_no_delay_is_now(delay, now, at):
+    assert moment_after(delay, now) == at
+
+
+def test_a_delay_may_not_end_past_the_year_5000():
+    with pytest.raises(InvalidMoment, match="ends past the year 5000"):
+        moment_after(timedelta(days=1_200_000).total_seconds(), NOW)

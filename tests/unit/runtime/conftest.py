@@ -1,0 +1,22 @@
+"""Fixtures of the tests of what performs jobs."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import pytest
+from executor_house import APP, House, Processes, Tasks
+
+from taskhero.clock import ManualClock
+from taskhero.runtime.events import Emitter
+from taskhero.runtime.executor import Executor
+from taskhero.runtime.threads import ThreadPool
+
+
+@pytest.fixture
+def house() -> Iterator[House]:
+    tasks, emitter, threads, processes = Tasks(), Emitter(), ThreadPool(2), Processes()
+    clock = ManualClock(1_800_000_000.0)
+    executor = Executor(tasks, emitter, APP, threads, processes, rescue_limit=3, clock=clock)  # type: ignore[arg-type]
+    yield House(tasks, emitter, threads, processes, executor)
+    threads.close()

@@ -1,0 +1,90 @@
+"""An executor with a few tasks, for tests of how jobs are performed."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+from typing import Any
+
+import attrs
+
+from taskhero.backends.protocol import Claim, Failed, Retried
+from taskhero.engine.tasks import Task, TaskOptions
+from taskhero.models import FailedJob, Failure
+from taskhero.runtime.events import Emitter
+from taskhero.runtime.executor import Executor, Performed
+from taskhero.runtime.threads import ThreadPool
+from taskhero.wire.failures import decode_failure
+from taskhero.wire.jobs import encode_job
+
+WORKER = "host.token:1+1"
+APP = object()
+WAIT = 10.0
+
+
+class Tasks(dict[str, Task[Any, Any]]):
+    def near(self, name: str) -> str:
+        return f" (declared: {', '.join(self)})"
+
+
+class Processes:
+    """Stands for processes; what a test gives it is the result."""
+
+    def __init__(self) -> None:
+        self.error: BaseException | None = None
+        self.value: Any = None
+        self.killed = False
+        self.started: list[tuple[Any, ...]] = []
+        self.future: asyncio.Future[None]
+
+    def start(self, *call: Any) -> Processes:
+        self.started.append(call)
+        self.future = asyncio.get_running_loop().create_future()
+        return self
+
+    def kill(self) -> None:
+        self.killed = True
+
+
+@attrs.define
+class House:
+    tasks: Tasks
+    emitter: Emitter
+    threads: ThreadPool
+    processes: Processes
+    executor: Executor
+
+    def declare(self, function: Callable[..., Any], **options: Any) -> str:
+        task = Task(function, TaskOptions(**options))
+        self.tasks[task.name] = task
+        return task.name
+
+    async def perform(self, name: str, *args: Any, raw: str | None = None) -> Performed:
+        """Perform a job as the worker does: in a task of its own."""
+        return await self.begin(name, *args, raw=raw)
+
+    def begin(self, name: str, *args: Any, raw: str | None = None) -> asyncio.Task[Performed]:
+        claim = Claim(1, "token", "math", encode_job(name, args, "math") if raw is None else raw)
+        return asyncio.create_task(self.executor.perform(claim, WORKER))
+
+    async def run(self, function: Callable[..., Any], *args: Any, **options: Any) -> Performed:
+        return await self.perform(self.declare(function, **options), *args)
+
+
+def entry(performed: Performed) -> FailedJob:
+    assert isinstance(performed.ending, (Failed, Retried)), performed
+    failed = decode_failure(performed.ending.entry)
+    assert failed.problem is None or failed.job.name == ""
+    return failed
+
+
+def failure(performed: Performed) -> BaseException:
+    assert isinstance(performed.outcome, Failure), performed
+    return performed.outcome.error
+
+
+def raiser(error: BaseException) -> Callable[[], Any]:
+    def fail() -> None:
+        raise error
+
+    return fail

@@ -1,0 +1,70 @@
+"""What a running task can ask about itself."""
+
+from __future__ import annotations
+
+import asyncio
+import contextvars
+
+import pytest
+
+from taskhero.errors import NotRunningATask
+from taskhero.models import Job
+from taskhero.runtime.current import current, enter, leave
+
+pytestmark = pytest.mark.anyio
+
+JOB = Job("add", [1, 2], "math")
+
+
+def test_outside_a_task_it_says_what_to_do() -> None:
+    with pytest.raises(NotRunningATask, match="call it in a task that a worker performs"):
+        current()
+
+
+def test_inside_it_gives_job_worker_app_and_logger_until_it_is_left() -> None:
+    app = object()
+    token = enter(JOB, "w+1", app)
+    found = current()
+    leave(token)
+    assert (found.job, found.worker, found.app) == (JOB, "w+1", app)
+    with pytest.raises(NotRunningATask):
+        current()
+
+
+def test_jobs_within_jobs_do_not_mix() -> None:
+    outer = enter(JOB, "outer", None)
+    inner = enter(JOB, "inner", None)
+    assert current().worker == "inner"
+    leave(inner)
+    assert current().worker == "outer"
+    leave(outer)
+
+
+def test_the_loggers_records_have_fields_and_keep_those_of_the_call(caplog: pytest.LogCaptureFixture) -> None:
+    token = enter(JOB, "w+1", None)
+    current().logger.warning("plain %d", 1)
+    current().logger.warning("with more", extra={"order": 7, "queue": "mine"})
+    leave(token)
+    plain, more = caplog.records
+    assert (plain.name, plain.getMessage()) == ("taskhero.task", "plain 1")
+    assert (plain.task, plain.queue, plain.worker) == ("add", "math", "w+1")  # type: ignore[attr-defined]
+    assert (more.task, more.queue, more.order) == ("add", "mine", 7)  # type: ignore[attr-defined]
+
+
+async def test_it_holds_in_what_the_task_starts_and_not_beside_it() -> None:
+    async def ask() -> str:
+        return current().worker
+
+    async def work(name: str) -> str:
+        token = enter(JOB, name, None)
+        await asyncio.sleep(0)
+        found = await asyncio.create_task(ask())
+        leave(token)
+        return found
+
+    assert await asyncio.gather(work("one"), work("two")) == ["one", "two"]
+
+
+def test_leaving_in_another_context_as_a_discarded_coroutine_does_is_no_error() -> None:
+    token = contextvars.Context().run(enter, JOB, "w", None)
+    leave(token)

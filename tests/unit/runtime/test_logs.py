@@ -1,0 +1,124 @@
+"""Events as log records."""
+
+from __future__ import annotations
+
+import logging
+import string
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import attrs
+import pytest
+
+from taskhero.errors import NoSuchTask
+from taskhero.models import Job
+from taskhero.runtime import events
+from taskhero.runtime.events import EVENTS, Emitter, Event
+from taskhero.runtime.logs import log_events
+from taskhero.settings import Settings
+
+JOB = Job("add", [1, {"b": 2}], "math")
+EVERYTHING = {"worker": "host.t:1+1", "owner": "host.t:1", "queue": "math", "queues": ("a", "b"), "job": JOB}
+EVERYTHING |= {"error": ValueError("no"), "result": [3], "duration": 0.25, "delay": 5.0, "attempt": 1, "limit": 3}
+EVERYTHING |= {"running": True, "verb": "+", "count": 2, "timestamp": 1_800_000_000, "time": 1.8e9}
+
+
+def example(kind: type[Event], **changes: Any) -> Any:
+    return kind(**{name: (EVERYTHING | changes)[name] for name in kind.field_names()})
+
+
+@pytest.fixture(autouse=True)
+def all_levels(caplog: pytest.LogCaptureFixture) -> Iterator[None]:
+    with caplog.at_level(logging.DEBUG, "taskhero"):
+        yield
+
+
+@pytest.fixture
+def logged(caplog: pytest.LogCaptureFixture) -> Callable[..., list[Any]]:
+    """The records of events, under these settings."""
+
+    def emit(*told: Event, **settings: Any) -> list[Any]:
+        emitter = Emitter()
+        stop = log_events(emitter, Settings(**settings))
+        for event in told:
+            emitter.emit(event)
+        stop()
+        assert not any(emitter.wants(type(event)) for event in told)
+        return caplog.records
+
+    return emit
+
+
+@pytest.mark.parametrize("kind", EVENTS)
+def test_every_event_has_a_message_and_a_level_and_its_fields_are_in_the_record(
+    kind: type[Event], logged: Callable[..., list[Any]]
+) -> None:
+    (record,) = logged(example(kind))
+    message = record.getMessage()
+    assert message[0] in string.ascii_lowercase
+    assert "%(" not in message
+    assert record.name == ("taskhero.scheduler" if kind.source == "scheduler" else "taskhero.worker")
+    settings = Settings()
+    levels = settings.scheduler_logging if kind.source == "scheduler" else settings.worker_logging
+    assert record.levelname == levels[kind.name].upper()
+    assert record.event == kind.name
+    for field in attrs.fields(kind):
+        if field.name not in {"job", "error"}:
+            assert getattr(record, field.name) == EVERYTHING[field.name]
+
+
+def test_a_failure_tells_job_error_and_traceback(logged: Callable[..., list[Any]]) -> None:
+    try:
+        raise LookupError("gone")
+    except LookupError as caught:
+        error = caught
+    (record,) = logged(example(events.WorkerFailure, error=error))
+    assert record.getMessage() == "task 'add' failed after 0.250 s, from queue 'math': LookupError: gone"
+    assert (record.task, record.job_args, record.queue) == ("add", [1, {"b": 2}], "math")
+    assert (record.exception, record.error, record.duration) == ("LookupError", "gone", 0.25)
+    assert record.exc_info[1] is error
+
+
+def test_an_error_that_was_never_raised_has_no_traceback_to_show(logged: Callable[..., list[Any]]) -> None:
+    (record,) = logged(example(events.WorkerFailure, error=NoSuchTask("unknown")))
+    assert not record.exc_info
+
+
+def test_an_error_whose_text_cannot_be_had_is_logged_all_the_same(logged: Callable[..., list[Any]]) -> None:
+    class BadStr(Exception):
+        def __str__(self) -> str:
+            raise RuntimeError
+
+    (record,) = logged(example(events.WorkerFailure, error=BadStr()))
+    assert "BadStr: (its text cannot be shown" in record.getMessage()
+
+
+def test_the_settings_decide_the_level(logged: Callable[..., list[Any]]) -> None:
+    told = [example(events.WorkerSuccess), example(events.WorkerFailure), example(events.SchedulerError)]
+    records = logged(*told, worker_logging={"success": "critical", "failure": "off"}, scheduler_logging={"error": None})
+    assert [(record.event, record.levelname) for record in records] == [("success", "CRITICAL")]
+
+
+def test_an_outage_is_logged_once_and_its_end_once(logged: Callable[..., list[Any]]) -> None:
+    began, ended = example(events.WorkerOutage), example(events.WorkerRecovered)
+    of_scheduler = example(events.SchedulerOutage)
+    records = logged(began, began, of_scheduler, began, ended, began)
+    assert [(record.event, record.name) for record in records] == [
+        ("outage", "taskhero.worker"),
+        ("outage", "taskhero.scheduler"),
+        ("recovered", "taskhero.worker"),
+        ("outage", "taskhero.worker"),
+    ]
+    assert not records[0].exc_info, "a lost connection needs no traceback"
+
+
+def test_while_a_level_is_off_nobody_builds_its_events(caplog: pytest.LogCaptureFixture) -> None:
+    emitter = Emitter()
+    stop = log_events(emitter, Settings())
+    caplog.set_level(logging.WARNING, "taskhero.worker")
+    assert not emitter.wants(events.WorkerSuccess)
+    assert not emitter.wants(events.WorkerJob)
+    assert emitter.wants(events.WorkerFailure)
+    caplog.set_level(logging.DEBUG, "taskhero.worker")
+    assert emitter.wants(events.WorkerSuccess), "it may be changed while the app runs"
+    stop()

@@ -1,0 +1,137 @@
+"""Jobs that may have killed their process: each runs alone, so that only the one that does it is convicted."""
+
+from __future__ import annotations
+
+import asyncio
+
+import pytest
+from floor import Floor
+
+from taskhero.backends.protocol import Failed
+from taskhero.errors import BackendUnavailable, ReplyLost
+from taskhero.models import Failure, Job
+from taskhero.runtime.events import WorkerGivenBack, WorkerGone, WorkerSuccess
+from taskhero.runtime.executor import Performed
+from taskhero.wire.jobs import encode_job, mark_rescued
+
+pytestmark = pytest.mark.anyio
+
+AWAY = BackendUnavailable("nobody listens")
+LOST = ReplyLost("the line broke")
+
+
+def suspect(name: str, deaths: int = 0) -> str:
+    """A job that was rescued from a dead process, *deaths* times while it ran alone."""
+    raw = mark_rescued(encode_job(name, [], "default"), running=False)
+    for _ in range(deaths):
+        raw = mark_rescued(raw, running=True)
+    return raw
+
+
+async def test_a_suspect_runs_alone() -> None:
+    async with Floor("default") as floor:
+        gate = floor.crew.hold("long")
+        trial = floor.crew.hold("suspect")
+        await floor.push("long")
+        await floor.push(raw=suspect("suspect"))
+        await floor.push("after1", "after2")
+        await floor.start(2)
+        await floor.until(lambda: floor.crew.begun == ["long"])
+        await floor.until(lambda: floor.exchanger._jobs.suspect)
+        await floor.push("after3")
+        for _ in range(50):
+            await asyncio.sleep(0)
+        assert floor.crew.begun == ["long"], "nothing else is claimed while a suspect waits for its turn"
+        assert floor.backend.times["begin"] == 0
+        gate.set()
+        await floor.until(lambda: "suspect" in floor.crew.begun)
+        assert floor.backend.times["begin"] == 1
+        trial.set()
+        await floor.until(lambda: len(floor.told(WorkerSuccess)) == 5)
+        assert all(names == {"suspect"} for names in floor.crew.together if "suspect" in names)
+        assert await floor.stats() == {"processed": 5, "failed": 0}
+
+
+async def test_what_ended_before_is_recorded_before_a_suspect_begins() -> None:
+    """If it kills the process, nobody else's work is to be done twice."""
+    async with Floor("default") as floor:
+        await floor.push("innocent")
+        await floor.push(raw=suspect("suspect"))
+        counted = []
+        floor.crew.tricks["suspect"] = lambda _claim: counted.append(dict(floor.memory._store.counters))
+        await floor.start(2)
+        await floor.until(lambda: len(floor.told(WorkerSuccess)) == 2)
+        assert counted[0]["processed"] == 1
+
+
+async def test_of_several_suspects_the_first_is_kept_and_the_others_go_back_in_their_order() -> None:
+    async with Floor("default") as floor:
+        gate = floor.crew.hold("s1")
+        for name in ("s1", "s2", "s3"):
+            await floor.push(raw=suspect(name))
+        await floor.push("plain")
+        await floor.start(4)
+        await floor.until(lambda: floor.crew.begun == ["plain", "s1"])
+        await floor.until(lambda: len(floor.told(WorkerGivenBack)) == 2)
+        assert await floor.queued() == ["s2", "s3"]
+        gate.set()
+        await floor.until(lambda: len(floor.told(WorkerSuccess)) == 4)
+        assert floor.crew.begun == ["plain", "s1", "s2", "s3"]
+        assert max(map(len, floor.crew.together)) == 1
+
+
+async def test_a_suspect_that_is_taken_from_us_before_it_begins_is_not_run() -> None:
+    async with Floor("default") as floor:
+        floor.backend.change("begin", lambda _mine: False)
+        await floor.push(raw=suspect("suspect"))
+        await floor.start(1)
+        await floor.until(lambda: floor.told(WorkerGone))
+        assert floor.crew.begun == []
+        await floor.memory.deregister(floor.process)
+        await floor.until(lambda: floor.told(WorkerSuccess))
+
+
+async def test_an_error_when_a_suspect_is_to_begin_delays_it() -> None:
+    async with Floor("default") as floor:
+        floor.backend.fail("begin", AWAY)
+        floor.backend.fail("begin", LOST, acted=True)
+        await floor.push(raw=suspect("suspect"))
+        await floor.push("other")
+        await floor.start(1)
+        await floor.until(lambda: len(floor.told(WorkerSuccess)) == 2)
+        assert floor.crew.begun == ["suspect", "other"]
+        assert floor.backend.times["begin"] == 3
+
+
+async def test_a_convicted_job_needs_no_solitude() -> None:
+    async with Floor("default") as floor:
+        floor.crew.hold("long")
+        await floor.push("long")
+        await floor.push(raw=suspect("killer", deaths=3))
+        await floor.start(2)
+        await floor.until(lambda: "killer" in floor.crew.ended)
+        assert floor.backend.times["begin"] == 0
+
+
+async def test_a_stop_gives_a_waiting_suspect_back() -> None:
+    async with Floor("default") as floor:
+        floor.crew.hold("long")
+        await floor.push("long")
+        await floor.push(raw=suspect("suspect"))
+        await floor.start(2)
+        await floor.until(lambda: floor.exchanger._jobs.suspect)
+        assert await floor.exchanger.drain(0, 1)
+        assert sorted(await floor.queued()) == ["long", "suspect"]
+        assert "suspect" not in floor.crew.begun
+
+
+async def test_a_thread_that_never_ends_does_not_keep_a_suspect_from_running() -> None:
+
+    async with Floor("default") as floor:
+        thread = asyncio.get_running_loop().create_future()
+        late = Performed(Job("late"), Failure(TimeoutError()), Failed("{}"), thread)
+        floor.crew.tricks["late"] = lambda _claim: late
+        await floor.push("late")
+        await floor.push(raw=suspect("suspect"))
+        await floor.start(2)
+        await floor.until(lambda: "suspect" in floor.crew.ended)
