@@ -40,19 +40,28 @@ class Line:
             BackendUnavailable: The connection cannot be had, or broke.
         """
         if self._pop is not None and self._keys != keys:
-            return await self._leave()
-        if self._pop is None:
-            connection = await self._connect()
-            self._keys = keys
-            self._pop = asyncio.create_task(self._blpop(connection, keys, timeout), name="taskhero-wait")
-        pop = self._pop
-        await asyncio.wait({pop}, timeout=timeout)
-        if not pop.done():
-            return None
-        if self._pop is pop:
+            key = await self.leave()
+            if key is not None:
+                return key
+        deadline = asyncio.get_running_loop().time() + timeout
+        while (left := deadline - asyncio.get_running_loop().time()) > 0:
+            if self._pop is None:
+                connection = await self._connect()
+                self._keys = keys
+                self._pop = asyncio.create_task(self._blpop(connection, keys, left), name="taskhero-wait")
+            pop = self._pop
+            await asyncio.wait({pop}, timeout=left)
+            if not pop.done():
+                return None
+            if self._pop is not pop:
+                # It was ended by `leave`, which sees to what it brought.
+                return None
             self._pop = None
-        # It is cancelled by `close` only.
-        return None if pop.cancelled() else pop.result()
+            key = pop.result()
+            if key is not None:
+                return key
+            # It was begun by an older wait, whose time was up before this one's.
+        return None
 
     async def _connect(self) -> AbstractConnection:
         if self._connection is None:
@@ -86,8 +95,8 @@ class Line:
             raise
         return to_text(reply[0]) if reply else None
 
-    async def _leave(self) -> str | None:
-        """End the wait that is under way; what it brings counts."""
+    async def leave(self) -> str | None:
+        """End the wait that is under way; the key of a wake-up that it brought all the same."""
         pop, self._pop = self._pop, None
         if pop is None:
             return None
@@ -97,19 +106,12 @@ class Line:
                     pop.cancel()
             except BackendError:
                 pop.cancel()
-        try:
-            return await pop
-        except asyncio.CancelledError:
-            if pop.cancelled():
-                return None
-            raise
+        await asyncio.wait({pop})
+        return None if pop.cancelled() or pop.exception() else pop.result()
 
     async def close(self) -> None:
         """Leave the line and drop the connection."""
-        pop, self._pop = self._pop, None
-        if pop is not None:
-            pop.cancel()
-            await asyncio.gather(pop, return_exceptions=True)
+        await self.leave()
         await self._disconnect()
 
     async def _disconnect(self) -> None:

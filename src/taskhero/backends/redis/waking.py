@@ -133,7 +133,7 @@ class Waking(Part):
         except _BROKEN as error:
             raise BackendUnavailable(f"cannot reach Redis at {self._link.location}: {error}") from error
         if self._tracking:
-            # It waits by other means now; what its place in line still brings must not be lost.
+            # It waits by other means now, which show at once whatever its place in line may still bring.
             await waiting.line.close()
         else:
             await self._leave_seat(waiting)
@@ -196,6 +196,9 @@ class Waking(Part):
         if waiting is None:
             return
         had_seat = waiting.sentry.active
+        swallowed = await waiting.line.leave()
         await waiting.close()
         if had_seat:
             await self._leave_seat(waiting)
+        if swallowed is not None:
+            await self.notify(waiting.queues)
