@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import fcntl
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -14,7 +16,8 @@ from broken.suites import suite_name
 from taskhero import conformance
 from taskhero.conformance import BackendConformance
 
-SUITES = Path(__file__).parent / "broken" / "suites.py"
+HERE = Path(__file__).parent
+SUITES = HERE / "broken" / "suites.py"
 
 
 def chosen(broken):
@@ -23,21 +26,27 @@ def chosen(broken):
     return [f"{suite}::{test}" for test in broken.found_by] if broken.only else [suite]
 
 
-@pytest.fixture(scope="module")
-def results(tmp_path_factory):
-    """For each suite its tests, and how they ended: None, or the failure's text."""
-    report = tmp_path_factory.mktemp("broken") / "report.xml"
+def run(report):
+    """Run all suites in a process of their own."""
     nodes = [node for broken in BROKEN for node in chosen(broken)]
     command = [sys.executable, "-m", "pytest", "-q", "--tb=line", f"--junitxml={report}", *nodes]
     ran = subprocess.run(
-        [*command, f"{SUITES}::TestSpoilt"],
-        cwd=SUITES.parent.parent,
-        capture_output=True,
-        text=True,
-        timeout=100,
-        check=False,
+        [*command, f"{SUITES}::TestSpoilt"], cwd=HERE, capture_output=True, text=True, timeout=100, check=False
     )
     assert ran.returncode == 1, ran.stdout + ran.stderr
+
+
+@pytest.fixture(scope="module")
+def results(tmp_path_factory):
+    """For each suite its tests, and how they ended: None, or the failure's text."""
+    # Where tests run in several processes, one runs the suites, and the others wait for it.
+    shared = os.environ.get("PYTEST_XDIST_TESTRUNUID")
+    folder = tmp_path_factory.getbasetemp().parent if shared else tmp_path_factory.mktemp("broken")
+    report = folder / f"broken-{shared}.xml"
+    with report.with_suffix(".lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        if not report.exists():
+            run(report)
     found = {}
     for case in ET.parse(report).iter("testcase"):
         suite = found.setdefault(case.get("classname").rpartition(".")[2], {})

@@ -6,6 +6,7 @@ import attrs
 
 from broken.registry import found_by
 from taskhero.backends.memory import MemoryBackend
+from taskhero.backends.memory.members import Member
 from taskhero.backends.protocol import Beat
 from taskhero.conformance import Concurrency, Registration, Rescue
 from taskhero.wire.jobs import mark_rescued
@@ -61,22 +62,23 @@ class GivesBackInAnyOrder(MemoryBackend):
 
     def __init__(self, *, clock=None):
         super().__init__(clock=clock)
-        from taskhero.backends.memory.members import Member, Members
-
-        class BySlot(Member):
-            def latest_first(self, slots=None):
-                return sorted(super().latest_first(slots), key=lambda claim: claim.slot)
-
-        members = self._work._members
-        renew = members.renew
+        renew = self._work._members.renew
 
         def renew_by_slot(process, lease_ends):
             member = renew(process, lease_ends)
             member.__class__ = BySlot
             return member
 
-        assert isinstance(members, Members)
-        members.renew = renew_by_slot
+        self._work._members.renew = renew_by_slot
+
+
+class BySlot(Member):
+    """What it holds is sorted by slot."""
+
+    __slots__ = ()
+
+    def latest_first(self, slots=None):
+        return sorted(super().latest_first(slots), key=lambda claim: claim.slot)
 
 
 @found_by(Registration, "test_a_leaving_process_gives_back_in_order")

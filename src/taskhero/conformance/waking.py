@@ -117,26 +117,28 @@ class Waking(Suite):
     @promise("wait", _NEVER_LOST)
     @promise("exchange", "If jobs remain, another waiting process is woken.")
     async def test_many_jobs_at_once_wake_as_many_as_it_takes(self, backend: Backend, views: Views) -> None:
-        """Each that claims some leaves word for the next one."""
-        board = Board()
-        async with working([backend, await views()], 3, board):
-            for batch in range(1, 4):
+        """Each that claims some leaves word for the next one, until all work at the same time."""
+        board, meet = Board(), asyncio.Barrier(4)
+        async with working([backend, await views()], 4, board, meet=meet):
+            for batch in range(3):
                 await at_ease()
-                await push(backend, *(job([batch, number]) for number in range(20)))
-                await board.until(20 * batch)
-        assert len(set(board.done)) == 60
+                await push(backend, *(job([batch, number]) for number in range(4)))
+                await board.until(4 * (batch + 1))
+        assert len(set(board.done)) == 12
 
+    @pytest.mark.parametrize("workers", [1, 3])
     @promise("wait", _NEVER_LOST)
-    async def test_no_wake_up_is_lost(self, backend: Backend, views: Views) -> None:
+    async def test_no_wake_up_is_lost(self, backend: Backend, views: Views, workers: int) -> None:
         """Jobs come while some wait, some claim and some are just about to wait."""
         board, other = Board(), await views()
-        async with working([backend, other], 3, board):
-            for number in range(60):
+        async with working([backend, other], workers, board):
+            for number in range(80):
                 await push(other if number % 2 else backend, job(number))
-                if number % 3 == 0:
-                    await board.until(number + 1)
-            await board.until(60)
-        assert sorted(board.done) == sorted(map(job, range(60)))
+                await board.until(number + 1)
+                # The next job comes at another point of a worker's round each time.
+                for _ in range(number % 8):
+                    await asyncio.sleep(0)
+        assert sorted(board.done) == sorted(map(job, range(80)))
 
     @promise("wait", "It may be cancelled.")
     async def test_a_wait_is_cancelled(self, backend: Backend) -> None:

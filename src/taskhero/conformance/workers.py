@@ -47,9 +47,10 @@ class SimpleWorker:
         wakes: How many of its waits ended since there might be jobs.
     """
 
-    def __init__(self, backend: Backend, process: Process, board: Board) -> None:
+    def __init__(self, backend: Backend, process: Process, board: Board, meet: asyncio.Barrier | None) -> None:
         self.process = process
         self.wakes = 0
+        self._meet = meet
         self._backend = backend
         self._board = board
         self._wait: asyncio.Task[object] | None = None
@@ -70,10 +71,12 @@ class SimpleWorker:
         while True:
             answer = await self._backend.exchange(self.process, settled, (1,), self.process.queues)
             settled = [Settlement(claimed, Done()) for claimed in answer.claims]
-            for claimed in answer.claims:
-                self._board.add(claimed.raw)
             if not settled:
                 return
+            if self._meet is not None:
+                await self._meet.wait()
+            for claimed in answer.claims:
+                self._board.add(claimed.raw)
             # A backend in memory never lets go of the event loop by itself.
             await asyncio.sleep(0)
 
@@ -95,13 +98,18 @@ class SimpleWorker:
 
 
 @asynccontextmanager
-async def working(backends: Sequence[Backend], count: int, board: Board) -> AsyncIterator[list[SimpleWorker]]:
-    """So many workers, spread over these views of one store, each a process of its own."""
+async def working(
+    backends: Sequence[Backend], count: int, board: Board, *, meet: asyncio.Barrier | None = None
+) -> AsyncIterator[list[SimpleWorker]]:
+    """So many workers, spread over these views of one store, each a process of its own.
+
+    With *meet*, each holds on to its job until so many hold one at the same time.
+    """
     workers = []
     for number in range(count):
         backend, process = backends[number % len(backends)], make_process(100 + number)
         await backend.register(process, (1,), 1000.0)
-        workers.append(SimpleWorker(backend, process, board))
+        workers.append(SimpleWorker(backend, process, board, meet))
     tasks = [asyncio.create_task(worker.run()) for worker in workers]
     try:
         yield workers

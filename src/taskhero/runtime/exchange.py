@@ -206,11 +206,13 @@ class Exchanger:
     async def _round(self) -> None:
         if self._doubt:
             await self._reconcile()
-        if self._stale and self._free():
+        if not self._names.complete and self._free():
             await self._read_names()
         free = self._free()
         if self._accounts.ended or (free and self._look):
-            await self._exchange(free)
+            answer = await self._exchange(free)
+            if free:
+                await self._follow(answer)
         if self._woken and not self._free():
             # Nobody is free here for what woke us.
             self._woken = False
@@ -225,7 +227,7 @@ class Exchanger:
         """The slots to claim jobs for."""
         return () if self._jobs.suspect is not None or self._jobs.closing else tuple(self.roster.free)
 
-    async def _exchange(self, free: Sequence[int]) -> None:
+    async def _exchange(self, free: Sequence[int]) -> Exchange:
         settled = self._accounts.send()
         if free:
             self._look = self._woken = False
@@ -238,21 +240,26 @@ class Exchanger:
         self._accounts.acknowledge(answer)
         if answer.claims:
             self._jobs.start(answer.claims)
-        if free:
-            self._claimed(answer)
         if not answer.registered:
             await self._register()
         else:
             self._unregistered = False
+        return answer
 
-    def _claimed(self, answer: Exchange) -> None:
+    async def _follow(self, answer: Exchange) -> None:
+        """After a claim: see to new queues, and listen if there are processors left without a job."""
         self.backlog = answer.waiting
+        # Only now, since most news is of queues that are known, and a job need not wait for this question.
+        changed = self._stale and await self._read_names()
         if not self._free():
             self._waiter.full()
-            return
-        if not answer.claims and self._emitter.wants(WorkerPause):
-            self._emitter.emit(WorkerPause(self._process.name))
-        self._waiter.listen(self._names.current, everything=self._names.star, found=bool(answer.claims))
+        elif changed:
+            self._look = True
+            self._signal()
+        else:
+            if not answer.claims and self._emitter.wants(WorkerPause):
+                self._emitter.emit(WorkerPause(self._process.name))
+            self._waiter.listen(self._names.current, everything=self._names.star, found=bool(answer.claims))
 
     # what is rare
 
@@ -272,13 +279,15 @@ class Exchanger:
             self._accounts.lose(claim)
             jobs.drop_suspect()
 
-    async def _read_names(self) -> None:
+    async def _read_names(self) -> bool:
+        """Read the names of all queues; return whether there are other ones to work now."""
         self._stale = False
         try:
-            self._names.read(await self._backend.queues())
+            return self._names.read(await self._backend.queues())
         except BackendRefused as error:
             # The queues that are known can be worked all the same.
             self._accounts.complain("*", f"the names of the queues cannot be read: {error}")
+            return False
 
     async def _retire(self) -> None:
         for worker in self.roster.depart(self._accounts.slots()):

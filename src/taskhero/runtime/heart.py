@@ -83,9 +83,13 @@ class Heart:
             never holds up the program's exit.
         """
         self.end()
-        if self._ended is not None:
-            await asyncio.wait({self._ended}, timeout=limit)
-            return self._ended.done()
+        if self._ended is None or self._thread is None:
+            return True
+        await asyncio.wait({self._ended}, timeout=limit)
+        if not self._ended.done():
+            return False
+        # It has nothing left to do but to end.
+        self._thread.join(1)
         return True
 
     def _run(self) -> None:

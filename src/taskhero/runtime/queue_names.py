@@ -22,9 +22,10 @@ class QueueNames:
     Attributes:
         current: The names as last read.
         star: Whether there is a ``*``, so that `read` makes a difference.
+        complete: Whether what ``*`` stands for has been read.
     """
 
-    __slots__ = ("_after", "_before", "_known", "current", "star")
+    __slots__ = ("_after", "_before", "_known", "complete", "current", "star")
 
     def __init__(self, declared: Sequence[str]) -> None:
         self.star = STAR in declared
@@ -32,13 +33,16 @@ class QueueNames:
         self._before = tuple(declared[:place])
         self._after = tuple(declared[place + 1 :])
         self._known: list[str] = []
+        self.complete = not self.star
         self.current: tuple[str, ...] = self._before + self._after
 
-    def read(self, known: Iterable[str]) -> None:
-        """Take *known* as the names of all queues that there are."""
+    def read(self, known: Iterable[str]) -> bool:
+        """Take *known* as the names of all queues that there are; return whether `current` changed."""
         known = list(known)
-        if self.star and known != self._known:
-            self._known = known
-            named = {*self._before, *self._after}
-            others = sorted(name for name in known if name not in named)
-            self.current = (*self._before, *others, *self._after)
+        if not self.star or (self.complete and known == self._known):
+            return False
+        self._known, self.complete = known, True
+        named = {*self._before, *self._after}
+        others = sorted(name for name in known if name not in named)
+        before, self.current = self.current, (*self._before, *others, *self._after)
+        return self.current != before

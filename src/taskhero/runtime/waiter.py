@@ -107,8 +107,8 @@ class Waiter:
         self._asking = False
         if self._waiting is None:
             self._changed.cut()
-        elif not self._current.queues and not self._current.everything:
-            # It waits for the schedule only.
+        elif self._current.queues != self._queues or self._current.everything != everything:
+            # It waits for the schedule only, or for fewer queues than there are.
             self._waiting.cancel()
 
     def full(self) -> None:

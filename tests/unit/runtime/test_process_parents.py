@@ -106,6 +106,17 @@ def test_functions_of_a_main_script_work(parent: Callable[[float], Parent]) -> N
     assert started.end() == ("('result', None)\n", "", 0)
 
 
+def test_a_main_script_that_runs_when_it_is_imported_is_told_how_to_do_better(tmp_path: Path) -> None:
+    script = tmp_path / "unguarded.py"
+    program = textwrap.dedent(PARENT).split("if __name__")[0].replace("add_reader(0, told.set)", "time()")
+    script.write_text(program + "asyncio.run(main(0))\n")
+    done = subprocess.run([sys.executable, str(script)], check=True, capture_output=True, text=True, timeout=WAIT)
+    assert "ProcessDied" in done.stdout
+    assert "before it was ready" in done.stdout
+    assert "`if __name__ == '__main__':`" in done.stdout
+    assert "InvalidTask: this process was started for a task" in done.stderr, "and not one process more"
+
+
 def test_processes_die_with_their_parent_however_it_dies(parent: Callable[[float], Parent]) -> None:
     started = parent(1000)
     child = started.child()

@@ -24,7 +24,7 @@ try:
 except ImportError as error:
     raise UnknownBackend(f"fakeredis:// needs the package {error.name!r}: pip install 'taskhero[fakeredis]'") from error
 
-__all__ = ["FakeRedisBackend"]
+__all__ = ["FakeLink", "FakeRedisBackend"]
 
 # Apps that name the same server share its jobs.
 _servers: dict[str, fakeredis.FakeServer] = {}

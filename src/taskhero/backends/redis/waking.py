@@ -196,9 +196,8 @@ class Waking(Part):
         if waiting is None:
             return
         had_seat = waiting.sentry.active
-        swallowed = await waiting.line.leave()
         await waiting.close()
         if had_seat:
             await self._leave_seat(waiting)
-        if swallowed is not None:
-            await self.notify(waiting.queues)
+        # It may have been woken for a job that it did not claim any more.
+        await self.notify(waiting.queues)

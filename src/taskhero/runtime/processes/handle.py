@@ -119,7 +119,13 @@ class Child:
 
     def _died(self) -> ProcessDied:
         self.bury()
-        return ProcessDied(f"the task's process {_end(self._process.exitcode)} before the task was done")
+        how = _end(self._process.exitcode)
+        if self._is_up:
+            return ProcessDied(f"the task's process {how} before the task was done")
+        return ProcessDied(
+            f"the task's process {how} before it was ready; it wrote to stderr why. It imports the program's main "
+            "script, so what that runs must stand under `if __name__ == '__main__':`"
+        )
 
 
 def _end(code: int | None) -> str:

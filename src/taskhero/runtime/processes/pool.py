@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import atexit
 import contextlib
+import multiprocessing
 import os
 import pickle
 import sys
@@ -11,7 +12,7 @@ from threading import Condition, Lock
 from typing import TYPE_CHECKING, Any, cast
 from weakref import WeakSet
 
-from taskhero.errors import ProcessDied
+from taskhero.errors import InvalidTask, ProcessDied
 from taskhero.runtime.failures import RemoteTraceback
 from taskhero.runtime.functions import Address
 from taskhero.runtime.processes.child import Request
@@ -79,9 +80,18 @@ class ProcessPool:
 
     Args:
         limit: How many are kept when they have nothing to do; as many as there are processors by default.
+
+    Raises:
+        InvalidTask: This process is itself one that was started for a task, and only imports the main script.
     """
 
     def __init__(self, limit: int | None = None) -> None:
+        if getattr(multiprocessing.current_process(), "_inheriting", False):
+            # Or each process of a task would become a worker with processes of its own.
+            raise InvalidTask(
+                "this process was started for a task with run_in='process' and imports the program's main script, "
+                "which runs the app: let the script do that under `if __name__ == '__main__':`"
+            )
         self._limit = (os.cpu_count() or 1) if limit is None else limit
         # It guards what follows, and tells when processes have gone.
         self._changed = Condition()
