@@ -12,7 +12,7 @@ class TestMemoryBackend(BackendConformance):
     """It is private to its app, so no other program can spoil it, and it cannot lose a half of what it knows."""
 
     capabilities = Capabilities(
-        wrong_types=False, foreign_scheduler=False, lost_lease=False, batch_bytes=4 * 1024 * 1024
+        second_view=False, wrong_types=False, foreign_scheduler=False, lost_lease=False, batch_bytes=4 * 1024 * 1024
     )
 
     @pytest.fixture
@@ -21,9 +21,6 @@ class TestMemoryBackend(BackendConformance):
         await backend.connect()
         yield backend
         await backend.close()
-
-    async def another_view(self, backend, clock):
-        return backend
 
     async def set_paused(self, backend, *, paused):
         await backend.pause_all_workers(paused)

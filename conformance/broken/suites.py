@@ -12,7 +12,7 @@ class OnMemory:
     """How the kit handles a backend in memory."""
 
     capabilities = Capabilities(
-        wrong_types=False, foreign_scheduler=False, lost_lease=False, batch_bytes=4 * 1024 * 1024
+        second_view=False, wrong_types=False, foreign_scheduler=False, lost_lease=False, batch_bytes=4 * 1024 * 1024
     )
     patience = 0.4
     make = MemoryBackend
@@ -24,9 +24,6 @@ class OnMemory:
         yield backend
         await backend.close()
 
-    async def another_view(self, backend, clock):
-        return backend
-
     async def set_paused(self, backend, *, paused):
         await backend.pause_all_workers(paused)
 
@@ -34,7 +31,7 @@ class OnMemory:
 class OnSpoilt(OnMemory):
     """How the kit spoils a store."""
 
-    capabilities = Capabilities(foreign_scheduler=False, lost_lease=False)
+    capabilities = Capabilities(second_view=False, foreign_scheduler=False, lost_lease=False)
     patience = 2.0
 
     async def break_queue(self, backend, queue):

@@ -424,7 +424,8 @@ class Backend(Protocol):
 
         An entry whose moment is not in the future, by the backend's clock within the step, is pushed at once. Of two
         entries of one second, the first stored is promoted first. The queue's name is not known before the job is in
-        it. A process that waits for the schedule is woken if the moment is earlier than all that were known.
+        it. A lock belongs to a job in a queue: a delayed one neither needs nor takes it before it is promoted. A
+        process that waits for the schedule is woken if the moment is earlier than all that were known.
         """
         ...
 

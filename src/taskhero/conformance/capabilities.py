@@ -13,13 +13,13 @@ _MEBIBYTE = 1024 * 1024
 class Capabilities:
     """What a backend, and the suite that proves it, can do; everything, unless it says otherwise.
 
-    A test that needs what is missing is skipped, with the reason.
+    A test that cannot do without what is missing is skipped, with the reason.
 
     Attributes:
         clock: It takes its time from the fixture ``clock``. Without, nothing that needs time to pass is tested: leases
             that end, jobs that become due, locks that lapse.
         second_view: A second connection to the same store can be opened, as another process would have it
-            (`Suite.another_view`). For a store that is private to its app, that is the backend itself.
+            (`Suite.another_view`). Without, since the store is private to its app, the backend itself is used instead.
         pausing: All workers can be paused (`Suite.set_paused`).
         wrong_types: What stands in the store can be of a wrong type, since other programs write to it, too
             (`Suite.break_queue`, `Suite.break_failures`, `Suite.break_counter`).

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from typing import TYPE_CHECKING
 
-from taskhero.backends.protocol import Entry, FreeLock, NotDelayed, Scheduled, TimedEntry
+from taskhero.backends.protocol import Entry, FreeLock, Move, Moved, NotDelayed, Scheduled, TimedEntry
 
 from .promises import needs, promise
 from .steps import due, job, moves_of, now_of, schedule
@@ -124,18 +124,28 @@ class Scheduling(Suite):
 
     @promise("Scheduled", "REFUSED")
     async def test_a_guard_that_does_not_hold_refuses(self, backend: Backend) -> None:
-        """A lock that is taken, and a text that is delayed; neither takes the lock beside it."""
+        """A text that is delayed, here under another one's conditions."""
         at = await now_of(backend) + 1000
-        await backend.push([Entry("q", job(1), guards=(FreeLock("lock:taken", 60),))])
         await schedule(backend, at, job(2))
-        entries = [
-            TimedEntry(at, "q", job(3), guards=(FreeLock("lock:free", 60), FreeLock("lock:taken", 60))),
-            TimedEntry(at, "q", job(4), guards=(FreeLock("lock:free", 60), NotDelayed((job(2),)))),
-            TimedEntry(at, "q", job(5), guards=(FreeLock("lock:free", 60),)),
-            TimedEntry(at, "q", job(6), guards=(FreeLock("lock:free", 60),)),
-        ]
-        expected = [Scheduled.REFUSED, Scheduled.REFUSED, Scheduled.DELAYED, Scheduled.REFUSED]
-        assert list(await backend.schedule(entries)) == expected
+        guarded = [TimedEntry(at, "q", job(number), guards=(NotDelayed((job(2), job(3))),)) for number in (4, 5)]
+        assert list(await backend.schedule(guarded)) == [Scheduled.REFUSED, Scheduled.REFUSED]
+
+    @promise("schedule", "A lock belongs to a job in a queue: a delayed one neither needs nor takes it before it is")
+    @needs("clock")
+    async def test_a_lock_is_a_matter_of_the_queue(self, backend: Backend, clock: ManualClock) -> None:
+        """A taken one delays nobody, a free one stays free, and the promotion takes it."""
+        at = await now_of(backend) + 10
+        guards = (FreeLock("lock:a", 1000),)
+        await backend.push([Entry("q", job(1), guards=guards)])
+        assert list(await backend.schedule([TimedEntry(at, "q", job(2), guards=guards)])) == [Scheduled.DELAYED]
+        other = (FreeLock("lock:b", 1000),)
+        assert list(await backend.schedule([TimedEntry(at, "q", job(3), guards=other)])) == [Scheduled.DELAYED]
+        assert list(await backend.push([Entry("q", job(4), guards=other)])) == [True]
+        clock.advance(10)
+        blocked, free = (await backend.due(10)).jobs
+        moves = [Move(blocked, "q", guards=guards), Move(free, "q", guards=(FreeLock("lock:c", 1000),))]
+        assert list(await backend.promote(moves)) == [Moved.MERGED, Moved.QUEUED]
+        assert list(await backend.push([Entry("q", job(5), guards=(FreeLock("lock:c", 1000),))])) == [False]
 
     @promise("Scheduled", "REFUSED")
     async def test_guards_hold_for_what_is_pushed_at_once_too(self, backend: Backend) -> None:

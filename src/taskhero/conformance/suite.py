@@ -68,13 +68,14 @@ class Suite:
 
     @pytest.fixture
     async def views(self, backend: Backend, clock: ManualClock) -> AsyncIterator[Views]:
-        """Opens further connections to the store of ``backend``."""
+        """Opens further connections to the store of ``backend``; the same one if there can be no other."""
         async with AsyncExitStack() as opened:
 
             async def view() -> Backend:
+                if not self.capabilities.second_view:
+                    return backend
                 other = await self.another_view(backend, clock)
-                if other is not backend:
-                    opened.push_async_callback(other.close)
+                opened.push_async_callback(other.close)
                 return other
 
             yield view
@@ -82,10 +83,7 @@ class Suite:
     # hooks
 
     async def another_view(self, backend: Backend, clock: ManualClock) -> Backend:
-        """Open a second connection to the store of *backend*, as another process would; the kit closes it.
-
-        A store that is private to its app returns *backend* itself.
-        """
+        """Open a second connection to the store of *backend*, as another process would; the kit closes it."""
         self._lacks("another_view", "second_view", backend, clock)
 
     async def set_paused(self, backend: Backend, *, paused: bool) -> None:

@@ -65,7 +65,7 @@ class Declarations:
             plugins: Its plugins in their order, behind those of the app.
             plugin_options: Options of those plugins that are given by name.
             timeout: Seconds, or a timedelta, after which a run fails.
-            run_in: ``"process"`` to run a ``def`` in a process that can be killed.
+            run_in: ``"process"`` to run it in a process that can be killed.
             wire: ``"object"`` or ``"list"``, if the signature shall not decide what the job's args are.
             **options: The options above.
 

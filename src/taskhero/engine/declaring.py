@@ -80,13 +80,13 @@ def description_of(function: object) -> str:
 
 
 def run_in_of(given: object, name: str, *, is_async: bool) -> RunIn:
-    """Where a task runs: an ``async def`` on the loop, a ``def`` in a thread or, if asked for, a process."""
+    """Where a task runs: an ``async def`` on the loop, a ``def`` in a thread; either in a process, if asked for."""
     if given is None:
         return "loop" if is_async else "thread"
     if given not in {"loop", "thread", "process"}:
         raise InvalidTask(f"task {name!r}: run_in={given!r} is neither None nor 'process'")
-    if is_async and given != "loop":
-        raise InvalidTask(f"task {name!r} is an async def and runs on the event loop: run_in={given!r} needs a def")
+    if is_async and given == "thread":
+        raise InvalidTask(f"task {name!r} is an async def and runs on the event loop: run_in='thread' needs a def")
     if not is_async and given == "loop":
         raise InvalidTask(f"task {name!r} is a def and would hold up the event loop: run_in='loop' needs an async def")
     return given

@@ -30,7 +30,7 @@ class EnqueueContext:
     task_name: str
     queue: str
     at: datetime | None
-    logger: logging.Logger
+    logger: logging.Logger | logging.LoggerAdapter[logging.Logger]
 
 
 @attrs.frozen(kw_only=True)
@@ -45,7 +45,7 @@ class PerformContext:
 
     worker: str
     queue: str
-    logger: logging.Logger
+    logger: logging.Logger | logging.LoggerAdapter[logging.Logger]
 
 
 class OverrideContext(Protocol):

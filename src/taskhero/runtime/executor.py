@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from time import perf_counter
-from typing import TYPE_CHECKING, Any, Final, Protocol, cast
+from typing import TYPE_CHECKING, Any, Final, Protocol
 
 import attrs
 
@@ -21,7 +21,6 @@ from taskhero.wire.jobs import decode_job, rescues
 
 if TYPE_CHECKING:
     import asyncio
-    import logging
 
     from taskhero.backends.protocol import Claim, Ending
     from taskhero.clock import Clock
@@ -165,9 +164,7 @@ class Executor:
     async def _call_with_hooks(
         self, task: Task[Any, Any], job: Job, worker: str, bound: Bound
     ) -> tuple[Outcome, asyncio.Future[Any] | None]:
-        # An adapter can all that a logger can.
-        logger = cast("logging.Logger", task_logger(job, worker))
-        ctx = PerformContext(worker=worker, queue=job.queue, logger=logger)
+        ctx = PerformContext(worker=worker, queue=job.queue, logger=task_logger(job, worker))
         busy: asyncio.Future[Any] | None = None
         begun = perf_counter()
         try:

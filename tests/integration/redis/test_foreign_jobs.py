@@ -22,7 +22,7 @@ TEXTS = [
     "héllo wörld",
     "日本語",
     "emoji 😀 family 👩\u200d👧",
-    "quote\" back\\ slash/ tab\t nl\n cr\r bs\b ff\f nul\0 esc\x1b del\x7f",
+    'quote" back\\ slash/ tab\t nl\n cr\r bs\b ff\f nul\0 esc\x1b del\x7f',
     "ls \u2028 ps \u2029 nbsp \xa0 bom \ufeff",
     "<script>&amp;'</script>",
     {"nested": {"b": [1, [2, []]], "a": {}}, "ключ": None},

@@ -116,7 +116,6 @@ class AsyncCallable:
         (Callable(), {}, "has no name of its own"),
         (coroutine, {"name": ""}, "a task cannot be called ''"),
         (coroutine, {"name": 3}, "a task cannot be called 3"),
-        (coroutine, {"run_in": "process"}, "run_in='process' needs a def"),
         (coroutine, {"run_in": "thread"}, "run_in='thread' needs a def"),
         (stand_alone, {"run_in": "loop"}, "would hold up the event loop: run_in='loop' needs an async def"),
         (stand_alone, {"run_in": "elsewhere"}, "run_in='elsewhere' is neither None nor 'process'"),

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from typing import TYPE_CHECKING, Self
 
-from taskhero.backends.protocol import Due, Moved, Scheduled
+from taskhero.backends.protocol import Due, FreeLock, Moved, Scheduled
 from taskhero.clock import SystemClock
 from taskhero.errors import NotConnected, UnknownBackend
 
@@ -122,7 +122,8 @@ class MemoryBackend:
         future = entry.at > int(now)
         if future and entry.unique and store.schedule.holds(entry.at, entry.raw):
             return Scheduled.DUPLICATE
-        if not store.take(entry.guards, now):
+        guards = [guard for guard in entry.guards if not isinstance(guard, FreeLock)] if future else entry.guards
+        if not store.take(guards, now):
             return Scheduled.REFUSED
         if future:
             store.delay(entry.at, entry.raw)

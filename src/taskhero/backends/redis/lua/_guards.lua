@@ -24,14 +24,14 @@ local function release(held)
   for _, lock in ipairs(held) do redis.call('DEL', lock) end
 end
 
--- Takes what `count` guards ask for, all or nothing.
+-- Takes what `count` guards ask for, all or nothing; without locks if the job does not go to a queue yet.
 -- Returns the locks taken (or false), the next argument and the next key.
-local function take(count, arg, key, now, prefix)
+local function take(count, arg, key, now, prefix, without_locks)
   local held, free = {}, true
   for _ = 1, count do
     if free and ARGV[arg] == 'L' then
-      free = take_lock(KEYS[key], tonumber(ARGV[arg + 1]), now)
-      if free then held[#held + 1] = KEYS[key] end
+      free = without_locks or take_lock(KEYS[key], tonumber(ARGV[arg + 1]), now)
+      if free and not without_locks then held[#held + 1] = KEYS[key] end
     elseif free then
       free = not delayed(KEYS[key], ARGV[arg + 1], prefix)
     end

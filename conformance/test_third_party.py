@@ -1,0 +1,135 @@
+"""A stranger installs the wheel, writes a backend and one test file, and is done."""
+
+from __future__ import annotations
+
+import os
+import re
+import subprocess
+import sys
+from importlib.metadata import distributions
+from pathlib import Path
+
+ROOT = Path(__file__).parent.parent
+
+THIRD_PARTYS_FILE = '''
+"""All that a third party writes."""
+
+from pathlib import Path
+
+import pytest
+import taskhero
+from taskhero.backends.memory import MemoryBackend
+from taskhero.conformance import BackendConformance, Capabilities, Inspection, Leadership, Producing
+
+
+class MineBackend(MemoryBackend):
+    """Their backend."""
+
+
+class TestMineBackend(BackendConformance):
+    capabilities = Capabilities(
+        clock=False, second_view=False, pausing=False, wrong_types=False, foreign_scheduler=False, lost_lease=False
+    )
+
+    @pytest.fixture
+    async def backend(self):
+        backend = MineBackend()
+        await backend.connect()
+        yield backend
+        await backend.close()
+
+    def test_it_is_the_installed_kit(self):
+        assert Path(taskhero.__file__).parent.parent.name == "installed"
+
+
+class UpsideDown(MineBackend):
+    async def queued(self, queue, start=0, stop=-1):
+        return (await super().queued(queue, start, stop))[::-1]
+
+
+class TestUpsideDown(Producing):
+    @pytest.fixture
+    async def backend(self, clock):
+        backend = UpsideDown(clock=clock)
+        await backend.connect()
+        yield backend
+        await backend.close()
+
+
+class TestNothing(Inspection):
+    """They forgot the fixture."""
+
+
+class TestHalf(Leadership):
+    """They forgot a hook."""
+
+    @pytest.fixture
+    async def backend(self, clock):
+        backend = MineBackend(clock=clock)
+        await backend.connect()
+        yield backend
+        await backend.close()
+'''
+
+
+CHOSEN = (
+    "TestMineBackend",
+    "TestUpsideDown::test_jobs_are_stored_in_the_order_given",
+    "TestNothing::test_no_failures",
+    "TestHalf::test_one_leads_at_a_time",
+)
+
+
+def install(folder):
+    """Build the wheel, and install what it holds into a folder of its own."""
+    build = [sys.executable, "-m", "hatchling", "build", "--target", "wheel", "--directory", str(folder)]
+    subprocess.run(build, cwd=ROOT, check=True, capture_output=True, timeout=60)
+    (wheel,) = folder.glob("*.whl")
+    target = folder / "installed"
+    pip = [sys.executable, "-m", "pip", "install", "--quiet", "--no-deps", "--no-index", "--no-compile"]
+    subprocess.run([*pip, "--target", str(target), str(wheel)], check=True, capture_output=True, timeout=60)
+    return target
+
+
+def run_theirs(folder, installed):
+    """Run the third party's tests, in a folder without any configuration; return what pytest says."""
+    (folder / "test_mine.py").write_text(THIRD_PARTYS_FILE)
+    command = [sys.executable, "-m", "pytest", "--strict-markers", "-W", "error", "-p", "no:cacheprovider", "-rsfE"]
+    environment = {name: value for name, value in os.environ.items() if not name.startswith(("PYTEST", "COV"))}
+    ran = subprocess.run(
+        [*command, *(f"test_mine.py::{chosen}" for chosen in CHOSEN)],
+        cwd=folder,
+        env={**environment, "PYTHONPATH": str(installed)},
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+    assert ran.returncode == 1, ran.stdout + ran.stderr
+    return ran.stdout
+
+
+def test_a_stranger_proves_a_backend_with_the_installed_wheel(tmp_path):
+    """A class and a fixture are all it takes; what fails, is missing or is skipped says so."""
+    installed = install(tmp_path)
+    said = run_theirs(tmp_path, installed)
+
+    # The whole kit passes on a whole backend; what it lacks is skipped, with the reason.
+    failed, passed, skipped, errors = map(
+        int, re.search(r"(\d+) failed, (\d+) passed, (\d+) skipped, (\d+) error", said).groups()
+    )
+    assert (failed, errors) == (2, 1), said
+    assert passed > 150
+    assert skipped > 50
+    assert "TestMineBackend declares Capabilities(clock=False)" in said
+
+    # A failed assertion shows its values: the kit is rewritten as pytest rewrites tests.
+    assert re.search(r"E +(AssertionError: )?assert \['\{\"class", said), said
+
+    # A fixture or a hook that the suite must override is named, and the capability that would do without.
+    assert "TestNothing must override the fixture `backend`" in said
+    assert "TestHalf must override the hook `another_view`, or declare Capabilities(second_view=False)" in said
+
+    # Nothing makes each run of pytest import it.
+    (ours,) = distributions(name="taskhero", path=[str(installed)])
+    assert {point.group for point in ours.entry_points} == {"console_scripts", "taskhero.backends"}
