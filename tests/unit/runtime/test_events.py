@@ -126,10 +126,16 @@ def test_a_positional_only_parameter_gets_the_event_even_if_it_is_named_as_a_fie
     assert seen == [FAILURE]
 
 
+def test_a_handler_without_parameters_is_called_without_the_event() -> None:
+    calls: list[str] = []
+    told(lambda: calls.append("called"))
+    assert calls == ["called"]
+
+
 @pytest.mark.parametrize(
     "handler",
-    [lambda: None, lambda one, two: None, lambda job, other: None, "not callable"],
-    ids=["no parameter", "two unknown ones", "a field and an unknown one", "no function"],
+    [lambda one, two: None, lambda job, other: None, "not callable"],
+    ids=["two unknown ones", "a field and an unknown one", "no function"],
 )
 def test_a_handler_that_fits_in_no_way_is_refused_when_it_subscribes(handler: Any) -> None:
     emitter = Emitter()

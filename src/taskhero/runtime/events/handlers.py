@@ -29,6 +29,8 @@ def fit(handler: Callable[..., Any], kind: type[Event]) -> Callable[[Event], Any
         parameters = tuple(inspect.signature(handler).parameters.values())
     except (ValueError, TypeError):  # some built-ins do not tell
         return handler
+    if not parameters:
+        return lambda _event: handler()
     fields = kind.field_names()
     wanted = tuple(parameter.name for parameter in parameters if _nameable(parameter) and parameter.name in fields)
     everything = any(parameter.kind is Parameter.VAR_KEYWORD for parameter in parameters)
