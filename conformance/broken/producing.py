@@ -6,6 +6,7 @@ import attrs
 
 from broken.registry import found_by
 from taskhero.backends.memory import MemoryBackend
+from taskhero.backends.protocol import Scheduled
 from taskhero.conformance import Lifecycle, Producing, Scheduling, Texts
 
 
@@ -96,6 +97,20 @@ class DelaysThePast(MemoryBackend):
     async def schedule(self, entries):
         soon = int(self._clock.now()) + 1
         return await super().schedule([attrs.evolve(entry, at=max(entry.at, soon)) for entry in entries])
+
+
+@found_by(Scheduling, "test_a_lock_is_a_matter_of_the_queue")
+class LocksWhatIsDelayed(MemoryBackend):
+    """A delayed job takes its lock at once, and is refused by it when its moment comes."""
+
+    async def schedule(self, entries):
+        answers = []
+        for entry in entries:
+            if entry.at > self._clock.now() and not self._store.take(entry.guards, self._clock.now()):
+                answers.append(Scheduled.REFUSED)
+            else:
+                answers += await super().schedule([entry])
+        return answers
 
 
 @found_by(Lifecycle, "test_what_is_stored_outlives_the_connection", "test_closing_twice_changes_nothing")

@@ -22,6 +22,7 @@ class Proxy:
         self._tasks: set[asyncio.Task[None]] = set()
         self._when: Literal["before", "after"] | None = None
         self._match = b""
+        self._skip = 0
         self.cut = asyncio.Event()
         self.port = 0
 
@@ -38,9 +39,9 @@ class Proxy:
         await asyncio.gather(*self._tasks, return_exceptions=True)
         await self._server.wait_closed()
 
-    def lose(self, when: Literal["before", "after"], match: str) -> None:
-        """Cut the next connection that sends a request with *match* in it."""
-        self._when, self._match = when, match.encode()
+    def lose(self, when: Literal["before", "after"], match: str, *, skip: int = 0) -> None:
+        """Cut the next connection that sends a request with *match* in it, after *skip* such requests."""
+        self._when, self._match, self._skip = when, match.encode(), skip
         self.cut.clear()
 
     def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
@@ -72,7 +73,10 @@ class Proxy:
         self, reader: asyncio.StreamReader, upstream: asyncio.StreamWriter, doomed: asyncio.Event
     ) -> None:
         while data := await reader.read(1 << 20):
-            if self._when is not None and self._match in data:
+            matches = self._when is not None and self._match in data
+            if matches and self._skip > 0:
+                self._skip -= 1
+            elif matches:
                 when, self._when = self._when, None
                 if when == "before":
                     self.cut.set()

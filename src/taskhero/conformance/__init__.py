@@ -17,9 +17,10 @@ A third party's whole test file::
             yield backend
             await backend.close()
 
-It needs pytest and anyio (``pip install taskhero[conformance]``) and no configuration. Each test gets a backend that is
-connected and holds nothing. What a backend cannot do, it says in its `Capabilities`; how to bring it into states that
-no verb of the contract makes, its suite says in the hooks of `Suite`.
+It needs pytest and anyio (``pip install taskhero[conformance]``) and no configuration; pytest-asyncio, where it is
+installed, must not be in its ``auto`` mode. Each test gets a backend that is connected and holds nothing. What a
+backend cannot do, it says in its `Capabilities`; how to bring it into states that no verb of the contract makes, its
+suite says in the hooks of `Suite`.
 """
 
 from pkgutil import iter_modules

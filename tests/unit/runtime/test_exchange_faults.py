@@ -203,6 +203,7 @@ async def test_the_processor_of_an_unrecorded_ending_gets_no_job() -> None:
         floor.exchanger.look()
         await floor.until(lambda: floor.backend.times["exchange"] > 4)
         assert floor.crew.begun == ["stuck"]
+        assert not floor.waits, "it has nobody to take a job, so it must not take a wake-up"
         floor.memory.exchange = inner
         await floor.until(lambda: floor.crew.ended == ["stuck", "next"])
 

@@ -10,7 +10,7 @@ from floor import Floor
 from taskhero.backends.protocol import Failed
 from taskhero.errors import BackendUnavailable, ReplyLost
 from taskhero.models import Failure, Job
-from taskhero.runtime.events import WorkerFailure, WorkerGivenBack, WorkerSuccess
+from taskhero.runtime.events import WorkerFailure, WorkerGivenBack, WorkerGone, WorkerSuccess
 from taskhero.runtime.executor import Performed
 
 pytestmark = pytest.mark.anyio
@@ -62,6 +62,20 @@ async def test_a_stop_gives_back_what_an_exchange_under_way_claims() -> None:
         assert await floor.queued() == ["a", "b", "c"]
 
 
+async def test_a_process_that_stops_leaves_wakeups_to_others() -> None:
+    async with Floor("default") as floor:
+        gate = floor.crew.hold("long")
+        await floor.push("long")
+        await floor.start(2)
+        await floor.until(lambda: floor.crew.begun and floor.waits)
+        stopping = asyncio.create_task(floor.exchanger.drain(30, 1))
+        await floor.until(lambda: not floor.waits or floor.signals.happen())
+        await floor.push("other")
+        gate.set()
+        await asyncio.wait_for(stopping, 5)
+        assert floor.backend.times["notify"] == 0, "it must not even be woken"
+
+
 async def test_a_job_that_ignores_its_cancellation_is_given_back_all_the_same() -> None:
     async with Floor("default") as floor:
         gate = asyncio.Event()
@@ -83,6 +97,34 @@ async def test_a_job_that_ignores_its_cancellation_is_given_back_all_the_same() 
         await floor.until(lambda: floor.crew.ended)
         await asyncio.sleep(0)
         assert await floor.stats() == {"processed": 0, "failed": 0}, "what it did afterwards must not count"
+
+
+async def test_a_job_that_ends_after_it_was_given_back_is_not_settled_twice() -> None:
+    async with Floor("default") as floor:
+        gate = asyncio.Event()
+
+        async def stubborn(_claim: object) -> None:
+            while not gate.is_set():
+                try:
+                    await gate.wait()
+                except asyncio.CancelledError:
+                    continue
+
+        floor.crew.tricks["stubborn"] = stubborn
+        await floor.push("stubborn")
+        await floor.start(1)
+        await floor.until(lambda: floor.crew.begun)
+        answering = floor.backend.hold("exchange")
+        before = floor.backend.times["exchange"]
+        stopping = asyncio.create_task(floor.exchanger.drain(0, 0.1))
+        await floor.until(lambda: floor.backend.times["exchange"] > before)
+        gate.set()
+        await floor.until(lambda: floor.crew.ended)
+        answering.set()
+        assert await stopping
+        settled = [item for verb, args in floor.backend.calls if verb == "exchange" for item in args[1]]
+        assert len(settled) == 1
+        assert not floor.told(WorkerGone)
 
 
 async def test_a_job_that_swallows_one_cancellation_is_cancelled_again() -> None:

@@ -105,6 +105,17 @@ async def test_a_full_beat_can_be_asked_for(beats: Beats) -> None:
     assert beats.calls[1] == ("host.abc:1", (1,), 12.0, True)
 
 
+async def test_a_full_beat_that_was_asked_for_and_failed_is_made_up_for() -> None:
+    beats = Beats(interval=0.2)
+    beats.heart.start()
+    await beats.until(lambda: beats.beats)
+    beats.answers = [BackendUnavailable("no route")]
+    beats.heart.ask_full()
+    await beats.until(lambda: len(beats.calls) >= 3)
+    assert [call[3] for call in beats.calls[:3]] == [True, True, True]
+    assert await beats.heart.stop(5)
+
+
 async def test_an_error_is_told_and_the_next_beat_comes_sooner_and_is_still_full() -> None:
     beats = Beats(interval=0.03)
     beats.answers = [BackendUnavailable("no route"), RuntimeError("a bug"), Beat(False, ("host.abc:1+1",), 2)]

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import threading
 import time
+from typing import Any
 
 import attrs
 import pytest
@@ -74,6 +76,36 @@ async def test_a_stop_without_grace_gives_jobs_back_and_takes_the_process_from_v
         assert plant.told(MultiWorkerEnd)
         last = plant.backend.calls[-1][0]
         assert last == "deregister", "no beat may follow that would register the process again"
+
+
+@anyio
+async def test_a_stop_waits_for_the_beat_under_way_before_it_gives_up_the_lease() -> None:
+    """A beat that came after would register the process again."""
+    async with Plant(1) as plant:
+        begun, go_on, order = threading.Event(), threading.Event(), []
+        beat, deregister = plant.memory.beat, plant.memory.deregister
+
+        def slow_beat(*args: Any, **kwargs: Any) -> Any:
+            begun.set()
+            go_on.wait(10)
+            order.append("beat")
+            return beat(*args, **kwargs)
+
+        async def noted_deregister(process: Process) -> int:
+            order.append("deregister")
+            return await deregister(process)
+
+        plant.memory.beat, plant.memory.deregister = slow_beat, noted_deregister
+        await plant.multi_worker.start()
+        await asyncio.to_thread(begun.wait, 5)
+        stopping = asyncio.create_task(plant.multi_worker.stop(0))
+        await plant.until(lambda: plant.told(MultiWorkerAction))
+        for _ in range(20):
+            await asyncio.sleep(0)
+        go_on.set()
+        await stopping
+        assert order == ["beat", "deregister"]
+        assert plant.visible() == []
 
 
 @anyio

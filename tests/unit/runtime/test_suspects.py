@@ -64,6 +64,26 @@ async def test_what_ended_before_is_recorded_before_a_suspect_begins() -> None:
         assert counted[0]["processed"] == 1
 
 
+async def test_an_ending_that_comes_during_an_exchange_is_recorded_before_a_suspect_begins_too() -> None:
+    async with Floor("default") as floor:
+        gate = floor.crew.hold("innocent")
+        await floor.push("innocent", "quick")
+        await floor.push(raw=suspect("suspect"))
+        await floor.start(3)
+        await floor.until(lambda: "quick" in floor.crew.begun)
+        answering = floor.backend.hold("exchange")
+        await floor.until(lambda: floor.backend.times["exchange"] == 2)
+        gate.set()
+        await floor.until(lambda: "innocent" in floor.crew.ended)
+        answering.set()
+        await floor.until(lambda: len(floor.told(WorkerSuccess)) == 3)
+        verbs = [
+            "recorded" if verb == "exchange" and any("innocent" in item.claim.raw for item in args[1]) else verb
+            for verb, args in floor.backend.calls
+        ]
+        assert verbs.index("recorded") < verbs.index("begin")
+
+
 async def test_of_several_suspects_the_first_is_kept_and_the_others_go_back_in_their_order() -> None:
     async with Floor("default") as floor:
         gate = floor.crew.hold("s1")

@@ -132,6 +132,21 @@ async def test_no_wait_is_begun_and_cancelled_between_a_wakeup_and_its_answer(wa
     assert all(interest.queues for interest in waits.interests)
 
 
+async def test_even_if_the_answer_takes_long(waits: Waits, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("taskhero.runtime.waiter.FULL_FOR", 0.0)
+    waits.waiter.on_schedule = lambda: waits.tell("schedule")
+    listen(waits)
+    await waits.until(lambda: waits.interests)
+    await waits.memory.push([Entry("default", "{}")])
+    await waits.until(lambda: waits.told == ["jobs"])
+    for _ in range(50):
+        await asyncio.sleep(0)
+    assert len(waits.interests) == 1
+    waits.waiter.full()
+    await waits.until(lambda: len(waits.interests) == 2)
+    assert waits.interests[1] == Interest(schedule=True)
+
+
 async def test_there_is_only_one_wait_at_a_time(waits: Waits) -> None:
     waits.waiter.on_schedule = lambda: waits.tell("schedule")
     for _ in range(5):

@@ -1,0 +1,290 @@
+"""What is the memory backend's own; that it keeps the contract, the conformance kit shows."""
+
+from __future__ import annotations
+
+import asyncio
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from taskhero.backends.memory import MemoryBackend
+from taskhero.backends.memory.expiring import Expiring
+from taskhero.backends.memory.queues import part_of
+from taskhero.backends.memory.schedule import Schedule
+from taskhero.backends.protocol import (
+    Backend,
+    Claim,
+    Done,
+    Entry,
+    FreeLock,
+    GivenBack,
+    Interest,
+    Process,
+    Retried,
+    Settlement,
+    Wake,
+)
+from taskhero.clock import ManualClock
+from taskhero.errors import NotConnected
+
+pytestmark = pytest.mark.anyio
+
+PROCESS = Process("host.th0123456789:1", ("q",))
+SOON = 0.02
+
+#: How each verb may be called.
+CALLS = {
+    "push": ([],),
+    "schedule": ([],),
+    "due": (1,),
+    "promote": ([],),
+    "register": (PROCESS, (1,), 60.0),
+    "retire": (PROCESS, (1,)),
+    "deregister": (PROCESS,),
+    "exchange": (PROCESS, (), (), ()),
+    "claims": (PROCESS,),
+    "begin": (PROCESS, Claim(1, "1", "q", "")),
+    "rescue": (1,),
+    "wait": (PROCESS, Interest(), SOON),
+    "notify": ([],),
+    "lead": ("a", 1.0),
+    "resign": ("a",),
+    "queued": ("q",),
+    "length": ("q",),
+    "remove": ("q", "x"),
+    "delete_queue": ("q",),
+    "pause_all_workers": (True,),
+}
+VERBS = sorted(
+    name for name in {*vars(Backend), "pause_all_workers"} - {"location", "connect", "close"} if name[0] != "_"
+)
+
+
+@pytest.fixture
+def clock():
+    """The time."""
+    return ManualClock()
+
+
+@pytest.fixture
+async def backend(clock):
+    """A memory backend in use."""
+    backend = MemoryBackend(clock=clock)
+    await backend.connect()
+    yield backend
+    await backend.close()
+
+
+async def call(backend, verb):
+    """Call a verb in a way that would succeed."""
+    if verb == "beat":
+        return backend.beat(PROCESS, (1,), 60.0, full=False)
+    return await getattr(backend, verb)(*CALLS.get(verb, ()))
+
+
+# --- where it may be used
+
+
+@pytest.mark.parametrize("verb", VERBS)
+async def test_a_verb_before_connect_or_after_close_says_what_to_do(verb):
+    """Whatever the verb; between the two it works."""
+    backend = MemoryBackend()
+    with pytest.raises(NotConnected, match=r"call `await backend\.connect\(\)` first"):
+        await call(backend, verb)
+    await backend.connect()
+    await call(backend, verb)
+    await backend.close()
+    with pytest.raises(NotConnected, match=r"call `await backend\.connect\(\)` first"):
+        await call(backend, verb)
+
+
+def test_another_event_loop_is_refused():
+    """While it is connected in one, a second one could see half a step."""
+    backend = MemoryBackend()
+
+    async def elsewhere():
+        with pytest.raises(NotConnected, match="another event loop"):
+            await backend.push([Entry("q", "x")])
+        with pytest.raises(NotConnected, match="another event loop"):
+            await backend.connect()
+
+    async def here():
+        await backend.connect()
+        await asyncio.to_thread(asyncio.run, elsewhere())
+        await backend.push([Entry("q", "x")])
+
+    asyncio.run(here())
+
+
+def test_it_outlives_its_event_loop():
+    """Closed or forgotten: the next loop connects it again, and finds what the last one left."""
+    backend = MemoryBackend()
+
+    async def use(*, close):
+        await backend.connect()
+        await backend.push([Entry("q", "x")])
+        if close:
+            await backend.close()
+        return len(backend._store.queues.texts["q"])
+
+    assert [asyncio.run(use(close=True)), asyncio.run(use(close=False)), asyncio.run(use(close=True))] == [1, 2, 3]
+
+
+def test_it_shows_where_it_is():
+    """For people and for debuggers."""
+    assert MemoryBackend().location == "memory://"
+    assert repr(MemoryBackend()) == "<MemoryBackend>"
+
+
+# --- waiting in line
+
+
+async def test_who_waited_longest_is_woken_first(backend):
+    """One for each push, the others wait on."""
+    interest = Interest(queues=("q",))
+    waits = [asyncio.create_task(backend.wait(PROCESS, interest, 60)) for _ in range(3)]
+    await asyncio.sleep(0)
+    for number in range(3):
+        await backend.push([Entry("q", "x")])
+        assert await waits[number] == Wake(jobs=True)
+        assert [wait.done() for wait in waits] == [True] * (number + 1) + [False] * (2 - number)
+
+
+async def test_one_wake_up_is_left_for_a_queue(backend):
+    """However many pushes nobody waited for."""
+    for _ in range(3):
+        await backend.push([Entry("q", "x")])
+    assert await backend.wait(PROCESS, Interest(queues=("q",)), SOON) == Wake(jobs=True)
+    assert await backend.wait(PROCESS, Interest(queues=("q",)), SOON) == Wake()
+
+
+@pytest.mark.parametrize("way", ["claimed", "removed", "deleted"])
+async def test_an_empty_queue_leaves_no_wake_up(backend, way):
+    """Whoever waits next would look in vain."""
+    await backend.register(PROCESS, (1,), 60.0)
+    await backend.push([Entry("q", "x")])
+    if way == "claimed":
+        await backend.exchange(PROCESS, (), (1,), ("q",))
+    elif way == "removed":
+        await backend.remove("q", "x")
+    else:
+        await backend.delete_queue("q")
+    assert await backend.wait(PROCESS, Interest(queues=("q",)), SOON) == Wake()
+
+
+async def test_who_waits_for_something_else_is_passed_over(backend):
+    """In the line, and by what is left for others."""
+    other = asyncio.create_task(backend.wait(PROCESS, Interest(queues=("other",), schedule=True), 60))
+    mine = asyncio.create_task(backend.wait(PROCESS, Interest(queues=("q",)), 60))
+    await asyncio.sleep(0)
+    await backend.push([Entry("q", "x"), Entry("third", "x")])
+    assert await mine == Wake(jobs=True)
+    assert not other.done()
+    assert await backend.wait(PROCESS, Interest(queues=("q",)), SOON) == Wake()
+    await backend.push([Entry("other", "x")])
+    assert await other == Wake(jobs=True)
+
+
+async def test_nothing_is_kept_of_a_wait_that_ended(backend):
+    """By its time or by cancellation."""
+    wait = asyncio.create_task(backend.wait(PROCESS, Interest(queues=("q",)), 60))
+    await asyncio.sleep(0)
+    wait.cancel()
+    await asyncio.gather(wait, return_exceptions=True)
+    await backend.wait(PROCESS, Interest(queues=("q",)), 0)
+    assert backend._store.line._places == {}
+
+
+# --- as on the wire
+
+
+async def test_a_lock_has_node_resques_value(backend, clock):
+    """The second in which it lapses, and one more."""
+    clock.advance(0.7)
+    await backend.push([Entry("q", "x", guards=(FreeLock("lock:a", 3600),))])
+    assert backend._store.locks.get("lock:a", clock.now()) == int(clock.now()) + 3601
+
+
+async def test_a_worker_that_leaves_takes_its_counters_along(backend):
+    """As all programs on the wire do; what is counted in all stays."""
+    await backend.register(PROCESS, (1, 2), 60.0)
+    await backend.push([Entry("q", "x"), Entry("q", "y")])
+    claims = (await backend.exchange(PROCESS, (), (1, 2), ("q",))).claims
+    await backend.exchange(PROCESS, [Settlement(claim, Done()) for claim in claims], (), ())
+    await backend.retire(PROCESS, (1,))
+    assert await backend.stats() == {"processed": 2, f"processed:{PROCESS.worker(2)}": 1}
+    await backend.deregister(PROCESS)
+    assert await backend.stats() == {"processed": 2}
+
+
+async def test_a_retry_loses_the_mark_of_a_rescue(backend, clock):
+    """The next attempt is no suspect: it was tried, and failed by itself."""
+    marked = '{"class":"a","args":[],"taskhero:rescues":2}'
+    await backend.register(PROCESS, (1,), 60.0)
+    await backend.push([Entry("q", marked)])
+    (claim,) = (await backend.exchange(PROCESS, (), (1,), ("q",))).claims
+    await backend.exchange(PROCESS, [Settlement(claim, Retried("no", "retry:a", 3, (1.0,)))], (), ())
+    clock.advance(2)
+    assert [job.raw for job in (await backend.due(1)).jobs] == ['{"class":"a","args":[]}']
+
+
+async def test_an_ending_that_cannot_be_recorded_keeps_its_claim(backend):
+    """A mistake of the caller's loses no job."""
+    await backend.register(PROCESS, (1,), 60.0)
+    await backend.push([Entry("q", "x")])
+    (claim,) = (await backend.exchange(PROCESS, (), (1,), ("q",))).claims
+    with pytest.raises(TypeError):
+        await backend.exchange(PROCESS, [Settlement(claim, Retried("no", "retry:a", 3, (None,)))], (), ())
+    assert list((await backend.claims(PROCESS)).claims) == [claim]
+    await backend.exchange(PROCESS, [Settlement(claim, GivenBack())], (), ())
+    assert await backend.queued("q") == ["x"]
+
+
+# --- its parts
+
+
+def test_numbers_lapse_and_are_swept():
+    """What nobody asks for again is forgotten, so that locks of many jobs do not fill the memory."""
+    numbers = Expiring()
+    for second in range(10_000):
+        numbers.set(f"lock:{second}", second, until=second + 10.0, now=float(second))
+    assert len(numbers._values) <= 1001
+    assert numbers.get("lock:9999", 10_008.9) == 9999
+    assert numbers.get("lock:9999", 10_009.0) is None
+    assert numbers.get("lock:9999", 0.0) is None
+    assert not numbers.delete("lock:9999")
+
+
+@given(st.lists(st.integers(), max_size=6), st.integers(-8, 8), st.integers(-8, 8))
+def test_parts_are_cut_as_on_the_wire(texts, start, stop):
+    """As LRANGE does, and no position is a mistake."""
+    length = len(texts)
+    first, last = (max(position + length, 0) if position < 0 else position for position in (start, stop))
+    if stop < -length:
+        last = -1
+    assert part_of(texts, start, stop) == texts[first : last + 1]
+
+
+moment = st.integers(0, 5)
+raw = st.sampled_from("abc")
+
+
+@given(st.lists(st.tuples(st.sampled_from(["add", "remove", "due"]), moment, raw), max_size=40))
+def test_a_schedule_is_as_simple_as_a_sorted_list(steps):
+    """Whatever is added and removed in whatever order."""
+    schedule, model = Schedule(), []
+    for step, at, text in steps:
+        if step == "add":
+            assert schedule.add(at, text) == (not model or at < min(known for known, _ in model))
+            model.append((at, text))
+        elif step == "remove":
+            assert schedule.remove(at, text) == ((at, text) in model)
+            if (at, text) in model:
+                model.remove((at, text))
+        else:
+            shown = [(job.at, job.raw) for job in schedule.due(at, 3)]
+            assert shown == sorted((one for one in model if one[0] <= at), key=lambda one: one[0])[:3]
+        assert schedule.next_at() == min((known for known, _ in model), default=None)
+        assert schedule.moments(text) == sorted({known for known, one in model if one == text})
+        assert schedule.holds(at, text) == ((at, text) in model)
