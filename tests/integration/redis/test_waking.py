@@ -217,3 +217,23 @@ async def test_many_idle_processes_share_one_seat_and_each_has_one_connection_mo
     await end(tasks)
     assert sum(backend._waits[name].sentry.active for backend in backends for name in backend._waits) == 1
     assert sum("cmd=blpop" in line for line in clients) == 4
+
+
+async def test_a_sentry_that_is_cancelled_at_any_moment_loses_no_wake_up(connect):
+    backend, pusher = await connect(), await connect()
+    me = process()
+    interest = Interest(queues=("q",), everything=True, schedule=True)
+    for turns in range(30):
+        await pusher.push([Entry("q", RAW)])
+        await pusher.schedule([TimedEntry(4_000_000_000 - turns, "q", RAW)])
+        task = asyncio.create_task(backend.wait(me, interest, LONG))
+        for _ in range(turns):
+            await asyncio.sleep(0)
+        await end([task])
+        told = [] if task.cancelled() else [task.result()]
+        async with asyncio.timeout(10):
+            while not any(wake.jobs for wake in told):
+                told.append(await backend.wait(me, interest, LONG))
+            # A scheduler looks for itself after a cancelled wait at the latest when its time is up.
+        await pusher.delete_queue("q")
+        await backend.wait(me, interest, 0.01)

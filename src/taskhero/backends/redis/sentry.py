@@ -42,6 +42,7 @@ class Sentry:
         self._replies: asyncio.Queue[Any] = asyncio.Queue()
         self._watched: tuple[tuple[str, ...], str | None, str | None] | None = None
         self._known_queues = 0
+        self._turn = asyncio.Lock()
         self.heard = asyncio.Event()
 
     @property
@@ -102,7 +103,21 @@ class Sentry:
             self.heard.set()
 
     async def _ask(self, *commands: tuple[str, ...]) -> list[int]:
-        """The answers to all these commands, in one round trip."""
+        """The answers to all these commands, in one round trip; who is cancelled leaves none of them behind."""
+        asking = asyncio.create_task(self._ask_in_turn(commands), name="taskhero-sentry-asks")
+        try:
+            return await asyncio.shield(asking)
+        except asyncio.CancelledError:
+            # Nobody saw what there is: the next look must not think that nothing is new.
+            self.heard.set()
+            asking.add_done_callback(lambda task: task.cancelled() or task.exception())
+            raise
+
+    async def _ask_in_turn(self, commands: Sequence[tuple[str, ...]]) -> list[int]:
+        async with self._turn:
+            return await self._ask_now(commands)
+
+    async def _ask_now(self, commands: Sequence[tuple[str, ...]]) -> list[int]:
         connection = self._connection
         if connection is None:
             raise ConnectionError("the sentry's connection is closed")

@@ -152,6 +152,8 @@ class Waking(Part):
                 await sentry.close()
                 raise BackendUnavailable(f"the wait at Redis {self._link.location} broke: {error}") from error
             if wake.schedule:
+                # The wake-up is taken last, so that one who is cancelled leaves it for the next wait.
+                sentry.heard.set()
                 await self._link.call("LPOP", self._keys.wake_schedule)
             if wake.jobs or wake.schedule:
                 return wake

@@ -5,7 +5,6 @@ from __future__ import annotations
 import time
 from typing import TYPE_CHECKING, Any
 
-import attrs
 from redis import exceptions as redis_errors
 
 from taskhero.backends.protocol import (
@@ -139,47 +138,33 @@ class Working(Part):
         self, process: Process, settled: Sequence[Settlement], free: Sequence[int], queues: Sequence[str]
     ) -> Exchange:
         """See `Backend.exchange`."""
-        endings = {settlement.claim.slot: settlement for settlement in settled}
-        if len(endings) < len(settled):
-            return await self._exchange_in_turn(process, settled, free, queues)
         own = self._keys
         token = str(next(self._batches))
-        wanted = dict.fromkeys(free)
-        slots = [*endings, *(slot for slot in wanted if slot not in endings)]
+        # One row an ending, and one a free slot; whether a slot is free is said once.
+        rows: list[tuple[int, Settlement | None]] = [(each.claim.slot, each) for each in settled]
+        named = {slot: row for row, (slot, _) in enumerate(rows)}
+        wanted = {named[slot] for slot in free if slot in named}
+        for slot in dict.fromkeys(free):
+            if slot not in named:
+                wanted.add(len(rows))
+                rows.append((slot, None))
         keys: _Keys = [own.processes, own.pause, own.processed, own.failures, own.failed, own.queues, own.schedule]
         keys += (own.wake_schedule, own.wake_new)
         run_at = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(self._clock.now() if self._clock else None))
-        arguments: _Arguments = [self._now(), process.name, self._prefix, len(slots), len(queues), MAX_BATCH_BYTES]
+        arguments: _Arguments = [self._now(), process.name, self._prefix, len(rows), len(queues), MAX_BATCH_BYTES]
         arguments += (token, run_at)
         tail_keys: _Keys = []
         tail: _Arguments = []
-        for slot in slots:
-            settlement = endings.get(slot)
-            letter = "-"
-            held = ""
-            if settlement is not None:
-                letter = self._ending(process, settlement, tail_keys, tail)
-                held = settlement.claim.token
+        for row, (slot, settlement) in enumerate(rows):
+            letter = "-" if settlement is None else self._ending(process, settlement, tail_keys, tail)
+            held = "" if settlement is None else settlement.claim.token
             keys += (own.worker(process.worker_id(slot)), own.processed_by(process.worker(slot)))
-            arguments += (slot, f"{'1' if slot in wanted else '0'}{letter}{held}")
+            arguments += (slot, f"{'1' if row in wanted else '0'}{letter}{held}")
         for queue in queues:
             keys += (own.queue(queue), own.wake(queue))
             arguments += (queue, _json_name(queue))
         reply = await self._run("exchange", [*keys, *tail_keys], [*arguments, *tail])
-        return _read_exchange(reply, token, slots, queues, endings)
-
-    async def _exchange_in_turn(
-        self, process: Process, settled: Sequence[Settlement], free: Sequence[int], queues: Sequence[str]
-    ) -> Exchange:
-        """Settle claims of which two name one slot, so at most one is its own."""
-        parts = [await self.exchange(process, [settlement], (), ()) for settlement in settled]
-        last = await self.exchange(process, (), free, queues)
-        return attrs.evolve(
-            last,
-            gone=[claim for part in parts for claim in part.gone],
-            unsettled=[item for part in parts for item in part.unsettled],
-            attempts=[item for part in parts for item in part.attempts],
-        )
+        return _read_exchange(reply, token, rows, queues)
 
     def _ending(self, process: Process, settlement: Settlement, keys: _Keys, arguments: _Arguments) -> str:
         """The letter of an ending; what it needs is added to keys and arguments."""
@@ -299,18 +284,21 @@ def _json_name(queue: str) -> str:
 
 
 def _read_exchange(
-    reply: Any, token: str, slots: list[int], queues: Sequence[str], endings: dict[int, Settlement]
+    reply: Any, token: str, rows: list[tuple[int, Settlement | None]], queues: Sequence[str]
 ) -> Exchange:
     (registered, paused, waiting), ends, problems, claimed = reply
     claims = [
-        Claim(slots[slot - 1], f"{token}.{number}", queues[queue - 1], to_text(raw))
-        for slot, queue, number, raw in zip(claimed[::4], claimed[1::4], claimed[2::4], claimed[3::4], strict=True)
+        Claim(rows[row - 1][0], f"{token}.{number}", queues[queue - 1], to_text(raw))
+        for row, queue, number, raw in zip(claimed[::4], claimed[1::4], claimed[2::4], claimed[3::4], strict=True)
     ]
     gone: list[Claim] = []
     unsettled: list[tuple[Claim, str]] = []
     attempts: list[tuple[Claim, int]] = []
-    for slot, text in zip(ends[::2], ends[1::2], strict=True):
-        claim, what = endings[slots[slot - 1]].claim, to_text(text)
+    for row, text in zip(ends[::2], ends[1::2], strict=True):
+        settlement = rows[row - 1][1]
+        if settlement is None:
+            continue
+        claim, what = settlement.claim, to_text(text)
         if what == "gone":
             gone.append(claim)
         elif what.startswith("attempt "):

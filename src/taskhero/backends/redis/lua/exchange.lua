@@ -30,7 +30,9 @@ local ends, problems, claims = {}, {}, {}
 
 local worker_keys = {}
 for i = 1, slots do worker_keys[i] = KEYS[slot_key + 2 * (i - 1)] end
-local values = slots > 0 and redis.call('MGET', unpack(worker_keys)) or {}
+-- What each worker holds now; a slot may be named more than once, by an ending that is told again and by a new one.
+local held = {}
+for i, value in ipairs(slots > 0 and redis.call('MGET', unpack(worker_keys)) or {}) do held[worker_keys[i]] = value end
 
 -- settling ---------------------------------------------------------------------------------------------------------
 
@@ -112,7 +114,7 @@ for i = 1, slots do
   local ending = string.sub(mark, 2, 2)
   if ending ~= '-' then
     local head = '{"token":"' .. string.sub(mark, 3) .. '"'
-    local value = values[i]
+    local value = held[worker_keys[i]] or nil
     if value and string.sub(value, 1, #head) ~= head then value = nil end
     local problem = settle(i, ending, value)
     if not value or problem then
@@ -120,7 +122,7 @@ for i = 1, slots do
       ends[#ends + 1] = value and 'error ' .. problem or 'gone'
     else
       ended[#ended + 1] = worker_keys[i]
-      values[i] = false
+      held[worker_keys[i]] = false
       if ending == 'D' then done[#done + 1] = KEYS[slot_key + 2 * (i - 1) + 1] end
     end
   end
@@ -150,8 +152,9 @@ local free = {}
 if registered == 1 and paused == 0 then
   for i = 1, slots do
     -- What is no claim of ours does not keep a slot from work.
-    local held = values[i] and string.sub(values[i], 1, 10) == '{"token":"'
-    if string.sub(ARGV[slot_arg + 2 * (i - 1) + 1], 1, 1) == '1' and not held then free[#free + 1] = i end
+    local value = held[worker_keys[i]]
+    local busy = value and string.sub(value, 1, 10) == '{"token":"'
+    if string.sub(ARGV[slot_arg + 2 * (i - 1) + 1], 1, 1) == '1' and not busy then free[#free + 1] = i end
   end
 end
 
