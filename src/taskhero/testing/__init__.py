@@ -1,1 +1,0 @@
-"""What users' own tests import."""
