@@ -6,14 +6,11 @@ import asyncio
 from itertools import count
 from typing import TYPE_CHECKING, Self
 
-import redis
-from redis.backoff import NoBackoff
-from redis.retry import Retry
-
 from taskhero.wire.keys import Keys
 
+from .address import address_of, location_of
 from .inspecting import Inspecting
-from .link import CONNECT_TIMEOUT, Link
+from .link import Link
 from .producing import Producing
 from .promoting import Promoting
 from .waking import Waking
@@ -25,27 +22,27 @@ if TYPE_CHECKING:
 
 __all__ = ["RedisBackend"]
 
-_BEAT_TIMEOUT = 5.0
-
 
 class RedisBackend(Producing, Promoting, Working, Waking, Inspecting):
     """Jobs in Redis (6.2 or newer) or Valkey, on the wire of Resque.
 
     Args:
-        url: ``redis://[[user]:password@]host[:port][/database]``.
+        url: ``redis://[[user]:password@]host[:port][/database]``, the same with ``rediss`` for TLS,
+            ``unix:///path?db=0``, ``redis+sentinel://host:port,.../service[/database]``, or
+            ``redis+cluster://host:port,...``.
         namespace: What stands before every key; ``""`` for nothing.
         clock: For tests: the time of all steps, in place of the server's.
     """
 
     def __init__(self, url: str, *, namespace: str = "resque", clock: Clock | None = None) -> None:
-        self._link = self._make_link(url)
+        self._link = self._make_link(url, namespace)
         self._keys = Keys(namespace)
         self._clock = clock
         self._batches = count(1)
         self._slots = {}
         self._lease = 12.0
         self._beating = None
-        self._connect_beating = lambda: self._make_beating(url)
+        self._connect_beating = self._link.make_client
         self._reset()
 
     def _reset(self) -> None:
@@ -60,20 +57,8 @@ class RedisBackend(Producing, Promoting, Working, Waking, Inspecting):
         """The backend at *url*."""
         return cls(url, namespace=namespace)
 
-    def _make_link(self, url: str) -> Link:
-        return Link(url)
-
-    def _make_beating(self, url: str) -> redis.Redis:
-        """A connection of its own for the thread that renews the lease."""
-        return redis.Redis.from_url(
-            url,
-            protocol=2,
-            socket_timeout=_BEAT_TIMEOUT,
-            socket_connect_timeout=CONNECT_TIMEOUT,
-            retry=Retry(NoBackoff(), 0),
-            single_connection_client=False,
-            max_connections=1,
-        )
+    def _make_link(self, url: str, namespace: str) -> Link:
+        return Link(address_of(url, namespace), location_of(url))
 
     def __repr__(self) -> str:
         return f"<{type(self).__name__} {self.location}>"
@@ -96,9 +81,7 @@ class RedisBackend(Producing, Promoting, Working, Waking, Inspecting):
         await asyncio.gather(*tasks, return_exceptions=True)
         for waiting in waits:
             await waiting.close()
-        beating, self._beating = self._beating, None
-        if beating is not None:
-            beating.close()
+        self._stop_beating()
         self._reset()
         await self._link.close()
 

@@ -8,6 +8,7 @@ from urllib.parse import urlsplit
 
 from taskhero.errors import UnknownBackend
 
+from .address import ServerAddress
 from .driver import RedisBackend
 from .link import Link
 
@@ -39,14 +40,19 @@ def _server(name: str) -> fakeredis.FakeServer:
 class FakeLink(Link):
     """A link to a server in this process."""
 
-    def __init__(self, url: str, server: fakeredis.FakeServer) -> None:
-        super().__init__(url)
+    def __init__(self, location: str, server: fakeredis.FakeServer) -> None:
+        super().__init__(ServerAddress("redis://"), location)
         self.server = server
 
     def make_pool(self, **_options: Any) -> ConnectionPool:
         """A pool of connections to the server in this process."""
         pool: ConnectionPool = fakeredis.FakeAsyncRedis(server=self.server).connection_pool
         return pool
+
+    def make_client(self) -> redis.Redis:
+        """See `Link.make_client`."""
+        client: redis.Redis = fakeredis.FakeStrictRedis(server=self.server)
+        return client
 
 
 class FakeRedisBackend(RedisBackend):
@@ -67,9 +73,5 @@ class FakeRedisBackend(RedisBackend):
         super()._reset()
         self._tracking = False
 
-    def _make_link(self, url: str) -> Link:
+    def _make_link(self, url: str, namespace: str) -> Link:  # noqa: ARG002 - any will do
         return FakeLink(url, self._server)
-
-    def _make_beating(self, _url: str) -> redis.Redis:
-        beating: redis.Redis = fakeredis.FakeStrictRedis(server=self._server)
-        return beating

@@ -24,6 +24,9 @@ class Line:
 
     A wait that is cancelled leaves its command under way; the next wait takes up what that brings, so that no
     wake-up is lost.
+
+    Attributes:
+        ended: Set when there is to be no wait any more.
     """
 
     def __init__(self, link: Link) -> None:
@@ -32,6 +35,7 @@ class Line:
         self._id = 0
         self._keys: tuple[str, ...] = ()
         self._pop: asyncio.Task[str | None] | None = None
+        self.ended = False
 
     async def wait(self, keys: tuple[str, ...], timeout: float) -> str | None:
         """The key of the first list that has a wake-up, or None after *timeout* seconds at most.
@@ -47,6 +51,10 @@ class Line:
         while (left := deadline - asyncio.get_running_loop().time()) > 0:
             if self._pop is None:
                 connection = await self._connect()
+                if self.ended:
+                    # Closed while it connected.
+                    await self._disconnect()
+                    return None
                 self._keys = keys
                 self._pop = asyncio.create_task(self._blpop(connection, keys, left), name="taskhero-wait")
             pop = self._pop

@@ -3,20 +3,22 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 from typing import TYPE_CHECKING, Any
-from urllib.parse import urlsplit
 
 from redis import exceptions as redis_errors
-from redis.asyncio import BlockingConnectionPool
-from redis.asyncio.retry import Retry
-from redis.backoff import NoBackoff
 
-from taskhero.errors import BackendRefused, BackendTooOld, BackendUnavailable, NotConnected, ReplyLost, UnknownBackend
+from taskhero.errors import BackendRefused, BackendTooOld, BackendUnavailable, NotConnected, ReplyLost
+
+from .address import REPLY_TIMEOUT
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
+    import redis
     from redis.asyncio.connection import AbstractConnection, ConnectionPool
+
+    from .address import Address
 
 _pack: Callable[[tuple[Any, ...]], bytes] | None
 try:
@@ -24,12 +26,9 @@ try:
 except ImportError:
     _pack = None
 
-__all__ = ["CONNECT_TIMEOUT", "Link", "location_of"]
+__all__ = ["Link"]
 
 OLDEST = (6, 2)
-CONNECT_TIMEOUT = 5.0
-REPLY_TIMEOUT = 5.0
-MAX_CONNECTIONS = 16
 
 _LOST = (redis_errors.ConnectionError, redis_errors.TimeoutError, OSError, TimeoutError)
 
@@ -41,13 +40,6 @@ def _packed(connection: AbstractConnection, command: Sequence[Any]) -> bytes | l
     return connection.pack_command(*command)
 
 
-def location_of(url: str) -> str:
-    """The URL without user and password."""
-    parts = urlsplit(url)
-    host = parts.netloc.rpartition("@")[2]
-    return f"{parts.scheme}://{host}{parts.path}"
-
-
 class Link:
     """A pool of connections to one server.
 
@@ -55,40 +47,56 @@ class Link:
     error tells "was not sent" (BackendUnavailable) from "may have been done" (ReplyLost).
     """
 
-    def __init__(self, url: str) -> None:
-        self._url = url
-        self.location = location_of(url)
+    def __init__(self, address: Address, location: str) -> None:
+        self._address = address
+        self.location = location
         self._pool: ConnectionPool | None = None
         self._loop: asyncio.AbstractEventLoop | None = None
 
     def make_pool(self, **options: Any) -> ConnectionPool:
         """A pool with this link's address and *options*."""
-        try:
-            return BlockingConnectionPool.from_url(
-                self._url,
-                max_connections=MAX_CONNECTIONS,
-                timeout=REPLY_TIMEOUT,
-                socket_timeout=None,
-                socket_connect_timeout=CONNECT_TIMEOUT,
-                socket_keepalive=True,
-                retry=Retry(NoBackoff(), 0),
-                **{"protocol": 2, **options},
-            )
-        except ValueError as error:
-            raise UnknownBackend(f"{self.location} is not a URL of a Redis server: {error}") from None
+        return self._address.pool(**options)
+
+    def make_client(self) -> redis.Redis:
+        """A client of its own for a thread."""
+        with contextlib.suppress(redis_errors.RedisError, OSError):
+            # If it cannot be found now, the client says so when it is used.
+            self._address.find()
+        return self._address.client()
 
     async def open(self) -> None:
         """Connect, and refuse a server that is too old."""
         if self._pool is not None:
             return
-        pool = self.make_pool()
-        self._pool, self._loop = pool, asyncio.get_running_loop()
+        self._loop = asyncio.get_running_loop()
+        await self._find()
+        if self._pool is not None:
+            return
+        pool = self._pool = self.make_pool()
         try:
             await self._refuse_old()
         except BaseException:
             self._pool = None
             await pool.aclose()
             raise
+
+    async def _find(self) -> bool:
+        """Find out where the server is; True if it has moved."""
+        if not self._address.moves:
+            return False
+        try:
+            return await asyncio.to_thread(self._address.find)
+        except (redis_errors.RedisError, OSError) as error:
+            raise BackendUnavailable(f"cannot reach Redis at {self.location}: {error}") from error
+
+    async def _follow(self) -> bool:
+        """Go where the server has moved to; False if it is where it was."""
+        if not await self._find():
+            return False
+        old, self._pool = self._pool, self.make_pool()
+        if old is not None:
+            await old.aclose()
+        return True
 
     async def close(self) -> None:
         """Drop all connections."""
@@ -114,8 +122,8 @@ class Link:
                 f"the server at {self.location} is Redis {version}; taskhero needs Redis 6.2 or newer, or Valkey"
             )
 
-    async def connection(self) -> AbstractConnection:
-        """A connection from the pool; give it back with `release`."""
+    async def _take(self) -> tuple[ConnectionPool, AbstractConnection]:
+        """A connection from the pool."""
         pool = self._pool
         if pool is None:
             raise NotConnected(f"the backend at {self.location} is not connected: call `await backend.connect()` first")
@@ -124,6 +132,14 @@ class Link:
                 f"the backend at {self.location} was connected in another event loop: "
                 "use it in that one, or close it first"
             )
+        try:
+            return pool, await self._connection_of(pool)
+        except BackendUnavailable:
+            if not await self._follow():
+                raise
+        return await self._take()
+
+    async def _connection_of(self, pool: ConnectionPool) -> AbstractConnection:
         try:
             connection: AbstractConnection = await pool.get_connection()  # type: ignore[no-untyped-call]
         except redis_errors.AuthenticationError as error:
@@ -148,13 +164,6 @@ class Link:
             raise
         return connection
 
-    async def release(self, connection: AbstractConnection) -> None:
-        """Give a connection back to the pool, or drop it if that is closed."""
-        if self._pool is None:
-            await connection.disconnect(nowait=True)
-        else:
-            await self._pool.release(connection)
-
     async def call(self, *command: Any) -> Any:
         """Send one command, once; return its reply.
 
@@ -163,11 +172,24 @@ class Link:
             ReplyLost: It was sent, but no answer came.
             BackendRefused: The server answered with an error.
         """
-        connection = await self.connection()
+        try:
+            return await self._call(command)
+        except BackendRefused as error:
+            # Another server has the keys now, or is the master: this one has done nothing.
+            elsewhere = isinstance(error.__cause__, (redis_errors.MovedError, redis_errors.ReadOnlyError))
+            if not elsewhere or not await self._follow():
+                raise
+        return await self._call(command)
+
+    async def _call(self, command: Sequence[Any]) -> Any:
+        pool, connection = await self._take()
         try:
             return await self._ask(connection, command)
         finally:
-            await self.release(connection)
+            if pool is self._pool:
+                await pool.release(connection)
+            else:
+                await connection.disconnect(nowait=True)
 
     async def _ask(self, connection: AbstractConnection, command: Sequence[Any]) -> Any:
         try:

@@ -50,7 +50,8 @@ class Waiting:
         self.queues: tuple[str, ...] = ()
 
     async def close(self) -> None:
-        """Drop both connections."""
+        """Drop both connections, for good."""
+        self.line.ended = True
         await self.sentry.close()
         await self.line.close()
 
@@ -74,6 +75,10 @@ class Waking(Part):
             waiting.present, waiting.queues = True, interest.queues
         try:
             if wants_jobs and await self._has_seat(waiting):
+                if waiting.line.ended:
+                    # Closed while it took the seat.
+                    await waiting.close()
+                    return Wake()
                 return await self._wait_as_sentry(waiting, interest, timeout)
             return await self._wait_in_line(waiting, interest, timeout)
         finally:

@@ -73,11 +73,18 @@ class Working(Part):
             except redis_errors.NoScriptError:
                 reply = self._beating.eval(wanted.text, len(keys), *keys, *arguments)
         except (redis_errors.RedisError, OSError) as error:
+            # The next beat looks anew where the server is.
+            self._stop_beating()
             raise BackendUnavailable(f"cannot renew the lease in Redis at {self._link.location}: {error}") from error
         alive, dead, *missing = reply
         names = {process.worker_id(slot): process.worker(slot) for slot in slots}
         gone = tuple(names.get(to_text(worker_id), "") for worker_id in missing)
         return Beat(bool(alive), gone, int(dead))
+
+    def _stop_beating(self) -> None:
+        beating, self._beating = self._beating, None
+        if beating is not None:
+            beating.close()
 
     def _beat_request(self, process: Process, slots: Sequence[int], lease: float) -> tuple[_Keys, _Arguments]:
         own = self._keys

@@ -1,0 +1,194 @@
+"""The Redis driver keeps the contract over TLS, at a socket, behind a Sentinel and in a Cluster."""
+
+from __future__ import annotations
+
+import os
+
+import pytest
+import redis
+from servers import MissingProgram
+from topologies import cluster, sentinel, tls, unix_socket
+
+from taskhero.backends.redis import RedisBackend
+from taskhero.conformance import BackendConformance, Capabilities
+from taskhero.errors import BackendUnavailable, InvalidSettings, UnknownBackend
+
+
+@pytest.fixture(scope="module")
+def run(tmp_path_factory):
+    """Enter a topology once a module; what is missing is a failure in CI and a visible skip elsewhere."""
+    from contextlib import ExitStack
+
+    with ExitStack() as stack:
+
+        def enter(topology, *arguments):
+            try:
+                return stack.enter_context(topology(*arguments))
+            except MissingProgram as missing:
+                if os.environ.get("CI"):
+                    pytest.fail(f"required where CI is set: {missing}", pytrace=False)
+                pytest.skip(str(missing))
+
+        yield enter
+
+
+@pytest.fixture(scope="module")
+def tls_server(run, tmp_path_factory):
+    return run(tls, tmp_path_factory.mktemp("tls"))
+
+
+@pytest.fixture(scope="module")
+def socket_server(run, tmp_path_factory):
+    return run(unix_socket, tmp_path_factory.mktemp("socket"))
+
+
+@pytest.fixture(scope="module")
+def sentinel_server(run, tmp_path_factory):
+    return run(sentinel, tmp_path_factory.mktemp("sentinel"))
+
+
+@pytest.fixture(scope="module")
+def cluster_servers(run):
+    return run(cluster)
+
+
+class OnTopology(BackendConformance):
+    """What all suites share: a fixture ``whereabouts`` gives the URL and the namespace."""
+
+    capabilities = Capabilities(batch_bytes=4 * 1024 * 1024)
+
+    @pytest.fixture
+    async def backend(self, whereabouts, clock):
+        url, namespace = whereabouts
+        backend = RedisBackend(url, namespace=namespace, clock=clock)
+        backend.where = whereabouts
+        await backend.connect()
+        await backend._link.call("FLUSHALL")
+        yield backend
+        await backend.close()
+
+    async def another_view(self, backend, clock):
+        url, namespace = backend.where
+        other = RedisBackend(url, namespace=namespace, clock=clock)
+        await other.connect()
+        return other
+
+    async def set_paused(self, backend, *, paused):
+        await backend._link.call("SET", backend._keys.pause, str(paused).lower())
+
+    async def break_queue(self, backend, queue):
+        await backend._link.call("DEL", backend._keys.queue(queue))
+        await backend._link.call("SET", backend._keys.queue(queue), "no list")
+
+    async def break_failures(self, backend):
+        await backend._link.call("SET", backend._keys.failed, "no list")
+
+    async def break_counter(self, backend, name):
+        await backend._link.call("SET", backend._keys.named(f"stat:{name}"), "no number")
+
+    async def set_foreign_scheduler(self, backend, *, leads):
+        lock = backend._keys.ruby_master_lock
+        await backend._link.call(*(("SET", lock, "localhost:1") if leads else ("DEL", lock)))
+
+    async def forget_lease(self, backend, process):
+        await backend._link.call("ZREM", backend._keys.processes, process.name)
+
+
+class TestTls(OnTopology):
+    @pytest.fixture
+    def whereabouts(self, tls_server):
+        _, url, authority = tls_server
+        return f"{url}?ssl_ca_certs={authority}", "resque"
+
+
+class TestSocket(OnTopology):
+    @pytest.fixture
+    def whereabouts(self, socket_server):
+        return socket_server[1], "resque"
+
+
+class TestSentinel(OnTopology):
+    @pytest.fixture
+    def whereabouts(self, sentinel_server):
+        return sentinel_server[1], "resque"
+
+
+class TestCluster(OnTopology):
+    @pytest.fixture
+    def whereabouts(self, cluster_servers):
+        return cluster_servers[1], "{resque}"
+
+
+@pytest.mark.anyio
+async def test_a_certificate_that_nobody_vouches_for_is_refused(tls_server):
+    backend = RedisBackend(tls_server[1])
+    with pytest.raises(BackendUnavailable, match="certificate"):
+        await backend.connect()
+
+
+def test_a_cluster_without_a_hash_tag_is_refused_with_what_to_do():
+    with pytest.raises(InvalidSettings, match=r"namespace='\{jobs\}'"):
+        RedisBackend("redis+cluster://localhost:7000", namespace="jobs")
+
+
+@pytest.mark.parametrize(
+    ("url", "said"),
+    [
+        ("redis+sentinel://:hush@localhost:26379", "no service"),
+        ("redis+sentinel://:hush@localhost:26379/jobs/first", "'first'"),
+        ("redis+sentinel://:hush@local host/jobs", "'local host'"),
+        ("redis+sentinel://:hush@localhost:99999/jobs", "99999"),
+        ("redis+cluster://:hush@localhost:7000/3", "no databases"),
+    ],
+)
+def test_an_address_that_cannot_be_read_says_why_and_shows_no_password(url, said):
+    with pytest.raises(UnknownBackend, match=said) as refused:
+        RedisBackend(url, namespace="{resque}")
+    assert "hush" not in str(refused.value)
+
+
+@pytest.mark.anyio
+async def test_the_new_master_is_found_when_a_sentinel_names_another(sentinel_server, start_server):
+    master, url = sentinel_server
+    backend = RedisBackend(url)
+    await backend.connect()
+    elsewhere = start_server("redis7")
+    sentinel_port = int(url.split(":")[2].split("/")[0])
+    with redis.Redis(port=sentinel_port) as client:
+        client.execute_command("SENTINEL REMOVE", "jobs")
+        client.execute_command("SENTINEL MONITOR", "jobs", "127.0.0.1", elsewhere.port, 1)
+    # The old master is a replica now and refuses to write.
+    master.command("REPLICAOF", "127.0.0.1", elsewhere.port)
+    try:
+        assert await backend.lead("me", 60)
+        assert backend._link._address._node[1] == elsewhere.port
+    finally:
+        master.command("REPLICAOF", "NO", "ONE")
+        with redis.Redis(port=sentinel_port) as client:
+            client.execute_command("SENTINEL REMOVE", "jobs")
+            client.execute_command("SENTINEL MONITOR", "jobs", "127.0.0.1", master.port, 1)
+        await backend.close()
+
+
+@pytest.mark.anyio
+async def test_a_slot_that_moves_to_another_node_is_followed(cluster_servers):
+    (first, second), url = cluster_servers
+    backend = RedisBackend(url, namespace="{resque}")
+    await backend.connect()
+    await backend._link.call("FLUSHALL")
+    at = backend._link._address._node[1]
+    here, there = (first, second) if at == first.port else (second, first)
+    slot = str(backend._link._address._slot)
+    for node in (here, there):
+        node.command("CLUSTER", "SETSLOT", slot, "NODE", name_of(there))
+    assert await backend.lead("me", 60)
+    assert backend._link._address._node[1] == there.port
+    await backend._link.call("FLUSHALL")
+    await backend.close()
+    for node in (there, here):
+        node.command("CLUSTER", "SETSLOT", slot, "NODE", name_of(here))
+
+
+def name_of(node):
+    with redis.Redis(host=node.host, port=node.port) as client:
+        return client.execute_command("CLUSTER MYID").decode()
