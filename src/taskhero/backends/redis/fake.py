@@ -43,6 +43,9 @@ class FakeLink(Link):
         super().__init__(url)
         self.server = server
 
+    def check_url(self) -> None:
+        """Any name will do."""
+
     def make_pool(self, **_options: Any) -> ConnectionPool:
         """A pool of connections to the server in this process."""
         pool: ConnectionPool = fakeredis.FakeAsyncRedis(server=self.server).connection_pool

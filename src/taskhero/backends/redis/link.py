@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from typing import TYPE_CHECKING, Any
-from urllib.parse import urlsplit
+from urllib.parse import unquote, urlsplit
 
 from redis import exceptions as redis_errors
 from redis.asyncio import BlockingConnectionPool
@@ -31,6 +31,8 @@ CONNECT_TIMEOUT = 5.0
 REPLY_TIMEOUT = 5.0
 MAX_CONNECTIONS = 16
 
+#: The schemes of URLs that name a host; a unix socket has none, nor anything to keep alive.
+_TCP = frozenset(("redis", "rediss"))
 _LOST = (redis_errors.ConnectionError, redis_errors.TimeoutError, OSError, TimeoutError)
 
 
@@ -60,9 +62,31 @@ class Link:
         self.location = location_of(url)
         self._pool: ConnectionPool | None = None
         self._loop: asyncio.AbstractEventLoop | None = None
+        self.check_url()
+
+    def check_url(self) -> None:
+        """Refuse a URL that can only be a mistake, before anybody connects.
+
+        Raises:
+            UnknownBackend: It cannot be read.
+        """
+        parts = urlsplit(self._url)
+        database = unquote(parts.path).strip("/")
+        if parts.scheme in _TCP and database and not (database.isascii() and database.isdigit()):
+            raise UnknownBackend(
+                f"{self.location} is not a URL of a Redis server: {database!r} is no database's number, such as /0"
+            )
+        try:
+            # Not connected yet; what the URL has behind its "?" is an argument of it.
+            self.make_pool().make_connection()  # type: ignore[no-untyped-call]
+        except TypeError as error:
+            option = str(error).rpartition("unexpected keyword argument ")[2]
+            raise UnknownBackend(f"{self.location} has an option behind its '?' that is not known: {option}") from None
 
     def make_pool(self, **options: Any) -> ConnectionPool:
         """A pool with this link's address and *options*."""
+        if urlsplit(self._url).scheme in _TCP:
+            options = {"socket_keepalive": True, **options}
         try:
             return BlockingConnectionPool.from_url(
                 self._url,
@@ -70,7 +94,6 @@ class Link:
                 timeout=REPLY_TIMEOUT,
                 socket_timeout=None,
                 socket_connect_timeout=CONNECT_TIMEOUT,
-                socket_keepalive=True,
                 retry=Retry(NoBackoff(), 0),
                 **{"protocol": 2, **options},
             )
