@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 from taskhero.backends.protocol import Done, Failed, GivenBack, Retried
 from taskhero.runtime.events import WorkerError
@@ -241,7 +241,8 @@ class Performing:
     async def _let_end(self, running: list[asyncio.Task[None]], grace: float) -> None:
         all_ended = asyncio.ensure_future(asyncio.wait(running))
         try:
-            await asyncio.wait({all_ended, self._hurried}, timeout=grace, return_when=asyncio.FIRST_COMPLETED)
+            either: set[asyncio.Future[Any]] = {all_ended, self._hurried}
+            await asyncio.wait(either, timeout=grace, return_when=asyncio.FIRST_COMPLETED)
         finally:
             all_ended.cancel()
 
