@@ -36,6 +36,14 @@ _BUILT_IN: Final = {
     "rediss+sentinel": _REDIS,
     "unix": _REDIS,
 }
+#: What people call it, who mean a driver of ours.
+_SAME_AS: Final = {
+    "valkey": "redis",
+    "valkeys": "rediss",
+    "redis+unix": "unix",
+    "redis+socket": "unix",
+    "mem": "memory",
+}
 #: What brings a module that a driver of ours needs.
 _INSTALL: Final = {"fakeredis": "taskhero[fakeredis]", "lupa": "taskhero[fakeredis]"}
 
@@ -135,7 +143,8 @@ def _brought_by(found: Iterable[EntryPoint]) -> str:
 def _unknown(scheme: str) -> str:
     known = known_schemes()
     close = get_close_matches(scheme, known, n=1, cutoff=0.75)
-    guess = f", did you mean {close[0]}://?" if close else ""
+    meant = _SAME_AS.get(scheme) or (close[0] if close else None)
+    guess = f", did you mean {meant}://?" if meant else "."
     return (
         f"no backend answers to {scheme}://{guess} Known are {', '.join(known)}. "
         f"Install the package that brings it (an entry point {scheme!r} in the group {GROUP!r}), "

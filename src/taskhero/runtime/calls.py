@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 from time import perf_counter
+from types import CoroutineType
 from typing import TYPE_CHECKING, Any, Final, TypeAlias
 
 from taskhero.models import Failure, Success
@@ -92,7 +93,18 @@ class Caller:
             result = await task.function(*args, **kwargs)
         except BaseException as error:  # noqa: BLE001 -- SystemExit, CancelledError: all are the job's failure
             return self.failed(error, begun), None
-        return Success(result, perf_counter() - begun), None
+        return self._succeeded(task, result, begun), None
+
+    def _succeeded(self, task: Task[Any, Any], result: Any, begun: float) -> Success | Failure:
+        if type(result) is not CoroutineType:
+            return Success(result, perf_counter() - begun)
+        # A forgotten await, or an async function behind a decorator that is not async: nothing of it has run.
+        result.close()
+        unawaited = TypeError(
+            f"task {task.name!r} returned a coroutine, {result.__qualname__}(), that nobody awaits: declare the task "
+            "with async def, and await it there"
+        )
+        return Failure(unawaited, perf_counter() - begun)
 
     async def _in_time(self, task: Task[Any, Any], timeout: float, bound: Bound, begun: float) -> Called:
         name = f"taskhero runs {task.name}"
@@ -108,7 +120,7 @@ class Caller:
         except asyncio.CancelledError:
             await _cancelled(inner)
         result, error = _captured_in(inner)
-        return (Success(result, perf_counter() - begun) if error is None else self.failed(error, begun)), None
+        return (self._succeeded(task, result, begun) if error is None else self.failed(error, begun)), None
 
     async def _in_thread(self, task: Task[Any, Any], bound: Bound, begun: float) -> Called:
         call = self._threads.start(task.function, *bound)
@@ -126,7 +138,7 @@ class Caller:
             return Failure(late, perf_counter() - begun), call.rest()
         if call.error is not None:
             return self.failed(call.error, begun), None
-        return Success(call.value, perf_counter() - begun), None
+        return self._succeeded(task, call.value, begun), None
 
     async def _in_process(self, task: Task[Any, Any], job: Job, worker: str, bound: Bound, begun: float) -> Called:
         call = self._processes.start(task, job, worker, bound)

@@ -136,6 +136,10 @@ class Exchanger:
         """How many processors worked at once, at most, since this was last asked."""
         return self._jobs.take_peak()
 
+    def hurry(self) -> None:
+        """Let a `drain` end the jobs without grace."""
+        self._jobs.hurry()
+
     async def drain(self, grace: float, limit: float) -> bool:
         """Claim no more; let jobs run *grace* seconds, then give back those that do not end; record all endings.
 

@@ -199,6 +199,10 @@ class MultiWorker:
             self._emitter.emit(WorkerEnd(worker.name))
         self._emitter.emit(MultiWorkerEnd(self.process.name))
 
+    def hurry(self) -> None:
+        """Let a stop, now or later, give back running jobs at once, without grace."""
+        self._exchanger.hurry()
+
     async def check(self) -> int:
         """Reconsider the number of processors, and take one step; return how many were added or told to go.
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 from taskhero.backends.protocol import Done, Failed, GivenBack, Retried
 from taskhero.runtime.events import WorkerError
@@ -75,7 +75,9 @@ class Performing:
         self._turn = 0
         self._roster = roster
         self._accounts = accounts
-        self._create_task = asyncio.get_running_loop().create_task
+        loop = asyncio.get_running_loop()
+        self._create_task = loop.create_task
+        self._hurried: asyncio.Future[None] = loop.create_future()
         self._performer = performer
         self._perform = performer.perform
         self._emitter = emitter
@@ -215,7 +217,7 @@ class Performing:
         workers = sorted(self._roster.workers.values(), key=lambda worker: -worker.turn)
         running = [worker.task for worker in workers if worker.claim is not None and worker.task is not None]
         if running and grace > 0:
-            await asyncio.wait(running, timeout=grace)
+            await self._let_end(running, grace)
         deadline = asyncio.get_running_loop().time() + limit
         while asyncio.get_running_loop().time() < deadline:
             running = [task for task in running if not task.done()]
@@ -230,6 +232,19 @@ class Performing:
                 claim, worker.claim = worker.claim, None
                 self._accounts.add(claim, GivenBack(), None)
         self._signal()
+
+    def hurry(self) -> None:
+        """Wait no longer for running jobs to end by themselves, now or in an `end_all` to come."""
+        if not self._hurried.done():
+            self._hurried.set_result(None)
+
+    async def _let_end(self, running: list[asyncio.Task[None]], grace: float) -> None:
+        all_ended = asyncio.ensure_future(asyncio.wait(running))
+        try:
+            either: set[asyncio.Future[Any]] = {all_ended, self._hurried}
+            await asyncio.wait(either, timeout=grace, return_when=asyncio.FIRST_COMPLETED)
+        finally:
+            all_ended.cancel()
 
     async def close(self) -> None:
         """Watch no thread any more."""

@@ -116,8 +116,22 @@ class Runner:
             raise
 
     async def stop(self) -> None:
-        """Stop all: the scheduler first, then the workers, then the rest; a second call changes nothing."""
-        await self._running.aclose()
+        """Stop all: the scheduler first, then the workers, then the rest; a second call changes nothing.
+
+        When it is cancelled, it goes on to its end, but gives running jobs no more time.
+        """
+        stopping = asyncio.create_task(self._running.aclose(), name="taskhero stops")
+        cancelled: asyncio.CancelledError | None = None
+        while not stopping.done():
+            try:
+                await asyncio.wait({stopping})
+            except asyncio.CancelledError as error:
+                cancelled = error
+                if self.multi_worker is not None:
+                    self.multi_worker.hurry()
+        if cancelled is not None:
+            raise cancelled
+        stopping.result()
 
     async def _start(self, process: Process, *, works: bool) -> None:
         settings, emitter, backend = self._settings, self._emitter, self._backend

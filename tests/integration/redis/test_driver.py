@@ -173,3 +173,39 @@ async def test_a_push_whose_caller_gave_up_before_it_was_sent_stores_nothing(bac
         await task
     await backend.push([Entry("other", RAW)])
     assert await backend.length("q") == 0
+
+
+async def test_a_server_behind_a_unix_socket(start_server, tmp_path):
+    path = tmp_path / "redis.sock"
+    other = start_server("redis7", "--unixsocket", str(path))
+    backend = RedisBackend(f"unix://{path}?db=2")
+    await backend.connect()
+    process = Process(new_process_name(), ("q",))
+    await backend.register(process, (1,), 12.0)
+    await backend.push([Entry("q", RAW)])
+    assert await backend.queues() == ["q"]
+    beat = await asyncio.to_thread(backend.beat, process, (1,), 12.0, full=True)
+    assert beat.alive
+    await backend.deregister(process)
+    await backend.close()
+    there = RedisBackend(other.url.replace("/0", "/2"))
+    await there.connect()
+    assert await there.length("q") == 1
+    await there.close()
+
+
+@pytest.mark.parametrize(
+    ("url", "why"),
+    [
+        ("redis://localhost/abc", "'abc' is no database's number"),
+        ("redis://localhost:abc", "Port could not be cast"),
+        (
+            "redis://:s3cret@localhost/0?socket_timout=3",
+            "an option behind its '\\?' that is not known: 'socket_timout'",
+        ),
+    ],
+)
+def test_a_url_that_can_only_be_a_mistake_is_refused_where_it_is_written(url, why):
+    with pytest.raises(UnknownBackend, match=why) as caught:
+        RedisBackend(url)
+    assert "s3cret" not in str(caught.value)

@@ -267,6 +267,48 @@ async def test_a_stop_that_comes_while_it_starts_or_stops_waits_for_its_turn():
         assert app.multi_worker is not None
 
 
+async def test_a_stop_that_is_cancelled_gives_running_jobs_back_at_once():
+    app = TaskHero(settings=Settings(max_task_processors=1, grace=60))
+    begun = asyncio.Event()
+    ended = []
+
+    @app.task
+    async def endless():
+        begun.set()
+        try:
+            await asyncio.Event().wait()
+        finally:
+            ended.append(1)
+
+    async with app, asyncio.timeout(10):
+        await app.start()
+        await endless.enqueue()
+        await begun.wait()
+        with pytest.raises(TimeoutError):
+            await asyncio.wait_for(app.stop(), 0.05)
+        assert ended == [1]
+        assert app.multi_worker is None
+        assert await app.queue.length("default") == 1
+
+
+async def test_a_task_that_stops_its_app_is_given_back():
+    app = TaskHero(settings=Settings(max_task_processors=1, grace=0.01))
+    given_back = asyncio.Event()
+    app.on("given_back", given_back.set)
+
+    @app.task
+    async def stop():
+        await app.stop()
+
+    async with app, asyncio.timeout(20):
+        await app.start()
+        await stop.enqueue()
+        await given_back.wait()
+        await app.stop()
+        assert app.multi_worker is None
+        assert await app.queue.length("default") == 1
+
+
 async def test_tasks_may_be_declared_while_it_runs():
     app = TaskHero(settings=QUICK)
     done = asyncio.Event()

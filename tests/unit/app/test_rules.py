@@ -178,3 +178,22 @@ async def test_a_delayed_job_never_starts_before_its_time():
         await when.enqueue_at(at)
         _, begun = await results.next()
         assert at <= begun < at + 3
+
+
+@pytest.mark.parametrize("timeout", [None, 5])
+async def test_a_coroutine_that_a_task_returns_instead_of_awaiting_it_is_a_failure(app, timeout):
+    async def send(): ...
+
+    def undecorated(*args):
+        return send(*args)
+
+    async def forgetful():
+        return send()
+
+    for function in (undecorated, forgetful):
+        await app.task(timeout=timeout)(function).enqueue()
+        name, error = await app.results.next()
+        assert name == function.__name__
+        assert isinstance(error, TypeError)
+        assert f"task {name!r} returned a coroutine" in str(error)
+        assert "send(), that nobody awaits: declare the task with async def" in str(error)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from abc import ABC, abstractmethod
 from typing import TYPE_CHECKING, Any, Protocol, cast
-from urllib.parse import parse_qsl, urlsplit
+from urllib.parse import unquote, urlsplit
 
 import redis
 from redis import exceptions as redis_errors
@@ -72,14 +72,24 @@ def address_of(url: str, namespace: str) -> Address:
     scheme = urlsplit(url).scheme
     try:
         if scheme.endswith("+sentinel"):
-            return SentinelAddress(url)
+            return _checked(SentinelAddress(url))
         if scheme.endswith("+cluster"):
-            return ClusterAddress(url, namespace)
-        return ServerAddress(url)
+            return _checked(ClusterAddress(url, namespace))
+        return _checked(ServerAddress(url))
     except ValueError as error:
         if isinstance(error, InvalidSettings):
             raise
         raise UnknownBackend(f"{location_of(url)} cannot be read as an address of Redis: {error}") from None
+
+
+def _checked(address: Address) -> Address:
+    """Refuse options that no connection knows, before anybody connects."""
+    try:
+        address.pool().make_connection()  # type: ignore[no-untyped-call]
+    except TypeError as error:
+        option = str(error).rpartition("unexpected keyword argument ")[2]
+        raise ValueError(f"it has an option behind its '?' that is not known: {option}") from None
+    return address
 
 
 def _async_options(**options: Any) -> dict[str, Any]:
@@ -109,6 +119,10 @@ class ServerAddress:
 
     def __init__(self, url: str) -> None:
         parse_url(url)
+        parts = urlsplit(url)
+        database = unquote(parts.path).strip("/")
+        if parts.scheme != "unix" and database and not (database.isascii() and database.isdigit()):
+            raise ValueError(f"{database!r} is no database's number, such as /0")
         self._url = url
         # A socket in the file system has no keep-alive.
         self._keep_alive = {} if url.startswith("unix:") else {"socket_keepalive": True}
@@ -146,9 +160,6 @@ class _Parts:
         options.pop("connection_class", None)
         for one_host_only in ("host", "port", "path"):
             options.pop(one_host_only, None)
-        unknown = [key for key, _ in parse_qsl(parts.query) if key not in options]
-        if unknown:
-            raise ValueError(f"unknown option {unknown[0]!r}")
         self.secure = secure
         self.options = options
 
