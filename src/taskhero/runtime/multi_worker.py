@@ -292,5 +292,6 @@ class MultiWorker:
         if departed:
             # The beat was under way while they went, and may have registered them again.
             self._exchanger.retire_again(departed)
-        if beat.dead:
+        if beat.dead or not beat.alive:
+            # Where our own lease was lost, those of processes that died may be, and then nobody counts them.
             self.context.on_dead()

@@ -32,7 +32,7 @@ class Rescuer:
         name: The process that rescues, for names of tasks.
         emitter: Is told of each job and each worker.
         outage: Is told how the backend fares.
-        every: Seconds between two looks; None if beats tell when there is something to rescue.
+        every: Seconds between two looks at most; None if it looks only when asked.
         rest: What bounds the delays after errors.
     """
 

@@ -44,6 +44,9 @@ __all__ = ["Runner"]
 #: Seconds that async handlers of events get to end when all else has stopped.
 HANDLERS_LIMIT = 2.0
 
+#: A process that works looks for the dead unasked so many leases after it did so before.
+RESCUE_ROUNDS = 5
+
 
 class Runner:
     """Starts and stops what the settings ask for.
@@ -141,7 +144,8 @@ class Runner:
         outage = self._worker_outage(process)
         waiter = Waiter(backend=backend, process=process, timeout=settings.timeout, outage=outage)
         self._running.push_async_callback(waiter.stop)
-        every = None if works else settings.rescue_after / 2
+        # Beats tell of the dead; but not of those whose leases were lost with ours, if we had registered again before.
+        every = settings.rescue_after * (RESCUE_ROUNDS if works else 0.5)
         rescuer = Rescuer(backend=backend, name=process.name, emitter=emitter, outage=outage, every=every)
         self._running.push_async_callback(rescuer.stop)
         if works:

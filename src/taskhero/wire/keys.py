@@ -45,6 +45,7 @@ class Keys:
         "heartbeats",
         "leader",
         "namespace",
+        "own_workers",
         "pause",
         "processed",
         "processes",
@@ -80,6 +81,7 @@ class Keys:
         # resque-scheduler writes the namespace into the name, and its connection puts it before the name once more.
         self.ruby_master_lock = f"{prefix}{namespace}:resque_scheduler_master_lock"
         self.processes = f"{prefix}taskhero:processes"
+        self.own_workers = f"{prefix}taskhero:workers"
         self.leader = f"{prefix}taskhero:leader"
         self.wake_new = f"{prefix}taskhero:wake-new"
         self.wake_schedule = f"{prefix}taskhero:wake-schedule"

@@ -114,7 +114,7 @@ async def test_it_rescues_when_it_is_told_that_somebody_died_and_not_otherwise()
         await rescues.until(lambda: rescues.told(WorkerRescue))
 
 
-async def test_without_beats_it_looks_now_and_then() -> None:
+async def test_unasked_it_looks_now_and_then() -> None:
     async with Rescues(every=0.005) as rescues:
         rescues.rescuer.start()
         await rescues.until(lambda: rescues.backend.times["rescue"] == 2)

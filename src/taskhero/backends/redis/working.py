@@ -91,7 +91,7 @@ class Working(Part):
         self._lease = lease
         known = self._slots.setdefault(process.name, {})
         known.update((slot, process) for slot in slots)
-        keys: _Keys = [own.processes, own.workers, own.heartbeats]
+        keys: _Keys = [own.processes, own.workers, own.heartbeats, own.own_workers]
         queues = encode_any(",".join(process.queues))
         arguments: _Arguments = [self._now(), process.name, int(lease * 1000), queues]
         for slot in slots:
@@ -118,7 +118,7 @@ class Working(Part):
         while True:
             values = await self._values(ids)
             held = {worker_id: parse_working(value) for worker_id, value in values.items()}
-            keys: _Keys = [own.processes, own.workers, own.heartbeats, own.queues, own.wake_new]
+            keys: _Keys = [own.processes, own.workers, own.heartbeats, own.queues, own.wake_new, own.own_workers]
             arguments: _Arguments = [self._now(), process, "dead" if dead else "living", "1" if end_lease else ""]
             for worker_id in sorted(ids, key=lambda worker_id: _claim_order(held.get(worker_id)), reverse=True):
                 job = held.get(worker_id)
@@ -240,7 +240,7 @@ class Working(Part):
 
     async def _dead(self) -> dict[str, list[str]]:
         """The dead processes and their workers' ids."""
-        keys = (self._keys.processes, self._keys.workers)
+        keys = (self._keys.processes, self._keys.workers, self._keys.own_workers)
         lease = int(self._lease * 1000)
         dead, workers, known = await self._run("dead", keys, (self._now(), lease))
         owners = {to_text(worker_id): process_of(to_text(worker_id)) for worker_id in workers}

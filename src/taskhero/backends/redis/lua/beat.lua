@@ -1,6 +1,7 @@
 -- Renews a process's lease, and with slots given what other programs take for its workers' signs of life.
 --
--- KEYS[1] processes, KEYS[2] workers, KEYS[3] heartbeats (Ruby); then for each slot: ping (node), start time
+-- KEYS[1] processes, KEYS[2] workers, KEYS[3] heartbeats (Ruby), KEYS[4] workers of taskhero
+-- KEYS[5+] for each slot: ping (node), start time
 -- ARGV[1] now in ms or '', ARGV[2] process, ARGV[3] lease in ms, ARGV[4] queues joined by commas, in JSON
 -- ARGV[5+] for each slot its worker name and its id
 -- Returns whether the lease still held, how many processes are dead, then the ids that were missing.
@@ -34,7 +35,7 @@ if #ARGV > 4 then
   local beat = string.format('%04d-%02d-%02dT%02d:%02d:%02d+00:00', year, month, day, hour, minute, second)
   local started = string.format('%04d-%02d-%02d %02d:%02d:%02d +0000', year, month, day, hour, minute, second)
   local heartbeats, pings, ids = {}, {}, {}
-  local key = 4
+  local key = 5
   for arg = 5, #ARGV, 2 do
     local name, id = ARGV[arg], ARGV[arg + 1]
     ids[#ids + 1] = id
@@ -46,10 +47,12 @@ if #ARGV > 4 then
   end
   -- Ruby prunes a worker whose sign of life is missing, so that comes first.
   redis.pcall('HSET', KEYS[3], unpack(heartbeats))
+  -- Other programs write the set of all workers; this one says what to rescue if that is lost.
+  redis.pcall('SADD', KEYS[4], unpack(ids))
   redis.call('MSET', unpack(pings))
   local known = redis.pcall('SMISMEMBER', KEYS[2], unpack(ids))
   if failed(known) then return result end
-  key = 5
+  key = 6
   for i, id in ipairs(ids) do
     if known[i] == 0 then
       redis.call('SADD', KEYS[2], id)

@@ -1,7 +1,8 @@
 -- Takes workers from view; a job that one still holds goes to the front of its queue, as it is.
 --
 -- KEYS[1] processes, KEYS[2] workers, KEYS[3] heartbeats, KEYS[4] queues, KEYS[5] wake list for new queues
--- KEYS[6+] for each worker, last claim first: worker key, start time, ping, its two counters; list, wake list of the held job's queue
+-- KEYS[6] workers of taskhero
+-- KEYS[7+] for each worker, last claim first: worker key, start time, ping, its two counters; list, wake list of the held job's queue
 -- ARGV[1] now in ms or '', ARGV[2] process, ARGV[3] 'living' or 'dead' (only if its lease is over), ARGV[4] '1' to end the lease
 -- ARGV[5+] for each worker: id, the value seen under it or '', its raw text, its queue
 -- Returns how many jobs were given back; -1 if the process lives; -2 if a claim changed meanwhile, and nothing was done.
@@ -14,13 +15,13 @@ if ARGV[3] == 'dead' then
 end
 local workers = (#ARGV - 4) / 4
 for i = 0, workers - 1 do
-  local value = redis.pcall('GET', KEYS[6 + 7 * i])
+  local value = redis.pcall('GET', KEYS[7 + 7 * i])
   if type(value) ~= 'string' then value = '' end
   if value ~= ARGV[5 + 4 * i + 1] then return -2 end
 end
 local given_back = 0
 for i = 0, workers - 1 do
-  local arg, key = 5 + 4 * i, 6 + 7 * i
+  local arg, key = 5 + 4 * i, 7 + 7 * i
   local id, value, raw, queue = ARGV[arg], ARGV[arg + 1], ARGV[arg + 2], ARGV[arg + 3]
   if queue ~= '' then
     redis.call('LPUSH', KEYS[key + 5], raw)
@@ -28,6 +29,7 @@ for i = 0, workers - 1 do
     given_back = given_back + 1
   end
   redis.pcall('SREM', KEYS[2], id)
+  redis.pcall('SREM', KEYS[6], id)
   redis.pcall('HDEL', KEYS[3], id)
   redis.call('DEL', KEYS[key], KEYS[key + 1], KEYS[key + 2], KEYS[key + 3], KEYS[key + 4])
 end

@@ -1,0 +1,56 @@
+"""Registers of processes and workers that somebody deleted or spoiled cost no job."""
+
+from __future__ import annotations
+
+import pytest
+
+from taskhero.backends.protocol import Entry, Process
+from taskhero.backends.redis import RedisBackend
+from taskhero.clock import ManualClock
+from taskhero.wire.jobs import unmark
+from taskhero.wire.workers import new_process_name
+
+pytestmark = pytest.mark.anyio
+
+RAW = '{"class":"t","queue":"q","args":[1]}'
+LEASE = 10.0
+
+
+@pytest.mark.parametrize("damage", [("DEL", "resque:workers"), ("SET", "resque:workers", "no set")])
+async def test_a_dead_process_is_rescued_though_the_list_of_all_workers_is_lost(redis_url, damage):
+    """Other programs write that list, too; nothing but it names the dead one's workers to them."""
+    clock = ManualClock()
+    backend = RedisBackend(redis_url, clock=clock)
+    await backend.connect()
+    dead = Process(new_process_name(), ("q",))
+    await backend.register(dead, [1, 2], LEASE)
+    await backend.push([Entry("q", RAW)])
+    assert len((await backend.exchange(dead, [], [1, 2], ["q"])).claims) == 1
+    await backend._link.call(*damage)
+    clock.advance(LEASE + 1)
+    assert [unmark(job.raw) for job in await backend.rescue(10)] == [RAW]
+    assert await backend.rescue(10) == []
+    assert [unmark(raw) for raw in await backend.queued("q")] == [RAW]
+    keys = await backend._link.call("KEYS", "*")
+    assert [key for key in keys if dead.name.encode() in key] == [], "nothing of the dead one is left"
+    assert await backend._link.call("EXISTS", "resque:taskhero:processes", "resque:taskhero:workers") == 0
+    await backend.close()
+
+
+async def test_a_dead_process_is_rescued_though_the_leases_are_lost(redis_url):
+    clock = ManualClock()
+    backend = RedisBackend(redis_url, clock=clock)
+    await backend.connect()
+    dead, living = Process(new_process_name(), ("q",)), Process(new_process_name(), ("q",))
+    await backend.register(dead, [1], LEASE)
+    await backend.register(living, [1], LEASE)
+    await backend.push([Entry("q", RAW)])
+    await backend.exchange(dead, [], [1], ["q"])
+    own = [key async for key in backend._scan("resque:taskhero:")]
+    await backend._link.call("DEL", *own)
+    assert not backend.beat(living, (), LEASE, full=False).alive, "a sign that the leases were lost"
+    assert await backend.rescue(10) == []
+    clock.advance(LEASE + 1)
+    assert backend.beat(living, (), LEASE, full=False).dead == 1
+    assert [unmark(job.raw) for job in await backend.rescue(10)] == [RAW]
+    await backend.close()
