@@ -11,6 +11,7 @@ from redis.asyncio import BlockingConnectionPool
 from redis.asyncio.retry import Retry
 from redis.backoff import NoBackoff
 
+from taskhero.backends.urls import location_of, without_secrets
 from taskhero.errors import BackendRefused, BackendTooOld, BackendUnavailable, NotConnected, ReplyLost, UnknownBackend
 
 if TYPE_CHECKING:
@@ -24,7 +25,7 @@ try:
 except ImportError:
     _pack = None
 
-__all__ = ["CONNECT_TIMEOUT", "Link", "location_of"]
+__all__ = ["CONNECT_TIMEOUT", "Link"]
 
 OLDEST = (6, 2)
 CONNECT_TIMEOUT = 5.0
@@ -41,13 +42,6 @@ def _packed(connection: AbstractConnection, command: Sequence[Any]) -> bytes | l
     return connection.pack_command(*command)
 
 
-def location_of(url: str) -> str:
-    """The URL without user and password."""
-    parts = urlsplit(url)
-    host = parts.netloc.rpartition("@")[2]
-    return f"{parts.scheme}://{host}{parts.path}"
-
-
 class Link:
     """A pool of connections to one server.
 
@@ -58,13 +52,17 @@ class Link:
     def __init__(self, url: str) -> None:
         self._url = url
         self.location = location_of(url)
+        try:
+            urlsplit(url)
+        except ValueError as error:
+            raise UnknownBackend(self._unreadable(error)) from None
         self._pool: ConnectionPool | None = None
         self._loop: asyncio.AbstractEventLoop | None = None
 
     def make_pool(self, **options: Any) -> ConnectionPool:
         """A pool with this link's address and *options*."""
         try:
-            return BlockingConnectionPool.from_url(
+            pool = BlockingConnectionPool.from_url(
                 self._url,
                 max_connections=MAX_CONNECTIONS,
                 timeout=REPLY_TIMEOUT,
@@ -74,8 +72,18 @@ class Link:
                 retry=Retry(NoBackoff(), 0),
                 **{"protocol": 2, **options},
             )
-        except ValueError as error:
-            raise UnknownBackend(f"{self.location} is not a URL of a Redis server: {error}") from None
+            pool.connection_class(**pool.connection_kwargs)  # nothing is connected, but options are looked at
+        except (TypeError, ValueError) as error:
+            raise UnknownBackend(self._unreadable(error)) from None
+        return pool
+
+    def _unreadable(self, error: Exception) -> str:
+        hidden = self.location.endswith("***")
+        why = "it has an '@' too many" if hidden else without_secrets(str(error), self._url)
+        return (
+            f"{self.location} is not a URL of a Redis server: {why}; write redis://user:password@host:6379/0, signs "
+            "such as / and @ within a password as %2F and %40"
+        )
 
     async def open(self) -> None:
         """Connect, and refuse a server that is too old."""
