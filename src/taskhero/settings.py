@@ -1,4 +1,4 @@
-"""What can be set, with its bounds. `Settings()` reads nothing from outside.
+"""What can be set, with its bounds. `Settings()` reads nothing from outside; `Settings.load()` does.
 
 Durations are seconds or `timedelta`, and seconds (a float) when read. What can only be a mistake, above all a value in
 milliseconds, is refused with a sentence that names the setting, the value, the bound and the unit.
@@ -6,17 +6,17 @@ milliseconds, is refused with a sentence that names the setting, the value, the 
 
 from __future__ import annotations
 
-import difflib
 import inspect
 import math
-import re
-from collections.abc import Awaitable, Callable, Iterable, Iterator, Mapping
+from collections.abc import Awaitable, Callable, Iterable, Mapping
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any, Final, TypeAlias
 
 import attrs
 
 from taskhero.errors import InvalidSettings
+from taskhero.log_levels import SCHEDULER_EVENTS, WORKER_EVENTS, Levels, scheduler_levels, worker_levels
+from taskhero.wording import nearest, snake
 
 if TYPE_CHECKING:
     from typing import Self
@@ -26,61 +26,6 @@ __all__ = ["SCHEDULER_EVENTS", "WORKER_EVENTS", "Levels", "QueueNames", "QueuesG
 QueueNames: TypeAlias = str | Iterable[str]
 QueuesGiven: TypeAlias = QueueNames | Callable[[], QueueNames | Awaitable[QueueNames]]
 Validator: TypeAlias = "Callable[[Any, attrs.Attribute[Any], Any], None]"
-
-#: The events of workers that are logged, each with its level where nothing else is set.
-WORKER_EVENTS: Final[Mapping[str, str]] = {
-    "failure": "error",
-    "success": "info",
-    "start": "info",
-    "end": "info",
-    "cleaning_worker": "info",
-    "poll": "debug",
-    "ping": "debug",
-    "job": "debug",
-    "pause": "debug",
-    "retry": "warning",
-    "re_enqueue": "debug",
-    "refused": "debug",
-    "given_back": "info",
-    "gone": "warning",
-    "rescue": "warning",
-    "error": "error",
-    "internal_error": "error",
-    "outage": "error",
-    "recovered": "info",
-    "multi_worker_action": "debug",
-}
-
-#: The events of the scheduler that are logged, each with its level where nothing else is set.
-SCHEDULER_EVENTS: Final[Mapping[str, str]] = {
-    "start": "info",
-    "end": "info",
-    "poll": "debug",
-    "leader": "info",
-    "enqueue": "debug",
-    "re_enqueue": "debug",
-    "working_timestamp": "debug",
-    "transferred_job": "debug",
-    "merged": "debug",
-    "yielded": "info",
-    "clean_stuck_worker": "warning",
-    "error": "error",
-    "outage": "error",
-    "recovered": "info",
-}
-
-#: ActionHero's name for the event `error`.
-_ALIAS: Final = "internal_error"
-
-_LEVELS: Final[Mapping[str, str]] = {
-    **{level: level for level in ("debug", "info", "warning", "error", "critical", "off")},
-    # The names that ActionHero's loggers have besides.
-    "notice": "info",
-    "warn": "warning",
-    "crit": "critical",
-    "alert": "critical",
-    "emerg": "critical",
-}
 
 _ELSEWHERE: Final[Mapping[str, str]] = {
     "check_timeout": "it is check_interval here, in seconds",
@@ -93,30 +38,6 @@ _ELSEWHERE: Final[Mapping[str, str]] = {
     "looping": "it is not needed: an app works while it is running",
     "queue": "it is queues here, in priority order",
 }
-
-
-class Levels(Mapping[str, str]):
-    """Log levels by event; it cannot be changed."""
-
-    __slots__ = ("_levels",)
-
-    def __init__(self, levels: Mapping[str, str]) -> None:
-        self._levels = dict(levels)
-
-    def __getitem__(self, event: str) -> str:
-        return self._levels[event]
-
-    def __iter__(self) -> Iterator[str]:
-        return iter(self._levels)
-
-    def __len__(self) -> int:
-        return len(self._levels)
-
-    def __hash__(self) -> int:
-        return hash(frozenset(self._levels.items()))
-
-    def __repr__(self) -> str:
-        return repr(self._levels)
 
 
 # --- turning what was given into what is kept: what is wrong passes here and is refused by the validators ----------
@@ -139,47 +60,6 @@ def _to_queues(given: QueuesGiven) -> tuple[str, ...] | Callable[[], QueueNames 
         raise InvalidSettings(
             f"queues={given!r} is no list of queues: pass a name, a tuple of names in priority order, or a callable"
         ) from None
-
-
-def _to_levels(key: str, defaults: Mapping[str, str], given: object) -> Levels:
-    if given is None:
-        return Levels(defaults)
-    if not isinstance(given, Mapping):
-        raise InvalidSettings(f"{key}={given!r} is no mapping: pass levels by event, such as {{'failure': 'error'}}")
-    levels = dict(defaults)
-    for event, level in given.items():
-        name = _snake(event) if isinstance(event, str) else repr(event)
-        if name not in defaults:
-            raise InvalidSettings(f"{key} has no event {event!r}{_nearest(name, defaults)}")
-        known = _LEVELS.get("off" if level is None else str(level).lower())
-        if known is None:
-            raise InvalidSettings(
-                f"{key}[{event!r}]={level!r} is no level: pass debug, info, warning, error, critical or off"
-            )
-        levels[name] = known
-        if name == _ALIAS:
-            levels["error"] = known
-    if _ALIAS in levels:
-        levels[_ALIAS] = levels["error"]
-    return Levels(levels)
-
-
-def _to_worker_levels(given: Mapping[str, str | None] | None) -> Levels:
-    return _to_levels("worker_logging", WORKER_EVENTS, given)
-
-
-def _to_scheduler_levels(given: Mapping[str, str | None] | None) -> Levels:
-    return _to_levels("scheduler_logging", SCHEDULER_EVENTS, given)
-
-
-def _snake(name: str) -> str:
-    return re.sub(r"(?<=[a-z0-9])([A-Z])", r"_\1", name).lower()
-
-
-def _nearest(name: str, known: Iterable[str]) -> str:
-    names = sorted(known)
-    near = difflib.get_close_matches(name, names, n=1)
-    return f"; did you mean {near[0]!r}?" if near else f" (known: {', '.join(names)})"
 
 
 # --- the bounds --------------------------------------------------------------------------------------------------
@@ -217,6 +97,23 @@ def _whole(*, least: int, most: int) -> Validator:
 def _yes_or_no(_settings: Any, field: attrs.Attribute[Any], value: Any) -> None:
     if not isinstance(value, bool):
         raise InvalidSettings(f"{field.name}={value!r} is neither True nor False")
+
+
+def _to_names(given: str | Iterable[str]) -> tuple[str, ...]:
+    if isinstance(given, str):
+        return (given,)
+    try:
+        return tuple(given)
+    except TypeError:
+        raise InvalidSettings(f"filtered_params={given!r} is no list of names: pass a tuple of names") from None
+
+
+def _names_of_values(_settings: Any, field: attrs.Attribute[Any], value: Any) -> None:
+    for name in value:
+        if not isinstance(name, str) or not name.strip():
+            raise InvalidSettings(f"{field.name} holds {name!r}, which is no name: pass such as ('password',)")
+        if "," in name:
+            raise InvalidSettings(f"{field.name} holds {name!r}: pass the names apart, as {tuple(name.split(','))!r}")
 
 
 def _queue_names(_settings: Any, _field: attrs.Attribute[Any], value: Any) -> None:
@@ -270,6 +167,8 @@ class Settings:
         rescue_limit: How often a job may bring down its process before it is listed as failed.
         leader_lock_timeout: Seconds after which another process may lead when the leader has died.
         grace: Seconds that running jobs get to end when the app stops; then they are given back.
+        filtered_params: Names of values that no log line may show, such as ``("password", "card.number")``: in the args
+            of jobs and in results, at any depth, their values are ``"[FILTERED]"``. A dot leads into an object.
         namespace: What stands before each key in Redis, without its colon; ``""`` for nothing.
 
     There is no counterpart of ActionHero's ``toDisconnectProcessors``: processors share connections.
@@ -287,8 +186,8 @@ class Settings:
     check_interval: float = attrs.field(default=0.5, converter=_to_seconds, validator=_seconds(most=60))
     max_event_loop_delay: float = attrs.field(default=0.05, converter=_to_seconds, validator=_seconds(most=1))
     timeout: float = attrs.field(default=5.0, converter=_to_seconds, validator=_seconds(most=300))
-    worker_logging: Levels = attrs.field(default=None, converter=_to_worker_levels)
-    scheduler_logging: Levels = attrs.field(default=None, converter=_to_scheduler_levels)
+    worker_logging: Levels = attrs.field(default=None, converter=worker_levels)
+    scheduler_logging: Levels = attrs.field(default=None, converter=scheduler_levels)
     stuck_worker_timeout: float = attrs.field(default=3600.0, converter=_to_seconds, validator=_seconds(most=604_800))
     retry_stuck_jobs: bool = attrs.field(default=False, validator=_yes_or_no)
     heartbeat_interval: float = attrs.field(default=3.0, converter=_to_seconds, validator=_seconds(most=60))
@@ -296,6 +195,7 @@ class Settings:
     rescue_limit: int = attrs.field(default=3, validator=_whole(least=1, most=1000))
     leader_lock_timeout: float = attrs.field(default=15.0, converter=_to_seconds, validator=_seconds(most=3600))
     grace: float = attrs.field(default=25.0, converter=_to_seconds, validator=_seconds(most=21_600, zero=True))
+    filtered_params: tuple[str, ...] = attrs.field(default=(), converter=_to_names, validator=_names_of_values)
     namespace: str = attrs.field(default="resque", validator=_namespace)
 
     def __new__(cls, *_args: object, **given: object) -> Self:
@@ -321,6 +221,26 @@ class Settings:
                 f"{self.heartbeat_interval:g} (seconds): living processes would be taken for dead"
             )
 
+    @classmethod
+    def load(cls, base: Settings | None = None) -> Settings:
+        """The settings that the environment and ``pyproject.toml`` give; needs the package typed-settings.
+
+        A variable ``TASKHERO_<KEY>`` beats the table ``[tool.taskhero]`` of the ``pyproject.toml`` that is found in the
+        working directory or above, and that beats *base*. Durations are seconds, lists are separated by commas, and
+        levels of the log are an object in JSON, or a table.
+
+        Args:
+            base: The settings that hold where nothing else is given; the defaults if none are.
+
+        Raises:
+            InvalidSettings: A setting is unknown, of the wrong type or out of its bounds; the message names the
+                variable, or the file and the key, and the value.
+            ModuleNotFoundError: typed-settings is not installed.
+        """
+        from taskhero.settings_loading import load_settings
+
+        return load_settings(cls() if base is None else base)
+
     async def resolve_queues(self) -> tuple[str, ...]:
         """The queues' names in priority order; a callable is asked now.
 
@@ -340,9 +260,9 @@ class Settings:
 
 def _unknown(name: str, known: set[str]) -> str:
     """Say what to write instead of a setting that does not exist, whoever's spelling it is."""
-    ours = _snake(name)
+    ours = snake(name)
     if ours in _ELSEWHERE:
         return f"there is no setting {name!r}: {_ELSEWHERE[ours]}"
     if ours in known:
         return f"there is no setting {name!r}: it is {ours} here, durations in seconds"
-    return f"there is no setting {name!r}{_nearest(ours, known)}"
+    return f"there is no setting {name!r}{nearest(ours, known)}"

@@ -7,9 +7,9 @@ from difflib import get_close_matches
 from importlib import import_module
 from importlib.metadata import entry_points
 from typing import TYPE_CHECKING, Any, Final
-from urllib.parse import parse_qsl, unquote
 
 from taskhero.backends.protocol import Backend
+from taskhero.backends.urls import without_secrets
 from taskhero.errors import TaskheroError, UnknownBackend
 
 if TYPE_CHECKING:
@@ -82,7 +82,7 @@ def open_backend(where: str | Backend, *, settings: Settings | None = None) -> B
         raise
     except ValueError as error:
         # Its own text and context may quote the URL.
-        raise UnknownBackend(f"the {scheme}:// URL cannot be read: {_without_secrets(str(error), where)}") from None
+        raise UnknownBackend(f"the {scheme}:// URL cannot be read: {without_secrets(str(error), where)}") from None
     return _checked(backend)
 
 
@@ -166,16 +166,3 @@ def _checked(backend: object) -> Backend:
 
 def _name_of(driver: object) -> str:
     return f"{getattr(driver, '__module__', '?')}.{getattr(driver, '__qualname__', repr(driver))}"
-
-
-def _without_secrets(text: str, url: str) -> str:
-    """The text with everything left out that the URL has before ``@`` or behind ``?``."""
-    rest = url.partition("://")[2]
-    user_info, at, _ = rest.rpartition("@")
-    query = rest.partition("?")[2]
-    secrets = {user_info, *user_info.split(":", 1)} if at else set()
-    secrets |= {query, *(value for _, value in parse_qsl(query))}
-    secrets |= {unquote(secret) for secret in secrets}
-    for secret in sorted(filter(None, secrets), key=len, reverse=True):
-        text = text.replace(secret, "***")
-    return text

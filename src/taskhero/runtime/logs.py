@@ -2,7 +2,8 @@
 
 They go to the loggers ``taskhero.worker`` and ``taskhero.scheduler``. Besides the message, a record has the fields
 `event` and those of the event: `worker`, `queue`, `duration`, `delay` ... A job becomes `task` and `job_args`, an
-error becomes `exception` (its class) and `error` (its text).
+error becomes `exception` (its class) and `error` (its text). Values of the names in `Settings.filtered_params` are
+masked; a traceback that quotes one is left out.
 """
 
 from __future__ import annotations
@@ -14,6 +15,7 @@ from typing import TYPE_CHECKING, Any, Final
 from taskhero.models import Job
 from taskhero.runtime import events
 from taskhero.runtime.failures import text_of
+from taskhero.runtime.filtering import Filter
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -81,6 +83,7 @@ class _EventLog:
         self._emitter = emitter
         self._handlers: list[tuple[type[Event], Callable[[Any], None]]] = []
         self._outages: set[str] = set()
+        self._filter = Filter(settings.filtered_params)
         for kind, message in _MESSAGES.items():
             levels = settings.scheduler_logging if kind.source == "scheduler" else settings.worker_logging
             level = levels.get(kind.name, "off")
@@ -97,8 +100,8 @@ class _EventLog:
 
         def log(event: Event) -> None:
             if self._is_news(event):
-                fields = _fields(event)
-                logger.log(level, message, fields, exc_info=_to_show(event), extra=fields)
+                fields, traceback = _fields(event, self._filter)
+                logger.log(level, message, fields, exc_info=traceback, extra=fields)
 
         # While the level is off, the event is not even built, unless somebody else wants it.
         self._emitter.on(kind, log, when=partial(logger.isEnabledFor, level))
@@ -115,17 +118,24 @@ class _EventLog:
         return True
 
 
-def _fields(event: Event) -> dict[str, Any]:
+def _fields(event: Event, hide: Filter) -> tuple[dict[str, Any], BaseException | None]:
+    """What a record says of an event, and the error whose traceback is shown, without values that are filtered."""
     fields: dict[str, Any] = {"event": event.name}
+    secrets: list[str] = []
     for name in event.field_names():
         value = getattr(event, name)
         if isinstance(value, Job):
-            fields["task"], fields["job_args"] = value.name, value.args
+            secrets = list(hide.secrets(value.args)) if hide else []
+            fields["task"], fields["job_args"] = value.name, hide.masked(value.args)
         elif isinstance(value, BaseException):
             fields["exception"], fields["error"] = type(value).__name__, text_of(value)
         else:
-            fields[name] = value
-    return fields
+            fields[name] = hide.masked(value) if name == "result" else value
+    shown = _to_show(event)
+    if secrets and "error" in fields:
+        fields["error"] = hide.masked_text(fields["error"], secrets)
+        shown = shown if shown is None or hide.may_show(shown, secrets) else None
+    return fields, shown
 
 
 def _to_show(event: Event) -> BaseException | None:

@@ -122,3 +122,35 @@ def test_while_a_level_is_off_nobody_builds_its_events(caplog: pytest.LogCapture
     caplog.set_level(logging.DEBUG, "taskhero.worker")
     assert emitter.wants(events.WorkerSuccess), "it may be changed while the app runs"
     stop()
+
+
+CARD = Job("pay", [{"to": "ann", "card": {"number": "4111-1111", "owner": "Ann"}, "password": ["hidden"]}], "money")
+FILTERED = ("password", "card.number")
+
+
+def test_filtered_values_are_masked_in_args_and_results_at_any_depth(logged: Callable[..., list[Any]]) -> None:
+    result = [{"deep": {"password": "hidden"}, "number": 1}]
+    (record,) = logged(example(events.WorkerSuccess, job=CARD, result=result), filtered_params=FILTERED)
+    card = {"number": "[FILTERED]", "owner": "Ann"}
+    assert record.job_args == [{"to": "ann", "card": card, "password": "[FILTERED]"}]
+    assert record.result == [{"deep": {"password": "[FILTERED]"}, "number": 1}]
+    assert CARD.args[0]["password"] == ["hidden"], "the job itself is as it was"
+
+
+def test_an_error_that_quotes_a_filtered_value_is_logged_without_it(
+    logged: Callable[..., list[Any]], caplog: pytest.LogCaptureFixture
+) -> None:
+    """Its text is masked, and a traceback that quotes it is left out; another error's traceback is shown."""
+    try:
+        raise LookupError(f"these args do not fit: {CARD.args!r}")
+    except LookupError as caught:
+        error = caught
+    (record,) = logged(example(events.WorkerFailure, job=CARD, error=error), filtered_params=FILTERED)
+    assert "'number': '[FILTERED]', 'owner': 'Ann'" in record.getMessage()
+    assert not record.exc_info
+    assert "4111" not in caplog.text
+    assert "hidden" not in caplog.text
+    caplog.clear()
+    harmless = example(events.WorkerFailure, job=Job("pay", [{"password": "another"}]), error=error)
+    (record,) = logged(harmless, filtered_params=FILTERED)
+    assert record.exc_info

@@ -34,6 +34,7 @@ def test_defaults_are_those_of_the_table():
         "rescue_limit": 3,
         "leader_lock_timeout": 15.0,
         "grace": 25.0,
+        "filtered_params": (),
         "namespace": "resque",
     }
 
@@ -153,7 +154,7 @@ def test_a_value_that_can_only_be_a_mistake_is_refused_with_a_sentence(given, se
         ("resque_overrides", r"TaskHero\(queue="),
         ("connectionOptions", "namespace to Settings"),
         ("qeues", "did you mean 'queues'"),
-        ("colour", "known: check_interval, grace"),
+        ("colour", "known: check_interval, filtered_params"),
     ],
 )
 def test_an_unknown_setting_is_refused_naming_ours(name, sentence):

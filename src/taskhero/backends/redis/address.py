@@ -16,6 +16,7 @@ from redis.backoff import NoBackoff
 from redis.crc import key_slot
 from redis.retry import Retry
 
+from taskhero.backends.urls import location_of, without_secrets
 from taskhero.errors import InvalidSettings, UnknownBackend
 
 if TYPE_CHECKING:
@@ -23,7 +24,7 @@ if TYPE_CHECKING:
 
     from redis.asyncio.connection import ConnectionPool
 
-__all__ = ["Address", "address_of", "location_of"]
+__all__ = ["Address", "ClusterAddress", "SentinelAddress", "ServerAddress", "address_of"]
 
 CONNECT_TIMEOUT = 5.0
 REPLY_TIMEOUT = 5.0
@@ -56,12 +57,6 @@ class Address(Protocol):
         ...
 
 
-def location_of(url: str) -> str:
-    """The URL without user, password and options."""
-    parts = urlsplit(url)
-    return f"{parts.scheme}://{parts.netloc.rpartition('@')[2]}{parts.path}"
-
-
 def address_of(url: str, namespace: str) -> Address:
     """The address that a URL names.
 
@@ -69,8 +64,8 @@ def address_of(url: str, namespace: str) -> Address:
         UnknownBackend: The URL cannot be read.
         InvalidSettings: It names a Cluster, and the namespace does not keep all keys on one node.
     """
-    scheme = urlsplit(url).scheme
     try:
+        scheme = urlsplit(url).scheme
         if scheme.endswith("+sentinel"):
             return _checked(SentinelAddress(url))
         if scheme.endswith("+cluster"):
@@ -79,7 +74,16 @@ def address_of(url: str, namespace: str) -> Address:
     except ValueError as error:
         if isinstance(error, InvalidSettings):
             raise
-        raise UnknownBackend(f"{location_of(url)} cannot be read as an address of Redis: {error}") from None
+        raise UnknownBackend(_unreadable(url, error)) from None
+
+
+def _unreadable(url: str, error: Exception) -> str:
+    location = location_of(url)
+    why = "it has an '@' too many" if location.endswith("***") else without_secrets(str(error), url)
+    return (
+        f"{location} is not a URL of a Redis server: {why}; write redis://user:password@host:6379/0, "
+        "signs such as / and @ within a password as %2F and %40"
+    )
 
 
 def _checked(address: Address) -> Address:

@@ -6,9 +6,10 @@ import asyncio
 from itertools import count
 from typing import TYPE_CHECKING, Self
 
+from taskhero.backends.urls import location_of
 from taskhero.wire.keys import Keys
 
-from .address import address_of, location_of
+from .address import address_of
 from .inspecting import Inspecting
 from .link import Link
 from .producing import Producing

@@ -1,0 +1,85 @@
+"""Values that no log line may show."""
+
+from __future__ import annotations
+
+import traceback
+from typing import TYPE_CHECKING, Any, Final
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+__all__ = ["FILTERED", "Filter"]
+
+#: What stands in place of a value.
+FILTERED: Final = "[FILTERED]"
+
+
+class Filter:
+    """Masks the values of some names in what JSON can hold, at any depth.
+
+    Args:
+        names: The names as in `Settings.filtered_params`; a dot leads into an object, ``"card.number"``.
+    """
+
+    __slots__ = ("_ends",)
+
+    def __init__(self, names: tuple[str, ...]) -> None:
+        self._ends = [tuple(name.split(".")) for name in names]
+
+    def __bool__(self) -> bool:
+        return bool(self._ends)
+
+    def masked(self, value: Any, path: tuple[str, ...] = ()) -> Any:
+        """The value, or a copy of it with the filtered values masked."""
+        if not self._ends:
+            return value
+        if isinstance(value, dict):
+            return {key: self._item(item, (*path, str(key))) for key, item in value.items()}
+        if isinstance(value, (list, tuple)):
+            return [self.masked(item, path) for item in value]
+        return value
+
+    def _item(self, value: Any, path: tuple[str, ...]) -> Any:
+        return FILTERED if self._is_filtered(path) else self.masked(value, path)
+
+    def _is_filtered(self, path: tuple[str, ...]) -> bool:
+        return any(path[-len(end) :] == end for end in self._ends)
+
+    def secrets(self, value: Any, path: tuple[str, ...] = ()) -> Iterator[str]:
+        """The filtered values within a value, as texts may quote them."""
+        if isinstance(value, dict):
+            for key, item in value.items():
+                here = (*path, str(key))
+                if self._is_filtered(here):
+                    yield from _quotes(item)
+                else:
+                    yield from self.secrets(item, here)
+        elif isinstance(value, (list, tuple)):
+            for item in value:
+                yield from self.secrets(item, path)
+
+    def masked_text(self, text: str, secrets: list[str]) -> str:
+        """A text that may quote these values, without them."""
+        for secret in sorted(secrets, key=len, reverse=True):
+            text = text.replace(secret, FILTERED)
+        return text
+
+    def may_show(self, error: BaseException, secrets: list[str]) -> bool:
+        """Whether the traceback of an error quotes none of these values."""
+        if not secrets:
+            return True
+        lines = "".join(traceback.format_exception(error))
+        return not any(secret in lines for secret in secrets)
+
+
+def _quotes(value: Any) -> Iterator[str]:
+    """How an error's text would quote a value and what is within; what is too short to be told from others is left."""
+    if isinstance(value, dict):
+        for item in value.values():
+            yield from _quotes(item)
+    elif isinstance(value, list):
+        for item in value:
+            yield from _quotes(item)
+    elif not isinstance(value, bool) and value is not None and len(str(value)) > 2:
+        yield str(value)
+        yield repr(value).strip("'\"")

@@ -1,0 +1,166 @@
+"""Settings from outside: environment variables and ``pyproject.toml``, each value with where it came from."""
+
+from __future__ import annotations
+
+import json
+import os
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Final, TypeVar, cast
+
+import attrs
+
+from taskhero.errors import InvalidSettings
+from taskhero.wording import nearest, snake
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+__all__ = ["OTHER_VARIABLES", "PREFIX", "SECTION", "load_settings"]
+
+#: What environment variables of settings begin with.
+PREFIX: Final = "TASKHERO_"
+#: The table of ``pyproject.toml``.
+SECTION: Final = "tool.taskhero"
+#: Variables with the prefix that are options of the command line and no settings.
+OTHER_VARIABLES: Final = frozenset({"TASKHERO_APP", "TASKHERO_BACKEND", "TASKHERO_LOG_FORMAT"})
+
+_FILE: Final = "pyproject.toml"
+_YES: Final = frozenset({"true", "yes", "on", "1"})
+_NO: Final = frozenset({"false", "no", "off", "0"})
+
+_Settings = TypeVar("_Settings", bound=attrs.AttrsInstance)
+
+
+@attrs.frozen
+class _Given:
+    """A value from outside, and how messages call the place where it stands."""
+
+    value: Any
+    source: str
+
+
+def load_settings(base: _Settings) -> _Settings:
+    """The settings of *base*, but for those that the environment or ``pyproject.toml`` give.
+
+    Raises:
+        InvalidSettings: A setting is unknown, of the wrong type or out of its bounds; the message names the source.
+        ModuleNotFoundError: typed-settings is not installed.
+    """
+    fields = {field.name: field for field in attrs.fields(type(base))}
+    given = {**_from_file(type(base), fields), **_from_environment(type(base), fields)}
+    for key, one in given.items():
+        _check(fields[key], one)
+    try:
+        return cast("_Settings", attrs.evolve(cast("Any", base), **{key: one.value for key, one in given.items()}))
+    except InvalidSettings as error:
+        # Each is right by itself, so two do not go together: the message has both names.
+        sources = dict.fromkeys(one.source for key, one in given.items() if key in str(error))
+        raise InvalidSettings(f"{' and '.join(sources)}: {error}") from None
+
+
+def _check(field: attrs.Attribute[Any], given: _Given) -> None:
+    """Let the setting's own converter and validator look at a value, and say where a wrong one stands."""
+    try:
+        value = given.value
+        if field.converter is not None:
+            value = cast("Callable[[Any], Any]", field.converter)(value)
+        if field.validator is not None:
+            field.validator(None, field, value)
+    except InvalidSettings as error:
+        raise InvalidSettings(f"{given.source}: {error}") from None
+
+
+# --- the environment ---------------------------------------------------------------------------------------------
+
+
+def _from_environment(kind: type, fields: dict[str, attrs.Attribute[Any]]) -> dict[str, _Given]:
+    library = _library()
+    variables = {f"{PREFIX}{key.upper()}" for key in fields}
+    for name in sorted(os.environ):
+        if name.startswith(PREFIX) and name not in variables | OTHER_VARIABLES:
+            near = nearest(name, variables | OTHER_VARIABLES)
+            raise InvalidSettings(f"environment variable {name}: there is no such setting{near}")
+    loaded = library.loaders.EnvLoader(prefix=PREFIX)(kind, library.cls_utils.deep_options(kind))
+    given = {}
+    for key, text in loaded.settings.items():
+        source = f"environment variable {PREFIX}{key.upper()}={text!r}"
+        try:
+            given[key] = _Given(_READERS[type(fields[key].default)](text), source)
+        except ValueError as error:
+            raise InvalidSettings(f"{source}: {error}") from None
+    return given
+
+
+def _yes_or_no(text: str) -> bool:
+    word = text.strip().lower()
+    if word not in _YES | _NO:
+        raise ValueError("pass true or false (or yes, no, on, off, 1, 0)")
+    return word in _YES
+
+
+def _number(kind: type[int | float]) -> Callable[[str], object]:
+    def read(text: str) -> object:
+        try:
+            return kind(text)
+        except ValueError:
+            return text  # the setting itself says best what it wants
+
+    return read
+
+
+def _names(text: str) -> list[str]:
+    return [name.strip() for name in text.split(",")] if text.strip() else []
+
+
+def _levels(text: str) -> object:
+    try:
+        return json.loads(text)
+    except ValueError as error:
+        raise ValueError(f"""this is no object in JSON such as {{"failure": "error"}}: {error}""") from None
+
+
+#: How a variable's text is read, by the type of the setting's default.
+_READERS: Final[dict[type, Callable[[str], object]]] = {
+    bool: _yes_or_no,
+    int: _number(int),
+    float: _number(float),
+    str: str,
+    tuple: _names,
+    type(None): _levels,
+}
+
+
+# --- the file ----------------------------------------------------------------------------------------------------
+
+
+def _from_file(kind: type, fields: dict[str, attrs.Attribute[Any]]) -> dict[str, _Given]:
+    library = _library()
+    path = library.find(_FILE, start_dir=Path.cwd())
+    if not path.exists():
+        return {}
+    try:
+        table = library.loaders.TomlFormat(SECTION)(path, kind, library.cls_utils.deep_options(kind))
+    except library.exceptions.ConfigFileLoadError as error:
+        raise InvalidSettings(f"{path} cannot be read: {error.__cause__ or error}") from error
+    given = {}
+    for written, value in table.items():
+        key = written.replace("-", "_")
+        source = f"{path}, [{SECTION}] {written} = {value!r}"
+        if key not in fields:
+            raise InvalidSettings(f"{source}: there is no such setting{nearest(snake(key), fields)}")
+        commas = isinstance(value, str) and isinstance(fields[key].default, tuple)
+        given[key] = _Given(_names(value) if commas else value, source)
+    return given
+
+
+def _library() -> Any:
+    try:
+        import typed_settings
+        import typed_settings.cls_utils
+        import typed_settings.exceptions
+        import typed_settings.loaders
+    except ModuleNotFoundError as error:
+        raise ModuleNotFoundError(
+            "Settings.load() needs the package typed-settings: pip install 'taskhero[cli]'", name=error.name
+        ) from None
+    return typed_settings

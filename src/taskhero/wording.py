@@ -1,0 +1,24 @@
+"""Names that people give: their other spelling, and what they may have meant."""
+
+from __future__ import annotations
+
+import difflib
+import re
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+__all__ = ["nearest", "snake"]
+
+
+def snake(name: str) -> str:
+    """``checkTimeout`` as ``check_timeout``."""
+    return re.sub(r"(?<=[a-z0-9])([A-Z])", r"_\1", name).lower()
+
+
+def nearest(name: str, known: Iterable[str]) -> str:
+    """What one may have meant by *name*, as the end of a sentence."""
+    names = sorted(known)
+    near = difflib.get_close_matches(name, names, n=1)
+    return f"; did you mean {near[0]!r}?" if near else f" (known: {', '.join(names)})"
