@@ -2,6 +2,7 @@
 #
 #   make demo      what it does, in colour, in a few seconds
 #   make test      everything that CI checks: ruff, mypy, the floors, all tests
+#   make bench     how fast it is beside node-resque and BullMQ (needs node, npm and Redis 7)
 #   make format    let ruff put the code in order
 #   make clean     remove what was built and installed
 
@@ -15,12 +16,12 @@ PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check
 # Two processes of tests; PYTEST_FLAGS= runs them in one.
 PYTEST_FLAGS ?= -n 2
 
-.PHONY: demo test format clean
+.PHONY: demo test bench format clean
 .DEFAULT_GOAL := help
 
 .PHONY: help
 help:
-	@sed -n '3,6s/^# *//p' Makefile
+	@sed -n '3,7s/^# *//p' Makefile
 
 demo: $(VENV)/.demo
 	@FORCE_COLOR=1 $(BIN)/taskhero demo
@@ -32,12 +33,16 @@ test: $(VENV)/.dev
 	$(BIN)/lint-imports
 	$(BIN)/python -m pytest $(PYTEST_FLAGS)
 
+bench: $(VENV)/.dev benchmarks/node_modules/.ready
+	$(BIN)/python benchmarks/run.py $(BENCH_FLAGS)
+
 format: $(VENV)/.dev
 	$(BIN)/ruff check --fix
 	$(BIN)/ruff format
 
 clean:
-	rm -rf $(VENV) build dist .mypy_cache .ruff_cache .pytest_cache .import_linter_cache .hypothesis
+	rm -rf $(VENV) build dist .mypy_cache .ruff_cache .pytest_cache .import_linter_cache .hypothesis \
+		benchmarks/node_modules
 
 $(VENV)/.venv:
 	@test -n "$(PYTHON)" || { echo "taskhero needs Python 3.11 or newer; none was found (make PYTHON=/path/to/python)" >&2; exit 1; }
@@ -55,4 +60,10 @@ $(VENV)/.dev: $(VENV)/.venv pyproject.toml
 	@echo "Installing taskhero and what its tests need"
 	@$(PIP) --upgrade 'pip>=25.1'
 	@$(PIP) --editable . --group dev
+	@touch $@
+
+benchmarks/node_modules/.ready: benchmarks/package-lock.json
+	@command -v npm >/dev/null || { echo "The benchmarks need node and npm (on Debian: apt-get install npm)" >&2; exit 1; }
+	@echo "Installing the peers, as benchmarks/package-lock.json says"
+	@npm install --prefix benchmarks --no-save --ignore-scripts --no-audit --no-fund --loglevel=error
 	@touch $@

@@ -52,6 +52,10 @@ class Link:
         self.location = location
         self._pool: ConnectionPool | None = None
         self._loop: asyncio.AbstractEventLoop | None = None
+        # The pool's locks, timers and counters cost more than a step's own work, so one connection, which is all that
+        # most programs need at a time, is kept ready outside of it, unless somebody waits for one.
+        self._kept: AbstractConnection | None = None
+        self._queueing = 0
 
     def make_pool(self, **options: Any) -> ConnectionPool:
         """A pool with this link's address and *options*."""
@@ -93,7 +97,7 @@ class Link:
         """Go where the server has moved to; False if it is where it was."""
         if not await self._find():
             return False
-        old, self._pool = self._pool, self.make_pool()
+        old, self._pool, self._kept = self._pool, self.make_pool(), None
         if old is not None:
             await old.aclose()
         return True
@@ -101,6 +105,7 @@ class Link:
     async def close(self) -> None:
         """Drop all connections."""
         pool, self._pool = self._pool, None
+        self._kept = None
         if pool is not None:
             await pool.aclose()
 
@@ -141,14 +146,39 @@ class Link:
 
     async def _connection_of(self, pool: ConnectionPool) -> AbstractConnection:
         try:
-            connection: AbstractConnection = await pool.get_connection()  # type: ignore[no-untyped-call]
+            return await self._kept_or_pooled(pool)
         except redis_errors.AuthenticationError as error:
             raise BackendUnavailable(f"Redis at {self.location} refused the password: {error}") from error
         except redis_errors.ResponseError as error:
             raise BackendUnavailable(f"Redis at {self.location} refused the connection: {error}") from error
         except _LOST as error:
             raise BackendUnavailable(f"cannot reach Redis at {self.location}: {error}") from error
-        return connection
+
+    async def _kept_or_pooled(self, pool: ConnectionPool) -> AbstractConnection:
+        kept, self._kept = self._kept, None
+        if kept is None:
+            self._queueing += 1
+            try:
+                connection: AbstractConnection = await pool.get_connection()  # type: ignore[no-untyped-call]
+            finally:
+                self._queueing -= 1
+            return connection
+        try:
+            # It connects again if the server has closed it meanwhile.
+            await pool.ensure_connection(kept)
+        except BaseException:
+            await kept.disconnect(nowait=True)
+            await self._give_back(pool, kept)
+            raise
+        return kept
+
+    async def _give_back(self, pool: ConnectionPool, connection: AbstractConnection) -> None:
+        if pool is not self._pool:
+            await connection.disconnect(nowait=True)
+        elif self._kept is None and not self._queueing:
+            self._kept = connection
+        else:
+            await pool.release(connection)
 
     async def own_connection(self, **options: Any) -> AbstractConnection:
         """A connection outside the pool, for one who waits on it; to be disconnected by its user.
@@ -186,10 +216,7 @@ class Link:
         try:
             return await self._ask(connection, command)
         finally:
-            if pool is self._pool:
-                await pool.release(connection)
-            else:
-                await connection.disconnect(nowait=True)
+            await self._give_back(pool, connection)
 
     async def _ask(self, connection: AbstractConnection, command: Sequence[Any]) -> Any:
         try:
