@@ -114,6 +114,50 @@ async def test_it_can_be_entered_more_than_once_and_closes_with_the_last_exit():
         await app.queue.queues()
 
 
+async def test_apps_that_were_given_the_same_backend_connect_it_once_and_the_last_one_closes_it():
+    backend = Noted()
+    producer, worker = TaskHero(backend), TaskHero(backend, settings=QUICK)
+    async with producer:
+        async with worker.running():
+            await producer.queue.enqueue("theirs", [1], "a")
+        assert await producer.queue.queues() is not None
+        with pytest.raises(NotConnected):
+            await worker.queue.queues()
+    assert backend.notes == ["connect", "close"]
+    await asyncio.gather(producer.start(), worker.start())
+    await asyncio.gather(producer.stop(), worker.stop())
+    assert backend.notes == ["connect", "close"] * 2
+
+
+def test_a_backend_is_used_in_one_loop_at_a_time_whatever_the_app():
+    backend = MemoryBackend()
+
+    async def leave_open():
+        await TaskHero(backend).__aenter__()
+
+    async def enter():
+        async with TaskHero(backend) as app:
+            return await app.queue.queues()
+
+    async def use():
+        async with TaskHero(backend):
+            with pytest.raises(NotConnected, match="this backend is connected in another event loop"):
+                await asyncio.to_thread(asyncio.run, enter())
+
+    asyncio.run(leave_open())
+    asyncio.run(use())
+    assert asyncio.run(enter()) == []
+
+
+async def test_leaving_without_having_entered_changes_nothing():
+    backend = Noted()
+    app = TaskHero(backend)
+    await app.__aexit__(None, None, None)
+    async with app:
+        await app.queue.queues()
+    assert backend.notes == ["connect", "close"]
+
+
 async def test_it_can_be_connected_after_it_could_not_be_reached():
     app = TaskHero(Away())
     for _ in range(2):

@@ -85,6 +85,9 @@ class RedisBackend(Producing, Promoting, Working, Waking, Inspecting):
 
     async def connect(self) -> None:
         """See `Backend.connect`."""
+        if self._link.forget_lost():
+            self._close_beating()
+            self._reset()
         await self._link.open()
 
     async def close(self) -> None:
@@ -96,11 +99,14 @@ class RedisBackend(Producing, Promoting, Working, Waking, Inspecting):
         await asyncio.gather(*tasks, return_exceptions=True)
         for waiting in waits:
             await waiting.close()
+        self._close_beating()
+        self._reset()
+        await self._link.close()
+
+    def _close_beating(self) -> None:
         beating, self._beating = self._beating, None
         if beating is not None:
             beating.close()
-        self._reset()
-        await self._link.close()
 
     async def deregister(self, process: Process) -> int:
         """See `Backend.deregister`."""

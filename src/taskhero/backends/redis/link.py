@@ -100,9 +100,20 @@ class Link:
         except ValueError as error:
             raise UnknownBackend(f"{self.location} is not a URL of a Redis server: {error}") from None
 
+    def forget_lost(self) -> bool:
+        """Drop what belongs to an event loop that has ended without closing it; say whether there was anything."""
+        lost = self._pool is not None and self._loop is not None and self._loop.is_closed()
+        if lost:
+            self._pool = None
+        return lost
+
     async def open(self) -> None:
         """Connect, and refuse a server that is too old."""
         if self._pool is not None:
+            if self._loop is not asyncio.get_running_loop():
+                raise NotConnected(
+                    f"the backend at {self.location} is connected in another event loop: close it there first"
+                )
             return
         pool = self.make_pool()
         self._pool, self._loop = pool, asyncio.get_running_loop()
