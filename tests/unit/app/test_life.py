@@ -14,6 +14,7 @@ from taskhero.errors import (
     BackendUnavailable,
     InvalidSettings,
     NothingToRun,
+    PluginError,
     UnknownBackend,
     UnknownEvent,
 )
@@ -67,6 +68,10 @@ def test_what_it_is_given_is_checked_at_once():
         TaskHero("momory://")
     with pytest.raises(TypeError, match=r"settings=\{'scheduler': True\} are no settings: pass taskhero.Settings"):
         TaskHero(settings={"scheduler": True})
+    with pytest.raises(PluginError, match="plugins=3 is no sequence"):
+        TaskHero(plugins=3)
+    with pytest.raises(TypeError, match="lifespan=3 is not callable: pass a function that takes the app"):
+        TaskHero(lifespan=3)
 
 
 def test_events_are_checked_when_they_are_subscribed_to():
@@ -256,7 +261,7 @@ async def test_running_within_a_connected_block_leaves_it_connected():
 async def test_running_with_nothing_to_run_names_the_settings_to_give():
     backend = Noted()
     app = TaskHero(backend)
-    with pytest.raises(NothingToRun, match=r"Settings\(max_task_processors=10\), scheduler=True"):
+    with pytest.raises(NothingToRun, match=r"Settings\(max_task_processors=10\), Settings\(scheduler=True\)"):
         async with app.running():
             raise AssertionError("never entered")
     assert backend.notes == []
@@ -442,12 +447,15 @@ async def test_what_the_lifespan_raises_reaches_the_caller_and_nothing_is_left_b
 
 
 async def test_a_lifespan_that_is_no_context_manager_is_refused_with_a_sentence():
-    async def lifespan(app):
+    async def generator(app):
         yield
 
-    app = TaskHero(settings=QUICK, lifespan=lifespan)
-    with pytest.raises(TypeError, match="put @contextlib.asynccontextmanager above it"):
-        await app.start()
+    async def coroutine(app): ...
+
+    for lifespan in (generator, coroutine):
+        app = TaskHero(settings=QUICK, lifespan=lifespan)
+        with pytest.raises(TypeError, match="put @contextlib.asynccontextmanager above it"):
+            await app.start()
 
 
 # --- parts of one's own
