@@ -15,7 +15,10 @@ if TYPE_CHECKING:
 
 __all__ = ["Connection"]
 
-_ELSEWHERE = "this app is connected in another event loop: make one app for each loop"
+_ELSEWHERE = (
+    "this app is connected in another event loop: make one app for each loop, or use it from a thread with "
+    "asyncio.run_coroutine_threadsafe(task.enqueue(...), loop).result()"
+)
 
 
 class _Shared:
