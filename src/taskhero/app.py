@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import inspect
 from typing import TYPE_CHECKING, Any, TypeAlias, TypeVar, overload
 
 from taskhero.backends.registry import open_backend
@@ -79,7 +80,7 @@ class TaskHero(Declarations):
         self._make_queue = _checked_maker("queue", queue)
         self._make_scheduler = _checked_maker("scheduler", scheduler)
         self._make_multi_worker = _checked_maker("multi_worker", multi_worker)
-        self._lifespan = lifespan
+        self._lifespan = _checked_lifespan(lifespan)
         self._queue: Queue | None = None
         self._runner: Runner | None = None
         # How the running app is ended; set from the first step of starting to the last of stopping.
@@ -194,8 +195,8 @@ class TaskHero(Declarations):
         """
         if not self._has_work:
             raise NothingToRun(
-                "the settings ask for neither task processors nor a scheduler: pass "
-                "settings=Settings(max_task_processors=10), scheduler=True, or both"
+                "the settings ask for neither task processors nor a scheduler: make the app with "
+                "settings=Settings(max_task_processors=10), Settings(scheduler=True), or both in one"
             )
         await self.start()
         try:
@@ -301,9 +302,20 @@ def _checked_maker(what: str, maker: Any) -> Any:
     return maker
 
 
+def _checked_lifespan(lifespan: Any) -> Any:
+    if lifespan is not None and not callable(lifespan):
+        raise TypeError(
+            f"lifespan={lifespan!r} is not callable: pass a function that takes the app, with "
+            "@contextlib.asynccontextmanager above it"
+        )
+    return lifespan
+
+
 def _entered(lifespan: Lifespan, app: TaskHero) -> AbstractAsyncContextManager[object]:
     entered = lifespan(app)
     if not hasattr(entered, "__aenter__"):
+        if inspect.iscoroutine(entered):
+            entered.close()
         raise TypeError(
             f"lifespan={lifespan!r} makes no async context manager: put @contextlib.asynccontextmanager above it"
         )

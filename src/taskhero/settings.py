@@ -46,7 +46,12 @@ _ELSEWHERE: Final[Mapping[str, str]] = {
 def _to_seconds(given: timedelta | float) -> float:
     if isinstance(given, timedelta):
         return given.total_seconds()
-    return float(given) if isinstance(given, int) and not isinstance(given, bool) else given
+    if isinstance(given, int) and not isinstance(given, bool):
+        try:
+            return float(given)
+        except OverflowError:
+            return math.inf if given > 0 else -math.inf
+    return given
 
 
 def _to_queues(given: QueuesGiven) -> tuple[str, ...] | Callable[[], QueueNames | Awaitable[QueueNames]]:

@@ -96,9 +96,11 @@ class Backend(Protocol):
     async def connect(self) -> None:
         """Make it usable in the running event loop.
 
-        A second call without a close between changes nothing.
+        A second call without a close between changes nothing. If the event loop in which it was connected has ended
+        meanwhile, it is connected anew.
 
         Raises:
+            NotConnected: It is connected in another event loop, which has not ended.
             BackendUnavailable: It cannot be reached; the message says where it looked.
             BackendTooOld: The server is older than what is supported.
         """

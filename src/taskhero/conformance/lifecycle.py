@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import re
 from typing import TYPE_CHECKING
+
+import pytest
 
 from taskhero.backends.protocol import Backend, Interest, TimedEntry
 from taskhero.errors import TaskheroError
@@ -52,6 +55,23 @@ class Lifecycle(Suite):
         await backend.connect()
         assert await backend.queued("q") == [job(2)]
         assert list((await backend.claims(process)).claims) == [claimed]
+
+    @promise("connect", "If the event loop in which it was connected has ended meanwhile, it is connected anew.")
+    @pytest.mark.filterwarnings("ignore::ResourceWarning", "ignore::pytest.PytestUnraisableExceptionWarning")
+    async def test_it_can_be_used_after_a_loop_that_did_not_close_it(self, backend: Backend) -> None:
+        """As in a program that calls ``asyncio.run`` twice; what was stored in the first one is there."""
+        await backend.close()
+
+        async def leave_open() -> None:
+            await backend.connect()
+            await push(backend, job(1))
+
+        for _ in range(2):
+            await within(asyncio.to_thread(asyncio.run, leave_open()))
+        await backend.connect()
+        await push(backend, job(2))
+        assert await backend.queued("q") == [job(1), job(1), job(2)]
+        gc.collect()  # what the lost loops left open is complained about here
 
     @promise("close", "A second call changes nothing.")
     async def test_closing_twice_changes_nothing(self, backend: Backend) -> None:

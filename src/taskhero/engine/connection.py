@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, ClassVar
+from weakref import WeakValueDictionary
 
 from taskhero.errors import NotConnected
 
@@ -14,11 +15,53 @@ if TYPE_CHECKING:
 
 __all__ = ["Connection"]
 
-_ELSEWHERE = "this app is connected in another event loop: make one app for each loop"
+_ELSEWHERE = (
+    "this app is connected in another event loop: make one app for each loop, or use it from a thread with "
+    "asyncio.run_coroutine_threadsafe(task.enqueue(...), loop).result()"
+)
+
+
+class _Shared:
+    """A backend's connection: the apps that were given the same backend connect it once, and the last one closes it."""
+
+    _all: ClassVar[WeakValueDictionary[int, _Shared]] = WeakValueDictionary()
+
+    def __init__(self, backend: Backend) -> None:
+        self.backend = backend
+        self._apps = 0
+        self._loop: asyncio.AbstractEventLoop | None = None
+        self._gate = asyncio.Lock()
+
+    @classmethod
+    def of(cls, backend: Backend) -> _Shared:
+        """The one of this very object."""
+        return cls._all.setdefault(id(backend), cls(backend))
+
+    async def connect(self) -> None:
+        """Connect, if no app has yet."""
+        loop = asyncio.get_running_loop()
+        if self._loop is not loop:
+            if self._apps and self._loop is not None and not self._loop.is_closed():
+                raise NotConnected("this backend is connected in another event loop: make one for each loop")
+            # What apps of an earlier loop left behind is of no use.
+            self._loop, self._gate, self._apps = loop, asyncio.Lock(), 0
+        async with self._gate:
+            if not self._apps:
+                await self.backend.connect()
+            self._apps += 1
+
+    async def close(self) -> None:
+        """Close, if no other app uses it."""
+        async with self._gate:
+            self._apps -= 1
+            if not self._apps:
+                await self.backend.close()
 
 
 class Connection:
     """Connects a backend for the first that holds it, and closes it for the last that lets go.
+
+    Other apps may use the same backend.
 
     Args:
         backend: The store of jobs.
@@ -30,7 +73,7 @@ class Connection:
     """
 
     def __init__(self, backend: Backend, prepare: Callable[[], object], forget: Callable[[], object]) -> None:
-        self._backend = backend
+        self._shared = _Shared.of(backend)
         self._prepare = prepare
         self._forget = forget
         self._loop: asyncio.AbstractEventLoop | None = None
@@ -70,19 +113,21 @@ class Connection:
             async with self._gate:
                 if self._loop is None:
                     self._prepare()
-                    await self._backend.connect()
+                    await self._shared.connect()
                     self._loop = asyncio.get_running_loop()
         except BaseException:
             self._holders -= 1
             raise
 
     async def release(self) -> None:
-        """Close, if nobody else holds it."""
+        """Close, if nobody else holds it; nothing if nobody does."""
+        if not self._holders:
+            return
         self._holders -= 1
         async with self._gate:
             if not self._holders and self._loop is not None:
                 self._loop = None
-                await self._backend.close()
+                await self._shared.close()
 
     def check(self) -> None:
         """Check that the backend can be used here and now.

@@ -5,7 +5,7 @@ from __future__ import annotations
 from abc import abstractmethod
 from typing import TYPE_CHECKING, Any, ParamSpec, TypeVar, overload
 
-from taskhero.engine.declaring import TaskOptions
+from taskhero.engine.declaring import options_of
 from taskhero.engine.loading import find_tasks
 from taskhero.engine.tasks import Task
 from taskhero.errors import InvalidTask, PluginError
@@ -78,8 +78,8 @@ class Declarations:
             PluginError: A plugin cannot be used as given.
         """
         if function is not None:
-            return self.tasks.add(Task(function, TaskOptions(**options)))
-        given = TaskOptions(**options)
+            return self.tasks.add(Task(function, options_of(options)))
+        given = options_of(options)
         return lambda function: self.tasks.add(Task(function, given))
 
     def load_tasks(self, where: str | os.PathLike[str]) -> list[Task[Any, Any]]:

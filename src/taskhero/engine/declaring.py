@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import difflib
 import inspect
 from collections.abc import Iterable, Mapping
-from typing import TYPE_CHECKING, Any, Literal, TypeAlias
+from typing import TYPE_CHECKING, Any, Final, Literal, TypeAlias
 
 import attrs
 
 from taskhero.engine.moments import duration_of
 from taskhero.errors import InvalidMoment, InvalidTask
+from taskhero.wire.refusals import shown
 
 if TYPE_CHECKING:
     from datetime import timedelta
@@ -22,11 +24,16 @@ __all__ = [
     "description_of",
     "is_async",
     "name_of",
+    "options_of",
+    "plugin_options_of",
     "plugins_of",
     "run_in_of",
     "timeout_of",
     "where_of",
 ]
+
+#: Seconds of a timeout at most: a year.
+_LONGEST: Final = 366 * 24 * 3600
 
 RunIn: TypeAlias = Literal["loop", "thread", "process"]
 
@@ -48,6 +55,11 @@ class TaskOptions:
 def name_of(function: object, given: object) -> str:
     """The task's name: the given one, or the function's own."""
     name = getattr(function, "__name__", None) if given is None else given
+    if given is None and not callable(function):
+        raise InvalidTask(
+            f"{function!r} is no function: write the decorator bare, @app.task, or its options by name, such as "
+            "@app.task(queue='mail')"
+        )
     if given is None and (name is None or name == "<lambda>"):
         raise InvalidTask(f"{function!r} has no name of its own: pass name='...'")
     if not isinstance(name, str) or not name.strip():
@@ -73,8 +85,12 @@ def is_async(function: object, name: str) -> bool:
     return any(inspect.iscoroutinefunction(body) for body in bodies)
 
 
-def description_of(function: object) -> str:
-    """The first paragraph of the docstring, in one line."""
+def description_of(function: object, given: object, name: str) -> str:
+    """The given description, or the first paragraph of the docstring, in one line."""
+    if given is not None:
+        if not isinstance(given, str):
+            raise InvalidTask(f"task {name!r}: description={given!r} is no text: pass a str")
+        return given
     text = inspect.getdoc(function) if hasattr(function, "__name__") else None
     return " ".join((text or "").split("\n\n", 1)[0].split())
 
@@ -83,7 +99,7 @@ def run_in_of(given: object, name: str, *, is_async: bool) -> RunIn:
     """Where a task runs: an ``async def`` on the loop, a ``def`` in a thread; either in a process, if asked for."""
     if given is None:
         return "loop" if is_async else "thread"
-    if given not in {"loop", "thread", "process"}:
+    if given not in ("loop", "thread", "process"):
         raise InvalidTask(f"task {name!r}: run_in={given!r} is neither None nor 'process'")
     if is_async and given == "thread":
         raise InvalidTask(f"task {name!r} is an async def and runs on the event loop: run_in='thread' needs a def")
@@ -102,11 +118,43 @@ def timeout_of(given: timedelta | float | None, name: str) -> float | None:
         raise InvalidTask(f"task {name!r}: {error}") from None
     if not seconds:
         raise InvalidTask(f"task {name!r}: timeout=0 leaves no time to run: pass more, or None for no limit")
+    if seconds > _LONGEST:
+        raise InvalidTask(
+            f"task {name!r}: timeout={shown(given)} is more than a year: pass seconds, or None for no limit"
+        )
     return seconds
 
 
 def plugins_of(given: object, name: str) -> tuple[object, ...]:
     """The plugins as a tuple."""
     if isinstance(given, str) or not isinstance(given, Iterable):
-        raise InvalidTask(f"task {name!r}: plugins={given!r} is no sequence: pass a tuple, such as ({given!r},)")
+        such = "JobLock()" if given is None or isinstance(given, (int, float)) else repr(given)
+        raise InvalidTask(f"task {name!r}: plugins={given!r} is no sequence: pass a tuple, such as ({such},)")
     return tuple(given)
+
+
+def plugin_options_of(given: object, name: str) -> dict[str, Mapping[str, Any]]:
+    """The options of plugins that are given by name."""
+    if given is None:
+        return {}
+    if not isinstance(given, Mapping) or not all(isinstance(options, Mapping) for options in given.values()):
+        raise InvalidTask(
+            f"task {name!r}: plugin_options={given!r} are no options: pass a mapping for each plugin, such as "
+            "{'retry': {'limit': 3}}"
+        )
+    return dict(given)
+
+
+def options_of(given: dict[str, Any]) -> TaskOptions:
+    """The options that a decorator was written with.
+
+    Raises:
+        TypeError: There is no such option.
+    """
+    known = [field.name for field in attrs.fields(TaskOptions)]
+    for name in given:
+        if name not in known:
+            near = difflib.get_close_matches(name, known, n=1)
+            guess = f"; did you mean {near[0]!r}?" if near else ""
+            raise TypeError(f"task() has no option {name!r}{guess} (known: {', '.join(known)})")
+    return TaskOptions(**given)

@@ -28,6 +28,9 @@ __all__ = ["Inspection", "QueueContext"]
 _PAGE = 1000
 
 
+#: Farther than any list is long.
+_FARTHEST = 2**53
+
 _LOGGER = logging.getLogger("taskhero.queue")
 
 
@@ -88,7 +91,7 @@ class Inspection:
 
     async def queued(self, queue: str, start: int = 0, stop: int = -1) -> list[Job]:
         """The queue's jobs from position *start* to *stop*, the next one first."""
-        raws = await self.backend.queued(check_queue_name(queue), start, stop)
+        raws = await self.backend.queued(check_queue_name(queue), _position(start, "start"), _position(stop, "stop"))
         return [decode_job(raw, queue) for raw in raws]
 
     async def stats(self) -> dict[str, int]:
@@ -101,7 +104,8 @@ class Inspection:
 
     async def failed(self, start: int = 0, stop: int = -1) -> list[FailedJob]:
         """The listed failures from position *start* to *stop*, the oldest first."""
-        return [decode_failure(raw) for raw in await self.backend.failed(start, stop)]
+        raws = await self.backend.failed(_position(start, "start"), _position(stop, "stop"))
+        return [decode_failure(raw) for raw in raws]
 
     async def delete_queue(self, queue: str) -> int:
         """Forget a queue with all its jobs.
@@ -167,3 +171,10 @@ class Inspection:
             if len(page) < _PAGE:
                 return
             at += _PAGE
+
+
+def _position(given: object, what: str) -> int:
+    """A place in a list; beyond what any list can hold, it is the place beyond."""
+    if isinstance(given, bool) or not isinstance(given, int):
+        raise TypeError(f"{what}={given!r} is no position: pass a whole number; 0 is the first, -1 the last")
+    return max(-_FARTHEST, min(given, _FARTHEST))

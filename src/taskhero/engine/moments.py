@@ -7,6 +7,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Final
 
 from taskhero.errors import InvalidMoment
+from taskhero.wire.refusals import shown
 
 __all__ = ["LATEST", "delay_of", "duration_of", "moment_after", "moment_of", "to_datetime"]
 
@@ -30,11 +31,11 @@ def duration_of(given: timedelta | float, what: str) -> float:
     """
     seconds = given.total_seconds() if isinstance(given, timedelta) else _number(given)
     if seconds is None:
-        raise InvalidMoment(f"{what}={given!r} is no duration: pass a timedelta, or seconds as a number")
+        raise InvalidMoment(f"{what}={shown(given)} is no duration: pass a timedelta, or seconds as a number")
     if not _finite(seconds):
-        raise InvalidMoment(f"{what}={given!r} is not finite: pass a timedelta, or seconds as a number")
+        raise InvalidMoment(f"{what}={shown(given)} is not finite: pass a timedelta, or seconds as a number")
     if seconds < 0:
-        raise InvalidMoment(f"{what}={given!r} is negative: pass a timedelta, or seconds, of 0 or more")
+        raise InvalidMoment(f"{what}={shown(given)} is negative: pass a timedelta, or seconds, of 0 or more")
     return seconds
 
 
@@ -47,7 +48,7 @@ def delay_of(given: timedelta | float) -> float:
     seconds = duration_of(given, "delay")
     if seconds > _WEEK and not isinstance(given, timedelta):
         raise InvalidMoment(
-            f"delay={given!r} is more than a week in seconds (there are no milliseconds here): "
+            f"delay={shown(given)} is more than a week in seconds (there are no milliseconds here): "
             "pass a timedelta if that is what you mean"
         )
     return seconds
@@ -69,14 +70,14 @@ def moment_of(given: datetime | float, now: float) -> int:
         return _of_datetime(given, now)
     seconds = _number(given)
     if seconds is None:
-        raise InvalidMoment(f"when={given!r} is no moment: pass an aware datetime, or unix seconds as a number")
+        raise InvalidMoment(f"when={shown(given)} is no moment: pass an aware datetime, or unix seconds as a number")
     if not _finite(seconds):
-        raise InvalidMoment(f"when={given!r} is not finite: pass an aware datetime, or unix seconds as a number")
+        raise InvalidMoment(f"when={shown(given)} is not finite: pass an aware datetime, or unix seconds as a number")
     if seconds < 0:
-        raise InvalidMoment(f"when={given!r} is negative: pass an aware datetime, or unix seconds as a number")
+        raise InvalidMoment(f"when={shown(given)} is negative: pass an aware datetime, or unix seconds as a number")
     if seconds >= LATEST:
         hint = ": it looks like milliseconds, pass seconds" if seconds < LATEST * 1000 else ": pass unix seconds"
-        raise InvalidMoment(f"when={given!r} is past the year 5000{hint}")
+        raise InvalidMoment(f"when={shown(given)} is past the year 5000{hint}")
     return math.floor(seconds) if seconds <= now else math.ceil(seconds)
 
 
@@ -110,11 +111,12 @@ def _finite(seconds: float) -> bool:
 def _of_datetime(given: datetime, now: float) -> int:
     if given.utcoffset() is None:
         raise InvalidMoment(
-            f"when={given!r} is naive: give it a time zone, such as datetime.now(UTC) or .replace(tzinfo=ZoneInfo(...))"
+            f"when={shown(given)} is naive: give it a time zone, such as datetime.now(UTC) or "
+            ".replace(tzinfo=ZoneInfo(...))"
         )
     since = given - _EPOCH
     if since >= timedelta(seconds=LATEST):
-        raise InvalidMoment(f"when={given!r} is past the year 5000")
+        raise InvalidMoment(f"when={shown(given)} is past the year 5000")
     # Whole microseconds, so nothing is lost to floats.
     whole = since // _SECOND
     if since.total_seconds() <= now:

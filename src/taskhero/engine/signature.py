@@ -180,7 +180,18 @@ class TaskSignature:
         wanted = "one object" if self._is_object else "a list" if self._kinds else "no arguments"
         shown = repr(args)
         shown = shown if len(shown) <= _LONGEST else f"{shown[:_LONGEST]}..."
-        return f"{self._title} takes {wanted}, and these args do not fit: {shown}"
+        return f"{self._title} takes {wanted}, and these args do not fit: {shown}{self._why(args)}"
+
+    def _why(self, args: list[Any]) -> str:
+        """What does not fit, as the end of a sentence, where Python can tell."""
+        try:
+            if self._is_object and len(args) == 1 and isinstance(args[0], dict) and set(map(type, args[0])) <= {str}:
+                self._signature.bind(**args[0])
+            elif self.wire == "list" and self._keywords_from is None:
+                self._signature.bind(*args)
+        except TypeError as error:
+            return f"; {error}"
+        return ""
 
 
 class _Bare(str):

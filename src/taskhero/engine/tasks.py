@@ -10,6 +10,8 @@ from taskhero.engine.declaring import (
     description_of,
     is_async,
     name_of,
+    options_of,
+    plugin_options_of,
     plugins_of,
     run_in_of,
     timeout_of,
@@ -180,12 +182,12 @@ class Task(Calls[P, R]):
         self.where = where_of(function)
         self.is_async = is_async(function, self.name)
         self.queue = check_queue_name(options.queue)
-        self.description = description_of(function) if options.description is None else options.description
+        self.description = description_of(function, options.description, self.name)
         self.signature = TaskSignature(function, self.name, options.wire)
         self.run_in: RunIn = run_in_of(options.run_in, self.name, is_async=self.is_async)
         self.timeout = timeout_of(options.timeout, self.name)
         self.plugins = plugins_of(options.plugins, self.name)
-        self.plugin_options = dict(options.plugin_options or {})
+        self.plugin_options = plugin_options_of(options.plugin_options, self.name)
         # Until an app adopts it: what can be checked without one is checked where the task is declared.
         self.scope = HookScope((one for one in self.plugins if not isinstance(one, str)), task=f"task {self.name!r}")
         self._home: Home | None = None
@@ -271,8 +273,8 @@ def task(function: Callable[..., Any] | None = None, /, **options: Any) -> Any:
         InvalidTask: It cannot be a task as written.
     """
     if function is not None:
-        return Task(function, TaskOptions(**options))
-    given = TaskOptions(**options)
+        return Task(function, options_of(options))
+    given = options_of(options)
     return lambda function: Task(function, given)
 
 

@@ -6,6 +6,7 @@ import difflib
 import inspect
 import logging
 import os
+from collections.abc import Iterable
 from importlib import metadata
 from typing import TYPE_CHECKING, Any, Final, Literal
 
@@ -17,7 +18,7 @@ from taskhero.hooks.scope import HookScope
 from taskhero.hooks.specs import NAME
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Mapping
+    from collections.abc import Callable, Mapping
 
     from taskhero.hooks.contexts import OverrideContext
 
@@ -129,6 +130,8 @@ class PluginManager:
         self._loaded = False
         if isinstance(plugins, str):
             raise PluginError(f"plugins={plugins!r} is no sequence: pass a tuple, such as ({plugins!r},)")
+        if not isinstance(plugins, Iterable):
+            raise PluginError(f"plugins={plugins!r} is no sequence: pass a tuple of plugins")
         for plugin in plugins:
             for built in self.build((plugin,)):
                 self._install(built)

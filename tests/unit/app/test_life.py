@@ -14,6 +14,7 @@ from taskhero.errors import (
     BackendUnavailable,
     InvalidSettings,
     NothingToRun,
+    PluginError,
     UnknownBackend,
     UnknownEvent,
 )
@@ -67,6 +68,10 @@ def test_what_it_is_given_is_checked_at_once():
         TaskHero("momory://")
     with pytest.raises(TypeError, match=r"settings=\{'scheduler': True\} are no settings: pass taskhero.Settings"):
         TaskHero(settings={"scheduler": True})
+    with pytest.raises(PluginError, match="plugins=3 is no sequence"):
+        TaskHero(plugins=3)
+    with pytest.raises(TypeError, match="lifespan=3 is not callable: pass a function that takes the app"):
+        TaskHero(lifespan=3)
 
 
 def test_events_are_checked_when_they_are_subscribed_to():
@@ -112,6 +117,50 @@ async def test_it_can_be_entered_more_than_once_and_closes_with_the_last_exit():
     assert backend.notes.count("connect") == backend.notes.count("close")
     async with app:
         await app.queue.queues()
+
+
+async def test_apps_that_were_given_the_same_backend_connect_it_once_and_the_last_one_closes_it():
+    backend = Noted()
+    producer, worker = TaskHero(backend), TaskHero(backend, settings=QUICK)
+    async with producer:
+        async with worker.running():
+            await producer.queue.enqueue("theirs", [1], "a")
+        assert await producer.queue.queues() is not None
+        with pytest.raises(NotConnected):
+            await worker.queue.queues()
+    assert backend.notes == ["connect", "close"]
+    await asyncio.gather(producer.start(), worker.start())
+    await asyncio.gather(producer.stop(), worker.stop())
+    assert backend.notes == ["connect", "close"] * 2
+
+
+def test_a_backend_is_used_in_one_loop_at_a_time_whatever_the_app():
+    backend = MemoryBackend()
+
+    async def leave_open():
+        await TaskHero(backend).__aenter__()
+
+    async def enter():
+        async with TaskHero(backend) as app:
+            return await app.queue.queues()
+
+    async def use():
+        async with TaskHero(backend):
+            with pytest.raises(NotConnected, match="this backend is connected in another event loop"):
+                await asyncio.to_thread(asyncio.run, enter())
+
+    asyncio.run(leave_open())
+    asyncio.run(use())
+    assert asyncio.run(enter()) == []
+
+
+async def test_leaving_without_having_entered_changes_nothing():
+    backend = Noted()
+    app = TaskHero(backend)
+    await app.__aexit__(None, None, None)
+    async with app:
+        await app.queue.queues()
+    assert backend.notes == ["connect", "close"]
 
 
 async def test_it_can_be_connected_after_it_could_not_be_reached():
@@ -212,7 +261,7 @@ async def test_running_within_a_connected_block_leaves_it_connected():
 async def test_running_with_nothing_to_run_names_the_settings_to_give():
     backend = Noted()
     app = TaskHero(backend)
-    with pytest.raises(NothingToRun, match=r"Settings\(max_task_processors=10\), scheduler=True"):
+    with pytest.raises(NothingToRun, match=r"Settings\(max_task_processors=10\), Settings\(scheduler=True\)"):
         async with app.running():
             raise AssertionError("never entered")
     assert backend.notes == []
@@ -398,12 +447,15 @@ async def test_what_the_lifespan_raises_reaches_the_caller_and_nothing_is_left_b
 
 
 async def test_a_lifespan_that_is_no_context_manager_is_refused_with_a_sentence():
-    async def lifespan(app):
+    async def generator(app):
         yield
 
-    app = TaskHero(settings=QUICK, lifespan=lifespan)
-    with pytest.raises(TypeError, match="put @contextlib.asynccontextmanager above it"):
-        await app.start()
+    async def coroutine(app): ...
+
+    for lifespan in (generator, coroutine):
+        app = TaskHero(settings=QUICK, lifespan=lifespan)
+        with pytest.raises(TypeError, match="put @contextlib.asynccontextmanager above it"):
+            await app.start()
 
 
 # --- parts of one's own

@@ -45,6 +45,16 @@ async def test_queues_lengths_and_jobs(app):
     assert [job.raw for job in await app.queue.queued("math", -2)] == ALL[-2:]
 
 
+async def test_positions_are_whole_numbers_however_large(app):
+    assert [job.raw for job in await app.queue.queued("math", -(10**30), 10**30)] == ALL
+    assert await app.queue.failed(10**30, -(10**30)) == []
+    for wrong in ("0", 1.5, True, None):
+        with pytest.raises(TypeError, match=f"start={wrong!r} is no position: pass a whole number"):
+            await app.queue.queued("math", wrong)
+        with pytest.raises(TypeError, match=f"stop={wrong!r} is no position"):
+            await app.queue.failed(0, wrong)
+
+
 async def test_a_queue_is_deleted_with_its_jobs(app):
     assert await app.queue.delete_queue("math") == 8
     assert await app.queue.queues() == []

@@ -123,3 +123,12 @@ def test_the_end_of_a_delay_is_rounded_up_and_no_delay_is_now(delay, now, at):
 def test_a_delay_may_not_end_past_the_year_5000():
     with pytest.raises(InvalidMoment, match="ends past the year 5000"):
         moment_after(timedelta(days=1_200_000).total_seconds(), NOW)
+
+
+@pytest.mark.parametrize("sign", [1, -1])
+def test_a_number_too_long_to_be_shown_is_refused_all_the_same(sign):
+    number = sign * 10**5000
+    with pytest.raises(InvalidMoment):
+        moment_of(number, 0)
+    with pytest.raises(InvalidMoment):
+        delay_of(number)

@@ -259,3 +259,21 @@ def test_messages_show_annotations_as_they_are_written():
     def typed(a: int, b: list[str] | None = None) -> int: ...
 
     assert str(TaskSignature(typed, "typed")) == "typed(a: int, b: list[str] | None = None) -> int"
+
+
+def test_the_message_says_what_does_not_fit_where_python_can_tell():
+    def send(*, to): ...
+
+    def add(a, b=2): ...
+
+    for function, args, why in (
+        (send, [{"too": 1}], "; missing a required argument: 'to'"),
+        (send, [{"to": 1, "cc": 2}], "; got an unexpected keyword argument 'cc'"),
+        (send, ["a"], ": ['a']"),
+        (send, [{1: 2}], ": [{1: 2}]"),
+        (add, [], "; missing a required argument: 'a'"),
+        (add, [1, 2, 3], "; too many positional arguments"),
+    ):
+        with pytest.raises(ArgumentsMismatch) as caught:
+            TaskSignature(function, "t").bind(args)
+        assert str(caught.value).endswith(why)

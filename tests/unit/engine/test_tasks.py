@@ -273,3 +273,29 @@ def test_a_task_is_recognised_by_its_class_and_shows_its_signature(app):
     declared = app.task(stand_alone)
     assert isinstance(declared, Task)
     assert repr(declared) == "<Task stand_alone(a: int = 1) -> int queue='default'>"
+
+
+@pytest.mark.parametrize(
+    ("options", "error", "why"),
+    [
+        ({"retries": 3}, TypeError, r"task\(\) has no option 'retries' \(known: name, queue"),
+        ({"time_out": 3}, TypeError, "task\\(\\) has no option 'time_out'; did you mean 'timeout'"),
+        ({"run_in": []}, InvalidTask, r"run_in=\[\] is neither None nor 'process'"),
+        ({"description": 3}, InvalidTask, "description=3 is no text: pass a str"),
+        ({"plugin_options": 3}, InvalidTask, "plugin_options=3 are no options: pass a mapping for each plugin"),
+        ({"plugin_options": {"retry": 3}}, InvalidTask, "pass a mapping for each plugin"),
+        ({"plugins": None}, InvalidTask, r"plugins=None is no sequence: pass a tuple, such as \(JobLock\(\),\)"),
+        ({"timeout": 10**5000}, InvalidTask, "is more than a year: pass seconds, or None for no limit"),
+    ],
+)
+def test_a_wrong_option_is_refused_with_a_sentence(options, error, why):
+    def function(): ...
+
+    with pytest.raises(error, match=why):
+        task(**options)(function)
+
+
+@pytest.mark.parametrize("given", ["mail", 3])
+def test_an_option_given_as_the_function_is_refused_with_how_it_is_written(given):
+    with pytest.raises(InvalidTask, match=rf"{given!r} is no function: .* such as @app.task\(queue='mail'\)"):
+        task(given)

@@ -229,3 +229,9 @@ def test_settings_read_nothing_from_outside(monkeypatch):
     monkeypatch.setenv("TASKHERO_TIMEOUT", "7")
     monkeypatch.setenv("TASKHERO_QUEUES", "other")
     assert (Settings().timeout, Settings().queues) == (5.0, ("*",))
+
+
+@pytest.mark.parametrize("number", [10**400, -(10**400)])
+def test_a_number_too_large_for_a_duration_is_refused_as_any_other(number):
+    with pytest.raises(InvalidSettings, match="timeout=-?inf is not finite"):
+        Settings(timeout=number)

@@ -72,6 +72,9 @@ class RedisBackend(Producing, Promoting, Working, Waking, Inspecting):
 
     async def connect(self) -> None:
         """See `Backend.connect`."""
+        if self._link.forget_lost():
+            self._stop_beating()
+            self._reset()
         await self._link.open()
 
     async def close(self) -> None:

@@ -68,9 +68,20 @@ class Link:
             self._address.find()
         return self._address.client()
 
+    def forget_lost(self) -> bool:
+        """Drop what belongs to an event loop that has ended without closing it; say whether there was anything."""
+        lost = self._pool is not None and self._loop is not None and self._loop.is_closed()
+        if lost:
+            self._pool = None
+        return lost
+
     async def open(self) -> None:
         """Connect, and refuse a server that is too old."""
         if self._pool is not None:
+            if self._loop is not asyncio.get_running_loop():
+                raise NotConnected(
+                    f"the backend at {self.location} is connected in another event loop: close it there first"
+                )
             return
         self._loop = asyncio.get_running_loop()
         await self._find()
