@@ -100,9 +100,8 @@ class Line:
             raise BackendUnavailable(f"Redis at {self._link.location} refused to wait: {error}") from error
         except (redis_errors.RedisError, OSError, TimeoutError) as error:
             await self._disconnect()
-            raise BackendUnavailable(
-                f"the wait at Redis {self._link.location} broke: {error or 'no answer'}"
-            ) from error
+            reason = str(error) or "no answer came"
+            raise BackendUnavailable(f"the wait at Redis {self._link.location} broke: {reason}") from error
         except BaseException:
             await self._disconnect()
             raise
@@ -115,8 +114,14 @@ class Line:
             if self._pop is None:
                 return None
             leaving = self._leaving = asyncio.create_task(self._end(self._pop), name="taskhero-wait-ends")
-        # Who is cancelled here leaves to the next one what it brings.
-        key = await asyncio.shield(leaving)
+        try:
+            key = await asyncio.shield(leaving)
+        except asyncio.CancelledError:
+            # What it brings is for the next one who waits.
+            raise
+        except BaseException:
+            self._leaving = None
+            raise
         if self._leaving is leaving:
             self._leaving = None
         return key
