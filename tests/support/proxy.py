@@ -14,6 +14,7 @@ class Proxy:
 
     `lose(when, match)` arms it once: of the first request that holds *match*, either the request never reaches the
     server ("before" it acted), or its reply never reaches the client ("after"); the client's connection is cut.
+    `silence()` does as a firewall that forgot: connections stay open, and nothing passes them any more.
     """
 
     def __init__(self, port: int) -> None:
@@ -23,6 +24,8 @@ class Proxy:
         self._when: Literal["before", "after"] | None = None
         self._match = b""
         self._skip = 0
+        self._open = asyncio.Event()
+        self._open.set()
         self.cut = asyncio.Event()
         self.port = 0
 
@@ -44,6 +47,12 @@ class Proxy:
         self._when, self._match, self._skip = when, match.encode(), skip
         self.cut.clear()
 
+    def silence(self) -> None:
+        """Let nothing more pass on the connections that there are, and say nothing of it; new ones work."""
+        self._open.clear()
+        self._open = asyncio.Event()
+        self._open.set()
+
     def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         task = asyncio.create_task(self._pass(reader, writer))
         self._tasks.add(task)
@@ -52,10 +61,10 @@ class Proxy:
 
     async def _pass(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         upstream_reader, upstream_writer = await asyncio.open_connection("127.0.0.1", self._server_port)
-        doomed = asyncio.Event()
+        doomed, is_open = asyncio.Event(), self._open
         passing = [
-            asyncio.create_task(self._pass_requests(reader, upstream_writer, doomed)),
-            asyncio.create_task(self._pass_replies(upstream_reader, writer, doomed)),
+            asyncio.create_task(self._pass_requests(reader, upstream_writer, doomed, is_open)),
+            asyncio.create_task(self._pass_replies(upstream_reader, writer, doomed, is_open)),
         ]
         try:
             await asyncio.wait(passing, return_when=asyncio.FIRST_COMPLETED)
@@ -70,9 +79,14 @@ class Proxy:
                     await each_writer.wait_closed()
 
     async def _pass_requests(
-        self, reader: asyncio.StreamReader, upstream: asyncio.StreamWriter, doomed: asyncio.Event
+        self,
+        reader: asyncio.StreamReader,
+        upstream: asyncio.StreamWriter,
+        doomed: asyncio.Event,
+        is_open: asyncio.Event,
     ) -> None:
         while data := await reader.read(1 << 20):
+            await is_open.wait()
             matches = self._when is not None and self._match in data
             if matches and self._skip > 0:
                 self._skip -= 1
@@ -86,9 +100,14 @@ class Proxy:
             await upstream.drain()
 
     async def _pass_replies(
-        self, upstream: asyncio.StreamReader, writer: asyncio.StreamWriter, doomed: asyncio.Event
+        self,
+        upstream: asyncio.StreamReader,
+        writer: asyncio.StreamWriter,
+        doomed: asyncio.Event,
+        is_open: asyncio.Event,
     ) -> None:
         while data := await upstream.read(1 << 20):
+            await is_open.wait()
             if doomed.is_set():
                 self.cut.set()
                 return

@@ -37,8 +37,9 @@ class Performer(Protocol):
 class Performing:
     """Runs claimed jobs, each as a task of its own, and puts down how they end.
 
-    A job that was rescued from a dead process is a *suspect*: it runs only when no other job does, so that it alone is
-    to blame if its process dies again.
+    A job that was rescued from a dead process is a *suspect*: it begins when no other job runs, so that it alone is to
+    blame if its process dies again. Neither the wait for that nor its time alone is longer than *probation*: a job
+    that takes an hour shall not keep all others from this process.
 
     Args:
         roster: The task processors.
@@ -46,12 +47,13 @@ class Performing:
         performer: What performs a job.
         emitter: Is told of what goes wrong.
         rescue_limit: A job that was rescued so often while it ran alone fails without being run.
+        probation: Seconds for which a suspect waits for the others at most, and then runs alone at most.
         signal: Called when an ending was put down, or a suspect may run.
         look: Called when a processor is free without any ending.
 
     Attributes:
         running: How many processors have a job, or a thread of one.
-        suspect: The processor and the claim of the job that is to run alone; from its claim to its end.
+        suspect: The processor and the claim of the job that is to run alone, until it ends or its probation does.
         alone: Whether the suspect runs already.
         closing: Whether what is claimed from now on goes back at once.
     """
@@ -64,6 +66,7 @@ class Performing:
         performer: Performer,
         emitter: Emitter,
         rescue_limit: int,
+        probation: float,
         signal: Callable[[], None],
         look: Callable[[], None],
     ) -> None:
@@ -82,14 +85,20 @@ class Performing:
         self._perform = performer.perform
         self._emitter = emitter
         self._rescue_limit = rescue_limit
+        self._probation = probation
+        self._waited = False
+        self._timer: asyncio.TimerHandle | None = None
         self._signal = signal
         self._look = look
         self._outlasting: set[asyncio.Task[None]] = set()
 
     @property
     def ready_for_suspect(self) -> bool:
-        """Whether no job runs; a thread that outlasts its job does not count, since it may never end."""
-        return self.running == len(self._outlasting)
+        """Whether no job runs, or it has waited for that long enough.
+
+        A thread that outlasts its job does not count, since it may never end.
+        """
+        return self._waited or self.running == len(self._outlasting)
 
     def take_peak(self) -> int:
         """How many processors worked at once, at most, since this was last asked."""
@@ -109,6 +118,7 @@ class Performing:
                 self._launch(worker, claim)
             elif self.suspect is None:
                 self.suspect = (worker, claim)
+                self._set_timer(self._end_wait)
                 worker.claim = claim
                 self._roster.free.pop(claim.slot, None)
             else:
@@ -125,6 +135,7 @@ class Performing:
         if self.suspect is not None:
             self.alone = True
             self._launch(*self.suspect)
+            self._set_timer(self._end_probation)
 
     def drop_suspect(self) -> None:
         """The suspect is not to run here."""
@@ -134,6 +145,24 @@ class Performing:
             self.running += 1
             self._release(worker)
             self._look()
+
+    def _set_timer(self, call: Callable[[], None]) -> None:
+        if self._timer is not None:
+            self._timer.cancel()
+        self._timer = asyncio.get_running_loop().call_later(self._probation, call)
+
+    def _end_wait(self) -> None:
+        self._waited = True
+        self._signal()
+
+    def _end_probation(self) -> None:
+        """Others may run beside the suspect from now on, or it is over."""
+        self.suspect = None
+        self.alone = self._waited = False
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None
+        self._look()
 
     def _is_suspect(self, raw: str) -> bool:
         # A mark ends in a digit and a brace; nearly no other job does, and this is asked for each.
@@ -198,8 +227,7 @@ class Performing:
         self.running -= 1
         self._roster.release(worker)
         if self.suspect is not None and self.suspect[0] is worker:
-            self.suspect = None
-            self.alone = False
+            self._end_probation()
 
     # the stop
 
@@ -247,7 +275,9 @@ class Performing:
             all_ended.cancel()
 
     async def close(self) -> None:
-        """Watch no thread any more."""
+        """Watch no thread any more, and no suspect."""
+        if self._timer is not None:
+            self._timer.cancel()
         tasks = list(self._outlasting)
         for task in tasks:
             task.cancel()

@@ -179,7 +179,9 @@ def quick() -> Backoff:
 class Floor:
     """A process with a backend, a waiter, an exchanger and a crew."""
 
-    def __init__(self, *queues: str, clock: ManualClock | None = None, timeout: float = 60.0) -> None:
+    def __init__(
+        self, *queues: str, clock: ManualClock | None = None, timeout: float = 60.0, lease: float = 60.0
+    ) -> None:
         self.clock = clock or ManualClock()
         self.signals = Signals()
         self.until = self.signals.until
@@ -206,7 +208,7 @@ class Floor:
             waiter=self.waiter,
             outage=self.outage,
             timeout=timeout,
-            lease=60.0,
+            lease=lease,
             rescue_limit=3,
             rest=quick,
         )

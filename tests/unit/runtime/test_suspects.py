@@ -52,6 +52,33 @@ async def test_a_suspect_runs_alone() -> None:
         assert await floor.stats() == {"processed": 5, "failed": 0}
 
 
+async def test_a_suspect_waits_for_a_long_job_of_a_neighbour_for_a_bounded_time_only() -> None:
+    async with Floor("default", lease=0.05) as floor:
+        floor.crew.hold("long")
+        await floor.push("long")
+        await floor.push(raw=suspect("suspect"))
+        await floor.push("after")
+        await floor.start(2)
+        await floor.until(lambda: {event.job.name for event in floor.told(WorkerSuccess)} == {"suspect", "after"})
+        assert floor.backend.times["begin"] == 1, "its process's death would count all the same"
+        assert floor.crew.running == {"long"}
+
+
+async def test_a_long_suspect_does_not_keep_others_from_its_process_for_ever() -> None:
+    async with Floor("default", lease=0.05) as floor:
+        trial = floor.crew.hold("suspect")
+        for name in ("suspect", "second"):
+            await floor.push(raw=suspect(name))
+        await floor.push("after1", "after2")
+        await floor.start(2)
+        await floor.until(lambda: len(floor.told(WorkerSuccess)) == 3)
+        assert floor.crew.running == {"suspect"}
+        trial.set()
+        await floor.until(lambda: len(floor.told(WorkerSuccess)) == 4)
+        assert floor.backend.times["begin"] == 2
+        assert await floor.stats() == {"processed": 4, "failed": 0}
+
+
 async def test_what_ended_before_is_recorded_before_a_suspect_begins() -> None:
     """If it kills the process, nobody else's work is to be done twice."""
     async with Floor("default") as floor:

@@ -18,12 +18,18 @@ if TYPE_CHECKING:
 
 __all__ = ["Line"]
 
+#: Seconds after its time at which a wait without an answer has lost its connection.
+OVERDUE = 5.0
+#: A wait that is left is asked so often to end, with so many seconds in between, before its connection is dropped.
+ATTEMPTS = 3
+PATIENCE = 0.1
+
 
 class Line:
     """A place in the line.
 
     A wait that is cancelled leaves its command under way; the next wait takes up what that brings, so that no
-    wake-up is lost.
+    wake-up is lost. Nor is one if the wait is cancelled that ends such a command to begin another.
 
     Attributes:
         ended: Set when there is to be no wait any more.
@@ -36,6 +42,7 @@ class Line:
         self._keys: tuple[str, ...] = ()
         self._pop: asyncio.Task[str | None] | None = None
         self.ended = False
+        self._leaving: asyncio.Task[str | None] | None = None
 
     async def wait(self, keys: tuple[str, ...], timeout: float) -> str | None:
         """The key of the first list that has a wake-up, or None after *timeout* seconds at most.
@@ -43,7 +50,7 @@ class Line:
         Raises:
             BackendUnavailable: The connection cannot be had, or broke.
         """
-        if self._pop is not None and self._keys != keys:
+        if self._leaving is not None or (self._pop is not None and self._keys != keys):
             key = await self.leave()
             if key is not None:
                 return key
@@ -61,7 +68,7 @@ class Line:
             await asyncio.wait({pop}, timeout=left)
             if not pop.done():
                 return None
-            if self._pop is not pop:
+            if self._pop is not pop or self._leaving is not None:
                 # It was ended by `leave`, which sees to what it brought.
                 return None
             self._pop = None
@@ -79,6 +86,9 @@ class Line:
             except (redis_errors.RedisError, OSError) as error:
                 await self._disconnect()
                 raise BackendUnavailable(f"cannot reach Redis at {self._link.location}: {error}") from error
+            except BaseException:
+                await self._disconnect()
+                raise
         return self._connection
 
     async def _client_id(self, connection: AbstractConnection) -> int:
@@ -92,12 +102,14 @@ class Line:
     async def _blpop(self, connection: AbstractConnection, keys: tuple[str, ...], timeout: float) -> str | None:
         try:
             await connection.send_command("BLPOP", *keys, f"{max(timeout, 0.001):.3f}", check_health=False)
-            reply = await connection.read_response()
+            async with asyncio.timeout(timeout + OVERDUE):
+                reply = await connection.read_response()
         except redis_errors.ResponseError as error:
             raise BackendUnavailable(f"Redis at {self._link.location} refused to wait: {error}") from error
-        except (redis_errors.RedisError, OSError) as error:
+        except (redis_errors.RedisError, OSError, TimeoutError) as error:
             await self._disconnect()
-            raise BackendUnavailable(f"the wait at Redis {self._link.location} broke: {error}") from error
+            reason = str(error) or "no answer came"
+            raise BackendUnavailable(f"the wait at Redis {self._link.location} broke: {reason}") from error
         except BaseException:
             await self._disconnect()
             raise
@@ -105,17 +117,44 @@ class Line:
 
     async def leave(self) -> str | None:
         """End the wait that is under way; the key of a wake-up that it brought all the same."""
-        pop, self._pop = self._pop, None
-        if pop is None:
-            return None
+        leaving = self._leaving
+        if leaving is None:
+            if self._pop is None:
+                return None
+            leaving = self._leaving = asyncio.create_task(self._end(self._pop), name="taskhero-wait-ends")
+        try:
+            key = await asyncio.shield(leaving)
+        except asyncio.CancelledError:
+            # What it brings is for the next one who waits.
+            raise
+        except BaseException:
+            self._leaving = None
+            raise
+        if self._leaving is leaving:
+            self._leaving = None
+        return key
+
+    async def _end(self, pop: asyncio.Task[str | None]) -> str | None:
+        for _ in range(ATTEMPTS):
+            if pop.done() or not await self._unblock():
+                break
+            # If it was not blocked any more, its answer is on the way.
+            await asyncio.wait({pop}, timeout=PATIENCE)
         if not pop.done():
-            try:
-                if not self._id or not await self._link.call("CLIENT", "UNBLOCK", self._id):
-                    pop.cancel()
-            except BackendError:
-                pop.cancel()
-        await asyncio.wait({pop})
+            pop.cancel()
+            await asyncio.wait({pop})
+        self._pop = None
         return None if pop.cancelled() or pop.exception() else pop.result()
+
+    async def _unblock(self) -> bool:
+        """Ask the server to end the wait; False if it cannot be asked."""
+        if not self._id:
+            return False
+        try:
+            await self._link.call("CLIENT", "UNBLOCK", self._id)
+        except BackendError:
+            return False
+        return True
 
     async def close(self) -> None:
         """Leave the line and drop the connection."""
@@ -123,6 +162,6 @@ class Line:
         await self._disconnect()
 
     async def _disconnect(self) -> None:
-        connection, self._connection = self._connection, None
+        connection, self._connection, self._id = self._connection, None, 0
         if connection is not None:
             await connection.disconnect(nowait=True)

@@ -72,7 +72,7 @@ class Link:
         """Drop what belongs to an event loop that has ended without closing it; say whether there was anything."""
         lost = self._pool is not None and self._loop is not None and self._loop.is_closed()
         if lost:
-            self._pool = None
+            self._pool = self._kept = None
         return lost
 
     async def open(self) -> None:

@@ -24,6 +24,9 @@ if TYPE_CHECKING:
 
 __all__ = ["Sentry"]
 
+#: Seconds that an answer may take.
+REPLY_TIMEOUT = 5.0
+
 logger = logging.getLogger("taskhero.backends.redis")
 
 
@@ -123,13 +126,17 @@ class Sentry:
             raise ConnectionError("the sentry's connection is closed")
         await connection.send_packed_command(connection.pack_commands(commands), check_health=False)
         answers = []
-        async with asyncio.timeout(5):
+        async with asyncio.timeout(REPLY_TIMEOUT):
             for _ in commands:
                 reply = await self._replies.get()
                 if isinstance(reply, BaseException):
                     raise ConnectionError(str(reply)) from reply
                 answers.append(int(reply))
         return answers
+
+    def doubt(self) -> None:
+        """Let the next look ask again though nothing was heard: a connection can be gone without a sign."""
+        self.heard.set()
 
     async def watch(self, queues: Sequence[str], names: str | None, schedule: str | None) -> Wake:
         """Arm it for these keys, unless nothing changed since it was armed for them; tell what is there now.

@@ -127,11 +127,18 @@ class Waking(Part):
             return False
         waiting.next_try = now + SEAT_RENEWAL
         arguments = (self._now(), waiting.process.name, int(SEAT_LEASE * 1000))
-        if not await self._run("lead", (self._keys.sentry,), arguments):
+        try:
+            leads = await self._run("lead", (self._keys.sentry,), arguments)
+        except BaseException:
+            # It may have the seat now: then nobody else can take it.
+            waiting.next_try = 0.0
+            raise
+        if not leads:
             await waiting.sentry.close()
             return False
         waiting.seat_until, waiting.next_try = now + SEAT_LEASE, 0.0
         if waiting.sentry.active:
+            waiting.sentry.doubt()
             return True
         try:
             self._tracking = await waiting.sentry.open()
