@@ -21,6 +21,8 @@ if TYPE_CHECKING:
 
 __all__ = ["work"]
 
+_logger = logging.getLogger("taskhero.worker")
+
 
 @attrs.frozen(kw_only=True)
 class _Options:
@@ -102,9 +104,15 @@ def work(*, app: str | None, processes: int, reload: bool, **options: Any) -> No
         if reload or processes > 1:
             _supervise(told, processes, reload=reload)
         else:
-            _prepared(told).run(burst=told.burst)
+            _run(_prepared(told), burst=told.burst)
     except TaskheroError as error:
         raise click.ClickException(str(error)) from None
+
+
+def _run(app: TaskHero, *, burst: bool) -> None:
+    if app.backend.location.startswith("memory:"):
+        _logger.warning("the jobs lie in this process's memory: no other can enqueue any, and they end with it")
+    app.run(burst=burst)
 
 
 def _prepared(told: _Options) -> TaskHero:

@@ -114,16 +114,15 @@ def _loop_runs() -> bool:
 async def _serve(app: Service, stop: Stop, *, burst: bool) -> None:
     stopped = asyncio.create_task(stop.wait())
     emptied: asyncio.Task[None] | None = None
+    grace = app.settings.grace
     try:
         watch = Burst(app) if burst else None
-        if await _start(app, stopped):
+        if await _start(app, stop, stopped):
             _logger.info("%s", _ready(app))
             emptied = None if watch is None else asyncio.create_task(watch.emptied())
             await asyncio.wait([stopped, *([emptied] if emptied else [])], return_when=asyncio.FIRST_COMPLETED)
-        if stopped.done():
-            _logger.info(
-                "process %d stops, asked by %s; its jobs get %g s", os.getpid(), stop.reason, app.settings.grace
-            )
+        if stop.asked:
+            _logger.info("process %d stops, asked by %s; its jobs get %g s", os.getpid(), stop.reason, grace)
         else:
             _logger.info("process %d stops, since its queues are empty", os.getpid())
             if emptied is not None:
@@ -136,14 +135,14 @@ async def _serve(app: Service, stop: Stop, *, burst: bool) -> None:
     _logger.info("process %d has stopped", os.getpid())
 
 
-async def _start(app: Service, stopped: asyncio.Task[None]) -> bool:
+async def _start(app: Service, stop: Stop, stopped: asyncio.Task[None]) -> bool:
     """Start the app, waiting for its backend if that is away; return False if it was asked to stop before."""
     outage = Outage(
         lambda _, error: _logger.error("%s; waits for it", error),
         lambda seconds: _logger.info("%s is there, after %.1f s", app.backend.location, seconds),
     )
     backoff = Backoff()
-    while not stopped.done():
+    while not stop.asked:
         starting = asyncio.create_task(app.start())
         await asyncio.wait({starting, stopped}, return_when=asyncio.FIRST_COMPLETED)
         if not starting.done():

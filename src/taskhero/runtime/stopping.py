@@ -89,7 +89,7 @@ class Stop:
         if self._signals > 1:
             name = signal.Signals(number).name
             self._before_exit()
-            exit_at_once(128 + number, f"{name} again: ends at once; its jobs are rescued by others")
+            exit_at_once(128 + number, f"{name}, a second signal: ends at once; its jobs are rescued by others")
         self.ask(signal.Signals(number).name)
 
     def _guard(self) -> None:
