@@ -9,6 +9,7 @@ import sys
 import click
 
 import taskhero as package
+from taskhero.cli.work import work
 
 __all__ = ["demo", "taskhero"]
 
@@ -29,3 +30,6 @@ def demo(*, color: bool | None, live: bool | None) -> None:
     if live is None:
         live = sys.stdout.isatty() and os.environ.get("TERM") != "dumb"
     asyncio.run(perform(new_console(color=color), live=live))
+
+
+taskhero.add_command(work)

@@ -146,6 +146,11 @@ class Exchanger:
         """Let a `drain` end the jobs without grace."""
         self._jobs.hurry()
 
+    def claim_no_more(self) -> None:
+        """Claim nothing from now on; what is being claimed just now goes back."""
+        self._jobs.closing = True
+        self._waiter.hush()
+
     async def drain(self, grace: float, limit: float) -> bool:
         """Claim no more; let jobs run *grace* seconds, then give back those that do not end; record all endings.
 
@@ -160,8 +165,7 @@ class Exchanger:
         """
         if self._task is None:
             return True
-        self._jobs.closing = True
-        self._waiter.hush()
+        self.claim_no_more()
         self._pause.cut()
         self._accounts.hurry()
         try:

@@ -203,6 +203,10 @@ class MultiWorker:
         """Let a stop, now or later, give back running jobs at once, without grace."""
         self._exchanger.hurry()
 
+    def claim_no_more(self) -> None:
+        """Claim no jobs from now on; those that run go on. It cannot be undone, and `stop` does it, too."""
+        self._exchanger.claim_no_more()
+
     async def check(self) -> int:
         """Reconsider the number of processors, and take one step; return how many were added or told to go.
 

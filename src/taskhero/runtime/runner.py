@@ -123,6 +123,9 @@ class Runner:
 
         When it is cancelled, it goes on to its end, but gives running jobs no more time.
         """
+        if isinstance(self.multi_worker, MultiWorker):
+            # At once: giving up the lead may take its time.
+            self.multi_worker.claim_no_more()
         stopping = asyncio.create_task(self._running.aclose(), name="taskhero stops")
         cancelled: asyncio.CancelledError | None = None
         while not stopping.done():
