@@ -1,4 +1,4 @@
-"""The command line as real processes on real servers."""
+"""The command line as real processes on a real server."""
 
 from __future__ import annotations
 
@@ -35,6 +35,12 @@ app = TaskHero(os.environ["SHOP_URL"], plugins=[Closed()])
 def add(a: int, b: int) -> int:
     return a + b
 """
+
+
+@pytest.fixture
+def redis_url(start_server: Any) -> str:
+    """One kind of server will do: what they have in common is tested below the command line."""
+    return start_server("valkey9").url
 
 
 @pytest.fixture

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import re
+from pathlib import Path
 
 import pytest
 
@@ -145,3 +147,21 @@ def test_a_misspelt_app_or_scheme_suggests_the_near_one(shop, run):
     assert "did you mean 'away'?" in run("queues", "--app", "shop:awya").stderr
     told = run("queues", "--backend", "rdis://:s3cr3t@localhost")
     assert (told.exit_code, "did you mean redis://?" in told.stderr, "s3cr3t" in told.output) == (1, True, False)
+
+
+def shape(value: object) -> object:
+    """A value with its keys, but of lists the first item only, and not what is in args."""
+    if isinstance(value, dict):
+        return {key: shape(item) if key != "args" else ... for key, item in value.items()}
+    if isinstance(value, list):
+        return [shape(value[0])] if value and isinstance(value[0], dict) else []
+    return None
+
+
+@pytest.mark.parametrize("verb", ["tasks", *INSPECTING])
+def test_the_page_shows_the_json_as_it_is(verb, filled, run):
+    """docs/cli.md and the verbs agree, so that programs can rely on the page."""
+    page = (Path(__file__).parents[3] / "docs" / "cli.md").read_text()
+    block = re.search(rf"^`{verb}`.*?```json\n(.*?)```", page, re.MULTILINE | re.DOTALL)
+    assert block is not None
+    assert shape(json.loads(block[1])) == shape(json.loads(run(verb, "--app", "shop:app", "--json").stdout))
