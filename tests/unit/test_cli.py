@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
+
+import pytest
 from click.testing import CliRunner
 
 import taskhero
@@ -12,7 +16,14 @@ def test_help_lists_every_verb_with_a_line() -> None:
     """Whoever types `taskhero -h` sees what there is."""
     told = CliRunner().invoke(command, ["-h"])
     assert told.exit_code == 0
-    assert "demo  Show a few seconds of jobs" in told.output
+    for verb in (
+        "demo     Show a few seconds",
+        "enqueue  Store a job",
+        "failed   List",
+        "queues   List",
+        "tasks    List",
+    ):
+        assert f"  {verb}" in told.output
 
 
 def test_version_is_that_of_the_package() -> None:
@@ -22,6 +33,25 @@ def test_version_is_that_of_the_package() -> None:
 
 def test_an_unknown_verb_is_refused_with_exit_code_2() -> None:
     """Scripts can trust the exit code, and nobody sees a traceback."""
-    told = CliRunner().invoke(command, ["dmeo"])
+    told = CliRunner().invoke(command, ["dmeo"], prog_name="taskhero")
     assert told.exit_code == 2
-    assert "No such command 'dmeo'" in told.output
+    assert told.stderr == "Error: No such command 'dmeo'. Did you mean 'demo'?\nSee taskhero --help\n"
+
+
+@pytest.mark.parametrize("verb", ["enqueue", "tasks", "status", "queues", "failed"])
+def test_the_help_of_a_verb_has_examples(verb: str) -> None:
+    """One reads how it is meant, and copies."""
+    told = CliRunner().invoke(command, [verb, "--help"], prog_name="taskhero")
+    assert told.exit_code == 0
+    assert f"  taskhero {verb} " in told.output
+    assert "--json" in told.output
+
+
+def test_starting_imports_only_what_the_verb_needs() -> None:
+    """Help and completion answer quickly."""
+    code = (
+        "import sys, taskhero.cli.main\n"
+        "print([name for name in ('rich', 'redis', 'taskhero.app', 'typed_settings') if name in sys.modules])"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, timeout=60)
+    assert done.stdout == "[]\n"

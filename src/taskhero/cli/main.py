@@ -9,15 +9,39 @@ import sys
 import click
 
 import taskhero as package
-from taskhero.cli.work import work
+from taskhero.cli.verbs import Verbs
 
 __all__ = ["demo", "taskhero"]
 
+#: Where each verb stands; it is imported when it is asked for.
+VERBS = {
+    "enqueue": "taskhero.cli.enqueue:enqueue",
+    "failed": "taskhero.cli.failed:failed",
+    "queues": "taskhero.cli.queues:queues",
+    "status": "taskhero.cli.status:status",
+    "tasks": "taskhero.cli.tasks:tasks",
+    "work": "taskhero.cli.work:work",
+}
 
-@click.group(context_settings={"help_option_names": ["-h", "--help"]})
+
+@click.group(cls=Verbs, places=VERBS, context_settings={"help_option_names": ["-h", "--help"]})
 @click.version_option(package.__version__, prog_name="taskhero")
 def taskhero() -> None:
-    """Background jobs for Python, on the Resque wire."""
+    """Background jobs for Python, on the Resque wire.
+
+    Most verbs want to know which jobs: --app MODULE:ATTR names the TaskHero of your program, --backend URL the store
+    alone. Each verb has its own help: taskhero enqueue --help.
+
+    \b
+    Examples:
+      taskhero demo
+      taskhero enqueue add --args '[1, 2]' --app shop:app
+      taskhero work --app shop:app
+      taskhero status --app shop:app --watch
+      taskhero failed --backend redis://localhost:6379/0 --json
+
+    Exit codes: 0 it is done, 1 it could not be done, 2 the command is written wrongly.
+    """  # noqa: D301 - click's mark of text that keeps its lines
 
 
 @taskhero.command()
@@ -30,6 +54,3 @@ def demo(*, color: bool | None, live: bool | None) -> None:
     if live is None:
         live = sys.stdout.isatty() and os.environ.get("TERM") != "dumb"
     asyncio.run(perform(new_console(color=color), live=live))
-
-
-taskhero.add_command(work)

@@ -1,0 +1,155 @@
+"""``taskhero enqueue``."""
+
+from __future__ import annotations
+
+import re
+import time
+from datetime import datetime, timedelta
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from taskhero.cli.apps import load_app
+from taskhero.cli.output import compact, iso, json_option, print_json
+from taskhero.cli.targets import is_private, open_target, run_connected, target_options
+from taskhero.engine.moments import LATEST, delay_of, moment_after, moment_of, to_datetime
+from taskhero.errors import AlreadyScheduled, InvalidMoment, Undecodable
+from taskhero.wire.jsjson import decode
+
+if TYPE_CHECKING:
+    from click.shell_completion import CompletionItem
+
+    from taskhero.app import TaskHero
+    from taskhero.models import Job
+
+__all__ = ["enqueue"]
+
+_UNITS = {"s": 1, "m": 60, "h": 3600, "d": 86_400, "w": 604_800}
+_DURATION = re.compile(r"(\d+(?:\.\d+)?)([smhdw]?)")
+
+
+def _arguments(_context: click.Context, _option: click.Parameter, given: str) -> Any:
+    try:
+        return decode(given)
+    except Undecodable as error:
+        raise click.BadParameter(f"""{given!r} is {error}; such as '[1, 2]' or '{{"to": "ann"}}'""") from None
+
+
+def _delay(_context: click.Context, _option: click.Parameter, given: str | None) -> float | None:
+    if given is None:
+        return None
+    found = _DURATION.fullmatch(given)
+    if found is None:
+        raise click.BadParameter(f"{given!r} is no delay: pass seconds such as 90 or 0.5, or 15m, 2h, 10d")
+    number = float(found[1])
+    if found[2]:
+        return delay_of(timedelta(seconds=min(number * _UNITS[found[2]], LATEST)))
+    try:
+        return delay_of(number)
+    except InvalidMoment:
+        week = "10d or 2w if that is what you mean"
+        raise click.BadParameter(f"{given} is more than a week in seconds: write such as {week}") from None
+
+
+def _moment(_context: click.Context, _option: click.Parameter, given: str | None) -> int | None:
+    if given is None:
+        return None
+    try:
+        return moment_of(_read_moment(given), time.time())
+    except InvalidMoment as error:
+        raise click.BadParameter(str(error)) from None
+    except ValueError:
+        raise click.BadParameter(f"{given!r} is no moment: pass 2027-01-15T08:00:00Z, or unix seconds") from None
+
+
+def _read_moment(text: str) -> datetime | float:
+    try:
+        return float(text)
+    except ValueError:
+        moment = datetime.fromisoformat(text)
+    if moment.tzinfo is None:
+        whole = moment.isoformat()
+        raise InvalidMoment(f"{text!r} has no time zone: write {whole}Z for UTC, or an offset such as {whole}+01:00")
+    return moment
+
+
+def _complete_names(ctx: click.Context, _param: click.Parameter, incomplete: str) -> list[str | CompletionItem]:
+    """The names of the app's tasks, if it is known."""
+    try:
+        app = load_app(ctx.params.get("app") or "")
+    except click.ClickException:
+        return []
+    return sorted(task.name for task in app.tasks if task.name.startswith(incomplete))
+
+
+@click.command(short_help="Store a job, to be worked now or later.")
+@click.argument("name", shell_complete=_complete_names)
+@click.option("--args", "arguments", callback=_arguments, default="[]", metavar="JSON", help="Its arguments, in JSON.")
+@click.option("--queue", "-q", help="The queue; the task's own if not given.")
+@click.option("--in", "delay", callback=_delay, metavar="SECONDS", help="After so long, such as 90, 15m, 2h or 10d.")
+@click.option("--at", "moment", callback=_moment, metavar="TIME", help="At an ISO time with its zone, or unix seconds.")
+@target_options
+@json_option
+def enqueue(
+    *,
+    name: str,
+    arguments: Any,
+    queue: str | None,
+    delay: float | None,
+    moment: int | None,
+    app: str | None,
+    backend: str | None,
+    as_json: bool,
+) -> None:
+    """Store a job of the task NAME, to be worked as soon as a processor is free, or later.
+
+    With --app the task's own queue is known, and the arguments are checked against its signature. With --backend
+    alone no app is imported, and --queue is needed.
+
+    \b
+    Examples:
+      taskhero enqueue add --args '[1, 2]' --app shop:app
+      taskhero enqueue send_mail --args '{"to": "ann@example.com"}' --app shop:app
+      taskhero enqueue clean_up --in 15m --app shop:app
+      taskhero enqueue report --at 2027-01-15T08:00:00+01:00 --app shop:app
+      taskhero enqueue add --args '[1, 2]' --queue math --backend redis://localhost:6379/0
+    """  # noqa: D301 - click's mark of text that keeps its lines
+    if delay is not None and moment is not None:
+        raise click.UsageError("pass --in or --at, not both")
+    target = open_target(app, backend)
+    if queue is None and not len(target.tasks):
+        raise click.UsageError("no tasks are known here, so say in which queue: --queue NAME")
+    if is_private(target):
+        raise click.ClickException(
+            f"jobs in {target.backend.location} are seen by their own process only: this one would be gone at once. "
+            "Use a store that processes share, such as redis://localhost:6379/0"
+        )
+    job = _job(target, name, arguments, queue)
+    at = moment_after(delay, time.time()) if delay is not None else moment
+    stored = run_connected(target, lambda app: _push(app, job, at))
+    when = None if at is None else to_datetime(at)
+    if as_json:
+        print_json({"stored": stored, "job": {"name": job.name, "args": job.args, "queue": job.queue}, "at": iso(when)})
+    elif stored:
+        later = "" if when is None else f" for {when.isoformat()}"
+        click.echo(f"enqueued {job.name} {compact(job.args)} in queue {job.queue}{later}")
+    if not stored:
+        raise click.ClickException(f"a plugin refused the job {job.name} {compact(job.args)}; nothing was stored")
+
+
+def _job(app: TaskHero, name: str, arguments: Any, queue: str | None) -> Job:
+    try:
+        return app.queue.job(name, arguments, queue)
+    except TypeError as error:
+        raise click.ClickException(str(error)) from None
+
+
+async def _push(app: TaskHero, job: Job, at: int | None) -> bool:
+    if at is None:
+        return await app.queue.push(job)
+    try:
+        return await app.queue.push_at(at, job)
+    except AlreadyScheduled:
+        raise click.ClickException(
+            f"a job {job.name} with the same arguments is delayed to {to_datetime(at).isoformat()} already"
+        ) from None

@@ -1,0 +1,92 @@
+"""The group of all verbs: each is imported when it is asked for, and each error is said in a line or two."""
+
+from __future__ import annotations
+
+import difflib
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from taskhero.errors import TaskheroError
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+__all__ = ["Verbs"]
+
+_MOST_LINES = 2
+
+
+class Verbs(click.Group):
+    """A group whose commands stand in modules of their own.
+
+    An error that taskhero raises on purpose ends the program with its text and exit code 1; one in how the command was
+    written ends it with 2.
+
+    Attributes:
+        places: ``module:attribute`` of each command, by its name.
+    """
+
+    places: Mapping[str, str]
+
+    def __init__(self, *args: Any, places: Mapping[str, str] | None = None, **more: Any) -> None:
+        super().__init__(*args, **more)
+        self.places = places or {}
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        """All names, sorted."""
+        return sorted({*super().list_commands(ctx), *self.places})
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        """The command of this name, imported now, or None."""
+        place = self.places.get(cmd_name)
+        if place is None:
+            return super().get_command(ctx, cmd_name)
+        module, _, attribute = place.partition(":")
+        command = getattr(import_module(module), attribute)
+        return command if isinstance(command, click.Command) else None
+
+    def resolve_command(
+        self, ctx: click.Context, args: list[str]
+    ) -> tuple[str | None, click.Command | None, list[str]]:
+        """The command that the arguments begin with."""
+        if args and not args[0].startswith("-") and self.get_command(ctx, args[0]) is None:
+            near = difflib.get_close_matches(args[0], self.list_commands(ctx), n=1)
+            guess = f" Did you mean {near[0]!r}?" if near else ""
+            ctx.fail(f"No such command {args[0]!r}.{guess}")
+        return super().resolve_command(ctx, args)
+
+    def make_context(
+        self, info_name: str | None, args: list[str], parent: click.Context | None = None, **extra: Any
+    ) -> click.Context:
+        """Read the arguments that stand before the command."""
+        try:
+            return super().make_context(info_name, args, parent, **extra)
+        except click.UsageError as error:
+            raise _in_short(error, info_name or "taskhero") from error
+
+    def invoke(self, ctx: click.Context) -> Any:
+        """Run the command that was asked for."""
+        try:
+            return super().invoke(ctx)
+        except TaskheroError as error:
+            lines = str(error).splitlines() or [type(error).__name__]
+            raise click.ClickException("\n".join(lines[:_MOST_LINES])) from error
+        except click.UsageError as error:
+            verb = ctx.invoked_subcommand
+            known = verb is not None and verb in self.list_commands(ctx)
+            raise _in_short(error, f"{ctx.command_path} {verb}" if known else ctx.command_path) from error
+
+
+class _Misuse(click.ClickException):
+    """An error in how a command was written, in two lines."""
+
+    exit_code = 2
+
+
+def _in_short(error: click.UsageError, command: str) -> click.ClickException:
+    message = error.format_message()
+    if "\n" in message:
+        return error  # it is the help itself
+    return _Misuse(f"{message}\nSee {command} --help")

@@ -1,0 +1,53 @@
+"""The verb enqueue: what it refuses; what it stores is seen with a real server."""
+
+from __future__ import annotations
+
+import pytest
+
+
+@pytest.mark.parametrize(
+    ("words", "code", "said"),
+    [
+        (["add", "--args", "[1]"], 1, "add(a: int, b: int) -> int takes a list, and these args do not fit: [1]"),
+        (["ad", "--args", "[1, 2]"], 1, "declares no task 'ad'; did you mean 'add'?"),
+        (["add", "--args", "[1"], 2, "'[1' is not JSON"),
+        (["add", "--args", "[NaN, 1]"], 2, "Invalid value for '--args'"),
+        (["add", "--in", "soon"], 2, "'soon' is no delay: pass seconds such as 90"),
+        (["add", "--in", "-1"], 2, "'-1' is no delay"),
+        (["add", "--in", "1000000"], 2, "more than a week in seconds: write such as 10d"),
+        (["add", "--at", "tomorrow"], 2, "'tomorrow' is no moment: pass 2027-01-15T08:00:00Z"),
+        (["add", "--at", "2027-01-15"], 2, "has no time zone: write 2027-01-15T00:00:00Z"),
+        (["add", "--at", "1800000000000"], 2, "it looks like milliseconds"),
+        (["add", "--at", "nan"], 2, "is not finite"),
+        (["add", "--in", "1", "--at", "1"], 2, "pass --in or --at, not both"),
+        (["add", "--queue", "a,b", "--args", "[1, 2]"], 1, "a,b"),
+        (["add", "--args", "[1, 2]"], 1, "cannot reach Redis at redis://127.0.0.1:1/0"),
+        ([], 2, "Missing argument 'NAME'"),
+    ],
+)
+def test_what_cannot_be_is_said_in_a_line_or_two(words, code, said, shop, run):
+    told = run("enqueue", *words, "--app", "shop:away")
+    assert told.exit_code == code
+    assert told.stdout == ""
+    assert said in told.stderr
+    assert len(told.stderr.splitlines()) <= 2
+    assert "s3cr3t" not in told.output
+
+
+def test_a_job_for_memory_would_be_gone_and_is_refused(shop, run):
+    told = run("enqueue", "add", "--args", "[1, 2]", "--app", "shop:app")
+    assert told.exit_code == 1
+    assert "seen by their own process only: this one would be gone at once" in told.stderr
+
+
+def test_without_an_app_a_queue_is_needed(run):
+    told = run("enqueue", "add", "--backend", "redis://127.0.0.1:1")
+    assert told.exit_code == 2
+    assert "say in which queue: --queue NAME" in told.stderr
+
+
+def test_names_of_tasks_are_completed(shop, run):
+    told = run(
+        _TASKHERO_COMPLETE="bash_complete", COMP_WORDS="taskhero enqueue s", COMP_CWORD="2", TASKHERO_APP="shop:app"
+    )
+    assert told.stdout == "plain,send_mail\n"
