@@ -13,6 +13,7 @@ import attrs
 import click
 
 from taskhero.cli.apps import app_option, load_app, needed, top_module
+from taskhero.cli.logging_setup import log_options, set_up_logging
 from taskhero.errors import InvalidSettings, TaskheroError
 
 if TYPE_CHECKING:
@@ -36,6 +37,8 @@ class _Options:
     tasks: Path | None
     backend: str | None
     burst: bool
+    log_format: str
+    log_level: str
 
     def changes(self) -> dict[str, Any]:
         """The settings that beat the app's."""
@@ -60,7 +63,7 @@ class _Options:
             words.append("--scheduler" if self.scheduler else "--no-scheduler")
         if self.burst:
             words.append("--burst")
-        return words
+        return [*words, "--log-format", self.log_format, "--log-level", self.log_level]
 
 
 @click.command()
@@ -81,6 +84,7 @@ class _Options:
 @click.option("--backend", metavar="URL", help="Work there instead of on the app's own backend.")
 @click.option("--burst", is_flag=True, help="End when the queues are empty; delayed jobs are not waited for.")
 @click.option("--reload", is_flag=True, help="Start anew when a Python file changes, for development.")
+@log_options
 def work(*, app: str | None, processes: int, reload: bool, **options: Any) -> None:
     """Work the jobs of an app until SIGTERM or SIGINT.
 
@@ -99,7 +103,7 @@ def work(*, app: str | None, processes: int, reload: bool, **options: Any) -> No
     Exit code: 0 after a stop, 1 where the app or the backend cannot be used, 2 for a wrong option.
     """  # noqa: D301 - \b is click's mark for lines that are kept as they are
     told = _Options(app=needed(app), **options)
-    _log_to_stderr()
+    set_up_logging(told.log_format, told.log_level)
     try:
         if reload or processes > 1:
             _supervise(told, processes, reload=reload)
@@ -171,11 +175,3 @@ def _folders(told: _Options) -> list[Path]:
     if spec is not None and spec.origin is not None and "site-packages" not in spec.origin:
         folders.append(Path(spec.origin).parent)
     return folders
-
-
-def _log_to_stderr() -> None:
-    """Show log lines, unless the app shows them itself."""
-    logging.basicConfig(format="%(asctime)s %(levelname)s %(message)s")
-    logger = logging.getLogger("taskhero")
-    if logger.level == logging.NOTSET:
-        logger.setLevel(logging.INFO)
