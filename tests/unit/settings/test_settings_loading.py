@@ -153,6 +153,7 @@ def test_two_settings_that_do_not_go_together_are_named_with_both_sources(
 def test_variables_of_the_command_line_are_no_settings(monkeypatch: pytest.MonkeyPatch):
     monkeypatch.setenv("TASKHERO_APP", "shop:app")
     monkeypatch.setenv("TASKHERO_BACKEND", "redis://:secret@localhost")
+    monkeypatch.setenv("TASKHERO_PLUGINS", "off")
     assert Settings.load() == Settings()
 
 
