@@ -132,6 +132,24 @@ class TaskHero(Declarations):
         """The multi-worker with its task processors, or None while none runs here."""
         return None if self._runner is None else self._runner.multi_worker
 
+    def reconfigure(self, *, backend: str | Backend | None = None, settings: Settings | None = None) -> None:
+        """Take another backend or other settings, before it is connected; what is not given stays.
+
+        The namespace in Redis is the backend's: it changes only together with it.
+
+        Raises:
+            AlreadyRunning: The app is connected.
+            UnknownBackend: No installed driver knows the URL.
+        """
+        if self._connection.held:
+            raise AlreadyRunning("this app is connected: reconfigure it before")
+        if settings is not None:
+            self._settings = _checked_settings(settings)
+        if backend is not None:
+            self._backend = open_backend(backend, settings=self._settings)
+            self._connection = Connection(self._backend, prepare=self._prepare, forget=self._ended)
+        self._queue = None
+
     # --- listening
 
     @overload
@@ -230,6 +248,30 @@ class TaskHero(Declarations):
             ending.push_async_callback(runner.stop)
             await runner.start()
             self._runner = runner
+
+    def run(self, *, burst: bool = False) -> None:
+        """Be a worker process: run until SIGTERM or SIGINT, then stop in order.
+
+        Where the settings say nothing, it runs 1 to 10 task processors and a scheduler. While the backend is away it
+        waits for it. A second signal ends the process at once, and its jobs are rescued by others. If a thread of a
+        task never ends, this does not return but ends the process, with exit code 0.
+
+        Args:
+            burst: Stop when the queues are empty and no job runs here; delayed jobs are not waited for, and there is no
+                scheduler unless the settings ask for one.
+
+        Raises:
+            AlreadyRunning: It runs already, or an event loop does.
+            RuntimeError: This is not the main thread.
+        """
+        from taskhero.runtime.service import run_service, worker_settings
+
+        said = self._settings
+        self.reconfigure(settings=worker_settings(said, burst=burst))
+        try:
+            run_service(self, burst=burst)
+        finally:
+            self._settings, self._queue = said, None
 
     async def stop(self) -> None:
         """Stop the scheduler, then the workers, leave the lifespan and close; nothing if it does not run."""

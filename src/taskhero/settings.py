@@ -143,8 +143,19 @@ def _namespace(_settings: Any, _field: attrs.Attribute[Any], value: Any) -> None
         raise InvalidSettings(f"namespace={value!r} ends in a colon: leave it out, it is put behind the name anyway")
 
 
+class _Given:
+    """Knows which settings were given, since what was not given may be decided by where the app runs."""
+
+    __slots__ = ("_given",)
+
+    @property
+    def given(self) -> frozenset[str]:
+        """Names of the settings that were given, even if they were given their defaults."""
+        return getattr(self, "_given", frozenset())
+
+
 @attrs.frozen(kw_only=True)
-class Settings:
+class Settings(_Given):
     """What an app is told, frozen and checked when it is made.
 
     Attributes:
@@ -204,7 +215,9 @@ class Settings:
         for name in given:
             if name not in known:
                 raise InvalidSettings(_unknown(name, known))
-        return super().__new__(cls)
+        made = super().__new__(cls)
+        object.__setattr__(made, "_given", frozenset(given))
+        return made
 
     def __attrs_post_init__(self) -> None:
         least, most = self.min_task_processors, self.max_task_processors

@@ -20,6 +20,7 @@ VERBS = {
     "queues": "taskhero.cli.queues:queues",
     "status": "taskhero.cli.status:status",
     "tasks": "taskhero.cli.tasks:tasks",
+    "work": "taskhero.cli.work:work",
 }
 
 
@@ -34,6 +35,7 @@ def taskhero() -> None:
     \b
     Examples:
       taskhero demo
+      taskhero work --app shop:app
       taskhero enqueue add --args '[1, 2]' --app shop:app
       taskhero status --app shop:app --watch
       taskhero failed --backend redis://localhost:6379/0 --json

@@ -40,6 +40,11 @@ class Connection:
         self.turn = asyncio.Lock()
         self._gate_loop: asyncio.AbstractEventLoop | None = None
 
+    @property
+    def held(self) -> bool:
+        """Whether anybody holds it."""
+        return self._holders > 0
+
     def enter_loop(self) -> None:
         """Belong to the running event loop from now on.
 

@@ -136,6 +136,11 @@ class Exchanger:
         """How many processors worked at once, at most, since this was last asked."""
         return self._jobs.take_peak()
 
+    def claim_no_more(self) -> None:
+        """Claim nothing from now on; what is being claimed just now goes back."""
+        self._jobs.closing = True
+        self._waiter.hush()
+
     async def drain(self, grace: float, limit: float) -> bool:
         """Claim no more; let jobs run *grace* seconds, then give back those that do not end; record all endings.
 
@@ -150,8 +155,7 @@ class Exchanger:
         """
         if self._task is None:
             return True
-        self._jobs.closing = True
-        self._waiter.hush()
+        self.claim_no_more()
         self._pause.cut()
         self._accounts.hurry()
         try:

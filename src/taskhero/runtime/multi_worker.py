@@ -199,6 +199,10 @@ class MultiWorker:
             self._emitter.emit(WorkerEnd(worker.name))
         self._emitter.emit(MultiWorkerEnd(self.process.name))
 
+    def claim_no_more(self) -> None:
+        """Claim no jobs from now on; those that run go on. It cannot be undone, and `stop` does it, too."""
+        self._exchanger.claim_no_more()
+
     async def check(self) -> int:
         """Reconsider the number of processors, and take one step; return how many were added or told to go.
 

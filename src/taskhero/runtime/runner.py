@@ -117,6 +117,9 @@ class Runner:
 
     async def stop(self) -> None:
         """Stop all: the scheduler first, then the workers, then the rest; a second call changes nothing."""
+        if isinstance(self.multi_worker, MultiWorker):
+            # At once: giving up the lead may take its time.
+            self.multi_worker.claim_no_more()
         await self._running.aclose()
 
     async def _start(self, process: Process, *, works: bool) -> None:

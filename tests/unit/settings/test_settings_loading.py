@@ -166,3 +166,11 @@ def test_without_typed_settings_it_says_what_to_install():
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False, timeout=60)
     assert done.stdout.strip() == "Settings.load() needs the package typed-settings: pip install 'taskhero[cli]'"
+
+
+def test_what_was_not_given_stays_open(monkeypatch: pytest.MonkeyPatch):
+    """A minimum of 1 that was derived does not stand against a maximum of 0 that is given."""
+    monkeypatch.setenv("TASKHERO_MAX_TASK_PROCESSORS", "0")
+    loaded = Settings.load(Settings(max_task_processors=5))
+    assert (loaded.min_task_processors, loaded.max_task_processors) == (0, 0)
+    assert loaded.given == {"max_task_processors"}

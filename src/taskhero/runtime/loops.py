@@ -1,0 +1,80 @@
+"""Running an event loop from its start to its end, however tasks and threads behave."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import importlib.util
+import logging
+import os
+import sys
+import threading
+import time
+from typing import TYPE_CHECKING, Any, Final
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Coroutine
+
+__all__ = ["leave_without_threads", "new_event_loop", "run_in_loop"]
+
+_logger = logging.getLogger("taskhero.worker")
+
+#: Seconds that asyncio tasks, generators and threads that are left at the end get to end.
+LIMIT: Final = 2.0
+
+
+def new_event_loop() -> asyncio.AbstractEventLoop:
+    """An event loop of uvloop if that is installed (``taskhero[fast]``), or else of asyncio."""
+    if importlib.util.find_spec("uvloop") is None:
+        return asyncio.new_event_loop()
+    import uvloop
+
+    return uvloop.new_event_loop()
+
+
+def run_in_loop(
+    main: Coroutine[Any, Any, None], make: Callable[[], asyncio.AbstractEventLoop] = new_event_loop
+) -> None:
+    """Run *main* in a new event loop and end that loop, in bounded time.
+
+    `asyncio.run` would wait for threads of `asyncio.to_thread`, and for tasks that do not let themselves be cancelled,
+    as long as they take.
+    """
+    loop = make()
+    asyncio.set_event_loop(loop)
+    try:
+        loop.run_until_complete(main)
+    finally:
+        try:
+            loop.run_until_complete(_end(loop))
+        finally:
+            asyncio.set_event_loop(None)
+            loop.close()
+
+
+async def _end(loop: asyncio.AbstractEventLoop) -> None:
+    left = asyncio.all_tasks(loop) - {asyncio.current_task()}
+    for task in left:
+        task.cancel()
+    if left:
+        await asyncio.wait(left, timeout=LIMIT)
+    with contextlib.suppress(TimeoutError):
+        async with asyncio.timeout(LIMIT):
+            await loop.shutdown_asyncgens()
+
+
+def leave_without_threads(before: set[threading.Thread], code: int = 0) -> None:
+    """End the process here and now if threads that were not there *before* would hold up its exit."""
+    deadline = time.monotonic() + LIMIT
+    for thread in set(threading.enumerate()) - before:
+        if not thread.daemon:
+            thread.join(max(0.0, deadline - time.monotonic()))
+    stuck = [thread.name for thread in set(threading.enumerate()) - before if not thread.daemon and thread.is_alive()]
+    if not stuck:
+        return
+    _logger.warning("threads do not end: %s; the process ends without them", ", ".join(sorted(stuck)))
+    logging.shutdown()
+    for stream in (sys.stdout, sys.stderr):
+        with contextlib.suppress(Exception):
+            stream.flush()
+    os._exit(code)

@@ -1,0 +1,173 @@
+"""A worker process: runs an app until a signal, or until its queues are empty."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import os
+import threading
+from typing import TYPE_CHECKING, Any, Final, Protocol
+
+import attrs
+
+from taskhero.errors import AlreadyRunning, BackendUnavailable, ReplyLost
+from taskhero.runtime.backoff import Backoff, Outage
+from taskhero.runtime.burst import Burst
+from taskhero.runtime.loops import leave_without_threads, run_in_loop
+from taskhero.runtime.multi_worker import STOP_LIMIT
+from taskhero.runtime.stopping import Stop, parent_pipe, stop_on_end_of
+
+if TYPE_CHECKING:
+    from taskhero.backends.protocol import Backend
+    from taskhero.settings import Settings
+
+__all__ = ["Service", "run_service", "worker_settings"]
+
+_logger = logging.getLogger("taskhero.worker")
+
+#: What a worker process runs where its settings say nothing.
+PROCESSORS: Final = (1, 10)
+
+
+class Service(Protocol):
+    """What an app is to a worker process."""
+
+    @property
+    def settings(self) -> Settings: ...  # noqa: D102
+
+    @property
+    def backend(self) -> Backend: ...  # noqa: D102
+
+    @property
+    def queue(self) -> Any: ...  # noqa: D102
+
+    @property
+    def multi_worker(self) -> Any: ...  # noqa: D102
+
+    def on(self, event: Any, handler: Any) -> Any: ...  # noqa: D102
+
+    async def start(self) -> None: ...  # noqa: D102
+
+    async def stop(self) -> None: ...  # noqa: D102
+
+
+def worker_settings(settings: Settings, *, burst: bool = False, **changes: Any) -> Settings:
+    """The settings of a worker process: 1 to 10 task processors and a scheduler where *settings* say nothing.
+
+    Args:
+        settings: The app's.
+        burst: Whether it only empties the queues; then there is no scheduler where nothing is said.
+        changes: Settings that beat them.
+
+    Raises:
+        InvalidSettings: A change is none, or does not fit.
+    """
+    said = settings.given | changes.keys()
+    if not settings.max_task_processors and not settings.scheduler:
+        # Such an app only enqueues in other processes.
+        said = said - (settings.given - changes.keys())
+    least, most = PROCESSORS
+    wanted = dict(changes)
+    if not said & {"min_task_processors", "max_task_processors"}:
+        wanted.update(min_task_processors=least, max_task_processors=most)
+    elif "min_task_processors" in changes and "max_task_processors" not in changes:
+        wanted["max_task_processors"] = max(changes["min_task_processors"], settings.max_task_processors or most)
+    elif "max_task_processors" in changes and "min_task_processors" not in changes:
+        wanted["min_task_processors"] = min(changes["max_task_processors"], settings.min_task_processors)
+    if "scheduler" not in said:
+        wanted["scheduler"] = not burst
+    return attrs.evolve(settings, **wanted)
+
+
+def run_service(app: Service, *, burst: bool = False) -> None:
+    """Run *app* in this process until SIGTERM, SIGINT or its parent's end; with *burst* until its queues are empty.
+
+    Running jobs then get `Settings.grace` seconds; what does not end is given back. If a thread of a task never ends,
+    so that this would not return, it ends the process itself, with exit code 0.
+
+    Raises:
+        AlreadyRunning: An event loop runs here already.
+        RuntimeError: This is not the main thread, which alone can be told of signals.
+        BackendError: The backend cannot be used, for another reason than being away.
+    """
+    if threading.current_thread() is not threading.main_thread():
+        raise RuntimeError("app.run() handles signals, so it must be called in the main thread; else use app.running()")
+    if _loop_runs():
+        raise AlreadyRunning("app.run() has an event loop of its own; inside of one use `async with app.running():`")
+    before = set(threading.enumerate())
+    pipe = parent_pipe()
+    with Stop(lambda: app.settings.grace + STOP_LIMIT) as stop:
+        if pipe is not None:
+            stop_on_end_of(pipe, stop)
+        run_in_loop(_serve(app, stop, burst=burst))
+        leave_without_threads(before)
+
+
+def _loop_runs() -> bool:
+    try:
+        asyncio.get_running_loop()
+    except RuntimeError:
+        return False
+    return True
+
+
+async def _serve(app: Service, stop: Stop, *, burst: bool) -> None:
+    stopped = asyncio.create_task(stop.wait())
+    emptied: asyncio.Task[None] | None = None
+    grace = app.settings.grace
+    try:
+        watch = Burst(app) if burst else None
+        if await _start(app, stop, stopped):
+            _logger.info("%s", _ready(app))
+            emptied = None if watch is None else asyncio.create_task(watch.emptied())
+            await asyncio.wait([stopped, *([emptied] if emptied else [])], return_when=asyncio.FIRST_COMPLETED)
+        if stop.asked:
+            _logger.info("process %d stops, asked by %s; its jobs get %g s", os.getpid(), stop.reason, grace)
+        else:
+            _logger.info("process %d stops, since its queues are empty", os.getpid())
+            if emptied is not None:
+                emptied.result()
+    finally:
+        for task in (stopped, emptied):
+            if task is not None:
+                task.cancel()
+        await app.stop()
+    _logger.info("process %d has stopped", os.getpid())
+
+
+async def _start(app: Service, stop: Stop, stopped: asyncio.Task[None]) -> bool:
+    """Start the app, waiting for its backend if that is away; return False if it was asked to stop before."""
+    outage = Outage(
+        lambda _, error: _logger.error("%s; waits for it", error),
+        lambda seconds: _logger.info("%s is there, after %.1f s", app.backend.location, seconds),
+    )
+    backoff = Backoff()
+    while not stop.asked:
+        starting = asyncio.create_task(app.start())
+        await asyncio.wait({starting, stopped}, return_when=asyncio.FIRST_COMPLETED)
+        if not starting.done():
+            starting.cancel()
+            await asyncio.wait({starting}, timeout=STOP_LIMIT)
+            return False
+        try:
+            starting.result()
+        except (BackendUnavailable, ReplyLost) as error:
+            outage.failed("starting", error)
+        else:
+            outage.worked("starting")
+            return True
+        await asyncio.wait({stopped}, timeout=backoff.next())
+    return False
+
+
+def _ready(app: Service) -> str:
+    settings = app.settings
+    parts = []
+    if app.multi_worker is not None:
+        queues = "queues of a callable" if callable(settings.queues) else f"queues {', '.join(settings.queues)}"
+        least, most = settings.min_task_processors, settings.max_task_processors
+        parts.append(f"{least} to {most} task processors" if least < most else f"{most} task processors")
+        parts.append(queues)
+    if settings.scheduler:
+        parts.append("a scheduler")
+    return f"process {os.getpid()} works: {', '.join(parts)}, on {app.backend.location}"

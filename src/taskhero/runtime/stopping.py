@@ -1,0 +1,138 @@
+"""How a worker process is asked to stop: by a signal, or by its parent's end."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import os
+import signal
+import threading
+from queue import SimpleQueue
+from typing import TYPE_CHECKING, Final
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from types import FrameType, TracebackType
+    from typing import Any, Self
+
+__all__ = ["PARENT_PIPE", "SIGNALS", "Stop", "exit_at_once", "parent_pipe", "stop_on_end_of"]
+
+#: What asks a process to stop; the second one, of either kind, ends it at once.
+SIGNALS: Final = (signal.SIGTERM, signal.SIGINT)
+#: Environment variable with the number of a pipe's end that reaches its end of file when the process is to stop.
+PARENT_PIPE: Final = "TASKHERO_PARENT_PIPE"
+#: Seconds after which an event loop that does not answer counts as held up.
+ANSWER_LIMIT: Final = 5.0
+
+
+class Stop:
+    """Whether this process has been asked to stop. It is entered in the main thread, before the event loop runs.
+
+    The handlers are Python's own and not the event loop's, so that a second signal ends the process even if a task
+    holds up the loop.
+
+    Args:
+        patience: Tells the seconds after which a stop that was asked for should be over; an event loop that is held up
+            beyond them will not end by itself, so the process is ended.
+        before_exit: Called before a second signal ends the process, in the signal's handler.
+    """
+
+    def __init__(self, patience: Callable[[], float], before_exit: Callable[[], None] = lambda: None) -> None:
+        self.asked = False
+        self.reason = ""
+        self._patience = patience
+        self._before_exit = before_exit
+        self._signals = 0
+        self._loop: asyncio.AbstractEventLoop | None = None
+        self._event: asyncio.Event | None = None
+        self._before: dict[signal.Signals, Any] = {}
+        # A thread may not be started in a signal's handler; what is put here, may be.
+        self._asked: SimpleQueue[str | None] = SimpleQueue()
+        self._over = threading.Event()
+
+    def __enter__(self) -> Self:
+        """Handle the signals from now on."""
+        for number in SIGNALS:
+            self._before[number] = signal.signal(number, self._on_signal)
+        threading.Thread(target=self._guard, name="taskhero-stop", daemon=True).start()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        """Handle them as before."""
+        self._over.set()
+        self._asked.put(None)
+        for number, handler in self._before.items():
+            signal.signal(number, handler)
+
+    def ask(self, reason: str) -> None:
+        """Ask for a stop; from any thread, and again without effect."""
+        if self.asked:
+            return
+        self.reason = reason
+        self.asked = True
+        self._asked.put(reason)
+        if self._loop is not None and self._event is not None:
+            with contextlib.suppress(RuntimeError):  # the loop is closed: it has stopped
+                self._loop.call_soon_threadsafe(self._event.set)
+
+    async def wait(self) -> None:
+        """Wait until it is asked for; in one event loop only."""
+        if self._event is None:
+            self._loop, self._event = asyncio.get_running_loop(), asyncio.Event()
+        if not self.asked:
+            await self._event.wait()
+
+    def _on_signal(self, number: int, _frame: FrameType | None) -> None:
+        self._signals += 1
+        if self._signals > 1:
+            name = signal.Signals(number).name
+            self._before_exit()
+            exit_at_once(128 + number, f"{name}, a second signal: ends at once; its jobs are rescued by others")
+        self.ask(signal.Signals(number).name)
+
+    def _guard(self) -> None:
+        """End the process if a task holds up the event loop for longer than a stop may take."""
+        if self._asked.get() is None or self._over.wait(self._patience()):
+            return
+        while not self._over.is_set():
+            answered = threading.Event()
+            if self._loop is not None:
+                with contextlib.suppress(RuntimeError):
+                    self._loop.call_soon_threadsafe(answered.set)
+            if not answered.wait(ANSWER_LIMIT) and not self._over.is_set():
+                exit_at_once(1, "a task holds up the event loop: ends without it; its jobs are rescued by others")
+            self._over.wait(ANSWER_LIMIT)
+
+
+def exit_at_once(code: int, why: str) -> None:
+    """End the process without any further ado; from anywhere, a signal's handler too."""
+    with contextlib.suppress(OSError):
+        os.write(2, f"taskhero: process {os.getpid()}: {why}\n".encode())
+    os._exit(code)
+
+
+def parent_pipe() -> int | None:
+    """The pipe that a parent gave this process to tell its end, taken from the environment; None without a parent.
+
+    It is not passed on to the processes that tasks start.
+    """
+    try:
+        pipe = int(os.environ.pop(PARENT_PIPE, ""))
+        os.set_inheritable(pipe, False)  # noqa: FBT003
+    except (ValueError, OSError):
+        return None
+    return pipe
+
+
+def stop_on_end_of(pipe: int, stop: Stop) -> None:
+    """Ask for a stop when the other end of *pipe* is closed: the parent wants it, or is dead."""
+
+    def watch() -> None:
+        with contextlib.suppress(OSError):
+            while os.read(pipe, 1):
+                pass
+        stop.ask("the parent process")
+
+    threading.Thread(target=watch, name="taskhero-parent", daemon=True).start()

@@ -1,0 +1,54 @@
+"""`taskhero work` refuses what it cannot do, in a line or two and with an exit code that scripts can trust."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from click.testing import CliRunner
+
+from taskhero.cli.main import taskhero as command
+
+PROGRAMS = Path(__file__).parents[2] / "support" / "programs"
+
+
+@pytest.fixture(autouse=True)
+def project(monkeypatch):
+    """The app `shop` can be imported, and none is named by the environment."""
+    monkeypatch.syspath_prepend(str(PROGRAMS))
+    monkeypatch.delenv("TASKHERO_APP", raising=False)
+
+
+@pytest.mark.parametrize(
+    ("words", "code", "said"),
+    [
+        ("", 2, "no app is named: pass --app MODULE:ATTR or set TASKHERO_APP"),
+        ("--app shop:app --procesess 2", 2, "No such option '--procesess'"),
+        ("--app shop:app --processes 0", 2, "--processes"),
+        ("--app shop:app --min-processors 5 -c 2", 2, "min_task_processors=5 is above max_task_processors=2"),
+        ("--app shop:app -c 0 --no-scheduler", 2, "there is nothing to run"),
+        ("--app shop:app --queue a,b", 2, "pass the names apart"),
+        ("--app shop:app --tasks nowhere", 2, "nowhere"),
+        ("--app shpo:app", 1, "did you mean 'shop'?"),
+        ("--app shop:ap", 1, "did you mean 'app'?"),
+        ("--app shop:app --backend rdis://:secret@there", 1, "did you mean redis://?"),
+        ("--app shop:app --backend localhost", 1, "has no scheme"),
+    ],
+)
+def test_what_is_wrong_is_said(words, code, said):
+    told = CliRunner().invoke(command, ["work", *words.split()])
+    assert said in " ".join(told.output.split())
+    assert told.exit_code == code
+    assert "Traceback" not in told.output
+    assert "secret" not in told.output
+
+
+def test_the_environment_names_the_app(monkeypatch):
+    told = CliRunner(env={"TASKHERO_APP": "shop:ap"}).invoke(command, ["work"])
+    assert "--app shop:ap: module 'shop' has no 'ap'" in told.output
+
+
+def test_help_teaches_with_examples():
+    told = CliRunner().invoke(command, ["work", "--help"])
+    assert "taskhero work --app shop:app --processes 4\n" in told.output
+    assert told.exit_code == 0

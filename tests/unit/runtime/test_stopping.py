@@ -1,0 +1,100 @@
+"""How a process learns that it is to stop, and what becomes of one that cannot."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import signal
+import threading
+from queue import SimpleQueue
+
+import pytest
+
+from taskhero.runtime import stopping
+from taskhero.runtime.stopping import PARENT_PIPE, Stop, parent_pipe, stop_on_end_of
+
+pytestmark = pytest.mark.anyio
+LIMIT = 10
+
+
+@pytest.fixture
+def exits(monkeypatch):
+    """Exit codes and reasons, in place of exits."""
+    told: SimpleQueue[tuple[int, str]] = SimpleQueue()
+    monkeypatch.setattr(stopping, "exit_at_once", lambda code, why: told.put((code, why)))
+    return told
+
+
+async def test_a_stop_that_was_asked_for_earlier_is_not_waited_for():
+    with Stop(lambda: 60.0) as stop:
+        stop.ask("a test")
+        stop.ask("another")
+        await asyncio.wait_for(stop.wait(), LIMIT)
+        assert stop.reason == "a test"
+
+
+async def test_a_signal_asks_for_a_stop_and_a_second_one_exits(exits):
+    prepared: list[bool] = []
+    with Stop(lambda: 60.0, lambda: prepared.append(True)) as stop:
+        signal.raise_signal(signal.SIGINT)
+        await asyncio.wait_for(stop.wait(), LIMIT)
+        assert stop.reason == "SIGINT"
+        assert exits.empty()
+        signal.raise_signal(signal.SIGTERM)
+        code, why = exits.get(timeout=LIMIT)
+        assert (code, prepared) == (143, [True])
+        assert "rescued" in why
+
+
+async def test_a_loop_that_is_held_up_beyond_all_patience_ends_the_process(exits, monkeypatch):
+    monkeypatch.setattr(stopping, "ANSWER_LIMIT", 0.05)
+    with Stop(lambda: 0.0) as stop:
+        waiting = asyncio.create_task(stop.wait())
+        await asyncio.sleep(0)
+        stop.ask("a test")
+        # This holds up the loop.
+        code, why = exits.get(timeout=LIMIT)
+        assert code == 1
+        assert "holds up the event loop" in why
+        await waiting
+
+
+async def test_a_loop_that_answers_may_take_its_time(exits, monkeypatch):
+    monkeypatch.setattr(stopping, "ANSWER_LIMIT", 0.2)
+    asked = asyncio.Event()
+    with Stop(lambda: 0.0) as stop:
+        loop = asyncio.get_running_loop()
+        await asyncio.wait_for(asyncio.gather(stop.wait(), asyncio.to_thread(stop.ask, "a test")), LIMIT)
+        # The guard asks the loop, gets its answer and waits once more.
+        loop.call_later(0.1, asked.set)
+        await asked.wait()
+    assert exits.empty()
+
+
+async def test_the_end_of_the_parents_pipe_asks_for_a_stop(monkeypatch):
+    reading, writing = os.pipe()
+    os.set_inheritable(reading, True)
+    monkeypatch.setenv(PARENT_PIPE, str(reading))
+    pipe = parent_pipe()
+    assert pipe == reading
+    assert not os.get_inheritable(reading)
+    assert PARENT_PIPE not in os.environ, "a program that a task starts has another parent"
+    with Stop(lambda: 60.0) as stop:
+        stop_on_end_of(pipe, stop)
+        assert not stop.asked
+        os.close(writing)
+        await asyncio.wait_for(stop.wait(), LIMIT)
+        assert stop.reason == "the parent process"
+    for thread in threading.enumerate():
+        if thread.name == "taskhero-parent":
+            thread.join(LIMIT)
+    os.close(reading)
+
+
+@pytest.mark.parametrize("value", [None, "", "pipe", "99999"])
+def test_without_a_parent_there_is_no_pipe(monkeypatch, value):
+    if value is None:
+        monkeypatch.delenv(PARENT_PIPE, raising=False)
+    else:
+        monkeypatch.setenv(PARENT_PIPE, value)
+    assert parent_pipe() is None
