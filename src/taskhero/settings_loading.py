@@ -21,8 +21,11 @@ __all__ = ["OTHER_VARIABLES", "PREFIX", "SECTION", "load_settings"]
 PREFIX: Final = "TASKHERO_"
 #: The table of ``pyproject.toml``.
 SECTION: Final = "tool.taskhero"
-#: Variables with the prefix that are options of the command line and no settings.
-OTHER_VARIABLES: Final = frozenset({"TASKHERO_APP", "TASKHERO_BACKEND", "TASKHERO_LOG_FORMAT"})
+#: Variables with the prefix that are no settings: options of the command line, the switch of installed plugins, what
+#: a parent of worker processes tells them.
+OTHER_VARIABLES: Final = frozenset(
+    {"TASKHERO_APP", "TASKHERO_BACKEND", "TASKHERO_LOG_FORMAT", "TASKHERO_PARENT_PIPE", "TASKHERO_PLUGINS"}
+)
 
 _FILE: Final = "pyproject.toml"
 _YES: Final = frozenset({"true", "yes", "on", "1"})
@@ -50,8 +53,11 @@ def load_settings(base: _Settings) -> _Settings:
     given = {**_from_file(type(base), fields), **_from_environment(type(base), fields)}
     for key, one in given.items():
         _check(fields[key], one)
+    # What the base was not given stays open, so that it can be derived from what is given now.
+    said = getattr(base, "given", fields.keys())
+    values = {key: getattr(base, key) for key in said} | {key: one.value for key, one in given.items()}
     try:
-        return cast("_Settings", attrs.evolve(cast("Any", base), **{key: one.value for key, one in given.items()}))
+        return type(base)(**values)
     except InvalidSettings as error:
         # Each is right by itself, so two do not go together: the message has both names.
         sources = dict.fromkeys(one.source for key, one in given.items() if key in str(error))

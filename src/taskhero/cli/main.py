@@ -35,6 +35,7 @@ def taskhero() -> None:
     \b
     Examples:
       taskhero demo
+      taskhero work --app shop:app
       taskhero enqueue add --args '[1, 2]' --app shop:app
       taskhero work --app shop:app
       taskhero status --app shop:app --watch

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
     from taskhero.app import TaskHero
 
-__all__ = ["status"]
+__all__ = ["look", "status"]
 
 _FIELDS = ("backend", "queues", "processed", "failed", "failed_jobs", "leader", "error")
 

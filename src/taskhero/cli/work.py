@@ -15,10 +15,10 @@ import click
 from taskhero.cli.apps import app_option, load_app, needed, top_module
 from taskhero.cli.logging_setup import log_options, set_up_logging
 from taskhero.errors import InvalidSettings, TaskheroError
+from taskhero.settings import Settings
 
 if TYPE_CHECKING:
     from taskhero.app import TaskHero
-    from taskhero.settings import Settings
 
 __all__ = ["work"]
 
@@ -55,7 +55,7 @@ class _Options:
         words = [sys.executable, "-m", "taskhero", "work", "--app", self.app]
         for queue in self.queue:
             words += ["--queue", queue]
-        for name in ("min_processors", "max_processors", "tasks", "backend"):
+        for name in ("min_processors", "max_processors", "tasks", "backend", "log_format", "log_level"):
             value = getattr(self, name)
             if value is not None:
                 words += [f"--{name.replace('_', '-')}", str(value)]
@@ -88,7 +88,8 @@ class _Options:
 def work(*, app: str | None, processes: int, reload: bool, **options: Any) -> None:
     """Work the jobs of an app until SIGTERM or SIGINT.
 
-    Where neither the app's settings nor options say otherwise: 1 to 10 jobs at once, and a scheduler.
+    Where neither options nor the environment, pyproject.toml or the app's settings say otherwise: 1 to 10 jobs at once,
+    and a scheduler.
 
     \b
     taskhero work --app shop:app
@@ -130,8 +131,9 @@ def _prepared(told: _Options) -> TaskHero:
 def _settings(app: TaskHero, told: _Options) -> Settings:
     from taskhero.runtime.service import worker_settings
 
+    outside = Settings.load(app.settings)
     try:
-        settings = worker_settings(app.settings, burst=told.burst, **told.changes())
+        settings = worker_settings(outside, burst=told.burst, **told.changes())
     except InvalidSettings as error:
         raise click.UsageError(str(error)) from None
     if not settings.max_task_processors and not settings.scheduler:

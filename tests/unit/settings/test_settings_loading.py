@@ -153,6 +153,7 @@ def test_two_settings_that_do_not_go_together_are_named_with_both_sources(
 def test_variables_of_the_command_line_are_no_settings(monkeypatch: pytest.MonkeyPatch):
     monkeypatch.setenv("TASKHERO_APP", "shop:app")
     monkeypatch.setenv("TASKHERO_BACKEND", "redis://:secret@localhost")
+    monkeypatch.setenv("TASKHERO_PLUGINS", "off")
     assert Settings.load() == Settings()
 
 
@@ -165,3 +166,11 @@ def test_without_typed_settings_it_says_what_to_install():
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False, timeout=60)
     assert done.stdout.strip() == "Settings.load() needs the package typed-settings: pip install 'taskhero[cli]'"
+
+
+def test_what_was_not_given_stays_open(monkeypatch: pytest.MonkeyPatch):
+    """A minimum of 1 that was derived does not stand against a maximum of 0 that is given."""
+    monkeypatch.setenv("TASKHERO_MAX_TASK_PROCESSORS", "0")
+    loaded = Settings.load(Settings(max_task_processors=5))
+    assert (loaded.min_task_processors, loaded.max_task_processors) == (0, 0)
+    assert loaded.given == {"max_task_processors"}
