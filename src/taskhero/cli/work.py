@@ -63,7 +63,7 @@ class _Options:
             words.append("--scheduler" if self.scheduler else "--no-scheduler")
         if self.burst:
             words.append("--burst")
-        return [*words, "--log-format", self.log_format, "--log-level", self.log_level]
+        return words
 
 
 @click.command()
