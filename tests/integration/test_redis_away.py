@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import gc
-import os
 import time
+from pathlib import Path
 
 import pytest
 
@@ -19,7 +19,7 @@ DURABLE = ("--appendonly", "yes", "--appendfsync", "always", "--save", "")
 
 
 def open_files() -> int:
-    return len(os.listdir("/dev/fd"))
+    return sum(1 for _ in Path("/dev/fd").iterdir())
 
 
 async def test_work_goes_on_within_a_second_of_each_return_of_redis(start_server):
