@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import signal
 import sys
 from contextlib import suppress
 from pathlib import Path
@@ -39,6 +40,19 @@ class WorkerProcess:
             await self._news.wait_for(lambda: all(text in self.said for text in texts) or self._reader.done())
         missing = [text for text in texts if text not in self.said]
         assert not missing, f"the process ended without saying {missing}; it said {self.said}"
+
+    @property
+    def pid(self) -> int:
+        """Number of the process."""
+        return self._process.pid
+
+    def freeze(self) -> None:
+        """Stop it where it is, as a laptop's sleep does."""
+        self._process.send_signal(signal.SIGSTOP)
+
+    def thaw(self) -> None:
+        """Let it go on."""
+        self._process.send_signal(signal.SIGCONT)
 
     def kill(self) -> None:
         """End it as a crash would."""
@@ -86,6 +100,10 @@ class Workers:
                 lambda: any(line.startswith("ready") for line in worker.said) or worker._reader.done()
             )
         return worker
+
+    def said(self) -> list[str]:
+        """What all of them have said, those that ended among them."""
+        return [line for worker in self._all for line in worker.said]
 
     async def __aenter__(self) -> Workers:
         return self

@@ -54,3 +54,19 @@ async def test_a_dead_process_is_rescued_though_the_leases_are_lost(redis_url):
     assert backend.beat(living, (), LEASE, full=False).dead == 1
     assert [unmark(job.raw) for job in await backend.rescue(10)] == [RAW]
     await backend.close()
+
+
+@pytest.mark.parametrize("register", ["resque:workers", "resque:taskhero:workers"])
+async def test_the_next_beat_of_a_living_process_mends_each_list_of_workers(redis_url, register):
+    """Both may be deleted one after the other, before the next beat in full."""
+    backend = RedisBackend(redis_url)
+    await backend.connect()
+    one, two = Process(new_process_name(), ("q",)), Process(new_process_name(), ("q",))
+    for process in (one, two):
+        await backend.register(process, [1, 2], LEASE)
+    await backend._link.call("DEL", register)
+    for process in (one, two):
+        assert backend.beat(process, (1, 2), LEASE, full=False).alive
+    ids = {process.worker_id(slot).encode() for process in (one, two) for slot in (1, 2)}
+    assert set(await backend._link.call("SMEMBERS", register)) == ids
+    await backend.close()

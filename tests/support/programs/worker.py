@@ -42,6 +42,19 @@ async def hold(n: int) -> None:
 
 
 @app.task(queue="work")
+async def later(n: int, at: float) -> None:
+    """Tell whether it was begun before its moment."""
+    say("early" if time.time() < at else "did", n)
+
+
+@app.task(queue="work")
+def fail(n: int) -> None:
+    """Fail, in a thread."""
+    say("did", n)
+    raise ValueError(n)
+
+
+@app.task(queue="work")
 async def poison() -> None:
     """Kill the process that runs it."""
     say("poison")

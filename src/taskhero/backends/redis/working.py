@@ -95,6 +95,8 @@ class Working(Part):
             self._beating = self._connect_beating()
         wanted = script("beat")
         keys, arguments = self._beat_request(process, slots if full else (), lease)
+        if slots and not full:
+            arguments.append(process.worker_id(slots[0]))
         try:
             try:
                 reply: Any = self._beating.evalsha(wanted.sha, len(keys), *keys, *arguments)
@@ -105,6 +107,10 @@ class Working(Part):
             self._stop_beating()
             raise BackendUnavailable(f"cannot renew the lease in Redis at {self._link.location}: {error}") from error
         alive, dead, *missing = reply
+        if missing and not full:
+            # Somebody deleted a set of workers: until we stand there again, nobody could rescue our jobs.
+            beat = self.beat(process, slots, lease, full=True)
+            return Beat(bool(alive), beat.missing, beat.dead)
         names = {process.worker_id(slot): process.worker(slot) for slot in slots}
         gone = tuple(names.get(to_text(worker_id), "") for worker_id in missing)
         return Beat(bool(alive), gone, int(dead))

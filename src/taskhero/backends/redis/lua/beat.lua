@@ -3,8 +3,8 @@
 -- KEYS[1] processes, KEYS[2] workers, KEYS[3] heartbeats (Ruby), KEYS[4] workers of taskhero
 -- KEYS[5+] for each slot: ping (node), start time
 -- ARGV[1] now in ms or '', ARGV[2] process, ARGV[3] lease in ms, ARGV[4] queues joined by commas, in JSON
--- ARGV[5+] for each slot its worker name and its id
--- Returns whether the lease still held, how many processes are dead, then the ids that were missing.
+-- ARGV[5+] for each slot its worker name and its id; or one id only, to see whether the sets of workers still have it
+-- Returns whether the lease still held, how many processes are dead, then the ids that are or were missing.
 --!include common
 
 -- Year, month, day, hour, minute, second in UTC.
@@ -29,7 +29,11 @@ redis.call('ZADD', KEYS[1], whole(now + tonumber(ARGV[3])), process)
 local alive = before and tonumber(before) > now and 1 or 0
 local dead = redis.call('ZCOUNT', KEYS[1], '-inf', whole(now))
 local result = { alive, dead }
-if #ARGV > 4 then
+if #ARGV == 5 then
+  if redis.pcall('SISMEMBER', KEYS[2], ARGV[5]) == 0 or redis.pcall('SISMEMBER', KEYS[4], ARGV[5]) == 0 then
+    result[3] = ARGV[5]
+  end
+elseif #ARGV > 5 then
   local seconds = whole(math.floor(now / 1000))
   local year, month, day, hour, minute, second = calendar(math.floor(now / 1000))
   local beat = string.format('%04d-%02d-%02dT%02d:%02d:%02d+00:00', year, month, day, hour, minute, second)
