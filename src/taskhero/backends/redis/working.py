@@ -67,7 +67,7 @@ class Working(Part):
         if self._beating is None:
             self._beating = self._connect_beating()
         wanted = script("beat")
-        full, self._incomplete = full or self._incomplete, False
+        full = full or self._incomplete
         keys, arguments = self._beat_request(process, slots if full else (), lease)
         if slots and not full:
             arguments.append(process.worker_id(slots[0]))
@@ -79,9 +79,9 @@ class Working(Part):
         except (redis_errors.RedisError, OSError) as error:
             raise BackendUnavailable(f"cannot renew the lease in Redis at {self._link.location}: {error}") from error
         alive, dead, *missing = reply
-        if missing and not full:
+        self._incomplete = bool(missing) and not full
+        if self._incomplete:
             # Somebody deleted a set of workers: the next beat is a full one, so that our jobs could be rescued.
-            self._incomplete = True
             return Beat(bool(alive), (), int(dead))
         names = {process.worker_id(slot): process.worker(slot) for slot in slots}
         gone = tuple(names.get(to_text(worker_id), "") for worker_id in missing)
