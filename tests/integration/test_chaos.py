@@ -205,8 +205,9 @@ async def test_no_job_is_lost_or_early_and_nothing_is_left_behind(start_server, 
         await chaos.probe()
         for fault in order:
             await chaos.push_some()
-            # Were both registers lost within a heartbeat, nothing would name the workers of one that then dies.
+            # Were both registers lost within a heartbeat, nothing would name the workers of one that is dead.
             await chaos.until(chaos.are_registered, "all processes are registered")
+            await chaos.until(lambda: _nothing_of_the_dead(chaos), "the dead are rescued")
             await getattr(chaos, fault)()
             await chaos.probe()
         await chaos.until(chaos.is_quiet, "all is done")

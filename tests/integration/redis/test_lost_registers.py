@@ -57,16 +57,18 @@ async def test_a_dead_process_is_rescued_though_the_leases_are_lost(redis_url):
 
 
 @pytest.mark.parametrize("register", ["resque:workers", "resque:taskhero:workers"])
-async def test_the_next_beat_of_a_living_process_mends_each_list_of_workers(redis_url, register):
+async def test_the_next_beats_of_a_living_process_mend_each_list_of_workers(redis_url, register):
     """Both may be deleted one after the other, before the next beat in full."""
     backend = RedisBackend(redis_url)
     await backend.connect()
     one, two = Process(new_process_name(), ("q",)), Process(new_process_name(), ("q",))
+    other = RedisBackend(redis_url)
     for process in (one, two):
         await backend.register(process, [1, 2], LEASE)
     await backend._link.call("DEL", register)
-    for process in (one, two):
-        assert backend.beat(process, (1, 2), LEASE, full=False).alive
+    for process, beating in ((one, backend), (two, other)) * 2:
+        assert beating.beat(process, (1, 2), LEASE, full=False).alive
     ids = {process.worker_id(slot).encode() for process in (one, two) for slot in (1, 2)}
     assert set(await backend._link.call("SMEMBERS", register)) == ids
     await backend.close()
+    await other.close()

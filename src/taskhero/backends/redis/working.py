@@ -79,6 +79,7 @@ class Working(Part):
     _slots: dict[str, dict[int, Process]]
     _last_places: _Places | None
     _lease: float
+    _incomplete: bool = False
     _beating: redis.Redis | None
     _connect_beating: Callable[[], redis.Redis]
 
@@ -94,6 +95,7 @@ class Working(Part):
         if self._beating is None:
             self._beating = self._connect_beating()
         wanted = script("beat")
+        full = full or self._incomplete
         keys, arguments = self._beat_request(process, slots if full else (), lease)
         if slots and not full:
             arguments.append(process.worker_id(slots[0]))
@@ -107,10 +109,10 @@ class Working(Part):
             self._stop_beating()
             raise BackendUnavailable(f"cannot renew the lease in Redis at {self._link.location}: {error}") from error
         alive, dead, *missing = reply
-        if missing and not full:
-            # Somebody deleted a set of workers: until we stand there again, nobody could rescue our jobs.
-            beat = self.beat(process, slots, lease, full=True)
-            return Beat(bool(alive), beat.missing, beat.dead)
+        self._incomplete = bool(missing) and not full
+        if self._incomplete:
+            # Somebody deleted a set of workers: the next beat is a full one, so that our jobs could be rescued.
+            return Beat(bool(alive), (), int(dead))
         names = {process.worker_id(slot): process.worker(slot) for slot in slots}
         gone = tuple(names.get(to_text(worker_id), "") for worker_id in missing)
         return Beat(bool(alive), gone, int(dead))
