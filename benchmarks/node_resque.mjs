@@ -13,6 +13,7 @@ async function drain() {
   // Fifty workers side by side: its MultiWorker starts them one by one, which would be measured too. They share one
   // connection, over which ioredis sends what they ask at the same time in one write: with fifty connections of their own they were no faster.
   const redis = new Redis({ host: "127.0.0.1", port, maxRetriesPerRequest: null });
+  redis.setMaxListeners(0);
   const workers = Array.from(
     { length: 50 },
     (_, slot) => new Worker({ connection: { redis }, queues: ["bench"], name: `bench+${slot}`, timeout: 5000 }, jobs),

@@ -23,11 +23,9 @@ async def pick_up(url: str, count: int) -> list[float]:
     delays: list[float] = []
 
     async def ask(*command: str) -> object:
+        """The reply to a command; what Redis tells meanwhile is found by the next look at the queues."""
         await connection.send_command(*command)
-        while True:
-            reply = await connection.read_response(push_request=True)
-            if reply is not None or command[0] == "LPOP":
-                return reply
+        return await connection.read_response()
 
     await ask("CLIENT", "TRACKING", "ON", "NOLOOP")
     print(json.dumps({"ready": True}), flush=True)

@@ -43,6 +43,7 @@ class RedisBackend(Producing, Promoting, Working, Waking, Inspecting):
         self._clock = clock
         self._batches = count(1)
         self._slots = {}
+        self._last_places = None
         self._lease = 12.0
         self._beating = None
         self._connect_beating = lambda: self._make_beating(url)

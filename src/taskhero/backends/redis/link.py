@@ -60,6 +60,10 @@ class Link:
         self.location = location_of(url)
         self._pool: ConnectionPool | None = None
         self._loop: asyncio.AbstractEventLoop | None = None
+        # The pool's locks, timers and counters cost more than a step's own work, so one connection, which is all that
+        # most programs need at a time, is kept ready outside of it, unless somebody waits for one.
+        self._kept: AbstractConnection | None = None
+        self._queueing = 0
 
     def make_pool(self, **options: Any) -> ConnectionPool:
         """A pool with this link's address and *options*."""
@@ -93,6 +97,7 @@ class Link:
     async def close(self) -> None:
         """Drop all connections."""
         pool, self._pool = self._pool, None
+        self._kept = None
         if pool is not None:
             await pool.aclose()
 
@@ -125,14 +130,31 @@ class Link:
                 "use it in that one, or close it first"
             )
         try:
-            connection: AbstractConnection = await pool.get_connection()  # type: ignore[no-untyped-call]
+            return await self._take(pool)
         except redis_errors.AuthenticationError as error:
             raise BackendUnavailable(f"Redis at {self.location} refused the password: {error}") from error
         except redis_errors.ResponseError as error:
             raise BackendUnavailable(f"Redis at {self.location} refused the connection: {error}") from error
         except _LOST as error:
             raise BackendUnavailable(f"cannot reach Redis at {self.location}: {error}") from error
-        return connection
+
+    async def _take(self, pool: ConnectionPool) -> AbstractConnection:
+        kept, self._kept = self._kept, None
+        if kept is None:
+            self._queueing += 1
+            try:
+                connection: AbstractConnection = await pool.get_connection()  # type: ignore[no-untyped-call]
+            finally:
+                self._queueing -= 1
+            return connection
+        try:
+            # It connects again if the server has closed it meanwhile.
+            await pool.ensure_connection(kept)
+        except BaseException:
+            await kept.disconnect(nowait=True)
+            await self.release(kept)
+            raise
+        return kept
 
     async def own_connection(self, **options: Any) -> AbstractConnection:
         """A connection outside the pool, for one who waits on it; to be disconnected by its user.
@@ -152,6 +174,8 @@ class Link:
         """Give a connection back to the pool, or drop it if that is closed."""
         if self._pool is None:
             await connection.disconnect(nowait=True)
+        elif self._kept is None and not self._queueing:
+            self._kept = connection
         else:
             await self._pool.release(connection)
 

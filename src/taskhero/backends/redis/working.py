@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from redis import exceptions as redis_errors
 
@@ -19,6 +19,7 @@ from taskhero.backends.protocol import (
     GivenBack,
     Process,
     Rescued,
+    Retried,
 )
 from taskhero.errors import BackendUnavailable
 from taskhero.wire.jobs import mark_rescued
@@ -35,14 +36,39 @@ if TYPE_CHECKING:
     import redis
 
     from taskhero.backends.protocol import Settlement
+    from taskhero.wire.keys import Keys
     from taskhero.wire.workers import Held
 
 __all__ = ["Working"]
 
 MAX_BATCH_BYTES = 4 * 1024 * 1024
 
+_NotDone = Dropped | Failed | GivenBack | Delayed | Retried
 _Keys = list["str | bytes"]
 _Arguments = list["str | bytes | int"]
+
+
+class _Place(NamedTuple):
+    """What a step says of one slot, as bytes."""
+
+    slot: bytes
+    worker: bytes
+    processed: bytes
+
+
+class _Places(dict[int, _Place]):
+    """The slots of one process, each put into bytes once."""
+
+    def __init__(self, keys: Keys, process: Process) -> None:
+        super().__init__()
+        self.process = process
+        self._keys = keys
+
+    def __missing__(self, slot: int) -> _Place:
+        worker = self._keys.worker(self.process.worker_id(slot))
+        processed = self._keys.processed_by(self.process.worker(slot))
+        place = self[slot] = _Place(str(slot).encode(), to_bytes(worker), to_bytes(processed))
+        return place
 
 
 class Working(Part):
@@ -50,6 +76,7 @@ class Working(Part):
 
     _batches: count[int]
     _slots: dict[str, dict[int, Process]]
+    _last_places: _Places | None
     _lease: float
     _beating: redis.Redis | None
     _connect_beating: Callable[[], redis.Redis]
@@ -155,22 +182,35 @@ class Working(Part):
         arguments += (token, run_at)
         tail_keys: _Keys = []
         tail: _Arguments = []
+        places = self._places(process)
         for row, (slot, settlement) in enumerate(rows):
-            letter = "-" if settlement is None else self._ending(process, settlement, tail_keys, tail)
-            held = "" if settlement is None else settlement.claim.token
-            keys += (own.worker(process.worker_id(slot)), own.processed_by(process.worker(slot)))
-            arguments += (slot, f"{'1' if row in wanted else '0'}{letter}{held}")
+            place = places[slot]
+            is_free = "1" if row in wanted else "0"
+            keys.append(place.worker)
+            if settlement is None:
+                arguments += (place.slot, is_free + "-")
+            elif isinstance(settlement.ending, Done):
+                tail_keys.append(place.processed)
+                arguments += (place.slot, f"{is_free}D{settlement.claim.token}")
+            else:
+                letter = self._ending(process, settlement.claim, settlement.ending, tail_keys, tail)
+                arguments += (place.slot, f"{is_free}{letter}{settlement.claim.token}")
         for queue in queues:
             keys += (own.queue(queue), own.wake(queue))
             arguments += (queue, _json_name(queue))
         reply = await self._run("exchange", [*keys, *tail_keys], [*arguments, *tail])
         return _read_exchange(reply, token, rows, queues)
 
-    def _ending(self, process: Process, settlement: Settlement, keys: _Keys, arguments: _Arguments) -> str:
-        """The letter of an ending; what it needs is added to keys and arguments."""
-        own, ending, claim = self._keys, settlement.ending, settlement.claim
-        if isinstance(ending, Done):
-            return "D"
+    def _places(self, process: Process) -> _Places:
+        """The keys of the slots of *process*; a driver seldom serves more than one."""
+        places = self._last_places
+        if places is None or places.process is not process:
+            places = self._last_places = _Places(self._keys, process)
+        return places
+
+    def _ending(self, process: Process, claim: Claim, ending: _NotDone, keys: _Keys, arguments: _Arguments) -> str:
+        """The letter of an ending but `Done`; what it needs is added to keys and arguments."""
+        own = self._keys
         if isinstance(ending, Dropped):
             return "X"
         if isinstance(ending, Failed):

@@ -5,8 +5,8 @@
 -- KEYS[1] processes (sorted set: name, end of lease in ms), KEYS[2] pause switch, KEYS[3] counter of processed jobs
 -- KEYS[4] counter of failed jobs, KEYS[5] failures, KEYS[6] queues, KEYS[7] sorted set of moments
 -- KEYS[8] wake list of schedulers, KEYS[9] wake list for new queues
--- KEYS[10+] for each slot: its worker key and its counter of processed jobs; for each queue: its list and its wake
---           list; then what each ending names, in the order of use
+-- KEYS[10+] for each slot: its worker key; for each queue: its list and its wake list; then what each ending names, in
+--           the order of use
 -- ARGV[1] now in ms or '', ARGV[2] process, ARGV[3] prefix of the namespace, ARGV[4] number of slots,
 -- ARGV[5] number of queues, ARGV[6] bytes that a batch may have, ARGV[7] token of this batch, ARGV[8] time for run_at
 -- ARGV[9+] for each slot: its number, and a text of '1' (free) or '0', the ending's letter or '-', and the claim's token;
@@ -15,7 +15,8 @@
 --          'B' given back: raw or '', queue (keys: list, wake list)
 --          'L' delayed: delay in ms
 --          'R' retried: entry, limit, number of delays, delays in ms (keys: counter of the worker's failures, counter of attempts)
---          'D' done and 'X' dropped: nothing
+--          'D' done: nothing (keys: counter of the worker's processed jobs)
+--          'X' dropped: nothing
 -- Returns flags {registered, paused, waiting}, what became of endings {slot index, text, ...} (only what is not plain),
 -- problems {queue index, text, ...}, claims {slot index, queue index, number, raw, ...}.
 -- Lists of moments and their sets are derived from the prefix: only the server's clock says which they are.
@@ -24,12 +25,13 @@ local now = now_ms(ARGV[1])
 local process, prefix = ARGV[2], ARGV[3]
 local slots, queues, max_bytes = tonumber(ARGV[4]), tonumber(ARGV[5]), tonumber(ARGV[6])
 local slot_arg, queue_arg = 9, 9 + 2 * slots
-local slot_key, queue_key = 10, 10 + 2 * slots
+local slot_key, queue_key = 10, 10 + slots
 local arg, key = queue_arg + 2 * queues, queue_key + 2 * queues
 local ends, problems, claims = {}, {}, {}
+local ended, done = {}, {}
 
 local worker_keys = {}
-for i = 1, slots do worker_keys[i] = KEYS[slot_key + 2 * (i - 1)] end
+for i = 1, slots do worker_keys[i] = KEYS[slot_key + i - 1] end
 -- What each worker holds now; a slot may be named more than once, by an ending that is told again and by a new one.
 local held = {}
 for i, value in ipairs(slots > 0 and redis.call('MGET', unpack(worker_keys)) or {}) do held[worker_keys[i]] = value end
@@ -94,7 +96,10 @@ local function give_back(value)
 end
 
 local function settle(i, ending, value)
-  if ending == 'F' then
+  if ending == 'D' then
+    key = key + 1
+    if value then done[#done + 1] = KEYS[key - 1] end
+  elseif ending == 'F' then
     local entry, counter = ARGV[arg], KEYS[key]
     arg, key = arg + 1, key + 1
     return value and record_failure(entry, counter)
@@ -108,7 +113,6 @@ local function settle(i, ending, value)
   end
 end
 
-local ended, done = {}, {}
 for i = 1, slots do
   local mark = ARGV[slot_arg + 2 * (i - 1) + 1]
   local ending = string.sub(mark, 2, 2)
@@ -123,7 +127,6 @@ for i = 1, slots do
     else
       ended[#ended + 1] = worker_keys[i]
       held[worker_keys[i]] = false
-      if ending == 'D' then done[#done + 1] = KEYS[slot_key + 2 * (i - 1) + 1] end
     end
   end
 end
