@@ -30,6 +30,10 @@ __all__ = ["Exchanger"]
 
 _NAME = "exchanging"
 
+#: So many processors ask first when a wake-up finds all of them idle. Most often it is one job that came, and to name
+#: all of them would make it wait longer; if there are more jobs, all others ask at once.
+VANGUARD = 4
+
 
 class Exchanger:
     """Keeps the task processors of a process in work. It is made inside the event loop.
@@ -210,9 +214,11 @@ class Exchanger:
             await self._read_names()
         free = self._free()
         if self._accounts.ended or (free and self._look):
+            if self._woken and not self._jobs.running:
+                free = free[:VANGUARD]
             answer = await self._exchange(free)
             if free:
-                await self._follow(answer)
+                await self._follow(answer, asked=len(free))
         if self._woken and not self._free():
             # Nobody is free here for what woke us.
             self._woken = False
@@ -246,14 +252,14 @@ class Exchanger:
             self._unregistered = False
         return answer
 
-    async def _follow(self, answer: Exchange) -> None:
+    async def _follow(self, answer: Exchange, asked: int) -> None:
         """After a claim: see to new queues, and listen if there are processors left without a job."""
         self.backlog = answer.waiting
         # Only now, since most news is of queues that are known, and a job need not wait for this question.
         changed = self._stale and await self._read_names()
         if not self._free():
             self._waiter.full()
-        elif changed:
+        elif changed or (answer.waiting and len(answer.claims) == asked):
             self._look = True
             self._signal()
         else:
