@@ -154,15 +154,10 @@ class Waiter:
             if self._queues is not None and self._fruitless > BELIEVED:
                 await self._resting.sleep(self._fruitless_backoff.next())
             try:
-                wake = await self._wait(interest)
+                await self._wait(interest)
             except Exception as error:  # noqa: BLE001 - whatever a driver raises, the process must go on waiting
                 self._outage.failed(_NAME, error)
                 await self._resting.sleep(self._backoff.next())
-                continue
-            self._outage.worked(_NAME)
-            if wake is not None:
-                self._backoff.reset()
-                self._tell(wake)
 
     def _interest(self) -> Interest | None:
         schedule = self.on_schedule is not None
@@ -170,20 +165,30 @@ class Waiter:
             return Interest(queues=self._queues, everything=self._everything, schedule=schedule)
         return Interest(schedule=True) if schedule else None
 
-    async def _wait(self, interest: Interest) -> Wake | None:
-        """Wait until something wakes it or its time is up; None if `listen` or `hush` ended the wait."""
+    async def _wait(self, interest: Interest) -> None:
+        """Wait until something wakes it, its time is up, or `listen` or `hush` ends the wait."""
         self._current = interest
         self._waiting = waiting = asyncio.create_task(
             self._backend.wait(self._process, interest, self._timeout), name=f"taskhero {self._process.name} wait"
         )
+        # Told from here, a wake-up is a turn of the event loop earlier than if this coroutine told it.
+        waiting.add_done_callback(self._ended)
         try:
             await asyncio.wait({waiting})
         except asyncio.CancelledError:
             waiting.cancel()
             raise
-        finally:
-            self._waiting = None
-        return None if waiting.cancelled() else waiting.result()
+        if not waiting.cancelled():
+            waiting.result()
+
+    def _ended(self, waiting: asyncio.Task[Wake]) -> None:
+        self._waiting = None
+        if self._task is None or (not waiting.cancelled() and waiting.exception() is not None):
+            return
+        self._outage.worked(_NAME)
+        if not waiting.cancelled():
+            self._backoff.reset()
+            self._tell(waiting.result())
 
     def _tell(self, wake: Wake) -> None:
         if wake.jobs:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from functools import lru_cache
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from redis import exceptions as redis_errors
@@ -177,7 +178,7 @@ class Working(Part):
                 rows.append((slot, None))
         keys: _Keys = [own.processes, own.pause, own.processed, own.failures, own.failed, own.queues, own.schedule]
         keys += (own.wake_schedule, own.wake_new)
-        run_at = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(self._clock.now() if self._clock else None))
+        run_at = _second(int(self._clock.now() if self._clock else time.time()))
         arguments: _Arguments = [self._now(), process.name, self._prefix, len(rows), len(queues), MAX_BATCH_BYTES]
         arguments += (token, run_at)
         tail_keys: _Keys = []
@@ -308,6 +309,12 @@ def _token_order(token: str) -> tuple[int, int]:
 
 def _claim_order(held: Held | None) -> tuple[int, int]:
     return _token_order(held.token) if held else (-1, 0)
+
+
+@lru_cache(maxsize=1)
+def _second(now: int) -> str:
+    """A moment in UTC; it is asked for often within a second, and the C library looks at files for it."""
+    return time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(now))
 
 
 _json_names: dict[str, str] = {}
