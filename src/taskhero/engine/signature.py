@@ -135,7 +135,7 @@ class TaskSignature:
         """
         if self.takes_nothing and is_nothing(args):
             return [], {}
-        if not self._fits(args):
+        if not (self._fits(args) if self._is_object else self._fits_list(args)):
             raise ArgumentsMismatch(self._mismatch(args))
         if self._is_object:
             given = args[0]

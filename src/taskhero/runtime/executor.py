@@ -124,8 +124,11 @@ class Executor:
         if self._emitter.wants(WorkerJob):
             self._emitter.emit(WorkerJob(worker, claim.queue, job))
         try:
-            task = self._find(job)
-            self._check_rescues(claim.raw)
+            task = self._tasks.get(job.name)
+            if task is None or job.problem is not None:
+                raise self._not_found(job)
+            if rescues(claim.raw) is not None:
+                self._check_rescues(claim.raw)
             bound = task.bind(job.args)
         except Exception as error:  # noqa: BLE001 -- whatever it is, it is this job's failure
             failure = Failure(error)
@@ -138,20 +141,18 @@ class Executor:
                 outcome, busy = await self._caller.call(task, job, worker, bound)
         finally:
             leave(token)
-        return Performed(job, outcome, self._ending(claim, worker, outcome), busy)
+        ending = _DONE if type(outcome) is Success else self._ending(claim, worker, outcome)
+        return Performed(job, outcome, ending, busy)
 
     # the steps, in their order
 
-    def _find(self, job: Job) -> Task[Any, Any]:
+    def _not_found(self, job: Job) -> Undecodable | NoSuchTask:
         if job.problem is not None:
-            raise Undecodable(f"this entry of queue {job.queue!r} is not a job: {job.problem}")
-        task = self._tasks.get(job.name)
-        if task is None:
-            raise NoSuchTask(
-                f"No job defined for class {job.name!r}: declare it in the app that works queue {job.queue!r}, with "
-                f"@app.task(name={job.name!r}){self._tasks.near(job.name)}"
-            )
-        return task
+            return Undecodable(f"this entry of queue {job.queue!r} is not a job: {job.problem}")
+        return NoSuchTask(
+            f"No job defined for class {job.name!r}: declare it in the app that works queue {job.queue!r}, with "
+            f"@app.task(name={job.name!r}){self._tasks.near(job.name)}"
+        )
 
     def _check_rescues(self, raw: str) -> None:
         count = rescues(raw)

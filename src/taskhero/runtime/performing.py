@@ -134,9 +134,6 @@ class Performing:
             self._look()
 
     def _is_suspect(self, raw: str) -> bool:
-        # A mark ends in a digit and a brace; nearly no other job does, and this is asked for each.
-        if not raw[-2:-1].isdigit():
-            return False
         marked = rescues(raw)
         return marked is not None and marked < self._rescue_limit
 

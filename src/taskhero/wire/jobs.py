@@ -219,7 +219,8 @@ def rescues(raw: str) -> int | None:
 
     0 means that a process died that had claimed it among others.
     """
-    return _split(raw)[1]
+    # A mark ends in a digit and a brace; nearly no other job does, and this is asked for each.
+    return _split(raw)[1] if raw[-2:-1].isdigit() else None
 
 
 def mark_rescued(raw: str, *, running: bool) -> str:

@@ -168,39 +168,37 @@ class Working(Part):
         """See `Backend.exchange`."""
         own = self._keys
         token = str(next(self._batches))
-        # One row an ending, and one a free slot; whether a slot is free is said once.
-        rows: list[tuple[int, Settlement | None]] = [(each.claim.slot, each) for each in settled]
-        named = {slot: row for row, (slot, _) in enumerate(rows)}
-        wanted = {named[slot] for slot in free if slot in named}
-        for slot in dict.fromkeys(free):
-            if slot not in named:
-                wanted.add(len(rows))
-                rows.append((slot, None))
         keys: _Keys = [own.processes, own.pause, own.processed, own.failures, own.failed, own.queues, own.schedule]
         keys += (own.wake_schedule, own.wake_new)
-        run_at = _second(int(self._clock.now() if self._clock else time.time()))
-        arguments: _Arguments = [self._now(), process.name, self._prefix, len(rows), len(queues), MAX_BATCH_BYTES]
-        arguments += (token, run_at)
         tail_keys: _Keys = []
         tail: _Arguments = []
-        places = self._places(process)
-        for row, (slot, settlement) in enumerate(rows):
-            place = places[slot]
-            is_free = "1" if row in wanted else "0"
-            keys.append(place.worker)
-            if settlement is None:
-                arguments += (place.slot, is_free + "-")
-            elif isinstance(settlement.ending, Done):
+        rows: _Arguments = []
+        # One row an ending, and one a free slot without any; whether a slot is free is said once.
+        places, unsaid = self._places(process), dict.fromkeys(free)
+        for settlement in settled:
+            claim, ending = settlement.claim, settlement.ending
+            place = places[claim.slot]
+            if isinstance(ending, Done):
+                letter = "D"
                 tail_keys.append(place.processed)
-                arguments += (place.slot, f"{is_free}D{settlement.claim.token}")
             else:
-                letter = self._ending(process, settlement.claim, settlement.ending, tail_keys, tail)
-                arguments += (place.slot, f"{is_free}{letter}{settlement.claim.token}")
+                letter = self._ending(process, claim, ending, tail_keys, tail)
+            is_free = "1" if claim.slot in unsaid else "0"
+            unsaid.pop(claim.slot, None)
+            keys.append(place.worker)
+            rows += (place.slot, f"{is_free}{letter}{claim.token}")
+        for slot in unsaid:
+            keys.append(places[slot].worker)
+            rows += (places[slot].slot, "1-")
         for queue in queues:
             keys += (own.queue(queue), own.wake(queue))
-            arguments += (queue, _json_name(queue))
-        reply = await self._run("exchange", [*keys, *tail_keys], [*arguments, *tail])
-        return _read_exchange(reply, token, rows, queues)
+            rows += (queue, _json_name(queue))
+        slots = [*(settlement.claim.slot for settlement in settled), *unsaid]
+        run_at = _second(int(self._clock.now() if self._clock else time.time()))
+        arguments: _Arguments = [self._now(), process.name, self._prefix, len(slots), len(queues), MAX_BATCH_BYTES]
+        arguments += (token, run_at, *rows, *tail)
+        reply = await self._run("exchange", [*keys, *tail_keys], arguments)
+        return _read_exchange(reply, token, slots, settled, queues)
 
     def _places(self, process: Process) -> _Places:
         """The keys of the slots of *process*; a driver seldom serves more than one."""
@@ -331,21 +329,18 @@ def _json_name(queue: str) -> str:
 
 
 def _read_exchange(
-    reply: Any, token: str, rows: list[tuple[int, Settlement | None]], queues: Sequence[str]
+    reply: Any, token: str, slots: Sequence[int], settled: Sequence[Settlement], queues: Sequence[str]
 ) -> Exchange:
     (registered, paused, waiting), ends, problems, claimed = reply
     claims = [
-        Claim(rows[row - 1][0], f"{token}.{number}", queues[queue - 1], to_text(raw))
+        Claim(slots[row - 1], f"{token}.{number}", queues[queue - 1], raw.decode("utf-8", "surrogateescape"))
         for row, queue, number, raw in zip(claimed[::4], claimed[1::4], claimed[2::4], claimed[3::4], strict=True)
     ]
     gone: list[Claim] = []
     unsettled: list[tuple[Claim, str]] = []
     attempts: list[tuple[Claim, int]] = []
     for row, text in zip(ends[::2], ends[1::2], strict=True):
-        settlement = rows[row - 1][1]
-        if settlement is None:
-            continue
-        claim, what = settlement.claim, to_text(text)
+        claim, what = settled[row - 1].claim, to_text(text)
         if what == "gone":
             gone.append(claim)
         elif what.startswith("attempt "):
