@@ -34,11 +34,16 @@ from taskhero.backends.records import (
     FreeLock,
     GivenBack,
     Guard,
+    HeldLock,
     Interest,
+    Lock,
     Move,
     Moved,
     NotDelayed,
+    Preparation,
+    Prepared,
     Process,
+    Removal,
     Rescued,
     Retried,
     Scheduled,
@@ -67,11 +72,16 @@ __all__ = [
     "FreeLock",
     "GivenBack",
     "Guard",
+    "HeldLock",
     "Interest",
+    "Lock",
     "Move",
     "Moved",
     "NotDelayed",
+    "Preparation",
+    "Prepared",
     "Process",
+    "Removal",
     "Rescued",
     "Retried",
     "Scheduled",
@@ -163,12 +173,17 @@ class Backend(Protocol):
         """
         ...
 
-    def beat(self, process: Process, slots: Sequence[int], lease: float, *, full: bool) -> Beat:
+    def beat(
+        self, process: Process, slots: Sequence[int], lease: float, *, full: bool, locks: Sequence[HeldLock] = ()
+    ) -> Beat:
         """Renew the process's lease; called from a thread of its own, and the only verb that is not a coroutine.
 
         With *full*, it also renews what other programs take for a sign of life, and registers again those workers of
         *slots* that somebody removed. A process that was declared dead is alive again; what was taken from it is not
         given back.
+
+        Each of *locks* that is still its claim's own, or is free, is held from now on for its timeout or as long as the
+        lease, whichever is shorter; one that somebody else holds is `lost` and stays theirs.
         """
         ...
 
@@ -195,7 +210,9 @@ class Backend(Protocol):
 
         A settlement counts once: if the claim's token no longer stands under the slot, nothing is changed and the
         claim is `gone`. If one settlement cannot be recorded, it stays as it was and is told in `unsettled`; all
-        others are recorded. Where a job goes (failures, delayed list, queue) and its claim ends in the same step.
+        others are recorded. Where a job goes (failures, delayed list, queue) and its claim ends in the same step. So
+        do its locks, if they are still the claim's own, and its counters that are to be forgotten; of what cannot be
+        recorded, locks and counters stay.
 
         Queues are emptied in the order given, each from its front: a later queue only if the earlier ones hold no
         more or cannot be read. From one queue at most its fair share is taken: its length divided by the number of
@@ -205,6 +222,16 @@ class Backend(Protocol):
 
         Nothing is claimed while ``pause-all-workers`` is set, nor for a process that is not registered or was
         declared dead; its settlements still count where the claim is its own.
+        """
+        ...
+
+    async def prepare(self, process: Process, preparations: Sequence[Preparation]) -> Sequence[Prepared]:
+        """Give claimed jobs what they need before they run; the answer is a `Prepared` for each, in the order given.
+
+        The locks of the queued job go. The locks to hold are taken, all or none; a lock is free if it does not exist, and
+        its owner is the claim, which holds it already if it asks again. A lock lapses after its timeout or with the
+        lease of its process, whichever is sooner, unless `beat` renews it. Each claim is one atomic step; for one that
+        is no longer the process's, nothing is changed. A lock of the wrong type counts as held by somebody else.
         """
         ...
 
@@ -268,16 +295,19 @@ class Backend(Protocol):
         """The texts from position *start* to *stop*, both included, from 0; negative ones count from the end."""
         ...
 
-    async def remove(self, queue: str, raw: str, count: int = 0) -> int:
-        """Remove entries with exactly this text: all if *count* is 0, else so many from the front (negative: the end).
+    async def remove(self, queue: str, removals: Sequence[Removal]) -> Sequence[int]:
+        """Remove entries by their exact texts; each removal is one atomic step, together with the locks it releases.
 
         Returns:
-            How many were removed.
+            For each removal how many entries it removed.
         """
         ...
 
-    async def delete_queue(self, queue: str) -> int:
-        """Forget the queue and all its jobs; return how many there were."""
+    async def delete_queue(self, queue: str, *, only_if_empty: bool = False) -> int:
+        """Forget the queue and all its jobs; return how many there were.
+
+        With *only_if_empty*, a queue that holds jobs stays as it is, and the answer is 0.
+        """
         ...
 
     async def stats(self) -> dict[str, int]:

@@ -28,11 +28,16 @@ __all__ = [
     "FreeLock",
     "GivenBack",
     "Guard",
+    "HeldLock",
     "Interest",
+    "Lock",
     "Move",
     "Moved",
     "NotDelayed",
+    "Preparation",
+    "Prepared",
     "Process",
+    "Removal",
     "Rescued",
     "Retried",
     "Scheduled",
@@ -108,6 +113,21 @@ class TimedEntry:
     unique: bool = True
 
 
+@attrs.frozen
+class Removal:
+    """Entries to be removed from a queue.
+
+    Attributes:
+        raw: Their exact text.
+        count: 0 for all of them, else so many from the front (negative: from the end).
+        release: Locks that go with them, if no entry of this text is left.
+    """
+
+    raw: str
+    count: int = 0
+    release: tuple[str, ...] = ()
+
+
 class Scheduled:
     """What became of a `TimedEntry`."""
 
@@ -159,6 +179,60 @@ class Claim:
 
 
 @attrs.frozen
+class Lock:
+    """A lock that a job is to hold while it runs.
+
+    Attributes:
+        key: The lock's name, such as ``workerslock:add:math:[1,2]``.
+        timeout: Seconds until it lapses if nobody renews it.
+    """
+
+    key: str
+    timeout: int
+
+
+@attrs.frozen
+class HeldLock:
+    """A lock that a claimed job holds."""
+
+    claim: Claim
+    lock: Lock
+
+
+@attrs.frozen
+class Preparation:
+    """What a claimed job needs before it runs.
+
+    Attributes:
+        claim: The job.
+        release: Locks that it held while it was queued (`FreeLock`).
+        hold: Locks that it must hold while it runs.
+        counter: Name of the counter of its attempts, which is read; None for none.
+    """
+
+    claim: Claim
+    release: tuple[str, ...] = ()
+    hold: tuple[Lock, ...] = ()
+    counter: str | None = None
+
+
+@attrs.frozen(kw_only=True)
+class Prepared:
+    """What became of a `Preparation`.
+
+    Attributes:
+        mine: False if the claim is no longer the process's; nothing was changed then.
+        blocked_by: Which lock of `Preparation.hold` somebody else holds (its position), so that none was taken; None if
+            the job holds them all.
+        count: What the counter holds, or None if it holds no number.
+    """
+
+    mine: bool = True
+    blocked_by: int | None = None
+    count: int | None = None
+
+
+@attrs.frozen
 class Done:
     """The job succeeded: counted as processed."""
 
@@ -200,12 +274,14 @@ class Retried:
         counter: Name of the counter of attempts; it starts at -1 as node-resque's does, and goes with the last one.
         limit: How many attempts there are in all.
         delays: Seconds before the second attempt, the third ...; the last one holds for all that follow.
+        trace: Name and text of what is kept of the last error beside the counter, and goes with it; None for nothing.
     """
 
     entry: str
     counter: str
     limit: int
     delays: tuple[float, ...]
+    trace: tuple[str, str] | None = None
 
 
 Ending: TypeAlias = Done | Dropped | Failed | GivenBack | Delayed | Retried
@@ -213,10 +289,19 @@ Ending: TypeAlias = Done | Dropped | Failed | GivenBack | Delayed | Retried
 
 @attrs.frozen
 class Settlement:
-    """How a claimed job ended."""
+    """How a claimed job ended.
+
+    Attributes:
+        claim: The job.
+        ending: How it ended.
+        release: Locks that it held while it ran; those that are still the claim's own go.
+        forget: Counters, and what is kept beside them, that are not needed any more.
+    """
 
     claim: Claim
     ending: Ending
+    release: tuple[str, ...] = ()
+    forget: tuple[str, ...] = ()
 
 
 @attrs.frozen(kw_only=True)
@@ -260,11 +345,13 @@ class Beat:
         alive: False if the process had been declared dead, or was not registered; it is registered (again) now.
         missing: Worker names that somebody had removed; they are registered again now.
         dead: How many processes have outlived their lease.
+        lost: Locks that somebody else holds meanwhile.
     """
 
     alive: bool
     missing: tuple[str, ...]
     dead: int
+    lost: tuple[HeldLock, ...] = ()
 
 
 @attrs.frozen
