@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from taskhero.backends.protocol import Backend, Exchange, Process
     from taskhero.runtime.backoff import Outage
     from taskhero.runtime.events import Emitter
+    from taskhero.runtime.preparing import Preparer
     from taskhero.runtime.queue_names import QueueNames
     from taskhero.runtime.waiter import Waiter
 
@@ -43,6 +44,7 @@ class Exchanger:
         process: Whose processors they are; it is registered already.
         names: The queues to work.
         performer: What performs a job.
+        preparer: Tells what goes with the end of a job.
         emitter: Is told what happens.
         waiter: Wakes it.
         outage: Is told how the backend fares.
@@ -64,6 +66,7 @@ class Exchanger:
         process: Process,
         names: QueueNames,
         performer: Performer,
+        preparer: Preparer,
         emitter: Emitter,
         waiter: Waiter,
         outage: Outage,
@@ -83,7 +86,12 @@ class Exchanger:
         self._timeout = timeout
         self._lease = lease
         self._accounts = Accounts(
-            process=process, roster=self.roster, emitter=emitter, signal=self._signal, backoff=rest()
+            process=process,
+            roster=self.roster,
+            emitter=emitter,
+            preparer=preparer,
+            signal=self._signal,
+            backoff=rest(),
         )
         self._jobs = Performing(
             roster=self.roster,

@@ -16,7 +16,7 @@ from taskhero.runtime.calls import Caller
 from taskhero.runtime.current import enter, leave, task_logger
 from taskhero.runtime.events import WorkerJob
 from taskhero.runtime.failures import describe
-from taskhero.wire.failures import encode_failure
+from taskhero.wire.failures import encode_failure, encode_trace
 from taskhero.wire.jobs import decode_job, rescues
 
 if TYPE_CHECKING:
@@ -25,9 +25,11 @@ if TYPE_CHECKING:
     from taskhero.backends.protocol import Claim, Ending
     from taskhero.clock import Clock
     from taskhero.engine.tasks import Task
+    from taskhero.hooks.scope import HookScope
     from taskhero.models import Job, Outcome
     from taskhero.runtime.calls import Bound
     from taskhero.runtime.events import Emitter
+    from taskhero.runtime.preparing import Preparer
     from taskhero.runtime.processes import ProcessPool
     from taskhero.runtime.threads import ThreadPool
 
@@ -78,6 +80,8 @@ class Executor:
         app: What `current` gives as the app.
         threads: Where tasks that are not async run.
         processes: Where tasks with ``run_in="process"`` run.
+        scope: The hooks for jobs of tasks that the app does not declare.
+        preparer: Gives jobs what plugins say that they need.
         rescue_limit: How often a job may bring down its process before it is failed instead of run.
         clock: What time it is in failed entries; the machine's own clock if none is given.
     """
@@ -90,12 +94,16 @@ class Executor:
         threads: ThreadPool,
         processes: ProcessPool,
         *,
+        scope: HookScope,
+        preparer: Preparer,
         rescue_limit: int,
         clock: Clock | None = None,
     ) -> None:
         self._tasks = tasks
         self._emitter = emitter
         self._app = app
+        self._scope = scope
+        self._preparer = preparer
         self._caller = Caller(threads, processes)
         self._rescue_limit = rescue_limit
         self._clock = clock or SystemClock()
@@ -123,8 +131,14 @@ class Executor:
         job = decode_job(claim.raw, claim.queue)
         if self._emitter.wants(WorkerJob):
             self._emitter.emit(WorkerJob(worker, claim.queue, job))
+        attempt = 1
         try:
             task = self._tasks.get(job.name)
+            scope = self._scope if task is None else task.scope
+            if scope.prepares and job.problem is None:
+                early, attempt = await self._preparer.prepare(claim, job, scope)
+                if early is not None:
+                    return Performed(job, early, self._ending(claim, worker, job, early))
             if task is None or job.problem is not None:
                 raise self._not_found(job)
             if rescues(claim.raw) is not None:
@@ -132,16 +146,16 @@ class Executor:
             bound = task.bind(job.args)
         except Exception as error:  # noqa: BLE001 -- whatever it is, it is this job's failure
             failure = Failure(error)
-            return Performed(job, failure, self._ending(claim, worker, failure))
-        token = enter(job, worker, self._app)
+            return Performed(job, failure, self._ending(claim, worker, job, failure))
+        token = enter(job, worker, self._app, attempt)
         try:
             if task.scope.performs:
-                outcome, busy = await self._call_with_hooks(task, job, worker, bound)
+                outcome, busy = await self._call_with_hooks(task, job, worker, bound, attempt)
             else:
                 outcome, busy = await self._caller.call(task, job, worker, bound)
         finally:
             leave(token)
-        ending = _DONE if type(outcome) is Success else self._ending(claim, worker, outcome)
+        ending = _DONE if type(outcome) is Success else self._ending(claim, worker, job, outcome)
         return Performed(job, outcome, ending, busy)
 
     # the steps, in their order
@@ -163,9 +177,11 @@ class Executor:
             )
 
     async def _call_with_hooks(
-        self, task: Task[Any, Any], job: Job, worker: str, bound: Bound
+        self, task: Task[Any, Any], job: Job, worker: str, bound: Bound, attempt: int
     ) -> tuple[Outcome, asyncio.Future[Any] | None]:
-        ctx = PerformContext(worker=worker, queue=job.queue, logger=task_logger(job, worker))
+        ctx = PerformContext(
+            worker=worker, queue=job.queue, logger=task_logger(job, worker), attempt=attempt
+        )
         busy: asyncio.Future[Any] | None = None
         begun = perf_counter()
         try:
@@ -193,25 +209,27 @@ class Executor:
             ctx.logger.error("A plugin failed after the task did", exc_info=error)
             return outcome
 
-    def _ending(self, claim: Claim, worker: str, outcome: Outcome) -> Ending:
+    def _ending(self, claim: Claim, worker: str, job: Job, outcome: Outcome) -> Ending:
         if isinstance(outcome, Success):
             return _DONE
-        if isinstance(outcome, Failure):
-            return Failed(self._entry(claim, worker, outcome.error))
-        if isinstance(outcome, Retrying):
-            return Retried(
-                self._entry(claim, worker, outcome.error), outcome.counter, outcome.limit, tuple(outcome.delays)
-            )
-        return _DROPPED if isinstance(outcome, Refused) else Delayed(outcome.delay)
-
-    def _entry(self, claim: Claim, worker: str, error: BaseException) -> str:
-        words = describe(error)
-        return encode_failure(
+        if isinstance(outcome, (Refused, Postponed)):
+            return _DROPPED if isinstance(outcome, Refused) else Delayed(outcome.delay)
+        words, now = describe(outcome.error), self._clock.now()
+        entry = encode_failure(
             raw=claim.raw,
             queue=claim.queue,
             worker=worker,
             exception=words.exception,
             error=words.error,
             backtrace=words.backtrace,
-            failed_at=self._clock.now(),
+            failed_at=now,
         )
+        if isinstance(outcome, Failure):
+            return Failed(entry)
+        trace = None
+        if outcome.trace:
+            text = encode_trace(
+                job, exception=words.exception, error=words.error, backtrace=words.backtrace, failed_at=now
+            )
+            trace = (outcome.trace, text)
+        return Retried(entry, outcome.counter, outcome.limit, tuple(outcome.delays), trace)
