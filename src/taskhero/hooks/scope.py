@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 from taskhero.backends.protocol import Guard
 from taskhero.errors import PluginError
+from taskhero.hooks.needs import Need
 from taskhero.hooks.reading import HOOKS, Impl, read_plugin
 from taskhero.models import Outcome, Refused
 
@@ -28,6 +29,7 @@ class HookScope:
 
     Attributes:
         enqueues: Whether any hook or guard is there for enqueueing, so that without plugins nothing is called.
+        prepares: Whether any guard or need is there, so that a claimed job may have to be prepared.
         performs: Whether any hook is there for performing.
         children: The scopes that have this one as their parent.
 
@@ -35,7 +37,7 @@ class HookScope:
         PluginError: A plugin cannot be used as given.
     """
 
-    __slots__ = ("_hooks", "_own", "_parent", "_task", "children", "enqueues", "performs")
+    __slots__ = ("_hooks", "_own", "_parent", "_task", "children", "enqueues", "performs", "prepares")
 
     def __init__(
         self, plugins: Iterable[object] = (), parent: HookScope | None = None, *, task: str | None = None
@@ -46,6 +48,7 @@ class HookScope:
         self._own: dict[str, list[Impl]] = {hook: [] for hook in HOOKS}
         self._hooks: dict[str, tuple[Impl, ...]] = {}
         self.enqueues = False
+        self.prepares = False
         self.performs = False
         if parent is not None:
             parent.children.append(self)
@@ -71,6 +74,7 @@ class HookScope:
             self._hooks[hook] = (*inherited, *sorted(own, key=lambda impl: impl.rank))
         there = {hook for hook, impls in self._hooks.items() if impls}
         self.enqueues = bool(there & {"taskhero_before_enqueue", "taskhero_after_enqueue", "taskhero_guards"})
+        self.prepares = bool(there & {"taskhero_guards", "taskhero_needs"})
         self.performs = bool(there & {"taskhero_before_perform", "taskhero_after_perform"})
         for child in self.children:
             child.refresh()
@@ -108,13 +112,27 @@ class HookScope:
         """All conditions on storing *job*."""
         guards: list[Guard] = []
         for impl in self._hooks["taskhero_guards"]:
-            for guard in impl.call(job) or ():
+            for guard in _several(impl, impl.call(job), "taskhero_guards", "guard"):
                 if not isinstance(guard, Guard):
                     raise PluginError(f"{impl.plugin}: taskhero_guards gave {guard!r}, which is no guard")
                 guards.append(guard)
         return tuple(guards)
 
     # performing
+
+    def needs(self, job: Job) -> tuple[Need, ...]:
+        """All that *job* needs while it runs, in the plugins' order.
+
+        Raises:
+            PluginError: A plugin gave something else.
+        """
+        needs: list[Need] = []
+        for impl in self._hooks["taskhero_needs"]:
+            for need in _several(impl, impl.call(job), "taskhero_needs", "need"):
+                if not isinstance(need, Need):
+                    raise PluginError(f"{impl.plugin}: taskhero_needs gave {need!r}, which is no need")
+                needs.append(need)
+        return tuple(needs)
 
     async def before_perform(self, job: Job, ctx: PerformContext) -> Outcome | None:
         """How *job* ends without running, or None if every plugin lets it run; the first that does not ends it."""
@@ -145,6 +163,15 @@ class HookScope:
             if replaced is not None:
                 outcome = _outcome(impl, replaced, "an Outcome or None")
         return outcome
+
+
+def _several(impl: Impl, given: object, hook: str, what: str) -> Iterable[object]:
+    """What a plugin gave, which is to be none, or several in a sequence."""
+    if given is None:
+        return ()
+    if not isinstance(given, (tuple, list)):
+        raise PluginError(f"{impl.plugin}: {hook} gave {given!r}: return a tuple, even of one {what}, or None")
+    return given
 
 
 def _outcome(impl: Impl, decision: object, allowed: str) -> Outcome:
