@@ -61,6 +61,16 @@ class TaskRegistry:
         """The task of this name, or None."""
         return self._tasks.get(name)
 
+    def scope_of(self, name: str) -> HookScope:
+        """The hooks around jobs of this name: those of the task, or of the app alone if it declares no such task."""
+        task = self._tasks.get(name)
+        return self._plugins.scope if task is None else task.scope
+
+    @property
+    def may_hold_locks(self) -> bool:
+        """Whether any plugin says what its jobs hold while they are queued or run."""
+        return self._plugins.scope.prepares or any(task.scope.prepares for task in self._tasks.values())
+
     def near(self, name: str) -> str:
         """Which tasks one may have meant by *name*, as the end of a sentence."""
         close = difflib.get_close_matches(str(name), self._tasks, n=3)

@@ -11,7 +11,7 @@ from taskhero.backends.protocol import Delayed, Done, Dropped, Failed, Retried
 from taskhero.clock import SystemClock
 from taskhero.errors import KilledItsProcess, NoSuchTask, Undecodable
 from taskhero.hooks.contexts import PerformContext
-from taskhero.models import Failure, Postponed, Refused, Retrying, Success
+from taskhero.models import Failure, Postponed, Refused, Success
 from taskhero.runtime.calls import Caller
 from taskhero.runtime.current import enter, leave, task_logger
 from taskhero.runtime.events import WorkerJob
@@ -44,6 +44,10 @@ class Tasks(Protocol):
 
     def get(self, name: str) -> Task[Any, Any] | None:
         """The task of this name, or None."""
+        ...
+
+    def scope_of(self, name: str) -> HookScope:
+        """The hooks around jobs of this name, whether there is such a task or not."""
         ...
 
     def near(self, name: str) -> str:
@@ -80,7 +84,6 @@ class Executor:
         app: What `current` gives as the app.
         threads: Where tasks that are not async run.
         processes: Where tasks with ``run_in="process"`` run.
-        scope: The hooks for jobs of tasks that the app does not declare.
         preparer: Gives jobs what plugins say that they need.
         rescue_limit: How often a job may bring down its process before it is failed instead of run.
         clock: What time it is in failed entries; the machine's own clock if none is given.
@@ -94,7 +97,6 @@ class Executor:
         threads: ThreadPool,
         processes: ProcessPool,
         *,
-        scope: HookScope,
         preparer: Preparer,
         rescue_limit: int,
         clock: Clock | None = None,
@@ -102,7 +104,6 @@ class Executor:
         self._tasks = tasks
         self._emitter = emitter
         self._app = app
-        self._scope = scope
         self._preparer = preparer
         self._caller = Caller(threads, processes)
         self._rescue_limit = rescue_limit
@@ -134,7 +135,7 @@ class Executor:
         attempt = 1
         try:
             task = self._tasks.get(job.name)
-            scope = self._scope if task is None else task.scope
+            scope = self._tasks.scope_of(job.name) if task is None else task.scope
             if scope.prepares and job.problem is None:
                 early, attempt = await self._preparer.prepare(claim, job, scope)
                 if early is not None:
@@ -179,9 +180,7 @@ class Executor:
     async def _call_with_hooks(
         self, task: Task[Any, Any], job: Job, worker: str, bound: Bound, attempt: int
     ) -> tuple[Outcome, asyncio.Future[Any] | None]:
-        ctx = PerformContext(
-            worker=worker, queue=job.queue, logger=task_logger(job, worker), attempt=attempt
-        )
+        ctx = PerformContext(worker=worker, queue=job.queue, logger=task_logger(job, worker), attempt=attempt)
         busy: asyncio.Future[Any] | None = None
         begun = perf_counter()
         try:

@@ -180,7 +180,6 @@ class Runner:
                 self._app,
                 threads,
                 processes,
-                scope=self._queue.context.scope,
                 preparer=preparer,
                 rescue_limit=settings.rescue_limit,
             ),
@@ -210,9 +209,7 @@ class Runner:
         await scheduler.start()
 
     def _guards(self, job: Job) -> tuple[Guard, ...]:
-        task = self._tasks.get(job.name)
-        scope = self._queue.context.scope if task is None else task.scope
-        return scope.guards(job)
+        return self._tasks.scope_of(job.name).guards(job)
 
     async def _drain_handlers(self) -> None:
         # What takes longer goes on as long as the event loop does.
