@@ -1,5 +1,7 @@
 """Broken ways to look."""
 
+import attrs
+
 from broken.registry import found_by
 from taskhero.backends.memory import MemoryBackend
 from taskhero.conformance import Inspection
@@ -9,8 +11,8 @@ from taskhero.conformance import Inspection
 class DeletesWithoutCounting(MemoryBackend):
     """It forgets how many jobs there were."""
 
-    async def delete_queue(self, queue):
-        await super().delete_queue(queue)
+    async def delete_queue(self, queue, *, only_if_empty=False):
+        await super().delete_queue(queue, only_if_empty=only_if_empty)
         return 0
 
 
@@ -18,8 +20,8 @@ class DeletesWithoutCounting(MemoryBackend):
 class DeletesTheJobsOnly(MemoryBackend):
     """The queue stays known."""
 
-    async def delete_queue(self, queue):
-        count = await super().delete_queue(queue)
+    async def delete_queue(self, queue, *, only_if_empty=False):
+        count = await super().delete_queue(queue, only_if_empty=only_if_empty)
         self._store.queues.texts[queue] = type(self._store.queues.texts.get(queue, []))()
         return count
 
@@ -48,16 +50,16 @@ class ShowsTheNewestFirst(MemoryBackend):
 class RemovesFromTheFrontOnly(MemoryBackend):
     """A negative count is as good as a positive one."""
 
-    async def remove(self, queue, raw, count=0):
-        return await super().remove(queue, raw, abs(count))
+    async def remove(self, queue, removals):
+        return await super().remove(queue, [attrs.evolve(each, count=abs(each.count)) for each in removals])
 
 
 @found_by(Inspection, "test_what_is_not_there_is_not_removed")
 class RemovesWhatIsSimilar(MemoryBackend):
     """It does not care for blanks."""
 
-    async def remove(self, queue, raw, count=0):
-        return await super().remove(queue, raw.strip(), count)
+    async def remove(self, queue, removals):
+        return await super().remove(queue, [attrs.evolve(each, raw=each.raw.strip()) for each in removals])
 
 
 @found_by(Inspection, "test_queues_are_sorted_and_stay_known")

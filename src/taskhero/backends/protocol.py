@@ -183,7 +183,8 @@ class Backend(Protocol):
         given back.
 
         Each of *locks* that is still its claim's own, or is free, is held from now on for its timeout or as long as the
-        lease, whichever is shorter; one that somebody else holds is `lost` and stays theirs.
+        lease, whichever is shorter, if the claim is still the process's. One that somebody else holds is `lost` and
+        stays theirs.
         """
         ...
 
@@ -228,10 +229,11 @@ class Backend(Protocol):
     async def prepare(self, process: Process, preparations: Sequence[Preparation]) -> Sequence[Prepared]:
         """Give claimed jobs what they need before they run; the answer is a `Prepared` for each, in the order given.
 
-        The locks of the queued job go. The locks to hold are taken, all or none; a lock is free if it does not exist, and
-        its owner is the claim, which holds it already if it asks again. A lock lapses after its timeout or with the
+        The locks of the queued job go. The locks to hold are taken, all or none; a lock is free if it does not exist,
+        and its owner is the claim, which holds it already if it asks again. A lock lapses after its timeout or with the
         lease of its process, whichever is sooner, unless `beat` renews it. Each claim is one atomic step; for one that
-        is no longer the process's, nothing is changed. A lock of the wrong type counts as held by somebody else.
+        is no longer the process's, nothing is changed, nor for any if the process is not registered or was declared
+        dead. A lock of the wrong type counts as held by somebody else.
         """
         ...
 
@@ -306,7 +308,7 @@ class Backend(Protocol):
     async def delete_queue(self, queue: str, *, only_if_empty: bool = False) -> int:
         """Forget the queue and all its jobs; return how many there were.
 
-        With *only_if_empty*, a queue that holds jobs stays as it is, and the answer is 0.
+        With *only_if_empty*, a queue that holds jobs, or cannot be read, stays as it is, and the answer is 0.
         """
         ...
 

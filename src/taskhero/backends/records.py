@@ -120,7 +120,7 @@ class Removal:
     Attributes:
         raw: Their exact text.
         count: 0 for all of them, else so many from the front (negative: from the end).
-        release: Locks that go with them, if no entry of this text is left.
+        release: Locks that go with them: if an entry was removed, and none of this text is left.
     """
 
     raw: str
@@ -221,7 +221,7 @@ class Prepared:
     """What became of a `Preparation`.
 
     Attributes:
-        mine: False if the claim is no longer the process's; nothing was changed then.
+        mine: False if the claim is no longer the process's, or the process was declared dead; nothing was changed then.
         blocked_by: Which lock of `Preparation.hold` somebody else holds (its position), so that none was taken; None if
             the job holds them all.
         count: What the counter holds, or None if it holds no number.

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from taskhero.backends.protocol import Done, Failed, Settlement
+from taskhero.backends.protocol import Done, Failed, Removal, Settlement
 
 from .promises import promise
 from .steps import claim, claim_one, job, make_process, push, raws, registered, settle
@@ -47,7 +47,7 @@ class Inspection(Suite):
         for queue in ("q", "b", "a", "B"):
             await push(backend, job(1), queue=queue)
         await settle(backend, process, await claim_one(backend, process))
-        await backend.remove("a", job(1))
+        await backend.remove("a", [Removal(job(1))])
         assert await backend.queues() == sorted(["q", "b", "a", "B"])
 
     @promise("length", "How many jobs stand in the queue; 0 if it is unknown.")
@@ -90,24 +90,22 @@ class Inspection(Suite):
             (-5, "bcd", 3),
         ],
     )
-    @promise(
-        "remove", "Remove entries with exactly this text: all if *count* is 0, else so many from the front (negative"
-    )
+    @promise("remove", "Remove entries by their exact texts")
     async def test_entries_are_removed(self, backend: Backend, count: int, left: str, removed: int) -> None:
         """From the front or the end; the others keep their order."""
         await push(backend, *"abacad")
-        assert await backend.remove("q", "a", count) == removed
+        assert list(await backend.remove("q", [Removal("a", count)])) == [removed]
         assert await backend.queued("q") == list(left)
 
-    @promise("remove", "Remove entries with exactly this text")
+    @promise("remove", "Remove entries by their exact texts")
     async def test_what_is_not_there_is_not_removed(self, backend: Backend) -> None:
         """A text that differs in a blank, another queue's, one that is claimed."""
         process = await registered(backend)
         await push(backend, job(1), job(2))
         claimed = await claim_one(backend, process)
-        assert await backend.remove("q", job(2) + " ") == 0
-        assert await backend.remove("other", job(2)) == 0
-        assert await backend.remove("q", claimed.raw) == 0
+        assert list(await backend.remove("q", [Removal(job(2) + " ")])) == [0]
+        assert list(await backend.remove("other", [Removal(job(2))])) == [0]
+        assert list(await backend.remove("q", [Removal(claimed.raw)])) == [0]
         assert await backend.queued("q") == [job(2)]
         assert list((await backend.claims(process)).claims) == [claimed]
         assert await backend.queues() == ["q"]

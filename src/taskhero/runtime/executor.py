@@ -127,7 +127,7 @@ class Executor:
             How it ended; whatever the job, the task or a plugin is like.
 
         Raises:
-            asyncio.CancelledError: Only after `cancel`: the job is to be given back.
+            asyncio.CancelledError: The job is to be given back: after `cancel`, or since it is not to run here.
         """
         job = decode_job(claim.raw, claim.queue)
         if self._emitter.wants(WorkerJob):

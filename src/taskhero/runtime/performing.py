@@ -26,7 +26,7 @@ class Performer(Protocol):
     """What performs one job."""
 
     async def perform(self, claim: Claim, worker: str) -> Performed:
-        """Perform the job; raises nothing but `asyncio.CancelledError`, after `cancel`."""
+        """Perform the job; raises nothing but `asyncio.CancelledError`: it is to be given back."""
         ...
 
     def cancel(self, running: asyncio.Task[None]) -> None:

@@ -10,7 +10,6 @@ import attrs
 
 from taskhero.backends.protocol import Done, Dropped, Failed, FreeLock, HeldLock, Lock, Preparation
 from taskhero.hooks.needs import CountAttempts, HoldLock
-from taskhero.models import Refused
 from taskhero.runtime.backoff import Backoff, Pause
 from taskhero.runtime.telling import key
 
@@ -87,6 +86,9 @@ class Preparer:
 
         Returns:
             How it ends without running, or None if it may run; and the number of this attempt, from 1.
+
+        Raises:
+            asyncio.CancelledError: The process was taken for dead, so the job is not to run here.
         """
         released = tuple(guard.key for guard in scope.guards(job) if isinstance(guard, FreeLock))
         needs = scope.needs(job)
@@ -103,8 +105,7 @@ class Preparer:
         )
         attempt = 1 if prepared.count is None else max(1, prepared.count + 2)
         if not prepared.mine:
-            # Nothing is recorded of a claim that is gone, however it ends; so it may as well not run.
-            return Refused(), attempt
+            raise asyncio.CancelledError
         if prepared.blocked_by is not None:
             kept.locks = ()
             return holds[prepared.blocked_by].otherwise, attempt

@@ -21,6 +21,7 @@ from taskhero.backends.protocol import (
     GivenBack,
     Interest,
     Process,
+    Removal,
     Retried,
     Settlement,
     Wake,
@@ -44,6 +45,7 @@ CALLS = {
     "deregister": (PROCESS,),
     "exchange": (PROCESS, (), (), ()),
     "claims": (PROCESS,),
+    "prepare": (PROCESS, []),
     "begin": (PROCESS, Claim(1, "1", "q", "")),
     "rescue": (1,),
     "wait": (PROCESS, Interest(), SOON),
@@ -52,7 +54,7 @@ CALLS = {
     "resign": ("a",),
     "queued": ("q",),
     "length": ("q",),
-    "remove": ("q", "x"),
+    "remove": ("q", [Removal("x")]),
     "delete_queue": ("q",),
     "pause_all_workers": (True,),
 }
@@ -167,7 +169,7 @@ async def test_an_empty_queue_leaves_no_wake_up(backend, way):
     if way == "claimed":
         await backend.exchange(PROCESS, (), (1,), ("q",))
     elif way == "removed":
-        await backend.remove("q", "x")
+        await backend.remove("q", [Removal("x")])
     else:
         await backend.delete_queue("q")
     assert await backend.wait(PROCESS, Interest(queues=("q",)), SOON) == Wake()
@@ -203,7 +205,7 @@ async def test_a_lock_has_node_resques_value(backend, clock):
     """The second in which it lapses, and one more."""
     clock.advance(0.7)
     await backend.push([Entry("q", "x", guards=(FreeLock("lock:a", 3600),))])
-    assert backend._store.locks.get("lock:a", clock.now()) == int(clock.now()) + 3601
+    assert backend._store.locks.get("lock:a", clock.now()) == (None, int(clock.now()) + 3601)
 
 
 async def test_a_worker_that_leaves_takes_its_counters_along(backend):
