@@ -10,8 +10,8 @@ import attrs
 
 from taskhero.backends.protocol import Claim, Failed, Retried
 from taskhero.engine.tasks import Task, TaskOptions
-from taskhero.models import FailedJob, Failure
 from taskhero.hooks.scope import HookScope
+from taskhero.models import FailedJob, Failure
 from taskhero.runtime.events import Emitter
 from taskhero.runtime.executor import Executor, Performed
 from taskhero.runtime.threads import ThreadPool

@@ -16,8 +16,8 @@ from taskhero.runtime.backoff import Backoff, Outage
 from taskhero.runtime.events import EVENTS, Emitter
 from taskhero.runtime.exchange import Exchanger
 from taskhero.runtime.executor import Performed
-from taskhero.runtime.queue_names import QueueNames
 from taskhero.runtime.preparing import Preparer
+from taskhero.runtime.queue_names import QueueNames
 from taskhero.runtime.waiter import Waiter
 from taskhero.wire.jobs import decode_job, encode_job
 
