@@ -22,6 +22,7 @@ from taskhero.backends.protocol import (
     Interest,
     Move,
     Process,
+    Removal,
     Retried,
     Settlement,
     TimedEntry,
@@ -156,7 +157,7 @@ CASES = [
     Case("rescue", a_dead_process, lambda b, _: b.rescue(10), sha("rescue"), keys),
     Case("lead", nothing, lambda b, _: b.lead("me", 60), sha("lead"), lambda d: d.leader()),
     Case("resign", led, lambda b, _: b.resign("me"), sha("resign"), keys),
-    Case("remove", a_queued_job, lambda b, _: b.remove("q", RAW), "LREM", keys),
+    Case("remove", a_queued_job, lambda b, _: b.remove("q", [Removal(RAW)]), sha("remove"), keys),
     Case("delete_queue", a_queued_job, lambda b, _: b.delete_queue("q"), sha("delete_queue"), keys),
 ]
 READING = {

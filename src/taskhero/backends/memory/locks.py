@@ -33,9 +33,9 @@ class Locks:
         """Who holds a lock, and the second that node-resque reads there; None if it is free."""
         return self._held.get(key, now)
 
-    def take(self, key: str, owner: Owner, timeout: int, until: float, now: float) -> None:
+    def take(self, key: str, owner: Owner, until: float, now: float) -> None:
         """Hold a lock from now on until a moment, whoever held it."""
-        self._held.set(key, (owner, int(now) + timeout + 1), until=until, now=now)
+        self._held.set(key, (owner, int(until) + 1), until=until, now=now)
 
     def free(self, keys: Iterable[str]) -> None:
         """Free locks, whoever holds them."""
@@ -52,7 +52,7 @@ class Locks:
             if self._is_taken(lock.key, owner, now):
                 return position
         for lock in locks:
-            self.take(lock.key, owner, lock.timeout, min(now + lock.timeout, lease_ends), now)
+            self.take(lock.key, owner, min(now + lock.timeout, lease_ends), now)
         return None
 
     def renew(self, held: HeldLock, owner: Owner, lease_ends: float, now: float, *, ours: bool) -> bool:

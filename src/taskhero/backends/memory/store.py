@@ -75,7 +75,7 @@ class Store:
             for guard in guards:
                 if isinstance(guard, FreeLock):
                     if self.locks.get(guard.key, now) is None:
-                        self.locks.take(guard.key, None, guard.timeout, now + guard.timeout, now)
+                        self.locks.take(guard.key, None, now + guard.timeout, now)
                         taken.append(guard.key)
                         continue
                 elif not any(self.schedule.moments(form) for form in guard.forms):
