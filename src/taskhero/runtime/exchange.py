@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 from typing import TYPE_CHECKING
 
+from taskhero.ending import end_tasks
 from taskhero.errors import BackendRefused, BackendUnavailable
 from taskhero.runtime.accounts import Accounts
 from taskhero.runtime.backoff import Backoff, Pause
@@ -192,8 +193,7 @@ class Exchanger:
         self._accounts.close()
         task, self._task = self._task, None
         if task is not None:
-            task.cancel()
-            await asyncio.gather(task, return_exceptions=True)
+            await end_tasks([task])
         await self._jobs.close()
 
     # the loop

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 import attrs
 
+from taskhero.ending import end_tasks
 from taskhero.errors import BackendError
 from taskhero.runtime.events import (
     MultiWorkerAction,
@@ -267,8 +268,7 @@ class MultiWorker:
 
     async def _end_scaling(self) -> None:
         if self._scaling is not None:
-            self._scaling.cancel()
-            await asyncio.gather(self._scaling, return_exceptions=True)
+            await end_tasks([self._scaling])
 
     async def _deregister(self, limit: float, *, recorded: bool) -> None:
         try:

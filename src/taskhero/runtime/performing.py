@@ -6,6 +6,7 @@ import asyncio
 from typing import TYPE_CHECKING, Any, Protocol
 
 from taskhero.backends.protocol import Done, Failed, GivenBack, Retried
+from taskhero.ending import end_tasks
 from taskhero.runtime.events import WorkerError
 from taskhero.wire.jobs import rescues
 
@@ -276,6 +277,4 @@ class Performing:
         if self._timer is not None:
             self._timer.cancel()
         tasks = list(self._outlasting)
-        for task in tasks:
-            task.cancel()
-        await asyncio.gather(*tasks, return_exceptions=True)
+        await end_tasks(tasks)

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 import attrs
 
 from taskhero.backends.protocol import Done, Dropped, Failed, FreeLock, HeldLock, Lock, Preparation
+from taskhero.ending import end_tasks
 from taskhero.hooks.needs import CountAttempts, HoldLock
 from taskhero.runtime.backoff import Backoff, Pause
 from taskhero.runtime.telling import key
@@ -140,8 +141,7 @@ class Preparer:
         """Ask the backend no more."""
         task, self._task = self._task, None
         if task is not None:
-            task.cancel()
-            await asyncio.gather(task, return_exceptions=True)
+            await end_tasks([task])
 
     async def _ask(self, preparation: Preparation) -> Prepared:
         loop = asyncio.get_running_loop()

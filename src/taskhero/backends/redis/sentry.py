@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 from redis import exceptions as redis_errors
 
 from taskhero.backends.protocol import Wake
+from taskhero.ending import end_tasks
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -83,8 +84,7 @@ class Sentry:
         reader, self._reader = self._reader, None
         connection, self._connection = self._connection, None
         if reader is not None:
-            reader.cancel()
-            await asyncio.gather(reader, return_exceptions=True)
+            await end_tasks([reader])
         if connection is not None:
             await connection.disconnect(nowait=True)
 
