@@ -13,10 +13,10 @@ class Spoilt(FakeRedisBackend):
     def __init__(self, *, clock=None):
         super().__init__("fakeredis://", clock=clock)
 
-    async def spoil(self, key):
+    async def spoil(self, key, command="SET"):
         """Put something of a wrong type under a key."""
         await self._link.call("DEL", f"resque:{key}")
-        await self._link.call("SET", f"resque:{key}", "spoilt")
+        await self._link.call(command, f"resque:{key}", "spoilt")
 
 
 @found_by(Damage, "test_a_queue_that_cannot_be_read_is_passed_over")
