@@ -203,7 +203,7 @@ class Damage(Suite):
     @promise("all", _ITEM)
     @needs("wrong_types")
     async def test_a_lock_of_the_wrong_type_is_somebody_elses(self, backend: Backend) -> None:
-        """The job that needs it is blocked and takes none, the others are prepared; it is neither renewed nor released."""
+        """The job that needs it is blocked and takes none; it is neither renewed nor released."""
         process = await registered(backend, slots=(1, 2, 3))
         await push(backend, job(1), job(2), job(3))
         first, second, third = await claim(backend, process, (1, 2, 3))
