@@ -79,3 +79,70 @@ class LookingTakesAway(MemoryBackend):
         for text in texts:
             self._store.queues.remove(queue, text, 1)
         return texts
+
+
+class Removing(MemoryBackend):
+    """It removes entries in a way of its own."""
+
+    def change(self, queue, removal):
+        return removal
+
+    async def remove(self, queue, removals):
+        removed = []
+        for removal in removals:
+            removed += await super().remove(queue, [self.change(queue, removal)])
+        return removed
+
+
+@found_by(Inspection, "test_the_last_entry_takes_its_locks_along")
+class LeaksWhatItRemoves(Removing):
+    """The lock of a job that was removed keeps its like out for an hour."""
+
+    def change(self, queue, removal):
+        return attrs.evolve(removal, release=())
+
+
+@found_by(Inspection, "test_the_last_entry_takes_its_locks_along")
+class ReleasesWithTheFirst(Removing):
+    """A lock goes though a job of the same text is still queued."""
+
+    async def remove(self, queue, removals):
+        removed = await super().remove(queue, removals)
+        for removal, count in zip(removals, removed, strict=True):
+            if count:
+                self._store.locks.free(removal.release)
+        return removed
+
+
+@found_by(Inspection, "test_what_was_not_removed_releases_nothing", "test_the_last_entry_takes_its_locks_along")
+class ReleasesWithoutRemoving(Removing):
+    """A lock goes though its job was claimed long ago, and it is the next one's."""
+
+    def change(self, queue, removal):
+        if removal.raw not in self._store.queues.texts.get(queue, ()):
+            self._store.locks.free(removal.release)
+        return removal
+
+
+@found_by(Inspection, "test_many_are_removed_in_the_order_given")
+class RemovesBackwards(MemoryBackend):
+    """It begins with the last removal."""
+
+    async def remove(self, queue, removals):
+        return (await super().remove(queue, removals[::-1]))[::-1]
+
+
+@found_by(Inspection, "test_an_empty_queue_only_is_deleted")
+class DeletesInAnyCase(MemoryBackend):
+    """It deletes a queue that got a job meanwhile."""
+
+    async def delete_queue(self, queue, *, only_if_empty=False):
+        return await super().delete_queue(queue)
+
+
+@found_by(Inspection, "test_an_empty_queue_only_is_deleted")
+class NeverDeletesTheEmpty(MemoryBackend):
+    """An empty queue stays known."""
+
+    async def delete_queue(self, queue, *, only_if_empty=False):
+        return 0 if only_if_empty else await super().delete_queue(queue)

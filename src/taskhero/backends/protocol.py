@@ -211,9 +211,9 @@ class Backend(Protocol):
 
         A settlement counts once: if the claim's token no longer stands under the slot, nothing is changed and the
         claim is `gone`. If one settlement cannot be recorded, it stays as it was and is told in `unsettled`; all
-        others are recorded. Where a job goes (failures, delayed list, queue) and its claim ends in the same step. So
-        do its locks, if they are still the claim's own, and its counters that are to be forgotten; of what cannot be
-        recorded, locks and counters stay.
+        others are recorded. Where a job goes (failures, delayed list, queue) and its claim ends in the same step. In
+        that step, locks that are to be released go if they are still the claim's own, and so do counters that are to
+        be forgotten; of what is gone or cannot be recorded, they stay.
 
         Queues are emptied in the order given, each from its front: a later queue only if the earlier ones hold no
         more or cannot be read. From one queue at most its fair share is taken: its length divided by the number of
@@ -233,7 +233,8 @@ class Backend(Protocol):
         and its owner is the claim, which holds it already if it asks again. A lock lapses after its timeout or with the
         lease of its process, whichever is sooner, unless `beat` renews it. Each claim is one atomic step; for one that
         is no longer the process's, nothing is changed, nor for any if the process is not registered or was declared
-        dead. A lock of the wrong type counts as held by somebody else.
+        dead. The counter of attempts is read, whether the locks were taken or not. A lock of the wrong type counts as
+        held by somebody else.
         """
         ...
 
@@ -299,6 +300,8 @@ class Backend(Protocol):
 
     async def remove(self, queue: str, removals: Sequence[Removal]) -> Sequence[int]:
         """Remove entries by their exact texts; each removal is one atomic step, together with the locks it releases.
+
+        These go if an entry was removed and none of its text is left, whoever holds them.
 
         Returns:
             For each removal how many entries it removed.
