@@ -12,7 +12,6 @@ from typing import TYPE_CHECKING, Any, Final, TypeAlias
 
 from taskhero.errors import InvalidArguments, PluginError
 from taskhero.wire.jsjson import encode, encode_any
-from taskhero.wire.numbers import js_float
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -89,11 +88,7 @@ def _joined(*parts: str) -> str:
 
 def _in_a_list(value: Any) -> str:
     """A value as JavaScript's ``join`` writes it, but objects and lists as JSON."""
-    if isinstance(value, str):
-        return value
-    if isinstance(value, float):
-        return js_float(value)
-    return _json(value)
+    return value if isinstance(value, str) else _json(value)
 
 
 def _json(value: Any) -> str:
