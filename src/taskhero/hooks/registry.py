@@ -90,6 +90,14 @@ class PluginRegistry:
         """The names, sorted, without aliases."""
         return sorted({named.name for named in self._named.values()})
 
+    def renamed(self, name: str) -> dict[str, Renamed]:
+        """Other names of a plugin's options.
+
+        Raises:
+            UnknownPlugin: The plugin's name is not known.
+        """
+        return dict(self._find(name).renamed)
+
     def build(self, plugins: Iterable[object], options: Mapping[str, Mapping[str, Any]]) -> tuple[object, ...]:
         """Make plugins of those that are names, with their options; the others stay as they are.
 
