@@ -14,6 +14,7 @@ from taskhero.engine.queue import Queue, QueueContext
 from taskhero.engine.registry import TaskRegistry
 from taskhero.errors import AlreadyRunning, NothingToRun, PluginError
 from taskhero.hooks.manager import PluginManager
+from taskhero.plugins import names as shipped_names
 from taskhero.runtime.events import Emitter
 from taskhero.runtime.functions import check_processable
 from taskhero.settings import Settings
@@ -73,7 +74,7 @@ class TaskHero(Declarations):
     ) -> None:
         self._settings = _checked_settings(settings)
         self._backend = open_backend(backend, settings=self._settings)
-        self._plugins = PluginManager(plugins)
+        self._plugins = PluginManager(plugins, shipped=(shipped_names,))
         self._tasks = TaskRegistry(self, self._plugins, check_processable)
         self._emitter = Emitter()
         self._clock = SystemClock() if clock is None else clock

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeVar
 
-from taskhero.backends.protocol import Guard
+from taskhero.backends.protocol import FreeLock, Guard
 from taskhero.errors import PluginError
-from taskhero.hooks.needs import Need
+from taskhero.hooks.needs import HoldLock, Need
 from taskhero.hooks.reading import HOOKS, Impl, read_plugin
 from taskhero.models import Outcome, Refused
 
@@ -17,6 +17,8 @@ if TYPE_CHECKING:
     from taskhero.models import Job
 
 __all__ = ["HookScope"]
+
+_Stated = TypeVar("_Stated")
 
 
 class HookScope:
@@ -109,19 +111,19 @@ class HookScope:
                 )
 
     def guards(self, job: Job) -> tuple[Guard, ...]:
-        """All conditions on storing *job*."""
+        """All conditions on storing *job*; of two on one lock, that of the later plugin counts."""
         guards: list[Guard] = []
         for impl in self._hooks["taskhero_guards"]:
             for guard in _several(impl, impl.call(job), "taskhero_guards", "guard"):
                 if not isinstance(guard, Guard):
                     raise PluginError(f"{impl.plugin}: taskhero_guards gave {guard!r}, which is no guard")
                 guards.append(guard)
-        return tuple(guards)
+        return tuple(guards) if len(guards) < 2 else _last_of_each(guards, FreeLock)
 
     # performing
 
     def needs(self, job: Job) -> tuple[Need, ...]:
-        """All that *job* needs while it runs, in the plugins' order.
+        """All that *job* needs while it runs, in the plugins' order; of two of one lock, the later plugin's counts.
 
         Raises:
             PluginError: A plugin gave something else.
@@ -132,7 +134,7 @@ class HookScope:
                 if not isinstance(need, Need):
                     raise PluginError(f"{impl.plugin}: taskhero_needs gave {need!r}, which is no need")
                 needs.append(need)
-        return tuple(needs)
+        return tuple(needs) if len(needs) < 2 else _last_of_each(needs, HoldLock)
 
     async def before_perform(self, job: Job, ctx: PerformContext) -> Outcome | None:
         """How *job* ends without running, or None if every plugin lets it run; the first that does not ends it."""
@@ -172,6 +174,14 @@ def _several(impl: Impl, given: object, hook: str, what: str) -> Iterable[object
     if not isinstance(given, (tuple, list)):
         raise PluginError(f"{impl.plugin}: {hook} gave {given!r}: return a tuple, even of one {what}, or None")
     return given
+
+
+def _last_of_each(stated: list[_Stated], lock: type[FreeLock | HoldLock]) -> tuple[_Stated, ...]:
+    """All but the locks of which one of the same name follows: an app-wide QueueLock and one of the task's own."""
+    each: dict[str | int, _Stated] = {}
+    for place, one in enumerate(stated):
+        each[one.key if isinstance(one, lock) else place] = one
+    return tuple(each.values())
 
 
 def _outcome(impl: Impl, decision: object, allowed: str) -> Outcome:

@@ -26,8 +26,8 @@ if TYPE_CHECKING:
 
     from taskhero.backends.protocol import Guard
     from taskhero.hooks.contexts import EnqueueContext, OverrideContext, PerformContext
-    from taskhero.hooks.manager import PluginRegistry
     from taskhero.hooks.needs import Need
+    from taskhero.hooks.registry import PluginRegistry
     from taskhero.models import Job, Outcome
 
 __all__ = [

@@ -10,6 +10,7 @@ from taskhero.backends.protocol import FreeLock, Guard, NotDelayed
 from taskhero.errors import RetryLater
 from taskhero.hooks.contexts import EnqueueContext, PerformContext
 from taskhero.hooks.needs import CountAttempts, HoldLock, Need
+from taskhero.hooks.registry import Renamed
 from taskhero.hooks.specs import hookimpl
 from taskhero.models import Failure, Outcome, Postponed, Refused, Retrying, Success
 from taskhero.plugins.delay_queue_lock import DelayQueueLock
@@ -35,6 +36,7 @@ __all__ = [
     "Postponed",
     "QueueLock",
     "Refused",
+    "Renamed",
     "Retry",
     "RetryLater",
     "Retrying",

@@ -7,11 +7,11 @@ the namespace. Integers beyond 2**53 are exact here, while node-resque rounds th
 from __future__ import annotations
 
 import re
+from functools import lru_cache
 from typing import TYPE_CHECKING, Any, Final, TypeAlias
 
 from taskhero.errors import InvalidArguments, PluginError
 from taskhero.wire.jsjson import encode, encode_any
-from taskhero.wire.numbers import js_float
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -31,7 +31,7 @@ _NO_SPACE: Final = re.compile(f"[^{_SPACE}]")
 
 def lock_name(prefix: str, job: Job) -> str:
     """The name of a lock of *job*: ``<prefix>:<name>:<queue>:<args as JSON>``."""
-    return _valid(_joined(prefix, job.name, job.queue, _json(job.args)))
+    return _valid(f"{_lock_head(prefix, job.name, job.queue)}:{_json(job.args)}")
 
 
 def attempts_names(job: Job) -> tuple[str, str]:
@@ -41,10 +41,11 @@ def attempts_names(job: Job) -> tuple[str, str]:
     args in the first. The args have a hyphen between them; texts stand there as they are, objects and lists as JSON.
     The first white space of a name is left out, as node-resque does it.
     """
+    (counter, spaced), (trace, trace_spaced) = _attempts_heads(job.name)
     args = "-".join(map(_in_a_list, job.args))
-    counter = _joined("resque-retry", job.name, args)
-    trace = f"failure-resque-retry:{job.name}:{args}"
-    return _valid(_FIRST_SPACE.sub("", counter, 1)), _valid(_FIRST_SPACE.sub("", trace, 1))
+    if _NO_SPACE.search(args):
+        counter = f"{counter}:{args if spaced else _without_space(args)}"
+    return _valid(counter), _valid(f"{trace}:{args if trace_spaced else _without_space(args)}")
 
 
 def chosen_key(key: Key, job: Job) -> str:
@@ -58,7 +59,26 @@ def chosen_key(key: Key, job: Job) -> str:
     made: object = key(job)
     if not isinstance(made, str) or not made:
         raise PluginError(f"key={key!r} gave {made!r} for a job of {job.name!r}: return a str that is not empty")
-    return _valid(made)
+    return _valid(str.__str__(made))
+
+
+# Programs have few tasks, so what depends on their names is kept.
+@lru_cache(maxsize=1024)
+def _lock_head(prefix: str, name: str, queue: str) -> str:
+    return _joined(prefix, name, queue)
+
+
+@lru_cache(maxsize=1024)
+def _attempts_heads(name: str) -> tuple[tuple[str, bool], tuple[str, bool]]:
+    """How the two names of attempts begin, each with whether a white space was left out of it already."""
+    counter, trace = _joined("resque-retry", name), f"failure-resque-retry:{name}"
+    short, shorter = _without_space(counter), _without_space(trace)
+    return (short, short != counter), (shorter, shorter != trace)
+
+
+def _without_space(text: str) -> str:
+    """The text without its first white space."""
+    return _FIRST_SPACE.sub("", text, 1)
 
 
 def _joined(*parts: str) -> str:
@@ -68,11 +88,7 @@ def _joined(*parts: str) -> str:
 
 def _in_a_list(value: Any) -> str:
     """A value as JavaScript's ``join`` writes it, but objects and lists as JSON."""
-    if isinstance(value, str):
-        return value
-    if isinstance(value, float):
-        return js_float(value)
-    return _json(value)
+    return value if isinstance(value, str) else _json(value)
 
 
 def _json(value: Any) -> str:

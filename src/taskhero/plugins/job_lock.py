@@ -49,8 +49,14 @@ class JobLock:
     delay: float = attrs.field(default=1, converter=delay_option)
     key: Key | None = attrs.field(default=None, converter=key_option)
 
+    _otherwise: Postponed | Refused = attrs.field(init=False, repr=False)
+
+    @_otherwise.default
+    def _decide(self) -> Postponed | Refused:
+        return Postponed(self.delay) if self.requeue else Refused()
+
     @hookimpl
     def taskhero_needs(self, job: Job) -> Sequence[Need]:
         """The job holds its lock while it runs."""
         key = lock_name("workerslock", job) if self.key is None else chosen_key(self.key, job)
-        return (HoldLock(key, self.timeout, Postponed(self.delay) if self.requeue else Refused()),)
+        return (HoldLock(key, self.timeout, self._otherwise),)

@@ -6,7 +6,7 @@ import attrs
 import pytest
 
 from taskhero import Job, PerformContext, Postponed, Refused, Success, TaskHero, hookimpl
-from taskhero.backends.protocol import FreeLock
+from taskhero.backends.protocol import FreeLock, NotDelayed
 from taskhero.errors import PluginError
 from taskhero.hooks.needs import CountAttempts, HoldLock
 from taskhero.hooks.reading import HOOKS
@@ -110,3 +110,23 @@ def test_a_need_that_cannot_be_is_refused_where_it_is_made(make, sentence):
 
 def test_a_job_is_in_its_first_attempt_if_nobody_counts():
     assert PerformContext(worker="w", queue="q", logger=None).attempt == 1
+
+
+def test_of_two_needs_of_one_lock_the_later_plugins_counts():
+    longer = HoldLock(ONE.key, 600, Refused())
+    app = HookScope([Needing((ONE, COUNT))])
+    assert HookScope([Needing((longer, TWO, COUNT))], app, task="task").needs(JOB) == (longer, COUNT, TWO, COUNT)
+
+
+def test_of_two_guards_on_one_lock_the_later_plugins_counts():
+    @attrs.frozen(eq=False)
+    class Guarding:
+        guards: tuple
+
+        @hookimpl
+        def taskhero_guards(self):
+            return self.guards
+
+    app = HookScope([Guarding((FreeLock("lock:add", 3600), NotDelayed(("x",))))])
+    task = HookScope([Guarding((FreeLock("lock:add", 60),))], app, task="task")
+    assert task.guards(JOB) == (FreeLock("lock:add", 60), NotDelayed(("x",)))
