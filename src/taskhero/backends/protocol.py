@@ -212,8 +212,12 @@ class Backend(Protocol):
         """Read what stands under the names of the process's workers: after a lost reply, what was really claimed."""
         ...
 
-    async def begin(self, process: Process, claim: Claim) -> bool:
-        """Mark that the process now runs this job alone, so that its death counts; False if the claim is gone."""
+    async def begin(self, process: Process, claim: Claim, *, alone: bool = True) -> bool:
+        """Mark that the process now runs this job alone, so that its death counts; False if the claim is gone.
+
+        With *alone* false the mark is taken back: others run beside it from now on, so that the death of its process
+        counts no more.
+        """
         ...
 
     async def rescue(self, limit: int) -> Sequence[Rescued]:

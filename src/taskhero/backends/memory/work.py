@@ -140,13 +140,16 @@ class Work:
             member = self._members.get(process.name)
             return Claims(claims=[claim for claim, _ in member.held.values()] if member else ())
 
-    def begin(self, process: Process, claim: Claim) -> bool:
+    def begin(self, process: Process, claim: Claim, *, alone: bool) -> bool:
         """See `Backend.begin`."""
         with self._guard:
             member = self._members.get(process.name)
             if member is None or not member.holds(claim):
                 return False
-            member.running.add(claim.slot)
+            if alone:
+                member.running.add(claim.slot)
+            else:
+                member.running.discard(claim.slot)
             return True
 
     # rescue

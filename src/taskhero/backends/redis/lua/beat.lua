@@ -6,6 +6,7 @@
 -- ARGV[5+] for each slot its worker name and its id; or one id only, to see whether the sets of workers still have it
 -- Returns whether the lease still held, how many processes are dead, then the ids that are or were missing.
 --!include common
+go_on_when_full(KEYS[1])
 
 -- Year, month, day, hour, minute, second in UTC.
 local function calendar(seconds)
