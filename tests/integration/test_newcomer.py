@@ -23,15 +23,17 @@ KEPT = ("PATH", "HOME", "LANG", "CI", "SSL_CERT_FILE", "REQUESTS_CA_BUNDLE", "HT
 
 def way() -> tuple[list[tuple[str, list[str]]], str]:
     """What that section of the README says: each command with the lines that it shows, and the program."""
-    (section,) = re.findall(rf"^{re.escape(HEADING)}$(.*?)^## ", (ROOT / "README.md").read_text(), re.M | re.S)
+    (section,) = re.findall(
+        rf"^{re.escape(HEADING)}$(.*?)^## ", (ROOT / "README.md").read_text(), re.MULTILINE | re.DOTALL
+    )
     steps: list[tuple[str, list[str]]] = []
-    for block in re.findall(r"^```console\n(.*?)^```$", section, re.M | re.S):
+    for block in re.findall(r"^```console\n(.*?)^```$", section, re.MULTILINE | re.DOTALL):
         for line in block.splitlines():
             if line.startswith("$ "):
                 steps.append((line[2:], []))
             else:
                 steps[-1][1].append(line)
-    (program,) = re.findall(r"^```python fragment\n(.*?)^```$", section, re.M | re.S)
+    (program,) = re.findall(r"^```python fragment\n(.*?)^```$", section, re.MULTILINE | re.DOTALL)
     assert "`shop.py`" in section
     return steps, program
 
