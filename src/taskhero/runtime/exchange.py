@@ -245,7 +245,7 @@ class Exchanger:
         if self.roster.leaving or self._unretired:
             await self._retire()
         if self._jobs.suspect is not None:
-            await self._run_alone()
+            await (self._forgive() if self._jobs.overtime else self._run_alone())
 
     def _free(self) -> Sequence[int]:
         """The slots to claim jobs for."""
@@ -302,6 +302,15 @@ class Exchanger:
         else:
             self._accounts.lose(claim)
             jobs.drop_suspect()
+
+    async def _forgive(self) -> None:
+        """Before others run beside a long suspect, take its mark back: one of them may kill the process."""
+        suspect = self._jobs.suspect
+        if suspect is None:
+            return
+        await self._backend.begin(self._process, suspect[1], alone=False)
+        if self._jobs.suspect is suspect:
+            self._jobs.end_probation()
 
     async def _read_names(self) -> bool:
         """Read the names of all queues; return whether there are other ones to work now."""

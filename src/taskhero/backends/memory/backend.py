@@ -206,10 +206,10 @@ class MemoryBackend:
         self._use()
         return self._work.claims(process)
 
-    async def begin(self, process: Process, claim: Claim) -> bool:
+    async def begin(self, process: Process, claim: Claim, *, alone: bool = True) -> bool:
         """See `Backend.begin`."""
         self._use()
-        return self._work.begin(process, claim)
+        return self._work.begin(process, claim, alone=alone)
 
     async def rescue(self, limit: int) -> Sequence[Rescued]:
         """See `Backend.rescue`."""

@@ -8,6 +8,7 @@
 -- Returns for each move 'queued', 'merged', 'failed', 'missed' or 'refused'.
 --!include common
 --!include guards
+go_on_when_full(KEYS[1])
 local now = now_ms(ARGV[1])
 local prefix = ARGV[2]
 local seconds = math.floor(now / 1000)
