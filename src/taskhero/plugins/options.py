@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Final
 
 from taskhero.engine.moments import delay_of, duration_of
 from taskhero.errors import InvalidMoment, PluginError
@@ -57,7 +57,7 @@ def key_option(given: Key | None) -> Key | None:
     raise PluginError(f"key={shown(given)}: pass a str that is not empty, or a function of the job that returns one")
 
 
-def flag_option(given: Any, name: str) -> bool:
+def flag_option(given: bool, name: str) -> bool:
     """True or False.
 
     Raises:
