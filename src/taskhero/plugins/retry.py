@@ -39,7 +39,7 @@ def _limit(given: int) -> int:
             f"limit={shown(given)}: pass how many attempts there are in all, a whole number of 1 or more (3 is the "
             "first and two retries)"
         )
-    return given
+    return int(limit)
 
 
 def _backoff(given: Literal["exponential"] | Sequence[timedelta | float] | None) -> Backoff | None:

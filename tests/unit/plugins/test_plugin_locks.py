@@ -68,6 +68,8 @@ class Name(StrEnum):
 def test_a_key_replaces_the_whole_name():
     assert QueueLock(key="lock:one").taskhero_guards(JOB)[0].key == "lock:one"
     assert JobLock(key=lambda job: f"workerslock:{job.args[1]}").taskhero_needs(JOB)[0].key == "workerslock:zwei"
+    assert QueueLock(key="lock:\ud800").taskhero_guards(JOB)[0].key == "lock:\ufffd"
+    assert type(QueueLock(key=Name.NIGHTLY).taskhero_guards(JOB)[0].key) is str
     assert type(QueueLock(key=lambda _: Name.NIGHTLY).taskhero_guards(JOB)[0].key) is str
 
 
