@@ -111,10 +111,14 @@ class HookScope:
                 )
 
     def guards(self, job: Job) -> tuple[Guard, ...]:
-        """All conditions on storing *job*; of two on one lock, that of the later plugin counts."""
+        """All conditions on storing *job*, in the plugins' order; of two on one lock, the later plugin's counts.
+
+        Raises:
+            PluginError: A plugin gave something else. What it raises comes through.
+        """
         guards: list[Guard] = []
         for impl in self._hooks["taskhero_guards"]:
-            for guard in _several(impl, impl.call(job), "taskhero_guards", "guard"):
+            for guard in _several(impl, "taskhero_guards", job):
                 if not isinstance(guard, Guard):
                     raise PluginError(f"{impl.plugin}: taskhero_guards gave {guard!r}, which is no guard")
                 guards.append(guard)
@@ -126,11 +130,11 @@ class HookScope:
         """All that *job* needs while it runs, in the plugins' order; of two of one lock, the later plugin's counts.
 
         Raises:
-            PluginError: A plugin gave something else.
+            PluginError: A plugin gave something else. What it raises comes through.
         """
         needs: list[Need] = []
         for impl in self._hooks["taskhero_needs"]:
-            for need in _several(impl, impl.call(job), "taskhero_needs", "need"):
+            for need in _several(impl, "taskhero_needs", job):
                 if not isinstance(need, Need):
                     raise PluginError(f"{impl.plugin}: taskhero_needs gave {need!r}, which is no need")
                 needs.append(need)
@@ -167,13 +171,18 @@ class HookScope:
         return outcome
 
 
-def _several(impl: Impl, given: object, hook: str, what: str) -> Iterable[object]:
-    """What a plugin gave, which is to be none, or several in a sequence."""
-    if given is None:
+def _several(impl: Impl, hook: str, job: Job) -> Iterable[object]:
+    """What a plugin states of a job: nothing, or several in a sequence."""
+    try:
+        stated = impl.call(job)
+    except Exception as error:
+        _note(error, impl)
+        raise
+    if stated is None:
         return ()
-    if not isinstance(given, (tuple, list)):
-        raise PluginError(f"{impl.plugin}: {hook} gave {given!r}: return a tuple, even of one {what}, or None")
-    return given
+    if not isinstance(stated, (tuple, list)):
+        raise PluginError(f"{impl.plugin}: {hook} gave {stated!r}: return a tuple, even of one, or None")
+    return stated
 
 
 def _last_of_each(stated: list[_Stated], lock: type[FreeLock | HoldLock]) -> tuple[_Stated, ...]:

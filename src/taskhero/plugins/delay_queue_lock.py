@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import attrs
 
 from taskhero.backends.protocol import NotDelayed
-from taskhero.errors import InvalidArguments
+from taskhero.errors import InvalidArguments, InvalidQueueName
 from taskhero.hooks.specs import hookimpl
 from taskhero.wire.jobs import job_forms
 
@@ -29,6 +29,6 @@ class DelayQueueLock:
         """The job is stored only if no text that means the same is delayed."""
         try:
             return (NotDelayed(job_forms(job.name, job.args, job.queue)),)
-        except InvalidArguments:
-            # Read from the wire, it may hold what we would not write; then only its own text is known.
+        except (InvalidArguments, InvalidQueueName):
+            # Read from the wire, it may hold, or stand in, what we would not write; then only its own text is known.
             return (NotDelayed((job.raw,)),) if job.raw else ()

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     #: A name, or what makes one of a job.
     Key: TypeAlias = str | Callable[[Job], str]
 
-__all__ = ["attempts_names", "chosen_key", "lock_name"]
+__all__ = ["attempts_names", "chosen_key", "lock_name", "sendable"]
 
 #: What JavaScript takes for white space; Python's own idea differs in six characters.
 _SPACE: Final = "\t\n\v\f\r \u00a0\u1680\u2000-\u200a\u2028\u2029\u202f\u205f\u3000\ufeff"
@@ -31,7 +31,7 @@ _NO_SPACE: Final = re.compile(f"[^{_SPACE}]")
 
 def lock_name(prefix: str, job: Job) -> str:
     """The name of a lock of *job*: ``<prefix>:<name>:<queue>:<args as JSON>``."""
-    return _valid(f"{_lock_head(prefix, job.name, job.queue)}:{_json(job.args)}")
+    return sendable(f"{_lock_head(prefix, job.name, job.queue)}:{_json(job.args)}")
 
 
 def attempts_names(job: Job) -> tuple[str, str]:
@@ -45,7 +45,7 @@ def attempts_names(job: Job) -> tuple[str, str]:
     args = "-".join(map(_in_a_list, job.args))
     if _NO_SPACE.search(args):
         counter = f"{counter}:{args if spaced else _without_space(args)}"
-    return _valid(counter), _valid(f"{trace}:{args if trace_spaced else _without_space(args)}")
+    return sendable(counter), sendable(f"{trace}:{args if trace_spaced else _without_space(args)}")
 
 
 def chosen_key(key: Key, job: Job) -> str:
@@ -59,7 +59,14 @@ def chosen_key(key: Key, job: Job) -> str:
     made: object = key(job)
     if not isinstance(made, str) or not made:
         raise PluginError(f"key={key!r} gave {made!r} for a job of {job.name!r}: return a str that is not empty")
-    return _valid(str.__str__(made))
+    return sendable(made)
+
+
+def sendable(name: str) -> str:
+    """The name as it is sent: JavaScript sends a lone surrogate as U+FFFD."""
+    if name.isascii():
+        return str.__str__(name)
+    return name.encode("utf-16-le", "surrogatepass").decode("utf-16-le", "replace")
 
 
 # Programs have few tasks, so what depends on their names is kept.
@@ -97,10 +104,3 @@ def _json(value: Any) -> str:
     except InvalidArguments:
         # Read from the wire, it may hold what we would not write: lone surrogates, or too many levels.
         return encode_any(value)
-
-
-def _valid(name: str) -> str:
-    """The name as it is sent: JavaScript sends a lone surrogate as U+FFFD."""
-    if name.isascii():
-        return name
-    return name.encode("utf-16-le", "surrogatepass").decode("utf-16-le", "replace")

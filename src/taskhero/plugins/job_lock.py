@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import attrs
 
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 __all__ = ["JobLock"]
 
 
-def _requeue(given: Any) -> bool:
+def _requeue(given: bool) -> bool:
     return flag_option(given, "requeue")
 
 

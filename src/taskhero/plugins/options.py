@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Final
 
 from taskhero.engine.moments import delay_of, duration_of
 from taskhero.errors import InvalidMoment, PluginError
+from taskhero.plugins.equal_jobs import sendable
 from taskhero.wire.refusals import shown
 
 if TYPE_CHECKING:
@@ -52,12 +53,14 @@ def key_option(given: Key | None) -> Key | None:
     Raises:
         PluginError: It is neither.
     """
-    if given is None or (isinstance(given, str) and given) or (callable(given) and not isinstance(given, type)):
+    if given is None or (callable(given) and not isinstance(given, type)):
         return given
+    if isinstance(given, str) and given:
+        return sendable(given)
     raise PluginError(f"key={shown(given)}: pass a str that is not empty, or a function of the job that returns one")
 
 
-def flag_option(given: Any, name: str) -> bool:
+def flag_option(given: bool, name: str) -> bool:
     """True or False.
 
     Raises:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import random
-from typing import TYPE_CHECKING, Any, Final, Literal, TypeAlias
+from typing import TYPE_CHECKING, Final, Literal, TypeAlias
 
 import attrs
 
@@ -39,7 +39,7 @@ def _limit(given: int) -> int:
             f"limit={shown(given)}: pass how many attempts there are in all, a whole number of 1 or more (3 is the "
             "first and two retries)"
         )
-    return given
+    return int(limit)
 
 
 def _backoff(given: Literal["exponential"] | Sequence[timedelta | float] | None) -> Backoff | None:
@@ -62,10 +62,11 @@ def _jitter(given: float) -> float:
     return float(given)
 
 
-def _on(given: Any) -> tuple[type[BaseException], ...]:
+def _on(given: Sequence[type[BaseException]]) -> tuple[type[BaseException], ...]:
     if not isinstance(given, (tuple, list)) or not given:
         raise PluginError(f"on={shown(given)}: pass a tuple of exception classes, such as (OSError,)")
-    for one in given:
+    classes: Sequence[object] = given
+    for one in classes:
         if not (isinstance(one, type) and issubclass(one, BaseException)):
             raise PluginError(f"on={shown(given)}: {shown(one)} is no class of exceptions")
     return tuple(given)

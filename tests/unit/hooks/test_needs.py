@@ -53,8 +53,35 @@ def test_needs_are_those_of_app_wide_plugins_and_then_the_tasks_own_as_written()
 
 @pytest.mark.parametrize("answer", [ONE, "workerslock:one", 1, {ONE}, iter((ONE,))])
 def test_needs_are_several_in_a_sequence(answer):
-    with pytest.raises(PluginError, match="Needing: taskhero_needs gave .*: return a tuple, even of one need, or None"):
+    with pytest.raises(PluginError, match="Needing: taskhero_needs gave .*: return a tuple, even of one, or None"):
         HookScope([Needing(answer)]).needs(JOB)
+
+
+class Breaking:
+    @hookimpl
+    def taskhero_needs(self, job):
+        return job.args[7]
+
+    @hookimpl
+    def taskhero_guards(self, job):
+        return job.args[7]
+
+
+@pytest.mark.parametrize("ask", [HookScope.needs, HookScope.guards])
+def test_what_a_plugin_raises_comes_through_with_its_name(ask):
+    with pytest.raises(IndexError) as raised:
+        ask(HookScope([Breaking()]), JOB)
+    assert raised.value.__notes__ == ["raised by the plugin Breaking"]
+
+
+def test_guards_are_several_in_a_sequence():
+    class Guarding:
+        @hookimpl
+        def taskhero_guards(self):
+            return FreeLock("lock:add", 5)
+
+    with pytest.raises(PluginError, match="Guarding: taskhero_guards gave FreeLock.*: return a tuple, even of one"):
+        HookScope([Guarding()]).guards(JOB)
 
 
 def test_what_is_no_need_is_refused():

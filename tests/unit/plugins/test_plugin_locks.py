@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+import json
 from datetime import timedelta
 from enum import StrEnum
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from taskhero import Job, Postponed, Refused
 from taskhero.backends.protocol import FreeLock, NotDelayed
 from taskhero.errors import PluginError
 from taskhero.hooks.needs import HoldLock
-from taskhero.plugins import DelayQueueLock, JobLock, QueueLock
+from taskhero.plugins import DelayQueueLock, JobLock, QueueLock, Retry
 from taskhero.wire.jobs import decode_job, job_forms
 
 JOB = Job("add", [1, "zwei", {"k": [1.0]}], "math")
@@ -65,6 +68,8 @@ class Name(StrEnum):
 def test_a_key_replaces_the_whole_name():
     assert QueueLock(key="lock:one").taskhero_guards(JOB)[0].key == "lock:one"
     assert JobLock(key=lambda job: f"workerslock:{job.args[1]}").taskhero_needs(JOB)[0].key == "workerslock:zwei"
+    assert QueueLock(key="lock:\ud800").taskhero_guards(JOB)[0].key == "lock:\ufffd"
+    assert type(QueueLock(key=Name.NIGHTLY).taskhero_guards(JOB)[0].key) is str
     assert type(QueueLock(key=lambda _: Name.NIGHTLY).taskhero_guards(JOB)[0].key) is str
 
 
@@ -115,3 +120,26 @@ def test_an_option_that_cannot_be_is_refused(kind, options, sentence):
 def test_an_option_of_job_lock_that_cannot_be_is_refused(options, sentence):
     with pytest.raises(PluginError, match=sentence):
         JobLock(**options)
+
+
+texts = st.text(st.characters(categories=["L", "N", "P", "Z", "Cc", "Cs"]), max_size=5)
+atoms = st.one_of(st.none(), st.booleans(), st.integers(), st.floats(allow_nan=False, allow_infinity=False), texts)
+values = st.recursive(
+    atoms,
+    lambda inner: st.one_of(st.lists(inner, max_size=3), st.dictionaries(texts, inner, max_size=3)),
+    max_leaves=6,
+)
+
+
+@settings(deadline=None)
+@given(name=texts.filter(bool), queue=texts.filter(bool), args=st.lists(values, max_size=3))
+def test_whatever_stands_in_a_queue_can_be_asked_about(name, queue, args):
+    """An exception here would fail the job, or keep a delete from releasing its locks; a name needs a UTF-8 form."""
+    job = decode_job(json.dumps({"class": name, "args": args}), queue)
+    (guard,) = QueueLock().taskhero_guards(job)
+    (need,) = JobLock().taskhero_needs(job)
+    (attempts,) = Retry(2).taskhero_needs(job)
+    (delayed,) = DelayQueueLock().taskhero_guards(job)
+    assert delayed.forms
+    for key in (guard.key, need.key, attempts.counter, attempts.trace):
+        assert key.encode().decode() == key
