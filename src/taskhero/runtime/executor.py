@@ -16,8 +16,9 @@ from taskhero.runtime.calls import Caller
 from taskhero.runtime.current import enter, leave, task_logger
 from taskhero.runtime.events import WorkerJob
 from taskhero.runtime.failures import describe
-from taskhero.wire.failures import encode_failure, encode_trace
+from taskhero.wire.failures import encode_failure
 from taskhero.wire.jobs import decode_job, rescues
+from taskhero.wire.last_errors import encode_last_error
 
 if TYPE_CHECKING:
     import asyncio
@@ -139,7 +140,7 @@ class Executor:
             if scope.prepares and job.problem is None:
                 early, attempt = await self._preparer.prepare(claim, job, scope)
                 if early is not None:
-                    return Performed(job, early, self._ending(claim, worker, job, early))
+                    return Performed(job, early, self._ending(claim, worker, early))
             if task is None or job.problem is not None:
                 raise self._not_found(job)
             if rescues(claim.raw) is not None:
@@ -147,7 +148,7 @@ class Executor:
             bound = task.bind(job.args)
         except Exception as error:  # noqa: BLE001 -- whatever it is, it is this job's failure
             failure = Failure(error)
-            return Performed(job, failure, self._ending(claim, worker, job, failure))
+            return Performed(job, failure, self._ending(claim, worker, failure))
         token = enter(job, worker, self._app, attempt)
         try:
             if task.scope.performs:
@@ -156,7 +157,7 @@ class Executor:
                 outcome, busy = await self._caller.call(task, job, worker, bound)
         finally:
             leave(token)
-        ending = _DONE if type(outcome) is Success else self._ending(claim, worker, job, outcome)
+        ending = _DONE if type(outcome) is Success else self._ending(claim, worker, outcome)
         return Performed(job, outcome, ending, busy)
 
     # the steps, in their order
@@ -208,7 +209,7 @@ class Executor:
             ctx.logger.error("A plugin failed after the task did", exc_info=error)
             return outcome
 
-    def _ending(self, claim: Claim, worker: str, job: Job, outcome: Outcome) -> Ending:
+    def _ending(self, claim: Claim, worker: str, outcome: Outcome) -> Ending:
         if isinstance(outcome, Success):
             return _DONE
         if isinstance(outcome, (Refused, Postponed)):
@@ -227,8 +228,13 @@ class Executor:
             return Failed(entry)
         trace = None
         if outcome.trace:
-            text = encode_trace(
-                job, exception=words.exception, error=words.error, backtrace=words.backtrace, failed_at=now
+            text = encode_last_error(
+                raw=claim.raw,
+                queue=claim.queue,
+                exception=words.exception,
+                error=words.error,
+                backtrace=words.backtrace,
+                failed_at=now,
             )
             trace = (outcome.trace, text)
         return Retried(entry, outcome.counter, outcome.limit, tuple(outcome.delays), trace)

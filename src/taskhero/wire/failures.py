@@ -14,7 +14,7 @@ from taskhero.wire.refusals import shown
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-__all__ = ["decode_failure", "encode_failure", "encode_trace", "format_ruby_utc"]
+__all__ = ["decode_failure", "encode_failure", "format_ruby_utc"]
 
 
 def encode_failure(
@@ -51,29 +51,6 @@ def encode_failure(
         "failed_at": format_ruby_utc(failed_at),
     }
     return encode_any(entry, surrogate="\\\\u")
-
-
-def encode_trace(job: Job, *, exception: str, error: str, backtrace: Sequence[str], failed_at: float) -> str:
-    """Write what node-resque's Retry keeps of the last error while a job is tried again: the task stands as worker.
-
-    Args:
-        job: The job.
-        exception: The exception's class.
-        error: The exception's text.
-        backtrace: The lines of the traceback.
-        failed_at: When it failed, in unix seconds.
-    """
-    told = f"{exception}: {error}"
-    trace = {
-        "failed_at": format_ruby_utc(failed_at).removesuffix(" UTC"),
-        "payload": job.args,
-        "exception": told,
-        "error": told,
-        "backtrace": list(backtrace),
-        "worker": job.name,
-        "queue": job.queue,
-    }
-    return encode_any(trace, surrogate="\\\\u")
 
 
 def _payload(raw: str, queue: str) -> dict[str, Any]:
