@@ -8,7 +8,7 @@ A third party's whole test file::
 
 
     class TestSqliteBackend(BackendConformance):
-        capabilities = Capabilities(foreign_scheduler=False, lost_lease=False)
+        capabilities = Capabilities(foreign_scheduler=False, lost_lease=False, traces=False)
 
         @pytest.fixture
         async def backend(self, clock):

@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
+import asyncio
 from typing import TYPE_CHECKING
 
 import attrs
 import pytest
 
-from taskhero.backends.protocol import Beat, Done, Entry, FreeLock, HeldLock, Lock, Retried, Settlement
+from taskhero.backends.protocol import Beat, Done, Dropped, Entry, FreeLock, HeldLock, Lock, Retried, Settlement
 
 from .promises import needs, promise
 from .settling import ENDINGS
-from .steps import LEASE, beat, blocked_by, claim, claim_one, free_locks, hold, job, push, registered, settle
+from .steps import LEASE, beat, blocked_by, claim, claim_one, free_locks, hold, job, push, registered, settle, within
 from .suite import Suite
 
 if TYPE_CHECKING:
@@ -118,6 +119,25 @@ class Holding(Suite):
         forged = HeldLock(attrs.evolve(second, token=second.token + "0"), Lock("b", 3600))
         assert (await beat(backend, process, locks=[held, forged])).lost == ()
         assert await free_locks(backend, "a", "b") == ["a", "b"]
+
+    @promise("beat", _RENEWED)
+    async def test_locks_are_renewed_from_any_thread(self, backend: Backend) -> None:
+        """While the event loop takes and releases others."""
+        process, first, second = await _two_claims(backend)
+        mine = [await hold(backend, process, first, f"mine:{number}") for number in range(20)]
+
+        def beats() -> list[Beat]:
+            return [backend.beat(process, (1, 2), LEASE, full=False, locks=mine) for _ in range(50)]
+
+        beating = asyncio.create_task(asyncio.to_thread(beats))
+        keys = tuple(f"other:{number}" for number in range(50))
+        for number in range(20):
+            guards = tuple(FreeLock(f"queued:{number}:{key}", 3600) for key in keys)
+            assert list(await backend.push([Entry("q", job(number), guards=guards)])) == [True]
+            assert await blocked_by(backend, process, second, *keys) is None
+            await backend.exchange(process, [Settlement(second, Dropped(), release=keys)], (), ())
+            second = await claim_one(backend, process, second.slot)
+        assert await within(beating) == [Beat(alive=True, missing=(), dead=0)] * 50
 
     # losing
 
