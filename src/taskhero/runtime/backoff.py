@@ -7,7 +7,7 @@ import random
 import time
 from typing import TYPE_CHECKING
 
-from taskhero.errors import BackendError
+from taskhero.errors import BackendDenied, BackendError
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -132,6 +132,9 @@ class Outage:
 
 
 def _kind(error: Exception) -> str:
+    if isinstance(error, BackendDenied):
+        # To wait will not help: somebody has to know.
+        return "denied"
     # That the store is away shows as a lost reply here and as a refused connection there: one thing to people.
     if isinstance(error, BackendError) and isinstance(error, ConnectionError):
         return "away"

@@ -6,7 +6,7 @@ import asyncio
 
 import pytest
 
-from taskhero.errors import BackendRefused, BackendUnavailable, ReplyLost
+from taskhero.errors import BackendDenied, BackendRefused, BackendUnavailable, ReplyLost
 from taskhero.runtime.backoff import Backoff, Outage, Pause
 
 
@@ -80,3 +80,13 @@ def test_an_error_of_another_kind_is_told_within_an_outage() -> None:
     outage.failed("rescuing", BackendRefused("no permission"))
     outage.failed("rescuing", BackendRefused("no permission"))
     assert told == ["exchanging", "rescuing"]
+
+
+def test_that_the_password_is_the_reason_is_told_within_an_outage_once() -> None:
+    told: list[str] = []
+    outage = Outage(lambda _who, error: told.append(str(error)), lambda _seconds: None)
+    outage.failed("exchanging", BackendUnavailable("no route"))
+    outage.failed("exchanging", BackendDenied("wrong password"))
+    outage.failed("waiting", BackendDenied("wrong password, too"))
+    outage.failed("waiting", BackendUnavailable("no route"))
+    assert told == ["no route", "wrong password"]
