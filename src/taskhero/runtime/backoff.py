@@ -20,13 +20,13 @@ class Backoff:
 
     Args:
         first: The first delay at most, in seconds.
-        limit: No delay is longer than this, in seconds.
+        limit: No delay is longer than this, in seconds; what was away is to be met again within a second of its return.
         chance: Returns a number from 0 up to 1.
     """
 
     __slots__ = ("_chance", "_first", "_limit", "_next")
 
-    def __init__(self, first: float = 0.1, limit: float = 5.0, chance: Callable[[], float] = random.random) -> None:
+    def __init__(self, first: float = 0.1, limit: float = 1.0, chance: Callable[[], float] = random.random) -> None:
         self._first = first
         self._limit = limit
         self._next = first

@@ -17,6 +17,12 @@ def test_delays_double_up_to_the_limit_and_start_again_after_a_success() -> None
     assert backoff.next() == 0.1
 
 
+def test_after_the_longest_outage_the_next_try_is_a_second_away_at_most() -> None:
+    """So work goes on within a second of a return, however long that took."""
+    backoff = Backoff(chance=lambda: 0.0)
+    assert max(backoff.next() for _ in range(100)) == 1.0
+
+
 def test_chance_takes_up_to_half_of_a_delay() -> None:
     assert Backoff(first=1.0, chance=lambda: 1.0).next() == 0.5
 
