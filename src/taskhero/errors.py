@@ -20,6 +20,7 @@ TaskheroError
 │   └── AmbiguousOverride
 ├── BackendError
 │   ├── BackendUnavailable (ConnectionError)
+│   │   └── BackendDenied
 │   ├── ReplyLost (ConnectionError)
 │   ├── BackendRefused
 │   └── BackendTooOld
@@ -43,6 +44,7 @@ __all__ = [
     "AlreadyScheduled",
     "AmbiguousOverride",
     "ArgumentsMismatch",
+    "BackendDenied",
     "BackendError",
     "BackendRefused",
     "BackendTooOld",
@@ -151,6 +153,10 @@ class BackendError(TaskheroError):
 
 class BackendUnavailable(BackendError, ConnectionError):
     """The store could not be reached; nothing was asked of it, so nothing was changed."""
+
+
+class BackendDenied(BackendUnavailable):
+    """The store wants a password, or another one; nothing was asked of it, so nothing was changed."""
 
 
 class ReplyLost(BackendError, ConnectionError):

@@ -21,7 +21,9 @@ def test_help_lists_every_verb_with_a_line() -> None:
         "enqueue  Store a job",
         "failed   List",
         "queues   List",
+        "status   Show",
         "tasks    List",
+        "work     Work the jobs",
     ):
         assert f"  {verb}" in told.output
 
