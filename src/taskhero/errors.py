@@ -7,6 +7,7 @@ TaskheroError
 ├── NotRunningATask (RuntimeError)
 ├── InvalidSettings (ValueError)
 ├── InvalidTask (ValueError)
+│   └── InvalidSchedule
 ├── UnknownTask (LookupError)
 ├── InvalidQueueName (ValueError)
 ├── InvalidMoment (ValueError)
@@ -47,6 +48,7 @@ __all__ = [
     "InvalidHandler",
     "InvalidMoment",
     "InvalidQueueName",
+    "InvalidSchedule",
     "InvalidSettings",
     "InvalidTask",
     "JobError",
@@ -94,6 +96,10 @@ class InvalidSettings(TaskheroError, ValueError):
 
 class InvalidTask(TaskheroError, ValueError):
     """A task cannot be declared as written."""
+
+
+class InvalidSchedule(InvalidTask):
+    """A cron expression or its time zone cannot be read, or would never fire."""
 
 
 class UnknownTask(TaskheroError, LookupError):
