@@ -8,7 +8,7 @@ import sys
 import pytest
 from commands import commands
 
-from taskhero import TaskHero
+from taskhero import Settings, TaskHero
 
 pytestmark = [pytest.mark.anyio, pytest.mark.timeout(60)]
 
@@ -48,8 +48,10 @@ async def test_a_task_that_was_generated_is_worked_without_an_app(app, server, r
     assert await app.queue.stats() == {"processed": 1}
 
 
-async def test_the_environment_names_the_backend_for_several_processes(app, server, run, tmp_path, monkeypatch):
+async def test_the_environment_names_the_backend_for_several_processes(server, run, tmp_path, monkeypatch):
+    """And its namespace."""
     monkeypatch.setenv("TASKHERO_BACKEND", server.url)
+    monkeypatch.setenv("TASKHERO_NAMESPACE", "theirs")
     (tmp_path / "helpers.py").write_text("WORD = 'helped'\n")
     (tmp_path / "tasks").mkdir()
     (tmp_path / "tasks" / "shout.py").write_text(
@@ -57,7 +59,8 @@ async def test_the_environment_names_the_backend_for_several_processes(app, serv
     )
     parent = await run.start("work", "--tasks", "tasks", "--processes", "2", cwd=tmp_path)
     await parent.shows(r"process \d+ works", times=2)
-    await app.queue.enqueue("shout", [], "default")
+    async with TaskHero(server.url, settings=Settings(namespace="theirs")) as app:
+        await app.queue.enqueue("shout", [], "default")
     await parent.shows("^helped$")
     parent.send(signal.SIGTERM)
     assert await parent.ended() == 0

@@ -142,7 +142,7 @@ def _bare(told: _Options) -> TaskHero:
     from taskhero.app import TaskHero
 
     search_here()
-    return TaskHero(told.backend or os.environ.get("TASKHERO_BACKEND") or "memory://")
+    return TaskHero(told.backend or os.environ.get("TASKHERO_BACKEND") or "memory://", settings=Settings.load())
 
 
 def _settings(app: TaskHero, told: _Options) -> Settings:
