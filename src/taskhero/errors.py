@@ -7,6 +7,7 @@ TaskheroError
 ├── NotRunningATask (RuntimeError)
 ├── InvalidSettings (ValueError)
 ├── InvalidTask (ValueError)
+│   └── InvalidSchedule
 ├── UnknownTask (LookupError)
 ├── InvalidQueueName (ValueError)
 ├── InvalidMoment (ValueError)
@@ -53,6 +54,7 @@ __all__ = [
     "InvalidHandler",
     "InvalidMoment",
     "InvalidQueueName",
+    "InvalidSchedule",
     "InvalidSettings",
     "InvalidTask",
     "JobError",
@@ -101,6 +103,10 @@ class InvalidSettings(TaskheroError, ValueError):
 
 class InvalidTask(TaskheroError, ValueError):
     """A task cannot be declared as written."""
+
+
+class InvalidSchedule(InvalidTask):
+    """A cron expression or its time zone cannot be read, or would never fire."""
 
 
 class UnknownTask(TaskheroError, LookupError):
