@@ -52,7 +52,7 @@ def is_task_file(file: Path) -> bool:
     return not hidden and not test
 
 
-def find_tasks(where: str | os.PathLike[str], files: Iterable[Path]) -> list[tuple[Path, Task[Any, Any]]]:
+def find_tasks(where: str | os.PathLike[str], files: Iterable[Path] | None = None) -> list[tuple[Path, Task[Any, Any]]]:
     """Import the files of a folder, and collect their tasks.
 
     A file that the program has imported, or could import itself, is imported under that name, so that there is one
@@ -60,17 +60,17 @@ def find_tasks(where: str | os.PathLike[str], files: Iterable[Path]) -> list[tup
 
     Args:
         where: The folder, or a single file.
-        files: Those of it, as `task_files` has them.
+        files: Those of it that are meant; all, as `task_files` has them, if none are named.
 
     Returns:
         The tasks, each with the file in which it stands, each once.
 
     Raises:
-        InvalidTask: A file cannot be imported.
+        InvalidTask: There is no such folder, or a file cannot be imported.
     """
     root = Path(where).resolve()
     found: dict[int, tuple[Path, Task[Any, Any]]] = {}
-    for file in files:
+    for file in task_files(where) if files is None else files:
         for value in list(vars(_load(file, root)).values()):
             if isinstance(value, Task):
                 found.setdefault(id(value), (file, value))
