@@ -72,8 +72,8 @@ class TaskHero(Declarations):
         clock: Clock | None = None,
     ) -> None:
         self._settings = _checked_settings(settings)
-        self._backend = open_backend(backend, settings=self._settings)
         self._plugins = PluginManager(plugins)
+        self._backend = open_backend(backend, settings=self._settings, registry=self._plugins.backends)
         self._tasks = TaskRegistry(self, self._plugins, check_processable)
         self._emitter = Emitter()
         self._clock = SystemClock() if clock is None else clock
@@ -147,7 +147,7 @@ class TaskHero(Declarations):
         if settings is not None:
             self._settings = _checked_settings(settings)
         if backend is not None:
-            self._backend = open_backend(backend, settings=self._settings)
+            self._backend = open_backend(backend, settings=self._settings, registry=self._plugins.backends)
             self._connection = Connection(self._backend, prepare=self._prepare, forget=self._ended)
         self._queue = None
 

@@ -25,6 +25,8 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from taskhero.backends.protocol import Guard
+    from taskhero.backends.registry import BackendRegistry
+    from taskhero.hooks.commands import CommandRegistry
     from taskhero.hooks.contexts import EnqueueContext, OverrideContext, PerformContext
     from taskhero.hooks.manager import PluginRegistry
     from taskhero.models import Job, Outcome
@@ -41,6 +43,8 @@ __all__ = [
     "taskhero_make_multi_worker",
     "taskhero_make_queue",
     "taskhero_make_scheduler",
+    "taskhero_register_backends",
+    "taskhero_register_commands",
     "taskhero_register_plugins",
 ]
 
@@ -114,3 +118,21 @@ def taskhero_make_multi_worker(ctx: OverrideContext) -> Any:
 @hookspec
 def taskhero_register_plugins(registry: PluginRegistry) -> None:
     """Add names under which plugins can be given, as in ``plugins=("retry",)``."""
+
+
+@hookspec
+def taskhero_register_backends(registry: BackendRegistry) -> None:
+    """Add URL schemes that this app's backend may have, ``registry.add("mine", MyBackend)``.
+
+    A driver that needs no plugin comes by the entry-point group ``taskhero.backends`` instead, and is imported only
+    when a URL names it.
+    """
+
+
+@hookspec
+def taskhero_register_commands(registry: CommandRegistry) -> None:
+    """Add verbs to the command line, ``registry.add(command)`` with a command of click.
+
+    Only installed plugins are asked, and only by the command line when it needs to know: for its help, and for a verb
+    that is not its own. So import click, and the command, within this function.
+    """
