@@ -1,0 +1,50 @@
+"""What the entry point names: a plugin can be a module whose functions are hooks.
+
+Installed, it does three things: tasks may name the plugin ``"office-hours"``, the command line has a verb for it, and
+if ``TASKHERO_OFFICE_HOURS`` says so, it holds for all tasks of all apps in that environment.
+"""
+
+from __future__ import annotations
+
+import os
+from functools import lru_cache
+from typing import TYPE_CHECKING, Final
+
+from taskhero import Outcome, hookimpl
+from taskhero_office_hours.plugin import OfficeHours
+
+if TYPE_CHECKING:
+    from taskhero import PerformContext
+    from taskhero.hooks.commands import CommandRegistry
+    from taskhero.hooks.manager import PluginRegistry
+
+__all__ = ["VARIABLE", "taskhero_before_perform", "taskhero_register_commands", "taskhero_register_plugins"]
+
+#: Office hours of all tasks, such as ``9-17 mon-fri Europe/Berlin``; without it, only tasks that ask for it have any.
+VARIABLE: Final = "TASKHERO_OFFICE_HOURS"
+
+
+@hookimpl
+def taskhero_register_plugins(registry: PluginRegistry) -> None:
+    """Let tasks say ``plugins=("office-hours",), plugin_options={"office-hours": {"start": 8}}``."""
+    registry.add("office-hours", OfficeHours, "OfficeHours")
+
+
+@hookimpl
+def taskhero_register_commands(registry: CommandRegistry) -> None:
+    """Add ``taskhero office-hours``; click is imported here, since only the command line needs it."""
+    from taskhero_office_hours.command import office_hours
+
+    registry.add(office_hours)
+
+
+@hookimpl
+def taskhero_before_perform(ctx: PerformContext) -> Outcome | None:
+    """Hold for all tasks, if the environment says so."""
+    text = os.environ.get(VARIABLE)
+    return None if not text else _plugin(text).taskhero_before_perform(ctx)
+
+
+@lru_cache(maxsize=8)
+def _plugin(text: str) -> OfficeHours:
+    return OfficeHours.parse(text)
