@@ -189,7 +189,7 @@ def test_the_verb_tells_when_it_opens_and_closes():
     assert told(hours, "--at", "2027-01-15T12:00:00+00:00").output == (
         "open until Friday 2027-01-15 17:00 CET (09:00-17:00 mon,tue,wed,thu,fri Europe/Berlin)\n"
     )
-    assert told("--at", "2027-01-16T12:00:00Z", TASKHERO_OFFICE_HOURS=hours).output.startswith(
+    assert told("--at", "2027-01-16T12:00:00Z", OFFICE_HOURS=hours).output.startswith(
         "closed, opens Monday 2027-01-18 09:00 CET"
     )
     assert json.loads(told(hours, "--at", "2027-01-16T12:00:00Z", "--json").output) == {
@@ -203,7 +203,7 @@ def test_the_verb_tells_when_it_opens_and_closes():
 @pytest.mark.parametrize(
     ("words", "sentence"),
     [
-        ((), "which hours? Pass such as '9-17 mon-fri Europe/Berlin', or set TASKHERO_OFFICE_HOURS"),
+        ((), "which hours? Pass such as '9-17 mon-fri Europe/Berlin', or set OFFICE_HOURS"),
         (("9",), "'9' are no hours"),
         (("9-17 mon-fri UTC now",), "are no hours"),
         (("9-17 mon-fri Berlin",), "'Berlin' is no time zone"),

@@ -23,7 +23,7 @@ def office_hours(hours: str | None, at: str | None, *, as_json: bool) -> None:
     """Tell whether the office is open, and when that changes.
 
     HOURS are such as '9-17', '8:30-17:30 mon-sat' or '22-6 mon-sun Europe/Berlin'; by default what
-    TASKHERO_OFFICE_HOURS says. The exit code is 0 whether it is open or not.
+    OFFICE_HOURS says. The exit code is 0 whether it is open or not.
 
     \b
     Examples:

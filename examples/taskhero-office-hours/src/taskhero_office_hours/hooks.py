@@ -1,7 +1,7 @@
 """What the entry point names: a plugin can be a module whose functions are hooks.
 
 Installed, it does three things: tasks may name the plugin ``"office-hours"``, the command line has a verb for it, and
-if ``TASKHERO_OFFICE_HOURS`` says so, it holds for all tasks of all apps in that environment.
+if ``OFFICE_HOURS`` says so, it holds for all tasks of all apps in that environment.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 __all__ = ["VARIABLE", "taskhero_before_perform", "taskhero_register_commands", "taskhero_register_plugins"]
 
 #: Office hours of all tasks, such as ``9-17 mon-fri Europe/Berlin``; without it, only tasks that ask for it have any.
-VARIABLE: Final = "TASKHERO_OFFICE_HOURS"
+VARIABLE: Final = "OFFICE_HOURS"
 
 
 @hookimpl
