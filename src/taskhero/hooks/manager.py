@@ -228,7 +228,11 @@ class PluginManager:
             hooks = self._install(plugin)
         except BROKEN as error:
             _logger.warning(
-                "The plugin %r of %s cannot be used: %s", point.name, origin, reason(error), extra={"plugin": point.name}
+                "The plugin %r of %s cannot be used: %s",
+                point.name,
+                origin,
+                reason(error),
+                extra={"plugin": point.name},
             )
             return FoundPlugin(name=point.name, origin=origin, state="failed", error=reason(error))
         return FoundPlugin(name=point.name, origin=origin, state="loaded", label=label(plugin), hooks=hooks)

@@ -99,17 +99,29 @@ async def taskhero_after_perform(job: Job, ctx: PerformContext, outcome: Outcome
 
 @hookspec
 def taskhero_make_queue(ctx: OverrideContext) -> Any:
-    """Return the `Queue` to be used instead of the default one, or None."""
+    """Return the queue to be used instead of the default one, or None.
+
+    *ctx* is a `QueueContext`; pass it on to a class derived from `Queue`. It is asked once, when the queue is first
+    needed.
+    """
 
 
 @hookspec
 def taskhero_make_scheduler(ctx: OverrideContext) -> Any:
-    """Return the scheduler to be used instead of the default one, or None."""
+    """Return the scheduler to be used instead of the default one, or None.
+
+    *ctx* is a `SchedulerContext`; pass it on to a class derived from `Scheduler`. It is asked each time that the app
+    starts to run one.
+    """
 
 
 @hookspec
 def taskhero_make_multi_worker(ctx: OverrideContext) -> Any:
-    """Return the multi-worker to be used instead of the default one, or None."""
+    """Return the multi-worker to be used instead of the default one, or None.
+
+    *ctx* is a `MultiWorkerContext`; pass it on to a class derived from `MultiWorker`. It is asked each time that the
+    app starts to run one.
+    """
 
 
 # --- registering: app-wide, plain functions ------------------------------------------------------------------------
