@@ -3,25 +3,20 @@
 from __future__ import annotations
 
 import json
-import os
 import re
 import shutil
-import subprocess
-import sys
-import sysconfig
 from pathlib import Path
 
-import attrs
 import pytest
+from fresh import Fresh, make_fresh
 
 EXAMPLES = Path(__file__).parents[2] / "examples"
 NAMES = ("taskhero-office-hours", "taskhero-sqlite")
 
 SHOP = """
-import asyncio, os
 from taskhero import TaskHero
 
-app = TaskHero(os.environ["SHOP_URL"])
+app = TaskHero("URL")
 
 @app.task(queue="math")
 def add(a: int, b: int) -> None:
@@ -32,62 +27,16 @@ def ring() -> None: ...
 """
 
 
-@attrs.frozen
-class Environment:
-    """A fresh environment with the distributions.
-
-    Attributes:
-        folder: Where it is.
-        work: A folder with the module `shop`.
-    """
-
-    folder: Path
-    work: Path
-
-    def run(self, *words: str, **variables: str) -> subprocess.CompletedProcess[str]:
-        """Run its Python with these words."""
-        kept = {
-            name: value
-            for name, value in os.environ.items()
-            if not name.startswith(("TASKHERO_", "OFFICE_HOURS", "PYTEST", "PYTHON", "COV"))
-        }
-        return subprocess.run(
-            [str(self.folder / "bin" / "python"), *words],
-            cwd=self.work,
-            env={**kept, "SHOP_URL": f"sqlite:///{self.work / 'jobs.db'}", **variables},
-            capture_output=True,
-            text=True,
-            check=False,
-            timeout=240,
-        )
-
-    def taskhero(self, *words: str, **variables: str) -> str:
-        """What the command line prints."""
-        done = self.run("-m", "taskhero", *words, **variables)
-        assert done.returncode == 0, done.stdout + done.stderr
-        return done.stdout
-
-
 @pytest.fixture(scope="module")
-def installed(tmp_path_factory: pytest.TempPathFactory) -> Environment:
-    """The distributions and nothing else of theirs; what they need is taken from the environment of the tests.
-
-    So no network is needed, and what is tested is this tree.
-    """
-    folder = tmp_path_factory.mktemp("fresh") / "env"
-    subprocess.run([sys.executable, "-m", "venv", "--without-pip", str(folder)], check=True, timeout=60)
-    environment = Environment(folder, tmp_path_factory.mktemp("work"))
-    purelib = environment.run("-c", "import sysconfig; print(sysconfig.get_path('purelib'))").stdout.strip()
-    shared = sysconfig.get_path("purelib")
-    (Path(purelib) / "shared.pth").write_text(f"import site; site.addsitedir({shared!r})\n")
-    pip = ["-m", "pip", "install", "--quiet", "--no-deps", "--no-build-isolation", "--no-index", "--no-compile"]
-    done = environment.run(*pip, *(str(EXAMPLES / name) for name in NAMES))
-    assert done.returncode == 0, done.stderr
-    (environment.work / "shop.py").write_text(SHOP)
-    return environment
+def installed(tmp_path_factory: pytest.TempPathFactory) -> Fresh:
+    """The distributions, and the module `shop` in the working directory."""
+    fresh = make_fresh(tmp_path_factory.mktemp("fresh"))
+    fresh.install(*(EXAMPLES / name for name in NAMES))
+    (fresh.work / "shop.py").write_text(SHOP.replace("URL", f"sqlite:///{fresh.work / 'jobs.db'}"))
+    return fresh
 
 
-def test_they_are_listed(installed: Environment) -> None:
+def test_they_are_listed(installed: Fresh) -> None:
     """From where they come, that they work, and what they bring."""
     told = json.loads(installed.taskhero("plugins", "--app", "shop:app", "--json"))
     plugins = {one["name"]: one for one in told["plugins"]}
@@ -113,14 +62,14 @@ def test_they_are_listed(installed: Environment) -> None:
     assert tasks["ring"] == ["OfficeHours(start=9, end=17, days='mon-fri', timezone='UTC', closed=())"]
 
 
-def test_the_plugins_verb_is_there(installed: Environment) -> None:
+def test_the_plugins_verb_is_there(installed: Fresh) -> None:
     """Among the others, and it works."""
     assert re.search(r"^  office-hours  Tell whether", installed.taskhero("--help"), re.MULTILINE)
     told = installed.taskhero("office-hours", "9-17 mon-fri Europe/Berlin", "--at", "2027-01-16T12:00:00Z")
     assert told.startswith("closed, opens Monday 2027-01-18 09:00 CET")
 
 
-def test_an_app_works_on_sqlite_and_keeps_office_hours(installed: Environment) -> None:
+def test_an_app_works_on_sqlite_and_keeps_office_hours(installed: Fresh) -> None:
     """Its URL is all that names the backend; the environment is all that names the hours."""
     for number in (1, 2):
         installed.taskhero("enqueue", "add", "--args", f"[{number}, 40]", "--app", "shop:app")
@@ -143,22 +92,22 @@ def never() -> str:
     return f"1-2 {('mon', 'tue', 'wed', 'thu', 'fri', 'sat', 'sun')[day]} UTC"
 
 
-def test_the_readme_of_the_plugin_is_true(installed: Environment) -> None:
+def test_the_readme_of_the_plugin_is_true(installed: Fresh) -> None:
     """Its program runs as it stands there."""
     page = (EXAMPLES / "taskhero-office-hours" / "README.md").read_text()
     (program,) = re.findall(r"```python\n(.*?)```", page, re.DOTALL)
-    done = installed.run("-W", "error", "-c", program)
+    done = installed.run("python", "-W", "error", "-c", program)
     assert done.returncode == 0, done.stderr
 
 
 @pytest.mark.timeout(240)
 @pytest.mark.parametrize("name", NAMES)
-def test_their_own_tests_pass(installed: Environment, name: str) -> None:
+def test_their_own_tests_pass(installed: Fresh, name: str) -> None:
     """Among them the whole conformance kit, on the file as it was installed."""
     # In a folder of their own, as somebody else's: nothing of this tree's configuration is near.
     tests = shutil.copytree(EXAMPLES / name / "tests", installed.work / name)
     options = ["-q", "-rs", "-W", "error", "-p", "no:cacheprovider", "-p", "no:xdist"]
-    done = installed.run("-m", "pytest", *options, str(tests))
+    done = installed.run("pytest", *options, str(tests))
     assert done.returncode == 0, done.stdout[-5000:] + done.stderr
     passed = int(re.search(r"(\d+) passed", done.stdout)[1])  # type: ignore[index]
     assert passed > (300 if name == "taskhero-sqlite" else 40)

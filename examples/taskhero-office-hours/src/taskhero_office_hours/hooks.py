@@ -15,8 +15,7 @@ from taskhero_office_hours.plugin import OfficeHours
 
 if TYPE_CHECKING:
     from taskhero import PerformContext
-    from taskhero.hooks.commands import CommandRegistry
-    from taskhero.hooks.manager import PluginRegistry
+    from taskhero.hooks import CommandRegistry, PluginRegistry
 
 __all__ = ["VARIABLE", "taskhero_before_perform", "taskhero_register_commands", "taskhero_register_plugins"]
 
