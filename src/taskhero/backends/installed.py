@@ -43,21 +43,24 @@ def found_backends() -> list[FoundBackend]:
 
 
 def _found(point: EntryPoint, times: Mapping[str, int]) -> FoundBackend:
-    origin = origin_of(point)
-    if point.name in BUILT_IN and point.value != BUILT_IN[point.name]:
-        error = f"{point.name}:// is taskhero's own, {BUILT_IN[point.name]}"
-        return FoundBackend(scheme=point.name, origin=origin, state="failed", error=error)
-    if times[point.name] > 1 and point.name not in BUILT_IN:
-        error = f"{times[point.name]} distributions bring a driver for {point.name}://: keep one of them installed"
-        return FoundBackend(scheme=point.name, origin=origin, state="failed", error=error)
+    state, error = _tried(point, times)
+    return FoundBackend(scheme=point.name, origin=origin_of(point), state=state, error=error)
+
+
+def _tried(point: EntryPoint, times: Mapping[str, int]) -> tuple[Literal["loaded", "off", "failed"], str]:
+    """Whether a driver can be used, and if not, why."""
+    scheme = point.name
+    if scheme in BUILT_IN and point.value != BUILT_IN[scheme]:
+        return "failed", f"{scheme}:// is taskhero's own, {BUILT_IN[scheme]}"
+    if times[scheme] > 1 and scheme not in BUILT_IN:
+        return "failed", f"{times[scheme]} distributions bring a driver for {scheme}://: keep one of them installed"
     try:
         driver = point.load()
     except UnknownBackend as lacking:
         # A driver that says itself which optional package it needs.
-        return FoundBackend(scheme=point.name, origin=origin, state="off", error=str(lacking))
-    except BROKEN as error:
-        return FoundBackend(scheme=point.name, origin=origin, state="failed", error=reason(error))
+        return "off", str(lacking)
+    except BROKEN as broken:
+        return "failed", reason(broken)
     if not callable(getattr(driver, "from_url", None)):
-        error = f"{point.value} has no method from_url(url, *, namespace)"
-        return FoundBackend(scheme=point.name, origin=origin, state="failed", error=error)
-    return FoundBackend(scheme=point.name, origin=origin, state="loaded")
+        return "failed", f"{point.value} has no method from_url(url, *, namespace)"
+    return "loaded", ""

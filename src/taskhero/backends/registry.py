@@ -93,7 +93,7 @@ class BackendRegistry:
         Raises:
             PluginError: It is no scheme or no driver, or another driver answers to the scheme.
         """
-        if not isinstance(scheme, str) or not _SCHEME_NAME.fullmatch(scheme):
+        if not _SCHEME_NAME.fullmatch(str(scheme)):
             raise PluginError(f"{scheme!r} is no URL scheme: pass what stands before '://', such as 'sqlite'")
         if not callable(getattr(driver, "from_url", None)):
             raise PluginError(
