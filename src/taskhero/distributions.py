@@ -44,8 +44,10 @@ def entry_points_of(group: str) -> list[EntryPoint]:
 def origin_of(point: EntryPoint) -> Origin:
     """The distribution that brings an entry point, as far as its metadata can be read."""
     try:
-        about = point.dist.metadata if point.dist is not None else None
-        return Origin(about.get("Name") or "", about.get("Version") or "") if about is not None else Origin()
+        if point.dist is None:
+            return Origin()
+        about = point.dist.metadata
+        return Origin(*(about[key] if key in about else "" for key in ("Name", "Version")))
     except BROKEN:
         return Origin()
 

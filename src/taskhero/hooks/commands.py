@@ -51,10 +51,11 @@ class CommandRegistry:
         Raises:
             PluginError: It is no command, or its name is no verb, is taskhero's own or another plugin's.
         """
-        if inspect.isclass(command) or not callable(getattr(command, "make_context", None)):
-            raise PluginError(f"{command!r} is no command: put @click.command() above the function")
-        verb = command.name if name is None else name
-        if not isinstance(verb, str) or not _VERB.fullmatch(verb):
+        given: Any = command
+        if inspect.isclass(given) or not callable(getattr(given, "make_context", None)):
+            raise PluginError(f"{given!r} is no command: put @click.command() above the function")
+        verb = (command.name or "") if name is None else name
+        if not _VERB.fullmatch(str(verb)):
             raise PluginError(f"{verb!r} is no verb: use small letters, digits and single hyphens")
         if verb in self._taken:
             raise PluginError(f"the command {verb!r} is taskhero's own, and {self.plugin} has one, too: rename it")
