@@ -44,10 +44,7 @@ def entry_points_of(group: str) -> list[EntryPoint]:
 def origin_of(point: EntryPoint) -> Origin:
     """The distribution that brings an entry point, as far as its metadata can be read."""
     try:
-        if point.dist is None:
-            return Origin()
-        about = point.dist.metadata
-        return Origin(*(about[key] if key in about else "" for key in ("Name", "Version")))
+        return Origin(point.dist.name or "", point.dist.version or "") if point.dist is not None else Origin()
     except BROKEN:
         return Origin()
 

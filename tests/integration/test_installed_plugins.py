@@ -294,3 +294,19 @@ def test_a_broken_backend_is_an_error_of_who_asks_for_it(site):
     assert "the driver for exits://, stores_exit:Mine, cannot be imported: SystemExit" in done.stderr
     assert "(stores (stores_exit:Mine))" in done.stderr
     assert site.taskhero("queues", "--backend", "mine://").returncode == 0
+
+
+def test_a_distribution_without_a_name_or_version_is_listed(tmp_path):
+    """Its metadata may be damaged, or missing."""
+    site = Site(tmp_path)
+    for name, metadata in (("nameless", ""), ("garbage", "\x00\xff not: metadata"), ("gone", None)):
+        site.install(name, module=name, code=f"{HOOK}taskhero_before_enqueue(job): ...\n", taskhero={name: name})
+        about = tmp_path / f"{name}-1.0.dist-info" / "METADATA"
+        about.unlink() if metadata is None else about.write_text(metadata)
+    told = json.loads(site.taskhero("plugins", "--json").stdout)
+    assert [(one["name"], one["distribution"], one["state"]) for one in told["plugins"]] == [
+        ("garbage", None, "loaded"),
+        ("gone", None, "loaded"),
+        ("nameless", None, "loaded"),
+    ]
+    assert " an unnamed distribution " in site.taskhero("plugins").stdout

@@ -122,7 +122,6 @@ class SteadyMultiWorker(MultiWorker):
 
 
 parts = TaskHero(scheduler=QuietScheduler, multi_worker=SteadyMultiWorker, plugins=(Registering(),))
-TaskHero(scheduler=lambda context: QuietScheduler(context))
 TaskHero(scheduler=SteadyMultiWorker)  # type: ignore[arg-type]
 assert_type(parts.scheduler, Scheduler | None)
 
