@@ -8,12 +8,14 @@ import signal
 import sqlite3
 import subprocess
 import sys
+import time
 
 import pytest
 
 from taskhero import Settings, TaskHero
 from taskhero.backends.protocol import Entry, Interest, Process
 from taskhero.backends.registry import open_backend
+from taskhero.clock import ManualClock
 from taskhero.errors import BackendRefused, BackendUnavailable, NotConnected, UnknownBackend
 from taskhero_sqlite import SqliteBackend
 from taskhero_sqlite.address import Address
@@ -245,6 +247,48 @@ async def test_several_processes_work_each_job_once(path):
     assert sorted(numbers) == list(range(300))
     async with app:
         assert (await app.queue.stats())["processed"] == 300
+
+
+HOLDER = """
+import asyncio, sys
+from taskhero import Settings, TaskHero
+from taskhero_sqlite import SqliteBackend
+
+quick = Settings(min_task_processors=1, max_task_processors=1, heartbeat_interval=0.2, rescue_after=1)
+app = TaskHero(SqliteBackend(sys.argv[1]), settings=quick)
+
+@app.task(queue="q")
+async def note(number: int) -> None:
+    print("begun", number, flush=True)
+    if sys.argv[2] == "holds":
+        await asyncio.Event().wait()
+
+app.run(burst=True)
+"""
+
+
+async def test_a_job_whose_worker_is_killed_is_done_by_another(path):
+    """It stands in the dead process's hands until its lease ends, and nowhere else."""
+    app = TaskHero(SqliteBackend(path), settings=Settings())
+    app.task(queue="q", name="note")(_note)
+    async with app:
+        await app.queue.enqueue("note", [7])
+    holder = program(HOLDER, path, "holds")
+    assert await asyncio.to_thread(holder.stdout.readline) == "begun 7\n"
+    async with app:
+        assert await app.queue.length("q") == 0
+    holder.kill()
+    holder.communicate(timeout=20)
+    # Whoever looks after its lease has ended, here by a clock that is ahead, takes the job from it.
+    rescuer = SqliteBackend(path, clock=ManualClock(time.time() + 60))
+    await rescuer.connect()
+    assert [one.queue for one in await rescuer.rescue(10)] == ["q"]
+    await rescuer.close()
+    heir = program(HOLDER, path, "ends")
+    out, _ = await asyncio.to_thread(heir.communicate, timeout=60)
+    assert (heir.returncode, out) == (0, "begun 7\n")
+    async with app:
+        assert (await app.queue.stats())["processed"] == 1
 
 
 async def _note(number: int) -> None: ...
