@@ -42,7 +42,7 @@ format: $(VENV)/.dev
 
 clean:
 	rm -rf $(VENV) build dist .mypy_cache .ruff_cache .pytest_cache .import_linter_cache .hypothesis \
-		benchmarks/node_modules
+		benchmarks/node_modules conformance/node/node_modules
 
 $(VENV)/.venv:
 	@test -n "$(PYTHON)" || { echo "taskhero needs Python 3.11 or newer; none was found (make PYTHON=/path/to/python)" >&2; exit 1; }

@@ -24,3 +24,6 @@ class TestMemoryBackend(BackendConformance):
 
     async def set_paused(self, backend, *, paused):
         await backend.pause_all_workers(paused)
+
+    async def trace_of(self, backend, name):
+        return backend._store.traces.get(name, backend._clock.now())

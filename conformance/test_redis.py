@@ -27,6 +27,17 @@ class OnRedis(BackendConformance):
     async def break_counter(self, backend, name):
         await backend._link.call("SET", f"resque:stat:{name}", "no number")
 
+    async def break_lock(self, backend, key):
+        await backend._link.call("DEL", backend._keys.named(key))
+        await backend._link.call("RPUSH", backend._keys.named(key), "no text")
+
+    async def break_attempts(self, backend, name):
+        await backend._link.call("SET", backend._keys.named(name), "no number")
+
+    async def trace_of(self, backend, name):
+        text = await backend._link.call("GET", backend._keys.named(name))
+        return None if text is None else text.decode()
+
     async def set_foreign_scheduler(self, backend, *, leads):
         lock = "resque:resque:resque_scheduler_master_lock"
         await backend._link.call(*(("SET", lock, "localhost:1") if leads else ("DEL", lock)))

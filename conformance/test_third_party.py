@@ -28,7 +28,13 @@ class MineBackend(MemoryBackend):
 
 class TestMineBackend(BackendConformance):
     capabilities = Capabilities(
-        clock=False, second_view=False, pausing=False, wrong_types=False, foreign_scheduler=False, lost_lease=False
+        clock=False,
+        second_view=False,
+        pausing=False,
+        wrong_types=False,
+        foreign_scheduler=False,
+        lost_lease=False,
+        traces=False,
     )
 
     @pytest.fixture

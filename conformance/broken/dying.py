@@ -16,16 +16,16 @@ from taskhero.wire.jobs import mark_rescued
 class BeatsInTheLoopOnly(MemoryBackend):
     """Its beat needs the event loop that the heart's thread has not."""
 
-    def beat(self, process, slots, lease, *, full):
+    def beat(self, process, slots, lease, *, full, locks=()):
         asyncio.get_running_loop()
-        return super().beat(process, slots, lease, full=full)
+        return super().beat(process, slots, lease, full=full, locks=locks)
 
 
 @found_by(Registration, "test_a_beat_renews_the_lease")
 class BeatsInVain(MemoryBackend):
     """A beat answers, and renews nothing."""
 
-    def beat(self, process, slots, lease, *, full):
+    def beat(self, process, slots, lease, *, full, locks=()):
         return Beat(alive=True, missing=(), dead=0)
 
 
@@ -33,16 +33,16 @@ class BeatsInVain(MemoryBackend):
 class NeverTellsTheDead(MemoryBackend):
     """A process is not told that it was dead, and works on what others run already."""
 
-    def beat(self, process, slots, lease, *, full):
-        return attrs.evolve(super().beat(process, slots, lease, full=full), alive=True)
+    def beat(self, process, slots, lease, *, full, locks=()):
+        return attrs.evolve(super().beat(process, slots, lease, full=full, locks=locks), alive=True)
 
 
 @found_by(Registration, "test_a_full_beat_registers_again_what_was_removed")
 class NeverMissesAWorker(MemoryBackend):
     """It does not look who was removed."""
 
-    def beat(self, process, slots, lease, *, full):
-        return super().beat(process, slots, lease, full=False)
+    def beat(self, process, slots, lease, *, full, locks=()):
+        return super().beat(process, slots, lease, full=False, locks=locks)
 
 
 @found_by(Registration, "test_a_retired_worker_gives_back_its_job")

@@ -36,7 +36,7 @@ class LeaksLocks(MemoryBackend):
 
     def __init__(self, *, clock=None):
         super().__init__(clock=clock)
-        self._store.locks.delete = lambda _key: False
+        self._store.locks.free = lambda _keys: None
 
 
 @found_by(Producing, "test_a_lock_lapses_after_its_timeout")

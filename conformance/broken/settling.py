@@ -179,3 +179,46 @@ class CountsByTheJob(Forging):
     def forge(self, ending):
         self.number += 1
         return attrs.evolve(ending, counter=str(self.number)) if isinstance(ending, Retried) else ending
+
+
+@found_by(Retrying, "test_the_counter_outlives_the_wait")
+class CountsWhileItWaits(MemoryBackend):
+    """The counter lapses when the next attempt is due, which may have to queue."""
+
+    def __init__(self, *, clock=None):
+        super().__init__(clock=clock)
+        keep = self._store.attempts.set
+        self._store.attempts.set = lambda name, value, *, until, now: keep(name, value, until=until - 86_400, now=now)
+
+
+@found_by(Retrying, "test_the_trace_lives_as_long_as_the_counter")
+class TracesWhileItWaits(MemoryBackend):
+    """The last error is forgotten when the next attempt is due."""
+
+    def __init__(self, *, clock=None):
+        super().__init__(clock=clock)
+        keep = self._store.traces.set
+        self._store.traces.set = lambda name, value, *, until, now: keep(name, value, until=until - 86_400, now=now)
+
+
+@found_by(Retrying, "test_the_trace_lives_as_long_as_the_counter", "test_a_trace_is_forgotten_with_its_counter")
+class KeepsTraces(MemoryBackend):
+    """The last error stays, whatever becomes of the job."""
+
+    def __init__(self, *, clock=None):
+        super().__init__(clock=clock)
+        self._store.traces.delete = lambda _name: False
+
+
+@found_by(Retrying, "test_a_trace_is_forgotten_with_its_counter")
+class TracesTheGone(MemoryBackend):
+    """It keeps the error of a claim that is gone."""
+
+    async def exchange(self, process, settled, free, queues):
+        answer = await super().exchange(process, settled, free, queues)
+        now = self._clock.now()
+        for settlement in settled:
+            trace = getattr(settlement.ending, "trace", None)
+            if trace is not None:
+                self._store.traces.set(*trace, until=now + 10**6, now=now)
+        return answer

@@ -27,6 +27,9 @@ class OnMemory:
     async def set_paused(self, backend, *, paused):
         await backend.pause_all_workers(paused)
 
+    async def trace_of(self, backend, name):
+        return backend._store.traces.get(name, backend._clock.now())
+
 
 class OnSpoilt(OnMemory):
     """How the kit spoils a store."""
@@ -42,6 +45,12 @@ class OnSpoilt(OnMemory):
 
     async def break_counter(self, backend, name):
         await backend.spoil(f"stat:{name}")
+
+    async def break_lock(self, backend, key):
+        await backend.spoil(key, "RPUSH")
+
+    async def break_attempts(self, backend, name):
+        await backend.spoil(name)
 
 
 def suite_name(broken):

@@ -10,7 +10,7 @@ if TYPE_CHECKING:
     from taskhero.app import TaskHero
     from taskhero.engine.queue import Queue, QueueContext
     from taskhero.engine.tasks import Task, task
-    from taskhero.errors import AlreadyScheduled, NotConnected, TaskheroError, UnknownTask
+    from taskhero.errors import AlreadyScheduled, NotConnected, RetryLater, TaskheroError, UnknownTask
     from taskhero.hooks.contexts import EnqueueContext, OverrideContext, PerformContext
     from taskhero.hooks.specs import hookimpl
     from taskhero.models import FailedJob, Failure, Job, Outcome, Postponed, Refused, Retrying, Success, Working
@@ -39,6 +39,7 @@ __all__ = [
     "Queue",
     "QueueContext",
     "Refused",
+    "RetryLater",
     "Retrying",
     "Scheduler",
     "SchedulerContext",
@@ -64,7 +65,8 @@ __getattr__, __dir__ = lazy_names(
         "QueueContext": "taskhero.engine.queue",
         "Task": "taskhero.engine.tasks",
         "task": "taskhero.engine.tasks",
-        **dict.fromkeys(("AlreadyScheduled", "NotConnected", "TaskheroError", "UnknownTask"), "taskhero.errors"),
+        **dict.fromkeys(("AlreadyScheduled", "NotConnected", "RetryLater"), "taskhero.errors"),
+        **dict.fromkeys(("TaskheroError", "UnknownTask"), "taskhero.errors"),
         **dict.fromkeys(("EnqueueContext", "OverrideContext", "PerformContext"), "taskhero.hooks.contexts"),
         "hookimpl": "taskhero.hooks.specs",
         **dict.fromkeys(("FailedJob", "Failure", "Job", "Outcome", "Postponed"), "taskhero.models"),

@@ -14,6 +14,7 @@ from taskhero.engine.queue import Queue, QueueContext
 from taskhero.engine.registry import TaskRegistry
 from taskhero.errors import AlreadyRunning, NothingToRun, PluginError
 from taskhero.hooks.manager import PluginManager
+from taskhero.plugins import names as shipped_names
 from taskhero.runtime.events import Emitter
 from taskhero.runtime.functions import check_processable
 from taskhero.settings import Settings
@@ -72,7 +73,7 @@ class TaskHero(Declarations):
         clock: Clock | None = None,
     ) -> None:
         self._settings = _checked_settings(settings)
-        self._plugins = PluginManager(plugins)
+        self._plugins = PluginManager(plugins, shipped=(shipped_names,))
         self._backend = open_backend(backend, settings=self._settings, registry=self._plugins.backends)
         self._tasks = TaskRegistry(self, self._plugins, check_processable)
         self._emitter = Emitter()

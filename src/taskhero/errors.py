@@ -23,6 +23,7 @@ TaskheroError
 │   ├── ReplyLost (ConnectionError)
 │   ├── BackendRefused
 │   └── BackendTooOld
+├── RetryLater
 └── JobError
     ├── ArgumentsMismatch (TypeError)
     ├── Undecodable (ValueError)
@@ -33,6 +34,9 @@ TaskheroError
 """
 
 from __future__ import annotations
+
+import math
+from datetime import timedelta
 
 __all__ = [
     "AlreadyRunning",
@@ -59,6 +63,7 @@ __all__ = [
     "PluginError",
     "ProcessDied",
     "ReplyLost",
+    "RetryLater",
     "TaskheroError",
     "Undecodable",
     "UnknownBackend",
@@ -158,6 +163,37 @@ class BackendRefused(BackendError):
 
 class BackendTooOld(BackendError):
     """The server is older than the oldest that is supported."""
+
+
+class RetryLater(TaskheroError):
+    """A task raises it to be tried again: with a `Retry` plugin after *delay*, else it is a failure like any other.
+
+    It counts against the plugin's limit, and does not have to be among the exceptions that the plugin names.
+
+    Args:
+        delay: Seconds, or a timedelta, until the next attempt.
+
+    Attributes:
+        delay: The same in seconds.
+
+    Raises:
+        InvalidMoment: *delay* is no duration, negative or not finite.
+    """
+
+    delay: float
+
+    def __init__(self, delay: timedelta | float) -> None:
+        seconds: object = delay.total_seconds() if isinstance(delay, timedelta) else delay
+        if isinstance(seconds, bool) or not isinstance(seconds, (int, float)) or not 0 <= seconds < math.inf:
+            raise InvalidMoment(f"RetryLater({delay!r}): pass a timedelta, or seconds, of 0 or more")
+        super().__init__(seconds)
+        self.delay = seconds
+
+    def __str__(self) -> str:
+        return (
+            f"the task asked to be tried again after {self.delay:g} s, but no attempt is left: give it the plugin "
+            "Retry(limit=...), or a higher limit"
+        )
 
 
 class JobError(TaskheroError):

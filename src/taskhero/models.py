@@ -124,6 +124,7 @@ class Retrying:
         counter: Name of the counter of attempts.
         limit: How many attempts there are in all.
         delays: Seconds before the second attempt, the third ...; the last holds for all that follow.
+        trace: Name under which the last error is kept beside the counter, ``""`` for nowhere.
     """
 
     error: BaseException
@@ -131,6 +132,7 @@ class Retrying:
     counter: str
     limit: int
     delays: tuple[float, ...]
+    trace: str = ""
 
 
 Outcome: TypeAlias = Success | Failure | Refused | Postponed | Retrying

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import AsyncIterator, Coroutine
 from contextlib import asynccontextmanager
 from datetime import UTC, datetime, timedelta
@@ -22,6 +23,7 @@ from taskhero import (
     Postponed,
     Queue,
     QueueContext,
+    RetryLater,
     Scheduler,
     SchedulerContext,
     Settings,
@@ -34,6 +36,7 @@ from taskhero import (
 )
 from taskhero.backends.redis import RedisBackend
 from taskhero.hooks import BackendRegistry, CommandRegistry, PluginRegistry
+from taskhero.plugins import DelayQueueLock, JobLock, Noop, QueueLock, Retry
 
 # --- plugins
 
@@ -296,6 +299,28 @@ async def the_queue() -> None:
     await app.queue.enqueue(add)  # type: ignore[arg-type]
     await app.queue.enqueue_in(timedelta(hours=1))  # type: ignore[call-arg]
     await app.queue.queued(3)  # type: ignore[arg-type]
+
+
+# --- plugins
+
+
+def plugins() -> None:
+    """Options of the shipped plugins, and what they are kept as."""
+    assert_type(QueueLock(timedelta(minutes=1)).timeout, int)
+    assert_type(JobLock(timeout=60, requeue=False, delay=timedelta(seconds=1), key=lambda job: job.name).delay, float)
+    assert_type(Retry(3, delay=1.5, backoff=(1, timedelta(minutes=1)), on=(OSError, KeyError)).limit, int)
+    Retry(limit=3, backoff="exponential", key="one")
+    DelayQueueLock()
+    Noop(logging.getLogger("noop"))
+    Noop(print)
+    Retry()  # type: ignore[call-arg]
+    Retry(3, backoff="fibonacci")  # type: ignore[arg-type]
+    Retry(3, on=(3,))  # type: ignore[arg-type]
+    JobLock(requeue="no")  # type: ignore[arg-type]
+    QueueLock(timeout="60")  # type: ignore[arg-type]
+    QueueLock(key=lambda job: 3)  # type: ignore[arg-type]
+    assert_type(RetryLater(timedelta(seconds=1)).delay, float)
+    RetryLater("5")  # type: ignore[arg-type]
 
 
 # --- events and running

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 import re
 import subprocess
 import sys
@@ -11,6 +12,8 @@ import attrs
 import pytest
 
 from taskhero.errors import InvalidSettings
+from taskhero.hooks.manager import PluginManager
+from taskhero.plugins import DelayQueueLock, JobLock, Noop, QueueLock, Retry, names
 from taskhero.runtime import events
 from taskhero.settings import SCHEDULER_EVENTS, WORKER_EVENTS, Settings
 
@@ -111,6 +114,37 @@ def test_the_tables_of_log_levels_have_every_event() -> None:
     """docs/running.md and the defaults of the two settings agree."""
     assert {row[0]: row[1] for row in rows("running.md", "`worker_logging`", "level")} == dict(WORKER_EVENTS)
     assert {row[0]: row[1] for row in rows("running.md", "`scheduler_logging`", "level")} == dict(SCHEDULER_EVENTS)
+
+
+def plugin_names() -> list[list[str]]:
+    """The table of plugins and their names."""
+    return rows("plugins.md", "plugin", "names", "what it does")
+
+
+@pytest.mark.parametrize("plugin", [QueueLock, DelayQueueLock, JobLock, Retry, Noop])
+def test_the_tables_of_plugins_have_every_option_with_its_default_and_its_other_name(plugin: type) -> None:
+    """docs/plugins.md, the class and its registered names agree."""
+    section = (ROOT / "docs/plugins.md").read_text().split(f"### {plugin.__name__}\n")[1].split("\n###")[0]
+    table = [[cell.strip() for cell in line.strip("|").split("|")] for line in section.splitlines() if line[:1] == "|"]
+    shown = {inspect.Parameter.empty: "\u2013", (Exception,): "(Exception,)"}
+    defaults = {name: one.default for name, one in inspect.signature(plugin).parameters.items()}
+    assert {row[0].strip("`"): row[1].strip("`") for row in table[2:]} == {
+        name: shown.get(one, repr(one)) for name, one in defaults.items()
+    }
+    (named,) = [row for row in plugin_names() if row[0] == plugin.__name__]
+    renamed = PluginManager(shipped=(names,)).registry.renamed(named[1].split("`")[0])
+    theirs = {row[0].strip("`"): found[1] for row in table[2:] if (found := re.match(r"`(\w+)`", row[2]))}
+    others = {option: other for option, other in theirs.items() if option != other}
+    assert others == {one.option: other for other, one in renamed.items()}
+
+
+@pytest.mark.parametrize("row", plugin_names(), ids=lambda row: row[0])
+def test_the_table_of_plugins_has_names_that_work(row: list[str]) -> None:
+    """Each name stands for the class in its row."""
+    registry = PluginManager(shipped=(names,)).registry
+    for name in re.findall(r"[\w-]+", row[1]):
+        (plugin,) = registry.build((name,), {name: {"limit": 3}} if "etry" in name else {})
+        assert type(plugin).__name__ == row[0]
 
 
 def test_the_tables_of_events_have_every_event_with_its_fields() -> None:

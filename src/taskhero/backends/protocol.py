@@ -183,7 +183,8 @@ class Backend(Protocol):
         given back.
 
         Each of *locks* that is still its claim's own, or is free, is held from now on for its timeout or as long as the
-        lease, whichever is shorter; one that somebody else holds is `lost` and stays theirs.
+        lease, whichever is shorter, if the claim is still the process's. One that somebody else holds is `lost` and
+        stays theirs.
         """
         ...
 
@@ -210,9 +211,9 @@ class Backend(Protocol):
 
         A settlement counts once: if the claim's token no longer stands under the slot, nothing is changed and the
         claim is `gone`. If one settlement cannot be recorded, it stays as it was and is told in `unsettled`; all
-        others are recorded. Where a job goes (failures, delayed list, queue) and its claim ends in the same step. So
-        do its locks, if they are still the claim's own, and its counters that are to be forgotten; of what cannot be
-        recorded, locks and counters stay.
+        others are recorded. Where a job goes (failures, delayed list, queue) and its claim ends in the same step. In
+        that step, locks that are to be released go if they are still the claim's own, and so do counters that are to
+        be forgotten; of what is gone or cannot be recorded, they stay.
 
         Queues are emptied in the order given, each from its front: a later queue only if the earlier ones hold no
         more or cannot be read. From one queue at most its fair share is taken: its length divided by the number of
@@ -228,10 +229,12 @@ class Backend(Protocol):
     async def prepare(self, process: Process, preparations: Sequence[Preparation]) -> Sequence[Prepared]:
         """Give claimed jobs what they need before they run; the answer is a `Prepared` for each, in the order given.
 
-        The locks of the queued job go. The locks to hold are taken, all or none; a lock is free if it does not exist, and
-        its owner is the claim, which holds it already if it asks again. A lock lapses after its timeout or with the
+        The locks of the queued job go. The locks to hold are taken, all or none; a lock is free if it does not exist,
+        and its owner is the claim, which holds it already if it asks again. A lock lapses after its timeout or with the
         lease of its process, whichever is sooner, unless `beat` renews it. Each claim is one atomic step; for one that
-        is no longer the process's, nothing is changed. A lock of the wrong type counts as held by somebody else.
+        is no longer the process's, nothing is changed, nor for any if the process is not registered or was declared
+        dead. The counter of attempts is read, whether the locks were taken or not. A lock of the wrong type counts as
+        held by somebody else.
         """
         ...
 
@@ -298,6 +301,8 @@ class Backend(Protocol):
     async def remove(self, queue: str, removals: Sequence[Removal]) -> Sequence[int]:
         """Remove entries by their exact texts; each removal is one atomic step, together with the locks it releases.
 
+        These go if an entry was removed and none of its text is left, whoever holds them.
+
         Returns:
             For each removal how many entries it removed.
         """
@@ -306,7 +311,7 @@ class Backend(Protocol):
     async def delete_queue(self, queue: str, *, only_if_empty: bool = False) -> int:
         """Forget the queue and all its jobs; return how many there were.
 
-        With *only_if_empty*, a queue that holds jobs stays as it is, and the answer is 0.
+        With *only_if_empty*, a queue that holds jobs, or cannot be read, stays as it is, and the answer is 0.
         """
         ...
 

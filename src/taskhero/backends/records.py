@@ -120,7 +120,7 @@ class Removal:
     Attributes:
         raw: Their exact text.
         count: 0 for all of them, else so many from the front (negative: from the end).
-        release: Locks that go with them, if no entry of this text is left.
+        release: Locks that go with the last one of this text.
     """
 
     raw: str
@@ -205,7 +205,7 @@ class Preparation:
 
     Attributes:
         claim: The job.
-        release: Locks that it held while it was queued (`FreeLock`).
+        release: Locks that it held while it was queued (`FreeLock`); they have no owner, so they go in any case.
         hold: Locks that it must hold while it runs.
         counter: Name of the counter of its attempts, which is read; None for none.
     """
@@ -221,7 +221,7 @@ class Prepared:
     """What became of a `Preparation`.
 
     Attributes:
-        mine: False if the claim is no longer the process's; nothing was changed then.
+        mine: False if the claim is no longer the process's, or the process was declared dead; nothing was changed then.
         blocked_by: Which lock of `Preparation.hold` somebody else holds (its position), so that none was taken; None if
             the job holds them all.
         count: What the counter holds, or None if it holds no number.
@@ -267,14 +267,15 @@ class Delayed:
 class Retried:
     """The job failed and is delayed again until it has been tried *limit* times; then it is in the failures.
 
-    It is counted as failed each time.
+    It is counted as failed each time. Counter and trace outlive the wait for the next attempt by a day, and go with the
+    last one.
 
     Attributes:
         entry: The failure's text, appended when this was the last attempt.
-        counter: Name of the counter of attempts; it starts at -1 as node-resque's does, and goes with the last one.
+        counter: Name of the counter of attempts; it starts at -1 as node-resque's does.
         limit: How many attempts there are in all.
         delays: Seconds before the second attempt, the third ...; the last one holds for all that follow.
-        trace: Name and text of what is kept of the last error beside the counter, and goes with it; None for nothing.
+        trace: Name and text of what is kept of the last error beside the counter; None for nothing.
     """
 
     entry: str

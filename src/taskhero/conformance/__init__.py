@@ -8,7 +8,7 @@ A third party's whole test file::
 
 
     class TestSqliteBackend(BackendConformance):
-        capabilities = Capabilities(foreign_scheduler=False, lost_lease=False)
+        capabilities = Capabilities(foreign_scheduler=False, lost_lease=False, traces=False)
 
         @pytest.fixture
         async def backend(self, clock):
@@ -35,9 +35,11 @@ from .concurrency import Concurrency  # noqa: E402
 from .damage import Damage  # noqa: E402
 from .exchange import Exchanging  # noqa: E402
 from .fairness import Fairness  # noqa: E402
+from .holding import Holding  # noqa: E402
 from .inspection import Inspection  # noqa: E402
 from .leader import Leadership  # noqa: E402
 from .lifecycle import Lifecycle  # noqa: E402
+from .preparing import Preparing  # noqa: E402
 from .producing import Producing  # noqa: E402
 from .promises import promises_of  # noqa: E402
 from .promoting import Promoting  # noqa: E402
@@ -57,9 +59,11 @@ __all__ = [
     "Damage",
     "Exchanging",
     "Fairness",
+    "Holding",
     "Inspection",
     "Leadership",
     "Lifecycle",
+    "Preparing",
     "Producing",
     "Promoting",
     "Registration",
@@ -83,8 +87,10 @@ class BackendConformance(
     Registration,
     Exchanging,
     Fairness,
+    Preparing,
     Settling,
     Retrying,
+    Holding,
     Rescue,
     Waking,
     Leadership,

@@ -22,9 +22,12 @@ class Capabilities:
             (`Suite.another_view`). Without, since the store is private to its app, the backend itself is used instead.
         pausing: All workers can be paused (`Suite.set_paused`).
         wrong_types: What stands in the store can be of a wrong type, since other programs write to it, too
-            (`Suite.break_queue`, `Suite.break_failures`, `Suite.break_counter`).
+            (`Suite.break_queue`, `Suite.break_failures`, `Suite.break_counter`, `Suite.break_lock`,
+            `Suite.break_attempts`).
         foreign_scheduler: Schedulers of other programs work in the same store (`Suite.set_foreign_scheduler`).
         lost_lease: A process's lease can be lost while its workers stay (`Suite.forget_lease`).
+        traces: What is left of the last error beside a counter of attempts can be seen (`Suite.trace_of`). Without,
+            since no verb shows it, it need not be kept.
         batch_bytes: No batch of more than one claim has more bytes than this.
     """
 
@@ -34,4 +37,5 @@ class Capabilities:
     wrong_types: bool = True
     foreign_scheduler: bool = True
     lost_lease: bool = True
+    traces: bool = True
     batch_bytes: int = 16 * _MEBIBYTE

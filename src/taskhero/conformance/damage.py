@@ -14,15 +14,35 @@ from taskhero.backends.protocol import (
     Failed,
     FreeLock,
     GivenBack,
+    HeldLock,
+    Lock,
     Move,
     Moved,
+    Preparation,
+    Prepared,
+    Removal,
+    Retried,
     Settlement,
     TimedEntry,
 )
 from taskhero.errors import BackendRefused
 
 from .promises import needs, promise
-from .steps import claim, claim_one, due, job, now_of, push, raws, registered, schedule, settle
+from .steps import (
+    beat,
+    blocked_by,
+    claim,
+    claim_one,
+    due,
+    free_locks,
+    job,
+    now_of,
+    push,
+    raws,
+    registered,
+    schedule,
+    settle,
+)
 from .suite import Suite
 
 if TYPE_CHECKING:
@@ -176,3 +196,101 @@ class Damage(Suite):
         (garbage,) = await due(backend)
         assert list(await backend.promote([Move(garbage, None, failure="no")])) == [Moved.REFUSED]
         assert await due(backend) == [garbage]
+
+    # locks and attempts
+
+    @promise("prepare", "A lock of the wrong type counts as held by somebody else.")
+    @promise("all", _ITEM)
+    @needs("wrong_types")
+    async def test_a_lock_of_the_wrong_type_is_somebody_elses(self, backend: Backend) -> None:
+        """The job that needs it is blocked and takes none; it is neither renewed nor released."""
+        process = await registered(backend, slots=(1, 2, 3))
+        await push(backend, job(1), job(2), job(3))
+        first, second, third = await claim(backend, process, (1, 2, 3))
+        await self.break_lock(backend, "bad")
+        bad, good, other = Lock("bad", 60), Lock("good", 60), Lock("other", 60)
+        wanted = [
+            Preparation(first, hold=(good, bad)),
+            Preparation(second, hold=(good,)),
+            Preparation(third, hold=(other,)),
+        ]
+        assert list(await backend.prepare(process, wanted)) == [Prepared(blocked_by=1), Prepared(), Prepared()]
+        lost = HeldLock(second, bad)
+        assert (await beat(backend, process, locks=[lost, HeldLock(second, good)])).lost == (lost,)
+        settled = [Settlement(second, Done(), release=("bad", "good")), Settlement(third, Done())]
+        answer = await backend.exchange(process, settled, (), ())
+        assert (list(answer.gone), list(answer.unsettled)) == ([], [])
+        assert await free_locks(backend, "bad", "good", "other") == ["good"]
+
+    @promise("prepare", "The locks of the queued job go.")
+    @promise("exchange", "In that step, locks that are to be released go if they are still the claim's own, and so do")
+    @needs("wrong_types")
+    async def test_what_has_no_owner_goes_whatever_its_type(self, backend: Backend) -> None:
+        """A queued job's lock, and a counter of attempts."""
+        process = await registered(backend)
+        await push(backend, job(1), job(2))
+        claimed = await claim_one(backend, process)
+        await self.break_lock(backend, "lock:a")
+        await self.break_attempts(backend, "retry:a")
+        (answer,) = await backend.prepare(process, [Preparation(claimed, release=("lock:a",), counter="retry:a")])
+        assert answer == Prepared()
+        assert await free_locks(backend, "lock:a") == ["lock:a"]
+        await backend.exchange(process, [Settlement(claimed, Done(), forget=("retry:a",))], (), ())
+        failed = await claim_one(backend, process)
+        answers = await settle(backend, process, failed, Retried("no", "retry:a", 9, (1000.0,)))
+        assert list(answers.attempts) == [(failed, 1)]
+
+    @promise("prepare", "The counter of attempts is read, whether the locks were taken or not.")
+    @promise("all", _ITEM)
+    @needs("wrong_types")
+    async def test_a_counter_of_attempts_that_is_no_number_is_none(self, backend: Backend) -> None:
+        """The job runs all the same, and its attempts are counted anew."""
+        process = await registered(backend)
+        await push(backend, job(1))
+        claimed = await claim_one(backend, process)
+        await self.break_attempts(backend, "retry:a")
+        wanted = Preparation(claimed, hold=(Lock("work:a", 60),), counter="retry:a")
+        assert list(await backend.prepare(process, [wanted])) == [Prepared()]
+        answer = await settle(backend, process, claimed, Retried("no", "retry:a", 9, (1000.0,)))
+        assert list(answer.attempts) == [(claimed, 1)]
+
+    @pytest.mark.parametrize("last", [False, True], ids=["failed", "last-attempt"])
+    @promise("exchange", "In that step, locks that are to be released go if they are still the claim's own, and so do")
+    @promise("exchange", _UNSETTLED)
+    @needs("wrong_types")
+    async def test_what_goes_with_an_end_that_cannot_be_recorded_stays(self, backend: Backend, *, last: bool) -> None:
+        """The lock is the claim's own as before, and the counter counts on."""
+        process = await registered(backend, slots=(1, 2))
+        await push(backend, job(1), job(2), job(3))
+        before, claimed = await claim(backend, process, (1, 2))
+        await settle(backend, process, before, Retried("no", "retry:a", 9, (1000.0,)))
+        assert await blocked_by(backend, process, claimed, "work:a") is None
+        await self.break_failures(backend)
+        ending = Retried("no", "retry:a", 2, (1000.0,)) if last else Failed("no")
+        settlement = Settlement(claimed, ending, release=("work:a",), forget=("retry:a",))
+        answer = await backend.exchange(process, [settlement], (), ())
+        assert [held for held, _ in answer.unsettled] == [claimed]
+        assert await free_locks(backend, "work:a") == []
+        assert await blocked_by(backend, process, claimed, "work:a") is None
+        (prepared,) = await backend.prepare(process, [Preparation(claimed, counter="retry:a")])
+        assert prepared.count == 0
+
+    @promise("remove", "These go if an entry was removed and none of its text is left, whoever holds them.")
+    @promise(
+        "delete_queue", "With *only_if_empty*, a queue that holds jobs, or cannot be read, stays as it is, and the"
+    )
+    @needs("wrong_types")
+    async def test_a_spoilt_queue_is_no_empty_one(self, backend: Backend) -> None:
+        """Nothing is removed from it, no lock goes, and it is deleted only by who wants it gone in any case."""
+        process = await registered(backend, queues=("bad",))
+        await backend.push([Entry("bad", job(1), guards=(FreeLock("lock:a", 60),))])
+        await self.break_queue(backend, "bad")
+        with pytest.raises(BackendRefused):
+            await backend.remove("bad", [Removal(job(1), 0, ("lock:a",)), Removal(job(2))])
+        assert await free_locks(backend, "lock:a") == []
+        assert await backend.delete_queue("bad", only_if_empty=True) == 0
+        assert await backend.queues() == ["bad"]
+        assert list((await backend.exchange(process, (), (1,), ("bad",))).problems) == ["bad"]
+        assert await backend.delete_queue("bad") == 0
+        assert await backend.queues() == []
+        assert list((await backend.exchange(process, (), (1,), ("bad",))).problems) == []

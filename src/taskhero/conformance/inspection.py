@@ -6,10 +6,10 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from taskhero.backends.protocol import Done, Failed, Settlement
+from taskhero.backends.protocol import Done, Entry, Failed, FreeLock, Removal, Settlement
 
 from .promises import promise
-from .steps import claim, claim_one, job, make_process, push, raws, registered, settle
+from .steps import claim, claim_one, free_locks, hold, job, make_process, push, raws, registered, settle
 from .suite import Suite
 
 if TYPE_CHECKING:
@@ -47,7 +47,7 @@ class Inspection(Suite):
         for queue in ("q", "b", "a", "B"):
             await push(backend, job(1), queue=queue)
         await settle(backend, process, await claim_one(backend, process))
-        await backend.remove("a", job(1))
+        await backend.remove("a", [Removal(job(1))])
         assert await backend.queues() == sorted(["q", "b", "a", "B"])
 
     @promise("length", "How many jobs stand in the queue; 0 if it is unknown.")
@@ -90,27 +90,77 @@ class Inspection(Suite):
             (-5, "bcd", 3),
         ],
     )
-    @promise(
-        "remove", "Remove entries with exactly this text: all if *count* is 0, else so many from the front (negative"
-    )
+    @promise("remove", "Remove entries by their exact texts")
     async def test_entries_are_removed(self, backend: Backend, count: int, left: str, removed: int) -> None:
         """From the front or the end; the others keep their order."""
         await push(backend, *"abacad")
-        assert await backend.remove("q", "a", count) == removed
+        assert list(await backend.remove("q", [Removal("a", count)])) == [removed]
         assert await backend.queued("q") == list(left)
 
-    @promise("remove", "Remove entries with exactly this text")
+    @promise("remove", "Remove entries by their exact texts")
     async def test_what_is_not_there_is_not_removed(self, backend: Backend) -> None:
         """A text that differs in a blank, another queue's, one that is claimed."""
         process = await registered(backend)
         await push(backend, job(1), job(2))
         claimed = await claim_one(backend, process)
-        assert await backend.remove("q", job(2) + " ") == 0
-        assert await backend.remove("other", job(2)) == 0
-        assert await backend.remove("q", claimed.raw) == 0
+        assert list(await backend.remove("q", [Removal(job(2) + " ")])) == [0]
+        assert list(await backend.remove("other", [Removal(job(2))])) == [0]
+        assert list(await backend.remove("q", [Removal(claimed.raw)])) == [0]
         assert await backend.queued("q") == [job(2)]
         assert list((await backend.claims(process)).claims) == [claimed]
         assert await backend.queues() == ["q"]
+
+    @promise(
+        "remove", "Remove entries by their exact texts; each removal is one atomic step, together with the locks it"
+    )
+    async def test_many_are_removed_in_the_order_given(self, backend: Backend) -> None:
+        """Each finds what those before it left; however a backend cuts a large call in pieces."""
+        assert list(await backend.remove("q", [])) == []
+        await push(backend, *"abab", *map(str, range(500)))
+        removals = [Removal("b", 1), Removal("a", -1), Removal("b"), Removal("b"), *map(Removal, map(str, range(499)))]
+        assert list(await backend.remove("q", removals)) == [1, 1, 1, 0, *[1] * 499]
+        assert await backend.queued("q") == ["a", "499"]
+
+    @promise("remove", "These go if an entry was removed and none of its text is left, whoever holds them.")
+    async def test_the_last_entry_takes_its_locks_along(self, backend: Backend) -> None:
+        """Before, others of the same text are still queued; each removal has locks of its own."""
+        locks = tuple(FreeLock(f"lock:{name}", 3600) for name in "abcd")
+        await backend.push([Entry("q", job(1), guards=locks)])
+        await push(backend, job(1), job(1), job(2))
+        first = Removal(job(1), 1, ("lock:a", "lock:b"))
+        keys = [lock.key for lock in locks]
+        assert list(await backend.remove("q", [first, first])) == [1, 1]
+        assert await free_locks(backend, *keys) == []
+        removals = [Removal(job(2)), Removal("none", 0, ("lock:c",)), first, Removal(job(3), 0, ("lock:d",))]
+        assert list(await backend.remove("q", removals)) == [1, 0, 1, 0]
+        assert await free_locks(backend, *keys) == ["lock:a", "lock:b"]
+
+    @promise("remove", "These go if an entry was removed and none of its text is left, whoever holds them.")
+    async def test_what_was_not_removed_releases_nothing(self, backend: Backend) -> None:
+        """The job was claimed meanwhile, and its lock may be the next one's already."""
+        process = await registered(backend)
+        await backend.push([Entry("q", job(1), guards=(FreeLock("lock:a", 3600),))])
+        claimed = await claim_one(backend, process)
+        assert list(await backend.remove("q", [Removal(job(1), 0, ("lock:a",))])) == [0]
+        assert list(await backend.remove("unknown", [Removal(job(1), 0, ("lock:a",))])) == [0]
+        assert await free_locks(backend, "lock:a") == []
+        await hold(backend, process, claimed, "work:a")
+        await push(backend, job(2))
+        assert list(await backend.remove("q", [Removal(job(2), 0, ("work:a",))])) == [1]
+        assert await free_locks(backend, "work:a") == ["work:a"]
+
+    @promise(
+        "delete_queue", "With *only_if_empty*, a queue that holds jobs, or cannot be read, stays as it is, and the"
+    )
+    async def test_an_empty_queue_only_is_deleted(self, backend: Backend) -> None:
+        """A job may have come since somebody saw that it was empty."""
+        await push(backend, job(1))
+        assert await backend.delete_queue("q", only_if_empty=True) == 0
+        assert (await backend.queues(), await backend.queued("q")) == (["q"], [job(1)])
+        await backend.remove("q", [Removal(job(1))])
+        assert await backend.delete_queue("q", only_if_empty=True) == 0
+        assert await backend.queues() == []
+        assert await backend.delete_queue("unknown", only_if_empty=True) == 0
 
     @promise("delete_queue", "Forget the queue and all its jobs; return how many there were.")
     async def test_a_queue_is_deleted(self, backend: Backend) -> None:

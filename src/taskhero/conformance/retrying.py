@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from taskhero.backends.protocol import Retried, Settlement
+import attrs
+
+from taskhero.backends.protocol import Done, Retried, Settlement
 
 from .promises import needs, promise
-from .steps import claim, claim_one, due, job, moves_of, push, registered, settle
+from .steps import LEASE, claim, claim_one, due, job, moves_of, push, registered, settle
 from .suite import Suite
 
 if TYPE_CHECKING:
@@ -15,6 +17,9 @@ if TYPE_CHECKING:
     from taskhero.clock import ManualClock
 
 __all__ = ["Retrying"]
+
+#: Seconds after the wait for which a counter and what is beside it stay.
+_ALMOST_A_DAY = 86_400 - 10
 
 
 class Retrying(Suite):
@@ -122,3 +127,58 @@ class Retrying(Suite):
             (),
         )
         assert set(answer.attempts) == set(zip(claims, (1, 1, 2), strict=True))
+
+    # what is kept meanwhile
+
+    @promise("Retried", "Counter and trace outlive the wait for the next attempt by a day, and go with the last one.")
+    @needs("clock")
+    async def test_the_counter_outlives_the_wait(self, backend: Backend, clock: ManualClock) -> None:
+        """Each time from the last failure; so a job that waits long in its queue is not tried for ever."""
+        process = await registered(backend)
+        await push(backend, job(1))
+        for attempt in (1, 2, 3):
+            assert await self._fail(backend, process, Retried("no", "retry:a", 9, (100_000.0,))) == attempt
+            await self._promote(backend, clock)
+            clock.advance(_ALMOST_A_DAY)
+            await backend.register(process, (1,), LEASE)
+
+    @promise("Retried", "Counter and trace outlive the wait for the next attempt by a day, and go with the last one.")
+    @needs("clock", "traces")
+    async def test_the_trace_lives_as_long_as_the_counter(self, backend: Backend, clock: ManualClock) -> None:
+        """It tells the last error that was followed by a further attempt."""
+        process = await registered(backend)
+        assert await self.trace_of(backend, "error:a") is None
+        for _ in range(2):
+            await push(backend, job(1))
+            for error in ("first", "", '{"é": "\\u0000 \\n"}'):
+                ending = Retried("no", "retry:a", 4, (100_000.0,), trace=("error:a", error))
+                assert await self._fail(backend, process, ending) is not None
+                await self._promote(backend, clock)
+                clock.advance(_ALMOST_A_DAY)
+                assert await self.trace_of(backend, "error:a") == error
+                await backend.register(process, (1,), LEASE)
+            ending = Retried("no", "retry:a", 4, (100_000.0,), trace=("error:a", "last"))
+            assert await self._fail(backend, process, ending) is None
+            assert await self.trace_of(backend, "error:a") is None
+        assert await backend.failed() == ["no", "no"]
+
+    @promise("Retried", "Counter and trace outlive the wait for the next attempt by a day, and go with the last one.")
+    @promise(
+        "exchange",
+        "In that step, locks that are to be released go if they are still the claim's own, and so do counters",
+    )
+    @needs("traces")
+    async def test_a_trace_is_forgotten_with_its_counter(self, backend: Backend) -> None:
+        """By a job that succeeds; one whose claim is gone forgets nothing, and writes nothing."""
+        process = await registered(backend)
+        await push(backend, job(1), job(2))
+        first = await claim_one(backend, process)
+        failed = Retried("no", "retry:a", 9, (100.0,), trace=("error:a", "first"))
+        await settle(backend, process, first, failed)
+        late = attrs.evolve(failed, trace=("error:a", "late"))
+        again = [Settlement(first, ending, forget=("retry:a", "error:a")) for ending in (late, Done())]
+        assert list((await backend.exchange(process, again, (), ())).gone) == [first, first]
+        assert await self.trace_of(backend, "error:a") == "first"
+        second = await claim_one(backend, process)
+        await backend.exchange(process, [Settlement(second, Done(), forget=("retry:a", "error:a"))], (), ())
+        assert await self.trace_of(backend, "error:a") is None

@@ -6,7 +6,19 @@ import asyncio
 import json
 from typing import TYPE_CHECKING, TypeVar
 
-from taskhero.backends.protocol import Claim, Done, Entry, Move, Process, Settlement, TimedEntry
+from taskhero.backends.protocol import (
+    Claim,
+    Done,
+    Dropped,
+    Entry,
+    HeldLock,
+    Lock,
+    Move,
+    Preparation,
+    Process,
+    Settlement,
+    TimedEntry,
+)
 from taskhero.wire.workers import new_process_name
 
 if TYPE_CHECKING:
@@ -19,9 +31,12 @@ __all__ = [
     "QUIET",
     "at_ease",
     "beat",
+    "blocked_by",
     "claim",
     "claim_one",
     "due",
+    "free_locks",
+    "hold",
     "in_line",
     "job",
     "long",
@@ -111,9 +126,49 @@ async def settle(backend: Backend, process: Process, claimed: Claim, ending: End
     return await backend.exchange(process, [Settlement(claimed, ending or Done())], (), ())
 
 
-async def beat(backend: Backend, process: Process, slots: Sequence[int] = (1,), *, full: bool = False) -> Beat:
+async def beat(
+    backend: Backend,
+    process: Process,
+    slots: Sequence[int] = (1,),
+    *,
+    full: bool = False,
+    locks: Sequence[HeldLock] = (),
+) -> Beat:
     """Renew a lease, from a thread."""
-    return await asyncio.to_thread(backend.beat, process, slots, LEASE, full=full)
+    return await asyncio.to_thread(backend.beat, process, slots, LEASE, full=full, locks=locks)
+
+
+# locks
+
+
+async def blocked_by(backend: Backend, process: Process, claimed: Claim, *keys: str, timeout: int = 3600) -> int | None:
+    """Let a job take these locks; the position of the one that somebody else holds, or None."""
+    wanted = Preparation(claimed, hold=tuple(Lock(key, timeout) for key in keys))
+    (answer,) = await backend.prepare(process, [wanted])
+    assert answer.mine, "the claim is still the process's"
+    return answer.blocked_by
+
+
+async def hold(backend: Backend, process: Process, claimed: Claim, key: str, timeout: int = 3600) -> HeldLock:
+    """Let a job take a lock that is free."""
+    assert await blocked_by(backend, process, claimed, key, timeout=timeout) is None
+    return HeldLock(claimed, Lock(key, timeout))
+
+
+async def free_locks(backend: Backend, *keys: str) -> list[str]:
+    """Which of these locks are free: another process's job can take them. They stay as they are."""
+    rival, found = make_process(99, ("rivals",)), []
+    await backend.register(rival, (1,), LEASE)
+    await push(backend, job("rival", "rivals"), queue="rivals")
+    claimed = await claim_one(backend, rival, queue="rivals")
+    for key in keys:
+        if await blocked_by(backend, rival, claimed, key) is None:
+            found.append(key)
+            await backend.prepare(rival, [Preparation(claimed, release=(key,))])
+    await settle(backend, rival, claimed, Dropped())
+    await backend.deregister(rival)
+    await backend.delete_queue("rivals")
+    return found
 
 
 def raws(claims: Iterable[Claim]) -> list[str]:

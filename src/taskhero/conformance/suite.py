@@ -102,6 +102,18 @@ class Suite:
         """Put something that is no number where the counter *name* (as in `Backend.stats`) belongs."""
         self._lacks("break_counter", "wrong_types", backend, name)
 
+    async def break_lock(self, backend: Backend, key: str) -> None:
+        """Put something of a wrong type where the lock *key* belongs."""
+        self._lacks("break_lock", "wrong_types", backend, key)
+
+    async def break_attempts(self, backend: Backend, name: str) -> None:
+        """Put something that is no number where the counter of attempts *name* belongs."""
+        self._lacks("break_attempts", "wrong_types", backend, name)
+
+    async def trace_of(self, backend: Backend, name: str) -> str | None:
+        """The text of the trace *name* (as in `Retried`), or None."""
+        self._lacks("trace_of", "traces", backend, name)
+
     async def set_foreign_scheduler(self, backend: Backend, *, leads: bool) -> None:
         """Let the scheduler of another program lead, or lead no more."""
         self._lacks("set_foreign_scheduler", "foreign_scheduler", backend, leads)

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from taskhero.backends.protocol import Delayed, Entry, Failed, GivenBack
+from taskhero.backends.protocol import Delayed, Entry, Failed, GivenBack, Removal
 
 from .promises import needs, promise
 from .steps import claim, claim_one, due, job, moves_of, now_of, push, raws, registered, schedule, settle
@@ -54,7 +54,7 @@ class Texts(Suite):
     async def test_a_text_is_removed_exactly(self, backend: Backend, text: str) -> None:
         """Only what is equal goes."""
         await push(backend, text + " ", text, " " + text)
-        assert await backend.remove("q", text) == 1
+        assert list(await backend.remove("q", [Removal(text)])) == [1]
         assert await backend.queued("q") == [text + " ", " " + text]
 
     @_text

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import attrs
 
+from taskhero.backends.protocol import Removal
 from taskhero.engine.signature import is_nothing, wire_args
 from taskhero.wire.failures import decode_failure
 from taskhero.wire.jobs import check_queue_name, decode_job, job_forms, same_meaning
@@ -134,7 +135,7 @@ class Inspection:
         deleted = 0
         if count == 0:
             for form in dict.fromkeys(form for meant in meanings for form in job_forms(name, meant, queue)):
-                deleted += await backend.remove(queue, form)
+                deleted += sum(await backend.remove(queue, [Removal(form)]))
         picks: Counter[str] = Counter()
         async for raw in self._texts(check_queue_name(queue), from_end=count <= 0):
             if any(same_meaning(raw, name, meant) for meant in meanings):
@@ -142,7 +143,8 @@ class Inspection:
                 if count and picks.total() == abs(count):
                     break
         for raw, times in picks.items():
-            deleted += await backend.remove(queue, raw, times if count > 0 else -times if count < 0 else 0)
+            removal = Removal(raw, times if count > 0 else -times if count < 0 else 0)
+            deleted += sum(await backend.remove(queue, [removal]))
         return deleted
 
     def _meanings(self, name: str, args: object) -> list[list[Any]]:

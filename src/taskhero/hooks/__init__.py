@@ -10,7 +10,7 @@ if TYPE_CHECKING:
     from taskhero.backends.registry import BackendRegistry
     from taskhero.hooks.commands import CommandRegistry
     from taskhero.hooks.contexts import EnqueueContext, OverrideContext, PerformContext
-    from taskhero.hooks.manager import PluginRegistry
+    from taskhero.hooks.registry import PluginRegistry
     from taskhero.hooks.specs import hookimpl
 
 __all__ = [
@@ -29,7 +29,7 @@ __getattr__, __dir__ = lazy_names(
         "BackendRegistry": "taskhero.backends.registry",
         "CommandRegistry": "taskhero.hooks.commands",
         **dict.fromkeys(("EnqueueContext", "OverrideContext", "PerformContext"), "taskhero.hooks.contexts"),
-        "PluginRegistry": "taskhero.hooks.manager",
+        "PluginRegistry": "taskhero.hooks.registry",
         "hookimpl": "taskhero.hooks.specs",
     },
 )

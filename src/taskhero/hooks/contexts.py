@@ -41,11 +41,13 @@ class PerformContext:
         worker: The name of the task processor, as others see it.
         queue: The queue that the job came from.
         logger: Where to log.
+        attempt: Which attempt this is, from 1; it is counted only if a plugin needs it (`CountAttempts`).
     """
 
     worker: str
     queue: str
     logger: logging.Logger | logging.LoggerAdapter[logging.Logger]
+    attempt: int = 1
 
 
 class OverrideContext(Protocol):

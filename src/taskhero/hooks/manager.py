@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
-import inspect
 import logging
 import os
 from collections.abc import Iterable
@@ -13,19 +11,20 @@ import attrs
 
 from taskhero.backends.registry import BackendRegistry
 from taskhero.distributions import BROKEN, Origin, entry_points_of, origin_of, reason
-from taskhero.errors import AmbiguousOverride, PluginError, UnknownPlugin
+from taskhero.errors import AmbiguousOverride, PluginError
 from taskhero.hooks.commands import CommandRegistry
 from taskhero.hooks.reading import label, read_plugin
+from taskhero.hooks.registry import PluginRegistry
 from taskhero.hooks.scope import HookScope
 from taskhero.hooks.specs import NAME
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Collection, Mapping
+    from collections.abc import Collection, Mapping
     from importlib.metadata import EntryPoint
 
     from taskhero.hooks.contexts import OverrideContext
 
-__all__ = ["SWITCH", "FoundPlugin", "PluginManager", "PluginRegistry"]
+__all__ = ["SWITCH", "FoundPlugin", "PluginManager"]
 
 #: The environment variable that says which installed plugins are loaded: ``none``, or names with commas between.
 SWITCH: Final = "TASKHERO_PLUGINS"
@@ -54,82 +53,12 @@ class FoundPlugin:
     hooks: tuple[str, ...] = ()
 
 
-class PluginRegistry:
-    """Names under which plugins can be given, for configuration files."""
-
-    def __init__(self) -> None:
-        self._factories: dict[str, Callable[..., object]] = {}
-        self._names: dict[str, str] = {}
-
-    def add(self, name: str, factory: Callable[..., object], *aliases: str) -> None:
-        """Let *name* (and *aliases*) stand for what *factory* makes; the factory's keywords are the options.
-
-        Raises:
-            PluginError: Another plugin has one of the names already.
-        """
-        for each in (name, *aliases):
-            other = self._factories.get(self._names.get(each, ""))
-            if other is not None and other is not factory:
-                raise PluginError(f"two plugins are called {each!r}: {_place(other)} and {_place(factory)}")
-        self._factories[name] = factory
-        self._names.update(dict.fromkeys((name, *aliases), name))
-
-    def copy(self) -> PluginRegistry:
-        """One with the same plugins."""
-        copied = PluginRegistry()
-        copied.adopt(self)
-        return copied
-
-    def adopt(self, other: PluginRegistry) -> None:
-        """Take over another one's plugins."""
-        self._factories, self._names = dict(other._factories), dict(other._names)
-
-    def __contains__(self, name: str) -> bool:
-        return name in self._names
-
-    def known(self) -> list[str]:
-        """The names, sorted, without aliases."""
-        return sorted(self._factories)
-
-    def build(self, plugins: Iterable[object], options: Mapping[str, Mapping[str, Any]]) -> tuple[object, ...]:
-        """Make plugins of those that are names, with their options; the others stay as they are.
-
-        Raises:
-            UnknownPlugin: A name is not known.
-            PluginError: Options are given for a plugin that is not there, or do not fit.
-        """
-        given = tuple(plugins)
-        by_name: dict[str, Mapping[str, Any]] = {}
-        for name, its in options.items():
-            self._check_known(name)
-            if self._names[name] not in {self._names.get(each) for each in given if isinstance(each, str)}:
-                raise PluginError(f"plugin_options has options for {name!r}, which plugins does not name")
-            by_name[self._names[name]] = its
-        return tuple(self._make(each, by_name) if isinstance(each, str) else each for each in given)
-
-    def _make(self, name: str, options: Mapping[str, Mapping[str, Any]]) -> object:
-        self._check_known(name)
-        factory = self._factories[self._names[name]]
-        its = options.get(self._names[name], {})
-        try:
-            inspect.signature(factory).bind(**its)
-            return factory(**its)
-        except (TypeError, ValueError) as error:
-            known = ", ".join(inspect.signature(factory).parameters) or "none"
-            raise PluginError(f"plugin {name!r} cannot be made: {error} (its options: {known})") from error
-
-    def _check_known(self, name: str) -> None:
-        if name not in self._names:
-            near = difflib.get_close_matches(name, self._names, n=1)
-            hint = f"; did you mean {near[0]!r}?" if near else ""
-            raise UnknownPlugin(f"no plugin is called {name!r}{hint} (known: {', '.join(self.known()) or 'none'})")
-
-
 class PluginManager:
     """The app's plugins. Installed ones are loaded when the app first needs them, not on import.
 
     Args:
         plugins: The plugins given to the app, in their order.
+        shipped: What registers the names of the plugins that come with taskhero; `SWITCH` does not concern it.
 
     Attributes:
         scope: The app-wide hooks.
@@ -142,7 +71,7 @@ class PluginManager:
         PluginError: A plugin cannot be used as given.
     """
 
-    def __init__(self, plugins: Iterable[object] = ()) -> None:
+    def __init__(self, plugins: Iterable[object] = (), *, shipped: Iterable[object] = ()) -> None:
         self.scope = HookScope()
         self.registry = PluginRegistry()
         self.backends = BackendRegistry(fill=self.load)
@@ -153,9 +82,12 @@ class PluginManager:
             raise PluginError(f"plugins={plugins!r} is no sequence: pass a tuple, such as ({plugins!r},)")
         if not isinstance(plugins, Iterable):
             raise PluginError(f"plugins={plugins!r} is no sequence: pass a tuple of plugins")
+        for plugin in shipped:
+            self._install(plugin)
         for plugin in plugins:
             for built in self.build((plugin,)):
                 self._install(built)
+                self.plugins.append(built)
 
     def load(self) -> None:
         """Load the installed plugins, sorted by name; one that is broken is logged, noted in `found` and left out."""
@@ -226,6 +158,7 @@ class PluginManager:
         try:
             plugin = point.load()
             hooks = self._install(plugin)
+            self.plugins.append(plugin)
         except BROKEN as error:
             _logger.warning(
                 "The plugin %r of %s cannot be used: %s",
@@ -247,7 +180,6 @@ class PluginManager:
         self.scope.add((plugin,))
         self.registry.adopt(names)
         self.backends.adopt(backends)
-        self.plugins.append(plugin)
         return tuple(sorted(hooks))
 
 
@@ -257,7 +189,3 @@ def _switch() -> set[str] | None:
     if not given:
         return None
     return set() if given.lower() == "none" else {name.strip() for name in given.split(",") if name.strip()}
-
-
-def _place(factory: Callable[..., object]) -> str:
-    return f"{getattr(factory, '__module__', '?')}.{getattr(factory, '__qualname__', label(factory))}"

@@ -29,7 +29,7 @@ HOOKS: Final[Mapping[str, tuple[str, ...]]] = {
 _AROUND_A_JOB: Final = frozenset(name for name in HOOKS if "job" in HOOKS[name])
 
 #: The hooks that may be ``async def``.
-_AWAITED: Final = _AROUND_A_JOB - {"taskhero_guards"}
+_AWAITED: Final = _AROUND_A_JOB - {"taskhero_guards", "taskhero_needs"}
 
 
 @attrs.frozen(eq=False)

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeVar
 
-from taskhero.backends.protocol import Guard
+from taskhero.backends.protocol import FreeLock, Guard
 from taskhero.errors import PluginError
+from taskhero.hooks.needs import HoldLock, Need
 from taskhero.hooks.reading import HOOKS, Impl, read_plugin
 from taskhero.models import Outcome, Refused
 
@@ -16,6 +17,8 @@ if TYPE_CHECKING:
     from taskhero.models import Job
 
 __all__ = ["HookScope"]
+
+_Stated = TypeVar("_Stated")
 
 
 class HookScope:
@@ -28,6 +31,7 @@ class HookScope:
 
     Attributes:
         enqueues: Whether any hook or guard is there for enqueueing, so that without plugins nothing is called.
+        prepares: Whether any guard or need is there, so that a claimed job may have to be prepared.
         performs: Whether any hook is there for performing.
         children: The scopes that have this one as their parent.
 
@@ -35,7 +39,7 @@ class HookScope:
         PluginError: A plugin cannot be used as given.
     """
 
-    __slots__ = ("_hooks", "_own", "_parent", "_task", "children", "enqueues", "performs")
+    __slots__ = ("_hooks", "_own", "_parent", "_task", "children", "enqueues", "performs", "prepares")
 
     def __init__(
         self, plugins: Iterable[object] = (), parent: HookScope | None = None, *, task: str | None = None
@@ -46,6 +50,7 @@ class HookScope:
         self._own: dict[str, list[Impl]] = {hook: [] for hook in HOOKS}
         self._hooks: dict[str, tuple[Impl, ...]] = {}
         self.enqueues = False
+        self.prepares = False
         self.performs = False
         if parent is not None:
             parent.children.append(self)
@@ -71,6 +76,7 @@ class HookScope:
             self._hooks[hook] = (*inherited, *sorted(own, key=lambda impl: impl.rank))
         there = {hook for hook, impls in self._hooks.items() if impls}
         self.enqueues = bool(there & {"taskhero_before_enqueue", "taskhero_after_enqueue", "taskhero_guards"})
+        self.prepares = bool(there & {"taskhero_guards", "taskhero_needs"})
         self.performs = bool(there & {"taskhero_before_perform", "taskhero_after_perform"})
         for child in self.children:
             child.refresh()
@@ -105,16 +111,34 @@ class HookScope:
                 )
 
     def guards(self, job: Job) -> tuple[Guard, ...]:
-        """All conditions on storing *job*."""
+        """All conditions on storing *job*, in the plugins' order; of two on one lock, the later plugin's counts.
+
+        Raises:
+            PluginError: A plugin gave something else. What it raises comes through.
+        """
         guards: list[Guard] = []
         for impl in self._hooks["taskhero_guards"]:
-            for guard in impl.call(job) or ():
+            for guard in _several(impl, "taskhero_guards", job):
                 if not isinstance(guard, Guard):
                     raise PluginError(f"{impl.plugin}: taskhero_guards gave {guard!r}, which is no guard")
                 guards.append(guard)
-        return tuple(guards)
+        return tuple(guards) if len(guards) < 2 else _last_of_each(guards, FreeLock)
 
     # performing
+
+    def needs(self, job: Job) -> tuple[Need, ...]:
+        """All that *job* needs while it runs, in the plugins' order; of two of one lock, the later plugin's counts.
+
+        Raises:
+            PluginError: A plugin gave something else. What it raises comes through.
+        """
+        needs: list[Need] = []
+        for impl in self._hooks["taskhero_needs"]:
+            for need in _several(impl, "taskhero_needs", job):
+                if not isinstance(need, Need):
+                    raise PluginError(f"{impl.plugin}: taskhero_needs gave {need!r}, which is no need")
+                needs.append(need)
+        return tuple(needs) if len(needs) < 2 else _last_of_each(needs, HoldLock)
 
     async def before_perform(self, job: Job, ctx: PerformContext) -> Outcome | None:
         """How *job* ends without running, or None if every plugin lets it run; the first that does not ends it."""
@@ -145,6 +169,28 @@ class HookScope:
             if replaced is not None:
                 outcome = _outcome(impl, replaced, "an Outcome or None")
         return outcome
+
+
+def _several(impl: Impl, hook: str, job: Job) -> Iterable[object]:
+    """What a plugin states of a job: nothing, or several in a sequence."""
+    try:
+        stated = impl.call(job)
+    except Exception as error:
+        _note(error, impl)
+        raise
+    if stated is None:
+        return ()
+    if not isinstance(stated, (tuple, list)):
+        raise PluginError(f"{impl.plugin}: {hook} gave {stated!r}: return a tuple, even of one, or None")
+    return stated
+
+
+def _last_of_each(stated: list[_Stated], lock: type[FreeLock | HoldLock]) -> tuple[_Stated, ...]:
+    """All but the locks of which one of the same name follows: an app-wide QueueLock and one of the task's own."""
+    each: dict[str | int, _Stated] = {}
+    for place, one in enumerate(stated):
+        each[one.key if isinstance(one, lock) else place] = one
+    return tuple(each.values())
 
 
 def _outcome(impl: Impl, decision: object, allowed: str) -> Outcome:

@@ -28,7 +28,8 @@ if TYPE_CHECKING:
     from taskhero.backends.registry import BackendRegistry
     from taskhero.hooks.commands import CommandRegistry
     from taskhero.hooks.contexts import EnqueueContext, OverrideContext, PerformContext
-    from taskhero.hooks.manager import PluginRegistry
+    from taskhero.hooks.needs import Need
+    from taskhero.hooks.registry import PluginRegistry
     from taskhero.models import Job, Outcome
 
 __all__ = [
@@ -43,6 +44,7 @@ __all__ = [
     "taskhero_make_multi_worker",
     "taskhero_make_queue",
     "taskhero_make_scheduler",
+    "taskhero_needs",
     "taskhero_register_backends",
     "taskhero_register_commands",
     "taskhero_register_plugins",
@@ -76,7 +78,16 @@ async def taskhero_after_enqueue(job: Job, ctx: EnqueueContext) -> None:
 def taskhero_guards(job: Job) -> Sequence[Guard] | None:
     """State the conditions on storing *job*, which are checked and taken in the storing step itself.
 
-    Must be a pure function of the job, and a plain ``def``: it is asked again when the job is promoted or deleted.
+    Must be a pure function of the job, and a plain ``def``: it is asked again when the job is promoted, claimed or
+    deleted.
+    """
+
+
+@hookspec
+def taskhero_needs(job: Job) -> Sequence[Need] | None:
+    """State what *job* needs while it runs, such as ``HoldLock(...)``; it is seen to before any other hook of the run.
+
+    Must be a pure function of the job, and a plain ``def``.
     """
 
 

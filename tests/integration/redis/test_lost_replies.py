@@ -18,10 +18,16 @@ from taskhero.backends.protocol import (
     DueJob,
     Entry,
     Failed,
+    FreeLock,
     GivenBack,
+    HeldLock,
     Interest,
+    Lock,
     Move,
+    Preparation,
+    Prepared,
     Process,
+    Removal,
     Retried,
     Settlement,
     TimedEntry,
@@ -35,6 +41,8 @@ pytestmark = pytest.mark.anyio
 
 RAW = '{"class":"t","queue":"q","args":[1]}'
 P = Process(new_process_name(), ("q",))
+QUEUED, COUNTER = "lock:t:q:[1]", "resque-retry:t:1"
+LOCKS = (Lock("workerslock:t:q:[1]", 60), Lock("workerslock:other", 60))
 LONG_AGO = 5
 LATER = 4_000_000_000
 
@@ -111,6 +119,38 @@ async def a_claim(direct: RedisBackend, lossy: RedisBackend) -> Any:
     return (await lossy.exchange(P, [], [1], ["q"])).claims[0]
 
 
+async def a_guarded_claim(direct: RedisBackend, lossy: RedisBackend) -> Any:
+    """Its queue-lock stands still, and an attempt of an equal job was counted."""
+    await lossy.register(P, [1, 2], 60)
+    await direct.push([Entry("q", RAW, guards=(FreeLock(QUEUED, 60),))])
+    await direct._link.call("SET", f"resque:{COUNTER}", 0)
+    return (await lossy.exchange(P, [], [1], ["q"])).claims[0]
+
+
+def prepare(backend: RedisBackend, claim: Any) -> Awaitable[Any]:
+    return backend.prepare(P, [Preparation(claim, release=(QUEUED,), hold=LOCKS, counter=COUNTER)])
+
+
+async def a_claim_with_locks(direct: RedisBackend, lossy: RedisBackend) -> Any:
+    claim = await a_guarded_claim(direct, lossy)
+    assert list(await prepare(lossy, claim)) == [Prepared(count=0)]
+    return claim
+
+
+def end_with_locks(backend: RedisBackend, claim: Any) -> Awaitable[Any]:
+    settlement = Settlement(claim, Done(), release=tuple(lock.key for lock in LOCKS), forget=(COUNTER,))
+    return backend.exchange(P, [settlement], [], [])
+
+
+async def a_locked_job(direct: RedisBackend, lossy: RedisBackend) -> None:
+    await direct.push([Entry("q", RAW, guards=(FreeLock(QUEUED, 60),))])
+
+
+async def an_empty_queue(direct: RedisBackend, lossy: RedisBackend) -> None:
+    await a_queued_job(direct, lossy)
+    await direct.remove("q", [Removal(RAW)])
+
+
 async def a_due_job(direct: RedisBackend, lossy: RedisBackend) -> None:
     # As a scheduler finds it that was away: its moment is over.
     await direct._link.call("RPUSH", f"resque:delayed:{LONG_AGO}", RAW)
@@ -152,12 +192,23 @@ CASES = [
     Case("deregister", a_claim, lambda b, _: b.deregister(P), sha("retire"), keys),
     Case("exchange", a_queued_job, lambda b, _: b.exchange(P, [], [1], ["q"]), sha("exchange"), keys, "claim"),
     *(Case("exchange", a_claim, settle(ending), sha("exchange"), keys, name) for name, ending in ENDINGS.items()),
+    Case("prepare", a_guarded_claim, prepare, sha("prepare"), keys),
+    Case("exchange", a_claim_with_locks, end_with_locks, sha("exchange"), keys, "locks"),
     Case("begin", a_claim, lambda b, claim: b.begin(P, claim), sha("begin"), keys),
     Case("rescue", a_dead_process, lambda b, _: b.rescue(10), sha("rescue"), keys),
     Case("lead", nothing, lambda b, _: b.lead("me", 60), sha("lead"), lambda d: d.leader()),
     Case("resign", led, lambda b, _: b.resign("me"), sha("resign"), keys),
-    Case("remove", a_queued_job, lambda b, _: b.remove("q", RAW), "LREM", keys),
+    Case("remove", a_queued_job, lambda b, _: b.remove("q", [Removal(RAW)]), sha("remove"), keys),
+    Case("remove", a_locked_job, lambda b, _: b.remove("q", [Removal(RAW, 0, (QUEUED,))]), sha("remove"), keys, "lock"),
     Case("delete_queue", a_queued_job, lambda b, _: b.delete_queue("q"), sha("delete_queue"), keys),
+    Case(
+        "delete_queue",
+        an_empty_queue,
+        lambda b, _: b.delete_queue("q", only_if_empty=True),
+        sha("delete_queue"),
+        keys,
+        "empty",
+    ),
 ]
 READING = {
     "due": (lambda b: b.due(10), sha("due")),
@@ -242,6 +293,49 @@ async def test_a_settlement_that_is_sent_again_after_a_lost_answer_changes_nothi
     again = await backend.exchange(P, [Settlement(claim, ending)], [], [])
     assert again.gone == [claim]
     assert await keys(direct) == after
+
+
+async def test_an_end_that_is_sent_again_leaves_the_locks_of_others_alone(lossy, direct):
+    backend, proxy = lossy
+    claim = await a_claim_with_locks(direct, backend)
+    proxy.lose("after", sha("exchange"))
+    with pytest.raises(ReplyLost):
+        await end_with_locks(backend, claim)
+    await direct.push([Entry("q", RAW)])
+    next_claim = (await backend.exchange(P, [], [1], ["q"])).claims[0]
+    assert list(await prepare(backend, next_claim)) == [Prepared()]
+    after = await keys(direct)
+    assert (await end_with_locks(backend, claim)).gone == [claim]
+    assert await keys(direct) == after
+
+
+async def test_locks_whose_answer_is_lost_are_the_claims_own(lossy, direct):
+    backend, proxy = lossy
+    claim = await a_guarded_claim(direct, backend)
+    proxy.lose("after", sha("prepare"))
+    with pytest.raises(ReplyLost):
+        await prepare(backend, claim)
+    await direct.push([Entry("q", RAW)])
+    equal = (await backend.exchange(P, [], [2], ["q"])).claims[0]
+    answers = await backend.prepare(P, [Preparation(equal, hold=LOCKS[1:]), Preparation(claim, hold=LOCKS)])
+    assert list(answers) == [Prepared(blocked_by=0), Prepared()]
+    assert (await end_with_locks(backend, claim)).gone == []
+    assert list(await prepare(backend, equal)) == [Prepared()]
+
+
+@pytest.mark.parametrize("when", ["before", "after"])
+async def test_locks_outlive_a_beat_whose_answer_is_lost(when, lossy, direct):
+    backend, proxy = lossy
+    claim = await a_claim_with_locks(direct, backend)
+    held = [HeldLock(claim, lock) for lock in LOCKS]
+    await asyncio.to_thread(backend.beat, P, [1], 60, full=True)
+    proxy.lose(when, sha("beat"))
+    with pytest.raises(BackendUnavailable):
+        await asyncio.to_thread(backend.beat, P, [1], 60, full=True, locks=held)
+    assert proxy.cut.is_set()
+    beat = await asyncio.to_thread(backend.beat, P, [1], 60, full=True, locks=held)
+    assert (beat.alive, beat.lost) == (True, ())
+    assert list(await prepare(direct, claim)) == [Prepared(count=0)]
 
 
 async def test_a_claim_whose_answer_is_lost_is_found_under_its_own_name(lossy, direct):

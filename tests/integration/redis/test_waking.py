@@ -9,7 +9,7 @@ from contextlib import AsyncExitStack
 
 import pytest
 
-from taskhero.backends.protocol import Entry, Interest, Process, TimedEntry, Wake
+from taskhero.backends.protocol import Entry, Interest, Process, Removal, TimedEntry, Wake
 from taskhero.backends.redis import RedisBackend
 from taskhero.errors import BackendUnavailable
 from taskhero.wire.workers import new_process_name
@@ -116,7 +116,7 @@ async def test_a_push_that_the_busy_sentry_hears_is_passed_on_to_another_process
     await foreign_push(pusher)
     assert (await task).jobs
     # It has its hands full now and does not wait; the next push is for somebody else.
-    await pusher.remove("q", RAW)
+    await pusher.remove("q", [Removal(RAW)])
     await sentry._waits[busy.name].sentry.watch(["resque:queue:q"], None, None)
     (line,) = await waiting([other])
     await foreign_push(pusher)

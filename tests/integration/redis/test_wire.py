@@ -17,6 +17,7 @@ from taskhero.backends.protocol import (
     Moved,
     NotDelayed,
     Process,
+    Removal,
     Scheduled,
     Settlement,
     TimedEntry,
@@ -228,7 +229,7 @@ async def test_bytes_that_are_not_utf8_are_kept_exactly(backend, process):
     await backend._link.call("RPUSH", "resque:queue:q", garbage, garbage)
     raw = (await backend.queued("q"))[0]
     assert raw.encode("utf-8", "surrogateescape") == garbage
-    assert await backend.remove("q", raw, 1) == 1
+    assert list(await backend.remove("q", [Removal(raw, 1)])) == [1]
     claim = (await backend.exchange(process, [], [1], ["q"])).claims[0]
     assert claim.raw == raw
     assert (await backend.claims(process)).claims[0].raw == raw

@@ -21,6 +21,7 @@ from taskhero.backends.protocol import (
     GivenBack,
     Interest,
     Process,
+    Removal,
     Retried,
     Settlement,
     Wake,
@@ -44,6 +45,7 @@ CALLS = {
     "deregister": (PROCESS,),
     "exchange": (PROCESS, (), (), ()),
     "claims": (PROCESS,),
+    "prepare": (PROCESS, []),
     "begin": (PROCESS, Claim(1, "1", "q", "")),
     "rescue": (1,),
     "wait": (PROCESS, Interest(), SOON),
@@ -52,7 +54,7 @@ CALLS = {
     "resign": ("a",),
     "queued": ("q",),
     "length": ("q",),
-    "remove": ("q", "x"),
+    "remove": ("q", [Removal("x")]),
     "delete_queue": ("q",),
     "pause_all_workers": (True,),
 }
@@ -167,7 +169,7 @@ async def test_an_empty_queue_leaves_no_wake_up(backend, way):
     if way == "claimed":
         await backend.exchange(PROCESS, (), (1,), ("q",))
     elif way == "removed":
-        await backend.remove("q", "x")
+        await backend.remove("q", [Removal("x")])
     else:
         await backend.delete_queue("q")
     assert await backend.wait(PROCESS, Interest(queues=("q",)), SOON) == Wake()
@@ -203,7 +205,7 @@ async def test_a_lock_has_node_resques_value(backend, clock):
     """The second in which it lapses, and one more."""
     clock.advance(0.7)
     await backend.push([Entry("q", "x", guards=(FreeLock("lock:a", 3600),))])
-    assert backend._store.locks.get("lock:a", clock.now()) == int(clock.now()) + 3601
+    assert backend._store.locks.get("lock:a", clock.now()) == (None, int(clock.now()) + 3601)
 
 
 async def test_a_worker_that_leaves_takes_its_counters_along(backend):
@@ -239,6 +241,19 @@ async def test_an_ending_that_cannot_be_recorded_keeps_its_claim(backend):
     assert list((await backend.claims(PROCESS)).claims) == [claim]
     await backend.exchange(PROCESS, [Settlement(claim, GivenBack())], (), ())
     assert await backend.queued("q") == ["x"]
+
+
+async def test_a_counter_lapses_a_day_after_the_wait_and_so_does_the_trace(backend, clock):
+    """So a job that is never tried again leaves nothing."""
+    await backend.register(PROCESS, (1,), 10**6)
+    await backend.push([Entry("q", "x")])
+    (claim,) = (await backend.exchange(PROCESS, (), (1,), ("q",))).claims
+    ending = Retried("no", "retry:a", 3, (100.0,), trace=("error:a", "no"))
+    await backend.exchange(PROCESS, [Settlement(claim, ending)], (), ())
+    for seconds, expected in ((86_499, (0, "no")), (1, (None, None))):
+        clock.advance(seconds)
+        store, now = backend._store, clock.now()
+        assert (store.attempts.get("retry:a", now), store.traces.get("error:a", now)) == expected
 
 
 # --- its parts

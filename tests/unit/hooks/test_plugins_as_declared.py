@@ -172,6 +172,8 @@ def test_every_hook_is_known_with_its_arguments():
 
 # --- plugins by name
 
+KNOWN = "delay-queue-lock, good, job-lock, limit, noop, queue-lock, retry"
+
 
 @attrs.frozen(eq=False)
 class Limit:
@@ -211,18 +213,38 @@ def test_a_plugin_may_be_given_by_a_name_with_options(name, key):
 @pytest.mark.parametrize(
     ("plugins", "options", "error", "sentence"),
     [
-        (("limt",), None, UnknownPlugin, r"no plugin is called 'limt'; did you mean 'limit'\? \(known: good, limit\)"),
-        (("zzz",), None, UnknownPlugin, r"no plugin is called 'zzz' \(known: good, limit\)"),
+        (("limt",), None, UnknownPlugin, rf"no plugin is called 'limt'; did you mean 'limit'\? \(known: {KNOWN}\)"),
+        (("job_lock",), None, UnknownPlugin, r"no plugin is called 'job_lock'; did you mean 'job-lock'\?"),
+        (("zzz",), None, UnknownPlugin, rf"no plugin is called 'zzz' \(known: {KNOWN}\)"),
         (
             ("limit",),
             None,
             PluginError,
             r"plugin 'limit' cannot be made: missing .*'limit' \(its options: limit, delay\)",
         ),
-        (("limit",), {"limit": {"limit": 3, "dealy": 1}}, PluginError, "unexpected keyword argument 'dealy'"),
+        (
+            ("limit",),
+            {"limit": {"limit": 3, "dealy": 1}},
+            PluginError,
+            "it has no option 'dealy'; did you mean 'delay'",
+        ),
+        (("limit",), {"limit": {"limit": 3, 1: 1}}, PluginError, r"it has no option 1 \(its options: limit, delay\)"),
         (("limit",), {"limit": {"limit": 0}}, PluginError, "limit must be 1 or more"),
         (("good",), {"limit": {"limit": 3}}, PluginError, "options for 'limit', which plugins does not name"),
         (("good",), {"zzz": {}}, UnknownPlugin, "no plugin is called 'zzz'"),
+        (("good",), {Good: {}}, UnknownPlugin, "no plugin is called <class"),
+        (
+            ("limit", "rateLimit"),
+            {"limit": {"limit": 3}},
+            PluginError,
+            "names 'limit' and 'rateLimit', which are the same",
+        ),
+        (
+            ("limit",),
+            {"limit": {"limit": 3}, "Limit": {"limit": 4}},
+            PluginError,
+            "plugin_options has options for 'limit' and 'Limit', which are the same plugin: keep one",
+        ),
     ],
 )
 def test_a_wrong_name_or_option_fails_when_the_task_is_declared(plugins, options, error, sentence):

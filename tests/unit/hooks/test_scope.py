@@ -194,10 +194,10 @@ async def test_an_answer_that_decides_nothing_is_an_error_that_says_what_to_retu
 
 
 def test_guards_of_all_plugins_are_collected_in_order():
-    lock, delayed = FreeLock("lock:add", 60), NotDelayed(("raw",))
+    lock, other, delayed = FreeLock("lock:add", 60), FreeLock("lock:other", 60), NotDelayed(("raw",))
     app = HookScope((Sync("a", [], answer=[lock]),))
-    scope = HookScope((Sync("b", []), Sync("c", [], answer=(delayed, lock))), app, task="task 'add'")
-    assert scope.guards(JOB) == (lock, delayed, lock)
+    scope = HookScope((Sync("b", []), Sync("c", [], answer=(delayed, other))), app, task="task 'add'")
+    assert scope.guards(JOB) == (lock, delayed, other)
 
 
 def test_what_is_no_guard_is_an_error():

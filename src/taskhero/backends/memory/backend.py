@@ -22,9 +22,13 @@ if TYPE_CHECKING:
         Claims,
         Entry,
         Exchange,
+        HeldLock,
         Interest,
         Move,
+        Preparation,
+        Prepared,
         Process,
+        Removal,
         Rescued,
         Settlement,
         TimedEntry,
@@ -163,11 +167,13 @@ class MemoryBackend:
         self._use()
         self._work.renew(process, slots, lease, self._clock.now())
 
-    def beat(self, process: Process, slots: Sequence[int], lease: float, *, full: bool) -> Beat:
+    def beat(
+        self, process: Process, slots: Sequence[int], lease: float, *, full: bool, locks: Sequence[HeldLock] = ()
+    ) -> Beat:
         """See `Backend.beat`."""
         if self._loop is None:
             raise self._misuse()
-        return self._work.renew(process, slots if full else (), lease, self._clock.now())
+        return self._work.renew(process, slots if full else (), lease, self._clock.now(), locks)
 
     async def retire(self, process: Process, slots: Sequence[int]) -> None:
         """See `Backend.retire`."""
@@ -189,6 +195,11 @@ class MemoryBackend:
         """See `Backend.exchange`."""
         self._use()
         return self._work.exchange(process, settled, free, queues, self._clock.now())
+
+    async def prepare(self, process: Process, preparations: Sequence[Preparation]) -> Sequence[Prepared]:
+        """See `Backend.prepare`."""
+        self._use()
+        return self._work.prepare(process, preparations, self._clock.now())
 
     async def claims(self, process: Process) -> Claims:
         """See `Backend.claims`."""
@@ -264,13 +275,15 @@ class MemoryBackend:
         """See `Backend.queued`."""
         return part_of(self._use().queues.texts.get(queue, ()), start, stop)
 
-    async def remove(self, queue: str, raw: str, count: int = 0) -> int:
+    async def remove(self, queue: str, removals: Sequence[Removal]) -> Sequence[int]:
         """See `Backend.remove`."""
-        return self._use().queues.remove(queue, raw, count)
+        store = self._use()
+        return [store.remove(queue, removal) for removal in removals]
 
-    async def delete_queue(self, queue: str) -> int:
+    async def delete_queue(self, queue: str, *, only_if_empty: bool = False) -> int:
         """See `Backend.delete_queue`."""
-        return self._use().queues.forget(queue)
+        queues = self._use().queues
+        return 0 if only_if_empty and queues.texts.get(queue) else queues.forget(queue)
 
     async def stats(self) -> dict[str, int]:
         """See `Backend.stats`."""

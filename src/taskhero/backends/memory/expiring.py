@@ -1,21 +1,25 @@
-"""Numbers that lapse: locks and counters of attempts."""
+"""What lapses: locks, counters of attempts, and what is kept beside these."""
 
 from __future__ import annotations
+
+from typing import Generic, TypeVar
 
 __all__ = ["Expiring"]
 
 _FEW = 1000
 
+Value = TypeVar("Value")
 
-class Expiring:
-    """Whole numbers by name, each until a moment of its own."""
+
+class Expiring(Generic[Value]):
+    """Values by name, each until a moment of its own."""
 
     def __init__(self) -> None:
-        self._values: dict[str, tuple[int, float]] = {}
+        self._values: dict[str, tuple[Value, float]] = {}
         self._sweep_at = _FEW
 
-    def get(self, name: str, now: float) -> int | None:
-        """The number, or None if there is none or it lapsed."""
+    def get(self, name: str, now: float) -> Value | None:
+        """The value, or None if there is none or it lapsed."""
         found = self._values.get(name)
         if found is None:
             return None
@@ -25,13 +29,13 @@ class Expiring:
             return None
         return value
 
-    def set(self, name: str, value: int, *, until: float, now: float) -> None:
-        """Keep a number until a moment."""
+    def set(self, name: str, value: Value, *, until: float, now: float) -> None:
+        """Keep a value until a moment."""
         self._values[name] = (value, until)
         if len(self._values) > self._sweep_at:
             self._values = {name: found for name, found in self._values.items() if found[1] > now}
             self._sweep_at = max(_FEW, 2 * len(self._values))
 
     def delete(self, name: str) -> bool:
-        """Forget a number; False if there was none."""
+        """Forget a value; False if there was none."""
         return self._values.pop(name, None) is not None

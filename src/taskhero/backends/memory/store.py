@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import threading
 from typing import TYPE_CHECKING
 
 from taskhero.backends.protocol import Delayed, Done, Failed, FreeLock, GivenBack, Retried
@@ -10,13 +11,14 @@ from taskhero.wire.jobs import unmark
 
 from .expiring import Expiring
 from .line import Line
+from .locks import Locks, owner_of
 from .queues import Queues
 from .schedule import Schedule
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterable, Sequence
 
-    from taskhero.backends.protocol import Claim, Ending, Guard, Settlement
+    from taskhero.backends.protocol import Claim, Ending, Guard, Removal, Settlement
 
     from .members import Member
 
@@ -33,14 +35,20 @@ def later(now: float, delay: float) -> int:
 
 
 class Store:
-    """What lies in the store, and the small steps that several verbs share."""
+    """What lies in the store, and the small steps that several verbs share.
+
+    Attributes:
+        guard: Held by whoever looks at leases, claims or locks: processes stay alive by threads of their own.
+    """
 
     def __init__(self) -> None:
+        self.guard = threading.Lock()
         self.line = Line()
         self.queues = Queues(self.line)
         self.schedule = Schedule()
-        self.locks = Expiring()
-        self.attempts = Expiring()
+        self.locks = Locks()
+        self.attempts: Expiring[int] = Expiring()
+        self.traces: Expiring[str] = Expiring()
         self.failures: list[str] = []
         self.counters: dict[str, int] = {}
 
@@ -60,21 +68,35 @@ class Store:
 
     def take(self, guards: Sequence[Guard], now: float) -> bool:
         """Take what guards ask for, all or nothing."""
-        taken: list[str] = []
-        for guard in guards:
-            if isinstance(guard, FreeLock):
-                if self.locks.get(guard.key, now) is None:
-                    # The value is what node-resque writes.
-                    value = int(now) + guard.timeout + 1
-                    self.locks.set(guard.key, value, until=now + guard.timeout, now=now)
-                    taken.append(guard.key)
+        if not guards:
+            return True
+        with self.guard:
+            taken: list[str] = []
+            for guard in guards:
+                if isinstance(guard, FreeLock):
+                    if self.locks.get(guard.key, now) is None:
+                        self.locks.take(guard.key, None, now + guard.timeout, now)
+                        taken.append(guard.key)
+                        continue
+                elif not any(self.schedule.moments(form) for form in guard.forms):
                     continue
-            elif not any(self.schedule.moments(form) for form in guard.forms):
-                continue
-            for key in taken:
-                self.locks.delete(key)
-            return False
+                self.locks.free(taken)
+                return False
         return True
+
+    def remove(self, queue: str, removal: Removal) -> int:
+        """Remove entries from a queue, and with the last one the locks that go with them."""
+        removed = self.queues.remove(queue, removal.raw, removal.count)
+        if removed and removal.release and removal.raw not in self.queues.texts[queue]:
+            with self.guard:
+                self.locks.free(removal.release)
+        return removed
+
+    def forget(self, names: Iterable[str]) -> None:
+        """Forget counters of attempts, and what is kept beside them."""
+        for name in names:
+            self.attempts.delete(name)
+            self.traces.delete(name)
 
     # endings
 
@@ -98,6 +120,10 @@ class Store:
                 attempt = self._end(member.held[claim.slot][0], ending, worker, now)
                 if attempt:
                     attempts.append((claim, attempt))
+            if settlement.release:
+                self.locks.release(settlement.release, owner_of(member.process, claim), now)
+            if settlement.forget:
+                self.forget(settlement.forget)
             member.let_go(claim.slot)
         if done:
             self.count("processed", done)
@@ -131,9 +157,14 @@ class Store:
         if attempt >= ending.limit:
             self.fail(ending.entry, worker)
             self.attempts.delete(ending.counter)
+            if ending.trace is not None:
+                self.traces.delete(ending.trace[0])
             return None
         delay = ending.delays[min(attempt, len(ending.delays)) - 1] if ending.delays else 0.0
         self.delay(later(now, delay), unmark(claim.raw))
-        self.attempts.set(ending.counter, count, until=now + delay + _COUNTER_LIFE, now=now)
+        until = now + delay + _COUNTER_LIFE
+        self.attempts.set(ending.counter, count, until=until, now=now)
+        if ending.trace is not None:
+            self.traces.set(*ending.trace, until=until, now=now)
         self._count_failure(worker)
         return attempt

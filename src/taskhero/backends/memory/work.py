@@ -2,19 +2,19 @@
 
 from __future__ import annotations
 
-import threading
 from itertools import count, islice
 from typing import TYPE_CHECKING
 
-from taskhero.backends.protocol import Beat, Claim, Claims, Exchange, Rescued
+from taskhero.backends.protocol import Beat, Claim, Claims, Exchange, Prepared, Rescued
 from taskhero.wire.jobs import mark_rescued
 
+from .locks import owner_of
 from .members import Members
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from taskhero.backends.protocol import Process, Settlement
+    from taskhero.backends.protocol import HeldLock, Preparation, Process, Settlement
 
     from .members import Member
     from .store import Store
@@ -41,30 +41,36 @@ class Work:
         self.paused = False
         self._store = store
         self._members = Members()
-        self._guard = threading.Lock()
         self._batches = count(1)
 
-    def renew(self, process: Process, slots: Sequence[int], lease: float, now: float) -> Beat:
-        """Give a process a lease and bring these slots into view; see `Backend.beat`."""
-        with self._guard:
+    def renew(
+        self, process: Process, slots: Sequence[int], lease: float, now: float, locks: Sequence[HeldLock] = ()
+    ) -> Beat:
+        """Give a process a lease, bring these slots into view and renew these locks; see `Backend.beat`."""
+        with self._store.guard:
             before = self._members.get(process.name)
             alive = before is not None and before.lease_ends > now
             member = self._members.renew(process, now + lease)
             missing = [slot for slot in slots if slot not in member.slots]
             member.slots.update((slot, now) for slot in missing)
             dead = len(self._members.dead(now))
-        return Beat(alive, tuple(process.worker(slot) for slot in missing), dead)
+            lost = tuple(held for held in locks if not self._renew_lock(member, held, now))
+        return Beat(alive, tuple(process.worker(slot) for slot in missing), dead, lost)
+
+    def _renew_lock(self, member: Member, held: HeldLock, now: float) -> bool:
+        owner = owner_of(member.process, held.claim)
+        return self._store.locks.renew(held, owner, member.lease_ends, now, ours=member.holds(held.claim))
 
     def retire(self, process: Process, slots: Sequence[int]) -> None:
         """See `Backend.retire`."""
-        with self._guard:
+        with self._store.guard:
             member = self._members.get(process.name)
             if member is not None:
                 self._dismiss(member, slots)
 
     def deregister(self, process: Process) -> int:
         """See `Backend.deregister`."""
-        with self._guard:
+        with self._store.guard:
             member = self._members.remove(process.name)
             given_back = self._dismiss(member, [*member.slots, *member.held]) if member else 0
         # A wake-up that it had and did not use is for somebody else.
@@ -90,7 +96,7 @@ class Work:
         self, process: Process, settled: Sequence[Settlement], free: Sequence[int], queues: Sequence[str], now: float
     ) -> Exchange:
         """See `Backend.exchange`."""
-        with self._guard:
+        with self._store.guard:
             member = self._members.get(process.name)
             gone, attempts = self._store.settle(member, settled, now)
             claims: Sequence[Claim] = ()
@@ -136,13 +142,28 @@ class Work:
 
     def claims(self, process: Process) -> Claims:
         """See `Backend.claims`."""
-        with self._guard:
+        with self._store.guard:
             member = self._members.get(process.name)
             return Claims(claims=[claim for claim, _ in member.held.values()] if member else ())
 
+    def prepare(self, process: Process, preparations: Sequence[Preparation], now: float) -> list[Prepared]:
+        """See `Backend.prepare`."""
+        with self._store.guard:
+            member = self._members.get(process.name)
+            return [self._prepare(member, preparation, now) for preparation in preparations]
+
+    def _prepare(self, member: Member | None, preparation: Preparation, now: float) -> Prepared:
+        claim, store = preparation.claim, self._store
+        if member is None or member.lease_ends <= now or not member.holds(claim):
+            return Prepared(mine=False)
+        store.locks.free(preparation.release)
+        blocked_by = store.locks.hold(preparation.hold, owner_of(member.process, claim), member.lease_ends, now)
+        count = None if preparation.counter is None else store.attempts.get(preparation.counter, now)
+        return Prepared(blocked_by=blocked_by, count=count)
+
     def begin(self, process: Process, claim: Claim) -> bool:
         """See `Backend.begin`."""
-        with self._guard:
+        with self._store.guard:
             member = self._members.get(process.name)
             if member is None or not member.holds(claim):
                 return False
@@ -154,7 +175,7 @@ class Work:
     def rescue(self, limit: int, now: float) -> list[Rescued]:
         """See `Backend.rescue`."""
         rescued: list[Rescued] = []
-        with self._guard:
+        with self._store.guard:
             for member in self._members.dead(now):
                 left = max(limit - len(rescued), 0)
                 rescued += [self._rescue(member, claim) for claim in islice(member.latest_first(), left)]

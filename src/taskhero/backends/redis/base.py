@@ -14,10 +14,11 @@ if TYPE_CHECKING:
     from taskhero.backends.protocol import Guard
     from taskhero.clock import Clock
     from taskhero.wire.keys import Keys
+    from taskhero.wire.workers import Held
 
     from .link import Link
 
-__all__ = ["Part", "to_bytes", "to_text"]
+__all__ = ["Part", "claim_order", "to_bytes", "to_number", "to_text", "token_order"]
 
 
 def to_bytes(text: str) -> bytes:
@@ -28,6 +29,25 @@ def to_bytes(text: str) -> bytes:
 def to_text(raw: bytes) -> str:
     """The raw text of any bytes."""
     return raw.decode("utf-8", "surrogateescape")
+
+
+def to_number(value: bytes | None) -> int | None:
+    """The whole number that stands there, or None."""
+    try:
+        return int(value) if value is not None else None
+    except ValueError:
+        return None
+
+
+def token_order(token: str) -> tuple[int, int]:
+    """What sorts the tokens of one process by the time of claiming."""
+    batch, _, number = token.partition(".")
+    return (int(batch), int(number or 0)) if batch.isdigit() and (number or "0").isdigit() else (0, 0)
+
+
+def claim_order(held: Held | None) -> tuple[int, int]:
+    """What sorts what workers of one process hold by the time of claiming; nothing comes first."""
+    return token_order(held.token) if held else (-1, 0)
 
 
 class Part:

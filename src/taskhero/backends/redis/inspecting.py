@@ -4,14 +4,18 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from .base import Part, to_bytes, to_text
+from .base import Part, to_bytes, to_number, to_text
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator
+    from collections.abc import AsyncIterator, Sequence
+
+    from taskhero.backends.protocol import Removal
 
 __all__ = ["Inspecting"]
 
 _SCAN_COUNT = 1000
+#: Removals in one step: each looks through the whole queue, and Redis serves nobody else meanwhile.
+_REMOVALS = 50
 
 
 class Inspecting(Part):
@@ -29,14 +33,22 @@ class Inspecting(Part):
         """See `Backend.queued`."""
         return [to_text(raw) for raw in await self._link.call("LRANGE", self._keys.queue(queue), start, stop)]
 
-    async def remove(self, queue: str, raw: str, count: int = 0) -> int:
+    async def remove(self, queue: str, removals: Sequence[Removal]) -> Sequence[int]:
         """See `Backend.remove`."""
-        return int(await self._link.call("LREM", self._keys.queue(queue), count, to_bytes(raw)))
+        removed: list[int] = []
+        for first in range(0, len(removals), _REMOVALS):
+            keys: list[str | bytes] = [self._keys.queue(queue)]
+            arguments: list[str | bytes | int] = []
+            for removal in removals[first : first + _REMOVALS]:
+                keys += [to_bytes(self._keys.named(key)) for key in removal.release]
+                arguments += (to_bytes(removal.raw), removal.count, len(removal.release))
+            removed += await self._run("remove", keys, arguments)
+        return removed
 
-    async def delete_queue(self, queue: str) -> int:
+    async def delete_queue(self, queue: str, *, only_if_empty: bool = False) -> int:
         """See `Backend.delete_queue`."""
         keys = (self._keys.queues, self._keys.queue(queue), self._keys.wake(queue))
-        return int(await self._run("delete_queue", keys, (queue,)))
+        return int(await self._run("delete_queue", keys, (queue, int(only_if_empty))))
 
     async def failed_count(self) -> int:
         """See `Backend.failed_count`."""
@@ -53,7 +65,7 @@ class Inspecting(Part):
         if not names:
             return {}
         values = await self._link.call("MGET", *names)
-        found = {to_text(name)[len(prefix) :]: _number(value) for name, value in zip(names, values, strict=True)}
+        found = {to_text(name)[len(prefix) :]: to_number(value) for name, value in zip(names, values, strict=True)}
         return {name: value for name, value in found.items() if value is not None}
 
     async def _scan(self, prefix: str) -> AsyncIterator[bytes]:
@@ -66,10 +78,3 @@ class Inspecting(Part):
                 yield name
             if int(cursor) == 0:
                 return
-
-
-def _number(value: bytes | None) -> int | None:
-    try:
-        return int(value) if value is not None else None
-    except ValueError:
-        return None

@@ -1,4 +1,4 @@
-"""Claiming, settling, and staying alive."""
+"""Claiming, settling and rescuing."""
 
 from __future__ import annotations
 
@@ -6,10 +6,7 @@ import time
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from redis import exceptions as redis_errors
-
 from taskhero.backends.protocol import (
-    Beat,
     Claim,
     Claims,
     Delayed,
@@ -22,19 +19,16 @@ from taskhero.backends.protocol import (
     Rescued,
     Retried,
 )
-from taskhero.errors import BackendUnavailable
 from taskhero.wire.jobs import mark_rescued
 from taskhero.wire.jsjson import encode_any
-from taskhero.wire.workers import parse_worker_id, parse_working, process_of
+from taskhero.wire.workers import parse_working, process_of
 
-from .base import Part, to_bytes, to_text
-from .scripts import script
+from .base import to_bytes, to_text, token_order
+from .living import Living
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Sequence
     from itertools import count
-
-    import redis
 
     from taskhero.backends.protocol import Settlement
     from taskhero.wire.keys import Keys
@@ -72,108 +66,11 @@ class _Places(dict[int, _Place]):
         return place
 
 
-class Working(Part):
-    """The verbs of worker processes."""
+class Working(Living):
+    """The verbs of worker processes that claim, settle and rescue jobs."""
 
     _batches: count[int]
-    _slots: dict[str, dict[int, Process]]
     _last_places: _Places | None
-    _lease: float
-    _incomplete: bool = False
-    _beating: redis.Redis | None
-    _connect_beating: Callable[[], redis.Redis]
-
-    # alive or dead
-
-    async def register(self, process: Process, slots: Sequence[int], lease: float) -> None:
-        """See `Backend.register`."""
-        keys, arguments = self._beat_request(process, slots, lease)
-        await self._run("beat", keys, arguments)
-
-    def beat(self, process: Process, slots: Sequence[int], lease: float, *, full: bool) -> Beat:
-        """See `Backend.beat`."""
-        if self._beating is None:
-            self._beating = self._connect_beating()
-        wanted = script("beat")
-        full = full or self._incomplete
-        keys, arguments = self._beat_request(process, slots if full else (), lease)
-        if slots and not full:
-            arguments.append(process.worker_id(slots[0]))
-        try:
-            try:
-                reply: Any = self._beating.evalsha(wanted.sha, len(keys), *keys, *arguments)
-            except redis_errors.NoScriptError:
-                reply = self._beating.eval(wanted.text, len(keys), *keys, *arguments)
-        except (redis_errors.RedisError, OSError) as error:
-            # The next beat looks anew where the server is.
-            self._stop_beating()
-            raise BackendUnavailable(f"cannot renew the lease in Redis at {self._link.location}: {error}") from error
-        alive, dead, *missing = reply
-        self._incomplete = bool(missing) and not full
-        if self._incomplete:
-            # Somebody deleted a set of workers: the next beat is a full one, so that our jobs could be rescued.
-            return Beat(bool(alive), (), int(dead))
-        names = {process.worker_id(slot): process.worker(slot) for slot in slots}
-        gone = tuple(names.get(to_text(worker_id), "") for worker_id in missing)
-        return Beat(bool(alive), gone, int(dead))
-
-    def _stop_beating(self) -> None:
-        beating, self._beating = self._beating, None
-        if beating is not None:
-            beating.close()
-
-    def _beat_request(self, process: Process, slots: Sequence[int], lease: float) -> tuple[_Keys, _Arguments]:
-        own = self._keys
-        self._lease = lease
-        known = self._slots.setdefault(process.name, {})
-        known.update((slot, process) for slot in slots)
-        keys: _Keys = [own.processes, own.workers, own.heartbeats, own.own_workers]
-        queues = encode_any(",".join(process.queues))
-        arguments: _Arguments = [self._now(), process.name, int(lease * 1000), queues]
-        for slot in slots:
-            keys += (own.ping(process.worker(slot)), own.started(process.worker_id(slot)))
-            arguments += (process.worker(slot), process.worker_id(slot))
-        return keys, arguments
-
-    async def retire(self, process: Process, slots: Sequence[int]) -> None:
-        """See `Backend.retire`."""
-        await self._retire(process.name, [process.worker_id(slot) for slot in slots], end_lease=False)
-        known = self._slots.get(process.name, {})
-        for slot in slots:
-            known.pop(slot, None)
-
-    async def deregister(self, process: Process) -> int:
-        """See `Backend.deregister`."""
-        known = self._slots.get(process.name, {})
-        given_back = await self._retire(process.name, [process.worker_id(slot) for slot in known], end_lease=True)
-        self._slots.pop(process.name, None)
-        return given_back
-
-    async def _retire(self, process: str, ids: list[str], *, end_lease: bool, dead: bool = False) -> int:
-        own = self._keys
-        while True:
-            values = await self._values(ids)
-            held = {worker_id: parse_working(value) for worker_id, value in values.items()}
-            keys: _Keys = [own.processes, own.workers, own.heartbeats, own.queues, own.wake_new, own.own_workers]
-            arguments: _Arguments = [self._now(), process, "dead" if dead else "living", "1" if end_lease else ""]
-            for worker_id in sorted(ids, key=lambda worker_id: _claim_order(held.get(worker_id)), reverse=True):
-                job = held.get(worker_id)
-                queue = job.queue if job else ""
-                name = parse_worker_id(worker_id)[0]
-                keys += (own.worker(worker_id), own.started(worker_id), own.ping(name), own.processed_by(name))
-                keys += (own.failed_by(name), own.queue(queue), own.wake(queue))
-                value = to_bytes(values.get(worker_id, ""))
-                arguments += (worker_id, value, to_bytes(job.raw) if job else b"", queue)
-            result = int(await self._run("retire", keys, arguments))
-            if result != -2:
-                return result
-
-    async def _values(self, ids: Sequence[str]) -> dict[str, str]:
-        """What stands under workers, of those that hold something."""
-        if not ids:
-            return {}
-        values = await self._link.call("MGET", *(self._keys.worker(worker_id) for worker_id in ids))
-        return {worker_id: to_text(value) for worker_id, value in zip(ids, values, strict=True) if value}
 
     # the hot path
 
@@ -193,6 +90,10 @@ class Working(Part):
         for settlement in settled:
             claim, ending = settlement.claim, settlement.ending
             place = places[claim.slot]
+            goes_along = settlement.release or settlement.forget
+            if goes_along:
+                tail_keys += [to_bytes(own.named(name)) for name in settlement.release + settlement.forget]
+                tail += (len(settlement.release), len(settlement.forget))
             if isinstance(ending, Done):
                 letter = "D"
                 tail_keys.append(place.processed)
@@ -201,7 +102,7 @@ class Working(Part):
             is_free = "1" if claim.slot in unsaid else "0"
             unsaid.pop(claim.slot, None)
             keys.append(place.worker)
-            rows += (place.slot, f"{is_free}{letter}{claim.token}")
+            rows += (place.slot, f"{is_free}{letter.lower() if goes_along else letter}{claim.token}")
         for slot in unsaid:
             keys.append(places[slot].worker)
             rows += (places[slot].slot, "1-")
@@ -241,6 +142,12 @@ class Working(Part):
         keys += (own.failed_by(process.worker(claim.slot)), to_bytes(own.named(ending.counter)))
         delays = [int(delay * 1000) for delay in ending.delays]
         arguments += (to_bytes(ending.entry), ending.limit, len(delays), *delays)
+        if ending.trace is None:
+            arguments.append(0)
+        else:
+            name, text = ending.trace
+            keys.append(to_bytes(own.named(name)))
+            arguments += (1, to_bytes(text))
         return "R"
 
     async def claims(self, process: Process) -> Claims:
@@ -258,7 +165,7 @@ class Working(Part):
                 unreadable[process.worker(slot)] = value
             else:
                 claims.append(Claim(slot, held.token, held.queue, held.raw))
-        claims.sort(key=lambda claim: _token_order(claim.token))
+        claims.sort(key=lambda claim: token_order(claim.token))
         return Claims(claims=claims, unreadable=unreadable)
 
     async def begin(self, process: Process, claim: Claim) -> bool:
@@ -276,7 +183,7 @@ class Working(Part):
             held = [(worker_id, value, parse_working(value)) for worker_id, value in values.items()]
             found = [(worker_id, value, job) for worker_id, value, job in held if job is not None]
             # The last one claimed goes first, so that the first one claimed ends up before it.
-            found.sort(key=lambda item: _token_order(item[2].token), reverse=True)
+            found.sort(key=lambda item: token_order(item[2].token), reverse=True)
             taken = found[: limit - len(rescued)]
             rescued += await self._take(process, taken)
             if len(taken) == len(found):
@@ -313,15 +220,6 @@ class Working(Part):
             rescued.append(Rescued(job.worker, job.queue, raw, job.running))
         taken = await self._run("rescue", keys, arguments)
         return [job for job, was_taken in zip(rescued, taken, strict=True) if was_taken]
-
-
-def _token_order(token: str) -> tuple[int, int]:
-    batch, _, number = token.partition(".")
-    return (int(batch), int(number or 0)) if batch.isdigit() and (number or "0").isdigit() else (0, 0)
-
-
-def _claim_order(held: Held | None) -> tuple[int, int]:
-    return _token_order(held.token) if held else (-1, 0)
 
 
 @lru_cache(maxsize=1)

@@ -14,7 +14,8 @@ local function take_lock(lock, timeout, now)
   local seconds = math.floor(now / 1000)
   local value = redis.pcall('GET', lock)
   if failed(value) then return false end
-  local lapses = value and tonumber(value)
+  -- A running job's lock has its owner behind the number.
+  local lapses = value and tonumber(string.match(value, '^%s*[+-]?%d+'))
   if lapses and seconds <= lapses then return false end
   redis.call('SET', lock, whole(seconds + timeout + 1), 'EX', timeout)
   return true

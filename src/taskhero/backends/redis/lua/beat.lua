@@ -1,11 +1,15 @@
--- Renews a process's lease, and with slots given what other programs take for its workers' signs of life.
+-- Renews a process's lease and the locks of its jobs, and with slots given what other programs take for its workers' signs
+-- of life.
 --
 -- KEYS[1] processes, KEYS[2] workers, KEYS[3] heartbeats (Ruby), KEYS[4] workers of taskhero
--- KEYS[5+] for each slot: ping (node), start time
+-- KEYS[5+] for each lock: the worker key of its claim, the lock; then for each slot: ping (node), start time
 -- ARGV[1] now in ms or '', ARGV[2] process, ARGV[3] lease in ms, ARGV[4] queues joined by commas, in JSON
--- ARGV[5+] for each slot its worker name and its id; or one id only, to see whether the sets of workers still have it
--- Returns whether the lease still held, how many processes are dead, then the ids that are or were missing.
+-- ARGV[5] number of locks; then for each: token of its claim, worker name, timeout in ms
+-- ARGV[6+] for each slot its worker name and its id; or one id only, to see whether the sets of workers still have it
+-- Returns whether the lease still held, how many processes are dead, which locks are lost, then the ids that are or were
+-- missing.
 --!include common
+--!include locks
 
 -- Year, month, day, hour, minute, second in UTC.
 local function calendar(seconds)
@@ -28,19 +32,32 @@ local before = redis.call('ZSCORE', KEYS[1], process)
 redis.call('ZADD', KEYS[1], whole(now + tonumber(ARGV[3])), process)
 local alive = before and tonumber(before) > now and 1 or 0
 local dead = redis.call('ZCOUNT', KEYS[1], '-inf', whole(now))
-local result = { alive, dead }
-if #ARGV == 5 then
-  if redis.pcall('SISMEMBER', KEYS[2], ARGV[5]) == 0 or redis.pcall('SISMEMBER', KEYS[4], ARGV[5]) == 0 then
-    result[3] = ARGV[5]
+local lost, locks = {}, tonumber(ARGV[5])
+local first_arg, first_key = 6 + 3 * locks, 5 + 2 * locks
+for i = 1, locks do
+  local worker, lock = KEYS[3 + 2 * i], KEYS[4 + 2 * i]
+  local token, owner = ARGV[3 + 3 * i], ARGV[4 + 3 * i] .. '/' .. ARGV[3 + 3 * i]
+  local other = holder(lock, now)
+  if other and other ~= owner then
+    lost[#lost + 1] = i
+  elseif stands(worker, token) then
+    hold(lock, owner, now, math.min(tonumber(ARGV[5 + 3 * i]), tonumber(ARGV[3])))
   end
-elseif #ARGV > 5 then
+end
+local result = { alive, dead, lost }
+if #ARGV == first_arg then
+  local id = ARGV[first_arg]
+  if redis.pcall('SISMEMBER', KEYS[2], id) == 0 or redis.pcall('SISMEMBER', KEYS[4], id) == 0 then
+    result[4] = id
+  end
+elseif #ARGV > first_arg then
   local seconds = whole(math.floor(now / 1000))
   local year, month, day, hour, minute, second = calendar(math.floor(now / 1000))
   local beat = string.format('%04d-%02d-%02dT%02d:%02d:%02d+00:00', year, month, day, hour, minute, second)
   local started = string.format('%04d-%02d-%02d %02d:%02d:%02d +0000', year, month, day, hour, minute, second)
   local heartbeats, pings, ids = {}, {}, {}
-  local key = 5
-  for arg = 5, #ARGV, 2 do
+  local key = first_key
+  for arg = first_arg, #ARGV, 2 do
     local name, id = ARGV[arg], ARGV[arg + 1]
     ids[#ids + 1] = id
     heartbeats[#heartbeats + 1] = id
@@ -56,7 +73,7 @@ elseif #ARGV > 5 then
   redis.call('MSET', unpack(pings))
   local known = redis.pcall('SMISMEMBER', KEYS[2], unpack(ids))
   if failed(known) then return result end
-  key = 6
+  key = first_key + 1
   for i, id in ipairs(ids) do
     if known[i] == 0 then
       redis.call('SADD', KEYS[2], id)

@@ -1,8 +1,9 @@
 -- Forgets a queue and all its jobs.
 --
--- KEYS[1] queues, KEYS[2] list, KEYS[3] wake list; ARGV[1] name
+-- KEYS[1] queues, KEYS[2] list, KEYS[3] wake list; ARGV[1] name, ARGV[2] '1' to do so only if it holds nothing
 -- Returns how many jobs there were.
 local length = redis.pcall('LLEN', KEYS[2])
+if ARGV[2] == '1' and length ~= 0 then return 0 end
 if type(length) ~= 'number' then length = 0 end
 redis.call('DEL', KEYS[2], KEYS[3])
 redis.call('SREM', KEYS[1], ARGV[1])

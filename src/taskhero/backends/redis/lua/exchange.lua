@@ -10,11 +10,13 @@
 -- ARGV[1] now in ms or '', ARGV[2] process, ARGV[3] prefix of the namespace, ARGV[4] number of slots,
 -- ARGV[5] number of queues, ARGV[6] bytes that a batch may have, ARGV[7] token of this batch, ARGV[8] time for run_at
 -- ARGV[9+] for each slot: its number, and a text of '1' (free) or '0', the ending's letter or '-', and the claim's token;
---          for each queue: its name and its name in JSON; then the endings' data, in the order of the slots:
+--          for each queue: its name and its name in JSON; then the endings' data, in the order of the slots; before them,
+--          where the letter is a small one: number of locks to release and of counters to forget (keys: these)
 --          'F' failed: entry (keys: counter of the worker's failures)
 --          'B' given back: raw or '', queue (keys: list, wake list)
 --          'L' delayed: delay in ms
---          'R' retried: entry, limit, number of delays, delays in ms (keys: counter of the worker's failures, counter of attempts)
+--          'R' retried: entry, limit, number of delays, delays in ms, number of traces (0 or 1), their texts
+--              (keys: counter of the worker's failures, counter of attempts, trace)
 --          'D' done: nothing (keys: counter of the worker's processed jobs)
 --          'X' dropped: nothing
 -- Returns flags {registered, paused, waiting}, what became of endings {slot index, text, ...} (only what is not plain),
@@ -65,13 +67,18 @@ local function retry(i, value)
   local entry, limit, count = ARGV[arg], tonumber(ARGV[arg + 1]), tonumber(ARGV[arg + 2])
   local worker_counter, counter = KEYS[key], KEYS[key + 1]
   local first_delay = arg + 3
-  arg, key = first_delay + count, key + 2
+  arg, key = first_delay + count + 1, key + 2
+  local trace, text
+  if ARGV[arg - 1] == '1' then
+    trace, text = KEYS[key], ARGV[arg]
+    arg, key = arg + 1, key + 1
+  end
   if not value then return end
   local before = tonumber(redis.pcall('GET', counter)) or -1
   local attempt = before + 2
   if attempt >= limit then
     local problem = record_failure(entry, worker_counter)
-    if not problem then redis.call('DEL', counter) end
+    if not problem then redis.call('DEL', counter, trace or counter) end
     return problem
   end
   local delay = tonumber(ARGV[first_delay + math.min(attempt, count) - 1])
@@ -79,7 +86,9 @@ local function retry(i, value)
   local problem = delay_until(raw, delay)
   if problem then return problem end
   -- It lives a day longer than the longest wait, so that no attempt outlives its count.
-  redis.call('SET', counter, whole(before + 1), 'EX', math.ceil(delay / 1000) + 86400)
+  local life = math.ceil(delay / 1000) + 86400
+  redis.call('SET', counter, whole(before + 1), 'EX', life)
+  if trace then redis.call('SET', trace, text, 'EX', life) end
   redis.pcall('INCR', KEYS[4])
   redis.pcall('INCR', worker_counter)
   ends[#ends + 1] = i
@@ -113,10 +122,24 @@ local function settle(i, ending, value)
   end
 end
 
+-- Ends what goes with a claim: those of its locks that are still its own, and counters.
+local function let_go(owner, first, locks, counters)
+  local gone = { unpack(KEYS, first + locks, first + locks + counters - 1) }
+  for i, value in ipairs(locks > 0 and redis.call('MGET', unpack(KEYS, first, first + locks - 1)) or {}) do
+    if value and string.match(value, '^%d+:(.*)$') == owner then gone[#gone + 1] = KEYS[first + i - 1] end
+  end
+  if #gone > 0 then redis.call('DEL', unpack(gone)) end
+end
+
 for i = 1, slots do
   local mark = ARGV[slot_arg + 2 * (i - 1) + 1]
   local ending = string.sub(mark, 2, 2)
   if ending ~= '-' then
+    local first, locks, counters
+    if string.byte(ending) > 90 then
+      ending, first, locks, counters = string.upper(ending), key, tonumber(ARGV[arg]), tonumber(ARGV[arg + 1])
+      arg, key = arg + 2, key + locks + counters
+    end
     local head = '{"token":"' .. string.sub(mark, 3) .. '"'
     local value = held[worker_keys[i]] or nil
     if value and string.sub(value, 1, #head) ~= head then value = nil end
@@ -127,6 +150,9 @@ for i = 1, slots do
     else
       ended[#ended + 1] = worker_keys[i]
       held[worker_keys[i]] = false
+      if first then
+        let_go(process .. '+' .. ARGV[slot_arg + 2 * (i - 1)] .. '/' .. string.sub(mark, 3), first, locks, counters)
+      end
     end
   end
 end

@@ -1,0 +1,239 @@
+"""Broken ways to give jobs what they need before they run."""
+
+import asyncio
+
+import attrs
+
+from broken.registry import found_by
+from taskhero.backends.memory import MemoryBackend, work
+from taskhero.backends.memory.locks import Locks, owner_of
+from taskhero.backends.protocol import Prepared
+from taskhero.conformance import Preparing
+
+
+class Locking(MemoryBackend):
+    """Its locks are of another make."""
+
+    locks = Locks
+
+    def __init__(self, *, clock=None):
+        super().__init__(clock=clock)
+        self._store.locks.__class__ = self.locks
+
+
+@found_by(Preparing, "test_a_job_takes_all_its_locks_or_none")
+class TakesWhatItCan(Locking):
+    """It takes lock after lock, and keeps them when one is not to be had."""
+
+    class locks(Locks):
+        def hold(self, locks, owner, lease_ends, now):
+            for position, lock in enumerate(locks):
+                if super().hold((lock,), owner, lease_ends, now) is not None:
+                    return position
+            return None
+
+
+@found_by(Preparing, "test_a_claim_that_asks_again_holds_it_already")
+class GivesBackWhatItHeld(Locking):
+    """When one lock is not to be had, it frees all others, and those that it held before with them."""
+
+    class locks(Locks):
+        def hold(self, locks, owner, lease_ends, now):
+            blocked_by = super().hold(locks, owner, lease_ends, now)
+            if blocked_by is not None:
+                self.release([lock.key for lock in locks], owner, now)
+            return blocked_by
+
+
+@found_by(Preparing, "test_a_claim_that_asks_again_holds_it_already")
+class StandsInItsOwnWay(Locking):
+    """What the claim holds already counts as somebody else's."""
+
+    class locks(Locks):
+        def _is_taken(self, key, _owner, now):
+            return self.get(key, now) is not None
+
+
+class Owning(MemoryBackend):
+    """It marks locks in a way of its own."""
+
+    def mark(self, process, claim):
+        raise NotImplementedError
+
+    async def prepare(self, process, preparations):
+        before, work.owner_of = work.owner_of, self.mark
+        try:
+            return await super().prepare(process, preparations)
+        finally:
+            work.owner_of = before
+
+
+@found_by(Preparing, "test_a_lock_is_the_claims_own", "test_a_job_takes_all_its_locks_or_none")
+class OwnedByTheProcess(Owning):
+    """All jobs of a process share its locks."""
+
+    def mark(self, process, claim):
+        return (process.name, "")
+
+
+@found_by(Preparing, "test_a_lock_is_the_claims_own")
+class OwnedByTheSlot(Owning):
+    """The next job in the slot has the locks of the last one."""
+
+    def mark(self, process, claim):
+        return (process.worker(claim.slot), "")
+
+
+@found_by(Preparing, "test_locks_of_queued_and_of_running_jobs_are_of_one_kind")
+class TwoKindsOfLocks(MemoryBackend):
+    """Queued jobs and running ones do not know each other's locks."""
+
+    async def push(self, entries):
+        return await super().push([apart(entry) for entry in entries])
+
+    async def prepare(self, process, preparations):
+        return await super().prepare(
+            process,
+            [attrs.evolve(each, release=tuple(f"queued:{key}" for key in each.release)) for each in preparations],
+        )
+
+
+def apart(entry):
+    """An entry whose locks are of the first kind."""
+    return attrs.evolve(entry, guards=tuple(attrs.evolve(lock, key=f"queued:{lock.key}") for lock in entry.guards))
+
+
+@found_by(Preparing, "test_of_many_who_ask_at_once_one_gets_it")
+class LooksThenTakes(MemoryBackend):
+    """It sees that locks are free, and takes them a moment later."""
+
+    async def prepare(self, process, preparations):
+        keys = [lock.key for wanted in preparations for lock in wanted.hold]
+        free = [key for key in keys if self._store.locks.get(key, self._clock.now()) is None]
+        await asyncio.sleep(0)
+        self._store.locks.free(free)
+        return await super().prepare(process, preparations)
+
+
+class Changing(MemoryBackend):
+    """It changes what it is told of a job, and what it says of it."""
+
+    def change(self, wanted):
+        return wanted
+
+    async def prepare(self, process, preparations):
+        return await super().prepare(process, [self.change(wanted) for wanted in preparations])
+
+
+@found_by(Preparing, "test_an_equal_job_can_be_queued_while_the_first_one_runs")
+class KeepsTheQueuedLock(Changing):
+    """A job keeps the lock that it had in the queue."""
+
+    def change(self, wanted):
+        return attrs.evolve(wanted, release=())
+
+
+@found_by(Preparing, "test_it_goes_though_the_job_may_not_run")
+class ReleasesOnlyWhatRuns(MemoryBackend):
+    """A job that is blocked keeps the lock that it had in the queue."""
+
+    async def prepare(self, process, preparations):
+        answers = []
+        for wanted in preparations:
+            (answer,) = await super().prepare(process, [attrs.evolve(wanted, release=())])
+            if answer.blocked_by is None:
+                (answer,) = await super().prepare(process, [wanted])
+            answers.append(answer)
+        return answers
+
+
+@found_by(Preparing, "test_a_held_lock_lapses_after_its_timeout")
+class HoldsAsLongAsItLives(Changing):
+    """A lock lapses with the lease only."""
+
+    def change(self, wanted):
+        return attrs.evolve(wanted, hold=tuple(attrs.evolve(lock, timeout=10**6) for lock in wanted.hold))
+
+
+@found_by(Preparing, "test_a_held_lock_dies_with_the_lease[0]", "test_a_lock_that_nobody_renews_lapses")
+class OutlivesTheLease(Locking):
+    """A lock of a process that died lapses after an hour."""
+
+    class locks(Locks):
+        def hold(self, locks, owner, lease_ends, now):
+            return super().hold(locks, owner, now + 10**6, now)
+
+
+@found_by(Preparing, "test_a_held_lock_dies_with_the_lease[50]")
+class HoldsForAWholeLease(Locking):
+    """It takes the lease's length for what is left of it."""
+
+    class locks(Locks):
+        def hold(self, locks, owner, lease_ends, now):
+            return super().hold(locks, owner, now + 60, now)
+
+
+@found_by(Preparing, "test_for_what_is_gone_nothing_is_changed", "test_for_a_dead_process_nothing_is_changed")
+class ReleasesForAnybody(MemoryBackend):
+    """It releases a queued job's lock before it looks whose the claim is."""
+
+    async def prepare(self, process, preparations):
+        for wanted in preparations:
+            self._store.locks.free(wanted.release)
+        return await super().prepare(process, preparations)
+
+
+@found_by(Preparing, "test_for_what_is_gone_nothing_is_changed")
+class LocksForAnybody(MemoryBackend):
+    """It takes locks before it looks whose the claim is."""
+
+    async def prepare(self, process, preparations):
+        now = self._clock.now()
+        for wanted in preparations:
+            self._store.locks.hold(wanted.hold, owner_of(process, wanted.claim), now + 60, now)
+        return await super().prepare(process, preparations)
+
+
+@found_by(Preparing, "test_for_a_dead_process_nothing_is_changed")
+class PreparesTheDead(MemoryBackend):
+    """A claim is enough, whether its process is alive or not."""
+
+    async def prepare(self, process, preparations):
+        member = self._work._members.get(process.name)
+        if member is None:
+            return await super().prepare(process, preparations)
+        lease_ends, member.lease_ends = member.lease_ends, self._clock.now() + 60
+        try:
+            return await super().prepare(process, preparations)
+        finally:
+            member.lease_ends = lease_ends
+
+
+@found_by(Preparing, "test_each_job_gets_its_answer_in_the_order_given")
+class AnswersBySlot(MemoryBackend):
+    """It prepares the first slot's job first."""
+
+    async def prepare(self, process, preparations):
+        return await super().prepare(process, sorted(preparations, key=lambda wanted: wanted.claim.slot))
+
+
+@found_by(Preparing, "test_the_counter_of_attempts_is_read")
+class CountsWhereItReads(MemoryBackend):
+    """It counts an attempt when a job starts."""
+
+    async def prepare(self, process, preparations):
+        now = self._clock.now()
+        for wanted in preparations:
+            if wanted.counter is not None:
+                count = self._store.attempts.get(wanted.counter, now)
+                self._store.attempts.set(wanted.counter, 0 if count is None else count + 1, until=now + 10**6, now=now)
+        return await super().prepare(process, preparations)
+
+
+@found_by(Preparing, "test_it_is_read_though_the_job_may_not_run")
+class ReadsForWhatRunsOnly(MemoryBackend):
+    """A job that is blocked is told nothing."""
+
+    async def prepare(self, process, preparations):
+        answers = await super().prepare(process, preparations)
+        return [answer if answer.blocked_by is None else Prepared(blocked_by=answer.blocked_by) for answer in answers]

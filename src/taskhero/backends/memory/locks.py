@@ -1,0 +1,72 @@
+"""Locks: those of queued jobs, which have no owner, and those that a job holds while it runs."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, TypeAlias
+
+from .expiring import Expiring
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Sequence
+
+    from taskhero.backends.protocol import Claim, HeldLock, Lock, Process
+
+__all__ = ["Locks", "Owner", "owner_of"]
+
+#: Whose a lock is: a worker and its claim's token; None for a queued job's lock, which is anybody's.
+Owner: TypeAlias = "tuple[str, str] | None"
+
+
+def owner_of(process: Process, claim: Claim) -> Owner:
+    """Who holds what this claim holds."""
+    return (process.worker(claim.slot), claim.token)
+
+
+class Locks:
+    """All locks, each until it lapses. The caller sees to it that one thread at a time is here."""
+
+    def __init__(self) -> None:
+        # Beside the owner stands the number that node-resque writes: the second after which it takes a lock for lapsed.
+        self._held: Expiring[tuple[Owner, int]] = Expiring()
+
+    def get(self, key: str, now: float) -> tuple[Owner, int] | None:
+        """Who holds a lock, and the second that node-resque reads there; None if it is free."""
+        return self._held.get(key, now)
+
+    def take(self, key: str, owner: Owner, until: float, now: float) -> None:
+        """Hold a lock from now on until a moment, whoever held it."""
+        self._held.set(key, (owner, int(until) + 1), until=until, now=now)
+
+    def free(self, keys: Iterable[str]) -> None:
+        """Free locks, whoever holds them."""
+        for key in keys:
+            self._held.delete(key)
+
+    def release(self, keys: Iterable[str], owner: Owner, now: float) -> None:
+        """Free those of these locks that are the owner's."""
+        self.free([key for key in keys if self._is_held(key, owner, now)])
+
+    def hold(self, locks: Sequence[Lock], owner: Owner, lease_ends: float, now: float) -> int | None:
+        """Take locks, all or none; return which of them somebody else holds, or None."""
+        for position, lock in enumerate(locks):
+            if self._is_taken(lock.key, owner, now):
+                return position
+        for lock in locks:
+            self.take(lock.key, owner, min(now + lock.timeout, lease_ends), now)
+        return None
+
+    def renew(self, held: HeldLock, owner: Owner, lease_ends: float, now: float, *, ours: bool) -> bool:
+        """Hold a lock longer if the claim is still *ours*; False if somebody else holds it."""
+        if self._is_taken(held.lock.key, owner, now):
+            return False
+        if ours:
+            self.hold((held.lock,), owner, lease_ends, now)
+        return True
+
+    def _is_held(self, key: str, owner: Owner, now: float) -> bool:
+        found = self._held.get(key, now)
+        return found is not None and found[0] == owner
+
+    def _is_taken(self, key: str, owner: Owner, now: float) -> bool:
+        found = self._held.get(key, now)
+        return found is not None and found[0] != owner

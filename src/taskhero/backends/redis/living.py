@@ -1,0 +1,155 @@
+"""Coming into view, staying alive with all that jobs hold, and leaving."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from redis import exceptions as redis_errors
+
+from taskhero.backends.protocol import Beat, Prepared
+from taskhero.errors import BackendUnavailable
+from taskhero.wire.jsjson import encode_any
+from taskhero.wire.workers import parse_worker_id, parse_working
+
+from .base import Part, claim_order, to_bytes, to_number, to_text
+from .scripts import script
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+    import redis
+
+    from taskhero.backends.protocol import HeldLock, Preparation, Process
+
+__all__ = ["Living"]
+
+_Keys = list["str | bytes"]
+_Arguments = list["str | bytes | int"]
+
+
+class Living(Part):
+    """The verbs by which a worker process lives."""
+
+    _slots: dict[str, dict[int, Process]]
+    _lease: float
+    _incomplete: bool = False
+    _beating: redis.Redis | None
+    _connect_beating: Callable[[], redis.Redis]
+
+    async def register(self, process: Process, slots: Sequence[int], lease: float) -> None:
+        """See `Backend.register`."""
+        keys, arguments = self._beat_request(process, slots, lease)
+        await self._run("beat", keys, arguments)
+
+    def beat(
+        self, process: Process, slots: Sequence[int], lease: float, *, full: bool, locks: Sequence[HeldLock] = ()
+    ) -> Beat:
+        """See `Backend.beat`."""
+        if self._beating is None:
+            self._beating = self._connect_beating()
+        wanted = script("beat")
+        full = full or self._incomplete
+        keys, arguments = self._beat_request(process, slots if full else (), lease, locks)
+        if slots and not full:
+            arguments.append(process.worker_id(slots[0]))
+        try:
+            try:
+                reply: Any = self._beating.evalsha(wanted.sha, len(keys), *keys, *arguments)
+            except redis_errors.NoScriptError:
+                reply = self._beating.eval(wanted.text, len(keys), *keys, *arguments)
+        except (redis_errors.RedisError, OSError) as error:
+            # The next beat looks anew where the server is.
+            self._stop_beating()
+            raise BackendUnavailable(f"cannot renew the lease in Redis at {self._link.location}: {error}") from error
+        alive, dead, positions, *missing = reply
+        lost = tuple(locks[position - 1] for position in positions)
+        self._incomplete = bool(missing) and not full
+        if self._incomplete:
+            # Somebody deleted a set of workers: the next beat is a full one, so that our jobs could be rescued.
+            return Beat(bool(alive), (), int(dead), lost)
+        names = {process.worker_id(slot): process.worker(slot) for slot in slots}
+        gone = tuple(names.get(to_text(worker_id), "") for worker_id in missing)
+        return Beat(bool(alive), gone, int(dead), lost)
+
+    def _stop_beating(self) -> None:
+        beating, self._beating = self._beating, None
+        if beating is not None:
+            beating.close()
+
+    def _beat_request(
+        self, process: Process, slots: Sequence[int], lease: float, locks: Sequence[HeldLock] = ()
+    ) -> tuple[_Keys, _Arguments]:
+        own = self._keys
+        self._lease = lease
+        known = self._slots.setdefault(process.name, {})
+        known.update((slot, process) for slot in slots)
+        keys: _Keys = [own.processes, own.workers, own.heartbeats, own.own_workers]
+        queues = encode_any(",".join(process.queues))
+        arguments: _Arguments = [self._now(), process.name, int(lease * 1000), queues, len(locks)]
+        for held in locks:
+            slot = held.claim.slot
+            keys += (own.worker(process.worker_id(slot)), to_bytes(own.named(held.lock.key)))
+            arguments += (held.claim.token, process.worker(slot), held.lock.timeout * 1000)
+        for slot in slots:
+            keys += (own.ping(process.worker(slot)), own.started(process.worker_id(slot)))
+            arguments += (process.worker(slot), process.worker_id(slot))
+        return keys, arguments
+
+    async def prepare(self, process: Process, preparations: Sequence[Preparation]) -> Sequence[Prepared]:
+        """See `Backend.prepare`."""
+        if not preparations:
+            return []
+        own = self._keys
+        keys: _Keys = [own.processes]
+        arguments: _Arguments = [self._now(), process.name]
+        for wanted in preparations:
+            slot, counters = wanted.claim.slot, () if wanted.counter is None else (wanted.counter,)
+            names = (*wanted.release, *(lock.key for lock in wanted.hold), *counters)
+            keys += (own.worker(process.worker_id(slot)), *(to_bytes(own.named(name)) for name in names))
+            arguments += (wanted.claim.token, process.worker(slot), len(wanted.release), len(wanted.hold))
+            arguments += (len(counters), *(lock.timeout * 1000 for lock in wanted.hold))
+        reply = await self._run("prepare", keys, arguments)
+        return [
+            Prepared(mine=bool(mine), blocked_by=blocked_by - 1 if blocked_by else None, count=to_number(count))
+            for mine, blocked_by, count in zip(reply[::3], reply[1::3], reply[2::3], strict=True)
+        ]
+
+    async def retire(self, process: Process, slots: Sequence[int]) -> None:
+        """See `Backend.retire`."""
+        await self._retire(process.name, [process.worker_id(slot) for slot in slots], end_lease=False)
+        known = self._slots.get(process.name, {})
+        for slot in slots:
+            known.pop(slot, None)
+
+    async def deregister(self, process: Process) -> int:
+        """See `Backend.deregister`."""
+        known = self._slots.get(process.name, {})
+        given_back = await self._retire(process.name, [process.worker_id(slot) for slot in known], end_lease=True)
+        self._slots.pop(process.name, None)
+        return given_back
+
+    async def _retire(self, process: str, ids: list[str], *, end_lease: bool, dead: bool = False) -> int:
+        own = self._keys
+        while True:
+            values = await self._values(ids)
+            held = {worker_id: parse_working(value) for worker_id, value in values.items()}
+            keys: _Keys = [own.processes, own.workers, own.heartbeats, own.queues, own.wake_new, own.own_workers]
+            arguments: _Arguments = [self._now(), process, "dead" if dead else "living", "1" if end_lease else ""]
+            for worker_id in sorted(ids, key=lambda worker_id: claim_order(held.get(worker_id)), reverse=True):
+                job = held.get(worker_id)
+                queue = job.queue if job else ""
+                name = parse_worker_id(worker_id)[0]
+                keys += (own.worker(worker_id), own.started(worker_id), own.ping(name), own.processed_by(name))
+                keys += (own.failed_by(name), own.queue(queue), own.wake(queue))
+                value = to_bytes(values.get(worker_id, ""))
+                arguments += (worker_id, value, to_bytes(job.raw) if job else b"", queue)
+            result = int(await self._run("retire", keys, arguments))
+            if result != -2:
+                return result
+
+    async def _values(self, ids: Sequence[str]) -> dict[str, str]:
+        """What stands under workers, of those that hold something."""
+        if not ids:
+            return {}
+        values = await self._link.call("MGET", *(self._keys.worker(worker_id) for worker_id in ids))
+        return {worker_id: to_text(value) for worker_id, value in zip(ids, values, strict=True) if value}

@@ -1,0 +1,23 @@
+-- Whether a claim still stands under its worker.
+local function stands(worker, token)
+  local value = redis.pcall('GET', worker)
+  local head = '{"token":"' .. token .. '"'
+  return type(value) == 'string' and string.sub(value, 1, #head) == head
+end
+
+-- Whose a lock is: nil if it is free, '' if it is none of taskhero's, whatever its value or type.
+local function holder(lock, now)
+  local value = redis.pcall('GET', lock)
+  if not value then return nil end
+  local lapses, owner
+  if type(value) == 'string' then lapses, owner = string.match(value, '^(%d+):(.*)$') end
+  if not owner then return '' end
+  -- It lapses by itself; where a test sets the time, its number says when.
+  if tonumber(lapses) < math.floor(now / 1000) then return nil end
+  return owner
+end
+
+-- Holds a lock for so many milliseconds; its number is the second in which it lapses, as node-resque writes it.
+local function hold(lock, owner, now, milliseconds)
+  redis.call('SET', lock, whole(math.floor((now + milliseconds) / 1000) + 1) .. ':' .. owner, 'PX', whole(milliseconds))
+end

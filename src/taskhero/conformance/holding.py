@@ -1,0 +1,248 @@
+"""Locks that jobs hold: how they are renewed, lost and released, and what goes with a job's end."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import TYPE_CHECKING
+
+import attrs
+import pytest
+
+from taskhero.backends.protocol import Beat, Done, Dropped, Entry, FreeLock, HeldLock, Lock, Retried, Settlement
+
+from .promises import needs, promise
+from .settling import ENDINGS
+from .steps import LEASE, beat, blocked_by, claim, claim_one, free_locks, hold, job, push, registered, settle, within
+from .suite import Suite
+
+if TYPE_CHECKING:
+    from taskhero.backends.protocol import Backend, Claim, Ending, Process
+    from taskhero.clock import ManualClock
+
+    from .suite import Views
+
+__all__ = ["Holding"]
+
+_RENEWED = (
+    "Each of *locks* that is still its claim's own, or is free, is held from now on for its timeout or as long as the "
+    "lease, whichever is shorter, if the claim is still the process's."
+)
+_LOST = "One that somebody else holds is `lost` and stays theirs."
+_END = (
+    "In that step, locks that are to be released go if they are still the claim's own, and so do counters that are to "
+    "be forgotten; of what is gone or cannot be recorded, they stay."
+)
+_ending = pytest.mark.parametrize("ending", ENDINGS.values(), ids=ENDINGS.keys())
+_full = pytest.mark.parametrize("full", [False, True], ids=["short", "full"])
+
+#: Seconds after which a lock that lapsed is free; a backend's seconds may be whole ones.
+_SLACK = 4
+
+
+async def _two_claims(backend: Backend) -> tuple[Process, Claim, Claim]:
+    process = await registered(backend, slots=(1, 2))
+    await push(backend, job(1), job(2))
+    first, second = await claim(backend, process, (1, 2))
+    return process, first, second
+
+
+class Holding(Suite):
+    """Locks in `Backend.beat`, and what goes with a settlement in `Backend.exchange`."""
+
+    # renewing
+
+    @_full
+    @promise("beat", _RENEWED)
+    @needs("clock")
+    async def test_a_beat_renews_the_locks_that_it_names(
+        self, backend: Backend, clock: ManualClock, *, full: bool
+    ) -> None:
+        """For as long as the lease, each time from now; several at once."""
+        process, first, second = await _two_claims(backend)
+        locks = [await hold(backend, process, *held) for held in ((first, "a"), (first, "b"), (second, "c"))]
+        for _ in range(3):
+            clock.advance(LEASE - 1)
+            answer = await beat(backend, process, (1, 2), full=full, locks=locks)
+            assert answer == Beat(alive=True, missing=(), dead=0)
+        clock.advance(LEASE - 1)
+        assert await free_locks(backend, "a", "b", "c") == []
+        clock.advance(1 + _SLACK)
+        assert await free_locks(backend, "a", "b", "c") == ["a", "b", "c"]
+
+    @promise("beat", _RENEWED)
+    @needs("clock")
+    async def test_a_short_timeout_holds_no_longer_than_it_says(self, backend: Backend, clock: ManualClock) -> None:
+        """It is renewed by a beat, and lapses though the lease goes on."""
+        process, first, _ = await _two_claims(backend)
+        held = await hold(backend, process, first, "a", timeout=20)
+        clock.advance(15)
+        await beat(backend, process, locks=[held])
+        clock.advance(19)
+        assert await free_locks(backend, "a") == []
+        clock.advance(1 + _SLACK)
+        assert await free_locks(backend, "a") == ["a"]
+
+    @_full
+    @promise("beat", _RENEWED)
+    @needs("clock")
+    async def test_a_lock_that_lapsed_and_is_free_is_taken_again(
+        self, backend: Backend, clock: ManualClock, *, full: bool
+    ) -> None:
+        """Of a process that was late, or dead for others that had no use for it."""
+        process, first, _ = await _two_claims(backend)
+        held = await hold(backend, process, first, "a")
+        clock.advance(LEASE + _SLACK)
+        answer = await beat(backend, process, (1, 2), full=full, locks=[held])
+        assert (answer.alive, answer.lost) == (False, ())
+        assert await free_locks(backend, "a") == []
+        assert await blocked_by(backend, process, first, "a") is None, "it is the claim's own"
+
+    @promise("beat", _RENEWED)
+    async def test_the_lock_of_a_job_that_ended_is_not_taken_again(self, backend: Backend) -> None:
+        """A beat may have been under way while the job ended; nor does it count as lost."""
+        process, first, second = await _two_claims(backend)
+        held = await hold(backend, process, first, "a")
+        await backend.exchange(process, [Settlement(first, Done(), release=("a",))], (), ())
+        forged = HeldLock(attrs.evolve(second, token=second.token + "0"), Lock("b", 3600))
+        assert (await beat(backend, process, locks=[held, forged])).lost == ()
+        assert await free_locks(backend, "a", "b") == ["a", "b"]
+
+    @promise("beat", _RENEWED)
+    async def test_locks_are_renewed_from_any_thread(self, backend: Backend) -> None:
+        """While the event loop takes and releases others."""
+        process, first, second = await _two_claims(backend)
+        mine = [await hold(backend, process, first, f"mine:{number}") for number in range(20)]
+
+        def beats() -> list[Beat]:
+            return [backend.beat(process, (1, 2), LEASE, full=False, locks=mine) for _ in range(50)]
+
+        beating = asyncio.create_task(asyncio.to_thread(beats))
+        keys = tuple(f"other:{number}" for number in range(50))
+        for number in range(20):
+            guards = tuple(FreeLock(f"queued:{number}:{key}", 3600) for key in keys)
+            assert list(await backend.push([Entry("q", job(number), guards=guards)])) == [True]
+            assert await blocked_by(backend, process, second, *keys) is None
+            await backend.exchange(process, [Settlement(second, Dropped(), release=keys)], (), ())
+            second = await claim_one(backend, process, second.slot)
+        assert await within(beating) == [Beat(alive=True, missing=(), dead=0)] * 50
+
+    # losing
+
+    @_full
+    @promise("beat", _LOST)
+    @needs("clock")
+    async def test_a_lock_that_somebody_else_holds_is_lost(
+        self, backend: Backend, clock: ManualClock, views: Views, *, full: bool
+    ) -> None:
+        """That one only, and it stays theirs; the lease and the other locks are renewed all the same."""
+        process, first, second = await _two_claims(backend)
+        short = await hold(backend, process, first, "a", timeout=10)
+        long = await hold(backend, process, second, "b")
+        clock.advance(10 + _SLACK)
+        view, other = await views(), await registered(backend, 2)
+        await push(backend, job(3))
+        theirs = await claim_one(view, other)
+        await hold(view, other, theirs, "a")
+        answer = await beat(backend, process, (1, 2), full=full, locks=[short, long])
+        assert answer == Beat(alive=True, missing=(), dead=0, lost=(short,))
+        clock.advance(LEASE - _SLACK - 1)
+        assert await free_locks(backend, "a", "b") == []
+        clock.advance(1 + 2 * _SLACK)
+        assert await free_locks(backend, "a", "b") == ["a", "b"], "neither was renewed longer"
+
+    @promise("beat", _LOST)
+    async def test_a_queued_jobs_lock_is_somebody_elses(self, backend: Backend) -> None:
+        """And so is another claim's of the same process, whether the claim still stands or not."""
+        process, first, second = await _two_claims(backend)
+        await backend.push([Entry("q", job(3), guards=(FreeLock("a", 3600),))])
+        await hold(backend, process, first, "b")
+        wanted = [HeldLock(second, Lock("a", 3600)), HeldLock(second, Lock("b", 3600))]
+        assert (await beat(backend, process, locks=wanted)).lost == tuple(wanted)
+        assert await blocked_by(backend, process, first, "b") is None
+        await settle(backend, process, second)
+        assert (await beat(backend, process, locks=wanted)).lost == tuple(wanted)
+
+    # releasing
+
+    @_ending
+    @promise("exchange", _END)
+    async def test_a_jobs_locks_go_with_its_end(self, backend: Backend, views: Views, ending: Ending) -> None:
+        """However it ended; those that are not named stay."""
+        process, first, _ = await _two_claims(backend)
+        assert await blocked_by(backend, process, first, "a", "b", "c") is None
+        answer = await backend.exchange(process, [Settlement(first, ending, release=("c", "a"))], (), ())
+        assert (list(answer.gone), list(answer.unsettled)) == ([], [])
+        assert await free_locks(await views(), "a", "b", "c") == ["a", "c"]
+
+    @promise("exchange", _END)
+    async def test_a_batch_releases_each_jobs_own_locks(self, backend: Backend) -> None:
+        """Beside endings with data of their own and endings without; and the next jobs are claimed in that step."""
+        slots = range(1, len(ENDINGS) + 1)
+        process = await registered(backend, slots=slots)
+        await push(backend, *map(job, range(2 * len(slots))))
+        claims = await claim(backend, process, slots)
+        for number, claimed in enumerate(claims):
+            await hold(backend, process, claimed, f"work:{number}")
+        settled = [
+            Settlement(claimed, ending, release=(f"work:{number}",) if number % 2 else ())
+            for number, (claimed, ending) in enumerate(zip(claims, ENDINGS.values(), strict=True))
+        ]
+        answer = await backend.exchange(process, settled, slots, ("q",))
+        assert (list(answer.gone), list(answer.unsettled), len(answer.claims)) == ([], [], len(slots))
+        keys = [f"work:{number}" for number in range(len(slots))]
+        assert await free_locks(backend, *keys) == keys[1::2]
+        assert await blocked_by(backend, process, answer.claims[0], *keys[1::2]) is None
+
+    @promise("exchange", _END)
+    async def test_somebody_elses_lock_is_not_released(self, backend: Backend) -> None:
+        """Another claim's, though of the same process, or a queued job's, which has no owner."""
+        process, first, second = await _two_claims(backend)
+        await backend.push([Entry("q", job(3), guards=(FreeLock("a", 3600),))])
+        await hold(backend, process, second, "b")
+        await backend.exchange(process, [Settlement(first, Done(), release=("a", "b", "none"))], (), ())
+        assert await free_locks(backend, "a", "b") == []
+
+    @promise("exchange", _END)
+    @needs("clock")
+    async def test_a_lock_that_was_lost_is_not_released(self, backend: Backend, clock: ManualClock) -> None:
+        """It lapsed under a long job, and is the next job's now."""
+        process, first, second = await _two_claims(backend)
+        await hold(backend, process, first, "a", timeout=10)
+        clock.advance(10 + _SLACK)
+        await hold(backend, process, second, "a")
+        await backend.exchange(process, [Settlement(first, Done(), release=("a",))], (), ())
+        assert await free_locks(backend, "a") == []
+
+    # forgetting
+
+    @promise("exchange", _END)
+    async def test_counters_are_forgotten_with_the_end(self, backend: Backend) -> None:
+        """An equal job that comes later starts anew; other counters stay, and so do those of a job that is retried."""
+        process = await registered(backend)
+        attempts = []
+        for counter, forget in (("a", ()), ("b", ()), ("a", ()), ("c", ("a", "none")), ("a", ()), ("b", ())):
+            await push(backend, job(1))
+            claimed = await claim_one(backend, process)
+            ending = Retried("no", f"retry:{counter}", 9, (1000.0,))
+            settlement = Settlement(claimed, ending, forget=tuple(f"retry:{name}" for name in forget))
+            ((_, attempt),) = (await backend.exchange(process, [settlement], (), ())).attempts
+            attempts.append(attempt)
+        assert attempts == [1, 1, 2, 1, 1, 2]
+
+    @_ending
+    @promise("exchange", _END)
+    async def test_what_goes_with_a_claim_that_is_gone_stays(self, backend: Backend, ending: Ending) -> None:
+        """Said again, as after a lost reply, an end releases and forgets nothing."""
+        process, first, second = await _two_claims(backend)
+        settlement = Settlement(first, ending, release=("a",), forget=("retry:b",))
+        await backend.exchange(process, [settlement], (), ())
+        await push(backend, job(3))
+        await hold(backend, process, second, "a")
+        again = await claim_one(backend, process, first.slot)
+        await settle(backend, process, again, Retried("no", "retry:b", 9, (1000.0,)))
+        assert list((await backend.exchange(process, [settlement], (), ())).gone) == [first]
+        assert await free_locks(backend, "a") == []
+        await push(backend, job(4))
+        last = await claim_one(backend, process, first.slot)
+        answer = await settle(backend, process, last, Retried("no", "retry:b", 9, (1000.0,)))
+        assert list(answer.attempts) == [(last, 2)]

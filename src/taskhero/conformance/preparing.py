@@ -1,0 +1,280 @@
+"""What jobs need before they run: locks that go, locks that they hold, and their counters."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import TYPE_CHECKING
+
+import attrs
+import pytest
+
+from taskhero.backends.protocol import Entry, FreeLock, Lock, Preparation, Prepared, Retried, Settlement
+
+from .promises import needs, promise
+from .steps import (
+    LEASE,
+    beat,
+    blocked_by,
+    claim,
+    claim_one,
+    due,
+    free_locks,
+    hold,
+    job,
+    make_process,
+    moves_of,
+    push,
+    registered,
+    settle,
+)
+from .suite import Suite
+
+if TYPE_CHECKING:
+    from taskhero.backends.protocol import Backend
+    from taskhero.clock import ManualClock
+
+    from .suite import Views
+
+__all__ = ["Preparing"]
+
+_ORDER = "Give claimed jobs what they need before they run; the answer is a `Prepared` for each, in the order given."
+_QUEUED = "The locks of the queued job go."
+_HELD = (
+    "The locks to hold are taken, all or none; a lock is free if it does not exist, and its owner is the claim, which "
+    "holds it already if it asks again."
+)
+_LAPSES = "A lock lapses after its timeout or with the lease of its process, whichever is sooner"
+_MINE = (
+    "Each claim is one atomic step; for one that is no longer the process's, nothing is changed, nor for any if the "
+    "process is not registered or was declared dead."
+)
+_COUNTER = "The counter of attempts is read, whether the locks were taken or not."
+
+#: Seconds after which a lock that lapsed is free; a backend's seconds may be whole ones.
+_SLACK = 4
+
+
+def _wants(*keys: str, timeout: int = 3600) -> tuple[Lock, ...]:
+    return tuple(Lock(key, timeout) for key in keys)
+
+
+class Preparing(Suite):
+    """`Backend.prepare`."""
+
+    @promise("prepare", _ORDER, _MINE)
+    async def test_each_job_gets_its_answer_in_the_order_given(self, backend: Backend) -> None:
+        """What one takes, those behind it find taken; one that is gone spoils none."""
+        process = await registered(backend, slots=(1, 2, 3, 4))
+        await push(backend, *map(job, range(4)))
+        first, second, third, fourth = await claim(backend, process, (1, 2, 3, 4))
+        gone = attrs.evolve(fourth, token=fourth.token + "0")
+        answers = await backend.prepare(
+            process,
+            [
+                Preparation(third, hold=_wants("work:a")),
+                Preparation(gone, hold=_wants("work:b")),
+                Preparation(first, hold=_wants("work:c", "work:b", "work:a")),
+                Preparation(second),
+                Preparation(fourth, hold=_wants("work:b")),
+            ],
+        )
+        assert list(answers) == [Prepared(), Prepared(mine=False), Prepared(blocked_by=2), Prepared(), Prepared()]
+
+    @promise("prepare", _ORDER)
+    async def test_nothing_can_be_prepared(self, backend: Backend) -> None:
+        """No jobs, or one that needs nothing."""
+        process = await registered(backend)
+        assert list(await backend.prepare(process, [])) == []
+        await push(backend, job(1))
+        assert list(await backend.prepare(process, [Preparation(await claim_one(backend, process))])) == [Prepared()]
+
+    # the queued job's locks
+
+    @promise("prepare", _QUEUED)
+    async def test_an_equal_job_can_be_queued_while_the_first_one_runs(self, backend: Backend, views: Views) -> None:
+        """The lock that it had in the queue is free, and the next job's then."""
+        process = await registered(backend)
+        guarded = Entry("q", job(1), guards=(FreeLock("lock:a", 60),))
+        assert list(await backend.push([guarded])) == [True]
+        assert list(await backend.push([guarded])) == [False]
+        claimed = await claim_one(backend, process)
+        await backend.prepare(process, [Preparation(claimed, release=("lock:a", "lock:none"))])
+        assert list(await (await views()).push([guarded, guarded])) == [True, False]
+
+    @promise("prepare", _QUEUED)
+    async def test_it_goes_though_the_job_may_not_run(self, backend: Backend) -> None:
+        """What is blocked is in its queue no more."""
+        process = await registered(backend, slots=(1, 2))
+        await backend.push([Entry("q", job(1)), Entry("q", job(2), guards=(FreeLock("lock:a", 60),))])
+        first, second = await claim(backend, process, (1, 2))
+        await hold(backend, process, first, "work:a")
+        (answer,) = await backend.prepare(process, [Preparation(second, release=("lock:a",), hold=_wants("work:a"))])
+        assert answer == Prepared(blocked_by=0)
+        assert await free_locks(backend, "lock:a", "work:a") == ["lock:a"]
+
+    # the running job's locks
+
+    @promise("prepare", _HELD)
+    async def test_a_job_takes_all_its_locks_or_none(self, backend: Backend) -> None:
+        """Wherever the one that somebody else holds stands among them; its position is told."""
+        process = await registered(backend, slots=(1, 2))
+        await push(backend, job(1), job(2))
+        first, second = await claim(backend, process, (1, 2))
+        await hold(backend, process, first, "work:b")
+        for position, keys in enumerate((("work:b", "work:a"), ("work:a", "work:b"), ("work:a", "work:c", "work:b"))):
+            assert await blocked_by(backend, process, second, *keys) == position
+            assert await free_locks(backend, *sorted(keys)) == sorted({*keys} - {"work:b"})
+        assert await blocked_by(backend, process, second, "work:a", "work:c") is None
+        assert await free_locks(backend, "work:a", "work:b", "work:c", "work:d") == ["work:d"]
+
+    @promise("prepare", _HELD)
+    async def test_a_claim_that_asks_again_holds_it_already(self, backend: Backend) -> None:
+        """As after a lost reply; and it keeps what it holds if a further one is not to be had."""
+        process = await registered(backend, slots=(1, 2))
+        await push(backend, job(1), job(2))
+        first, second = await claim(backend, process, (1, 2))
+        await hold(backend, process, second, "work:taken")
+        for _ in range(3):
+            assert await blocked_by(backend, process, first, "work:a", "work:a") is None
+        assert await blocked_by(backend, process, first, "work:a", "work:b") is None
+        assert await blocked_by(backend, process, first, "work:a", "work:c", "work:taken") == 2
+        assert await free_locks(backend, "work:a", "work:b", "work:c") == ["work:c"]
+
+    @promise("prepare", _HELD)
+    async def test_a_lock_is_the_claims_own(self, backend: Backend, views: Views) -> None:
+        """Neither an equal job of this process, nor the next one in the slot, nor another process may have it."""
+        process, other = await registered(backend, 1, slots=(1, 2)), await registered(backend, 2)
+        await push(backend, *[job(1)] * 4)
+        first, second = await claim(backend, process, (1, 2))
+        await hold(backend, process, first, "work:a")
+        assert await blocked_by(backend, process, second, "work:a") == 0
+        await settle(backend, process, first)
+        next_one = await claim_one(backend, process, first.slot)
+        assert await blocked_by(backend, process, next_one, "work:a") == 0
+        view = await views()
+        assert await blocked_by(view, other, await claim_one(view, other), "work:a") == 0
+
+    @promise("prepare", _HELD)
+    async def test_locks_of_queued_and_of_running_jobs_are_of_one_kind(self, backend: Backend) -> None:
+        """Whichever was first keeps the other out."""
+        process = await registered(backend)
+        await backend.push([Entry("q", job(1), guards=(FreeLock("a", 60),))])
+        claimed = await claim_one(backend, process)
+        assert await blocked_by(backend, process, claimed, "a") == 0
+        await hold(backend, process, claimed, "b")
+        assert list(await backend.push([Entry("q", job(2), guards=(FreeLock("b", 60),))])) == [False]
+
+    @promise("prepare", _HELD)
+    async def test_of_many_who_ask_at_once_one_gets_it(self, backend: Backend, views: Views) -> None:
+        """In one process and in several."""
+        processes = [await registered(backend, number) for number in range(1, 6)]
+        opened = [await views() for _ in processes]
+        await push(backend, *map(job, range(5)))
+        claims = [await claim_one(view, process) for view, process in zip(opened, processes, strict=True)]
+        answers = await asyncio.gather(
+            *(
+                blocked_by(view, process, claimed, "work:a")
+                for view, process, claimed in zip(opened, processes, claims, strict=True)
+            )
+        )
+        assert sorted(answers, key=str) == [0, 0, 0, 0, None]
+
+    # how long
+
+    @promise("prepare", _LAPSES)
+    @needs("clock")
+    async def test_a_held_lock_lapses_after_its_timeout(self, backend: Backend, clock: ManualClock) -> None:
+        """Though its process is alive, and its claim stands."""
+        process = await registered(backend)
+        await push(backend, job(1))
+        await hold(backend, process, await claim_one(backend, process), "work:a", timeout=20)
+        clock.advance(19)
+        assert await free_locks(backend, "work:a") == []
+        clock.advance(1 + _SLACK)
+        assert await free_locks(backend, "work:a") == ["work:a"]
+
+    @pytest.mark.parametrize("age", [0, 50])
+    @promise("prepare", _LAPSES)
+    @needs("clock")
+    async def test_a_held_lock_dies_with_the_lease(self, backend: Backend, clock: ManualClock, age: int) -> None:
+        """Whenever within the lease it was taken."""
+        process = await registered(backend)
+        await push(backend, job(1))
+        clock.advance(age)
+        await hold(backend, process, await claim_one(backend, process), "work:a")
+        clock.advance(LEASE - age - 1)
+        assert await free_locks(backend, "work:a") == []
+        clock.advance(1 + _SLACK)
+        assert await free_locks(backend, "work:a") == ["work:a"]
+
+    @promise("prepare", _LAPSES)
+    @needs("clock")
+    async def test_a_lock_that_nobody_renews_lapses(self, backend: Backend, clock: ManualClock) -> None:
+        """A beat that does not name it renews the lease only."""
+        process = await registered(backend)
+        await push(backend, job(1))
+        await hold(backend, process, await claim_one(backend, process), "work:a")
+        clock.advance(LEASE - 1)
+        await beat(backend, process)
+        clock.advance(1 + _SLACK)
+        assert await free_locks(backend, "work:a") == ["work:a"]
+
+    # whose
+
+    @promise("prepare", _MINE)
+    async def test_for_what_is_gone_nothing_is_changed(self, backend: Backend) -> None:
+        """A claim that was settled, that somebody made up, or that is another process's under the same slot."""
+        process, other = await registered(backend, 1), await registered(backend, 2)
+        await backend.push([Entry("q", job(1)), Entry("q", job(2), guards=(FreeLock("lock:a", 60),))])
+        settled = await claim_one(backend, process)
+        await settle(backend, process, settled, Retried("no", "retry:a", 9, (1000.0,)))
+        claimed = await claim_one(backend, process)
+        forged = attrs.evolve(claimed, token=claimed.token + "0")
+        for who, gone in ((process, settled), (process, forged), (other, claimed), (make_process(3), claimed)):
+            wanted = Preparation(gone, release=("lock:a",), hold=_wants("work:a"), counter="retry:a")
+            assert list(await backend.prepare(who, [wanted])) == [Prepared(mine=False)]
+        assert await free_locks(backend, "lock:a", "work:a") == ["work:a"]
+
+    @promise("prepare", _MINE)
+    @needs("clock")
+    async def test_for_a_dead_process_nothing_is_changed(self, backend: Backend, clock: ManualClock) -> None:
+        """Others may take its jobs at any instant; if nobody did and it lives again, they are its own as before."""
+        process = await registered(backend)
+        await backend.push([Entry("q", job(1), guards=(FreeLock("lock:a", 3600),))])
+        wanted = Preparation(await claim_one(backend, process), release=("lock:a",), hold=_wants("work:a"))
+        clock.advance(LEASE + 1)
+        assert list(await backend.prepare(process, [wanted])) == [Prepared(mine=False)]
+        assert await free_locks(backend, "lock:a", "work:a") == ["work:a"]
+        await beat(backend, process)
+        assert list(await backend.prepare(process, [wanted])) == [Prepared()]
+        assert await free_locks(backend, "lock:a", "work:a") == ["lock:a"]
+
+    # the counter
+
+    @promise("prepare", _COUNTER)
+    @needs("clock")
+    async def test_the_counter_of_attempts_is_read(self, backend: Backend, clock: ManualClock) -> None:
+        """As it stands on the wire: none before the first failure, 0 after it; reading it changes nothing."""
+        process = await registered(backend)
+        await push(backend, job(1))
+        counts = []
+        for _ in range(3):
+            claimed = await claim_one(backend, process)
+            for counter in ("retry:a", "retry:a", "retry:b", None):
+                (answer,) = await backend.prepare(process, [Preparation(claimed, counter=counter)])
+                counts.append(answer.count)
+            await settle(backend, process, claimed, Retried("no", "retry:a", 9, (1.0,)))
+            clock.advance(2)
+            await backend.promote(moves_of(await due(backend)))
+        assert counts == [None, None, None, None, 0, 0, None, None, 1, 1, None, None]
+
+    @promise("prepare", _COUNTER)
+    async def test_it_is_read_though_the_job_may_not_run(self, backend: Backend) -> None:
+        """With a lock of the queued job, and one that is somebody else's."""
+        process = await registered(backend, slots=(1, 2, 3))
+        await push(backend, job(1), job(2), job(3))
+        first, second, third = await claim(backend, process, (1, 2, 3))
+        await hold(backend, process, first, "work:a")
+        await backend.exchange(process, [Settlement(third, Retried("no", "retry:a", 9, (1000.0,)))], (), ())
+        wanted = Preparation(second, release=("lock:a",), hold=_wants("work:b", "work:a"), counter="retry:a")
+        assert list(await backend.prepare(process, [wanted])) == [Prepared(blocked_by=1, count=0)]

@@ -1,0 +1,47 @@
+"""No two equal jobs in a queue."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import attrs
+
+from taskhero.backends.protocol import FreeLock
+from taskhero.hooks.specs import hookimpl
+from taskhero.plugins.equal_jobs import chosen_key, lock_name
+from taskhero.plugins.options import key_option, timeout_option
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from taskhero.backends.protocol import Guard
+    from taskhero.models import Job
+    from taskhero.plugins.equal_jobs import Key
+
+__all__ = ["QueueLock"]
+
+
+@attrs.frozen(eq=False)
+class QueueLock:
+    """Refuse a job while an equal one, of the same name, queue and arguments, waits in the queue.
+
+    A lock stands for the waiting job; it goes when the job is claimed, deleted or refused. Name and value are those of
+    node-resque's QueueLock, so that each side honours the other's.
+
+    Args:
+        timeout: Whole seconds, or a timedelta, after which the lock lapses by itself.
+        key: The lock's name below the namespace instead of ``lock:<name>:<queue>:<args>``, or a function of the job
+            that makes one. What begins with ``lock:`` is seen in ``app.queue.locks()``.
+
+    Raises:
+        PluginError: An option cannot be.
+    """
+
+    timeout: int = attrs.field(default=3600, converter=timeout_option)
+    key: Key | None = attrs.field(default=None, converter=key_option)
+
+    @hookimpl
+    def taskhero_guards(self, job: Job) -> Sequence[Guard]:
+        """The job is stored only if its lock is free."""
+        key = lock_name("lock", job) if self.key is None else chosen_key(self.key, job)
+        return (FreeLock(key, self.timeout),)

@@ -1,0 +1,188 @@
+"""Locks and counters as they lie in Redis, beside those that node-resque writes there."""
+
+from __future__ import annotations
+
+import asyncio
+
+import pytest
+
+from taskhero.backends.protocol import (
+    Beat,
+    Claim,
+    Done,
+    Entry,
+    Failed,
+    FreeLock,
+    HeldLock,
+    Lock,
+    Preparation,
+    Prepared,
+    Process,
+    Retried,
+    Settlement,
+)
+from taskhero.backends.redis import RedisBackend
+from taskhero.clock import ManualClock
+from taskhero.wire.workers import new_process_name
+
+pytestmark = pytest.mark.anyio
+
+RAW = '{"class":"t","queue":"q","args":[1]}'
+QUEUED, WORKING = "lock:t:q:[1]", "workerslock:t:q:[1]"
+COUNTER, TRACE = "resque-retry:t:1", "failure-resque-retry:t:1"
+NOW = 4_000_000_000
+LEASE = 1000
+
+
+@pytest.fixture
+def clock() -> ManualClock:
+    return ManualClock(NOW + 0.5)
+
+
+@pytest.fixture
+async def backend(redis_url: str, clock: ManualClock):
+    backend = RedisBackend(redis_url, clock=clock)
+    await backend.connect()
+    yield backend
+    await backend.close()
+
+
+@pytest.fixture
+async def process(backend: RedisBackend) -> Process:
+    process = Process(new_process_name(), ("q",))
+    await backend.register(process, [1, 2], LEASE)
+    return process
+
+
+@pytest.fixture
+async def claim(backend: RedisBackend, process: Process) -> Claim:
+    await backend.push([Entry("q", RAW)])
+    return (await backend.exchange(process, [], [1], ["q"])).claims[0]
+
+
+async def call(backend: RedisBackend, command: str, name: str, *rest: object):
+    return await backend._link.call(command, f"resque:{name}", *rest)
+
+
+async def ask(backend: RedisBackend, process: Process, *preparations: Preparation) -> list[Prepared]:
+    return list(await backend.prepare(process, preparations))
+
+
+async def stored(backend: RedisBackend) -> dict[bytes, bytes | None]:
+    """All locks and counters."""
+    found = [name for part in ("*lock*", "*retry*") for name in await backend._link.call("KEYS", part)]
+    return {name: await backend._link.call("GET", name) for name in found}
+
+
+# what we write
+
+
+@pytest.mark.parametrize(("timeout", "seconds"), [(60, 60), (3600, LEASE)], ids=["timeout", "lease"])
+async def test_a_lock_says_when_it_lapses_and_whose_it_is(backend, process, claim, timeout, seconds):
+    assert await ask(backend, process, Preparation(claim, hold=(Lock(WORKING, timeout),))) == [Prepared()]
+    value = await call(backend, "GET", WORKING)
+    assert value == f"{NOW + seconds + 1}:{process.name}+1/{claim.token}".encode()
+    assert (seconds - 30) * 1000 < await call(backend, "PTTL", WORKING) <= seconds * 1000
+
+
+@pytest.mark.parametrize(("timeout", "seconds"), [(60, 60), (3600, 500)], ids=["timeout", "lease"])
+async def test_a_beat_says_anew_when_it_lapses(backend, process, claim, clock, timeout, seconds):
+    lock = Lock(WORKING, timeout)
+    await ask(backend, process, Preparation(claim, hold=(lock,)))
+    clock.advance(7)
+    beat = await asyncio.to_thread(backend.beat, process, [1], 500, full=False, locks=[HeldLock(claim, lock)])
+    assert beat == Beat(alive=True, missing=(), dead=0)
+    value = await call(backend, "GET", WORKING)
+    assert value == f"{NOW + 7 + seconds + 1}:{process.name}+1/{claim.token}".encode()
+    assert (seconds - 30) * 1000 < await call(backend, "PTTL", WORKING) <= seconds * 1000
+
+
+@pytest.mark.parametrize(("delays", "wait"), [((5.0,), 5), ((0.2, 9.0), 1), ((86_400.0,), 86_400)])
+async def test_a_counter_lapses_a_day_after_the_wait_and_so_does_the_trace(backend, process, claim, delays, wait):
+    ending = Retried("no", COUNTER, 3, delays, trace=(TRACE, '{"error":"\xe9\udcff"}'))
+    answer = await backend.exchange(process, [Settlement(claim, ending)], [], [])
+    assert list(answer.attempts) == [(claim, 1)]
+    assert await stored(backend) == {
+        f"resque:{COUNTER}".encode(): b"0",
+        f"resque:{TRACE}".encode(): b'{"error":"\xc3\xa9\xff"}',
+    }
+    for name in (COUNTER, TRACE):
+        assert wait + 86_400 - 30 < await call(backend, "TTL", name) <= wait + 86_400
+
+
+async def test_nothing_is_left_when_a_job_has_ended(backend, process):
+    await backend.push([Entry("q", RAW, guards=(FreeLock(QUEUED, 60),))])
+    (claim,) = (await backend.exchange(process, [], [1], ["q"])).claims
+    await call(backend, "SET", COUNTER, 0)
+    await call(backend, "SET", TRACE, "{}")
+    wanted = Preparation(claim, release=(QUEUED,), hold=(Lock(WORKING, 60),), counter=COUNTER)
+    assert await ask(backend, process, wanted) == [Prepared(count=0)]
+    settlement = Settlement(claim, Done(), release=(WORKING,), forget=(COUNTER, TRACE))
+    await backend.exchange(process, [settlement], [], [])
+    assert await stored(backend) == {}
+
+
+# what others wrote
+
+
+@pytest.mark.parametrize("value", [str(NOW + 3601), str(NOW - 3601), "true", "", f"{NOW}", "someone:else"])
+async def test_a_running_jobs_lock_of_another_program_is_honoured_while_it_exists(backend, process, claim, value):
+    await call(backend, "SET", WORKING, value)
+    lock = Lock(WORKING, 60)
+    assert await ask(backend, process, Preparation(claim, hold=(lock,))) == [Prepared(blocked_by=0)]
+    held = HeldLock(claim, lock)
+    assert (await asyncio.to_thread(backend.beat, process, [1], LEASE, full=True, locks=[held])).lost == (held,)
+    await backend.exchange(process, [Settlement(claim, Done(), release=(WORKING,))], [], [])
+    assert await call(backend, "GET", WORKING) == value.encode()
+
+
+@pytest.mark.parametrize("value", [str(NOW + 3601), "true", ""])
+async def test_a_queued_jobs_lock_goes_whoever_wrote_it(backend, process, claim, value):
+    await call(backend, "SET", QUEUED, value)
+    assert await ask(backend, process, Preparation(claim, release=(QUEUED,))) == [Prepared()]
+    assert await stored(backend) == {}
+
+
+@pytest.mark.parametrize(("value", "count"), [("0", 0), ("41", 41), ("-1", -1), ("", None), ("x", None), ("1.5", None)])
+async def test_a_counter_of_another_program_is_read(backend, process, claim, value, count):
+    await call(backend, "SET", COUNTER, value)
+    assert await ask(backend, process, Preparation(claim, counter=COUNTER)) == [Prepared(count=count)]
+
+
+async def test_a_counter_of_the_wrong_type_is_no_number(backend, process, claim):
+    await call(backend, "RPUSH", COUNTER, "0")
+    wanted = Preparation(claim, hold=(Lock(WORKING, 60),), counter=COUNTER)
+    assert await ask(backend, process, wanted, wanted) == [Prepared(), Prepared()]
+
+
+async def test_a_running_jobs_lock_keeps_a_guard_out_until_it_lapses(backend, process, claim, clock):
+    await ask(backend, process, Preparation(claim, hold=(Lock("shared", 60),)))
+    guarded = Entry("q", RAW, guards=(FreeLock("shared", 60),))
+    assert list(await backend.push([guarded])) == [False]
+    clock.advance(64)
+    assert list(await backend.push([guarded])) == [True]
+
+
+# what it costs
+
+
+async def commands(backend: RedisBackend, process: Process, settlement: Settlement) -> dict[str, int]:
+    """How often Redis ran which command while a job's end was recorded."""
+    await backend.exchange(process, [], [], [])
+    await backend._link.call("CONFIG", "RESETSTAT")
+    answer = await backend.exchange(process, [settlement], [], [])
+    assert (list(answer.gone), list(answer.unsettled)) == ([], [])
+    lines = (await backend._link.call("INFO", "commandstats")).decode().splitlines()
+    stats = dict(line.removeprefix("cmdstat_").split(":calls=") for line in lines if line.startswith("cmdstat_"))
+    return {name: int(calls.split(",")[0]) for name, calls in stats.items() if name not in {"config|resetstat", "info"}}
+
+
+@pytest.mark.parametrize("ending", [Done(), Failed("no")], ids=["done", "failed"])
+async def test_locks_cost_two_commands_a_job_and_nothing_where_there_are_none(backend, process, ending):
+    await backend.push([Entry("q", RAW)] * 2)
+    plain, locked = (await backend.exchange(process, [], [1, 2], ["q"])).claims
+    await ask(backend, process, Preparation(locked, hold=(Lock("a", 60), Lock("b", 60))))
+    without = await commands(backend, process, Settlement(plain, ending))
+    with_locks = await commands(backend, process, Settlement(locked, ending, release=("a", "b"), forget=("c", "d")))
+    differences = {name: with_locks[name] - without[name] for name in with_locks.keys() | without.keys()}
+    assert {name: more for name, more in differences.items() if more} == {"mget": 1, "del": 1}

@@ -1,0 +1,159 @@
+"""What a job needs while it runs, as plugins state it."""
+
+from __future__ import annotations
+
+import attrs
+import pytest
+
+from taskhero import Job, PerformContext, Postponed, Refused, Success, TaskHero, hookimpl
+from taskhero.backends.protocol import FreeLock, NotDelayed
+from taskhero.errors import PluginError
+from taskhero.hooks.needs import CountAttempts, HoldLock
+from taskhero.hooks.reading import HOOKS
+from taskhero.hooks.scope import HookScope
+
+JOB = Job("add", [1, 2], "math")
+ONE = HoldLock("workerslock:one", 60, Postponed(1))
+TWO = HoldLock("workerslock:two", 60, Refused())
+COUNT = CountAttempts("resque-retry:add:1-2", "failure-resque-retry:add:1-2")
+
+
+@attrs.frozen(eq=False)
+class Needing:
+    answer: object
+
+    @hookimpl
+    def taskhero_needs(self, job):
+        assert job is JOB
+        return self.answer
+
+
+class Guarding:
+    @hookimpl
+    def taskhero_guards(self):
+        return (FreeLock("lock:add", 5),)
+
+
+class Performing:
+    @hookimpl
+    def taskhero_before_perform(self): ...
+
+
+def test_taskhero_needs_is_known_with_its_arguments():
+    assert HOOKS["taskhero_needs"] == ("job",)
+
+
+def test_needs_are_those_of_app_wide_plugins_and_then_the_tasks_own_as_written():
+    app = HookScope([Needing((ONE,))])
+    task = HookScope([Needing([COUNT]), Needing(None), Needing((TWO,))], app, task="task 'add'")
+    assert task.needs(JOB) == (ONE, COUNT, TWO)
+    assert app.needs(JOB) == (ONE,)
+    assert HookScope().needs(JOB) == ()
+
+
+@pytest.mark.parametrize("answer", [ONE, "workerslock:one", 1, {ONE}, iter((ONE,))])
+def test_needs_are_several_in_a_sequence(answer):
+    with pytest.raises(PluginError, match="Needing: taskhero_needs gave .*: return a tuple, even of one, or None"):
+        HookScope([Needing(answer)]).needs(JOB)
+
+
+class Breaking:
+    @hookimpl
+    def taskhero_needs(self, job):
+        return job.args[7]
+
+    @hookimpl
+    def taskhero_guards(self, job):
+        return job.args[7]
+
+
+@pytest.mark.parametrize("ask", [HookScope.needs, HookScope.guards])
+def test_what_a_plugin_raises_comes_through_with_its_name(ask):
+    with pytest.raises(IndexError) as raised:
+        ask(HookScope([Breaking()]), JOB)
+    assert raised.value.__notes__ == ["raised by the plugin Breaking"]
+
+
+def test_guards_are_several_in_a_sequence():
+    class Guarding:
+        @hookimpl
+        def taskhero_guards(self):
+            return FreeLock("lock:add", 5)
+
+    with pytest.raises(PluginError, match="Guarding: taskhero_guards gave FreeLock.*: return a tuple, even of one"):
+        HookScope([Guarding()]).guards(JOB)
+
+
+def test_what_is_no_need_is_refused():
+    with pytest.raises(PluginError, match="Needing: taskhero_needs gave FreeLock.*, which is no need"):
+        HookScope([Needing((FreeLock("lock:add", 5),))]).needs(JOB)
+
+
+@pytest.mark.parametrize(
+    ("plugins", "prepares", "performs"),
+    [((), False, False), ((Guarding(),), True, False), ((Needing(()),), True, False), ((Performing(),), False, True)],
+)
+def test_a_job_is_prepared_only_if_there_is_a_guard_or_a_need(plugins, prepares, performs):
+    scope = HookScope(plugins)
+    child = HookScope((), scope, task="task 'add'")
+    assert (scope.prepares, scope.performs) == (child.prepares, child.performs) == (prepares, performs)
+
+
+def test_a_plugin_that_comes_later_makes_tasks_prepare():
+    app = HookScope()
+    child = HookScope((), app, task="task 'add'")
+    app.add([Needing((ONE,))])
+    assert child.prepares
+    assert child.needs(JOB) == (ONE,)
+
+
+def test_needs_cannot_be_async():
+    class Late:
+        @hookimpl
+        async def taskhero_needs(self, job): ...
+
+    with pytest.raises(PluginError, match="Late.taskhero_needs is async, but this hook is not awaited"):
+        TaskHero(plugins=(Late(),))
+
+
+@pytest.mark.parametrize(
+    ("make", "sentence"),
+    [
+        (lambda: HoldLock("", 1, Refused()), r"HoldLock\(key=''\): pass a str that is not empty"),
+        (lambda: HoldLock(b"x", 1, Refused()), r"HoldLock\(key=b'x'\)"),
+        (lambda: HoldLock("x", 0, Refused()), r"HoldLock\(timeout=0\): pass whole seconds, 1 or more"),
+        (lambda: HoldLock("x", 1.5, Refused()), r"HoldLock\(timeout=1.5\)"),
+        (lambda: HoldLock("x", True, Refused()), r"HoldLock\(timeout=True\)"),
+        (lambda: HoldLock("x", 1, None), r"HoldLock\(otherwise=None\): pass Postponed\(seconds\) or Refused\(\)"),
+        (lambda: HoldLock("x", 1, Success()), r"HoldLock\(otherwise=Success"),
+        (lambda: CountAttempts(""), r"CountAttempts\(counter=''\): pass a str that is not empty"),
+        (lambda: CountAttempts("x", 1), r"CountAttempts\(trace=1\)"),
+    ],
+)
+def test_a_need_that_cannot_be_is_refused_where_it_is_made(make, sentence):
+    with pytest.raises(PluginError, match=sentence):
+        make()
+
+
+def test_a_job_is_in_its_first_attempt_if_nobody_counts():
+    assert PerformContext(worker="w", queue="q", logger=None).attempt == 1
+
+
+def test_of_two_needs_of_one_lock_the_later_plugins_counts():
+    longer = HoldLock(ONE.key, 600, Refused())
+    app = HookScope([Needing((ONE, COUNT))])
+    assert HookScope([Needing((longer, TWO, COUNT))], app, task="task").needs(JOB) == (longer, COUNT, TWO, COUNT)
+
+
+def test_of_two_guards_on_one_lock_the_later_plugins_counts():
+    @attrs.frozen(eq=False)
+    class Guarding:
+        guards: tuple
+
+        @hookimpl
+        def taskhero_guards(self):
+            return self.guards
+
+    app = HookScope([Guarding((FreeLock("lock:add", 3600), NotDelayed(("x",))))])
+    task = HookScope([Guarding((FreeLock("lock:add", 60),))], app, task="task")
+    assert task.guards(JOB) == (FreeLock("lock:add", 60), NotDelayed(("x",)))
