@@ -167,6 +167,15 @@ def test_all_tasks_have_office_hours_if_the_environment_says_so(monkeypatch):
     assert run(app, task).hour == later
 
 
+def test_hours_that_cannot_be_read_let_jobs_wait(monkeypatch, caplog):
+    """They neither run at night nor fail; the log says why."""
+    monkeypatch.setenv(hooks.VARIABLE, "nine to five")
+    context = PerformContext(worker="w", queue="q", logger=logging.getLogger("test"))
+    assert hooks.taskhero_before_perform(context) == Postponed(60.0)
+    (record,) = caplog.records
+    assert record.getMessage().startswith("OFFICE_HOURS cannot be read, so jobs wait: 'nine to five' are no hours")
+
+
 def test_a_wrong_option_fails_when_the_task_is_declared():
     """With the names of those that there are."""
     app = TaskHero(plugins=(hooks,))

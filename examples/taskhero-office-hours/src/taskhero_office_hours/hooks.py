@@ -10,7 +10,7 @@ import os
 from functools import lru_cache
 from typing import TYPE_CHECKING, Final
 
-from taskhero import Outcome, hookimpl
+from taskhero import Outcome, Postponed, hookimpl
 from taskhero_office_hours.plugin import OfficeHours
 
 if TYPE_CHECKING:
@@ -21,6 +21,9 @@ __all__ = ["VARIABLE", "taskhero_before_perform", "taskhero_register_commands", 
 
 #: Office hours of all tasks, such as ``9-17 mon-fri Europe/Berlin``; without it, only tasks that ask for it have any.
 VARIABLE: Final = "OFFICE_HOURS"
+
+#: Seconds after which a job looks again whether the variable can be read.
+_LATER: Final = 60.0
 
 
 @hookimpl
@@ -41,7 +44,15 @@ def taskhero_register_commands(registry: CommandRegistry) -> None:
 def taskhero_before_perform(ctx: PerformContext) -> Outcome | None:
     """Hold for all tasks, if the environment says so."""
     text = os.environ.get(VARIABLE)
-    return None if not text else _plugin(text).taskhero_before_perform(ctx)
+    if not text:
+        return None
+    try:
+        plugin = _plugin(text)
+    except ValueError as error:
+        # Neither may calls ring at night for a slip of the pen, nor may jobs fail for it.
+        ctx.logger.error("%s cannot be read, so jobs wait: %s", VARIABLE, error)
+        return Postponed(_LATER)
+    return plugin.taskhero_before_perform(ctx)
 
 
 @lru_cache(maxsize=8)
