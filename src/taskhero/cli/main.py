@@ -33,8 +33,9 @@ VERBS = {
 
 def _commands_of_plugins(taken: Collection[str]) -> CommandRegistry:
     from taskhero.hooks.manager import PluginManager
+    from taskhero.plugins import names as shipped_names
 
-    return PluginManager().commands(taken)
+    return PluginManager(shipped=(shipped_names,)).commands(taken)
 
 
 @click.group(

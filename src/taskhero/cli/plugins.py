@@ -15,6 +15,7 @@ from taskhero.cli.apps import app_option, load_app
 from taskhero.cli.output import console, json_option, print_json, table
 from taskhero.hooks.manager import SWITCH, PluginManager
 from taskhero.hooks.reading import label, read_plugin
+from taskhero.plugins import names as shipped_names
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -48,7 +49,7 @@ def plugins(context: click.Context, app: str | None, *, as_json: bool) -> None:
     """  # noqa: D301 - click's mark of text that keeps its lines
     with _silence():
         target = load_app(app) if app else None
-        manager = PluginManager()
+        manager = PluginManager(shipped=(shipped_names,))
         commands = manager.commands(_own_verbs(context))
         backends = found_backends()
         mine = None if target is None else _of_app(target)
