@@ -140,7 +140,7 @@ class ConvictsTheInnocent(MemoryBackend):
 class ConvictsNobody(MemoryBackend):
     """A job may kill any number of processes."""
 
-    async def begin(self, process, claim):
+    async def begin(self, process, claim, *, alone=True):
         return claim in (await self.claims(process)).claims
 
 
@@ -148,9 +148,17 @@ class ConvictsNobody(MemoryBackend):
 class BeginsAnything(MemoryBackend):
     """It lets a process run what others run already."""
 
-    async def begin(self, process, claim):
-        await super().begin(process, claim)
+    async def begin(self, process, claim, *, alone=True):
+        await super().begin(process, claim, alone=alone)
         return True
+
+
+@found_by(Rescue, "test_the_mark_is_taken_back", only=True)
+class NeverForgivesASuspect(MemoryBackend):
+    """What has been begun alone is to blame for ever, whoever runs beside it."""
+
+    async def begin(self, process, claim, *, alone=True):
+        return await super().begin(process, claim)
 
 
 @found_by(Rescue, "test_it_takes_no_more_than_the_limit")

@@ -80,6 +80,15 @@ class RenewsForTheEnded(Locking):
             return super().renew(held, owner, lease_ends, now, ours=True)
 
 
+@found_by(Holding, "test_a_lock_that_a_settled_job_kept_is_renewed")
+class ForgetsWhatTheSettledKept(Locking):
+    """It renews locks of claims that stand, and no others."""
+
+    class locks(Locks):
+        def renew(self, held, owner, lease_ends, now, *, ours):
+            return super().renew(held, owner, lease_ends, now, ours=ours) if ours else True
+
+
 @found_by(Holding, "test_a_lock_that_somebody_else_holds_is_lost[short]", "test_a_queued_jobs_lock_is_somebody_elses")
 class TakesWhatIsLost(Locking):
     """It renews a lock without looking whose it is."""

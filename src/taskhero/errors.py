@@ -7,6 +7,7 @@ TaskheroError
 ├── NotRunningATask (RuntimeError)
 ├── InvalidSettings (ValueError)
 ├── InvalidTask (ValueError)
+│   └── InvalidSchedule
 ├── UnknownTask (LookupError)
 ├── InvalidQueueName (ValueError)
 ├── InvalidMoment (ValueError)
@@ -20,6 +21,7 @@ TaskheroError
 │   └── AmbiguousOverride
 ├── BackendError
 │   ├── BackendUnavailable (ConnectionError)
+│   │   └── BackendDenied
 │   ├── ReplyLost (ConnectionError)
 │   ├── BackendRefused
 │   └── BackendTooOld
@@ -43,6 +45,7 @@ __all__ = [
     "AlreadyScheduled",
     "AmbiguousOverride",
     "ArgumentsMismatch",
+    "BackendDenied",
     "BackendError",
     "BackendRefused",
     "BackendTooOld",
@@ -51,6 +54,7 @@ __all__ = [
     "InvalidHandler",
     "InvalidMoment",
     "InvalidQueueName",
+    "InvalidSchedule",
     "InvalidSettings",
     "InvalidTask",
     "JobError",
@@ -99,6 +103,10 @@ class InvalidSettings(TaskheroError, ValueError):
 
 class InvalidTask(TaskheroError, ValueError):
     """A task cannot be declared as written."""
+
+
+class InvalidSchedule(InvalidTask):
+    """A cron expression or its time zone cannot be read, or would never fire."""
 
 
 class UnknownTask(TaskheroError, LookupError):
@@ -151,6 +159,10 @@ class BackendError(TaskheroError):
 
 class BackendUnavailable(BackendError, ConnectionError):
     """The store could not be reached; nothing was asked of it, so nothing was changed."""
+
+
+class BackendDenied(BackendUnavailable):
+    """The store wants a password, or another one; nothing was asked of it, so nothing was changed."""
 
 
 class ReplyLost(BackendError, ConnectionError):

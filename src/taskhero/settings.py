@@ -148,6 +148,10 @@ def _namespace(_settings: Any, _field: attrs.Attribute[Any], value: Any) -> None
         raise InvalidSettings(f"namespace={value!r} ends in a colon: leave it out, it is put behind the name anyway")
 
 
+class _Derived(int):
+    """A number that nobody gave, so that a copy of the settings derives it anew."""
+
+
 class _Given:
     """Knows which settings were given, since what was not given may be decided by where the app runs."""
 
@@ -221,18 +225,23 @@ class Settings(_Given):
             if name not in known:
                 raise InvalidSettings(_unknown(name, known))
         made = super().__new__(cls)
-        object.__setattr__(made, "_given", frozenset(given))
+        # A copy by attrs.evolve is given all fields, those too that were derived.
+        named = (name for name, value in given.items() if not isinstance(value, _Derived))
+        object.__setattr__(made, "_given", frozenset(named))
         return made
 
     def __attrs_post_init__(self) -> None:
         least, most = self.min_task_processors, self.max_task_processors
+        if isinstance(least, _Derived):
+            least = 0
+            object.__setattr__(self, "min_task_processors", 0)
         if least > most:
             raise InvalidSettings(
                 f"min_task_processors={least} is above max_task_processors={most}: "
                 f"pass max_task_processors={least} or more"
             )
         if not least and most:
-            object.__setattr__(self, "min_task_processors", 1)
+            object.__setattr__(self, "min_task_processors", _Derived(1))
         if self.rescue_after < 2 * self.heartbeat_interval:
             raise InvalidSettings(
                 f"rescue_after={self.rescue_after:g} is less than twice heartbeat_interval="

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -71,6 +72,10 @@ async def test_enqueue_with_an_app_without_one_and_for_later(taskhero: Callable[
         "job": {"name": "Mail", "args": [{"to": "ann"}], "queue": "mail"},
         "at": None,
     }
+    page = (Path(__file__).parents[2] / "docs" / "cli.md").read_text()
+    (shown,) = re.findall(r"^`enqueue`:.*?```json\n(.*?)```", page, re.MULTILINE | re.DOTALL)
+    assert json.loads(shown).keys() == json.loads(told.stdout).keys()
+    assert json.loads(shown)["job"].keys() == json.loads(told.stdout)["job"].keys()
     before = time.time()
     told = taskhero("enqueue", "add", "--args", "[3, 4]", "--in", "10m", "--app", "shop:app", "--json")
     at = datetime.fromisoformat(json.loads(told.stdout)["at"])
@@ -97,6 +102,8 @@ async def test_inspecting_what_others_wrote(taskhero: Callable[..., Any], redis_
     told = json.loads(taskhero("status", "--backend", redis_url, "--json").stdout)
     assert told["queues"] == [{"name": "math", "length": 1}]
     assert (told["leader"], told["processed"], told["error"]) == ("somebody", 0, None)
+    told = taskhero("status", "--backend", redis_url)
+    assert redis_url in told.stdout.splitlines(), "where it looked is not wrapped"
     told = taskhero("queues", "--app", "shop:app")
     assert (told.returncode, told.stderr) == (0, "")
     assert "math" in told.stdout

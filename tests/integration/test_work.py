@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import re
 import signal
+import socket
 
 import pytest
 from commands import commands
@@ -130,6 +132,32 @@ async def test_redis_away_at_the_start_is_told_once_and_waited_for(server, run):
     assert len([line for line in worker.said if "cannot reach" in line]) == 1
     worker.send(signal.SIGTERM)
     assert await worker.ended() == 0
+
+
+@pytest.mark.parametrize("login", ["", ":wr0ng@"])
+async def test_a_refused_password_at_the_start_is_an_error_and_not_waited_for(start_server, run, login):
+    url = start_server("redis7", "--requirepass", "right").url.replace("//", f"//{login}")
+    worker = await run.start("work", "--app", "shop:app", url=url)
+    assert await worker.ended() == 1
+    (said,) = [line for line in worker.said if line not in {"open", "closed"}]
+    assert re.match(r"Error: Redis at redis://\S*127.0.0.1:\d+/0 refused the password", said)
+    assert "wr0ng" not in said
+
+
+async def test_a_password_that_is_refused_while_it_works_is_waited_for(server, app, url, run):
+    worker = await run.work(url=url, **ONE, **HASTY)
+    assert server.command("CONFIG", "SET", "requirepass", "another") == b"+OK"
+    with socket.create_connection((server.host, server.port), timeout=10) as line:
+        line.sendall(b"AUTH another\r\nCLIENT KILL TYPE normal\r\n")
+        assert line.recv(5) == b"+OK\r\n"
+        await worker.shows("worker .*refused the password")
+        line.sendall(b'CONFIG SET requirepass ""\r\n')
+    await app.queue.enqueue("quick", [1], "work")
+    await worker.shows("^did 1 in")
+    await worker.shows("worker .* reaches its backend again")
+    worker.send(signal.SIGTERM)
+    assert await worker.ended() == 0
+    assert len([line for line in worker.said if "worker" in line and "refused the password" in line]) == 1
 
 
 async def test_a_signal_while_redis_is_away_ends_it(server, run):

@@ -92,6 +92,21 @@ async def test_a_process_that_dies_is_started_again(server, app, run):
     assert await parent.ended() == 0
 
 
+async def test_a_process_that_dies_again_and_again_is_started_later_and_later(run, tmp_path):
+    (tmp_path / "doomed.py").write_text(
+        "import contextlib, os\nfrom taskhero import TaskHero\n"
+        "@contextlib.asynccontextmanager\nasync def lifespan(app):\n    os._exit(3)\n    yield\n"
+        "app = TaskHero(lifespan=lifespan)\n"
+    )
+    parent = await run.start("work", "--app", "doomed:app", "--processes", "2", cwd=tmp_path)
+    shown = await parent.shows(r"process 1 .* ended with exit code 3; it is started again in ([\d.]+) s", times=3)
+    first, second, third = (float(match[1]) for match in shown)
+    # Each delay is twice the one before, cut by chance to half of it at the least.
+    assert 0.2 <= first <= 0.5 <= second <= 1.0 <= third <= 2.0
+    parent.send(signal.SIGTERM)
+    assert await parent.ended() == 0
+
+
 async def test_the_death_of_the_parent_ends_its_processes_in_order(server, app, run):
     parent = await run.work("--processes", "2", url=server.url, ready=2, **ONE)
     parent.kill()

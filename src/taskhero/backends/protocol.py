@@ -182,9 +182,9 @@ class Backend(Protocol):
         *slots* that somebody removed. A process that was declared dead is alive again; what was taken from it is not
         given back.
 
-        Each of *locks* that is still its claim's own, or is free, is held from now on for its timeout or as long as the
-        lease, whichever is shorter, if the claim is still the process's. One that somebody else holds is `lost` and
-        stays theirs.
+        Each of *locks* that is still its claim's own is held from now on for its timeout or as long as the lease,
+        whichever is shorter, even if the job has been settled. So is one that is free, if the claim still stands. One
+        that somebody else holds is `lost` and stays theirs.
         """
         ...
 
@@ -242,8 +242,12 @@ class Backend(Protocol):
         """Read what stands under the names of the process's workers: after a lost reply, what was really claimed."""
         ...
 
-    async def begin(self, process: Process, claim: Claim) -> bool:
-        """Mark that the process now runs this job alone, so that its death counts; False if the claim is gone."""
+    async def begin(self, process: Process, claim: Claim, *, alone: bool = True) -> bool:
+        """Mark that the process now runs this job alone, so that its death counts; False if the claim is gone.
+
+        With *alone* false the mark is taken back: others run beside it from now on, so that the death of its process
+        counts no more.
+        """
         ...
 
     async def rescue(self, limit: int) -> Sequence[Rescued]:

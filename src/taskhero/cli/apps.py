@@ -22,13 +22,14 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from taskhero.app import TaskHero
+from taskhero.cli.verbs import said
 from taskhero.errors import TaskheroError
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
     from types import ModuleType
 
-__all__ = ["app_option", "load_app", "needed", "top_module"]
+__all__ = ["app_option", "load_app", "needed", "search_here", "top_module"]
 
 _EXAMPLE = "such as --app shop:app for the `app` of shop.py"
 
@@ -54,6 +55,13 @@ def needed(where: str | None) -> str:
     return where
 
 
+def search_here() -> None:
+    """Let the current directory be the first in which modules are looked for, as `python -m` does."""
+    folder = str(Path.cwd())
+    if folder not in sys.path:
+        sys.path.insert(0, folder)
+
+
 def top_module(where: str) -> str:
     """The first part of the module's name, which can be looked for without importing anything."""
     return where.partition(":")[0].partition(".")[0]
@@ -67,9 +75,7 @@ def load_app(where: str) -> TaskHero:
     Raises:
         click.ClickException: There is no such module or attribute, the import fails, or what is found is no app.
     """
-    folder = str(Path.cwd())
-    if folder not in sys.path:
-        sys.path.insert(0, folder)
+    search_here()
     name, _, attribute = where.partition(":")
     module = _import(name, where)
     if not attribute:
@@ -100,7 +106,7 @@ def _import(name: str, where: str) -> ModuleType:
             raise click.ClickException(_no_module(error.name, where)) from None
         raise _failed(name, where, error) from None
     except TaskheroError as error:
-        raise click.ClickException(f"--app {where}: {error} {_place(error)}") from None
+        raise click.ClickException(f"--app {where}: {said(error)} {_place(error)}") from None
     except (Exception, SystemExit) as error:  # noqa: BLE001 - whatever the module does when it is imported
         raise _failed(name, where, error) from None
 

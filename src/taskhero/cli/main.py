@@ -23,6 +23,7 @@ __all__ = ["demo", "taskhero"]
 VERBS = {
     "enqueue": "taskhero.cli.enqueue:enqueue",
     "failed": "taskhero.cli.failed:failed",
+    "generate": "taskhero.cli.generate:generate",
     "plugins": "taskhero.cli.plugins:plugins",
     "queues": "taskhero.cli.queues:queues",
     "status": "taskhero.cli.status:status",
@@ -56,6 +57,7 @@ def taskhero() -> None:
       taskhero work --app shop:app
       taskhero status --app shop:app --watch
       taskhero failed --backend redis://localhost:6379/0 --json
+      taskhero generate task send_mail
 
     Exit codes: 0 it is done, 1 it could not be done, 2 the command is written wrongly.
     """  # noqa: D301 - click's mark of text that keeps its lines

@@ -102,7 +102,8 @@ def _picture(found: dict[str, Any]) -> RenderableType:
     if found["queues"] is not None:
         rows = [(queue["name"], queue["length"]) for queue in found["queues"]]
         parts += [
-            table(found["backend"], ("queue", "#jobs"), rows or [("(no queues)", "")]),
+            Text.assemble((shown(found["backend"]).plain, "bold")),
+            table("", ("queue", "#jobs"), rows or [("(no queues)", "")]),
             shown(f"processed {found['processed']}, failed {found['failed']}, listed as failed {found['failed_jobs']}"),
             shown(f"leader: {found['leader'] or 'none'}"),
         ]

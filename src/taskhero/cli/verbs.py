@@ -18,10 +18,15 @@ from taskhero.hooks.commands import CommandRegistry
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Mapping
 
-__all__ = ["Verbs"]
+__all__ = ["Verbs", "said"]
 
 _MOST_LINES = 2
 _ADDED = "taskhero: the commands of plugins"
+
+
+def said(error: BaseException) -> str:
+    """An error's text with what was noted of it, such as the file that was being loaded."""
+    return "".join((str(error), *(f" ({note})" for note in getattr(error, "__notes__", ()))))
 
 
 class Verbs(click.Group):
@@ -97,12 +102,11 @@ class Verbs(click.Group):
         try:
             return super().invoke(ctx)
         except TaskheroError as error:
-            lines = str(error).splitlines() or [type(error).__name__]
+            lines = said(error).splitlines() or [type(error).__name__]
             raise click.ClickException("\n".join(lines[:_MOST_LINES])) from error
         except click.UsageError as error:
-            verb = ctx.invoked_subcommand
-            known = verb is not None and self.get_command(ctx, verb) is not None
-            raise _in_short(error, f"{ctx.command_path} {verb}" if known else ctx.command_path) from error
+            where = ctx if error.ctx is None else error.ctx
+            raise _in_short(error, where.command_path) from error
 
 
 class _Misuse(click.ClickException):

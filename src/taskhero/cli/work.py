@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import importlib.util
 import logging
+import os
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -12,8 +13,9 @@ from typing import TYPE_CHECKING, Any
 import attrs
 import click
 
-from taskhero.cli.apps import app_option, load_app, needed, top_module
+from taskhero.cli.apps import app_option, load_app, needed, search_here, top_module
 from taskhero.cli.logging_setup import log_options, set_up_logging
+from taskhero.cli.verbs import said
 from taskhero.errors import InvalidSettings, TaskheroError
 from taskhero.settings import Settings
 
@@ -29,7 +31,7 @@ _logger = logging.getLogger("taskhero.worker")
 class _Options:
     """What one worker process is told."""
 
-    app: str
+    app: str | None
     queue: tuple[str, ...]
     min_processors: int | None
     max_processors: int | None
@@ -52,10 +54,10 @@ class _Options:
 
     def command(self) -> list[str]:
         """What starts such a process."""
-        words = [sys.executable, "-m", "taskhero", "work", "--app", self.app]
+        words = [sys.executable, "-m", "taskhero", "work"]
         for queue in self.queue:
             words += ["--queue", queue]
-        for name in ("min_processors", "max_processors", "tasks", "backend", "log_format", "log_level"):
+        for name in ("app", "min_processors", "max_processors", "tasks", "backend", "log_format", "log_level"):
             value = getattr(self, name)
             if value is not None:
                 words += [f"--{name.replace('_', '-')}", str(value)]
@@ -79,9 +81,13 @@ class _Options:
     "--tasks",
     type=click.Path(exists=True, path_type=Path),
     metavar="DIR",
-    help="A folder whose files declare more tasks with @task.",
+    help="A folder whose files declare tasks with @task: more of them, or all if there is no app.",
 )
-@click.option("--backend", metavar="URL", help="Work there instead of on the app's own backend.")
+@click.option(
+    "--backend",
+    metavar="URL",
+    help="Work there instead of on the app's own backend; with --tasks alone, TASKHERO_BACKEND too.",
+)
 @click.option("--burst", is_flag=True, help="End when the queues are empty; delayed jobs are not waited for.")
 @click.option("--reload", is_flag=True, help="Start anew when a Python file changes, for development.")
 @log_options
@@ -96,6 +102,7 @@ def work(*, app: str | None, processes: int, reload: bool, **options: Any) -> No
     taskhero work --app shop:app --queue urgent --queue '*' -c 50
     taskhero work --app shop:app --processes 4
     taskhero work --app shop:app --no-scheduler --burst
+    taskhero work --tasks tasks --backend redis://localhost:6379/0
 
     At the first signal no more jobs are claimed, and those that run get the setting `grace` seconds (25); what has not
     ended by then goes back to the front of its queue. A second signal ends the process at once; its jobs are
@@ -103,7 +110,7 @@ def work(*, app: str | None, processes: int, reload: bool, **options: Any) -> No
 
     Exit code: 0 after a stop, 1 where the app or the backend cannot be used, 2 for a wrong option.
     """  # noqa: D301 - \b is click's mark for lines that are kept as they are
-    told = _Options(app=needed(app), **options)
+    told = _Options(app=app or (None if options["tasks"] else needed(app)), **options)
     set_up_logging(told.log_format, told.log_level)
     try:
         if reload or processes > 1:
@@ -111,7 +118,7 @@ def work(*, app: str | None, processes: int, reload: bool, **options: Any) -> No
         else:
             _run(_prepared(told), burst=told.burst)
     except TaskheroError as error:
-        raise click.ClickException(str(error)) from None
+        raise click.ClickException(said(error)) from None
 
 
 def _run(app: TaskHero, *, burst: bool) -> None:
@@ -121,11 +128,21 @@ def _run(app: TaskHero, *, burst: bool) -> None:
 
 
 def _prepared(told: _Options) -> TaskHero:
-    app = load_app(told.app)
+    app = load_app(told.app) if told.app else _bare(told)
     app.reconfigure(backend=told.backend, settings=_settings(app, told))
     if told.tasks is not None:
         app.load_tasks(told.tasks)
+        if not len(app.tasks):
+            raise click.ClickException(f"--tasks {told.tasks}: its files declare no task")
     return app
+
+
+def _bare(told: _Options) -> TaskHero:
+    """An app that has nothing but the tasks of a folder."""
+    from taskhero.app import TaskHero
+
+    search_here()
+    return TaskHero(told.backend or os.environ.get("TASKHERO_BACKEND") or "memory://", settings=Settings.load())
 
 
 def _settings(app: TaskHero, told: _Options) -> Settings:
@@ -173,7 +190,8 @@ def _folders(told: _Options) -> list[Path]:
     folders = [Path.cwd()]
     if told.tasks is not None:
         folders.append(told.tasks)
-    spec = importlib.util.find_spec(top_module(told.app)) if top_module(told.app).isidentifier() else None
+    module = top_module(told.app or "")
+    spec = importlib.util.find_spec(module) if module.isidentifier() else None
     if spec is not None and spec.origin is not None and "site-packages" not in spec.origin:
         folders.append(Path(spec.origin).parent)
     return folders

@@ -24,9 +24,10 @@ if TYPE_CHECKING:
 __all__ = ["Holding"]
 
 _RENEWED = (
-    "Each of *locks* that is still its claim's own, or is free, is held from now on for its timeout or as long as the "
-    "lease, whichever is shorter, if the claim is still the process's."
+    "Each of *locks* that is still its claim's own is held from now on for its timeout or as long as the lease, "
+    "whichever is shorter, even if the job has been settled."
 )
+_TAKEN_AGAIN = "So is one that is free, if the claim still stands."
 _LOST = "One that somebody else holds is `lost` and stays theirs."
 _END = (
     "In that step, locks that are to be released go if they are still the claim's own, and so do counters that are to "
@@ -82,8 +83,20 @@ class Holding(Suite):
         clock.advance(1 + _SLACK)
         assert await free_locks(backend, "a") == ["a"]
 
-    @_full
     @promise("beat", _RENEWED)
+    @needs("clock")
+    async def test_a_lock_that_a_settled_job_kept_is_renewed(self, backend: Backend, clock: ManualClock) -> None:
+        """What is left of the job, such as a thread after its timeout, may run on under it."""
+        process, first, _ = await _two_claims(backend)
+        held = await hold(backend, process, first, "a")
+        await settle(backend, process, first)
+        clock.advance(LEASE - 1)
+        assert (await beat(backend, process, locks=[held])).lost == ()
+        clock.advance(LEASE - 1)
+        assert await free_locks(backend, "a") == []
+
+    @_full
+    @promise("beat", _TAKEN_AGAIN)
     @needs("clock")
     async def test_a_lock_that_lapsed_and_is_free_is_taken_again(
         self, backend: Backend, clock: ManualClock, *, full: bool
@@ -97,7 +110,7 @@ class Holding(Suite):
         assert await free_locks(backend, "a") == []
         assert await blocked_by(backend, process, first, "a") is None, "it is the claim's own"
 
-    @promise("beat", _RENEWED)
+    @promise("beat", _TAKEN_AGAIN)
     async def test_the_lock_of_a_job_that_ended_is_not_taken_again(self, backend: Backend) -> None:
         """A beat may have been under way while the job ended; nor does it count as lost."""
         process, first, second = await _two_claims(backend)

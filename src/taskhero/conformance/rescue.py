@@ -62,6 +62,7 @@ class Rescue(Suite):
         await backend.register(process, (1,), LEASE)
         await claim_one(backend, process)
         assert not await backend.begin(process, old)
+        assert not await backend.begin(process, old, alone=False)
         assert not await backend.begin(make_process(2), old)
 
     # rescue
@@ -167,6 +168,28 @@ class Rescue(Suite):
         other = await registered(backend, 2)
         await self._outlive(backend, clock, other)
         assert {rescues(rescued.raw) for rescued in await backend.rescue(10)} == {0}
+
+    @promise("begin", "With *alone* false the mark is taken back")
+    @needs("clock")
+    async def test_the_mark_is_taken_back(self, backend: Backend, clock: ManualClock) -> None:
+        """So a job beside which others run is not counted; it stays the same claim, and may be begun again."""
+        process, other = await registered(backend, 1, slots=(1, 2, 3, 4)), await registered(backend, 2)
+        await push(backend, *map(job, range(1, 8)))
+        back, again, never, neighbour = await claim(backend, process, (1, 2, 3, 4))
+        for begun in (back, again, neighbour):
+            assert await backend.begin(process, begun)
+        for taken_back in (back, again, never, back):
+            assert await backend.begin(process, taken_back, alone=False)
+        assert await backend.begin(process, again)
+        assert set((await backend.claims(process)).claims) == {back, again, never, neighbour}
+        await self._outlive(backend, clock, other)
+        counts = {unmark(one.raw): (rescues(one.raw), one.running) for one in await backend.rescue(10)}
+        assert counts == {
+            back.raw: (0, False),
+            again.raw: (1, True),
+            never.raw: (0, False),
+            neighbour.raw: (1, True),
+        }
 
     @promise("rescue", "The living are never touched.")
     @needs("clock")

@@ -6,7 +6,7 @@ from abc import abstractmethod
 from typing import TYPE_CHECKING, Any, ParamSpec, TypeVar, overload
 
 from taskhero.engine.declaring import options_of
-from taskhero.engine.loading import find_tasks
+from taskhero.engine.loading import called_from, find_tasks, task_files
 from taskhero.engine.tasks import Task
 from taskhero.errors import InvalidTask, PluginError
 
@@ -92,13 +92,17 @@ class Declarations:
             The tasks of the files, now tasks of this app.
 
         Raises:
-            InvalidTask: There is no such folder, a file cannot be imported, or two tasks have the same name.
+            InvalidTask: There is no such folder, a file cannot be imported or was loaded into this app before, or two
+                tasks have the same name.
         """
+        files, place = task_files(where), called_from(where)
+        self.tasks.check_files(files, place)
         adopted = []
-        for file, found in find_tasks(where):
+        for file, found in find_tasks(where, files):
             try:
                 adopted.append(self.tasks.adopt(found))
             except (InvalidTask, PluginError) as error:
                 error.add_note(f"while loading {file}")
                 raise
+        self.tasks.note_files(files, place)
         return adopted

@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 __all__ = [
     "RunIn",
     "TaskOptions",
+    "check_name",
     "description_of",
     "is_async",
     "name_of",
@@ -62,8 +63,21 @@ def name_of(function: object, given: object) -> str:
         )
     if given is None and (name is None or name == "<lambda>"):
         raise InvalidTask(f"{function!r} has no name of its own: pass name='...'")
+    return check_name(name)
+
+
+def check_name(name: object) -> str:
+    """*name*, if a task can be called so.
+
+    Raises:
+        InvalidTask: It is no text, empty, or has what nobody would type.
+    """
     if not isinstance(name, str) or not name.strip():
-        raise InvalidTask(f"a task cannot be called {name!r}: pass a str that is not empty")
+        raise InvalidTask(f"a task cannot be called {shown(name)}: pass a str that is not empty")
+    if name != name.strip() or not name.isprintable():
+        raise InvalidTask(
+            f"a task cannot be called {shown(name)}: leave out line breaks, control characters and spaces around it"
+        )
     return name
 
 
@@ -89,7 +103,9 @@ def description_of(function: object, given: object, name: str) -> str:
     """The given description, or the first paragraph of the docstring, in one line."""
     if given is not None:
         if not isinstance(given, str):
-            raise InvalidTask(f"task {name!r}: description={given!r} is no text: pass a str")
+            raise InvalidTask(f"task {name!r}: description={shown(given)} is no text: pass a str")
+        if not given.strip():
+            raise InvalidTask(f"task {name!r}: description={shown(given)} says nothing: leave it out, or describe it")
         return given
     text = inspect.getdoc(function) if hasattr(function, "__name__") else None
     return " ".join((text or "").split("\n\n", 1)[0].split())

@@ -8,13 +8,13 @@ from typing import TYPE_CHECKING, Any
 
 import attrs
 
-from taskhero.backends.protocol import Removal
+from taskhero.backends.protocol import FreeLock, Removal
 from taskhero.engine.signature import is_nothing, wire_args
 from taskhero.wire.failures import decode_failure
 from taskhero.wire.jobs import check_queue_name, decode_job, job_forms, same_meaning
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Callable
+    from collections.abc import AsyncIterator, Callable, Mapping
 
     from taskhero.backends.protocol import Backend
     from taskhero.clock import Clock
@@ -37,6 +37,10 @@ _LOGGER = logging.getLogger("taskhero.queue")
 
 def _nothing() -> None:
     """The check of a queue that belongs to no app."""
+
+
+def _no_locks(_raw: str, _queue: str) -> tuple[str, ...]:
+    return ()
 
 
 @attrs.frozen(kw_only=True)
@@ -109,12 +113,21 @@ class Inspection:
         return [decode_failure(raw) for raw in raws]
 
     async def delete_queue(self, queue: str) -> int:
-        """Forget a queue with all its jobs.
+        """Forget a queue with all its jobs, and release the locks that they held (`QueueLock`).
+
+        Jobs that are enqueued meanwhile may stay.
 
         Returns:
             How many jobs it held.
         """
-        return await self.backend.delete_queue(check_queue_name(queue))
+        backend = self.backend
+        if not self.context.tasks.may_hold_locks:
+            return await backend.delete_queue(check_queue_name(queue))
+        deleted, left = 0, await backend.length(check_queue_name(queue))
+        while left > 0 and (raws := await backend.queued(queue, 0, _PAGE - 1)):
+            left -= len(raws)
+            deleted += await self._remove(queue, Counter(raws))
+        return deleted + await backend.delete_queue(queue, only_if_empty=True)
 
     async def delete(self, queue: str, name: str, args: object = (), count: int = 0) -> int:
         """Delete jobs that mean the same, whoever wrote them and in whatever spelling.
@@ -126,26 +139,45 @@ class Inspection:
             count: 0 for all, n for the first n, -n for the last n.
 
         Returns:
-            How many were deleted.
+            How many were deleted. The locks that they held (`QueueLock`) are released.
         """
         if isinstance(count, bool) or not isinstance(count, int):
             raise TypeError(f"count={count!r} is no whole number: pass 0 for all, n for the first n, -n for the last n")
-        backend = self.backend
         meanings = self._meanings(name, args)
         deleted = 0
         if count == 0:
-            for form in dict.fromkeys(form for meant in meanings for form in job_forms(name, meant, queue)):
-                deleted += sum(await backend.remove(queue, [Removal(form)]))
+            # The usual spellings need no search.
+            forms = (form for meant in meanings for form in job_forms(name, meant, queue))
+            deleted = await self._remove(check_queue_name(queue), dict.fromkeys(forms, 0))
         picks: Counter[str] = Counter()
         async for raw in self._texts(check_queue_name(queue), from_end=count <= 0):
             if any(same_meaning(raw, name, meant) for meant in meanings):
                 picks[raw] += 1
                 if count and picks.total() == abs(count):
                     break
-        for raw, times in picks.items():
-            removal = Removal(raw, times if count > 0 else -times if count < 0 else 0)
-            deleted += sum(await backend.remove(queue, [removal]))
-        return deleted
+        sign = (count > 0) - (count < 0)
+        return deleted + await self._remove(queue, {raw: sign * times for raw, times in picks.items()})
+
+    async def _remove(self, queue: str, counts: Mapping[str, int]) -> int:
+        """Remove entries by their texts, each as often as told, as `Backend.remove` counts."""
+        if not counts:
+            return 0
+        locks_of = self._locks_of if self.context.tasks.may_hold_locks else _no_locks
+        removals = [Removal(raw, count, locks_of(raw, queue)) for raw, count in counts.items()]
+        return sum(await self.backend.remove(queue, removals))
+
+    def _locks_of(self, raw: str, queue: str) -> tuple[str, ...]:
+        """The locks that an entry holds because it is queued."""
+        job = decode_job(raw, queue)
+        if job.problem is not None:
+            return ()
+        try:
+            guards = self.context.tasks.scope_of(job.name).guards(job)
+        except Exception:
+            # What cannot even tell its lock must not be impossible to delete.
+            self.context.logger.exception("A plugin cannot tell the lock of a job that is deleted: %.200s", raw)
+            return ()
+        return tuple(guard.key for guard in guards if isinstance(guard, FreeLock))
 
     def _meanings(self, name: str, args: object) -> list[list[Any]]:
         """The args that mean the same: several if the task needs none."""

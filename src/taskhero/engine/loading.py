@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib
 import importlib.util
+import inspect
 import sys
 import zlib
 from importlib.machinery import ModuleSpec
@@ -15,52 +16,96 @@ from taskhero.errors import InvalidTask
 
 if TYPE_CHECKING:
     import os
+    from collections.abc import Iterable
     from types import ModuleType
 
-__all__ = ["find_tasks"]
+__all__ = ["called_from", "find_tasks", "is_task_file", "task_files"]
+
+_PACKAGE = Path(__file__).resolve().parents[1]
 
 
-def find_tasks(where: str | os.PathLike[str]) -> list[tuple[Path, Task[Any, Any]]]:
-    """Import the Python files of a folder and of its subfolders, by name, and collect their tasks.
-
-    A file that the program could import itself is imported under that name, so that there is one module of it. Files
-    for tests, and what starts with ``_`` or ``.``, are left out.
+def task_files(where: str | os.PathLike[str]) -> list[Path]:
+    """The Python files of a folder and of its subfolders, by name; or the single file that *where* is.
 
     Args:
-        where: The folder, or a single file; a relative one counts from the current directory.
+        where: The folder, or the file; a relative one counts from the current directory.
+
+    Raises:
+        InvalidTask: There is no such folder.
+    """
+    root = Path(where).resolve()
+    if not root.exists():
+        raise InvalidTask(f"there is no folder {str(where)!r} to load tasks from ({root})")
+    if root.is_file():
+        return [root]
+    return sorted(file for file in root.rglob("*.py") if is_task_file(file.relative_to(root)))
+
+
+def is_task_file(file: Path) -> bool:
+    """Whether a file in a folder of tasks is loaded: files for tests, and what starts with ``_`` or ``.``, are not.
+
+    Args:
+        file: The file, relative to the folder.
+    """
+    hidden = any(part.startswith((".", "_")) and part != "__init__.py" for part in file.parts)
+    test = file.stem.startswith("test_") or file.stem.endswith("_test") or file.stem == "conftest"
+    return not hidden and not test
+
+
+def find_tasks(where: str | os.PathLike[str], files: Iterable[Path] | None = None) -> list[tuple[Path, Task[Any, Any]]]:
+    """Import the files of a folder, and collect their tasks.
+
+    A file that the program has imported, or could import itself, is imported under that name, so that there is one
+    module of it.
+
+    Args:
+        where: The folder, or a single file.
+        files: Those of it that are meant; all, as `task_files` has them, if none are named.
 
     Returns:
         The tasks, each with the file in which it stands, each once.
 
     Raises:
-        InvalidTask: There is no such folder, or a file of it cannot be imported.
+        InvalidTask: There is no such folder, or a file cannot be imported.
     """
     root = Path(where).resolve()
-    if not root.exists():
-        raise InvalidTask(f"there is no folder {str(where)!r} to load tasks from ({root})")
     found: dict[int, tuple[Path, Task[Any, Any]]] = {}
-    for file in [root] if root.is_file() else _files(root):
+    for file in task_files(where) if files is None else files:
         for value in list(vars(_load(file, root)).values()):
             if isinstance(value, Task):
                 found.setdefault(id(value), (file, value))
     return list(found.values())
 
 
-def _files(root: Path) -> list[Path]:
-    def wanted(file: Path) -> bool:
-        parts = file.relative_to(root).parts
-        hidden = any(part.startswith((".", "_")) and part != "__init__.py" for part in parts)
-        test = file.stem.startswith("test_") or file.stem.endswith("_test") or file.stem == "conftest"
-        return not hidden and not test
-
-    return sorted(file for file in root.rglob("*.py") if wanted(file))
+def called_from(where: str | os.PathLike[str]) -> str:
+    """Who loads the tasks of *where*, for messages: the line of the program, or the option of the command line."""
+    frame = inspect.currentframe()
+    while frame is not None and Path(frame.f_code.co_filename).is_relative_to(_PACKAGE):
+        if frame.f_globals.get("__name__", "").startswith("taskhero.cli."):
+            return f"--tasks {where}"
+        frame = frame.f_back
+    line = "" if frame is None else f" at {frame.f_code.co_filename}:{frame.f_lineno}"
+    return f"load_tasks({str(where)!r}){line}"
 
 
 def _load(file: Path, root: Path) -> ModuleType:
+    known = _imported(file)
+    if known is not None:
+        return known
     try:
         return importlib.import_module(_importable(file) or _name_within(file, root))
     except (Exception, SystemExit) as error:
         raise InvalidTask(f"the tasks of {file} cannot be loaded: {type(error).__name__}: {error}") from error
+
+
+def _imported(file: Path) -> ModuleType | None:
+    """The module of *file* that is there already, under whatever name."""
+    for module in list(sys.modules.values()):
+        origin = getattr(module, "__file__", None)
+        # Thousands of modules, of which hardly one has the name of the file.
+        if isinstance(origin, str) and origin.endswith(file.name) and Path(origin).resolve() == file:
+            return module
+    return None
 
 
 def _importable(file: Path) -> str | None:

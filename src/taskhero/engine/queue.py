@@ -112,7 +112,7 @@ class Queue(Inspection):
         """
         backend = self.backend
         raw = _encode(job)
-        scope = self._scope(job)
+        scope = self.context.tasks.scope_of(job.name)
         if not scope.enqueues:
             return (await backend.push((Entry(job.queue, raw, front),)))[0]
         context = self._around(job)
@@ -195,7 +195,7 @@ class Queue(Inspection):
     async def _schedule(self, at: int, job: Job, *, suppress: bool) -> bool:
         backend = self.backend
         raw = _encode(job)
-        scope = self._scope(job)
+        scope = self.context.tasks.scope_of(job.name)
         if not scope.enqueues:
             (became,) = await backend.schedule((TimedEntry(at, job.queue, raw),))
             return _was_stored(became, at, job, suppress=suppress)
@@ -215,7 +215,7 @@ class Queue(Inspection):
             entries: list[Entry] = []
             hooked: list[tuple[int, HookScope, Job, EnqueueContext]] = []
             for job, raw in chunk:
-                scope = self._scope(job)
+                scope = self.context.tasks.scope_of(job.name)
                 if not scope.enqueues:
                     entries.append(Entry(job.queue, raw))
                     continue
@@ -229,10 +229,6 @@ class Queue(Inspection):
                 if answers[at]:
                     await scope.after_enqueue(job, context)
         return stored
-
-    def _scope(self, job: Job) -> HookScope:
-        task = self.context.tasks.get(job.name)
-        return self.context.scope if task is None else task.scope
 
     def _around(self, job: Job, at: int | None = None) -> EnqueueContext:
         later = at is not None and at > self.context.clock.now()

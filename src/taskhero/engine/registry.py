@@ -10,7 +10,8 @@ from taskhero.errors import InvalidTask, UnknownTask
 from taskhero.hooks.scope import HookScope
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable, Iterable, Iterator
+    from pathlib import Path
 
     from taskhero.engine.tasks import Home
     from taskhero.hooks.manager import PluginManager
@@ -36,6 +37,7 @@ class TaskRegistry:
         self._plugins = plugins
         self._check_processable = check_processable
         self._tasks: dict[str, Task[Any, Any]] = {}
+        self._files: dict[Path, str] = {}
 
     def __iter__(self) -> Iterator[Task[Any, Any]]:
         return iter(list(self._tasks.values()))
@@ -60,6 +62,16 @@ class TaskRegistry:
     def get(self, name: str) -> Task[Any, Any] | None:
         """The task of this name, or None."""
         return self._tasks.get(name)
+
+    def scope_of(self, name: str) -> HookScope:
+        """The hooks around jobs of this name: those of the task, or of the app alone if it declares no such task."""
+        task = self._tasks.get(name)
+        return self._plugins.scope if task is None else task.scope
+
+    @property
+    def may_hold_locks(self) -> bool:
+        """Whether any plugin says what its jobs hold while they are queued or run."""
+        return self._plugins.scope.prepares or any(task.scope.prepares for task in self._tasks.values())
 
     def near(self, name: str) -> str:
         """Which tasks one may have meant by *name*, as the end of a sentence."""
@@ -102,10 +114,31 @@ class TaskRegistry:
         self._tasks[task.name] = adopted
         return adopted
 
+    def check_files(self, files: Iterable[Path], place: str) -> None:
+        """Refuse files whose tasks were loaded before; *place* says who loads them now.
+
+        Raises:
+            InvalidTask: One was.
+        """
+        for file in files:
+            if file in self._files:
+                raise InvalidTask(
+                    f"{file} is loaded into this app twice: by {self._files[file]} and by {place}; once is enough"
+                )
+
+    def note_files(self, files: Iterable[Path], place: str) -> None:
+        """Remember that *place* has loaded the tasks of these files."""
+        self._files.update(dict.fromkeys(files, place))
+
     def _check(self, task: Task[Any, Any]) -> None:
         if task.run_in == "process" and self._check_processable is not None:
             self._check_processable(task.function)
         other = self._tasks.get(task.name)
+        if other is not None and other.where == task.where and other.function.__module__ != task.function.__module__:
+            raise InvalidTask(
+                f"task {task.name!r} ({task.where}) is there twice, since its file was imported twice: as "
+                f"{other.function.__module__} and as {task.function.__module__}; import it under one name"
+            )
         if other is not None:
             raise InvalidTask(
                 f"two tasks are called {task.name!r}: at {other.where} and at {task.where}; give one another name"

@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from taskhero.backends.protocol import Claim, Ending, Exchange, Process
     from taskhero.runtime.events import Emitter
     from taskhero.runtime.executor import Performed
+    from taskhero.runtime.preparing import Preparer
     from taskhero.runtime.roster import Roster
 
 __all__ = ["Accounts"]
@@ -36,6 +37,7 @@ class Accounts:
         process: Whose jobs they are.
         roster: The task processors; the slot of an ending that cannot be recorded stays taken.
         emitter: Is told how jobs ended.
+        preparer: Tells what goes with the end of a job.
         signal: Called when endings are to be sent again.
         backoff: How long to wait before that.
 
@@ -44,12 +46,20 @@ class Accounts:
     """
 
     def __init__(
-        self, *, process: Process, roster: Roster, emitter: Emitter, signal: Callable[[], None], backoff: Backoff
+        self,
+        *,
+        process: Process,
+        roster: Roster,
+        emitter: Emitter,
+        preparer: Preparer,
+        signal: Callable[[], None],
+        backoff: Backoff,
     ) -> None:
         self.ended: list[tuple[Settlement, Performed | None]] = []
         self._process = process
         self._roster = roster
         self._emitter = emitter
+        self._preparer = preparer
         self._signal = signal
         self._sent: list[tuple[Settlement, Performed | None]] = []
         # What was sent with no answer: it may be recorded already.
@@ -66,7 +76,12 @@ class Accounts:
 
     def add(self, claim: Claim, ending: Ending, performed: Performed | None) -> None:
         """A job ended."""
-        self.ended.append((Settlement(claim, ending), performed))
+        if self._preparer.keeps:
+            busy = None if performed is None else performed.busy
+            settlement = Settlement(claim, ending, *self._preparer.settle(claim, ending, busy))
+        else:
+            settlement = Settlement(claim, ending)
+        self.ended.append((settlement, performed))
 
     def send(self) -> list[Settlement]:
         """What the exchange that begins is to record."""

@@ -7,7 +7,7 @@ import random
 import time
 from typing import TYPE_CHECKING
 
-from taskhero.errors import BackendError
+from taskhero.errors import BackendDenied, BackendError
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -20,13 +20,13 @@ class Backoff:
 
     Args:
         first: The first delay at most, in seconds.
-        limit: No delay is longer than this, in seconds.
+        limit: No delay is longer than this, in seconds; what was away is to be met again within a second of its return.
         chance: Returns a number from 0 up to 1.
     """
 
     __slots__ = ("_chance", "_first", "_limit", "_next")
 
-    def __init__(self, first: float = 0.1, limit: float = 5.0, chance: Callable[[], float] = random.random) -> None:
+    def __init__(self, first: float = 0.1, limit: float = 1.0, chance: Callable[[], float] = random.random) -> None:
         self._first = first
         self._limit = limit
         self._next = first
@@ -132,6 +132,9 @@ class Outage:
 
 
 def _kind(error: Exception) -> str:
+    if isinstance(error, BackendDenied):
+        # To wait will not help: somebody has to know.
+        return "denied"
     # That the store is away shows as a lost reply here and as a refused connection there: one thing to people.
     if isinstance(error, BackendError) and isinstance(error, ConnectionError):
         return "away"

@@ -16,9 +16,9 @@ if TYPE_CHECKING:
 
     from taskhero.models import Job
 
-__all__ = ["Current", "TaskLogger", "current", "enter", "leave", "task_logger"]
+__all__ = ["Current", "TaskLogger", "current", "current_attempt", "enter", "leave", "task_logger"]
 
-_Running: TypeAlias = "tuple[Job, str, Any]"
+_Running: TypeAlias = "tuple[Job, str, Any, int]"
 
 _running: ContextVar[_Running] = ContextVar("taskhero_running")
 _log: Final = logging.getLogger("taskhero.task")
@@ -45,12 +45,14 @@ class Current:
         worker: The name of the task processor, as others see it.
         app: The app, or None in a task with ``run_in="process"``: its process has no running app.
         logger: Logs to ``taskhero.task`` with the fields `task`, `queue` and `worker`.
+        attempt: The number of this attempt, from 1; always 1 without a plugin that tries jobs again, such as `Retry`.
     """
 
     job: Job
     worker: str
     app: Any = attrs.field(repr=False)
     logger: TaskLogger = attrs.field(repr=False)
+    attempt: int = 1
 
 
 def current() -> Current:
@@ -60,13 +62,19 @@ def current() -> Current:
         NotRunningATask: It was called outside a task.
     """
     try:
-        job, worker, app = _running.get()
+        job, worker, app, attempt = _running.get()
     except LookupError:
         raise NotRunningATask(
             "current() tells about the running task, and none runs here: call it in a task that a worker performs, or "
             "in what that task calls (a thread that a task starts itself needs its contextvars)"
         ) from None
-    return Current(job, worker, app, task_logger(job, worker))
+    return Current(job, worker, app, task_logger(job, worker), attempt)
+
+
+def current_attempt() -> int:
+    """The number of the running task's attempt; 1 outside a task."""
+    running = _running.get(None)
+    return 1 if running is None else running[3]
 
 
 def task_logger(job: Job, worker: str) -> TaskLogger:
@@ -74,9 +82,9 @@ def task_logger(job: Job, worker: str) -> TaskLogger:
     return TaskLogger(_log, {"task": job.name, "queue": job.queue, "worker": worker})
 
 
-def enter(job: Job, worker: str, app: Any) -> Token[_Running]:
+def enter(job: Job, worker: str, app: Any, attempt: int = 1) -> Token[_Running]:
     """From now on, in this context, `current` tells about this job; for those who perform jobs."""
-    return _running.set((job, worker, app))
+    return _running.set((job, worker, app, attempt))
 
 
 def leave(token: Token[_Running]) -> None:

@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 from typing import TYPE_CHECKING
 
+from taskhero.ending import end_tasks
 from taskhero.errors import BackendRefused, BackendUnavailable
 from taskhero.runtime.accounts import Accounts
 from taskhero.runtime.backoff import Backoff, Pause
@@ -23,6 +24,7 @@ if TYPE_CHECKING:
     from taskhero.backends.protocol import Backend, Exchange, Process
     from taskhero.runtime.backoff import Outage
     from taskhero.runtime.events import Emitter
+    from taskhero.runtime.preparing import Preparer
     from taskhero.runtime.queue_names import QueueNames
     from taskhero.runtime.waiter import Waiter
 
@@ -43,6 +45,7 @@ class Exchanger:
         process: Whose processors they are; it is registered already.
         names: The queues to work.
         performer: What performs a job.
+        preparer: Tells what goes with the end of a job.
         emitter: Is told what happens.
         waiter: Wakes it.
         outage: Is told how the backend fares.
@@ -64,6 +67,7 @@ class Exchanger:
         process: Process,
         names: QueueNames,
         performer: Performer,
+        preparer: Preparer,
         emitter: Emitter,
         waiter: Waiter,
         outage: Outage,
@@ -83,7 +87,12 @@ class Exchanger:
         self._timeout = timeout
         self._lease = lease
         self._accounts = Accounts(
-            process=process, roster=self.roster, emitter=emitter, signal=self._signal, backoff=rest()
+            process=process,
+            roster=self.roster,
+            emitter=emitter,
+            preparer=preparer,
+            signal=self._signal,
+            backoff=rest(),
         )
         self._jobs = Performing(
             roster=self.roster,
@@ -184,8 +193,7 @@ class Exchanger:
         self._accounts.close()
         task, self._task = self._task, None
         if task is not None:
-            task.cancel()
-            await asyncio.gather(task, return_exceptions=True)
+            await end_tasks([task])
         await self._jobs.close()
 
     # the loop
@@ -237,7 +245,7 @@ class Exchanger:
         if self.roster.leaving or self._unretired:
             await self._retire()
         if self._jobs.suspect is not None:
-            await self._run_alone()
+            await (self._forgive() if self._jobs.overtime else self._run_alone())
 
     def _free(self) -> Sequence[int]:
         """The slots to claim jobs for."""
@@ -294,6 +302,15 @@ class Exchanger:
         else:
             self._accounts.lose(claim)
             jobs.drop_suspect()
+
+    async def _forgive(self) -> None:
+        """Before others run beside a long suspect, take its mark back: one of them may kill the process."""
+        suspect = self._jobs.suspect
+        if suspect is None:
+            return
+        await self._backend.begin(self._process, suspect[1], alone=False)
+        if self._jobs.suspect is suspect:
+            self._jobs.end_probation()
 
     async def _read_names(self) -> bool:
         """Read the names of all queues; return whether there are other ones to work now."""

@@ -11,13 +11,14 @@ from taskhero.backends.protocol import Delayed, Done, Dropped, Failed, Retried
 from taskhero.clock import SystemClock
 from taskhero.errors import KilledItsProcess, NoSuchTask, Undecodable
 from taskhero.hooks.contexts import PerformContext
-from taskhero.models import Failure, Postponed, Refused, Retrying, Success
+from taskhero.models import Failure, Postponed, Refused, Success
 from taskhero.runtime.calls import Caller
 from taskhero.runtime.current import enter, leave, task_logger
 from taskhero.runtime.events import WorkerJob
 from taskhero.runtime.failures import describe
 from taskhero.wire.failures import encode_failure
 from taskhero.wire.jobs import decode_job, rescues
+from taskhero.wire.last_errors import encode_last_error
 
 if TYPE_CHECKING:
     import asyncio
@@ -25,9 +26,11 @@ if TYPE_CHECKING:
     from taskhero.backends.protocol import Claim, Ending
     from taskhero.clock import Clock
     from taskhero.engine.tasks import Task
+    from taskhero.hooks.scope import HookScope
     from taskhero.models import Job, Outcome
     from taskhero.runtime.calls import Bound
     from taskhero.runtime.events import Emitter
+    from taskhero.runtime.preparing import Preparer
     from taskhero.runtime.processes import ProcessPool
     from taskhero.runtime.threads import ThreadPool
 
@@ -42,6 +45,10 @@ class Tasks(Protocol):
 
     def get(self, name: str) -> Task[Any, Any] | None:
         """The task of this name, or None."""
+        ...
+
+    def scope_of(self, name: str) -> HookScope:
+        """The hooks around jobs of this name, whether there is such a task or not."""
         ...
 
     def near(self, name: str) -> str:
@@ -78,6 +85,7 @@ class Executor:
         app: What `current` gives as the app.
         threads: Where tasks that are not async run.
         processes: Where tasks with ``run_in="process"`` run.
+        preparer: Gives jobs what plugins say that they need.
         rescue_limit: How often a job may bring down its process before it is failed instead of run.
         clock: What time it is in failed entries; the machine's own clock if none is given.
     """
@@ -90,12 +98,14 @@ class Executor:
         threads: ThreadPool,
         processes: ProcessPool,
         *,
+        preparer: Preparer,
         rescue_limit: int,
         clock: Clock | None = None,
     ) -> None:
         self._tasks = tasks
         self._emitter = emitter
         self._app = app
+        self._preparer = preparer
         self._caller = Caller(threads, processes)
         self._rescue_limit = rescue_limit
         self._clock = clock or SystemClock()
@@ -118,13 +128,19 @@ class Executor:
             How it ended; whatever the job, the task or a plugin is like.
 
         Raises:
-            asyncio.CancelledError: Only after `cancel`: the job is to be given back.
+            asyncio.CancelledError: The job is to be given back: after `cancel`, or since it is not to run here.
         """
         job = decode_job(claim.raw, claim.queue)
         if self._emitter.wants(WorkerJob):
             self._emitter.emit(WorkerJob(worker, claim.queue, job))
+        attempt = 1
         try:
             task = self._tasks.get(job.name)
+            scope = self._tasks.scope_of(job.name) if task is None else task.scope
+            if scope.prepares and job.problem is None:
+                early, attempt = await self._preparer.prepare(claim, job, scope)
+                if early is not None:
+                    return Performed(job, early, self._ending(claim, worker, early))
             if task is None or job.problem is not None:
                 raise self._not_found(job)
             if rescues(claim.raw) is not None:
@@ -133,10 +149,10 @@ class Executor:
         except Exception as error:  # noqa: BLE001 -- whatever it is, it is this job's failure
             failure = Failure(error)
             return Performed(job, failure, self._ending(claim, worker, failure))
-        token = enter(job, worker, self._app)
+        token = enter(job, worker, self._app, attempt)
         try:
             if task.scope.performs:
-                outcome, busy = await self._call_with_hooks(task, job, worker, bound)
+                outcome, busy = await self._call_with_hooks(task, job, worker, bound, attempt)
             else:
                 outcome, busy = await self._caller.call(task, job, worker, bound)
         finally:
@@ -163,9 +179,9 @@ class Executor:
             )
 
     async def _call_with_hooks(
-        self, task: Task[Any, Any], job: Job, worker: str, bound: Bound
+        self, task: Task[Any, Any], job: Job, worker: str, bound: Bound, attempt: int
     ) -> tuple[Outcome, asyncio.Future[Any] | None]:
-        ctx = PerformContext(worker=worker, queue=job.queue, logger=task_logger(job, worker))
+        ctx = PerformContext(worker=worker, queue=job.queue, logger=task_logger(job, worker), attempt=attempt)
         busy: asyncio.Future[Any] | None = None
         begun = perf_counter()
         try:
@@ -196,22 +212,29 @@ class Executor:
     def _ending(self, claim: Claim, worker: str, outcome: Outcome) -> Ending:
         if isinstance(outcome, Success):
             return _DONE
-        if isinstance(outcome, Failure):
-            return Failed(self._entry(claim, worker, outcome.error))
-        if isinstance(outcome, Retrying):
-            return Retried(
-                self._entry(claim, worker, outcome.error), outcome.counter, outcome.limit, tuple(outcome.delays)
-            )
-        return _DROPPED if isinstance(outcome, Refused) else Delayed(outcome.delay)
-
-    def _entry(self, claim: Claim, worker: str, error: BaseException) -> str:
-        words = describe(error)
-        return encode_failure(
+        if isinstance(outcome, (Refused, Postponed)):
+            return _DROPPED if isinstance(outcome, Refused) else Delayed(outcome.delay)
+        words, now = describe(outcome.error), self._clock.now()
+        entry = encode_failure(
             raw=claim.raw,
             queue=claim.queue,
             worker=worker,
             exception=words.exception,
             error=words.error,
             backtrace=words.backtrace,
-            failed_at=self._clock.now(),
+            failed_at=now,
         )
+        if isinstance(outcome, Failure):
+            return Failed(entry)
+        trace = None
+        if outcome.trace:
+            text = encode_last_error(
+                raw=claim.raw,
+                queue=claim.queue,
+                exception=words.exception,
+                error=words.error,
+                backtrace=words.backtrace,
+                failed_at=now,
+            )
+            trace = (outcome.trace, text)
+        return Retried(entry, outcome.counter, outcome.limit, tuple(outcome.delays), trace)

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from taskhero.backends.protocol import Backend, Beat, Process
+    from taskhero.backends.protocol import Backend, Beat, HeldLock, Process
 
 __all__ = ["Heart"]
 
@@ -29,6 +29,7 @@ class Heart:
         interval: Seconds between two beats.
         lease: Seconds for which a beat keeps the process alive.
         slots: Tells, in the heart's thread, which slots the beat is to name.
+        locks: Tells, in the heart's thread, which locks the beat is to renew.
         on_beat: Called in the event loop with each answer and the slots that were named in the beat.
         on_error: Called in the event loop with the error of a beat that failed.
     """
@@ -41,6 +42,7 @@ class Heart:
         interval: float,
         lease: float,
         slots: Callable[[], tuple[int, ...]],
+        locks: Callable[[], tuple[HeldLock, ...]] = tuple,
         on_beat: Callable[[Beat, tuple[int, ...]], None],
         on_error: Callable[[Exception], None],
     ) -> None:
@@ -49,6 +51,7 @@ class Heart:
         self._interval = interval
         self._lease = lease
         self._slots = slots
+        self._locks = locks
         self._on_beat = on_beat
         self._on_error = on_error
         self._stopping = False
@@ -102,7 +105,7 @@ class Heart:
             if self._stopping:
                 break
             try:
-                beat = self._backend.beat(self._process, slots, self._lease, full=full)
+                beat = self._backend.beat(self._process, slots, self._lease, full=full, locks=self._locks())
             except Exception as error:  # noqa: BLE001 - a heart that stops kills its process's jobs
                 self._full = self._full or full
                 self._tell(self._on_error, error)

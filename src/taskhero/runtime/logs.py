@@ -12,6 +12,7 @@ import logging
 from functools import partial
 from typing import TYPE_CHECKING, Any, Final
 
+from taskhero.errors import BackendDenied
 from taskhero.models import Job
 from taskhero.runtime import events
 from taskhero.runtime.failures import text_of
@@ -82,7 +83,7 @@ class _EventLog:
     def __init__(self, emitter: Emitter, settings: Settings) -> None:
         self._emitter = emitter
         self._handlers: list[tuple[type[Event], Callable[[Any], None]]] = []
-        self._outages: set[str] = set()
+        self._outages: set[tuple[str, bool]] = set()
         self._filter = Filter(settings.filtered_params)
         for kind, message in _MESSAGES.items():
             levels = settings.scheduler_logging if kind.source == "scheduler" else settings.worker_logging
@@ -108,13 +109,14 @@ class _EventLog:
         self._handlers.append((kind, log))
 
     def _is_news(self, event: Event) -> bool:
-        """An outage is told once, however often it is met, and so is its end."""
+        """An outage is told once, however often it is met, and so is its end; that it is the password, once too."""
         if event.name == "outage":
-            known = event.source in self._outages
-            self._outages.add(event.source)
+            outage = event.source, isinstance(getattr(event, "error", None), BackendDenied)
+            known = outage in self._outages
+            self._outages.add(outage)
             return not known
         if event.name == "recovered":
-            self._outages.discard(event.source)
+            self._outages -= {(event.source, False), (event.source, True)}
         return True
 
 

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 import attrs
 
+from taskhero.ending import end_tasks
 from taskhero.errors import BackendError
 from taskhero.runtime.events import (
     MultiWorkerAction,
@@ -31,6 +32,7 @@ if TYPE_CHECKING:
     from taskhero.runtime.backoff import Outage
     from taskhero.runtime.events import Emitter
     from taskhero.runtime.performing import Performer
+    from taskhero.runtime.preparing import Preparer
     from taskhero.runtime.waiter import Waiter
     from taskhero.runtime.worker import Worker
     from taskhero.settings import Settings
@@ -89,6 +91,7 @@ class MultiWorkerContext:
         settings: How many, which queues, how often.
         emitter: Is told what happens.
         performer: What performs a job.
+        preparer: What gives jobs what they need before they run, and keeps account of their locks.
         waiter: Tells when there may be jobs.
         outage: Is told how the backend fares.
         on_dead: Called when there are processes that outlived their lease.
@@ -99,6 +102,7 @@ class MultiWorkerContext:
     settings: Settings
     emitter: Emitter
     performer: Performer
+    preparer: Preparer
     waiter: Waiter
     outage: Outage
     on_dead: Callable[[], None]
@@ -127,6 +131,7 @@ class MultiWorker:
             process=context.process,
             names=QueueNames(context.process.queues),
             performer=context.performer,
+            preparer=context.preparer,
             emitter=context.emitter,
             waiter=context.waiter,
             outage=context.outage,
@@ -141,6 +146,7 @@ class MultiWorker:
             interval=settings.heartbeat_interval,
             lease=settings.rescue_after,
             slots=lambda: self._roster.slots,
+            locks=lambda: context.preparer.held,
             on_beat=self._on_beat,
             on_error=lambda error: context.outage.failed("beating", error),
         )
@@ -262,8 +268,7 @@ class MultiWorker:
 
     async def _end_scaling(self) -> None:
         if self._scaling is not None:
-            self._scaling.cancel()
-            await asyncio.gather(self._scaling, return_exceptions=True)
+            await end_tasks([self._scaling])
 
     async def _deregister(self, limit: float, *, recorded: bool) -> None:
         try:
@@ -292,6 +297,13 @@ class MultiWorker:
             self._exchanger.look()
         if beat.missing:
             _logger.info("registered again, since somebody had removed them: %s", ", ".join(beat.missing))
+        for held in beat.lost:
+            text = (
+                f"lock {held.lock.key!r} is no longer that of the job which runs under it, so an equal job may run "
+                "beside it: it lapsed while the backend could not be reached, or somebody deleted it"
+            )
+            worker = self.process.worker(held.claim.slot)
+            self._emitter.emit(WorkerError(worker, BackendError(text), held.claim.queue))
         departed = set(slots).difference(self._roster.slots)
         if departed:
             # The beat was under way while they went, and may have registered them again.

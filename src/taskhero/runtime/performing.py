@@ -6,6 +6,7 @@ import asyncio
 from typing import TYPE_CHECKING, Any, Protocol
 
 from taskhero.backends.protocol import Done, Failed, GivenBack, Retried
+from taskhero.ending import end_tasks
 from taskhero.runtime.events import WorkerError
 from taskhero.wire.jobs import rescues
 
@@ -26,7 +27,7 @@ class Performer(Protocol):
     """What performs one job."""
 
     async def perform(self, claim: Claim, worker: str) -> Performed:
-        """Perform the job; raises nothing but `asyncio.CancelledError`, after `cancel`."""
+        """Perform the job; raises nothing but `asyncio.CancelledError`: it is to be given back."""
         ...
 
     def cancel(self, running: asyncio.Task[None]) -> None:
@@ -55,6 +56,7 @@ class Performing:
         running: How many processors have a job, or a thread of one.
         suspect: The processor and the claim of the job that is to run alone, until it ends or its probation does.
         alone: Whether the suspect runs already.
+        overtime: Whether it has run alone for long enough; others wait until its mark is taken back.
         closing: Whether what is claimed from now on goes back at once.
     """
 
@@ -73,6 +75,7 @@ class Performing:
         self.running = 0
         self.suspect: tuple[Worker, Claim] | None = None
         self.alone = False
+        self.overtime = False
         self.closing = False
         self._peak = 0
         self._turn = 0
@@ -135,7 +138,7 @@ class Performing:
         if self.suspect is not None:
             self.alone = True
             self._launch(*self.suspect)
-            self._set_timer(self._end_probation)
+            self._set_timer(self._end_time_alone)
 
     def drop_suspect(self) -> None:
         """The suspect is not to run here."""
@@ -155,10 +158,14 @@ class Performing:
         self._waited = True
         self._signal()
 
-    def _end_probation(self) -> None:
+    def _end_time_alone(self) -> None:
+        self.overtime = True
+        self._signal()
+
+    def end_probation(self) -> None:
         """Others may run beside the suspect from now on, or it is over."""
         self.suspect = None
-        self.alone = self._waited = False
+        self.alone = self.overtime = self._waited = False
         if self._timer is not None:
             self._timer.cancel()
             self._timer = None
@@ -224,7 +231,7 @@ class Performing:
         self.running -= 1
         self._roster.release(worker)
         if self.suspect is not None and self.suspect[0] is worker:
-            self._end_probation()
+            self.end_probation()
 
     # the stop
 
@@ -276,6 +283,4 @@ class Performing:
         if self._timer is not None:
             self._timer.cancel()
         tasks = list(self._outlasting)
-        for task in tasks:
-            task.cancel()
-        await asyncio.gather(*tasks, return_exceptions=True)
+        await end_tasks(tasks)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from typing import TYPE_CHECKING
 
+from taskhero.ending import end_tasks
 from taskhero.runtime.backoff import Backoff, Pause
 from taskhero.runtime.events import WorkerCleaningWorker, WorkerRescue
 from taskhero.wire.jobs import decode_job
@@ -69,8 +70,7 @@ class Rescuer:
         """Rescue no more; a second call changes nothing."""
         task, self._task = self._task, None
         if task is not None:
-            task.cancel()
-            await asyncio.gather(task, return_exceptions=True)
+            await end_tasks([task])
 
     async def rescue(self) -> int:
         """Rescue all that there is to rescue; return how many jobs."""

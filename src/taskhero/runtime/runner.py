@@ -20,6 +20,7 @@ from taskhero.runtime.events import (
 from taskhero.runtime.executor import Executor
 from taskhero.runtime.logs import log_events
 from taskhero.runtime.multi_worker import MultiWorker, MultiWorkerContext
+from taskhero.runtime.preparing import Preparer
 from taskhero.runtime.processes import ProcessPool
 from taskhero.runtime.queue_names import STAR
 from taskhero.runtime.rescue import Rescuer
@@ -166,14 +167,25 @@ class Runner:
         self._running.callback(threads.close)
         processes = ProcessPool()
         self._running.callback(processes.close)
+        preparer = Preparer(
+            backend=self._backend, process=process, outage=outage, heartbeat=settings.heartbeat_interval
+        )
+        self._running.push_async_callback(preparer.stop)
         context = MultiWorkerContext(
             backend=self._backend,
             process=process,
             settings=settings,
             emitter=self._emitter,
             performer=Executor(
-                self._tasks, self._emitter, self._app, threads, processes, rescue_limit=settings.rescue_limit
+                self._tasks,
+                self._emitter,
+                self._app,
+                threads,
+                processes,
+                preparer=preparer,
+                rescue_limit=settings.rescue_limit,
             ),
+            preparer=preparer,
             waiter=waiter,
             outage=outage,
             on_dead=rescuer.wake,
@@ -199,9 +211,7 @@ class Runner:
         await scheduler.start()
 
     def _guards(self, job: Job) -> tuple[Guard, ...]:
-        task = self._tasks.get(job.name)
-        scope = self._queue.context.scope if task is None else task.scope
-        return scope.guards(job)
+        return self._tasks.scope_of(job.name).guards(job)
 
     async def _drain_handlers(self) -> None:
         # What takes longer goes on as long as the event loop does.

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 import attrs
 
+from taskhero.ending import end_tasks
 from taskhero.runtime.backoff import Backoff, Pause
 from taskhero.runtime.events import SchedulerEnd, SchedulerLeader, SchedulerStart
 from taskhero.runtime.promotion import Promotion
@@ -113,9 +114,7 @@ class Scheduler:
         if not tasks:
             return
         self._waiter.on_schedule = None
-        for task in tasks:
-            task.cancel()
-        await asyncio.gather(*tasks, return_exceptions=True)
+        await end_tasks(tasks)
         self._leads_until = 0.0
         try:
             async with asyncio.timeout(STOP_LIMIT):

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, Final, Protocol
 
 import attrs
 
-from taskhero.errors import AlreadyRunning, BackendUnavailable, ReplyLost
+from taskhero.errors import AlreadyRunning, BackendDenied, BackendUnavailable, ReplyLost
 from taskhero.runtime.backoff import Backoff, Outage
 from taskhero.runtime.burst import Burst
 from taskhero.runtime.loops import leave_without_threads, run_in_loop
@@ -151,6 +151,9 @@ async def _start(app: Service, stop: Stop, stopped: asyncio.Task[None]) -> bool:
             return False
         try:
             starting.result()
+        except BackendDenied:
+            # Nobody but the one who started it can tell the right password.
+            raise
         except (BackendUnavailable, ReplyLost) as error:
             outage.failed("starting", error)
         else:

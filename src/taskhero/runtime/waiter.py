@@ -6,6 +6,7 @@ import asyncio
 from typing import TYPE_CHECKING
 
 from taskhero.backends.protocol import Interest, Wake
+from taskhero.ending import end_tasks
 from taskhero.runtime.backoff import Backoff, Pause
 
 if TYPE_CHECKING:
@@ -86,9 +87,7 @@ class Waiter:
         """Wait no more; a second call changes nothing."""
         tasks = [task for task in (self._task, self._waiting, *self._passing) if task is not None]
         self._task = None
-        for task in tasks:
-            task.cancel()
-        await asyncio.gather(*tasks, return_exceptions=True)
+        await end_tasks(tasks)
 
     def listen(self, queues: Sequence[str], *, everything: bool, found: bool) -> None:
         """Wait for jobs in *queues* until the next wake-up.

@@ -9,7 +9,14 @@ import pytest
 
 from taskhero.backends.protocol import Done, Entry, Process, Settlement
 from taskhero.backends.redis import RedisBackend
-from taskhero.errors import BackendRefused, BackendTooOld, BackendUnavailable, NotConnected, UnknownBackend
+from taskhero.errors import (
+    BackendDenied,
+    BackendRefused,
+    BackendTooOld,
+    BackendUnavailable,
+    NotConnected,
+    UnknownBackend,
+)
 from taskhero.wire.workers import new_process_name
 
 pytestmark = pytest.mark.anyio
@@ -45,9 +52,18 @@ async def test_password_and_database_come_from_the_url(start_server):
 async def test_a_wrong_password_is_a_clear_error_without_the_password(start_server):
     server = start_server("redis7", "--requirepass", "right")
     backend = RedisBackend(server.url.replace("//", "//:wr0ng@"))
-    with pytest.raises(BackendUnavailable, match="password") as caught:
+    with pytest.raises(BackendDenied, match="password") as caught:
         await backend.connect()
     assert "wr0ng" not in str(caught.value)
+    assert str(server.port) in str(caught.value)
+
+
+async def test_a_missing_password_is_a_clear_error_too(start_server):
+    """Not one that leaves open whether the step was done."""
+    server = start_server("redis7", "--requirepass", "right")
+    backend = RedisBackend(server.url)
+    with pytest.raises(BackendDenied, match="wants one that the URL does not have") as caught:
+        await backend.connect()
     assert str(server.port) in str(caught.value)
 
 

@@ -167,6 +167,12 @@ async def led(direct: RedisBackend, lossy: RedisBackend) -> None:
     assert await direct.lead("me", 60)
 
 
+async def a_begun_claim(direct: RedisBackend, lossy: RedisBackend) -> Any:
+    claim = await a_claim(direct, lossy)
+    assert await direct.begin(P, claim)
+    return claim
+
+
 async def registered(direct: RedisBackend, lossy: RedisBackend) -> None:
     await lossy.register(P, [1], 60)
 
@@ -195,6 +201,7 @@ CASES = [
     Case("prepare", a_guarded_claim, prepare, sha("prepare"), keys),
     Case("exchange", a_claim_with_locks, end_with_locks, sha("exchange"), keys, "locks"),
     Case("begin", a_claim, lambda b, claim: b.begin(P, claim), sha("begin"), keys),
+    Case("begin", a_begun_claim, lambda b, c: b.begin(P, c, alone=False), sha("begin"), keys, "taken-back"),
     Case("rescue", a_dead_process, lambda b, _: b.rescue(10), sha("rescue"), keys),
     Case("lead", nothing, lambda b, _: b.lead("me", 60), sha("lead"), lambda d: d.leader()),
     Case("resign", led, lambda b, _: b.resign("me"), sha("resign"), keys),

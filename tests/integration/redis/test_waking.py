@@ -11,6 +11,7 @@ import pytest
 
 from taskhero.backends.protocol import Entry, Interest, Process, Removal, TimedEntry, Wake
 from taskhero.backends.redis import RedisBackend
+from taskhero.backends.redis.sentry import Sentry
 from taskhero.errors import BackendUnavailable
 from taskhero.wire.workers import new_process_name
 
@@ -237,3 +238,18 @@ async def test_a_sentry_that_is_cancelled_at_any_moment_loses_no_wake_up(connect
             # A scheduler looks for itself after a cancelled wait at the latest when its time is up.
         await pusher.delete_queue("q")
         await backend.wait(me, interest, 0.01)
+
+
+async def test_a_sentry_whose_close_is_cancelled_leaves_no_connection_behind(connect):
+    backend = await connect()
+    for rounds in range(4):
+        sentry = Sentry(backend._link, lambda: None)
+        assert await sentry.open()
+        connection = sentry._connection
+        closing = asyncio.create_task(sentry.close())
+        for _ in range(rounds):
+            await asyncio.sleep(0)
+        closing.cancel()
+        await asyncio.wait({closing})
+        await sentry.close()
+        assert not connection.is_connected

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
 
 
@@ -44,6 +46,30 @@ def test_without_an_app_a_queue_is_needed(run):
     told = run("enqueue", "add", "--backend", "redis://127.0.0.1:1")
     assert told.exit_code == 2
     assert "say in which queue: --queue NAME" in told.stderr
+
+
+@pytest.mark.parametrize(
+    ("typed", "completed"),
+    [
+        ("wo", "plain,work"),
+        ("st", "plain,status"),
+        ("work --proc", "plain,--processes"),
+        ("enqueue x --qu", "plain,--queue"),
+    ],
+)
+def test_verbs_and_options_are_completed(typed, completed, run):
+    told = run(_TASKHERO_COMPLETE="bash_complete", COMP_WORDS=f"taskhero {typed}", COMP_CWORD=str(len(typed.split())))
+    assert told.stdout.splitlines() == [completed]
+
+
+@pytest.mark.parametrize(
+    ("shell", "mark"), [("bash", "complete -o nosort"), ("zsh", "#compdef taskhero"), ("fish", "complete --")]
+)
+def test_each_shell_gets_its_script(shell, mark, run):
+    """As docs/cli.md has it."""
+    page = (Path(__file__).parents[3] / "docs" / "cli.md").read_text()
+    assert f"_TASKHERO_COMPLETE={shell}_source taskhero" in page
+    assert mark in run(_TASKHERO_COMPLETE=f"{shell}_source").stdout
 
 
 def test_names_of_tasks_are_completed(shop, run):

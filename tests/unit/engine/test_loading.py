@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib
+import re
 import sys
 
 import pytest
@@ -54,12 +55,76 @@ async def test_all_tasks_of_a_folder_and_its_subfolders_are_adopted(project):
         assert await app.queue.length("mail") == 1
 
 
-def test_loading_twice_and_into_two_apps_changes_nothing(project):
+def test_two_apps_may_load_the_same_folder(project):
     app, other = TaskHero(), TaskHero()
-    first = app.load_tasks(project)
-    assert app.load_tasks(str(project)) == first
-    assert len(other.load_tasks(project)) == 3
+    assert [one.name for one in app.load_tasks(project)] == [one.name for one in other.load_tasks(str(project))]
+    assert len(app.tasks) == len(other.tasks) == 3
+
+
+@pytest.mark.parametrize("again", ["jobs_of_mine", "jobs_of_mine/../jobs_of_mine/", "jobs_of_mine/mail.py", "link"])
+def test_loading_twice_is_refused_naming_both_places(project, again):
+    (project.parent / "link").symlink_to(project)
+    app = TaskHero()
+    app.load_tasks(project)
+    with pytest.raises(InvalidTask, match="is loaded into this app twice: by ") as told:
+        app.load_tasks(again)
+    text = str(told.value)
+    file = project / ("mail.py" if again.endswith("mail.py") else "deeper/nested.py")
+    assert text.startswith(str(file))
+    assert f"load_tasks({str(project)!r}) at {__file__}:" in text
+    assert f"and by load_tasks({again!r}) at {__file__}:" in text
+    assert len(set(re.findall(rf"{__file__}:(\d+)", text))) == 2
     assert len(app.tasks) == 3
+
+
+def test_a_part_of_a_folder_and_then_all_of_it_is_twice_as_well(project):
+    app = TaskHero()
+    app.load_tasks(project / "deeper")
+    with pytest.raises(InvalidTask, match=r"nested\.py is loaded into this app twice"):
+        app.load_tasks(project)
+
+
+def test_a_folder_that_could_not_be_loaded_can_be_loaded_when_it_is_mended(project):
+    app = TaskHero()
+    broken = project / "broken.py"
+    broken.write_text("import gone_for_good")
+    with pytest.raises(InvalidTask):
+        app.load_tasks(project)
+    broken.unlink()
+    assert len(app.load_tasks(project)) == 3
+
+
+def test_a_task_that_another_file_imports_is_not_loaded_twice(project):
+    """A folder of tasks may use those of another one, whichever is loaded first."""
+    (project / "deeper" / "uses.py").write_text(
+        f"import sys; sys.path.insert(0, {str(project)!r})\nfrom mail import send\n"
+    )
+    app = TaskHero()
+    assert {one.name for one in app.load_tasks(project / "deeper")} == {"nested", "send"}
+    assert [one.name for one in app.load_tasks(project / "mail.py")] == ["send"]
+
+
+async def test_a_file_that_the_program_imported_under_another_name_is_the_same_module(folder, monkeypatch):
+    """Its folder was on the path then, and is no more."""
+    with monkeypatch.context() as patched:
+        patched.syspath_prepend(folder)
+        send = importlib.import_module("mail").send
+    app = TaskHero()
+    app.load_tasks(folder / "mail.py")
+    async with app:
+        assert await send.enqueue(to="a")
+
+
+def test_a_file_that_was_imported_twice_is_told_from_two_tasks_of_one_name(folder, monkeypatch):
+    app = TaskHero()
+    app.load_tasks(folder / "mail.py")
+    loaded = app.tasks["send"].function.__module__
+    monkeypatch.syspath_prepend(folder)
+    again = importlib.import_module("mail").send
+    with pytest.raises(
+        InvalidTask, match=rf"mail.py:2\) is there twice.*: as {loaded} and as mail; import it under one"
+    ):
+        app.tasks.adopt(again)
 
 
 async def test_a_module_that_the_program_imports_itself_is_the_same_module(folder, monkeypatch):
@@ -89,6 +154,13 @@ def test_a_package_is_loaded_with_its_init(project):
         ("def broken(:", "SyntaxError"),
         ("raise SystemExit(3)", "SystemExit: 3"),
         ("from taskhero import task\n@task\ndef both(a, *, b): ...", "InvalidTask: task both"),
+        ("from taskhero import task\n@task(name=' ')\ndef a(): ...", "InvalidTask: a task cannot be called ' '"),
+        ("from taskhero import task\n@task(name='a\\n')\ndef a(): ...", r"InvalidTask: a task cannot be called 'a\\n'"),
+        (
+            "from taskhero import task\n@task(description='')\ndef a(): ...",
+            "InvalidTask: task 'a': description='' says",
+        ),
+        ("from taskhero import task\n@task(description=5)\ndef a(): ...", "InvalidTask: task 'a': description=5 is no"),
     ],
 )
 def test_a_file_that_cannot_be_loaded_is_named_with_its_error(project, text, sentence):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from typing import Any
 
 import pytest
 from executor_house import APP, House, Processes, Tasks
@@ -17,6 +18,16 @@ from taskhero.runtime.threads import ThreadPool
 def house() -> Iterator[House]:
     tasks, emitter, threads, processes = Tasks(), Emitter(), ThreadPool(2), Processes()
     clock = ManualClock(1_800_000_000.0)
-    executor = Executor(tasks, emitter, APP, threads, processes, rescue_limit=3, clock=clock)  # type: ignore[arg-type]
+    preparer: Any = None  # no task here has a plugin that needs it
+    executor = Executor(
+        tasks,
+        emitter,
+        APP,
+        threads,
+        processes,  # type: ignore[arg-type]
+        preparer=preparer,
+        rescue_limit=3,
+        clock=clock,
+    )
     yield House(tasks, emitter, threads, processes, executor)
     threads.close()

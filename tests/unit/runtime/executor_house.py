@@ -10,6 +10,7 @@ import attrs
 
 from taskhero.backends.protocol import Claim, Failed, Retried
 from taskhero.engine.tasks import Task, TaskOptions
+from taskhero.hooks.scope import HookScope
 from taskhero.models import FailedJob, Failure
 from taskhero.runtime.events import Emitter
 from taskhero.runtime.executor import Executor, Performed
@@ -23,6 +24,9 @@ WAIT = 10.0
 
 
 class Tasks(dict[str, Task[Any, Any]]):
+    def scope_of(self, name: str) -> HookScope:
+        return self[name].scope if name in self else HookScope()
+
     def near(self, name: str) -> str:
         return f" (declared: {', '.join(self)})"
 

@@ -16,6 +16,7 @@ from taskhero.runtime.backoff import Backoff, Outage
 from taskhero.runtime.events import EVENTS, Emitter
 from taskhero.runtime.exchange import Exchanger
 from taskhero.runtime.executor import Performed
+from taskhero.runtime.preparing import Preparer
 from taskhero.runtime.queue_names import QueueNames
 from taskhero.runtime.waiter import Waiter
 from taskhero.wire.jobs import decode_job, encode_job
@@ -204,6 +205,7 @@ class Floor:
             process=self.process,
             names=QueueNames(self.process.queues),
             performer=self.crew,
+            preparer=Preparer(backend=self.backend, process=self.process, outage=self.outage, heartbeat=3, rest=quick),
             emitter=self.emitter,
             waiter=self.waiter,
             outage=self.outage,

@@ -16,6 +16,7 @@ from taskhero.runtime.events import (
     Emitter,
 )
 from taskhero.runtime.multi_worker import MultiWorker, MultiWorkerContext
+from taskhero.runtime.preparing import Preparer
 from taskhero.runtime.waiter import Waiter
 from taskhero.settings import Settings
 from taskhero.wire.jobs import decode_job, encode_job
@@ -66,6 +67,7 @@ class Plant:
             settings=self.settings,
             emitter=emitter,
             performer=self.crew,
+            preparer=Preparer(backend=self.backend, process=self.process, outage=outage, heartbeat=3),
             waiter=self.waiter,
             outage=outage,
             on_dead=self._on_dead,

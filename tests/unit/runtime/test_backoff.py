@@ -6,7 +6,7 @@ import asyncio
 
 import pytest
 
-from taskhero.errors import BackendRefused, BackendUnavailable, ReplyLost
+from taskhero.errors import BackendDenied, BackendRefused, BackendUnavailable, ReplyLost
 from taskhero.runtime.backoff import Backoff, Outage, Pause
 
 
@@ -15,6 +15,12 @@ def test_delays_double_up_to_the_limit_and_start_again_after_a_success() -> None
     assert [backoff.next() for _ in range(5)] == [0.1, 0.2, 0.4, 0.5, 0.5]
     backoff.reset()
     assert backoff.next() == 0.1
+
+
+def test_after_the_longest_outage_the_next_try_is_a_second_away_at_most() -> None:
+    """So work goes on within a second of a return, however long that took."""
+    backoff = Backoff(chance=lambda: 0.0)
+    assert max(backoff.next() for _ in range(100)) == 1.0
 
 
 def test_chance_takes_up_to_half_of_a_delay() -> None:
@@ -80,3 +86,13 @@ def test_an_error_of_another_kind_is_told_within_an_outage() -> None:
     outage.failed("rescuing", BackendRefused("no permission"))
     outage.failed("rescuing", BackendRefused("no permission"))
     assert told == ["exchanging", "rescuing"]
+
+
+def test_that_the_password_is_the_reason_is_told_within_an_outage_once() -> None:
+    told: list[str] = []
+    outage = Outage(lambda _who, error: told.append(str(error)), lambda _seconds: None)
+    outage.failed("exchanging", BackendUnavailable("no route"))
+    outage.failed("exchanging", BackendDenied("wrong password"))
+    outage.failed("waiting", BackendDenied("wrong password, too"))
+    outage.failed("waiting", BackendUnavailable("no route"))
+    assert told == ["no route", "wrong password"]

@@ -43,7 +43,7 @@ class Beats:
             on_error=lambda error: self._note(self.errors, error),
         )
 
-    def beat(self, process: Process, slots: tuple[int, ...], lease: float, *, full: bool) -> Beat:
+    def beat(self, process: Process, slots: tuple[int, ...], lease: float, *, full: bool, locks: object = ()) -> Beat:
         self.calls.append((process.name, slots, lease, full))
         self.threads.add(threading.current_thread().name)
         self.signals.happen()

@@ -75,8 +75,57 @@ async def test_a_long_suspect_does_not_keep_others_from_its_process_for_ever() -
         assert floor.crew.running == {"suspect"}
         trial.set()
         await floor.until(lambda: len(floor.told(WorkerSuccess)) == 4)
-        assert floor.backend.times["begin"] == 2
         assert await floor.stats() == {"processed": 4, "failed": 0}
+
+
+async def test_the_mark_of_a_long_suspect_is_taken_back_before_others_run_beside_it() -> None:
+    """One of them may kill the process then, which is not to be counted against it."""
+    async with Floor("default", lease=0.05) as floor:
+        floor.crew.hold("suspect")
+        marked = []
+        floor.crew.tricks["after"] = lambda _claim: marked.append(begun_alone(floor))
+        await floor.push(raw=suspect("suspect"))
+        await floor.start(2)
+        await floor.until(lambda: floor.crew.begun == ["suspect"])
+        assert begun_alone(floor)
+        floor.backend.fail("begin", AWAY)
+        await floor.push("after")
+        await floor.until(lambda: len(floor.told(WorkerSuccess)) == 1)
+        assert marked == [set()]
+        assert floor.crew.running == {"suspect"}
+
+
+async def test_a_long_suspect_that_was_taken_from_us_does_not_hold_up_others() -> None:
+    async with Floor("default", lease=0.05) as floor:
+        trial = floor.crew.hold("suspect")
+        await floor.push(raw=suspect("suspect"))
+        await floor.start(2)
+        await floor.until(lambda: floor.crew.begun == ["suspect"])
+        floor.backend.change("begin", lambda _mine: False)
+        await floor.push("after")
+        await floor.until(lambda: len(floor.told(WorkerSuccess)) == 1)
+        trial.set()
+
+
+async def test_a_suspect_that_ends_while_its_mark_is_taken_back_is_no_trouble() -> None:
+    async with Floor("default", lease=0.05) as floor:
+        trial = floor.crew.hold("suspect")
+        for name in ("suspect", "second"):
+            await floor.push(raw=suspect(name))
+        await floor.start(1)
+        await floor.until(lambda: floor.crew.begun == ["suspect"])
+        answering = floor.backend.hold("begin")
+        await floor.until(lambda: floor.backend.times["begin"] == 2)
+        trial.set()
+        await floor.until(lambda: floor.crew.ended == ["suspect"])
+        answering.set()
+        await floor.until(lambda: len(floor.told(WorkerSuccess)) == 2)
+        assert floor.crew.begun == ["suspect", "second"]
+
+
+def begun_alone(floor: Floor) -> set[int]:
+    """The slots whose job's process would count if it died now."""
+    return set(floor.memory._work._members.get(floor.process.name).running)
 
 
 async def test_what_ended_before_is_recorded_before_a_suspect_begins() -> None:

@@ -63,6 +63,20 @@ def test_a_minimum_of_0_with_a_maximum_above_it_means_1(given, least, most):
     assert (settings.min_task_processors, settings.max_task_processors) == (least, most)
 
 
+def test_a_minimum_that_was_derived_goes_with_its_maximum():
+    """A copy with another maximum does not inherit what nobody gave."""
+    settings = pickle.loads(pickle.dumps(Settings(max_task_processors=5)))
+    none = attrs.evolve(settings, max_task_processors=0)
+    assert (none.min_task_processors, none.max_task_processors) == (0, 0)
+    again = attrs.evolve(none, max_task_processors=3)
+    assert (again.min_task_processors, again.max_task_processors) == (1, 3)
+    assert again == Settings(max_task_processors=3)
+    assert "min_task_processors=1," in repr(again)
+    assert "min_task_processors" not in attrs.evolve(settings, grace=1).given
+    with pytest.raises(InvalidSettings, match="min_task_processors=1 is above max_task_processors=0"):
+        attrs.evolve(Settings(min_task_processors=1, max_task_processors=5), max_task_processors=0)
+
+
 @pytest.mark.parametrize(
     ("given", "resolved"),
     [

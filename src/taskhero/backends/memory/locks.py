@@ -56,10 +56,10 @@ class Locks:
         return None
 
     def renew(self, held: HeldLock, owner: Owner, lease_ends: float, now: float, *, ours: bool) -> bool:
-        """Hold a lock longer if the claim is still *ours*; False if somebody else holds it."""
+        """Hold a lock longer, also one that is free if the claim is *ours*; False if somebody else holds it."""
         if self._is_taken(held.lock.key, owner, now):
             return False
-        if ours:
+        if ours or self._is_held(held.lock.key, owner, now):
             self.hold((held.lock,), owner, lease_ends, now)
         return True
 

@@ -161,13 +161,16 @@ class Work:
         count = None if preparation.counter is None else store.attempts.get(preparation.counter, now)
         return Prepared(blocked_by=blocked_by, count=count)
 
-    def begin(self, process: Process, claim: Claim) -> bool:
+    def begin(self, process: Process, claim: Claim, *, alone: bool) -> bool:
         """See `Backend.begin`."""
         with self._store.guard:
             member = self._members.get(process.name)
             if member is None or not member.holds(claim):
                 return False
-            member.running.add(claim.slot)
+            if alone:
+                member.running.add(claim.slot)
+            else:
+                member.running.discard(claim.slot)
             return True
 
     # rescue

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import asyncio
 from itertools import count
 from typing import TYPE_CHECKING, Self
 
 from taskhero.backends.urls import location_of
+from taskhero.ending import end_tasks
 from taskhero.wire.keys import Keys
 
 from .address import address_of
@@ -81,9 +81,7 @@ class RedisBackend(Producing, Promoting, Working, Waking, Inspecting):
         """See `Backend.close`."""
         waits = list(self._waits.values())
         tasks = [*self._departures, *([self._pusher] if self._pusher else [])]
-        for task in tasks:
-            task.cancel()
-        await asyncio.gather(*tasks, return_exceptions=True)
+        await end_tasks(tasks)
         for waiting in waits:
             await waiting.close()
         self._stop_beating()

@@ -158,8 +158,10 @@ class Line:
 
     async def close(self) -> None:
         """Leave the line and drop the connection."""
-        await self.leave()
-        await self._disconnect()
+        try:
+            await self.leave()
+        finally:
+            await self._disconnect()
 
     async def _disconnect(self) -> None:
         connection, self._connection, self._id = self._connection, None, 0

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from redis import exceptions as redis_errors
 
-from taskhero.errors import BackendRefused, BackendTooOld, BackendUnavailable, NotConnected, ReplyLost
+from taskhero.errors import BackendDenied, BackendRefused, BackendTooOld, BackendUnavailable, NotConnected, ReplyLost
 
 from .address import REPLY_TIMEOUT
 
@@ -101,6 +101,8 @@ class Link:
             return False
         try:
             return await asyncio.to_thread(self._address.find)
+        except redis_errors.AuthenticationError as error:
+            raise self._denied(error) from error
         except (redis_errors.RedisError, OSError) as error:
             raise BackendUnavailable(f"cannot reach Redis at {self.location}: {error}") from error
 
@@ -159,11 +161,16 @@ class Link:
         try:
             return await self._kept_or_pooled(pool)
         except redis_errors.AuthenticationError as error:
-            raise BackendUnavailable(f"Redis at {self.location} refused the password: {error}") from error
+            raise self._denied(error) from error
         except redis_errors.ResponseError as error:
             raise BackendUnavailable(f"Redis at {self.location} refused the connection: {error}") from error
         except _LOST as error:
             raise BackendUnavailable(f"cannot reach Redis at {self.location}: {error}") from error
+
+    def _denied(self, error: Exception) -> BackendDenied:
+        return BackendDenied(
+            f"Redis at {self.location} refused the password, or wants one that the URL does not have: {error}"
+        )
 
     async def _kept_or_pooled(self, pool: ConnectionPool) -> AbstractConnection:
         kept, self._kept = self._kept, None
@@ -236,6 +243,10 @@ class Link:
                 return await connection.read_response()
         except redis_errors.ResponseError as error:
             raise BackendRefused(f"Redis at {self.location} refused {command[0]}: {error}") from error
+        except redis_errors.AuthenticationError as error:
+            # The answer of a server that did nothing, and goes on doing nothing on this connection.
+            await connection.disconnect(nowait=True)
+            raise self._denied(error) from error
         except _LOST as error:
             await connection.disconnect(nowait=True)
             raise ReplyLost(

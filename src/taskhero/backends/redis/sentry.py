@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 from redis import exceptions as redis_errors
 
 from taskhero.backends.protocol import Wake
+from taskhero.ending import end_tasks
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -82,11 +83,13 @@ class Sentry:
         """Stop listening."""
         reader, self._reader = self._reader, None
         connection, self._connection = self._connection, None
-        if reader is not None:
-            reader.cancel()
-            await asyncio.gather(reader, return_exceptions=True)
-        if connection is not None:
-            await connection.disconnect(nowait=True)
+        try:
+            if reader is not None:
+                await end_tasks([reader])
+        finally:
+            # Nobody else knows of it any more, should this be cancelled.
+            if connection is not None:
+                await connection.disconnect(nowait=True)
 
     async def _read(self, connection: AbstractConnection) -> None:
         """Sort what comes: replies to our own commands, and invalidations (which redis-py shows as None)."""

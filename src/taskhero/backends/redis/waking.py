@@ -52,8 +52,10 @@ class Waiting:
     async def close(self) -> None:
         """Drop both connections, for good."""
         self.line.ended = True
-        await self.sentry.close()
-        await self.line.close()
+        try:
+            await self.sentry.close()
+        finally:
+            await self.line.close()
 
 
 class Waking(Part):

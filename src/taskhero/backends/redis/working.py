@@ -168,10 +168,10 @@ class Working(Living):
         claims.sort(key=lambda claim: token_order(claim.token))
         return Claims(claims=claims, unreadable=unreadable)
 
-    async def begin(self, process: Process, claim: Claim) -> bool:
+    async def begin(self, process: Process, claim: Claim, *, alone: bool = True) -> bool:
         """See `Backend.begin`."""
         key = self._keys.worker(process.worker_id(claim.slot))
-        return bool(await self._run("begin", (key,), (claim.token,)))
+        return bool(await self._run("begin", (key,), (claim.token, "1" if alone else "")))
 
     # rescue
 

@@ -41,6 +41,7 @@ class Request:
     kwargs: dict[str, Any]
     job: Job
     worker: str
+    attempt: int
 
 
 @attrs.frozen
@@ -85,7 +86,7 @@ def _die_with_the_parent() -> None:
 
 
 def _answer(connection: Connection, request: Request) -> Answer:
-    token = enter(request.job, request.worker, None)
+    token = enter(request.job, request.worker, None, request.attempt)
     try:
         function = request.address.find()
         connection.send(Begun())

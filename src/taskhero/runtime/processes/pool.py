@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any, cast
 from weakref import WeakSet
 
 from taskhero.errors import InvalidTask, ProcessDied
+from taskhero.runtime.current import current_attempt
 from taskhero.runtime.failures import RemoteTraceback
 from taskhero.runtime.functions import Address
 from taskhero.runtime.processes.child import Request
@@ -145,7 +146,7 @@ class ProcessPool:
     # in a thread
 
     def _perform(self, call: ProcessCall, task: Task[Any, Any], job: Job, worker: str, bound: Bound) -> Any:
-        request = Request(Address.of(task.function), *bound, job, worker)
+        request = Request(Address.of(task.function), *bound, job, worker, current_attempt())
         while True:
             child, is_new = self._take()
             try:

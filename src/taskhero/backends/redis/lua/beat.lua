@@ -10,6 +10,7 @@
 -- missing.
 --!include common
 --!include locks
+go_on_when_full(KEYS[1])
 
 -- Year, month, day, hour, minute, second in UTC.
 local function calendar(seconds)
@@ -40,7 +41,7 @@ for i = 1, locks do
   local other = holder(lock, now)
   if other and other ~= owner then
     lost[#lost + 1] = i
-  elseif stands(worker, token) then
+  elseif other or stands(worker, token) then
     hold(lock, owner, now, math.min(tonumber(ARGV[5 + 3 * i]), tonumber(ARGV[3])))
   end
 end

@@ -4,6 +4,7 @@
 -- ARGV[1] now in ms or '', ARGV[2] lease in ms for the unknown, ARGV[3+] names of processes that may be unknown
 -- Returns the dead, the ids of workers (some twice), and all processes that have a lease.
 --!include common
+go_on_when_full(KEYS[1])
 local now = now_ms(ARGV[1])
 for i = 3, #ARGV do
   redis.call('ZADD', KEYS[1], 'NX', whole(now + tonumber(ARGV[2])), ARGV[i])

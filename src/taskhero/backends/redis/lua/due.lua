@@ -4,6 +4,7 @@
 -- ARGV[1] now in ms or '', ARGV[2] prefix of the namespace (lists of moments are named in the set), ARGV[3] how many
 -- Returns now in ms, whether Ruby's scheduler leads, the earliest moment or '', then moment and raw in turn.
 --!include common
+go_on_when_full(KEYS[1])
 local now = now_ms(ARGV[1])
 local prefix, limit = ARGV[2], tonumber(ARGV[3])
 local seconds = math.floor(now / 1000)

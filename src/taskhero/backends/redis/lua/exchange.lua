@@ -23,6 +23,7 @@
 -- problems {queue index, text, ...}, claims {slot index, queue index, number, raw, ...}.
 -- Lists of moments and their sets are derived from the prefix: only the server's clock says which they are.
 --!include common
+go_on_when_full(KEYS[1])
 local now = now_ms(ARGV[1])
 local process, prefix = ARGV[2], ARGV[3]
 local slots, queues, max_bytes = tonumber(ARGV[4]), tonumber(ARGV[5]), tonumber(ARGV[6])

@@ -9,5 +9,7 @@ if type(value) == 'string' then
   local until_ms, owner = string.match(value, '^(%d+) (.*)$')
   if owner and owner ~= ARGV[2] and tonumber(until_ms) > now then return 0 end
 end
+-- A full server refuses what is not preceded by a deletion; the leader goes on.
+redis.call('DEL', KEYS[1])
 redis.call('SET', KEYS[1], whole(now + tonumber(ARGV[3])) .. ' ' .. ARGV[2], 'PX', ARGV[3])
 return 1

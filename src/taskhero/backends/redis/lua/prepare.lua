@@ -8,6 +8,7 @@
 -- what the counter holds, or false.
 --!include common
 --!include locks
+go_on_when_full(KEYS[1])
 local now = now_ms(ARGV[1])
 local lease = tonumber(redis.call('ZSCORE', KEYS[1], ARGV[2]) or '0') - now
 local results = {}

@@ -4,6 +4,7 @@
 -- ARGV[1] now in ms or ''; then for each job: process, value seen, queue, raw to store
 -- Returns for each job 1 (taken) or 0.
 --!include common
+go_on_when_full(KEYS[1])
 local now = now_ms(ARGV[1])
 local results = {}
 local key = 4

@@ -7,6 +7,7 @@
 -- ARGV[5+] for each worker: id, the value seen under it or '', its raw text, its queue
 -- Returns how many jobs were given back; -1 if the process lives; -2 if a claim changed meanwhile, and nothing was done.
 --!include common
+go_on_when_full(KEYS[1])
 local now = now_ms(ARGV[1])
 local process = ARGV[2]
 if ARGV[3] == 'dead' then

@@ -1,0 +1,229 @@
+"""The files that ``taskhero generate`` writes: their texts, and writing them whole or not at all."""
+
+from __future__ import annotations
+
+import contextlib
+import errno
+import keyword
+import os
+import re
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import attrs
+
+from taskhero.engine.declaring import check_name
+from taskhero.engine.loading import is_task_file
+from taskhero.errors import InvalidTask
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+__all__ = ["NewTask", "module_of", "write_new"]
+
+#: Names of files have a limit of 255 bytes on most systems.
+_LONGEST = 100
+
+_TASK = '''\
+"""The task {title}."""
+
+from __future__ import annotations
+{imports}
+from taskhero import current, task
+
+
+@task({options})
+async def {module}() -> None:
+    """{description}"""
+    current().logger.info("{name} runs")
+'''
+
+_TEST = '''\
+"""Tests of the task {title}."""
+
+from __future__ import annotations
+
+import asyncio
+from pathlib import Path
+
+from taskhero import Settings, TaskHero
+
+FILE = {way}
+
+
+def test_{module}_is_enqueued() -> None:
+    """A call of it is stored in its queue, to be worked now."""
+
+    async def main() -> None:
+        app = TaskHero("memory://")
+        app.load_tasks(FILE)
+        async with app:
+            assert await app.tasks["{name}"].enqueue()
+            names = [job.name for job in await app.queue.queued("{queue}")]
+        assert names == ["{name}"]
+
+    asyncio.run(main())
+
+
+def test_{module}_succeeds() -> None:
+    """A worker runs it, and it raises nothing."""
+
+    async def main() -> None:
+        app = TaskHero("memory://", settings=Settings(max_task_processors=1))
+        app.load_tasks(FILE)
+        ended: asyncio.Queue[BaseException | None] = asyncio.Queue()
+
+        @app.on("success")
+        def succeeded() -> None:
+            ended.put_nowait(None)
+
+        @app.on("failure")
+        def failed(error: BaseException) -> None:
+            ended.put_nowait(error)
+
+        async with app.running():
+            assert await app.tasks["{name}"].enqueue()
+            error = await asyncio.wait_for(ended.get(), 10)
+        if error is not None:
+            raise error
+
+    asyncio.run(main())
+'''
+
+
+def module_of(name: str) -> str:
+    """The name of the module and of the function for a task: `send-mail` is the function ``send_mail`` of send_mail.py.
+
+    Raises:
+        InvalidTask: No task can be called so, or its file would not be loaded.
+    """
+    check_name(name)
+    module = re.sub(r"\W+", "_", name)
+    if not re.search(r"[^\W_]", module):
+        raise InvalidTask(f"a task's file cannot be named after {name!r}: the name needs a letter or a digit")
+    if not name.startswith("_"):
+        module = module.lstrip("_")
+    module = module if name.endswith("_") else module.rstrip("_")
+    if module[0].isdecimal() or not module.isidentifier():
+        module = f"task_{module}"
+    if keyword.iskeyword(module):
+        module += "_"
+    if not is_task_file(Path(f"{module}.py")):
+        raise InvalidTask(
+            f"a task's file cannot be named after {name!r}: {module}.py looks like a file for tests or a private one, "
+            "and would not be loaded; take another name, and give the task this one with @task(name=...)"
+        )
+    if len(module) > _LONGEST:
+        raise InvalidTask(f"a task's file cannot be named after {name!r}: more than {_LONGEST} characters are too many")
+    return module
+
+
+@attrs.frozen(kw_only=True)
+class NewTask:
+    """A task that is to be written.
+
+    Attributes:
+        name: Its name on the wire.
+        queue: The queue of its jobs.
+        description: What it does, in a line.
+        frequency: Seconds between its runs, or None.
+        tasks: The folder of tasks.
+        tests: The folder of tests.
+    """
+
+    name: str
+    queue: str
+    description: str
+    frequency: float | None
+    tasks: Path
+    tests: Path
+
+    @property
+    def module(self) -> str:
+        """The name of its module and of its function."""
+        return module_of(self.name)
+
+    @property
+    def task_file(self) -> Path:
+        """Where it is written."""
+        return self.tasks / f"{self.module}.py"
+
+    @property
+    def test_file(self) -> Path:
+        """Where its test is written."""
+        return self.tests / f"test_{self.module}.py"
+
+    def texts(self) -> dict[Path, str]:
+        """The text of each file."""
+        parts = {
+            "name": _within_quotes(self.name),
+            "module": self.module,
+            "queue": _within_quotes(self.queue),
+            "title": _in_docstring(self.name),
+            "description": _in_docstring(self.description),
+            "imports": "\nfrom datetime import timedelta\n" if self._is_long else "",
+            "options": ", ".join(self._options()),
+            "way": _way(self.test_file.parent, self.task_file),
+        }
+        return {self.task_file: _TASK.format(**parts), self.test_file: _TEST.format(**parts)}
+
+    @property
+    def _is_long(self) -> bool:
+        """Whether the frequency is more than a week, which is not taken as a bare number."""
+        return self.frequency is not None and self.frequency > 7 * 24 * 3600
+
+    def _options(self) -> list[str]:
+        options = [] if self.name == self.module else [f'name="{_within_quotes(self.name)}"']
+        options.append(f'queue="{_within_quotes(self.queue)}"')
+        if self.frequency is not None:
+            seconds = int(self.frequency) if self.frequency == int(self.frequency) else self.frequency
+            options.append(f"frequency=timedelta(seconds={seconds})" if self._is_long else f"frequency={seconds}")
+        return options
+
+
+def write_new(texts: Mapping[Path, str]) -> None:
+    """Write files that are not there yet, and folders for them: all of them, or none.
+
+    Raises:
+        FileExistsError: One of them is there; its `filename` is the file's.
+        OSError: One of them cannot be written.
+    """
+    for file in texts:
+        if os.path.lexists(file):
+            raise FileExistsError(errno.EEXIST, "it is there already", str(file))
+    with contextlib.ExitStack() as undo:
+        for file, text in texts.items():
+            for folder in reversed([file.parent, *file.parent.parents]):
+                if os.path.lexists(folder) and not folder.is_dir():
+                    raise NotADirectoryError(errno.ENOTDIR, "there is something that is no folder", str(folder))
+                if not folder.exists():
+                    folder.mkdir(exist_ok=True)
+                    undo.callback(_remove, folder)
+            with file.open("x", encoding="utf-8", newline="\n") as opened:
+                undo.callback(_remove, file)
+                opened.write(text)
+        undo.pop_all()
+
+
+def _remove(path: Path) -> None:
+    with contextlib.suppress(OSError):
+        path.rmdir() if path.is_dir() else path.unlink()
+
+
+def _within_quotes(text: str) -> str:
+    """Text as it may stand between double quotes."""
+    return text.replace("\\", "\\\\").replace('"', '\\"')
+
+
+def _in_docstring(text: str) -> str:
+    """Text as it may stand between three double quotes each: as it is, if it can."""
+    return _within_quotes(text) if '"""' in text or text.endswith('"') else text.replace("\\", "\\\\")
+
+
+def _way(folder: Path, file: Path) -> str:
+    """How a test in *folder* finds *file*."""
+    steps = Path(os.path.relpath(file.resolve(), folder.resolve())).parts
+    up = steps.count("..")
+    return " / ".join(
+        [f"Path(__file__).resolve().parents[{up}]", *(f'"{_within_quotes(step)}"' for step in steps[up:])]
+    )

@@ -1,0 +1,210 @@
+"""A queue-lock: of equal jobs, one is queued."""
+
+from __future__ import annotations
+
+import asyncio
+
+import pytest
+
+from taskhero import hookimpl
+from taskhero.backends.protocol import Entry
+from taskhero.plugins import DelayQueueLock, FreeLock, JobLock, QueueLock
+
+pytestmark = pytest.mark.anyio
+
+
+class Refusing:
+    @hookimpl
+    def taskhero_before_perform(self, job):
+        return False
+
+
+def declare(app, *plugins):
+    @app.task(queue="math", plugins=plugins)
+    async def add(a, b):
+        return a + b
+
+    return add
+
+
+async def test_an_equal_job_is_refused_while_one_is_queued_and_others_are_not(stage):
+    app = stage.app()
+    add = declare(app, QueueLock())
+    async with app:
+        assert [await add.enqueue(1, 2), await add.enqueue(1, 2), await add.enqueue(2, 1)] == [True, False, True]
+        assert await add.options(queue="other").enqueue(1, 2) is True
+        assert [job.args for job in await app.queue.queued("math")] == [[1, 2], [2, 1]]
+
+
+async def test_of_many_at_once_one_is_stored(stage):
+    app = stage.app()
+    add = declare(app, QueueLock())
+    async with app:
+        assert sorted(await asyncio.gather(*(add.enqueue(1, 2) for _ in range(20)))) == [False] * 19 + [True]
+        assert await app.queue.enqueue_many([add.job(n % 3, 7) for n in range(30)]) == 3
+
+
+async def test_the_lock_goes_when_its_job_is_claimed_so_that_an_equal_one_can_be_queued_while_it_runs(stage):
+    app = stage.app(processors=1)
+    begun, go_on = asyncio.Event(), asyncio.Event()
+
+    @app.task(plugins=(QueueLock(),))
+    async def report():
+        begun.set()
+        await go_on.wait()
+
+    async with app.running():
+        assert await report.enqueue()
+        await begun.wait()
+        assert [await report.enqueue(), await report.enqueue()] == [True, False]
+        go_on.set()
+        await stage.happened("success", 2)
+
+
+async def test_the_lock_goes_when_another_plugin_refuses_the_job_it_was_claimed_for(stage):
+    app = stage.app()
+    add = declare(app, QueueLock(), Refusing())
+    async with app.running():
+        assert await add.enqueue(1, 2)
+        await stage.happened("refused")
+        assert await add.enqueue(1, 2)
+        await stage.happened("refused", 2)
+
+
+async def test_a_job_that_cannot_run_leaves_no_lock(stage):
+    """Its args do not fit, so it fails without being called."""
+    app = stage.app()
+    add = declare(app, QueueLock())
+    async with app.running():
+        job = add.job(1, 2)
+        job.args.append(3)
+        assert await app.queue.push(job)
+        await stage.happened("failure")
+        assert await app.queue.push(job)
+        await stage.happened("failure", 2)
+
+
+@pytest.mark.parametrize("how", ["delete", "delete_some", "delete_queue"])
+async def test_the_lock_goes_when_its_job_is_deleted(stage, how):
+    app = stage.app()
+    add = declare(app, QueueLock())
+    async with app:
+        assert await add.enqueue(1, 2)
+        assert await add.enqueue(3, 4)
+        if how == "delete_queue":
+            assert await app.queue.delete_queue("math") == 2
+            assert await app.queue.queues() == []
+        else:
+            assert await app.queue.delete("math", "add", [1, 2], 0 if how == "delete" else 1) == 1
+        assert await add.enqueue(1, 2) is True
+        assert await add.enqueue(3, 4) is (how == "delete_queue")
+
+
+async def test_a_job_that_another_plugin_refuses_leaves_no_lock_behind(stage):
+    """In ActionHero's own order of plugins the lock stayed for an hour, and the job could not be queued again (W23)."""
+    app = stage.app()
+    add = declare(app, JobLock(), QueueLock(), DelayQueueLock())
+    async with app.running():
+        assert await add.enqueue_in(60, 1, 2)
+        assert await add.enqueue(1, 2) is False
+        stage.later(app, 61)
+        await stage.happened("success")
+        assert await add.enqueue(1, 2) is True
+        await stage.happened("success", 2)
+
+
+async def test_a_lock_that_lapsed_is_taken_anew(stage):
+    app = stage.app(scheduler=False)
+    add = declare(app, QueueLock(timeout=30))
+    async with app:
+        assert await add.enqueue(1, 2)
+        stage.clock.advance(29)
+        assert await add.enqueue(1, 2) is False
+        stage.clock.advance(3)
+        assert await add.enqueue(1, 2) is True
+        assert await add.enqueue(1, 2) is False
+
+
+async def test_a_delayed_job_is_merged_with_an_equal_one_that_waits_when_its_moment_comes(stage):
+    app = stage.app(processors=0)
+    add = declare(app, QueueLock())
+    async with app.running():
+        assert await add.enqueue_in(60, 1, 2)
+        assert await add.enqueue(1, 2), "a delayed job holds no lock"
+        stage.later(app, 61)
+        (merged,) = await stage.happened("merged")
+        assert (merged.job.name, merged.queue) == ("add", "math")
+        assert await app.queue.length("math") == 1
+
+
+async def test_a_key_of_ones_own_makes_other_jobs_equal(stage):
+    app = stage.app()
+
+    @app.task(plugins=(QueueLock(key=lambda job: f"lock:user-{job.args[0]}"),))
+    async def sync(user, what):
+        pass
+
+    async with app:
+        assert [await sync.enqueue(1, "mail"), await sync.enqueue(1, "files"), await sync.enqueue(2, "mail")] == [
+            True,
+            False,
+            True,
+        ]
+
+
+async def test_the_lock_on_the_wire_is_that_of_node_resque(stage):
+    if not stage.is_redis:
+        return
+    app = stage.app()
+    add = declare(app, QueueLock(timeout=100))
+    async with app:
+        assert await add.enqueue(1, 2)
+        key = "resque:lock:add:math:[1,2]"
+        assert await stage.redis(app, "GET", key) == str(int(stage.clock.now()) + 101).encode()
+        assert 90 < await stage.redis(app, "TTL", key) <= 100
+        # Taken by the other side, it refuses ours; anything that is no number is taken for lapsed, as there.
+        await stage.redis(app, "SET", "resque:lock:add:math:[5]", int(stage.clock.now()) + 100)
+        assert await app.queue.push(app.queue.job("add", [1, 3])) is True
+        await stage.redis(app, "SET", "resque:lock:add:math:[1,4]", int(stage.clock.now()) + 100)
+        assert await add.enqueue(1, 4) is False
+        await stage.redis(app, "SET", "resque:lock:add:math:[1,4]", "true")
+        assert await add.enqueue(1, 4) is True
+
+
+async def test_a_lock_that_was_left_behind_drops_no_delayed_job(stage):
+    """In ActionHero the job was gone: promotion refused it, and it had been taken from the delayed before (W16)."""
+    app = stage.app()
+    add = declare(app, QueueLock())
+    async with app.running():
+        await app.backend.push([Entry("elsewhere", "{}", guards=(FreeLock("lock:add:math:[1,2]", 3600),))])
+        assert await add.enqueue_in(60, 1, 2)
+        stage.later(app, 61)
+        await stage.happened("success")
+        assert stage.told("merged") == []
+
+
+async def test_jobs_that_share_a_lock_without_being_equal_wait_for_it(stage):
+    """To drop one that was accepted would lose it."""
+    app = stage.app(processors=1)
+    begun, go_on, done = asyncio.Event(), asyncio.Event(), []
+
+    @app.task(plugins=(QueueLock(key="lock:one-at-a-time"),))
+    async def sync(n):
+        done.append(n)
+
+    @app.task
+    async def busy():
+        begun.set()
+        await go_on.wait()
+
+    async with app.running():
+        await busy.enqueue()
+        await begun.wait()
+        assert await sync.enqueue_in(60, 1)
+        assert await sync.enqueue_in(61, 2)
+        stage.later(app, 62)
+        await stage.happened("transferred_job")
+        assert await app.queue.length("default") == 1
+        go_on.set()
+        await stage.until(lambda: len(stage.told("success")) == 3)
+        assert done == [1, 2]

@@ -1,0 +1,42 @@
+"""Tasks end, even if they lose a cancellation."""
+
+from __future__ import annotations
+
+import asyncio
+
+import pytest
+
+from taskhero.ending import end_tasks
+
+pytestmark = pytest.mark.anyio
+
+
+async def test_a_task_that_loses_a_cancellation_is_cancelled_again():
+    begun = asyncio.Event()
+    lost = 0
+
+    async def stubborn():
+        nonlocal lost
+        while True:
+            try:
+                begun.set()
+                await asyncio.Event().wait()
+            except asyncio.CancelledError:
+                if lost == 2:
+                    raise
+                lost += 1
+
+    async def failing():
+        raise ValueError
+
+    tasks = [asyncio.create_task(stubborn()), asyncio.create_task(failing())]
+    await begun.wait()
+    async with asyncio.timeout(5):
+        await end_tasks(tasks)
+    assert lost == 2
+    assert all(task.done() for task in tasks)
+    assert isinstance(tasks[1].exception(), ValueError)
+
+
+async def test_no_tasks_are_no_trouble():
+    await end_tasks([])
