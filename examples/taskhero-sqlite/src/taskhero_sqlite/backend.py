@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
     from taskhero.backends.protocol import (
+        Backend,
         Beat,
         Claim,
         Claims,
@@ -180,9 +181,9 @@ class SqliteBackend:
         """See `Backend.claims`."""
         return await self._ask(work.claims, process)
 
-    async def begin(self, process: Process, claim: Claim) -> bool:
+    async def begin(self, process: Process, claim: Claim, *, alone: bool = True) -> bool:
         """See `Backend.begin`."""
-        return await self._do(work.begin, process, claim)
+        return await self._do(work.begin, process, claim, alone=alone)
 
     async def rescue(self, limit: int) -> Sequence[Rescued]:
         """See `Backend.rescue`."""
@@ -250,6 +251,9 @@ class SqliteBackend:
         """See `Backend.failed`."""
         return await self._ask(_failed, start, stop)
 
+
+if TYPE_CHECKING:
+    _kept: type[Backend] = SqliteBackend  # mypy compares it with the contract
 
 # Small verbs, each of a statement or two.
 

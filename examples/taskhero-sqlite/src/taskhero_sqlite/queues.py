@@ -8,7 +8,7 @@ from taskhero_sqlite import locks
 from taskhero_sqlite.steps import blob, text
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterable, Sequence
 
     from taskhero.backends.protocol import Entry, Removal
     from taskhero_sqlite.steps import Step
@@ -17,6 +17,7 @@ __all__ = [
     "bounds",
     "delete_queue",
     "give_back",
+    "holds",
     "length_of",
     "notify",
     "push",
@@ -48,7 +49,7 @@ def push(step: Step, entries: Sequence[Entry]) -> list[bool]:
     """See `Backend.push`."""
     stored = []
     for entry in entries:
-        free = locks.take(step, entry.guards)
+        free = locks.take(step, entry.guards) is None
         if free:
             put(step, entry.queue, entry.raw, front=entry.front)
         stored.append(free)
@@ -60,6 +61,12 @@ def push(step: Step, entries: Sequence[Entry]) -> list[bool]:
 def length_of(step: Step, queue: str) -> int:
     """How many jobs stand in a queue; 0 if it is unknown."""
     return step.value("SELECT length FROM queue WHERE name = ?", blob(queue)) or 0
+
+
+def holds(step: Step, queue: str, raws: Iterable[str]) -> bool:
+    """Whether any of these texts stands in a queue."""
+    sql = "SELECT 1 FROM job WHERE queue = ? AND raw = ?"
+    return any(step.value(sql, blob(queue), blob(raw)) is not None for raw in raws)
 
 
 def notify(step: Step, names: Sequence[str]) -> None:

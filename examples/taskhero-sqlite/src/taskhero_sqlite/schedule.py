@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from typing import TYPE_CHECKING
 
-from taskhero.backends.protocol import Due, DueJob, FreeLock, Moved, Scheduled
+from taskhero.backends.protocol import Due, DueJob, FreeLock, Moved, NotDelayed, Scheduled
 from taskhero_sqlite import locks, queues
 from taskhero_sqlite.steps import blob, text
 
@@ -42,7 +42,7 @@ def _schedule(step: Step, entry: TimedEntry) -> str:
     if future and entry.unique and _find(step, entry.at, entry.raw) is not None:
         return Scheduled.DUPLICATE
     guards = [guard for guard in entry.guards if not isinstance(guard, FreeLock)] if future else entry.guards
-    if not locks.take(step, guards):
+    if locks.take(step, guards) is not None:
         return Scheduled.REFUSED
     if future:
         delay(step, entry.at, entry.raw)
@@ -71,16 +71,31 @@ def _promote(step: Step, move: Move) -> str:
     found = _find(step, move.job.at, move.job.raw) if move.job.at <= int(step.now) else None
     if found is None:
         return Moved.MISSED
-    step.do("DELETE FROM delayed WHERE id = ?", found)
     if move.failure is not None or move.queue is None:
+        step.do("DELETE FROM delayed WHERE id = ?", found)
         step.do("INSERT INTO failure (entry) VALUES (?)", blob(move.failure or ""))
         step.count("failed")
         return Moved.FAILED
-    if not locks.take(step, move.guards):
+    became = _take_or_merge(step, move, move.queue)
+    if became != Moved.HELD:
+        step.do("DELETE FROM delayed WHERE id = ?", found)
+    if became == Moved.QUEUED:
+        queues.put(step, move.queue, move.job.raw)
+        step.ring(move.queue)
+    return became
+
+
+def _take_or_merge(step: Step, move: Move, queue: str) -> str:
+    """Take what a due job's guards ask for, also locks that were left behind; return what becomes of it."""
+    refused = locks.take(step, move.guards, moving=move.job)
+    if refused is None:
+        return Moved.QUEUED
+    if isinstance(refused, NotDelayed) or queues.holds(step, queue, (move.job.raw, *move.equal)):
         return Moved.MERGED
-    queues.put(step, move.queue, move.job.raw)
-    step.ring(move.queue)
-    return Moved.QUEUED
+    refused = locks.take(step, move.guards, moving=move.job, over=True)
+    if refused is None:
+        return Moved.QUEUED
+    return Moved.MERGED if isinstance(refused, NotDelayed) else Moved.HELD
 
 
 def _find(step: Step, at: int, raw: str) -> int | None:

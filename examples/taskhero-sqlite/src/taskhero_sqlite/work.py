@@ -44,11 +44,10 @@ def renew(step: Step, process: Process, slots: Sequence[int], lease: float, held
 
 
 def _renew_lock(step: Step, process: Process, held: HeldLock, lease_ends: float) -> bool:
-    if held_by(step, process, held.claim) is not None:
-        return locks.hold(step, (held.lock,), int(held.claim.token), lease_ends) is None
-    # Its job has ended meanwhile: nobody needs the lock any more, and it must not be taken again.
-    owner = int(held.claim.token) if held.claim.token.isdigit() else -1
-    return not locks.is_taken(step, held.lock.key, owner)
+    ours = held_by(step, process, held.claim) is not None
+    token = held.claim.token
+    # A token that is none of ours is nobody's: there is no claim of that number.
+    return locks.renew(step, held.lock, int(token) if token.isdigit() else -1, lease_ends, ours=ours)
 
 
 def _lease(step: Step, process: Process) -> float | None:
@@ -191,11 +190,11 @@ def _prepare(step: Step, process: Process, preparation: Preparation, lease_ends:
     return Prepared(blocked_by=blocked_by, count=count)
 
 
-def begin(step: Step, process: Process, claim: Claim) -> bool:
+def begin(step: Step, process: Process, claim: Claim, *, alone: bool) -> bool:
     """See `Backend.begin`."""
     if held_by(step, process, claim) is None:
         return False
-    step.do("UPDATE claim SET alone = 1 WHERE token = ?", int(claim.token))
+    step.do("UPDATE claim SET alone = ? WHERE token = ?", int(alone), int(claim.token))
     return True
 
 
