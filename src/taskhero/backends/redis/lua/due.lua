@@ -11,20 +11,23 @@ local seconds = math.floor(now / 1000)
 local schedule = KEYS[1]
 local jobs = {}
 
--- A member such as '12.5' makes other schedulers spin: its jobs go to the next whole second.
+-- A member such as '12.5' makes other schedulers spin: its jobs go to the next whole second, as many as a step may take.
 local function mend(member, score)
   local bucket = prefix .. 'delayed:' .. member
   local at = whole(math.max(0, math.min(math.ceil(score), 2 ^ 52)))
-  local raws = redis.pcall('LRANGE', bucket, 0, -1)
-  redis.call('ZREM', schedule, member)
-  if failed(raws) or #raws == 0 then return end
+  local raws = redis.pcall('LRANGE', bucket, 0, 499)
+  if failed(raws) or #raws == 0 then
+    redis.call('ZREM', schedule, member)
+    return
+  end
   for _, raw in ipairs(raws) do
     redis.call('RPUSH', prefix .. 'delayed:' .. at, raw)
     redis.pcall('SADD', prefix .. 'timestamps:' .. raw, 'delayed:' .. at)
     redis.pcall('SREM', prefix .. 'timestamps:' .. raw, 'delayed:' .. member)
   end
   redis.call('ZADD', schedule, at, at)
-  redis.call('DEL', bucket)
+  redis.call('LTRIM', bucket, #raws, -1)
+  if redis.call('EXISTS', bucket) == 0 then redis.call('ZREM', schedule, member) end
 end
 
 local function show(member)
