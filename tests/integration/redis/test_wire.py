@@ -198,6 +198,14 @@ async def test_any_number_of_jobs_of_such_a_moment_go_in_bounded_steps(backend, 
     assert await backend._link.call("ZRANGE", "resque:delayed_queue_schedule", 0, -1) == [str(MOMENT + 1).encode()]
 
 
+async def test_more_can_be_shown_than_a_script_can_unpack(backend, clock):
+    """The scheduler asks for more and more if it cannot promote what comes first."""
+    entries = [TimedEntry(MOMENT + n % 3, "q", RAW.replace('"args":[', f'"args":[{n},')) for n in range(9000)]
+    await backend.schedule(entries)
+    clock.advance(200)
+    assert len((await backend.due(10_200)).jobs) == 9000
+
+
 @pytest.mark.parametrize("kind", ["hash", "missing", "string"])
 async def test_a_moment_without_a_list_is_cleaned_up_and_blocks_nobody(backend, clock, kind):
     if kind == "hash":

@@ -2,7 +2,7 @@
 --
 -- KEYS[1] sorted set of moments, KEYS[2] master lock of Ruby's scheduler
 -- ARGV[1] now in ms or '', ARGV[2] prefix of the namespace (lists of moments are named in the set), ARGV[3] how many
--- Returns now in ms, whether Ruby's scheduler leads, the earliest moment or '', then moment and raw in turn.
+-- Returns now in ms, whether Ruby's scheduler leads, the earliest moment or '', and the jobs: moment and raw in turn.
 --!include common
 go_on_when_full(KEYS[1])
 local now = now_ms(ARGV[1])
@@ -60,4 +60,4 @@ end
 local first = redis.pcall('ZRANGE', schedule, 0, 0, 'WITHSCORES')
 local next_at = not failed(first) and first[2] or ''
 if next_at ~= '' then next_at = whole(math.ceil(math.max(0, math.min(tonumber(next_at) or 0, 2 ^ 52)))) end
-return { whole(now), yielded, next_at, unpack(jobs) }
+return { whole(now), yielded, next_at, jobs }
