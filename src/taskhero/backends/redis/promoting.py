@@ -52,6 +52,7 @@ class Promoting(Part):
             keys += (own.wake(queue), *guard_keys)
             failure = to_bytes(move.failure or "")
             arguments += (move.job.at, queue, failure, len(guard_keys), *guards, to_bytes(move.job.raw))
+            arguments += (len(move.equal), *map(to_bytes, move.equal))
         return [result.decode() for result in await self._run("promote", keys, arguments)]
 
     async def lead(self, owner: str, lease: float) -> bool:
