@@ -74,15 +74,14 @@ class Periodics:
     tasks: Sequence[KnownPeriodic] = ()
 
 
-@attrs.frozen(kw_only=True)
+@attrs.frozen
 class Next:
     """The next run of the periodic task whose job is settled.
 
     When the job has ended for good, which `GivenBack`, `Delayed` and a `Retried` that is tried again are not, all
     delayed copies of the task go and one is delayed by its frequency. That is counted from now and rounded to the
     nearest second, but never to the one that is running. A task that is stopped stays so: nothing is delayed, and
-    nothing goes. With *stop_if_failed*, a job that failed stops the task instead. What cannot be delayed does not keep
-    the end from being recorded.
+    nothing goes. With *stop_if_failed*, a job that failed stops the task instead.
 
     Attributes:
         name: The task's name.

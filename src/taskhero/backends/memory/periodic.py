@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from taskhero.backends.protocol import Fired, Kept
+from taskhero.backends.protocol import Fired, FreeLock, Kept
 
 from .recurring import next_moment
 
@@ -45,8 +45,8 @@ class PeriodicVerbs:
                 found = Kept.UNSURE
         if found is not None:
             return found
-        # What else its guards ask for was looked at already.
-        store.take(task.guards, now)
+        # All that keeps it from being queued was looked at already.
+        store.take([guard for guard in task.guards if isinstance(guard, FreeLock)], now)
         store.queues.put(task.queue, task.raw)
         store.line.ring(task.queue)
         return Kept.ENQUEUED
@@ -86,7 +86,7 @@ class PeriodicVerbs:
         if task.name in recurring.stopped:
             return Fired.STOPPED
         for _ in range(times):
-            if store.take(task.guards, now):
+            if store.take(task.guards, now) is None:
                 store.queues.put(task.queue, task.raw)
                 store.line.ring(task.queue)
         return Fired.STORED

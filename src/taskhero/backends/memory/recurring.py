@@ -125,6 +125,8 @@ class Recurring:
         taken = [found[1] - 1 - guard.timeout for guard, found in held.items() if found is not None]
         if not taken:
             return False
+        if any(guard.shared and found is not None for guard, found in held.items()):
+            return True
         if not thoroughly or max(taken) > math.floor(now) - PATIENCE:
             return True
         if any(unmark(text) in task.forms for text in texts):

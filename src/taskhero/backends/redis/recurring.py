@@ -49,7 +49,8 @@ class Recurring(Part):
             keys += [to_bytes(own.named(name)) for name in (*task.holds, *(lock.key for lock in locks))]
             keys += [to_bytes(own.timestamps(text)) for text in texts]
             arguments += (to_bytes(task.name), task.queue, int((task.frequency or 0) * 1000), len(task.holds))
-            arguments += (len(locks), len(texts), *(lock.timeout for lock in locks), *map(to_bytes, texts))
+            arguments += (len(locks), len(texts))
+            arguments += (*(-lock.timeout if lock.shared else lock.timeout for lock in locks), *map(to_bytes, texts))
         return [found.decode() for found in await self._run("ensure", keys, arguments)]
 
     async def restart(self, task: Periodic) -> int | None:
@@ -108,7 +109,7 @@ def _fields_of(task: Periodic) -> dict[str, Any]:
         "raw": task.raw,
         "forms": list(task.forms),
         "guards": [
-            {"lock": guard.key, "timeout": guard.timeout}
+            {"lock": guard.key, "timeout": guard.timeout, "shared": guard.shared}
             if isinstance(guard, FreeLock)
             else {"delayed": list(guard.forms)}
             for guard in task.guards
@@ -122,10 +123,20 @@ def _fields_of(task: Periodic) -> dict[str, Any]:
 
 def _known(definition: bytes, stopped: bytes, seen: bytes) -> KnownPeriodic | None:
     fields = decode_definition(to_text(definition))
-    if fields is None:
+    try:
+        task = None if fields is None else _task_of(fields)
+    except (KeyError, TypeError, ValueError, AttributeError):
+        # Written by a version that is yet to come, or by a hand.
+        task = None
+    if task is None:
         return None
+    until = None if task.cron is None else to_number(seen or None)
+    return KnownPeriodic(task=task, stopped=to_text(stopped) or None, seen=until)
+
+
+def _task_of(fields: dict[str, Any]) -> Periodic:
     frequency = fields.get("frequency")
-    task = Periodic(
+    return Periodic(
         name=fields["name"],
         queue=fields["queue"],
         raw=fields["raw"],
@@ -137,9 +148,9 @@ def _known(definition: bytes, stopped: bytes, seen: bytes) -> KnownPeriodic | No
         timezone=fields.get("timezone", "UTC"),
         misfire=fields.get("misfire", "once"),
     )
-    until = None if task.cron is None else to_number(seen or None)
-    return KnownPeriodic(task=task, stopped=to_text(stopped) or None, seen=until)
 
 
 def _guard_of(given: dict[str, Any]) -> Guard:
-    return FreeLock(given["lock"], int(given["timeout"])) if "lock" in given else NotDelayed(tuple(given["delayed"]))
+    if "lock" in given:
+        return FreeLock(given["lock"], int(given["timeout"]), shared=bool(given.get("shared")))
+    return NotDelayed(tuple(given["delayed"]))

@@ -6,7 +6,7 @@
 --          the moments of its texts
 -- ARGV[1] now in ms or '', ARGV[2] prefix of the namespace, ARGV[3] '1' to look whether locks are stale
 -- ARGV[4+] for each task: name, queue, frequency in ms, number of locks of the running job, of locks of the queued job,
---          of texts; the timeouts of the locks of the queued job; the texts, that of the next job first
+--          of texts; the timeouts of the locks of the queued job (negative: others may hold it, too); the texts, that of the next job first
 -- Returns for each task what was found or done (`Kept`).
 --!include common
 --!include guards
@@ -45,13 +45,13 @@ local function stands_anywhere(list, forms, first)
   return false
 end
 
--- Whether a lock of a queued job is held; and for how many seconds, by its number.
+-- For how many seconds a lock of a queued job is held, by its number; nil if it is free. One that others may hold, too,
+-- says nothing of this job.
 local function held_for(lock, timeout)
+  if is_free(lock, now) then return nil end
   local value = redis.pcall('GET', lock)
-  if failed(value) then return 0 end
-  local lapses = value and tonumber(string.match(value, '^%s*[+-]?%d+'))
-  if lapses and seconds <= lapses then return seconds - (lapses - 1 - timeout) end
-  return nil
+  if failed(value) or timeout < 0 then return 0 end
+  return seconds - (tonumber(string.match(value, '^%s*[+-]?%d+')) - 1 - timeout)
 end
 
 local function is_queued(list, locks, timeouts, first_lock, forms, first)
@@ -86,11 +86,9 @@ end
 local function enqueue(list, wake, queue, locks, timeouts, first_lock, raw)
   local held = {}
   for i = 0, locks - 1 do
-    local lock = KEYS[first_lock + i]
-    -- Of the wrong type it is nobody's, and no reason to let the task rest.
-    if not failed(redis.pcall('GET', lock)) and take_lock(lock, tonumber(ARGV[timeouts + i]), now) then
-      held[#held + 1] = lock
-    end
+    local timeout = math.abs(tonumber(ARGV[timeouts + i]))
+    redis.call('SET', KEYS[first_lock + i], whole(seconds + timeout + 1), 'EX', whole(timeout))
+    held[#held + 1] = KEYS[first_lock + i]
   end
   if failed(redis.pcall('RPUSH', list, raw)) then
     release(held)
