@@ -27,7 +27,7 @@ _STORE = "Store *times* jobs of a task by cron, and note that its slots until *u
 _ONCE = "That is done only if they were seen until *since*: of two who fire the same slots, one does."
 
 
-async def seen_of(backend: Backend) -> int | None:
+async def _seen_of(backend: Backend) -> int | None:
     """Until when the task's slots are seen."""
     (known,) = (await backend.periodic([TASK], 60)).tasks
     return known.seen
@@ -42,21 +42,21 @@ class CronTasks(Suite):
         """And one that is known has: it is not new when somebody declares it again, be it after a year."""
         began = int(clock.now())
         clock.advance(0.7)
-        assert await seen_of(backend) == began
+        assert await _seen_of(backend) == began
         clock.advance(100)
-        assert await seen_of(backend) == began
+        assert await _seen_of(backend) == began
 
     @promise("fire", _STORE, _ONCE)
     @promise("Fired", "STORED", "MISSED")
     async def test_a_slot_is_fired_once(self, backend: Backend, views: Views) -> None:
         """However many leaders there are for a moment."""
         other = await views()
-        seen = await seen_of(backend)
+        seen = await _seen_of(backend)
         assert seen is not None
         answers = await asyncio.gather(*(view.fire(TASK, seen, seen + 60, 1) for view in [backend, other] * 5))
         assert sorted(answers) == sorted([Fired.STORED, *([Fired.MISSED] * 9)])
         assert await backend.queued("q") == [job(1)]
-        assert await seen_of(other) == seen + 60
+        assert await _seen_of(other) == seen + 60
 
     @promise("fire", _STORE, _ONCE)
     async def test_many_slots_or_none_at_once(self, backend: Backend) -> None:
@@ -81,13 +81,13 @@ class CronTasks(Suite):
     @promise("Fired", "STOPPED")
     async def test_a_stopped_task_fires_nothing(self, backend: Backend) -> None:
         """Nor does it make up for that when it goes on."""
-        seen = await seen_of(backend)
+        seen = await _seen_of(backend)
         assert seen is not None
         await backend.stop_periodic(TASK)
         assert await backend.fire(TASK, seen, seen + 60, 2) == Fired.STOPPED
         assert await backend.fire(TASK, seen, seen + 60, 2) == Fired.MISSED
         assert await backend.resume([TASK.name]) == 1
-        assert await seen_of(backend) == seen + 60
+        assert await _seen_of(backend) == seen + 60
         assert await backend.fire(TASK, seen + 60, seen + 120, 1) == Fired.STORED
         assert await backend.queued("q") == [job(1)]
 
@@ -95,10 +95,10 @@ class CronTasks(Suite):
     @needs("clock")
     async def test_a_task_goes_on_with_its_next_slot(self, backend: Backend, clock: ManualClock) -> None:
         """Those that came while it was stopped are over, though nobody looked."""
-        await seen_of(backend)
+        await _seen_of(backend)
         await backend.stop_periodic(TASK)
         clock.advance(1000)
         assert await backend.restart(TASK) is None
-        assert await seen_of(backend) == int(clock.now())
+        assert await _seen_of(backend) == int(clock.now())
         assert (await backend.due(1)).next_at is None
         assert await backend.length("q") == 0

@@ -34,7 +34,7 @@ NOT_FOR_GOOD: dict[str, Ending] = {
 }
 
 
-async def delayed_to(backend: Backend, clock: ManualClock, within: int = 5000) -> dict[int, list[str]]:
+async def _delayed_to(backend: Backend, clock: ManualClock, within: int = 5000) -> dict[int, list[str]]:
     """All that is delayed, by moment; the clock is set so far, and back again."""
     clock.advance(within)
     found: dict[int, list[str]] = {}
@@ -44,14 +44,14 @@ async def delayed_to(backend: Backend, clock: ManualClock, within: int = 5000) -
     return found
 
 
-async def end(
+async def _end(
     backend: Backend, process: Process, claimed: Claim, following: Next, ending: Ending | None = None
 ) -> Exchange:
     """Record the end of a periodic task's job."""
     return await backend.exchange(process, [Settlement(claimed, ending or Done(), next=following)], (), ())
 
 
-def next_of(frequency: float = 10, *, stop_if_failed: bool = False, name: str = "tick") -> Next:
+def _next_of(frequency: float = 10, *, stop_if_failed: bool = False, name: str = "tick") -> Next:
     """The next run of a task of which there are two spellings."""
     return Next(name, job(1), (job(1), job("one")), frequency, stop_if_failed)
 
@@ -69,10 +69,10 @@ class NextRuns(Suite):
         process = await registered(backend)
         await push(backend, job(1))
         claimed = await claim_one(backend, process)
-        answer = await end(backend, process, claimed, next_of(10), ending)
+        answer = await _end(backend, process, claimed, _next_of(10), ending)
         at = int(clock.now()) + 10
         assert list(answer.nexts) == [(claimed, at)]
-        assert await delayed_to(backend, clock) == {at: [job(1)]}
+        assert await _delayed_to(backend, clock) == {at: [job(1)]}
         assert list((await backend.claims(process)).claims) == []
 
     @pytest.mark.parametrize("ending", NOT_FOR_GOOD.values(), ids=NOT_FOR_GOOD.keys())
@@ -85,11 +85,11 @@ class NextRuns(Suite):
         process = await registered(backend)
         await push(backend, job(1))
         claimed = await claim_one(backend, process)
-        answer = await end(backend, process, claimed, next_of(10), ending)
+        answer = await _end(backend, process, claimed, _next_of(10), ending)
         assert list(answer.nexts) == []
         there = [
             *await backend.queued("q"),
-            *(raw for raws in (await delayed_to(backend, clock)).values() for raw in raws),
+            *(raw for raws in (await _delayed_to(backend, clock)).values() for raw in raws),
         ]
         assert there == [job(1)]
 
@@ -105,8 +105,8 @@ class NextRuns(Suite):
         await schedule(backend, now + 6, job("one"))
         await schedule(backend, now + 700, job("one"))
         await push(backend, job("one"))
-        await end(backend, process, claimed, next_of(60))
-        assert await delayed_to(backend, clock) == {now + 5: [job(2)], now + 60: [job(1)]}
+        await _end(backend, process, claimed, _next_of(60))
+        assert await _delayed_to(backend, clock) == {now + 5: [job(2)], now + 60: [job(1)]}
         assert await backend.queued("q") == [job("one")]
 
     @pytest.mark.parametrize(
@@ -126,7 +126,7 @@ class NextRuns(Suite):
         await push(backend, job(1))
         claimed = await claim_one(backend, process)
         clock.advance(ended)
-        answer = await end(backend, process, claimed, next_of(frequency))
+        answer = await _end(backend, process, claimed, _next_of(frequency))
         assert [at for _, at in answer.nexts] == [now + seconds]
 
     @promise("Next", "A task that is stopped stays so: nothing is delayed, and nothing goes.")
@@ -139,9 +139,9 @@ class NextRuns(Suite):
         claimed = await claim_one(backend, process)
         await backend.stop_periodic(periodic())
         await schedule(backend, now + 5, job(1))
-        answer = await end(backend, process, claimed, next_of())
+        answer = await _end(backend, process, claimed, _next_of())
         assert list(answer.nexts) == []
-        assert await delayed_to(backend, clock) == {now + 5: [job(1)]}
+        assert await _delayed_to(backend, clock) == {now + 5: [job(1)]}
 
     @pytest.mark.parametrize("how", FOR_GOOD)
     @promise("Next", "With *stop_if_failed*, a job that failed stops the task instead.")
@@ -153,16 +153,16 @@ class NextRuns(Suite):
         for _ in range(2):
             await push(backend, job(1))
             claimed = await claim_one(backend, process)
-            await end(backend, process, claimed, next_of(stop_if_failed=True), FOR_GOOD[how])
+            await _end(backend, process, claimed, _next_of(stop_if_failed=True), FOR_GOOD[how])
         failed = how in {"failed", "last-attempt"}
         known = {one.task.name: one.stopped for one in (await backend.periodic()).tasks}
         assert known == {"tick": "failed" if failed else None, "tock": None}
-        assert len(await delayed_to(backend, clock)) == (0 if failed else 1)
+        assert len(await _delayed_to(backend, clock)) == (0 if failed else 1)
         if not failed:
             return
         assert await backend.resume(["tick"]) == 1
         await push(backend, job(1))
-        answer = await end(backend, process, await claim_one(backend, process), next_of(stop_if_failed=True))
+        answer = await _end(backend, process, await claim_one(backend, process), _next_of(stop_if_failed=True))
         assert len(answer.nexts) == 1
 
     @promise(
@@ -177,12 +177,12 @@ class NextRuns(Suite):
         now = int(clock.now())
         await push(backend, job(1))
         claimed = await claim_one(backend, process)
-        await end(backend, process, claimed, next_of(10))
+        await _end(backend, process, claimed, _next_of(10))
         clock.advance(3)
         for ending in (Done(), Failed("failure")):
-            answer = await end(backend, process, claimed, next_of(10, stop_if_failed=True), ending)
+            answer = await _end(backend, process, claimed, _next_of(10, stop_if_failed=True), ending)
             assert (list(answer.gone), list(answer.nexts)) == ([claimed], [])
-        assert await delayed_to(backend, clock) == {now + 10: [job(1)]}
+        assert await _delayed_to(backend, clock) == {now + 10: [job(1)]}
         assert [one.stopped for one in (await backend.periodic()).tasks] == [None]
 
     @promise("exchange", "Record how jobs ended, in the order given, and claim the next ones for the free slots.")
@@ -205,5 +205,5 @@ class NextRuns(Suite):
             (),
         )
         assert list(answer.nexts) == [(claims[0], now + 5), (claims[2], now + 7)]
-        assert await delayed_to(backend, clock) == {now + 5: [job(1)], now + 7: [job(3)]}
+        assert await _delayed_to(backend, clock) == {now + 5: [job(1)], now + 7: [job(3)]}
         assert await backend.failed() == ["failure", "no"]

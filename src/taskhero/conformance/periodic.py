@@ -45,12 +45,12 @@ def periodic(name: str = "tick", frequency: float = 10, queue: str = "q") -> Per
     return Periodic(name=name, queue=queue, raw=job(name, queue), forms=(job(name, queue),), frequency=frequency)
 
 
-async def ensured(backend: Backend, *tasks: Periodic, thoroughly: bool = False) -> list[str]:
+async def _ensured(backend: Backend, *tasks: Periodic, thoroughly: bool = False) -> list[str]:
     """What `Backend.ensure` says of these tasks, by default of one."""
     return list(await backend.ensure(tasks or (periodic(),), thoroughly=thoroughly))
 
 
-async def at_most(backend: Backend) -> list[int]:
+async def _at_most(backend: Backend) -> list[int]:
     """The earliest moment for which something is delayed, if anything is."""
     at = (await backend.due(1)).next_at
     return [] if at is None else [at]
@@ -118,8 +118,8 @@ class PeriodicTasks(Suite):
     async def test_a_task_that_is_nowhere_is_enqueued_once(self, backend: Backend, views: Views) -> None:
         """Its queue is known then; its lock keeps equal jobs out."""
         other = await views()
-        assert await ensured(backend) == [Kept.ENQUEUED]
-        assert await ensured(other) == [Kept.QUEUED]
+        assert await _ensured(backend) == [Kept.ENQUEUED]
+        assert await _ensured(other) == [Kept.QUEUED]
         assert (await backend.queues(), await backend.queued("q")) == (["q"], [job(1)])
         assert list(await backend.push([Entry("q", job(1), guards=(LOCK,))])) == [False]
 
@@ -127,7 +127,7 @@ class PeriodicTasks(Suite):
     async def test_of_many_at_once_one_enqueues_it(self, backend: Backend, views: Views) -> None:
         """Twenty processes that start together."""
         other = await views()
-        answers = await asyncio.gather(*(ensured(view) for view in [backend, other] * 10))
+        answers = await asyncio.gather(*(_ensured(view) for view in [backend, other] * 10))
         assert sorted(answers) == sorted([[Kept.ENQUEUED], *([[Kept.QUEUED]] * 19)])
         assert await backend.queued("q") == [job(1)]
 
@@ -138,7 +138,7 @@ class PeriodicTasks(Suite):
         tasks = [periodic("a"), periodic(), periodic("c"), periodic("d", queue="other")]
         await backend.stop_periodic(tasks[0])
         await schedule(backend, await now_of(backend) + 9, job("c"))
-        answers = await ensured(backend, *tasks)
+        answers = await _ensured(backend, *tasks)
         assert answers == [Kept.STOPPED, Kept.ENQUEUED, Kept.DELAYED, Kept.ENQUEUED]
         assert (await backend.queued("q"), await backend.queued("other")) == ([job(1)], [job("d", "other")])
         assert list(await backend.ensure(())) == []
@@ -147,7 +147,7 @@ class PeriodicTasks(Suite):
     async def test_one_who_waits_is_woken(self, backend: Backend) -> None:
         """By the first run of a task that a program declares."""
         waiting = await in_line(backend, make_process(1), Interest(queues=("q",)))
-        assert await ensured(backend) == [Kept.ENQUEUED]
+        assert await _ensured(backend) == [Kept.ENQUEUED]
         assert (await waiting).jobs
 
     @promise("Kept", "RUNNING")
@@ -157,9 +157,9 @@ class PeriodicTasks(Suite):
         process = await registered(backend)
         await push(backend, job(1))
         await hold(backend, process, await claim_one(backend, process), "workerslock:tick")
-        assert await ensured(backend) == [Kept.RUNNING]
+        assert await _ensured(backend) == [Kept.RUNNING]
         clock.advance(LEASE + 61)
-        assert await ensured(backend) == [Kept.ENQUEUED]
+        assert await _ensured(backend) == [Kept.ENQUEUED]
 
     @promise("Kept", "UNSURE")
     @promise("ensure", "While a process is dead for less than a minute and not rescued, nothing is enqueued.")
@@ -170,9 +170,9 @@ class PeriodicTasks(Suite):
         await push(backend, job(1))
         await hold(backend, process, await claim_one(backend, process), "workerslock:tick")
         clock.advance(LEASE + 2)
-        assert await ensured(backend) == [Kept.UNSURE]
+        assert await _ensured(backend) == [Kept.UNSURE]
         assert len(await backend.rescue(10)) == 1
-        assert await ensured(backend) == [Kept.QUEUED]
+        assert await _ensured(backend) == [Kept.QUEUED]
         assert await backend.length("q") == 1
 
     @pytest.mark.parametrize("spelling", [1, "one"])
@@ -185,8 +185,8 @@ class PeriodicTasks(Suite):
         await push(backend, job(spelling), *(job(number) for number in range(1000, 1200)))
         await settle(backend, process, await claim_one(backend, process), GivenBack())
         await backend.push([Entry("q", job(2000 + number), front=True) for number in range(90)])
-        assert await ensured(backend) == [Kept.QUEUED]
-        assert await ensured(backend, periodic("other")) == [Kept.ENQUEUED]
+        assert await _ensured(backend) == [Kept.QUEUED]
+        assert await _ensured(backend, periodic("other")) == [Kept.ENQUEUED]
 
     @promise("Kept", "DELAYED")
     @promise("ensure", _LATER)
@@ -195,10 +195,10 @@ class PeriodicTasks(Suite):
         """In any spelling; what is due and not promoted yet is still there."""
         now = int(clock.now())
         await schedule(backend, now + 10, job("one"))
-        assert await ensured(backend) == [Kept.DELAYED]
+        assert await _ensured(backend) == [Kept.DELAYED]
         clock.advance(3600)
-        assert await ensured(backend) == [Kept.DELAYED]
-        assert (await at_most(backend), await backend.length("q")) == ([now + 10], 0)
+        assert await _ensured(backend) == [Kept.DELAYED]
+        assert (await _at_most(backend), await backend.length("q")) == ([now + 10], 0)
 
     @promise("Kept", "DELAYED")
     @promise("ensure", _LATER)
@@ -208,7 +208,7 @@ class PeriodicTasks(Suite):
         now = int(clock.now())
         await schedule(backend, now + 12, job("one"))
         await schedule(backend, now + 500, job(1))
-        assert await ensured(backend) == [Kept.DELAYED]
+        assert await _ensured(backend) == [Kept.DELAYED]
         clock.advance(1000)
         assert [(each.at, each.raw) for each in (await backend.due(10)).jobs] == [(now + 10, job(1))]
 
@@ -224,20 +224,20 @@ class PeriodicTasks(Suite):
         task = attrs.evolve(periodic(), guards=(lock,))
         await backend.push([Entry("other", job(1), guards=(lock,))])
         clock.advance(50)
-        assert await ensured(backend, task, thoroughly=True) == [Kept.QUEUED]
+        assert await _ensured(backend, task, thoroughly=True) == [Kept.QUEUED]
         clock.advance(20)
-        assert await ensured(backend, task) == [Kept.QUEUED]
-        assert await ensured(backend, task, thoroughly=True) == [Kept.QUEUED if shared else Kept.ENQUEUED]
-        assert await ensured(backend, task, thoroughly=True) == [Kept.QUEUED]
+        assert await _ensured(backend, task) == [Kept.QUEUED]
+        assert await _ensured(backend, task, thoroughly=True) == [Kept.QUEUED if shared else Kept.ENQUEUED]
+        assert await _ensured(backend, task, thoroughly=True) == [Kept.QUEUED]
 
     @promise("ensure", _THOROUGH)
     @needs("clock")
     async def test_a_lock_whose_job_waits_for_long_is_believed(self, backend: Backend, clock: ManualClock) -> None:
         """However far behind it stands."""
         await push(backend, *(job(number) for number in range(1000, 1200)))
-        assert await ensured(backend) == [Kept.ENQUEUED]
+        assert await _ensured(backend) == [Kept.ENQUEUED]
         clock.advance(600)
-        assert await ensured(backend, thoroughly=True) == [Kept.QUEUED]
+        assert await _ensured(backend, thoroughly=True) == [Kept.QUEUED]
         assert await backend.length("q") == 201
 
     @promise("Kept", "REFUSED")
@@ -245,7 +245,7 @@ class PeriodicTasks(Suite):
     async def test_a_queue_that_cannot_take_it_spoils_no_other_task(self, backend: Backend) -> None:
         """And takes no lock."""
         await self.break_queue(backend, "q")
-        assert await ensured(backend, periodic(), periodic("b", queue="other")) == [Kept.REFUSED, Kept.ENQUEUED]
+        assert await _ensured(backend, periodic(), periodic("b", queue="other")) == [Kept.REFUSED, Kept.ENQUEUED]
         assert list(await backend.push([Entry("other", job(1), guards=(LOCK,))])) == [True]
 
     # stopping, and beginning anew
@@ -267,7 +267,7 @@ class PeriodicTasks(Suite):
         await backend.periodic([periodic(), periodic("b")], 60)
         assert await backend.stop_periodic(periodic()) == 7
         assert await backend.queued("q") == [job(2)]
-        assert await ensured(backend) == [Kept.STOPPED]
+        assert await _ensured(backend) == [Kept.STOPPED]
         assert [known.stopped for known in (await backend.periodic()).tasks] == [None, "asked"]
         clock.advance(100)
         assert [each.raw for each in (await backend.due(10)).jobs] == [job(2)] * 2
@@ -284,7 +284,7 @@ class PeriodicTasks(Suite):
         await hold(backend, process, claimed, "workerslock:tick")
         assert await backend.stop_periodic(periodic()) == 0
         assert list((await settle(backend, process, claimed)).gone) == []
-        assert await ensured(backend) == [Kept.STOPPED]
+        assert await _ensured(backend) == [Kept.STOPPED]
 
     @promise(
         "restart", "Let a task begin anew, stopped or not; return the moment of its next run, in whole unix seconds."
@@ -304,7 +304,7 @@ class PeriodicTasks(Suite):
         for n in range(3):
             assert await backend.restart(periodic()) == now + n + 10
             clock.advance(1)
-        assert await ensured(backend) == [Kept.DELAYED]
+        assert await _ensured(backend) == [Kept.DELAYED]
         assert await backend.queued("q") == [job(2)]
         assert list(await backend.push([Entry("q", job(5), guards=(LOCK,))])) == [True]
         clock.advance(100)
@@ -320,4 +320,4 @@ class PeriodicTasks(Suite):
         assert await backend.resume(["b", "c"]) == 1
         assert await backend.resume(["b"]) == 0
         assert await backend.resume([]) == 0
-        assert await ensured(backend, periodic("a"), periodic("b")) == [Kept.STOPPED, Kept.ENQUEUED]
+        assert await _ensured(backend, periodic("a"), periodic("b")) == [Kept.STOPPED, Kept.ENQUEUED]

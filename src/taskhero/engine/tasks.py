@@ -224,6 +224,17 @@ class Task(Calls[P, R]):
         """Whether it was declared without an app."""
         return self._home is None
 
+    @property
+    def frequency(self) -> float | None:
+        """Seconds from the end of a run to the next one, or None."""
+        return None if self.recurrence is None else self.recurrence.frequency
+
+    @property
+    def cron(self) -> str | None:
+        """The cron expression, or None."""
+        schedule = None if self.recurrence is None else self.recurrence.schedule
+        return None if schedule is None else schedule.expression
+
     def settle(self, home: Home, scope: HookScope) -> None:
         """Make it a task of the app *home*."""
         self._home = home

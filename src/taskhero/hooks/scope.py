@@ -21,7 +21,7 @@ __all__ = ["HookScope"]
 _Stated = TypeVar("_Stated")
 
 
-class Alike(Protocol):
+class _Alike(Protocol):
     """Which jobs of a task count as one, however programs write them."""
 
     def one_of(self, job: Job) -> Job:
@@ -61,7 +61,7 @@ class HookScope:
         parent: HookScope | None = None,
         *,
         task: str | None = None,
-        alike: Alike | None = None,
+        alike: _Alike | None = None,
     ) -> None:
         self.alike = alike
         self._task = task
