@@ -12,9 +12,9 @@ from taskhero.backends.protocol import Backend
 from taskhero.conformance import BackendConformance, promises_of
 
 #: Classes whose docstrings promise what a backend does; of the others, the verbs' docstrings speak.
-PROMISING = ("FreeLock", "NotDelayed", "Done", "Dropped", "Failed", "GivenBack", "Delayed", "Retried")
+PROMISING = ("FreeLock", "NotDelayed", "Done", "Dropped", "Failed", "GivenBack", "Delayed", "Retried", "Next")
 #: Classes each of whose values is an answer that a backend gives.
-ANSWERS = ("Scheduled", "Moved")
+ANSWERS = ("Scheduled", "Moved", "Kept", "Fired")
 #: What no test of the kit can bring about.
 BEYOND_THE_KIT = {
     "A backend never repeats a step by itself": "the connection must break; tested by each driver that has one",

@@ -9,6 +9,7 @@ from broken import (  # noqa: F401
     preparing,
     producing,
     promoting,
+    recurring,
     settling,
     spoiling,
     waking,

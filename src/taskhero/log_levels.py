@@ -40,6 +40,7 @@ SCHEDULER_EVENTS: Final[Mapping[str, str]] = {
     "end": "info",
     "poll": "debug",
     "leader": "info",
+    "leader_lost": "info",
     "enqueue": "debug",
     "re_enqueue": "debug",
     "working_timestamp": "debug",

@@ -85,6 +85,7 @@ class Stage:
         self.clock.advance(seconds)
         if app.scheduler is not None:
             app.scheduler.wake()
+            app.scheduler.look()
 
     async def redis(self, app: TaskHero, *command: Any) -> Any:
         """Ask the server, with the namespace's keys written out."""

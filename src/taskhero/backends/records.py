@@ -12,6 +12,8 @@ import attrs
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
+    from taskhero.backends.periodic import Next
+
 __all__ = [
     "Beat",
     "Claim",
@@ -299,12 +301,14 @@ class Settlement:
         ending: How it ended.
         release: Locks that it held while it ran; those that are still the claim's own go.
         forget: Counters, and what is kept beside them, that are not needed any more.
+        next: The next run, if the job is that of a periodic task.
     """
 
     claim: Claim
     ending: Ending
     release: tuple[str, ...] = ()
     forget: tuple[str, ...] = ()
+    next: Next | None = None
 
 
 @attrs.frozen(kw_only=True)
@@ -316,6 +320,7 @@ class Exchange:
         gone: Claims that were not settled since they are no longer this process's.
         unsettled: Claims whose ending could not be recorded, with the reason; they are still held.
         attempts: For each `Retried` that was delayed again, the claim and its attempt's number (from 1).
+        nexts: For each `Next` that was delayed, the claim and the moment, in whole unix seconds.
         problems: Queues that could not be read, with the reason.
         waiting: Whether any of the queues still holds jobs.
         registered: False if the process was declared dead meanwhile; nothing was claimed then.
@@ -326,6 +331,7 @@ class Exchange:
     gone: Sequence[Claim] = ()
     unsettled: Sequence[tuple[Claim, str]] = ()
     attempts: Sequence[tuple[Claim, int]] = ()
+    nexts: Sequence[tuple[Claim, int]] = ()
     problems: Mapping[str, str] = attrs.field(factory=dict)
     waiting: bool = False
     registered: bool = True

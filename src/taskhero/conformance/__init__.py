@@ -32,6 +32,7 @@ pytest.register_assert_rewrite(*(f"{__name__}.{module.name}" for module in iter_
 
 from .capabilities import Capabilities  # noqa: E402
 from .concurrency import Concurrency  # noqa: E402
+from .cron import CronTasks  # noqa: E402
 from .damage import Damage  # noqa: E402
 from .exchange import Exchanging  # noqa: E402
 from .fairness import Fairness  # noqa: E402
@@ -39,6 +40,8 @@ from .holding import Holding  # noqa: E402
 from .inspection import Inspection  # noqa: E402
 from .leader import Leadership  # noqa: E402
 from .lifecycle import Lifecycle  # noqa: E402
+from .next_runs import NextRuns  # noqa: E402
+from .periodic import PeriodicTasks  # noqa: E402
 from .preparing import Preparing  # noqa: E402
 from .producing import Producing  # noqa: E402
 from .promises import promises_of  # noqa: E402
@@ -56,6 +59,7 @@ __all__ = [
     "BackendConformance",
     "Capabilities",
     "Concurrency",
+    "CronTasks",
     "Damage",
     "Exchanging",
     "Fairness",
@@ -63,6 +67,8 @@ __all__ = [
     "Inspection",
     "Leadership",
     "Lifecycle",
+    "NextRuns",
+    "PeriodicTasks",
     "Preparing",
     "Producing",
     "Promoting",
@@ -94,6 +100,9 @@ class BackendConformance(
     Rescue,
     Waking,
     Leadership,
+    NextRuns,
+    PeriodicTasks,
+    CronTasks,
     Inspection,
     Damage,
     Concurrency,

@@ -13,9 +13,10 @@ from taskhero.errors import InvalidTask, PluginError
 if TYPE_CHECKING:
     import os
     from collections.abc import Callable, Iterable, Mapping
-    from datetime import timedelta
+    from datetime import timedelta, tzinfo
 
     from taskhero.engine.declaring import RunIn
+    from taskhero.engine.misfires import Misfire
     from taskhero.engine.registry import TaskRegistry
     from taskhero.engine.signature import Wire
 
@@ -49,6 +50,11 @@ class Declarations:
         timeout: timedelta | float | None = None,
         run_in: RunIn | None = None,
         wire: Wire | None = None,
+        frequency: timedelta | float | None = None,
+        reenqueue_on_error: bool = True,
+        cron: str | None = None,
+        timezone: str | tzinfo | None = None,
+        misfire: Misfire | None = None,
     ) -> Callable[[Callable[P, R]], Task[P, R]]: ...
 
     def task(self, function: Callable[..., Any] | None = None, /, **options: Any) -> Any:
@@ -67,6 +73,13 @@ class Declarations:
             timeout: Seconds, or a timedelta, after which a run fails.
             run_in: ``"process"`` to run it in a process that can be killed.
             wire: ``"object"`` or ``"list"``, if the signature shall not decide what the job's args are.
+            frequency: Seconds (1 or more), or a timedelta, from the end of a run to the next one: the task runs again
+                and again, one run at a time in the whole cluster.
+            reenqueue_on_error: Whether a task with a frequency runs again after a failure.
+            cron: A cron expression: the task runs at its slots, each of which is fired once in the whole cluster.
+            timezone: The IANA name of the time zone whose clocks count for *cron*; UTC if none is given.
+            misfire: What becomes of slots that no leader could fire in time: ``"skip"``, ``"once"`` (one run for all of
+                them, if nothing is given) or ``"all"``.
             **options: The options above.
 
         Returns:
@@ -74,6 +87,7 @@ class Declarations:
 
         Raises:
             InvalidTask: It cannot be a task as written, or another task has its name.
+            InvalidSchedule: The cron expression, its time zone or *misfire* cannot be.
             InvalidQueueName: A queue cannot have this name.
             PluginError: A plugin cannot be used as given.
         """

@@ -14,8 +14,9 @@ from taskhero.errors import InvalidMoment, InvalidTask
 from taskhero.wire.refusals import shown
 
 if TYPE_CHECKING:
-    from datetime import timedelta
+    from datetime import timedelta, tzinfo
 
+    from taskhero.engine.misfires import Misfire
     from taskhero.engine.signature import Wire
 
 __all__ = [
@@ -51,6 +52,11 @@ class TaskOptions:
     timeout: timedelta | float | None = None
     run_in: RunIn | None = None
     wire: Wire | None = None
+    frequency: timedelta | float | None = None
+    reenqueue_on_error: bool = True
+    cron: str | None = None
+    timezone: str | tzinfo | None = None
+    misfire: Misfire | None = None
 
 
 def name_of(function: object, given: object) -> str:

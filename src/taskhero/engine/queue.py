@@ -6,8 +6,9 @@ from itertools import islice
 from typing import TYPE_CHECKING, Any
 
 from taskhero.backends.protocol import Entry, Scheduled, TimedEntry
-from taskhero.engine.inspection import Inspection, QueueContext
+from taskhero.engine.inspection import QueueContext
 from taskhero.engine.moments import delay_of, moment_after, moment_of, to_datetime
+from taskhero.engine.recurrent import Recurrent
 from taskhero.engine.signature import wire_args
 from taskhero.errors import AlreadyScheduled, InvalidArguments, UnknownTask
 from taskhero.hooks.contexts import EnqueueContext
@@ -26,7 +27,7 @@ __all__ = ["Queue", "QueueContext"]
 _CHUNK = 1000
 
 
-class Queue(Inspection):
+class Queue(Recurrent):
     """Where an app's jobs are put, looked at and mended, as ``app.queue``.
 
     To add to it, derive from it and give the class to the app, ``TaskHero(queue=MyQueue)``; build on `job` and `push`,
@@ -114,10 +115,14 @@ class Queue(Inspection):
         raw = _encode(job)
         scope = self.context.tasks.scope_of(job.name)
         if not scope.enqueues:
+            if scope.alike is not None:
+                await self._resume(job)
             return (await backend.push((Entry(job.queue, raw, front),)))[0]
         context = self._around(job)
         if not await scope.before_enqueue(job, context):
             return False
+        if scope.alike is not None:
+            await self._resume(job)
         stored = (await backend.push((Entry(job.queue, raw, front, scope.guards(job)),)))[0]
         if stored:
             await scope.after_enqueue(job, context)
@@ -197,11 +202,15 @@ class Queue(Inspection):
         raw = _encode(job)
         scope = self.context.tasks.scope_of(job.name)
         if not scope.enqueues:
+            if scope.alike is not None:
+                await self._resume(job)
             (became,) = await backend.schedule((TimedEntry(at, job.queue, raw),))
             return _was_stored(became, at, job, suppress=suppress)
         context = self._around(job, at)
         if not await scope.before_enqueue(job, context):
             return False
+        if scope.alike is not None:
+            await self._resume(job)
         (became,) = await backend.schedule((TimedEntry(at, job.queue, raw, scope.guards(job)),))
         stored = _was_stored(became, at, job, suppress=suppress)
         if stored:
@@ -214,8 +223,11 @@ class Queue(Inspection):
         while chunk := list(islice(ready, _CHUNK)):
             entries: list[Entry] = []
             hooked: list[tuple[int, HookScope, Job, EnqueueContext]] = []
+            recurrent: list[Job] = []
             for job, raw in chunk:
                 scope = self.context.tasks.scope_of(job.name)
+                if scope.alike is not None:
+                    recurrent.append(job)
                 if not scope.enqueues:
                     entries.append(Entry(job.queue, raw))
                     continue
@@ -223,6 +235,8 @@ class Queue(Inspection):
                 if await scope.before_enqueue(job, context):
                     hooked.append((len(entries), scope, job, context))
                     entries.append(Entry(job.queue, raw, guards=scope.guards(job)))
+            if recurrent:
+                await self._resume(*recurrent)
             answers = await backend.push(entries) if entries else ()
             stored += sum(answers)
             for at, scope, job, context in hooked:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import difflib
 from typing import TYPE_CHECKING, Any, TypeVar
 
+from taskhero.engine.recurring import IMPLIED_PLUGINS
 from taskhero.engine.tasks import Task
 from taskhero.errors import InvalidTask, UnknownTask
 from taskhero.hooks.scope import HookScope
@@ -146,4 +147,10 @@ class TaskRegistry:
 
     def _scope(self, task: Task[Any, Any]) -> HookScope:
         plugins = self._plugins.build(task.plugins, task.plugin_options)
-        return HookScope(plugins, self._plugins.scope, task=f"task {task.name!r}")
+        recurrence = task.recurrence
+        if recurrence is not None and recurrence.frequency is not None:
+            kinds = set(map(type, plugins))
+            for name, options in IMPLIED_PLUGINS.items():
+                implied = self._plugins.build((name,), {name: options})
+                plugins += tuple(plugin for plugin in implied if type(plugin) not in kinds)
+        return HookScope(plugins, self._plugins.scope, task=f"task {task.name!r}", alike=recurrence)

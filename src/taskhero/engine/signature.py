@@ -48,6 +48,7 @@ class TaskSignature:
 
     Attributes:
         wire: ``"object"``, ``"list"``, or None for a task without parameters.
+        needed: The parameters without a default, in order.
         takes_nothing: Whether ``[]``, ``[null]`` and ``[{}]`` all mean a job without arguments.
 
     Raises:
@@ -66,6 +67,7 @@ class TaskSignature:
         "_signature",
         "_title",
         "_wild",
+        "needed",
         "takes_nothing",
         "wire",
     )
@@ -84,6 +86,7 @@ class TaskSignature:
         self._kinds = {one.name: one.kind for one in parameters}
         self._all = frozenset(self._names)
         self._needed = frozenset(one.name for one in named if one.default is Parameter.empty)
+        self.needed = tuple(one.name for one in named if one.name in self._needed)
         self._wild = len(named) < len(parameters)
         self.takes_nothing = not self._needed and (self._is_object or not parameters)
         # A list can be cut short only behind the last parameter that is needed.

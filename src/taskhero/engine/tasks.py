@@ -17,6 +17,7 @@ from taskhero.engine.declaring import (
     timeout_of,
     where_of,
 )
+from taskhero.engine.recurring import recurrence_of
 from taskhero.engine.signature import TaskSignature
 from taskhero.errors import InvalidTask
 from taskhero.hooks.scope import HookScope
@@ -25,9 +26,11 @@ from taskhero.wire.jobs import check_queue_name
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping
-    from datetime import datetime, timedelta
+    from datetime import datetime, timedelta, tzinfo
 
+    from taskhero.engine.misfires import Misfire
     from taskhero.engine.queue import Queue
+    from taskhero.engine.recurring import Recurrence
     from taskhero.engine.signature import Wire
 
 __all__ = ["Calls", "Home", "Task", "task"]
@@ -150,6 +153,7 @@ class Task(Calls[P, R]):
         is_async: Whether it is an ``async def``.
         run_in: Where it runs: ``"loop"``, ``"thread"`` or ``"process"``.
         timeout: Seconds after which a run fails, or None.
+        recurrence: When it runs by itself, or None.
         plugins: Its own plugins, in order; names are those of plugins that its app knows.
         plugin_options: The options of plugins that are given by name.
         scope: The hooks around its jobs.
@@ -168,6 +172,7 @@ class Task(Calls[P, R]):
         "plugin_options",
         "plugins",
         "queue",
+        "recurrence",
         "run_in",
         "scope",
         "signature",
@@ -186,6 +191,7 @@ class Task(Calls[P, R]):
         self.signature = TaskSignature(function, self.name, options.wire)
         self.run_in: RunIn = run_in_of(options.run_in, self.name, is_async=self.is_async)
         self.timeout = timeout_of(options.timeout, self.name)
+        self.recurrence: Recurrence | None = recurrence_of(options, self.name, self.signature)
         self.plugins = plugins_of(options.plugins, self.name)
         self.plugin_options = plugin_options_of(options.plugin_options, self.name)
         # Until an app adopts it: what can be checked without one is checked where the task is declared.
@@ -217,6 +223,17 @@ class Task(Calls[P, R]):
     def is_free(self) -> bool:
         """Whether it was declared without an app."""
         return self._home is None
+
+    @property
+    def frequency(self) -> float | None:
+        """Seconds from the end of a run to the next one, or None."""
+        return None if self.recurrence is None else self.recurrence.frequency
+
+    @property
+    def cron(self) -> str | None:
+        """The cron expression, or None."""
+        schedule = None if self.recurrence is None else self.recurrence.schedule
+        return None if schedule is None else schedule.expression
 
     def settle(self, home: Home, scope: HookScope) -> None:
         """Make it a task of the app *home*."""
@@ -259,6 +276,11 @@ def task(
     timeout: timedelta | float | None = None,
     run_in: RunIn | None = None,
     wire: Wire | None = None,
+    frequency: timedelta | float | None = None,
+    reenqueue_on_error: bool = True,
+    cron: str | None = None,
+    timezone: str | tzinfo | None = None,
+    misfire: Misfire | None = None,
 ) -> Callable[[Callable[P, R]], Task[P, R]]: ...
 
 

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, TypeVar
+from typing import TYPE_CHECKING, Protocol, TypeVar
 
-from taskhero.backends.protocol import FreeLock, Guard
+from taskhero.backends.protocol import FreeLock, Guard, NotDelayed
 from taskhero.errors import PluginError
 from taskhero.hooks.needs import HoldLock, Need
 from taskhero.hooks.reading import HOOKS, Impl, read_plugin
@@ -21,6 +21,18 @@ __all__ = ["HookScope"]
 _Stated = TypeVar("_Stated")
 
 
+class _Alike(Protocol):
+    """Which jobs of a task count as one, however programs write them."""
+
+    def one_of(self, job: Job) -> Job:
+        """The job that stands for all that are alike *job*."""
+        ...
+
+    def forms(self, job: Job) -> tuple[str, ...]:
+        """The texts of all that are alike *job*; none if it stands for itself only."""
+        ...
+
+
 class HookScope:
     """The hooks that hold for one task, or for the whole app.
 
@@ -28,8 +40,10 @@ class HookScope:
         plugins: Plugin objects in their order.
         parent: The app's scope, whose hooks come first, for a task's scope.
         task: How messages call the task; None for the app's scope.
+        alike: Which jobs count as one when plugins state guards and needs.
 
     Attributes:
+        alike: As given.
         enqueues: Whether any hook or guard is there for enqueueing, so that without plugins nothing is called.
         prepares: Whether any guard or need is there, so that a claimed job may have to be prepared.
         performs: Whether any hook is there for performing.
@@ -39,11 +53,17 @@ class HookScope:
         PluginError: A plugin cannot be used as given.
     """
 
-    __slots__ = ("_hooks", "_own", "_parent", "_task", "children", "enqueues", "performs", "prepares")
+    __slots__ = ("_hooks", "_own", "_parent", "_task", "alike", "children", "enqueues", "performs", "prepares")
 
     def __init__(
-        self, plugins: Iterable[object] = (), parent: HookScope | None = None, *, task: str | None = None
+        self,
+        plugins: Iterable[object] = (),
+        parent: HookScope | None = None,
+        *,
+        task: str | None = None,
+        alike: _Alike | None = None,
     ) -> None:
+        self.alike = alike
         self._task = task
         self._parent = parent
         self.children: list[HookScope] = []
@@ -117,11 +137,14 @@ class HookScope:
             PluginError: A plugin gave something else. What it raises comes through.
         """
         guards: list[Guard] = []
+        forms: tuple[str, ...] = ()
+        if self.alike is not None:
+            job, forms = self.alike.one_of(job), self.alike.forms(job)
         for impl in self._hooks["taskhero_guards"]:
             for guard in _several(impl, "taskhero_guards", job):
                 if not isinstance(guard, Guard):
                     raise PluginError(f"{impl.plugin}: taskhero_guards gave {guard!r}, which is no guard")
-                guards.append(guard)
+                guards.append(NotDelayed(forms) if forms and isinstance(guard, NotDelayed) else guard)
         return tuple(guards) if len(guards) < 2 else _last_of_each(guards, FreeLock)
 
     # performing
@@ -133,6 +156,8 @@ class HookScope:
             PluginError: A plugin gave something else. What it raises comes through.
         """
         needs: list[Need] = []
+        if self.alike is not None:
+            job = self.alike.one_of(job)
         for impl in self._hooks["taskhero_needs"]:
             for need in _several(impl, "taskhero_needs", job):
                 if not isinstance(need, Need):

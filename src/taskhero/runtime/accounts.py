@@ -11,7 +11,7 @@ from taskhero.errors import BackendError
 from taskhero.runtime.backoff import Backoff
 from taskhero.runtime.events import WorkerError, WorkerGone
 from taskhero.runtime.failures import describe
-from taskhero.runtime.telling import Key, key, tell
+from taskhero.runtime.telling import Key, key, tell, tell_next
 from taskhero.wire.failures import encode_failure
 from taskhero.wire.jobs import decode_job
 
@@ -79,9 +79,12 @@ class Accounts:
 
     def add(self, claim: Claim, ending: Ending, performed: Performed | None) -> None:
         """A job ended."""
+        following = None if performed is None else performed.next
         if self._preparer.keeps:
             busy = None if performed is None else performed.busy
-            settlement = Settlement(claim, ending, *self._preparer.settle(claim, ending, busy))
+            settlement = Settlement(claim, ending, *self._preparer.settle(claim, ending, busy), following)
+        elif following is not None:
+            settlement = Settlement(claim, ending, next=following)
         else:
             settlement = Settlement(claim, ending)
         self.ended.append((settlement, performed))
@@ -116,6 +119,8 @@ class Accounts:
         attempts = {key(claim): attempt for claim, attempt in answer.attempts} if answer.attempts else {}
         if sent:
             tell(self._emitter, self._process, sent, attempts)
+        if answer.nexts:
+            tell_next(self._emitter, self._process, answer.nexts)
         for queue, reason in answer.problems.items():
             self.complain(queue, f"queue {queue!r} cannot be read: {reason}", queue=queue)
 

@@ -9,6 +9,7 @@ import attrs
 
 from taskhero.backends.protocol import Delayed, Done, Dropped, Failed, Retried
 from taskhero.clock import SystemClock
+from taskhero.engine.recurring import next_run_of
 from taskhero.errors import KilledItsProcess, NoSuchTask, Undecodable
 from taskhero.hooks.contexts import PerformContext
 from taskhero.models import Failure, Postponed, Refused, Success
@@ -23,7 +24,7 @@ from taskhero.wire.last_errors import encode_last_error
 if TYPE_CHECKING:
     import asyncio
 
-    from taskhero.backends.protocol import Claim, Ending
+    from taskhero.backends.protocol import Claim, Ending, Next
     from taskhero.clock import Clock
     from taskhero.engine.tasks import Task
     from taskhero.hooks.scope import HookScope
@@ -66,12 +67,14 @@ class Performed:
         ending: The same as the backend is told.
         busy: Done when what still runs of the job (a thread after its timeout, a task that ignores that it was
             cancelled) has ended, so that the slot is taken until then; None if nothing does.
+        next: The next run, if the job is that of a task with a frequency.
     """
 
     job: Job
     outcome: Outcome
     ending: Ending
     busy: asyncio.Future[Any] | None = None
+    next: Next | None = None
 
 
 class Executor:
@@ -134,12 +137,14 @@ class Executor:
         if self._emitter.wants(WorkerJob):
             self._emitter.emit(WorkerJob(worker, claim.queue, job))
         attempt = 1
+        task: Task[Any, Any] | None = None
         try:
             task = self._tasks.get(job.name)
             scope = self._tasks.scope_of(job.name) if task is None else task.scope
             if scope.prepares and job.problem is None:
                 early, attempt = await self._preparer.prepare(claim, job, scope)
                 if early is not None:
+                    # Another copy runs: the next run comes after that one.
                     return Performed(job, early, self._ending(claim, worker, early))
             if task is None or job.problem is not None:
                 raise self._not_found(job)
@@ -148,7 +153,7 @@ class Executor:
             bound = task.bind(job.args)
         except Exception as error:  # noqa: BLE001 -- whatever it is, it is this job's failure
             failure = Failure(error)
-            return Performed(job, failure, self._ending(claim, worker, failure))
+            return Performed(job, failure, self._ending(claim, worker, failure), next=next_run_of(task, job))
         token = enter(job, worker, self._app, attempt)
         try:
             if task.scope.performs:
@@ -158,7 +163,9 @@ class Executor:
         finally:
             leave(token)
         ending = _DONE if type(outcome) is Success else self._ending(claim, worker, outcome)
-        return Performed(job, outcome, ending, busy)
+        if task.recurrence is None:
+            return Performed(job, outcome, ending, busy)
+        return Performed(job, outcome, ending, busy, next_run_of(task, job))
 
     # the steps, in their order
 

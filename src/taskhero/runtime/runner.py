@@ -204,6 +204,7 @@ class Runner:
             waiter=waiter,
             outage=self._scheduler_outage(process),
             guards=self._guards,
+            recurrent=self._queue,
         )
         made = self._make_scheduler(context) if self._make_scheduler is not None else None
         self.scheduler = scheduler = Scheduler(context) if made is None else _checked(made, Scheduler)

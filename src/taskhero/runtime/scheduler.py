@@ -10,13 +10,15 @@ import attrs
 
 from taskhero.ending import end_tasks
 from taskhero.runtime.backoff import Backoff, Pause
-from taskhero.runtime.events import SchedulerEnd, SchedulerLeader, SchedulerStart
+from taskhero.runtime.events import SchedulerEnd, SchedulerLeader, SchedulerLeaderLost, SchedulerStart
+from taskhero.runtime.keeper import Keeper
 from taskhero.runtime.promotion import Promotion
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from taskhero.backends.protocol import Backend, Guard
+    from taskhero.engine.recurrent import Recurrent
     from taskhero.models import Job
     from taskhero.runtime.backoff import Outage
     from taskhero.runtime.events import Emitter
@@ -45,6 +47,7 @@ class SchedulerContext:
         waiter: Tells when a job with an earlier moment was delayed.
         outage: Is told how the backend fares.
         guards: Tells what must hold for a job to be queued.
+        recurrent: The app's periodic tasks, or None if it has none to tell of.
         clock: Tells seconds that only ever grow.
         rest: What bounds the delays after errors.
     """
@@ -56,6 +59,7 @@ class SchedulerContext:
     waiter: Waiter
     outage: Outage
     guards: Callable[[Job], tuple[Guard, ...]] = _no_guards
+    recurrent: Recurrent | None = None
     clock: Callable[[], float] = time.monotonic
     rest: Callable[[], Backoff] = Backoff
 
@@ -63,8 +67,8 @@ class SchedulerContext:
 class Scheduler:
     """Promotes delayed jobs when their moment has come; any number of schedulers may do so side by side.
 
-    One of them leads: it holds a lease that it renews, and that another one takes over when it runs out. No error ends
-    the scheduler.
+    One of them leads: it holds a lease that it renews, and that another one takes over when it runs out. The leader
+    sees to the periodic tasks of all apps on the store. No error ends the scheduler.
 
     To change it, derive from it and give the class to the app, ``TaskHero(scheduler=MyScheduler)``.
 
@@ -91,7 +95,12 @@ class Scheduler:
         )
         # Until when the lease holds, by our own clock, which started to count before the backend's did.
         self._leads_until = 0.0
+        self._told_leader = False
+        self._keeper = Keeper(
+            backend=context.backend, emitter=context.emitter, owner=context.name, recurrent=context.recurrent
+        )
         self._asleep = Pause()
+        self._resting = Pause()
         self._tasks: list[asyncio.Task[None]] = []
 
     @property
@@ -106,6 +115,7 @@ class Scheduler:
         self._tasks = [
             asyncio.create_task(self._promote(), name=f"taskhero {self.name} promotes"),
             asyncio.create_task(self._lead(), name=f"taskhero {self.name} leads"),
+            asyncio.create_task(self._keep(), name=f"taskhero {self.name} keeps periodic tasks going"),
         ]
 
     async def stop(self) -> None:
@@ -116,6 +126,7 @@ class Scheduler:
         self._waiter.on_schedule = None
         await end_tasks(tasks)
         self._leads_until = 0.0
+        self._tell_leader(leads=False)
         try:
             async with asyncio.timeout(STOP_LIMIT):
                 await self._backend.resign(self.name)
@@ -127,6 +138,10 @@ class Scheduler:
         """There may be something to promote, or an earlier moment to wait for."""
         self._asleep.cut()
 
+    def look(self) -> None:
+        """There may be something to do for periodic tasks: a new one is declared, or the time of a slot has come."""
+        self._resting.cut()
+
     async def promote(self) -> float:
         """Promote one batch of what is due; return the seconds until there may be more, 0 if there may be at once.
 
@@ -135,18 +150,38 @@ class Scheduler:
         """
         return await self._promotion.step()
 
+    async def keep(self) -> float:
+        """See to the periodic tasks once: this app's, and those of all apps if this scheduler leads.
+
+        Returns:
+            Seconds until it is to be done again.
+
+        Raises:
+            BackendError: The backend could not do it.
+        """
+        return await self._keeper.step(leads=lambda: self.leader)
+
     async def seek_lead(self) -> bool:
         """Become or stay the leader, if no other leads; return whether this scheduler leads now.
 
         Raises:
             BackendError: The backend could not tell.
         """
-        led, lease, begun = self.leader, self.settings.leader_lock_timeout, self._clock()
+        lease, begun = self.settings.leader_lock_timeout, self._clock()
+        self._tell_leader(leads=self._told_leader and self.leader)
         leads = await self._backend.lead(self.name, lease)
         self._leads_until = begun + lease if leads else 0.0
-        if leads and not led:
-            self._emitter.emit(SchedulerLeader(self.name))
+        self._tell_leader(leads=leads)
         return leads
+
+    def _tell_leader(self, *, leads: bool) -> None:
+        """Tell when it changes whether this scheduler leads."""
+        if leads is self._told_leader:
+            return
+        self._told_leader = leads
+        self._emitter.emit(SchedulerLeader(self.name) if leads else SchedulerLeaderLost(self.name))
+        if leads:
+            self.look()
 
     async def _promote(self) -> None:
         backoff = self.context.rest()
@@ -173,8 +208,22 @@ class Scheduler:
                 await self.seek_lead()
             except Exception as error:  # noqa: BLE001 - no error ends the scheduler
                 self._outage.failed("leading", error)
+                self._tell_leader(leads=self._told_leader and self.leader)
                 await asyncio.sleep(min(backoff.next(), every))
             else:
                 self._outage.worked("leading")
                 backoff.reset()
                 await asyncio.sleep(every)
+
+    async def _keep(self) -> None:
+        backoff = self.context.rest()
+        while True:
+            try:
+                delay = await self.keep()
+            except Exception as error:  # noqa: BLE001 - no error ends the scheduler
+                self._outage.failed("keeping", error)
+                await asyncio.sleep(backoff.next())
+            else:
+                self._outage.worked("keeping")
+                backoff.reset()
+                await self._resting.sleep(delay)

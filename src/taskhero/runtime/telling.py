@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, TypeAlias
 from taskhero.backends.protocol import GivenBack
 from taskhero.models import Failure, Postponed, Refused, Retrying, Success
 from taskhero.runtime.events import (
+    SchedulerReEnqueue,
     WorkerFailure,
     WorkerGivenBack,
     WorkerReEnqueue,
@@ -24,7 +25,7 @@ if TYPE_CHECKING:
     from taskhero.runtime.events import Emitter, Event
     from taskhero.runtime.executor import Performed
 
-__all__ = ["Key", "key", "tell"]
+__all__ = ["Key", "key", "tell", "tell_next"]
 
 #: A claim's slot and token, which name it among all claims of the process.
 Key: TypeAlias = "tuple[int, str]"
@@ -63,6 +64,13 @@ def tell(
             success = performed.outcome
             worker = process.worker(claim.slot)
             emitter.emit(WorkerSuccess(worker, claim.queue, performed.job, success.result, success.duration))
+
+
+def tell_next(emitter: Emitter, process: Process, nexts: Sequence[tuple[Claim, int]]) -> None:
+    """Emit an event for each periodic task whose next run was delayed with the end of the last one."""
+    for claim, at in nexts:
+        job = decode_job(claim.raw, claim.queue)
+        emitter.emit(SchedulerReEnqueue(process.name, claim.queue, job, at))
 
 
 def _event(worker: str, claim: Claim, job: Job, outcome: Outcome, attempts: Mapping[Key, int]) -> Event:

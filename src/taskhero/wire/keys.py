@@ -25,6 +25,9 @@ class Keys:
         ruby_master_lock: Held by the scheduler of resque-scheduler; the namespace stands in it twice.
         processes: Our processes and the ends of their leases.
         leader: Lease of our leader.
+        periodic: Periodic tasks that processes declare, by name.
+        stopped: Why periodic tasks are stopped, by name.
+        seen: Until when the slots of tasks by cron were fired or left out, by name.
         wake_new: Where a process waits for queues that are new.
         wake_schedule: Where a scheduler waits for an earlier moment.
         sentry: Lease of the process that watches for what other programs push.
@@ -47,12 +50,15 @@ class Keys:
         "namespace",
         "own_workers",
         "pause",
+        "periodic",
         "processed",
         "processes",
         "queues",
         "ruby_master_lock",
         "schedule",
+        "seen",
         "sentry",
+        "stopped",
         "wake_new",
         "wake_schedule",
         "workers",
@@ -83,6 +89,9 @@ class Keys:
         self.processes = f"{prefix}taskhero:processes"
         self.own_workers = f"{prefix}taskhero:workers"
         self.leader = f"{prefix}taskhero:leader"
+        self.periodic = f"{prefix}taskhero:periodic"
+        self.stopped = f"{prefix}taskhero:stopped"
+        self.seen = f"{prefix}taskhero:seen"
         self.wake_new = f"{prefix}taskhero:wake-new"
         self.wake_schedule = f"{prefix}taskhero:wake-schedule"
         self.sentry = f"{prefix}taskhero:sentry"

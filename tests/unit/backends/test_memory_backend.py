@@ -20,6 +20,7 @@ from taskhero.backends.protocol import (
     FreeLock,
     GivenBack,
     Interest,
+    Periodic,
     Process,
     Removal,
     Retried,
@@ -32,6 +33,7 @@ from taskhero.errors import NotConnected
 pytestmark = pytest.mark.anyio
 
 PROCESS = Process("host.th0123456789:1", ("q",))
+PERIODIC = Periodic(name="tick", queue="q", raw="{}", forms=("{}",), frequency=5)
 SOON = 0.02
 
 #: How each verb may be called.
@@ -52,6 +54,11 @@ CALLS = {
     "notify": ([],),
     "lead": ("a", 1.0),
     "resign": ("a",),
+    "ensure": ((PERIODIC,),),
+    "restart": (PERIODIC,),
+    "stop_periodic": (PERIODIC,),
+    "resume": (["tick"],),
+    "fire": (PERIODIC, None, 1, 1),
     "queued": ("q",),
     "length": ("q",),
     "remove": ("q", [Removal("x")]),

@@ -9,6 +9,7 @@ from taskhero.backends.protocol import Due, FreeLock, Moved, Scheduled
 from taskhero.clock import SystemClock
 from taskhero.errors import NotConnected, UnknownBackend
 
+from .periodic import PeriodicVerbs
 from .queues import part_of
 from .store import Store
 from .work import Work
@@ -39,7 +40,7 @@ if TYPE_CHECKING:
 __all__ = ["MemoryBackend"]
 
 
-class MemoryBackend:
+class MemoryBackend(PeriodicVerbs):
     """Jobs in the memory of this program: private to the app, gone with it, and behaving as on the wire of Resque.
 
     It belongs to one event loop, but for `beat`, which any thread may call. No step lets go of the loop, so each is

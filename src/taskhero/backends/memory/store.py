@@ -13,6 +13,7 @@ from .expiring import Expiring
 from .line import Line
 from .locks import Locks, owner_of
 from .queues import Queues
+from .recurring import Recurring
 from .schedule import Schedule
 
 if TYPE_CHECKING:
@@ -51,6 +52,7 @@ class Store:
         self.traces: Expiring[str] = Expiring()
         self.failures: list[str] = []
         self.counters: dict[str, int] = {}
+        self.recurring = Recurring(self.queues, self.schedule, self.line)
 
     def count(self, name: str, by: int = 1) -> None:
         """Add to a counter."""
@@ -127,10 +129,11 @@ class Store:
 
     def settle(
         self, member: Member | None, settled: Sequence[Settlement], now: float
-    ) -> tuple[list[Claim], list[tuple[Claim, int]]]:
-        """Record how jobs ended; return the claims that are gone, and the attempts of those tried again."""
+    ) -> tuple[list[Claim], list[tuple[Claim, int]], list[tuple[Claim, int]]]:
+        """Record how jobs ended; return the claims that are gone, the attempts of those tried again, and next runs."""
         gone: list[Claim] = []
         attempts: list[tuple[Claim, int]] = []
+        nexts: list[tuple[Claim, int]] = []
         done = 0
         for settlement in settled:
             claim, ending = settlement.claim, settlement.ending
@@ -138,6 +141,7 @@ class Store:
                 gone.append(claim)
                 continue
             worker = member.process.worker(claim.slot)
+            attempt = None
             if type(ending) is Done:
                 done += 1
                 self.count(f"processed:{worker}")
@@ -149,10 +153,14 @@ class Store:
                 self.locks.release(settlement.release, owner_of(member.process, claim), now)
             if settlement.forget:
                 self.forget(settlement.forget)
+            if settlement.next is not None and not attempt and not isinstance(ending, (GivenBack, Delayed)):
+                at = self.recurring.go_on(settlement.next, now, failed=isinstance(ending, (Failed, Retried)))
+                if at is not None:
+                    nexts.append((claim, at))
             member.let_go(claim.slot)
         if done:
             self.count("processed", done)
-        return gone, attempts
+        return gone, attempts, nexts
 
     def _end(self, claim: Claim, ending: Ending, worker: str, now: float) -> int | None:
         if isinstance(ending, Failed):

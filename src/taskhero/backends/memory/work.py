@@ -23,6 +23,8 @@ __all__ = ["Work"]
 
 #: A batch of claims holds no more characters than this, unless one job alone does.
 MAX_BATCH = 4 * 1024 * 1024
+#: Seconds for which a process that died, and is not rescued, may hold any job.
+FRESH = 60.0
 
 
 class Work:
@@ -98,7 +100,7 @@ class Work:
         """See `Backend.exchange`."""
         with self._store.guard:
             member = self._members.get(process.name)
-            gone, attempts = self._store.settle(member, settled, now)
+            gone, attempts, nexts = self._store.settle(member, settled, now)
             claims: Sequence[Claim] = ()
             registered = member is not None and member.lease_ends > now
             if member is not None and registered and free and not self.paused:
@@ -107,6 +109,7 @@ class Work:
             claims=claims,
             gone=gone,
             attempts=attempts,
+            nexts=nexts,
             waiting=any(map(self._store.queues.texts.get, queues)),
             registered=registered,
             paused=self.paused,
@@ -174,6 +177,10 @@ class Work:
             return True
 
     # rescue
+
+    def may_hold_jobs_of_the_dead(self, now: float) -> bool:
+        """Whether a process that died less than a minute ago is not rescued yet."""
+        return any(member.lease_ends > now - FRESH for member in self._members.dead(now))
 
     def rescue(self, limit: int, now: float) -> list[Rescued]:
         """See `Backend.rescue`."""

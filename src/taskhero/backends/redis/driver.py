@@ -14,6 +14,7 @@ from .inspecting import Inspecting
 from .link import Link
 from .producing import Producing
 from .promoting import Promoting
+from .recurring import Recurring
 from .waking import Waking
 from .working import Working
 
@@ -24,7 +25,7 @@ if TYPE_CHECKING:
 __all__ = ["RedisBackend"]
 
 
-class RedisBackend(Producing, Promoting, Working, Waking, Inspecting):
+class RedisBackend(Producing, Promoting, Recurring, Working, Waking, Inspecting):
     """Jobs in Redis (6.2 or newer) or Valkey, on the wire of Resque.
 
     Args:

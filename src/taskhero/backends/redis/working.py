@@ -90,10 +90,9 @@ class Working(Living):
         for settlement in settled:
             claim, ending = settlement.claim, settlement.ending
             place = places[claim.slot]
-            goes_along = settlement.release or settlement.forget
+            goes_along = settlement.release or settlement.forget or settlement.next is not None
             if goes_along:
-                tail_keys += [to_bytes(own.named(name)) for name in settlement.release + settlement.forget]
-                tail += (len(settlement.release), len(settlement.forget))
+                self._go_along(settlement, tail_keys, tail)
             if isinstance(ending, Done):
                 letter = "D"
                 tail_keys.append(place.processed)
@@ -149,6 +148,19 @@ class Working(Living):
             keys.append(to_bytes(own.named(name)))
             arguments += (1, to_bytes(text))
         return "R"
+
+    def _go_along(self, settlement: Settlement, keys: _Keys, arguments: _Arguments) -> None:
+        """Add what goes with an ending: locks, counters, and the next run of a periodic task."""
+        keys += [to_bytes(self._keys.named(name)) for name in settlement.release + settlement.forget]
+        arguments += (len(settlement.release), len(settlement.forget))
+        following = settlement.next
+        if following is None:
+            arguments.append(0)
+            return
+        texts = tuple(dict.fromkeys((following.raw, *following.forms)))
+        keys += (self._keys.stopped, *(to_bytes(self._keys.timestamps(text)) for text in texts))
+        arguments += (len(texts), to_bytes(following.name), int(following.frequency * 1000))
+        arguments += (int(following.stop_if_failed), *map(to_bytes, texts))
 
     async def claims(self, process: Process) -> Claims:
         """See `Backend.claims`."""
@@ -252,12 +264,15 @@ def _read_exchange(
     gone: list[Claim] = []
     unsettled: list[tuple[Claim, str]] = []
     attempts: list[tuple[Claim, int]] = []
+    nexts: list[tuple[Claim, int]] = []
     for row, text in zip(ends[::2], ends[1::2], strict=True):
         claim, what = settled[row - 1].claim, to_text(text)
         if what == "gone":
             gone.append(claim)
         elif what.startswith("attempt "):
             attempts.append((claim, int(what[8:])))
+        elif what.startswith("next "):
+            nexts.append((claim, int(what[5:])))
         else:
             unsettled.append((claim, what.removeprefix("error ")))
     return Exchange(
@@ -265,6 +280,7 @@ def _read_exchange(
         gone=gone,
         unsettled=unsettled,
         attempts=attempts,
+        nexts=nexts,
         problems={queues[i - 1]: to_text(text) for i, text in zip(problems[::2], problems[1::2], strict=True)},
         waiting=bool(waiting),
         registered=bool(registered),

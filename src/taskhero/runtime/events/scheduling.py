@@ -13,11 +13,14 @@ if TYPE_CHECKING:
 
 __all__ = [
     "SchedulerEnd",
+    "SchedulerEnqueue",
     "SchedulerError",
     "SchedulerLeader",
+    "SchedulerLeaderLost",
     "SchedulerMerged",
     "SchedulerOutage",
     "SchedulerPoll",
+    "SchedulerReEnqueue",
     "SchedulerRecovered",
     "SchedulerStart",
     "SchedulerTransferredJob",
@@ -60,6 +63,38 @@ class SchedulerLeader(Event):
     source = "scheduler"
     name = "leader"
     owner: str
+
+
+@attrs.frozen
+class SchedulerLeaderLost(Event):
+    """*owner* leads no longer: it stops, or could not renew its lease in time."""
+
+    source = "scheduler"
+    name = "leader_lost"
+    owner: str
+
+
+@attrs.frozen
+class SchedulerEnqueue(Event):
+    """*job* of a periodic task stands in *queue* now: it was nowhere, or a slot of its cron schedule has come."""
+
+    source = "scheduler"
+    name = "enqueue"
+    owner: str
+    queue: str
+    job: Job
+
+
+@attrs.frozen
+class SchedulerReEnqueue(Event):
+    """*job* of a periodic task, which *owner* ran, is delayed until *timestamp* for its next run."""
+
+    source = "scheduler"
+    name = "re_enqueue"
+    owner: str
+    queue: str
+    job: Job
+    timestamp: int
 
 
 @attrs.frozen

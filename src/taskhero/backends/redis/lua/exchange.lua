@@ -11,7 +11,10 @@
 -- ARGV[5] number of queues, ARGV[6] bytes that a batch may have, ARGV[7] token of this batch, ARGV[8] time for run_at
 -- ARGV[9+] for each slot: its number, and a text of '1' (free) or '0', the ending's letter or '-', and the claim's token;
 --          for each queue: its name and its name in JSON; then the endings' data, in the order of the slots; before them,
---          where the letter is a small one: number of locks to release and of counters to forget (keys: these)
+--          where the letter is a small one: number of locks to release, of counters to forget, and of texts that mean
+--          the periodic task's job (0 if it is none) (keys: these locks and counters); if there are texts: the task's
+--          name, its frequency in ms, '1' if a failure stops it, the texts, that of the next job first (keys: why tasks
+--          are stopped, sets of the texts' moments)
 --          'F' failed: entry (keys: counter of the worker's failures)
 --          'B' given back: raw or '', queue (keys: list, wake list)
 --          'L' delayed: delay in ms
@@ -23,6 +26,7 @@
 -- problems {queue index, text, ...}, claims {slot index, queue index, number, raw, ...}.
 -- Lists of moments and their sets are derived from the prefix: only the server's clock says which they are.
 --!include common
+--!include recurring
 go_on_when_full(KEYS[1])
 local now = now_ms(ARGV[1])
 local process, prefix = ARGV[2], ARGV[3]
@@ -47,14 +51,7 @@ local function payload(value)
 end
 
 local function delay_until(raw, milliseconds)
-  local at = math.ceil((now + milliseconds) / 1000)
-  local name = whole(at)
-  local problem = failed(redis.pcall('RPUSH', prefix .. 'delayed:' .. name, raw))
-  if problem then return problem end
-  local first = redis.call('ZRANGE', KEYS[7], 0, 0, 'WITHSCORES')
-  redis.pcall('SADD', prefix .. 'timestamps:' .. raw, 'delayed:' .. name)
-  redis.call('ZADD', KEYS[7], name, name)
-  if not first[2] or at < tonumber(first[2]) then ring(KEYS[8]) end
+  return delay_to(math.ceil((now + milliseconds) / 1000), raw, KEYS[7], KEYS[8], prefix)
 end
 
 local function record_failure(entry, worker_counter)
@@ -94,6 +91,7 @@ local function retry(i, value)
   redis.pcall('INCR', worker_counter)
   ends[#ends + 1] = i
   ends[#ends + 1] = 'attempt ' .. whole(attempt)
+  return nil, true
 end
 
 local function give_back(value)
@@ -105,6 +103,7 @@ local function give_back(value)
   arrived(KEYS[6], name, wake, KEYS[9])
 end
 
+-- Returns an error's text if the ending cannot be recorded, and whether the job is to come again.
 local function settle(i, ending, value)
   if ending == 'D' then
     key = key + 1
@@ -114,10 +113,10 @@ local function settle(i, ending, value)
     arg, key = arg + 1, key + 1
     return value and record_failure(entry, counter)
   elseif ending == 'B' then
-    return give_back(value)
+    return give_back(value), true
   elseif ending == 'L' then
     arg = arg + 1
-    return value and delay_until(payload(value), tonumber(ARGV[arg - 1]))
+    return value and delay_until(payload(value), tonumber(ARGV[arg - 1])), true
   elseif ending == 'R' then
     return retry(i, value)
   end
@@ -132,25 +131,46 @@ local function let_go(owner, first, locks, counters)
   if #gone > 0 then redis.call('DEL', unpack(gone)) end
 end
 
+-- Delays the next run of a periodic task, or stops the task.
+local function go_on(i, first_arg, first_key, texts, has_failed)
+  local name, stopped = ARGV[first_arg], KEYS[first_key]
+  if redis.pcall('HEXISTS', stopped, name) == 1 then return end
+  if has_failed and ARGV[first_arg + 2] == '1' then
+    if not failed(redis.pcall('HSET', stopped, name, 'failed')) then keep(stopped) end
+    return
+  end
+  local at = next_moment(now, tonumber(ARGV[first_arg + 1]))
+  remove_delayed(texts, first_arg + 3, first_key + 1, KEYS[7], prefix)
+  if delay_to(at, ARGV[first_arg + 3], KEYS[7], KEYS[8], prefix) then return end
+  ends[#ends + 1] = i
+  ends[#ends + 1] = 'next ' .. whole(at)
+end
+
 for i = 1, slots do
   local mark = ARGV[slot_arg + 2 * (i - 1) + 1]
   local ending = string.sub(mark, 2, 2)
   if ending ~= '-' then
-    local first, locks, counters
+    local first, locks, counters, texts, next_arg, next_key
     if string.byte(ending) > 90 then
       ending, first, locks, counters = string.upper(ending), key, tonumber(ARGV[arg]), tonumber(ARGV[arg + 1])
-      arg, key = arg + 2, key + locks + counters
+      texts = tonumber(ARGV[arg + 2])
+      arg, key = arg + 3, key + locks + counters
+      if texts > 0 then
+        next_arg, next_key = arg, key
+        arg, key = arg + 3 + texts, key + 1 + texts
+      end
     end
     local head = '{"token":"' .. string.sub(mark, 3) .. '"'
     local value = held[worker_keys[i]] or nil
     if value and string.sub(value, 1, #head) ~= head then value = nil end
-    local problem = settle(i, ending, value)
+    local problem, again = settle(i, ending, value)
     if not value or problem then
       ends[#ends + 1] = i
       ends[#ends + 1] = value and 'error ' .. problem or 'gone'
     else
       ended[#ended + 1] = worker_keys[i]
       held[worker_keys[i]] = false
+      if next_arg and not again then go_on(i, next_arg, next_key, texts, ending == 'F' or ending == 'R') end
       if first then
         let_go(process .. '+' .. ARGV[slot_arg + 2 * (i - 1)] .. '/' .. string.sub(mark, 3), first, locks, counters)
       end

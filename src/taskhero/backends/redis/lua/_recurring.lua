@@ -1,0 +1,34 @@
+-- The second of a run that comes so many milliseconds after one that ended now.
+local function next_moment(now, frequency)
+  return math.max(math.floor((now + frequency + 500) / 1000), math.floor(now / 1000) + 1)
+end
+
+-- Delays a text to a second; returns an error's text if its list cannot take it.
+local function delay_to(at, raw, schedule, wake, prefix)
+  local name = whole(at)
+  local problem = failed(redis.pcall('RPUSH', prefix .. 'delayed:' .. name, raw))
+  if problem then return problem end
+  local first = redis.call('ZRANGE', schedule, 0, 0, 'WITHSCORES')
+  redis.pcall('SADD', prefix .. 'timestamps:' .. raw, 'delayed:' .. name)
+  redis.call('ZADD', schedule, name, name)
+  if not first[2] or at < tonumber(first[2]) then ring(wake) end
+end
+
+-- Removes all delayed copies of some texts, KEYS[key...] being the sets of their moments; returns how many there were.
+local function remove_delayed(count, arg, key, schedule, prefix)
+  if redis.call('EXISTS', unpack(KEYS, key, key + count - 1)) == 0 then return 0 end
+  local removed = 0
+  for i = 0, count - 1 do
+    local members = redis.pcall('SMEMBERS', KEYS[key + i])
+    for _, member in ipairs(failed(members) and {} or members) do
+      local copies = redis.pcall('LREM', prefix .. member, 0, ARGV[arg + i])
+      if type(copies) == 'number' then removed = removed + copies end
+      if redis.call('EXISTS', prefix .. member) == 0 then redis.call('ZREM', schedule, string.sub(member, 9)) end
+    end
+    if not failed(members) then redis.call('DEL', KEYS[key + i]) end
+  end
+  return removed
+end
+
+-- Keeps what is known of periodic tasks for a year from now on.
+local function keep(key) redis.call('EXPIRE', key, 31622400) end

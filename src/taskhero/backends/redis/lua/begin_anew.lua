@@ -1,0 +1,38 @@
+-- Takes all copies of a periodic task away, queued and delayed, and stops it or lets it begin anew.
+--
+-- KEYS[1] processes, KEYS[2] why tasks are stopped, KEYS[3] until when slots are seen, KEYS[4] sorted set of moments
+-- KEYS[5] wake list of schedulers, KEYS[6] the task's queue; then locks of its queued job; then sets of the moments of its
+-- texts
+-- ARGV[1] now in ms or '', ARGV[2] prefix of the namespace, ARGV[3] name, ARGV[4] 'stop' or 'restart'
+-- ARGV[5] frequency in ms, '' for a task by cron; ARGV[6] number of locks; then its texts, that of the next job first
+-- Returns how many copies there were, the moment of the next run or ''.
+--!include common
+--!include recurring
+go_on_when_full(KEYS[1])
+local now = now_ms(ARGV[1])
+local prefix, name, frequency, locks = ARGV[2], ARGV[3], ARGV[5], tonumber(ARGV[6])
+if ARGV[4] == 'stop' then
+  redis.call('HSET', KEYS[2], name, 'asked')
+  keep(KEYS[2])
+else
+  redis.call('HDEL', KEYS[2], name)
+  if frequency == '' then
+    redis.call('HSET', KEYS[3], name, whole(math.floor(now / 1000)))
+    keep(KEYS[3])
+  end
+end
+local removed, forms = 0, #ARGV - 6
+for i = 7, #ARGV do
+  local copies = redis.pcall('LREM', KEYS[6], 0, ARGV[i])
+  if type(copies) == 'number' then removed = removed + copies end
+end
+if locks > 0 then redis.call('DEL', unpack(KEYS, 7, 6 + locks)) end
+removed = removed + remove_delayed(forms, 7, 7 + locks, KEYS[4], prefix)
+local at = ''
+if ARGV[4] == 'restart' and frequency ~= '' then
+  local moment = next_moment(now, tonumber(frequency))
+  local problem = delay_to(moment, ARGV[7], KEYS[4], KEYS[5], prefix)
+  if problem then return redis.error_reply(problem) end
+  at = whole(moment)
+end
+return { removed, at }

@@ -1,0 +1,36 @@
+-- Notes which periodic tasks are declared, and tells all that are known.
+--
+-- KEYS[1] processes, KEYS[2] declared tasks (hash: name, '<end of life in ms> <definition>'), KEYS[3] why tasks are
+-- stopped (hash), KEYS[4] until when slots are seen (hash)
+-- ARGV[1] now in ms or '', ARGV[2] lifetime in ms; then for each task: name, definition, '1' if it is by cron
+-- Returns now in ms, then for each known task its definition, why it is stopped or '', until when its slots are seen or ''.
+--!include common
+--!include recurring
+local now = now_ms(ARGV[1])
+local lifetime = tonumber(ARGV[2])
+if #ARGV > 2 then
+  go_on_when_full(KEYS[1])
+  for arg = 3, #ARGV, 3 do
+    redis.call('HSET', KEYS[2], ARGV[arg], whole(now + lifetime) .. ' ' .. ARGV[arg + 1])
+    if ARGV[arg + 2] == '1' then
+      redis.call('HSETNX', KEYS[4], ARGV[arg], whole(math.floor(now / 1000)))
+      keep(KEYS[4])
+    end
+  end
+  if redis.call('PTTL', KEYS[2]) < lifetime then redis.call('PEXPIRE', KEYS[2], whole(lifetime)) end
+  keep(KEYS[3])
+end
+local results, over = { whole(now) }, {}
+local known = redis.call('HGETALL', KEYS[2])
+for i = 1, #known, 2 do
+  local ends, definition = string.match(known[i + 1], '^(%d+) (.*)$')
+  if ends and tonumber(ends) > now then
+    results[#results + 1] = definition
+    results[#results + 1] = redis.call('HGET', KEYS[3], known[i]) or ''
+    results[#results + 1] = redis.call('HGET', KEYS[4], known[i]) or ''
+  else
+    over[#over + 1] = known[i]
+  end
+end
+for _, name in ipairs(over) do redis.call('HDEL', KEYS[2], name) end
+return results

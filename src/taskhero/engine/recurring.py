@@ -1,0 +1,163 @@
+"""What makes a task periodic: its frequency or its cron schedule, and the one job of its chain."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import attrs
+
+from taskhero.backends.protocol import Next, Periodic
+from taskhero.engine.cron import CronSchedule
+from taskhero.engine.misfires import misfire_of
+from taskhero.engine.periods import frequency_of
+from taskhero.engine.signature import is_nothing
+from taskhero.errors import InvalidSchedule, InvalidTask
+from taskhero.hooks.needs import HoldLock
+from taskhero.models import Job
+from taskhero.wire.jobs import encode_job, job_forms
+from taskhero.wire.refusals import shown
+
+if TYPE_CHECKING:
+    from taskhero.engine.declaring import TaskOptions
+    from taskhero.engine.misfires import Misfire
+    from taskhero.engine.signature import TaskSignature
+    from taskhero.engine.tasks import Task
+
+__all__ = ["IMPLIED_PLUGINS", "Recurrence", "definition_of", "next_run_of", "recurrence_of"]
+
+#: The plugins that a task with a frequency has, with their options, unless it names them itself; as in ActionHero, a
+#: second copy is neither stored nor run, but dropped.
+IMPLIED_PLUGINS: dict[str, dict[str, Any]] = {"job-lock": {"requeue": False}, "queue-lock": {}, "delay-queue-lock": {}}
+
+
+@attrs.frozen(kw_only=True)
+class Recurrence:
+    """When a task runs by itself.
+
+    It runs as a job without arguments. In whatever spelling a program writes that (``[{}]``, ``[null]`` or ``[]``), all
+    such jobs are copies of one: they share locks, and are stopped together. A job with arguments is a plain one.
+
+    Attributes:
+        name: The task's name.
+        args: The arguments of its own job: ``[{}]`` as ActionHero writes it, or ``[]`` for a task whose parameters are
+            positional and have defaults.
+        frequency: Seconds from the end of a run to the next one, or None.
+        reenqueue_on_error: Whether it runs again after a failure.
+        schedule: The cron schedule, or None.
+        misfire: What becomes of slots that nobody could fire in time.
+    """
+
+    name: str
+    args: list[Any]
+    frequency: float | None = None
+    reenqueue_on_error: bool = True
+    schedule: CronSchedule | None = None
+    misfire: Misfire = "once"
+
+    def is_its_own(self, args: list[Any]) -> bool:
+        """Whether a job with these arguments is a copy of the task's own."""
+        return is_nothing(args) if self.args else not args
+
+    def job(self, queue: str) -> Job:
+        """The task's own job."""
+        return Job(self.name, self.args, queue)
+
+    def one_of(self, job: Job) -> Job:
+        """The job that stands for all copies of *job*: plugins see it when they state locks and guards."""
+        return self.job(job.queue) if self.is_its_own(job.args) else job
+
+    def forms(self, job: Job) -> tuple[str, ...]:
+        """All texts that mean *job*; none if they cannot be told."""
+        if not self.is_its_own(job.args):
+            return ()
+        spellings: list[list[Any]] = [[{}], [None], []] if self.args else [[]]
+        return tuple(form for args in spellings for form in job_forms(self.name, args, job.queue))
+
+
+def recurrence_of(options: TaskOptions, name: str, signature: TaskSignature) -> Recurrence | None:
+    """What the options say of when the task runs by itself, or None if it does not.
+
+    Raises:
+        InvalidTask: They make no sense, or such a task would need arguments.
+    """
+    by_cron = options.cron is not None
+    if by_cron and options.frequency is not None:
+        raise InvalidTask(f"task {name!r} has frequency= and cron=: keep one of them")
+    if not by_cron:
+        _refuse_without_cron(options, name)
+    if not isinstance(options.reenqueue_on_error, bool):
+        raise InvalidTask(f"task {name!r}: reenqueue_on_error={shown(options.reenqueue_on_error)}: pass True or False")
+    if options.frequency is None and not options.reenqueue_on_error:
+        raise InvalidTask(
+            f"task {name!r}: reenqueue_on_error=False says what a task with frequency= does after a failure"
+            + (": by cron it runs at its next slot in any case" if by_cron else ": pass frequency=, or leave it out")
+        )
+    if not by_cron and options.frequency is None:
+        return None
+    if signature.needed:
+        what = "cron" if by_cron else "frequency"
+        raise InvalidTask(
+            f"task {name!r} has {what}=, so it runs without arguments, but {', '.join(signature.needed)} "
+            f"{'is' if len(signature.needed) == 1 else 'are'} needed: give each a default"
+        )
+    args: list[Any] = [{}] if signature.takes_nothing else []
+    if options.frequency is not None:
+        return Recurrence(
+            name=name,
+            args=args,
+            frequency=frequency_of(options.frequency, name),
+            reenqueue_on_error=options.reenqueue_on_error,
+        )
+    try:
+        schedule = CronSchedule(options.cron, "UTC" if options.timezone is None else options.timezone)
+        misfire = misfire_of("once" if options.misfire is None else options.misfire)
+    except InvalidSchedule as error:
+        raise InvalidSchedule(f"task {name!r}: {error}") from None
+    return Recurrence(name=name, args=args, schedule=schedule, misfire=misfire)
+
+
+def _refuse_without_cron(options: TaskOptions, name: str) -> None:
+    for option in ("timezone", "misfire"):
+        given = getattr(options, option)
+        if given is not None:
+            raise InvalidTask(f"task {name!r}: {option}={shown(given)} is for a task with cron=: pass that, too")
+
+
+def definition_of(task: Task[Any, Any]) -> Periodic | None:
+    """All that a process needs to keep a periodic task going, or None for a task that is not periodic.
+
+    Raises:
+        Exception: A plugin of the task cannot tell its locks.
+    """
+    recurrence = task.recurrence
+    if recurrence is None:
+        return None
+    job = recurrence.job(task.queue)
+    schedule = recurrence.schedule
+    return Periodic(
+        name=task.name,
+        queue=task.queue,
+        raw=encode_job(job.name, job.args, job.queue),
+        forms=recurrence.forms(job),
+        guards=task.scope.guards(job),
+        holds=tuple(need.key for need in task.scope.needs(job) if isinstance(need, HoldLock)),
+        frequency=recurrence.frequency,
+        cron=None if schedule is None else schedule.expression,
+        timezone="UTC" if schedule is None else schedule.timezone,
+        misfire=recurrence.misfire,
+    )
+
+
+def next_run_of(task: Task[Any, Any] | None, job: Job) -> Next | None:
+    """What the store is told of the next run when *job* ends; None for a job that begins no other."""
+    recurrence = None if task is None else task.recurrence
+    if task is None or recurrence is None or recurrence.frequency is None or not recurrence.is_its_own(job.args):
+        return None
+    own = recurrence.job(task.queue)
+    return Next(
+        name=task.name,
+        raw=encode_job(own.name, own.args, own.queue),
+        forms=recurrence.forms(own),
+        frequency=recurrence.frequency,
+        stop_if_failed=not recurrence.reenqueue_on_error,
+    )
