@@ -33,12 +33,15 @@ pytest.register_assert_rewrite(*(f"{__name__}.{module.name}" for module in iter_
 from .capabilities import Capabilities  # noqa: E402
 from .concurrency import Concurrency  # noqa: E402
 from .damage import Damage  # noqa: E402
+from .delays import Delays  # noqa: E402
 from .exchange import Exchanging  # noqa: E402
+from .failures import Failures  # noqa: E402
 from .fairness import Fairness  # noqa: E402
 from .holding import Holding  # noqa: E402
 from .inspection import Inspection  # noqa: E402
 from .leader import Leadership  # noqa: E402
 from .lifecycle import Lifecycle  # noqa: E402
+from .overseeing import Overseeing  # noqa: E402
 from .preparing import Preparing  # noqa: E402
 from .producing import Producing  # noqa: E402
 from .promises import promises_of  # noqa: E402
@@ -57,12 +60,15 @@ __all__ = [
     "Capabilities",
     "Concurrency",
     "Damage",
+    "Delays",
     "Exchanging",
+    "Failures",
     "Fairness",
     "Holding",
     "Inspection",
     "Leadership",
     "Lifecycle",
+    "Overseeing",
     "Preparing",
     "Producing",
     "Promoting",
@@ -95,6 +101,9 @@ class BackendConformance(
     Waking,
     Leadership,
     Inspection,
+    Delays,
+    Failures,
+    Overseeing,
     Damage,
     Concurrency,
 ):
