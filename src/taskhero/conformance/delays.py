@@ -23,7 +23,7 @@ __all__ = ["Delays"]
 _slices = pytest.mark.parametrize(("positions", "expected"), SLICES, ids=[f"{a}..{b}" for (a, b), _ in SLICES])
 
 
-async def found(backend: Backend, *containing: str, limit: int = 1000) -> list[tuple[int, str]]:
+async def _found(backend: Backend, *containing: str, limit: int = 1000) -> list[tuple[int, str]]:
     """All that a search finds, page by page."""
     entries: list[tuple[int, str]] = []
     after = None
@@ -60,8 +60,8 @@ class Delays(Suite):
         await schedule(backend, now + 70, job(2))
         await self.break_moment(backend, now + 60)
         assert list(await backend.moments()) == [(now + 70, 1)]
-        assert await found(backend) == [(now + 70, job(2))]
-        assert await found(backend, limit=1) == [(now + 70, job(2))]
+        assert await _found(backend) == [(now + 70, job(2))]
+        assert await _found(backend, limit=1) == [(now + 70, job(2))]
         assert list(await backend.remove_delayed([DelayedEntry(now + 60, job(1))])) == [0]
 
     @_slices
@@ -85,13 +85,13 @@ class Delays(Suite):
     @promise("search_delayed", "At most *limit* texts are looked at, so a page may be empty and yet not be the last.")
     async def test_all_that_is_delayed_page_by_page(self, backend: Backend, limit: int) -> None:
         """However large the pages are, each entry comes once, and in its place."""
-        assert await found(backend, limit=limit) == []
+        assert await _found(backend, limit=limit) == []
         now = await now_of(backend)
         await schedule(backend, now + 90, job(4), job(3), job(5))
         await schedule(backend, now + 60, job(1), job(2))
         await schedule(backend, now + 80, job(1))
         expected = [(60, 1), (60, 2), (80, 1), (90, 4), (90, 3), (90, 5)]
-        assert await found(backend, limit=limit) == [(now + after, job(number)) for after, number in expected]
+        assert await _found(backend, limit=limit) == [(now + after, job(number)) for after, number in expected]
         assert len(await backend.delayed(now + 90)) == 3, "looking changes nothing"
 
     @pytest.mark.parametrize("limit", [1, 1000])
@@ -100,9 +100,9 @@ class Delays(Suite):
         """Any of several will do; what would be a pattern elsewhere is text here."""
         at = await now_of(backend) + 60
         await schedule(backend, at, "a.c", "abc", "x%d", "é\\u00e9", "")
-        assert await found(backend, "a.c", limit=limit) == [(at, "a.c")]
-        assert await found(backend, "%d", "\\u", limit=limit) == [(at, "x%d"), (at, "é\\u00e9")]
-        assert await found(backend, "nothing", limit=limit) == []
+        assert await _found(backend, "a.c", limit=limit) == [(at, "a.c")]
+        assert await _found(backend, "%d", "\\u", limit=limit) == [(at, "x%d"), (at, "é\\u00e9")]
+        assert await _found(backend, "nothing", limit=limit) == []
 
     @promise("remove_delayed", "Remove all copies of these texts from their seconds; the answer says for each how many")
     async def test_delayed_texts_are_removed(self, backend: Backend) -> None:

@@ -25,7 +25,7 @@ __all__ = ["Failures"]
 _slices = pytest.mark.parametrize(("positions", "expected"), SLICES, ids=[f"{a}..{b}" for (a, b), _ in SLICES])
 
 
-async def fail(backend: Backend, *texts: str) -> None:
+async def _fail(backend: Backend, *texts: str) -> None:
     """List these texts as failures."""
     process = await registered(backend, 77, slots=range(1, len(texts) + 1), queues=("failing",))
     await push(backend, *map(job, range(len(texts))), queue="failing")
@@ -36,7 +36,7 @@ async def fail(backend: Backend, *texts: str) -> None:
     await backend.delete_queue("failing")
 
 
-def retry(text: str, raw: str = job(1), queue: str = "q", *guards: FreeLock, source: str = FAILED) -> FailedRetry:
+def _retry(text: str, raw: str = job(1), queue: str = "q", *guards: FreeLock, source: str = FAILED) -> FailedRetry:
     """A failure to be tried again."""
     return FailedRetry(FailedEntry(text, source), Entry(queue, raw, guards=guards))
 
@@ -53,7 +53,7 @@ class Failures(Suite):
         self, backend: Backend, positions: tuple[int, int], expected: list[int]
     ) -> None:
         """The oldest first."""
-        await fail(backend, *(f"failure {number}" for number in range(5)))
+        await _fail(backend, *(f"failure {number}" for number in range(5)))
         assert await backend.failed(*positions) == [f"failure {number}" for number in expected]
         assert await backend.failed_count() == 5
 
@@ -71,13 +71,13 @@ class Failures(Suite):
     @needs("foreign_failures")
     async def test_other_programs_lists_of_failures(self, backend: Backend) -> None:
         """They are read and mended as the common one."""
-        await fail(backend, "ours")
+        await _fail(backend, "ours")
         for source, text in (("b_failed", "one"), ("b_failed", "two"), ("a_failed", "three")):
             await self.add_failure(backend, source, text)
         assert await backend.failed_lists() == [FAILED, "a_failed", "b_failed"]
         assert await backend.failed(0, -1, "b_failed") == ["one", "two"]
         assert (await backend.failed_count("b_failed"), await backend.failed_count()) == (2, 1)
-        assert list(await backend.retry_failed([retry("one"), retry("one", source="b_failed")])) == [
+        assert list(await backend.retry_failed([_retry("one"), _retry("one", source="b_failed")])) == [
             Mended.MISSING,
             Mended.STORED,
         ]
@@ -95,7 +95,7 @@ class Failures(Suite):
     async def test_failures_are_removed(self, backend: Backend) -> None:
         """By their exact texts, one for each that is named; the others keep their order."""
         assert list(await backend.remove_failed([])) == []
-        await fail(backend, *"abcab")
+        await _fail(backend, *"abcab")
         entries = [FailedEntry("a"), FailedEntry("x"), FailedEntry("b "), FailedEntry("b")]
         assert list(await backend.remove_failed(entries)) == [True, False, False, True]
         assert await backend.failed() == ["a", "b", "c"]
@@ -113,8 +113,8 @@ class Failures(Suite):
         """Each goes to the end of its queue, as it is to be stored; what is no failure any more is not."""
         assert list(await backend.retry_failed([])) == []
         await push(backend, job("first"))
-        await fail(backend, *"abcab")
-        retries = [retry("a", job(1)), retry("x", job(2)), retry("b", job(3), "other"), retry("a", job(4))]
+        await _fail(backend, *"abcab")
+        retries = [_retry("a", job(1)), _retry("x", job(2)), _retry("b", job(3), "other"), _retry("a", job(4))]
         answers = [Mended.STORED, Mended.MISSING, Mended.STORED, Mended.STORED]
         assert list(await backend.retry_failed(retries)) == answers
         assert await backend.failed() == ["b", "c"]
@@ -127,8 +127,8 @@ class Failures(Suite):
     async def test_of_two_that_try_the_same_again_one_does(self, backend: Backend, views: Views) -> None:
         """Though both press the key in the same moment."""
         other = await views()
-        await fail(backend, *map(str, range(20)))
-        retries = [retry(str(number), job(number)) for number in range(20)]
+        await _fail(backend, *map(str, range(20)))
+        retries = [_retry(str(number), job(number)) for number in range(20)]
         answers = await asyncio.gather(
             *(view.retry_failed([each]) for each in retries for view in (backend, other)),
         )
@@ -142,10 +142,10 @@ class Failures(Suite):
     @promise("Mended", "REFUSED")
     async def test_a_failure_whose_guard_does_not_hold_stays(self, backend: Backend) -> None:
         """Nothing is stored, and no lock is taken; the others go."""
-        await fail(backend, *"abc")
+        await _fail(backend, *"abc")
         taken, free = FreeLock("lock:taken", 3600), FreeLock("lock:free", 3600)
         await backend.push([Entry("q", job(0), guards=(taken,))])
-        retries = [retry("a", job(1), "q", free, taken), retry("b", job(2)), retry("c", job(3), "q", free)]
+        retries = [_retry("a", job(1), "q", free, taken), _retry("b", job(2)), _retry("c", job(3), "q", free)]
         assert list(await backend.retry_failed(retries)) == [Mended.REFUSED, Mended.STORED, Mended.STORED]
         assert await backend.failed() == ["a"]
         assert await backend.queued("q") == [job(0), job(2), job(3)]
@@ -157,9 +157,9 @@ class Failures(Suite):
     async def test_who_waits_is_told_of_a_failure_that_is_tried_again(self, backend: Backend) -> None:
         """As of any job that is pushed, and it can be claimed."""
         process = await registered(backend)
-        await fail(backend, "a")
+        await _fail(backend, "a")
         waiting = await in_line(backend, process, Interest(queues=("q",), everything=True))
-        await backend.retry_failed([retry("a")])
+        await backend.retry_failed([_retry("a")])
         assert (await within(waiting)).jobs
         assert raws(await claim(backend, process)) == [job(1)]
 
@@ -167,15 +167,15 @@ class Failures(Suite):
     @needs("wrong_types")
     async def test_a_failure_whose_queue_is_spoilt_stays(self, backend: Backend) -> None:
         """It takes no lock; a list that cannot be read has no failures."""
-        await fail(backend, "a", "b")
+        await _fail(backend, "a", "b")
         await self.break_queue(backend, "bad")
         lock = FreeLock("lock:a", 3600)
-        assert list(await backend.retry_failed([retry("a", job(1), "bad", lock), retry("b")])) == [
+        assert list(await backend.retry_failed([_retry("a", job(1), "bad", lock), _retry("b")])) == [
             Mended.REFUSED,
             Mended.STORED,
         ]
         assert await backend.failed() == ["a"]
         assert await free_locks(backend, "lock:a") == ["lock:a"]
         await self.break_failures(backend)
-        assert list(await backend.retry_failed([retry("a")])) == [Mended.MISSING]
+        assert list(await backend.retry_failed([_retry("a")])) == [Mended.MISSING]
         assert list(await backend.remove_failed([FailedEntry("a")])) == [False]

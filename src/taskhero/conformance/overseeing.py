@@ -29,19 +29,19 @@ THEIRS = "host:1:q,other"
 THEIR_JOB = '{"queue":"q","run_at":"2026-11-23T10:32:05Z","payload":{"class":"Task","args":[]}}'
 
 
-async def silence_of(backend: Backend, worker_id: str) -> float | None:
+async def _silence_of(backend: Backend, worker_id: str) -> float | None:
     """For how long a worker has been silent."""
     found = {silence.id: silence.seconds for silence in await backend.silences()}
     return found.get(worker_id)
 
 
-async def entry_of(backend: Backend, worker_id: str) -> WorkerEntry:
+async def _entry_of(backend: Backend, worker_id: str) -> WorkerEntry:
     """What stands of one worker."""
     (entry,) = await backend.workers([worker_id])
     return entry
 
 
-async def ids_of(backend: Backend) -> list[str]:
+async def _ids_of(backend: Backend) -> list[str]:
     """The workers in view."""
     return [entry.id for entry in await backend.workers()]
 
@@ -196,7 +196,7 @@ class Overseeing(Suite):
         assert theirs.problems["working"]
         assert (ours.id, ours.problems) == (process.worker_id(1), {})
         assert await backend.clean_worker(Cleaning(id=THEIRS)) == Cleaned.CLEANED
-        assert await ids_of(backend) == [process.worker_id(1)]
+        assert await _ids_of(backend) == [process.worker_id(1)]
 
     @promise("workers", "What stands in the store of all workers in view")
     @needs("foreign_workers")
@@ -220,10 +220,10 @@ class Overseeing(Suite):
         assert list(await backend.silences()) == [Silence(worker_id, 0.0) for worker_id in both]
         await beat(backend, second)
         clock.advance(31)
-        assert await silence_of(backend, first.worker_id(1)) == pytest.approx(30, abs=0.01)
-        assert await silence_of(backend, second.worker_id(1)) == 0
+        assert await _silence_of(backend, first.worker_id(1)) == pytest.approx(30, abs=0.01)
+        assert await _silence_of(backend, second.worker_id(1)) == 0
         await beat(backend, first)
-        assert await silence_of(backend, first.worker_id(1)) == 0
+        assert await _silence_of(backend, first.worker_id(1)) == 0
 
     @promise("silences", "Another program's is silent from the first call on that saw all that stands of it now, in")
     @pytest.mark.parametrize("change", ["working", "ping", "heartbeat"])
@@ -237,11 +237,11 @@ class Overseeing(Suite):
         await self.add_worker(backend, THEIRS, working=THEIR_JOB, ping=ancient, heartbeat="2001-01-01T00:00:00Z")
         assert list(await backend.silences()) == [Silence(THEIRS, 0.0)]
         clock.advance(100)
-        assert await silence_of(other, THEIRS) == pytest.approx(100, abs=0.01)
+        assert await _silence_of(other, THEIRS) == pytest.approx(100, abs=0.01)
         await self.add_worker(backend, THEIRS, **{change: "another"})
-        assert await silence_of(other, THEIRS) == 0
+        assert await _silence_of(other, THEIRS) == 0
         clock.advance(7)
-        assert await silence_of(backend, THEIRS) == pytest.approx(7, abs=0.01)
+        assert await _silence_of(backend, THEIRS) == pytest.approx(7, abs=0.01)
 
     @promise("silences", "Of a worker whose process has no lease nothing is said.")
     @needs("lost_lease")
@@ -250,7 +250,7 @@ class Overseeing(Suite):
         process = await registered(backend)
         await self.forget_lease(backend, process)
         assert list(await backend.silences()) == []
-        assert (await entry_of(backend, process.worker_id(1))).alive_for is None
+        assert (await _entry_of(backend, process.worker_id(1))).alive_for is None
 
     # cleaning
 
@@ -264,12 +264,12 @@ class Overseeing(Suite):
         await push(backend, job(1), job(2))
         await settle(backend, process, await claim_one(backend, process))
         claimed = await claim_one(backend, process)
-        seen = (await entry_of(backend, process.worker_id(1))).working
+        seen = (await _entry_of(backend, process.worker_id(1))).working
         cleaning = Cleaning(id=process.worker_id(1), seen=seen, failure="stuck")
         assert await backend.clean_worker(cleaning) == Cleaned.CLEANED
         assert await backend.failed() == ["stuck"]
         assert await backend.stats() == {"processed": 1, "failed": 1}
-        assert await ids_of(backend) == [process.worker_id(2)]
+        assert await _ids_of(backend) == [process.worker_id(2)]
         assert list((await settle(backend, process, claimed)).gone) == [claimed]
         assert await backend.clean_worker(cleaning) == Cleaned.UNKNOWN
         assert await backend.failed_count() == 1
@@ -280,9 +280,9 @@ class Overseeing(Suite):
         process = await registered(backend)
         cleaning = Cleaning(id=process.worker_id(1), failure="not to be listed")
         assert await backend.clean_worker(cleaning) == Cleaned.CLEANED
-        assert (await ids_of(backend), await backend.failed(), await backend.stats()) == ([], [], {})
+        assert (await _ids_of(backend), await backend.failed(), await backend.stats()) == ([], [], {})
         assert (await beat(backend, process, full=True)).missing == (process.worker(1),)
-        assert await ids_of(backend) == [process.worker_id(1)]
+        assert await _ids_of(backend) == [process.worker_id(1)]
 
     @promise("clean_worker", "Nothing is done if it holds something else than was seen, or if it was not silent for as")
     @promise("Cleaned", "CHANGED")
@@ -292,14 +292,14 @@ class Overseeing(Suite):
         worker_id = process.worker_id(1)
         await push(backend, job(1), job(1))
         first = await claim_one(backend, process)
-        seen = (await entry_of(backend, worker_id)).working
+        seen = (await _entry_of(backend, worker_id)).working
         assert await backend.clean_worker(Cleaning(id=worker_id, failure="no")) == Cleaned.CHANGED
         await settle(backend, process, first)
         second = await claim_one(backend, process)
         assert await backend.clean_worker(Cleaning(id=worker_id, seen=seen, failure="no")) == Cleaned.CHANGED
         await settle(backend, process, second)
         assert await backend.clean_worker(Cleaning(id=worker_id, seen=seen, failure="no")) == Cleaned.CHANGED
-        assert (await ids_of(backend), await backend.stats()) == ([worker_id], {"processed": 2, **_of(process, 2)})
+        assert (await _ids_of(backend), await backend.stats()) == ([worker_id], {"processed": 2, **_of(process, 2)})
         assert await backend.failed() == []
 
     @promise("clean_worker", "Nothing is done if it holds something else than was seen, or if it was not silent for as")
@@ -319,7 +319,7 @@ class Overseeing(Suite):
         assert await backend.clean_worker(cleaning) == Cleaned.ALIVE
         clock.advance(LEASE + 31)
         assert await backend.clean_worker(cleaning) == Cleaned.CLEANED
-        assert await ids_of(backend) == []
+        assert await _ids_of(backend) == []
 
     @promise("clean_worker", "Nothing is done if it holds something else than was seen, or if it was not silent for as")
     @needs("clock", "foreign_workers")
@@ -336,8 +336,8 @@ class Overseeing(Suite):
         clock.advance(61)
         assert await backend.clean_worker(cleaning) == Cleaned.CLEANED
         assert (await backend.failed(), await backend.stats()) == (["stuck"], {"failed": 1})
-        assert await ids_of(backend) == []
-        left = await entry_of(backend, THEIRS)
+        assert await _ids_of(backend) == []
+        left = await _entry_of(backend, THEIRS)
         assert (left.working, left.started, left.ping, left.heartbeat) == (None, None, None, None)
         assert list(await backend.silences()) == []
 
@@ -348,12 +348,12 @@ class Overseeing(Suite):
         process = await registered(backend)
         await push(backend, job(1))
         claimed = await claim_one(backend, process)
-        seen = (await entry_of(backend, process.worker_id(1))).working
+        seen = (await _entry_of(backend, process.worker_id(1))).working
         await self.break_failures(backend)
         cleaning = Cleaning(id=process.worker_id(1), seen=seen, failure="stuck")
         assert await backend.clean_worker(cleaning) == Cleaned.REFUSED
         assert list((await backend.claims(process)).claims) == [claimed]
-        assert await ids_of(backend) == [process.worker_id(1)]
+        assert await _ids_of(backend) == [process.worker_id(1)]
 
 
 def _of(process: Process, processed: int) -> dict[str, int]:
