@@ -12,7 +12,13 @@ class TestMemoryBackend(BackendConformance):
     """It is private to its app, so no other program can spoil it, and it cannot lose a half of what it knows."""
 
     capabilities = Capabilities(
-        second_view=False, wrong_types=False, foreign_scheduler=False, lost_lease=False, batch_bytes=4 * 1024 * 1024
+        second_view=False,
+        wrong_types=False,
+        foreign_scheduler=False,
+        foreign_workers=False,
+        foreign_failures=False,
+        lost_lease=False,
+        batch_bytes=4 * 1024 * 1024,
     )
 
     @pytest.fixture

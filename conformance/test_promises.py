@@ -7,14 +7,15 @@ import re
 
 import pytest
 
-from taskhero.backends import protocol
+from taskhero.backends import inspected, protocol
+from taskhero.backends.inspectable import Inspectable
 from taskhero.backends.protocol import Backend
 from taskhero.conformance import BackendConformance, promises_of
 
 #: Classes whose docstrings promise what a backend does; of the others, the verbs' docstrings speak.
 PROMISING = ("FreeLock", "NotDelayed", "Done", "Dropped", "Failed", "GivenBack", "Delayed", "Retried", "Next")
 #: Classes each of whose values is an answer that a backend gives.
-ANSWERS = ("Scheduled", "Moved", "Kept", "Fired")
+ANSWERS = (protocol.Scheduled, protocol.Moved, protocol.Kept, protocol.Fired, inspected.Mended, inspected.Cleaned)
 #: What no test of the kit can bring about.
 BEYOND_THE_KIT = {
     "A backend never repeats a step by itself": "the connection must break; tested by each driver that has one",
@@ -36,14 +37,14 @@ def rules():
 
 def contract():
     """Each promise: its subject and its sentence."""
-    for name, verb in vars(Backend).items():
+    for name, verb in (*vars(Backend).items(), *vars(Inspectable).items()):
         if not name.startswith("_"):
             documented = verb.fget if isinstance(verb, property) else verb
             yield from ((name, sentence) for sentence in sentences(documented.__doc__))
     for name in PROMISING:
         yield from ((name, sentence) for sentence in sentences(getattr(protocol, name).__doc__))
-    for name in ANSWERS:
-        yield from ((name, answer) for answer in vars(getattr(protocol, name)) if answer.isupper())
+    for answers in ANSWERS:
+        yield from ((answers.__name__, answer) for answer in vars(answers) if answer.isupper())
     yield from (("all", sentence) for sentence in rules())
 
 

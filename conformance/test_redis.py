@@ -34,6 +34,28 @@ class OnRedis(BackendConformance):
     async def break_attempts(self, backend, name):
         await backend._link.call("SET", backend._keys.named(name), "no number")
 
+    async def break_moment(self, backend, at):
+        await backend._link.call("DEL", f"resque:delayed:{at}")
+        await backend._link.call("HSET", f"resque:delayed:{at}", "tick", "no list")
+
+    async def break_worker(self, backend, worker_id):
+        await backend._link.call("DEL", f"resque:worker:{worker_id}")
+        await backend._link.call("HSET", f"resque:worker:{worker_id}", "no", "text")
+
+    async def add_worker(self, backend, worker_id, *, working=None, ping=None, heartbeat=None):
+        name = ":".join(worker_id.split(":")[:2])
+        await backend._link.call("SADD", "resque:workers", worker_id)
+        if working is not None:
+            await backend._link.call("SET", f"resque:worker:{worker_id}", working)
+        if ping is not None:
+            await backend._link.call("SET", f"resque:worker:ping:{name}", ping)
+        if heartbeat is not None:
+            await backend._link.call("HSET", "resque:workers:heartbeat", worker_id, heartbeat)
+
+    async def add_failure(self, backend, source, text):
+        await backend._link.call("SADD", "resque:failed_queues", source)
+        await backend._link.call("RPUSH", f"resque:{source}", text)
+
     async def trace_of(self, backend, name):
         text = await backend._link.call("GET", backend._keys.named(name))
         return None if text is None else text.decode()

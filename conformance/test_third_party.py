@@ -33,6 +33,8 @@ class TestMineBackend(BackendConformance):
         pausing=False,
         wrong_types=False,
         foreign_scheduler=False,
+        foreign_workers=False,
+        foreign_failures=False,
         lost_lease=False,
         traces=False,
     )

@@ -6,6 +6,7 @@ from broken import (  # noqa: F401
     holding,
     leading,
     looking,
+    mending,
     preparing,
     producing,
     promoting,

@@ -34,18 +34,6 @@ class SlicesAsPythonDoes(MemoryBackend):
         return (await super().queued(queue))[start : None if stop == -1 and start == 0 else stop]
 
 
-@found_by(Inspection, "test_a_part_of_the_failures[1..3]")
-class ShowsTheNewestFirst(MemoryBackend):
-    """The failures are in the order in which people would like to read them."""
-
-    async def failed(self, start=0, stop=-1):
-        self._store.failures.reverse()
-        try:
-            return await super().failed(start, stop)
-        finally:
-            self._store.failures.reverse()
-
-
 @found_by(Inspection, "test_entries_are_removed[-2-abcd-2]")
 class RemovesFromTheFrontOnly(MemoryBackend):
     """A negative count is as good as a positive one."""

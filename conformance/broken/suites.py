@@ -12,7 +12,13 @@ class OnMemory:
     """How the kit handles a backend in memory."""
 
     capabilities = Capabilities(
-        second_view=False, wrong_types=False, foreign_scheduler=False, lost_lease=False, batch_bytes=4 * 1024 * 1024
+        second_view=False,
+        wrong_types=False,
+        foreign_scheduler=False,
+        foreign_workers=False,
+        foreign_failures=False,
+        lost_lease=False,
+        batch_bytes=4 * 1024 * 1024,
     )
     patience = 0.4
     make = MemoryBackend
@@ -45,6 +51,26 @@ class OnSpoilt(OnMemory):
 
     async def break_counter(self, backend, name):
         await backend.spoil(f"stat:{name}")
+
+    async def break_moment(self, backend, at):
+        await backend.spoil(f"delayed:{at}")
+
+    async def break_worker(self, backend, worker_id):
+        await backend.spoil(f"worker:{worker_id}", "RPUSH")
+
+    async def add_worker(self, backend, worker_id, *, working=None, ping=None, heartbeat=None):
+        name = ":".join(worker_id.split(":")[:2])
+        await backend._link.call("SADD", "resque:workers", worker_id)
+        if working is not None:
+            await backend._link.call("SET", f"resque:worker:{worker_id}", working)
+        if ping is not None:
+            await backend._link.call("SET", f"resque:worker:ping:{name}", ping)
+        if heartbeat is not None:
+            await backend._link.call("HSET", "resque:workers:heartbeat", worker_id, heartbeat)
+
+    async def add_failure(self, backend, source, text):
+        await backend._link.call("SADD", "resque:failed_queues", source)
+        await backend._link.call("RPUSH", f"resque:{source}", text)
 
     async def break_lock(self, backend, key):
         await backend.spoil(key, "RPUSH")

@@ -9,6 +9,10 @@ TaskheroError
 ├── InvalidTask (ValueError)
 │   └── InvalidSchedule
 ├── UnknownTask (LookupError)
+├── UnknownWorker (LookupError)
+├── NotInFailures (LookupError)
+├── CannotRetry (ValueError)
+├── InvalidLockName (ValueError)
 ├── InvalidQueueName (ValueError)
 ├── InvalidMoment (ValueError)
 ├── InvalidArguments (ValueError, TypeError)
@@ -24,6 +28,7 @@ TaskheroError
 │   │   └── BackendDenied
 │   ├── ReplyLost (ConnectionError)
 │   ├── BackendRefused
+│   │   └── WrongType
 │   └── BackendTooOld
 ├── RetryLater
 └── JobError
@@ -50,8 +55,10 @@ __all__ = [
     "BackendRefused",
     "BackendTooOld",
     "BackendUnavailable",
+    "CannotRetry",
     "InvalidArguments",
     "InvalidHandler",
+    "InvalidLockName",
     "InvalidMoment",
     "InvalidQueueName",
     "InvalidSchedule",
@@ -62,6 +69,7 @@ __all__ = [
     "KilledItsProcess",
     "NoSuchTask",
     "NotConnected",
+    "NotInFailures",
     "NotRunningATask",
     "NothingToRun",
     "PluginError",
@@ -74,6 +82,8 @@ __all__ = [
     "UnknownEvent",
     "UnknownPlugin",
     "UnknownTask",
+    "UnknownWorker",
+    "WrongType",
 ]
 
 
@@ -111,6 +121,22 @@ class InvalidSchedule(InvalidTask):
 
 class UnknownTask(TaskheroError, LookupError):
     """A task was named that this app does not declare, and no queue was given for it."""
+
+
+class UnknownWorker(TaskheroError, LookupError):
+    """No worker of this name is in view."""
+
+
+class NotInFailures(TaskheroError, LookupError):
+    """The entry is not in the failures, or not any more: somebody else has retried or removed it."""
+
+
+class CannotRetry(TaskheroError, ValueError):
+    """A failure holds no job that could be stored again."""
+
+
+class InvalidLockName(TaskheroError, ValueError):
+    """No lock has a name like this."""
 
 
 class InvalidQueueName(TaskheroError, ValueError):
@@ -171,6 +197,10 @@ class ReplyLost(BackendError, ConnectionError):
 
 class BackendRefused(BackendError):
     """The store answered with an error of its own; nothing was changed."""
+
+
+class WrongType(BackendRefused):
+    """What stands where the store was asked to look is of another type; nothing was changed."""
 
 
 class BackendTooOld(BackendError):

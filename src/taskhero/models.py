@@ -13,7 +13,21 @@ import attrs
 if TYPE_CHECKING:
     from datetime import datetime
 
-__all__ = ["FailedJob", "Failure", "Job", "Outcome", "Postponed", "Refused", "Retrying", "Success", "Working"]
+__all__ = [
+    "CleanedWorker",
+    "Details",
+    "FailedJob",
+    "Failure",
+    "Job",
+    "MendedJob",
+    "Outcome",
+    "Postponed",
+    "Refused",
+    "Retrying",
+    "Success",
+    "WorkerState",
+    "Working",
+]
 
 
 @attrs.frozen(kw_only=False)
@@ -48,6 +62,7 @@ class FailedJob:
         backtrace: The lines of the traceback.
         failed_at: When it failed, aware, or None if the writer's date cannot be read.
         retried_at: When it was retried and yet left in the list (as Ruby Resque does), or None.
+        source: The list in which it stands: ``failed``, or one of Ruby's, ``<queue>_failed``.
         raw: The exact text in the store.
         problem: Why the entry cannot be read, or None.
     """
@@ -60,6 +75,7 @@ class FailedJob:
     backtrace: list[str] = attrs.field(factory=list)
     failed_at: datetime | None = None
     retried_at: datetime | None = None
+    source: str = "failed"
     raw: str = attrs.field(default="", repr=False)
     problem: str | None = None
 
@@ -81,6 +97,105 @@ class Working:
     job: Job
     run_at: datetime | None = None
     raw: str = attrs.field(default="", repr=False)
+
+
+# --- what people are told of the whole ----------------------------------------------------------------------------
+
+
+@attrs.frozen(kw_only=True)
+class WorkerState:
+    """A worker as it stands in the store.
+
+    Attributes:
+        name: Its name.
+        queues: Its queues, with commas between; ``*`` for all.
+        program: Whose it is: ``taskhero``, ``node-resque`` or ``resque`` (Ruby) by its signs of life, else ``""``.
+        working: What it is busy with, or None if it is idle.
+        started_at: Since when it is there, or None.
+        seen_at: Its last sign of life by its writer's clock, or None; a worker of taskhero's has its lease instead.
+        alive_for: Seconds for which the lease of its process still holds, negative since it is over; None for others.
+        processed: How many jobs it did, as far as that is counted.
+        failed: How many of its jobs failed, likewise.
+        problem: What of it cannot be read, or None.
+    """
+
+    name: str
+    queues: str
+    program: str = ""
+    working: Working | None = None
+    started_at: datetime | None = None
+    seen_at: datetime | None = None
+    alive_for: float | None = None
+    processed: int = 0
+    failed: int = 0
+    problem: str | None = None
+
+
+@attrs.frozen(kw_only=True)
+class Details:
+    """Everything at a glance.
+
+    Attributes:
+        now: The store's time.
+        queues: Each queue with its length, sorted by name; None for one that cannot be read.
+        workers: All workers in view, sorted by name.
+        stats: ``processed`` and ``failed``: how many jobs were done, and how many failed.
+        leader: The name of the scheduler that leads, or None.
+        delayed: How many jobs are delayed.
+        failed: How many failures are listed, in all lists.
+        paused: Whether no worker may claim jobs (``pause-all-workers``).
+    """
+
+    now: datetime
+    queues: dict[str, int | None]
+    workers: tuple[WorkerState, ...]
+    stats: dict[str, int]
+    leader: str | None
+    delayed: int
+    failed: int
+    paused: bool
+
+
+@attrs.frozen(kw_only=True)
+class CleanedWorker:
+    """A worker that was taken from view.
+
+    Attributes:
+        name: Its name.
+        queues: Its queues, with commas between.
+        silent_for: Seconds without a sign of life; 0 if that was not asked.
+        failed: Its job as it is listed in the failures now, or None if it was idle.
+    """
+
+    name: str
+    queues: str
+    silent_for: float = 0.0
+    failed: FailedJob | None = None
+
+
+@attrs.frozen(kw_only=True)
+class MendedJob:
+    """What became of a failure that was to be retried or removed.
+
+    Attributes:
+        failed: The failure.
+        outcome: ``retried``; ``removed``; ``gone``: somebody else was faster; ``refused``: a plugin does not let it be
+            stored, so it stays; ``impossible``: it holds no job that could be stored, so it stays.
+        reason: Why it stays, else ``""``.
+        looked: How many failures have been looked at so far, with this one.
+        total: How many there are to look at.
+    """
+
+    failed: FailedJob
+    outcome: str
+    reason: str = ""
+    looked: int = 1
+    total: int = 1
+
+    @property
+    def done(self) -> bool:
+        """Whether it was retried or removed."""
+        return self.outcome in {"retried", "removed"}
 
 
 # --- how a job ended, as hooks see and decide it ------------------------------------------------------------------

@@ -18,6 +18,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Protocol, runtime_checkable
 
+from taskhero.backends.inspectable import Inspectable
 from taskhero.backends.periodic import Fired, Kept, KnownPeriodic, Next, Periodic, Periodics
 from taskhero.backends.records import (
     Beat,
@@ -102,8 +103,8 @@ __all__ = [
 
 
 @runtime_checkable
-class Backend(Protocol):
-    """A store of jobs."""
+class Backend(Inspectable, Protocol):
+    """A store of jobs; the verbs of those who look and mend stand in `taskhero.backends.inspectable` for a part."""
 
     @property
     def location(self) -> str:
@@ -377,12 +378,4 @@ class Backend(Protocol):
 
     async def stats(self) -> dict[str, int]:
         """All counters: ``processed``, ``failed``, and each with ``:<worker>``; one that is no number is left out."""
-        ...
-
-    async def failed_count(self) -> int:
-        """How many entries the failures hold."""
-        ...
-
-    async def failed(self, start: int = 0, stop: int = -1) -> list[str]:
-        """The failures' texts, oldest first, from position *start* to *stop* as for `queued`."""
         ...

@@ -34,13 +34,16 @@ from .capabilities import Capabilities  # noqa: E402
 from .concurrency import Concurrency  # noqa: E402
 from .cron import CronTasks  # noqa: E402
 from .damage import Damage  # noqa: E402
+from .delays import Delays  # noqa: E402
 from .exchange import Exchanging  # noqa: E402
+from .failures import Failures  # noqa: E402
 from .fairness import Fairness  # noqa: E402
 from .holding import Holding  # noqa: E402
 from .inspection import Inspection  # noqa: E402
 from .leader import Leadership  # noqa: E402
 from .lifecycle import Lifecycle  # noqa: E402
 from .next_runs import NextRuns  # noqa: E402
+from .overseeing import Overseeing  # noqa: E402
 from .periodic import PeriodicTasks  # noqa: E402
 from .preparing import Preparing  # noqa: E402
 from .producing import Producing  # noqa: E402
@@ -61,13 +64,16 @@ __all__ = [
     "Concurrency",
     "CronTasks",
     "Damage",
+    "Delays",
     "Exchanging",
+    "Failures",
     "Fairness",
     "Holding",
     "Inspection",
     "Leadership",
     "Lifecycle",
     "NextRuns",
+    "Overseeing",
     "PeriodicTasks",
     "Preparing",
     "Producing",
@@ -104,6 +110,9 @@ class BackendConformance(
     PeriodicTasks,
     CronTasks,
     Inspection,
+    Delays,
+    Failures,
+    Overseeing,
     Damage,
     Concurrency,
 ):

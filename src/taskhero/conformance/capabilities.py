@@ -23,8 +23,10 @@ class Capabilities:
         pausing: All workers can be paused (`Suite.set_paused`).
         wrong_types: What stands in the store can be of a wrong type, since other programs write to it, too
             (`Suite.break_queue`, `Suite.break_failures`, `Suite.break_counter`, `Suite.break_lock`,
-            `Suite.break_attempts`).
+            `Suite.break_attempts`, `Suite.break_moment`, `Suite.break_worker`).
         foreign_scheduler: Schedulers of other programs work in the same store (`Suite.set_foreign_scheduler`).
+        foreign_workers: Workers of other programs are in view of the same store (`Suite.add_worker`).
+        foreign_failures: Other programs keep lists of failures besides (`Suite.add_failure`).
         lost_lease: A process's lease can be lost while its workers stay (`Suite.forget_lease`).
         traces: What is left of the last error beside a counter of attempts can be seen (`Suite.trace_of`). Without,
             since no verb shows it, it need not be kept.
@@ -36,6 +38,8 @@ class Capabilities:
     pausing: bool = True
     wrong_types: bool = True
     foreign_scheduler: bool = True
+    foreign_workers: bool = True
+    foreign_failures: bool = True
     lost_lease: bool = True
     traces: bool = True
     batch_bytes: int = 16 * _MEBIBYTE

@@ -206,25 +206,6 @@ class Inspection(Suite):
         assert await backend.stats() == expected
         assert await (await views()).stats() == expected
 
-    @_slices
-    @promise("failed", "The failures' texts, oldest first, from position *start* to *stop* as for `queued`.")
-    @promise("failed_count", "How many entries the failures hold.")
-    async def test_a_part_of_the_failures(
-        self, backend: Backend, positions: tuple[int, int], expected: list[int]
-    ) -> None:
-        """The oldest first."""
-        process = await registered(backend, slots=range(1, 6))
-        await push(backend, *map(job, range(5)))
-        for number, claimed in enumerate(await claim(backend, process, range(1, 6))):
-            await settle(backend, process, claimed, Failed(f"failure {number}"))
-        assert await backend.failed(*positions) == [f"failure {number}" for number in expected]
-        assert await backend.failed_count() == 5
-
-    @promise("failed_count", "How many entries the failures hold.")
-    async def test_no_failures(self, backend: Backend) -> None:
-        """An empty store has none."""
-        assert (await backend.failed_count(), await backend.failed()) == (0, [])
-
     @promise("claims", "Read what stands under the names of the process's workers")
     async def test_reading_claims_changes_nothing(self, backend: Backend) -> None:
         """They can still be settled."""

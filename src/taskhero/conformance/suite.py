@@ -110,6 +110,30 @@ class Suite:
         """Put something that is no number where the counter of attempts *name* belongs."""
         self._lacks("break_attempts", "wrong_types", backend, name)
 
+    async def break_moment(self, backend: Backend, at: int) -> None:
+        """Put something of a wrong type where the jobs belong that are delayed to the second *at*."""
+        self._lacks("break_moment", "wrong_types", backend, at)
+
+    async def break_worker(self, backend: Backend, worker_id: str) -> None:
+        """Put something of a wrong type where the text under a worker's name belongs."""
+        self._lacks("break_worker", "wrong_types", backend, worker_id)
+
+    async def add_worker(
+        self,
+        backend: Backend,
+        worker_id: str,
+        *,
+        working: str | None = None,
+        ping: str | None = None,
+        heartbeat: str | None = None,
+    ) -> None:
+        """Bring a worker of another program into view, or change what is given of one that is."""
+        self._lacks("add_worker", "foreign_workers", backend, worker_id, working, ping, heartbeat)
+
+    async def add_failure(self, backend: Backend, source: str, text: str) -> None:
+        """List a failure where another program lists its own, in the list *source* (as in `Backend.failed_lists`)."""
+        self._lacks("add_failure", "foreign_failures", backend, source, text)
+
     async def trace_of(self, backend: Backend, name: str) -> str | None:
         """The text of the trace *name* (as in `Retried`), or None."""
         self._lacks("trace_of", "traces", backend, name)

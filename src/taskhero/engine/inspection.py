@@ -10,7 +10,8 @@ import attrs
 
 from taskhero.backends.protocol import FreeLock, Removal
 from taskhero.engine.signature import is_nothing, wire_args
-from taskhero.wire.failures import decode_failure
+from taskhero.errors import WrongType
+from taskhero.models import Job
 from taskhero.wire.jobs import check_queue_name, decode_job, job_forms, same_meaning
 
 if TYPE_CHECKING:
@@ -20,10 +21,9 @@ if TYPE_CHECKING:
     from taskhero.clock import Clock
     from taskhero.engine.registry import TaskRegistry
     from taskhero.hooks.scope import HookScope
-    from taskhero.models import FailedJob, Job
     from taskhero.settings import Settings
 
-__all__ = ["Inspection", "QueueContext"]
+__all__ = ["Inspection", "QueueContext", "position"]
 
 #: How many entries are read at once when a queue is searched.
 _PAGE = 1000
@@ -96,21 +96,16 @@ class Inspection:
 
     async def queued(self, queue: str, start: int = 0, stop: int = -1) -> list[Job]:
         """The queue's jobs from position *start* to *stop*, the next one first."""
-        raws = await self.backend.queued(check_queue_name(queue), _position(start, "start"), _position(stop, "stop"))
+        first, last = position(start, "start"), position(stop, "stop")
+        try:
+            raws = await self.backend.queued(check_queue_name(queue), first, last)
+        except WrongType as error:
+            return [Job("", [], queue, problem=str(error))]
         return [decode_job(raw, queue) for raw in raws]
 
     async def stats(self) -> dict[str, int]:
         """The counters: ``processed`` and ``failed``, and each with ``:<worker>``."""
         return await self.backend.stats()
-
-    async def failed_count(self) -> int:
-        """How many failures are listed."""
-        return await self.backend.failed_count()
-
-    async def failed(self, start: int = 0, stop: int = -1) -> list[FailedJob]:
-        """The listed failures from position *start* to *stop*, the oldest first."""
-        raws = await self.backend.failed(_position(start, "start"), _position(stop, "stop"))
-        return [decode_failure(raw) for raw in raws]
 
     async def delete_queue(self, queue: str) -> int:
         """Forget a queue with all its jobs, and release the locks that they held (`QueueLock`).
@@ -157,6 +152,19 @@ class Inspection:
                     break
         sign = (count > 0) - (count < 0)
         return deleted + await self._remove(queue, {raw: sign * times for raw, times in picks.items()})
+
+    async def delete_by_name(self, queue: str, name: str) -> int:
+        """Delete all jobs of a task from a queue, whatever their arguments and whoever wrote them.
+
+        Returns:
+            How many were deleted. The locks that they held (`QueueLock`) are released.
+        """
+        picks: dict[str, int] = {}
+        async for raw in self._texts(check_queue_name(queue), from_end=True):
+            job = decode_job(raw, queue)
+            if job.problem is None and job.name == name:
+                picks[raw] = 0
+        return await self._remove(queue, picks)
 
     async def _remove(self, queue: str, counts: Mapping[str, int]) -> int:
         """Remove entries by their texts, each as often as told, as `Backend.remove` counts."""
@@ -207,7 +215,7 @@ class Inspection:
             at += _PAGE
 
 
-def _position(given: object, what: str) -> int:
+def position(given: object, what: str) -> int:
     """A place in a list; beyond what any list can hold, it is the place beyond."""
     if isinstance(given, bool) or not isinstance(given, int):
         raise TypeError(f"{what}={given!r} is no position: pass a whole number; 0 is the first, -1 the last")

@@ -6,8 +6,10 @@ from itertools import islice
 from typing import TYPE_CHECKING, Any
 
 from taskhero.backends.protocol import Entry, Scheduled, TimedEntry
+from taskhero.engine.delayed import DelayedJobs
 from taskhero.engine.inspection import QueueContext
 from taskhero.engine.moments import delay_of, moment_after, moment_of, to_datetime
+from taskhero.engine.overseeing import Overseeing
 from taskhero.engine.recurrent import Recurrent
 from taskhero.engine.signature import wire_args
 from taskhero.errors import AlreadyScheduled, InvalidArguments, UnknownTask
@@ -27,7 +29,7 @@ __all__ = ["Queue", "QueueContext"]
 _CHUNK = 1000
 
 
-class Queue(Recurrent):
+class Queue(Recurrent, DelayedJobs, Overseeing):
     """Where an app's jobs are put, looked at and mended, as ``app.queue``.
 
     To add to it, derive from it and give the class to the app, ``TaskHero(queue=MyQueue)``; build on `job` and `push`,

@@ -7,14 +7,14 @@ from typing import TYPE_CHECKING, Any
 from taskhero.errors import Undecodable
 from taskhero.models import FailedJob, Job
 from taskhero.wire.dates import format_ruby_utc, parse_date
-from taskhero.wire.jobs import RESCUES_KEY, decode_job, job_of, unmark
-from taskhero.wire.jsjson import decode, encode_any
+from taskhero.wire.jobs import RESCUES_KEY, decode_job, encode_job, job_of, unmark
+from taskhero.wire.jsjson import decode, encode, encode_any
 from taskhero.wire.refusals import shown
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-__all__ = ["decode_failure", "encode_failure", "format_ruby_utc"]
+__all__ = ["decode_failure", "encode_failure", "format_ruby_utc", "retry_text"]
 
 
 def encode_failure(
@@ -62,8 +62,28 @@ def _payload(raw: str, queue: str) -> dict[str, Any]:
     return payload
 
 
-def decode_failure(raw: str) -> FailedJob:
-    """Read an entry of the list of failures, whoever wrote it; never raises.
+def retry_text(failed: FailedJob) -> str:
+    """The text of a failed job as it goes back to its queue: all that its payload has, for the entry's queue.
+
+    Raises:
+        Undecodable: The entry holds no job.
+        InvalidArguments, InvalidQueueName: Other programs could not read it, or there is no such queue.
+    """
+    problem = failed.problem or failed.job.problem
+    if problem is not None:
+        raise Undecodable(problem)
+    payload = decode(failed.raw)["payload"]
+    rest = {key: value for key, value in payload.items() if key not in {"class", "queue", "args", RESCUES_KEY}}
+    text = encode_job(failed.job.name, failed.job.args, failed.queue)
+    return f"{text[:-1]},{encode(rest, path='payload')[1:]}" if rest else text
+
+
+def decode_failure(raw: str, source: str = "failed") -> FailedJob:
+    """Read an entry of a list of failures, whoever wrote it; never raises.
+
+    Args:
+        raw: The entry.
+        source: The list in which it stands.
 
     Returns:
         The failure. Fields that the writer left out are empty; its job's text is the payload written anew. If the
@@ -72,9 +92,9 @@ def decode_failure(raw: str) -> FailedJob:
     try:
         entry = decode(raw)
     except Undecodable as error:
-        return _unreadable(raw, str(error))
+        return _unreadable(raw, source, str(error))
     if not isinstance(entry, dict):
-        return _unreadable(raw, f"it is not a JSON object but {shown(entry)}")
+        return _unreadable(raw, source, f"it is not a JSON object but {shown(entry)}")
     payload = entry.get("payload")
     queue = _queue(entry.get("queue"), payload)
     job = job_of(payload, queue, "" if payload is None else encode_any(payload))
@@ -87,14 +107,15 @@ def decode_failure(raw: str) -> FailedJob:
         backtrace=_lines(entry.get("backtrace")),
         failed_at=parse_date(entry.get("failed_at")),
         retried_at=parse_date(entry.get("retried_at")),
+        source=source,
         raw=raw,
         problem=None if isinstance(payload, dict) else f"its payload is not a job but {shown(payload)}",
     )
 
 
-def _unreadable(raw: str, problem: str) -> FailedJob:
+def _unreadable(raw: str, source: str, problem: str) -> FailedJob:
     job = Job("", [raw], "", raw=raw, problem=problem)
-    return FailedJob(job=job, queue="", raw=raw, problem=problem)
+    return FailedJob(job=job, queue="", source=source, raw=raw, problem=problem)
 
 
 def _queue(queue: object, payload: object) -> str:

@@ -18,6 +18,7 @@ class Keys:
         workers: Set of the workers' ids.
         heartbeats: Hash of worker id to Ruby's sign of life.
         failed: List of the failures.
+        failed_queues: Set of the names of Ruby's other lists of failures, as ``<queue>_failed``.
         schedule: Sorted set of the moments for which something is delayed.
         processed: Counter of successes.
         failures: Counter of failures.
@@ -30,6 +31,7 @@ class Keys:
         seen: Until when the slots of tasks by cron were fired or left out, by name.
         wake_new: Where a process waits for queues that are new.
         wake_schedule: Where a scheduler waits for an earlier moment.
+        signs: Hash of another program's worker's id to the last change of its signs of life.
         sentry: Lease of the process that watches for what other programs push.
     """
 
@@ -44,6 +46,7 @@ class Keys:
         "_wake",
         "_worker",
         "failed",
+        "failed_queues",
         "failures",
         "heartbeats",
         "leader",
@@ -58,6 +61,7 @@ class Keys:
         "schedule",
         "seen",
         "sentry",
+        "signs",
         "stopped",
         "wake_new",
         "wake_schedule",
@@ -80,6 +84,7 @@ class Keys:
         self.workers = f"{prefix}workers"
         self.heartbeats = f"{prefix}workers:heartbeat"
         self.failed = f"{prefix}failed"
+        self.failed_queues = f"{prefix}failed_queues"
         self.schedule = f"{prefix}delayed_queue_schedule"
         self.processed = f"{prefix}stat:processed"
         self.failures = f"{prefix}stat:failed"
@@ -94,6 +99,7 @@ class Keys:
         self.seen = f"{prefix}taskhero:seen"
         self.wake_new = f"{prefix}taskhero:wake-new"
         self.wake_schedule = f"{prefix}taskhero:wake-schedule"
+        self.signs = f"{prefix}taskhero:signs"
         self.sentry = f"{prefix}taskhero:sentry"
 
     def __repr__(self) -> str:

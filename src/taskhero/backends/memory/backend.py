@@ -9,6 +9,7 @@ from taskhero.backends.protocol import Due, FreeLock, Moved, Scheduled
 from taskhero.clock import SystemClock
 from taskhero.errors import NotConnected, UnknownBackend
 
+from .inspecting import Inspecting
 from .periodic import PeriodicVerbs
 from .queues import part_of
 from .store import Store
@@ -40,7 +41,7 @@ if TYPE_CHECKING:
 __all__ = ["MemoryBackend"]
 
 
-class MemoryBackend(PeriodicVerbs):
+class MemoryBackend(PeriodicVerbs, Inspecting):
     """Jobs in the memory of this program: private to the app, gone with it, and behaving as on the wire of Resque.
 
     It belongs to one event loop, but for `beat`, which any thread may call. No step lets go of the loop, so each is
@@ -293,11 +294,3 @@ class MemoryBackend(PeriodicVerbs):
     async def stats(self) -> dict[str, int]:
         """See `Backend.stats`."""
         return dict(self._use().counters)
-
-    async def failed_count(self) -> int:
-        """See `Backend.failed_count`."""
-        return len(self._use().failures)
-
-    async def failed(self, start: int = 0, stop: int = -1) -> list[str]:
-        """See `Backend.failed`."""
-        return part_of(self._use().failures, start, stop)

@@ -36,6 +36,10 @@ class Expiring(Generic[Value]):
             self._values = {name: found for name, found in self._values.items() if found[1] > now}
             self._sweep_at = max(_FEW, 2 * len(self._values))
 
+    def items(self, now: float) -> list[tuple[str, Value]]:
+        """All that has not lapsed, by name."""
+        return [(name, value) for name, (value, until) in sorted(self._values.items()) if until > now]
+
     def delete(self, name: str) -> bool:
         """Forget a value; False if there was none."""
         return self._values.pop(name, None) is not None

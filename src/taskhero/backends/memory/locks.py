@@ -37,6 +37,13 @@ class Locks:
         """Hold a lock from now on until a moment, whoever held it."""
         self._held.set(key, (owner, int(until) + 1), until=until, now=now)
 
+    def listing(self, now: float) -> dict[str, str]:
+        """All locks with what would stand there on the wire."""
+        return {
+            key: str(number) if owner is None else f"{number}:{'/'.join(owner)}"
+            for key, (owner, number) in self._held.items(now)
+        }
+
     def free(self, keys: Iterable[str]) -> None:
         """Free locks, whoever holds them."""
         for key in keys:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, TypeAlias
 import attrs
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Iterator
 
     from taskhero.backends.protocol import Claim, Process
 
@@ -73,6 +73,9 @@ class Members:
     def remove(self, name: str) -> Member | None:
         """Take a process from view."""
         return self._members.pop(name, None)
+
+    def __iter__(self) -> Iterator[Member]:
+        return iter(list(self._members.values()))
 
     def living(self, now: float) -> int:
         """How many have a lease."""

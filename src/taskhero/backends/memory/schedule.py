@@ -56,6 +56,13 @@ class Schedule:
                 del self._moments[raw]
         return True
 
+    def remove_all(self, at: int, raw: str) -> int:
+        """Remove all copies of a text from a moment; return how many there were."""
+        count = self._moments.get(raw, {}).get(at, 0)
+        for _ in range(count):
+            self.remove(at, raw)
+        return count
+
     def holds(self, at: int, raw: str) -> bool:
         """Whether a text is delayed to this moment."""
         return at in self._moments.get(raw, ())

@@ -178,6 +178,14 @@ class Store:
         self.failures.append(entry)
         self._count_failure(worker)
 
+    def unfail(self, entry: str) -> bool:
+        """Remove the youngest failure of this text; False if there is none."""
+        for position in range(len(self.failures) - 1, -1, -1):
+            if self.failures[position] == entry:
+                del self.failures[position]
+                return True
+        return False
+
     def _count_failure(self, worker: str | None) -> None:
         self.count("failed")
         if worker is not None:

@@ -5,8 +5,10 @@ from __future__ import annotations
 from itertools import count, islice
 from typing import TYPE_CHECKING
 
+from taskhero.backends.inspected import Cleaned, WorkerEntry
 from taskhero.backends.protocol import Beat, Claim, Claims, Exchange, Prepared, Rescued
 from taskhero.wire.jobs import mark_rescued
+from taskhero.wire.workers import ruby_time, working_head
 
 from .locks import owner_of
 from .members import Members
@@ -14,6 +16,7 @@ from .members import Members
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from taskhero.backends.inspected import Cleaning
     from taskhero.backends.protocol import HeldLock, Preparation, Process, Settlement
 
     from .members import Member
@@ -176,6 +179,46 @@ class Work:
                 member.running.discard(claim.slot)
             return True
 
+    # looking
+
+    def entries(self, now: float) -> list[WorkerEntry]:
+        """All task processors in view, sorted by id."""
+        with self._store.guard:
+            found = [self._entry(member, slot, now) for member in self._members for slot in member.slots]
+        return sorted(found, key=lambda entry: entry.id)
+
+    def _entry(self, member: Member, slot: int, now: float) -> WorkerEntry:
+        name, counters = member.process.worker(slot), self._store.counters
+        return WorkerEntry(
+            id=member.process.worker_id(slot),
+            working=_working(member, slot),
+            started=ruby_time(member.slots[slot]),
+            alive_for=member.lease_ends - now,
+            processed=counters.get(f"processed:{name}"),
+            failed=counters.get(f"failed:{name}"),
+        )
+
+    def clean(self, cleaning: Cleaning, now: float) -> str:
+        """See `Backend.clean_worker`."""
+        with self._store.guard:
+            for member in self._members:
+                for slot in member.slots:
+                    if member.process.worker_id(slot) == cleaning.id:
+                        return self._clean(member, slot, cleaning, now)
+        return Cleaned.UNKNOWN
+
+    def _clean(self, member: Member, slot: int, cleaning: Cleaning, now: float) -> str:
+        if _working(member, slot) != cleaning.seen:
+            return Cleaned.CHANGED
+        if cleaning.silent_for is not None and now - member.lease_ends < cleaning.silent_for:
+            return Cleaned.ALIVE
+        if cleaning.seen is not None and cleaning.failure is not None:
+            self._store.fail(cleaning.failure)
+        member.let_go(slot)
+        del member.slots[slot]
+        self._store.forget_counts(member.process.worker(slot))
+        return Cleaned.CLEANED
+
     # rescue
 
     def may_hold_jobs_of_the_dead(self, now: float) -> bool:
@@ -200,3 +243,19 @@ class Work:
         self._store.queues.give_back(claim.queue, raw)
         member.let_go(claim.slot)
         return Rescued(member.process.worker(claim.slot), claim.queue, raw, running)
+
+
+def _working(member: Member, slot: int) -> str | None:
+    """What would stand under a task processor's name on the wire."""
+    held = member.held.get(slot)
+    if held is None:
+        return None
+    claim, since = held
+    head = working_head(
+        token=claim.token,
+        queue=claim.queue,
+        worker=member.process.worker(slot),
+        run_at=since,
+        running=slot in member.running,
+    )
+    return f"{head}{claim.raw}}}"

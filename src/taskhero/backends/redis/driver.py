@@ -10,12 +10,13 @@ from taskhero.ending import end_tasks
 from taskhero.wire.keys import Keys
 
 from .address import address_of
-from .inspecting import Inspecting
 from .link import Link
+from .mending import Mending
 from .producing import Producing
 from .promoting import Promoting
 from .recurring import Recurring
 from .waking import Waking
+from .watching import Watching
 from .working import Working
 
 if TYPE_CHECKING:
@@ -25,7 +26,7 @@ if TYPE_CHECKING:
 __all__ = ["RedisBackend"]
 
 
-class RedisBackend(Producing, Promoting, Recurring, Working, Waking, Inspecting):
+class RedisBackend(Producing, Promoting, Recurring, Working, Waking, Mending, Watching):
     """Jobs in Redis (6.2 or newer) or Valkey, on the wire of Resque.
 
     Args:

@@ -50,14 +50,6 @@ class Inspecting(Part):
         keys = (self._keys.queues, self._keys.queue(queue), self._keys.wake(queue))
         return int(await self._run("delete_queue", keys, (queue, int(only_if_empty))))
 
-    async def failed_count(self) -> int:
-        """See `Backend.failed_count`."""
-        return int(await self._link.call("LLEN", self._keys.failed))
-
-    async def failed(self, start: int = 0, stop: int = -1) -> list[str]:
-        """See `Backend.failed`."""
-        return [to_text(raw) for raw in await self._link.call("LRANGE", self._keys.failed, start, stop)]
-
     async def stats(self) -> dict[str, int]:
         """See `Backend.stats`."""
         prefix = self._keys.named("stat:")
@@ -68,9 +60,9 @@ class Inspecting(Part):
         found = {to_text(name)[len(prefix) :]: to_number(value) for name, value in zip(names, values, strict=True)}
         return {name: value for name, value in found.items() if value is not None}
 
-    async def _scan(self, prefix: str) -> AsyncIterator[bytes]:
-        """All keys that start so: no index of counters exists on the wire, foreign workers keep theirs too."""
-        pattern = "".join(f"\\{letter}" if letter in "*?[]\\^" else letter for letter in prefix) + "*"
+    async def _scan(self, prefix: str, pattern: str = "*") -> AsyncIterator[bytes]:
+        """All keys that start so and match then: there is no index of counters and of locks on the wire."""
+        pattern = "".join(f"\\{letter}" if letter in "*?[]\\^" else letter for letter in prefix) + pattern
         cursor: Any = b"0"
         while True:
             cursor, names = await self._link.call("SCAN", cursor, "MATCH", pattern, "COUNT", _SCAN_COUNT)

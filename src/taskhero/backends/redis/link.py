@@ -8,7 +8,15 @@ from typing import TYPE_CHECKING, Any
 
 from redis import exceptions as redis_errors
 
-from taskhero.errors import BackendDenied, BackendRefused, BackendTooOld, BackendUnavailable, NotConnected, ReplyLost
+from taskhero.errors import (
+    BackendDenied,
+    BackendRefused,
+    BackendTooOld,
+    BackendUnavailable,
+    NotConnected,
+    ReplyLost,
+    WrongType,
+)
 
 from .address import REPLY_TIMEOUT
 
@@ -242,7 +250,8 @@ class Link:
                 await connection.send_packed_command(_packed(connection, command), check_health=False)
                 return await connection.read_response()
         except redis_errors.ResponseError as error:
-            raise BackendRefused(f"Redis at {self.location} refused {command[0]}: {error}") from error
+            kind = WrongType if str(error).startswith("WRONGTYPE") else BackendRefused
+            raise kind(f"Redis at {self.location} refused {command[0]}: {error}") from error
         except redis_errors.AuthenticationError as error:
             # The answer of a server that did nothing, and goes on doing nothing on this connection.
             await connection.disconnect(nowait=True)

@@ -1,0 +1,153 @@
+"""Looking at what is delayed, and removing it."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import pytest
+
+from taskhero.backends.inspected import DelayedEntry
+from taskhero.backends.protocol import Entry, NotDelayed
+
+from .inspection import SLICES
+from .promises import needs, promise
+from .steps import due, job, now_of, push, schedule
+from .suite import Suite
+
+if TYPE_CHECKING:
+    from taskhero.backends.protocol import Backend
+    from taskhero.clock import ManualClock
+
+__all__ = ["Delays"]
+
+_slices = pytest.mark.parametrize(("positions", "expected"), SLICES, ids=[f"{a}..{b}" for (a, b), _ in SLICES])
+
+
+async def _found(backend: Backend, *containing: str, limit: int = 1000) -> list[tuple[int, str]]:
+    """All that a search finds, page by page."""
+    entries: list[tuple[int, str]] = []
+    after = None
+    while True:
+        page = await backend.search_delayed(containing, limit=limit, after=after)
+        assert len(page.entries) <= limit
+        entries += [(entry.at, entry.raw) for entry in page.entries]
+        if page.after is None:
+            return entries
+        after = page.after
+
+
+class Delays(Suite):
+    """The verbs of those who look at what is delayed."""
+
+    @promise("moments", "The unix seconds to which jobs are delayed, the earliest first, each with how many.")
+    async def test_moments_are_in_the_order_of_time(self, backend: Backend) -> None:
+        """As numbers, not as texts; none before anything was delayed."""
+        assert list(await backend.moments()) == []
+        now = await now_of(backend)
+        later = 10 ** len(str(now))
+        await schedule(backend, later, job(1))
+        await schedule(backend, now + 900, job(1), job(2))
+        await schedule(backend, now + 80, job(1))
+        assert list(await backend.moments()) == [(now + 80, 1), (now + 900, 2), (later, 1)]
+
+    @promise("moments", "What is no whole second is left out, and so is a second whose jobs cannot be read.")
+    @promise("search_delayed", "A moment that cannot be read is passed over.")
+    @needs("wrong_types")
+    async def test_a_moment_that_cannot_be_read_spoils_no_other(self, backend: Backend) -> None:
+        """Of the wrong type, or no moment at all."""
+        now = await now_of(backend)
+        await schedule(backend, now + 60, job(1))
+        await schedule(backend, now + 70, job(2))
+        await self.break_moment(backend, now + 60)
+        assert list(await backend.moments()) == [(now + 70, 1)]
+        assert await _found(backend) == [(now + 70, job(2))]
+        assert await _found(backend, limit=1) == [(now + 70, job(2))]
+        assert list(await backend.remove_delayed([DelayedEntry(now + 60, job(1))])) == [0]
+
+    @_slices
+    @promise(
+        "delayed", "The texts that are delayed to a second, in the order stored, from position *start* to *stop* as"
+    )
+    async def test_a_part_of_a_moment(self, backend: Backend, positions: tuple[int, int], expected: list[int]) -> None:
+        """Both ends are included."""
+        at = await now_of(backend) + 60
+        await schedule(backend, at, *map(job, range(5)))
+        await schedule(backend, at + 1, job("other"))
+        assert await backend.delayed(at, *positions) == [job(number) for number in expected]
+
+    @promise("delayed", "There are none for a second to which nothing is delayed.")
+    async def test_a_moment_without_jobs(self, backend: Backend) -> None:
+        """One that nobody named."""
+        assert await backend.delayed(await now_of(backend) + 60) == []
+
+    @pytest.mark.parametrize("limit", [1, 2, 3, 1000])
+    @promise("search_delayed", "A page of what is delayed, by moment and then in the order stored.")
+    @promise("search_delayed", "At most *limit* texts are looked at, so a page may be empty and yet not be the last.")
+    async def test_all_that_is_delayed_page_by_page(self, backend: Backend, limit: int) -> None:
+        """However large the pages are, each entry comes once, and in its place."""
+        assert await _found(backend, limit=limit) == []
+        now = await now_of(backend)
+        await schedule(backend, now + 90, job(4), job(3), job(5))
+        await schedule(backend, now + 60, job(1), job(2))
+        await schedule(backend, now + 80, job(1))
+        expected = [(60, 1), (60, 2), (80, 1), (90, 4), (90, 3), (90, 5)]
+        assert await _found(backend, limit=limit) == [(now + after, job(number)) for after, number in expected]
+        assert len(await backend.delayed(now + 90)) == 3, "looking changes nothing"
+
+    @pytest.mark.parametrize("limit", [1, 1000])
+    @promise("search_delayed", "With *containing*, those that hold none of these strings are left out.")
+    async def test_a_search_by_what_a_text_holds(self, backend: Backend, limit: int) -> None:
+        """Any of several will do; what would be a pattern elsewhere is text here."""
+        at = await now_of(backend) + 60
+        await schedule(backend, at, "a.c", "abc", "x%d", "é\\u00e9", "")
+        assert await _found(backend, "a.c", limit=limit) == [(at, "a.c")]
+        assert await _found(backend, "%d", "\\u", limit=limit) == [(at, "x%d"), (at, "é\\u00e9")]
+        assert await _found(backend, "nothing", limit=limit) == []
+
+    @promise("remove_delayed", "Remove all copies of these texts from their seconds; the answer says for each how many")
+    async def test_delayed_texts_are_removed(self, backend: Backend) -> None:
+        """From these seconds only; the others keep their order. They can be delayed anew."""
+        now = await now_of(backend)
+        await schedule(backend, now + 60, job(1), job(2), job(3))
+        await schedule(backend, now + 70, job(2))
+        entries = [DelayedEntry(now + 60, job(2)), DelayedEntry(now + 60, job(4)), DelayedEntry(now + 99, job(1))]
+        assert list(await backend.remove_delayed(entries)) == [1, 0, 0]
+        assert await backend.delayed(now + 60) == [job(1), job(3)]
+        assert await backend.delayed(now + 70) == [job(2)]
+        await schedule(backend, now + 60, job(2))
+        assert await backend.delayed(now + 60) == [job(1), job(3), job(2)]
+
+    @promise("remove_delayed", "Remove all copies of these texts from their seconds")
+    async def test_many_delayed_texts_are_removed(self, backend: Backend) -> None:
+        """However a backend cuts a large call in pieces; none is in none."""
+        assert list(await backend.remove_delayed([])) == []
+        at = await now_of(backend) + 60
+        await schedule(backend, at, *map(job, range(300)))
+        assert list(await backend.remove_delayed([DelayedEntry(at, job(n)) for n in range(299)])) == [1] * 299
+        assert await backend.delayed(at) == [job(299)]
+
+    @promise("remove_delayed", "Each is one atomic step.")
+    @needs("clock")
+    async def test_what_was_removed_is_neither_promoted_nor_known(self, backend: Backend, clock: ManualClock) -> None:
+        """Neither its moment nor a guard finds it."""
+        at = await now_of(backend) + 60
+        await schedule(backend, at, job(1), job(2))
+        assert list(await backend.remove_delayed([DelayedEntry(at, job(1))])) == [1]
+        assert list(await backend.push([Entry("q", job(1), guards=(NotDelayed((job(1),)),))])) == [True]
+        assert list(await backend.push([Entry("q", job(2), guards=(NotDelayed((job(2),)),))])) == [False]
+        clock.advance(61)
+        assert [each.raw for each in await due(backend)] == [job(2)]
+
+    @promise("remove_delayed", "A second from which the last job went is known no more.")
+    async def test_a_moment_goes_with_its_last_job(self, backend: Backend) -> None:
+        """Nobody wakes for it."""
+        now = await now_of(backend)
+        await schedule(backend, now + 60, job(1), job(2))
+        await schedule(backend, now + 70, job(1))
+        assert list(await backend.remove_delayed([DelayedEntry(now + 60, job(1))])) == [1]
+        assert (await backend.due(1)).next_at == now + 60
+        assert list(await backend.remove_delayed([DelayedEntry(now + 60, job(2))])) == [1]
+        assert list(await backend.moments()) == [(now + 70, 1)]
+        assert (await backend.due(1)).next_at == now + 70
+        await push(backend, job(3))
+        assert await backend.queued("q") == [job(3)]

@@ -1,0 +1,181 @@
+"""Looking at failures, removing them, and trying them again."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import TYPE_CHECKING
+
+import pytest
+
+from taskhero.backends.inspected import FAILED, FailedEntry, FailedRetry, Mended
+from taskhero.backends.protocol import Entry, Failed, FreeLock, Interest, Settlement
+
+from .inspection import SLICES
+from .promises import needs, promise
+from .steps import claim, free_locks, in_line, job, push, raws, registered, within
+from .suite import Suite
+
+if TYPE_CHECKING:
+    from taskhero.backends.protocol import Backend
+
+    from .suite import Views
+
+__all__ = ["Failures"]
+
+_slices = pytest.mark.parametrize(("positions", "expected"), SLICES, ids=[f"{a}..{b}" for (a, b), _ in SLICES])
+
+
+async def _fail(backend: Backend, *texts: str) -> None:
+    """List these texts as failures."""
+    process = await registered(backend, 77, slots=range(1, len(texts) + 1), queues=("failing",))
+    await push(backend, *map(job, range(len(texts))), queue="failing")
+    claims = await claim(backend, process, range(1, len(texts) + 1), ("failing",))
+    settled = [Settlement(claimed, Failed(text)) for claimed, text in zip(claims, texts, strict=True)]
+    await backend.exchange(process, settled, (), ())
+    await backend.deregister(process)
+    await backend.delete_queue("failing")
+
+
+def _retry(text: str, raw: str = job(1), queue: str = "q", *guards: FreeLock, source: str = FAILED) -> FailedRetry:
+    """A failure to be tried again."""
+    return FailedRetry(FailedEntry(text, source), Entry(queue, raw, guards=guards))
+
+
+class Failures(Suite):
+    """The verbs of those who mend failures."""
+
+    @_slices
+    @promise(
+        "failed", "The texts of a list of failures, oldest first, from position *start* to *stop* as for `queued`."
+    )
+    @promise("failed_count", "How many entries a list of failures holds.")
+    async def test_a_part_of_the_failures(
+        self, backend: Backend, positions: tuple[int, int], expected: list[int]
+    ) -> None:
+        """The oldest first."""
+        await _fail(backend, *(f"failure {number}" for number in range(5)))
+        assert await backend.failed(*positions) == [f"failure {number}" for number in expected]
+        assert await backend.failed_count() == 5
+
+    @promise("failed_count", "How many entries a list of failures holds.")
+    @promise("failed_lists", "Names of the lists of failures: ``failed``, then those that other programs keep besides")
+    async def test_no_failures(self, backend: Backend) -> None:
+        """An empty store has none, in the one list that is always there; an unknown one has none either."""
+        assert (await backend.failed_count(), await backend.failed()) == (0, [])
+        assert await backend.failed_lists() == [FAILED]
+        assert (await backend.failed_count("q_failed"), await backend.failed(0, -1, "q_failed")) == (0, [])
+
+    @promise("failed_lists", "Names of the lists of failures: ``failed``, then those that other programs keep besides")
+    @promise("failed", "The texts of a list of failures, oldest first")
+    @promise("remove_failed", "Remove one entry of each of these texts, the youngest")
+    @needs("foreign_failures")
+    async def test_other_programs_lists_of_failures(self, backend: Backend) -> None:
+        """They are read and mended as the common one."""
+        await _fail(backend, "ours")
+        for source, text in (("b_failed", "one"), ("b_failed", "two"), ("a_failed", "three")):
+            await self.add_failure(backend, source, text)
+        assert await backend.failed_lists() == [FAILED, "a_failed", "b_failed"]
+        assert await backend.failed(0, -1, "b_failed") == ["one", "two"]
+        assert (await backend.failed_count("b_failed"), await backend.failed_count()) == (2, 1)
+        assert list(await backend.retry_failed([_retry("one"), _retry("one", source="b_failed")])) == [
+            Mended.MISSING,
+            Mended.STORED,
+        ]
+        removed = await backend.remove_failed([FailedEntry("three"), FailedEntry("three", "a_failed")])
+        assert list(removed) == [False, True]
+        assert [await backend.failed(0, -1, source) for source in (FAILED, "a_failed", "b_failed")] == [
+            ["ours"],
+            [],
+            ["two"],
+        ]
+        assert await backend.queued("q") == [job(1)]
+
+    @promise("remove_failed", "Remove one entry of each of these texts, the youngest; the answer says for each whether")
+    @promise("remove_failed", "Each is one atomic step, in the order given.")
+    async def test_failures_are_removed(self, backend: Backend) -> None:
+        """By their exact texts, one for each that is named; the others keep their order."""
+        assert list(await backend.remove_failed([])) == []
+        await _fail(backend, *"abcab")
+        entries = [FailedEntry("a"), FailedEntry("x"), FailedEntry("b "), FailedEntry("b")]
+        assert list(await backend.remove_failed(entries)) == [True, False, False, True]
+        assert await backend.failed() == ["a", "b", "c"]
+        assert list(await backend.remove_failed([FailedEntry("a"), FailedEntry("a")])) == [True, False]
+        assert await backend.stats() == {"failed": 5}, "what failed has failed"
+
+    @promise(
+        "retry_failed", "Store jobs that failed, and take them from the failures; the answer is a `Mended` for each"
+    )
+    @promise(
+        "retry_failed", "Each is one atomic step, in the order given: the youngest entry of the failure's text goes"
+    )
+    @promise("Mended", "STORED", "MISSING")
+    async def test_failures_are_tried_again(self, backend: Backend, views: Views) -> None:
+        """Each goes to the end of its queue, as it is to be stored; what is no failure any more is not."""
+        assert list(await backend.retry_failed([])) == []
+        await push(backend, job("first"))
+        await _fail(backend, *"abcab")
+        retries = [_retry("a", job(1)), _retry("x", job(2)), _retry("b", job(3), "other"), _retry("a", job(4))]
+        answers = [Mended.STORED, Mended.MISSING, Mended.STORED, Mended.STORED]
+        assert list(await backend.retry_failed(retries)) == answers
+        assert await backend.failed() == ["b", "c"]
+        other = await views()
+        assert await other.queues() == ["other", "q"]
+        assert await other.queued("q") == [job("first"), job(1), job(4)]
+        assert await other.queued("other") == [job(3)]
+
+    @promise("retry_failed", "So of two that try the same again, one does.")
+    async def test_of_two_that_try_the_same_again_one_does(self, backend: Backend, views: Views) -> None:
+        """Though both press the key in the same moment."""
+        other = await views()
+        await _fail(backend, *map(str, range(20)))
+        retries = [_retry(str(number), job(number)) for number in range(20)]
+        answers = await asyncio.gather(
+            *(view.retry_failed([each]) for each in retries for view in (backend, other)),
+        )
+        assert sorted(answer for (answer,) in answers) == [Mended.MISSING] * 20 + [Mended.STORED] * 20
+        assert sorted(await backend.queued("q")) == sorted(map(job, range(20)))
+        assert await backend.failed() == []
+
+    @promise(
+        "retry_failed", "Each is one atomic step, in the order given: the youngest entry of the failure's text goes"
+    )
+    @promise("Mended", "REFUSED")
+    async def test_a_failure_whose_guard_does_not_hold_stays(self, backend: Backend) -> None:
+        """Nothing is stored, and no lock is taken; the others go."""
+        await _fail(backend, *"abc")
+        taken, free = FreeLock("lock:taken", 3600), FreeLock("lock:free", 3600)
+        await backend.push([Entry("q", job(0), guards=(taken,))])
+        retries = [_retry("a", job(1), "q", free, taken), _retry("b", job(2)), _retry("c", job(3), "q", free)]
+        assert list(await backend.retry_failed(retries)) == [Mended.REFUSED, Mended.STORED, Mended.STORED]
+        assert await backend.failed() == ["a"]
+        assert await backend.queued("q") == [job(0), job(2), job(3)]
+        assert await free_locks(backend, "lock:free", "lock:taken") == []
+
+    @promise(
+        "retry_failed", "Each is one atomic step, in the order given: the youngest entry of the failure's text goes"
+    )
+    async def test_who_waits_is_told_of_a_failure_that_is_tried_again(self, backend: Backend) -> None:
+        """As of any job that is pushed, and it can be claimed."""
+        process = await registered(backend)
+        await _fail(backend, "a")
+        waiting = await in_line(backend, process, Interest(queues=("q",), everything=True))
+        await backend.retry_failed([_retry("a")])
+        assert (await within(waiting)).jobs
+        assert raws(await claim(backend, process)) == [job(1)]
+
+    @promise("Mended", "REFUSED")
+    @needs("wrong_types")
+    async def test_a_failure_whose_queue_is_spoilt_stays(self, backend: Backend) -> None:
+        """It takes no lock; a list that cannot be read has no failures."""
+        await _fail(backend, "a", "b")
+        await self.break_queue(backend, "bad")
+        lock = FreeLock("lock:a", 3600)
+        assert list(await backend.retry_failed([_retry("a", job(1), "bad", lock), _retry("b")])) == [
+            Mended.REFUSED,
+            Mended.STORED,
+        ]
+        assert await backend.failed() == ["a"]
+        assert await free_locks(backend, "lock:a") == ["lock:a"]
+        await self.break_failures(backend)
+        assert list(await backend.retry_failed([_retry("a")])) == [Mended.MISSING]
+        assert list(await backend.remove_failed([FailedEntry("a")])) == [False]

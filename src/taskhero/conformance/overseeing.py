@@ -1,0 +1,360 @@
+"""Looking at everything at once, at locks and at workers, and taking dead ones from view."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import pytest
+
+from taskhero.backends.inspected import FAILED, Cleaned, Cleaning, Overview, Silence
+from taskhero.backends.protocol import Done, Entry, Failed, FreeLock, Process, Settlement
+from taskhero.wire.dates import parse_date
+from taskhero.wire.workers import parse_working
+
+from .promises import needs, promise
+from .steps import LEASE, beat, claim, claim_one, free_locks, hold, job, now_of, push, registered, settle
+from .suite import Suite
+
+if TYPE_CHECKING:
+    from taskhero.backends.inspected import WorkerEntry
+    from taskhero.backends.protocol import Backend
+    from taskhero.clock import ManualClock
+
+    from .suite import Views
+
+__all__ = ["Overseeing"]
+
+#: A worker of another program's.
+THEIRS = "host:1:q,other"
+THEIR_JOB = '{"queue":"q","run_at":"2026-11-23T10:32:05Z","payload":{"class":"Task","args":[]}}'
+
+
+async def _silence_of(backend: Backend, worker_id: str) -> float | None:
+    """For how long a worker has been silent."""
+    found = {silence.id: silence.seconds for silence in await backend.silences()}
+    return found.get(worker_id)
+
+
+async def _entry_of(backend: Backend, worker_id: str) -> WorkerEntry:
+    """What stands of one worker."""
+    (entry,) = await backend.workers([worker_id])
+    return entry
+
+
+async def _ids_of(backend: Backend) -> list[str]:
+    """The workers in view."""
+    return [entry.id for entry in await backend.workers()]
+
+
+class Overseeing(Suite):
+    """The verbs of those who look after the whole."""
+
+    @promise(
+        "overview", "Lengths of queues and of failures, totals of the counters, the leader and the time, all of one"
+    )
+    async def test_an_overview(self, backend: Backend, views: Views) -> None:
+        """Of an empty store, and of one in which something happened; others see the same."""
+        now = await now_of(backend)
+        empty = await backend.overview()
+        assert now <= empty.now < now + self.patience
+        assert empty == Overview(now=empty.now, lengths={}, failures={FAILED: 0})
+        process = await registered(backend, slots=(1, 2, 3))
+        await push(backend, job(1), job(2), job(3), job(4), job(5))
+        await push(backend, job(1), queue="a")
+        first, second, third = await claim(backend, process, (1, 2, 3))
+        endings = [Settlement(first, Done()), Settlement(second, Done()), Settlement(third, Failed("no"))]
+        await backend.exchange(process, endings, (), ())
+        await backend.delete_queue("a")
+        await push(backend, job(1), job(2), job(3), queue="a b")
+        await backend.lead("me", LEASE)
+        seen = await (await views()).overview()
+        assert seen == Overview(
+            now=seen.now, lengths={"a b": 3, "q": 2}, failures={FAILED: 1}, processed=2, failed=1, leader="me"
+        )
+        assert list(seen.lengths) == ["a b", "q"]
+
+    @promise(
+        "overview", "Lengths of queues and of failures, totals of the counters, the leader and the time, all of one"
+    )
+    @needs("clock")
+    async def test_an_overview_names_no_leader_whose_lease_is_over(self, backend: Backend, clock: ManualClock) -> None:
+        """By the backend's clock."""
+        await backend.lead("me", 10)
+        clock.advance(11)
+        assert (await backend.overview()).leader is None
+
+    @promise("overview", "Lengths of queues and of failures, totals of the counters")
+    @needs("pausing")
+    async def test_an_overview_tells_of_a_pause(self, backend: Backend) -> None:
+        """While it lasts."""
+        await self.set_paused(backend, paused=True)
+        assert (await backend.overview()).paused is True
+        await self.set_paused(backend, paused=False)
+        assert (await backend.overview()).paused is False
+
+    @promise("overview", "What cannot be read is None, or 0 for a counter.")
+    @needs("wrong_types")
+    async def test_an_overview_of_what_is_spoilt(self, backend: Backend) -> None:
+        """Each bad thing is told alone."""
+        await push(backend, job(1), queue="bad")
+        await push(backend, job(1))
+        await self.break_queue(backend, "bad")
+        await self.break_failures(backend)
+        await self.break_counter(backend, "processed")
+        seen = await backend.overview()
+        assert seen == Overview(now=seen.now, lengths={"bad": None, "q": 1}, failures={FAILED: None})
+
+    # locks
+
+    @promise(
+        "locks", "The locks of queued and of running jobs whose names begin with ``lock:`` or ``workerslock:``, with"
+    )
+    async def test_locks_of_both_kinds_are_listed(self, backend: Backend, views: Views) -> None:
+        """With what stands there: a second, and for a running job its owner. Other names are somebody's own affair."""
+        assert await backend.locks() == {}
+        now = await now_of(backend)
+        process = await registered(backend)
+        guards = (FreeLock("lock:a:q:[1]", 30), FreeLock("mine", 30))
+        await backend.push([Entry("q", job(1), guards=guards)])
+        claimed = await claim_one(backend, process)
+        await hold(backend, process, claimed, "workerslock:a:q:[1]", 30)
+        found = await (await views()).locks()
+        assert list(found) == ["lock:a:q:[1]", "workerslock:a:q:[1]"]
+        number, owner = found["workerslock:a:q:[1]"].split(":", 1)
+        assert owner == f"{process.worker(1)}/{claimed.token}"
+        for second in (int(number), int(found["lock:a:q:[1]"])):
+            assert now + 30 <= second <= now + 32 + self.patience
+
+    @promise("locks", "A value that is no text is told in words.")
+    @needs("wrong_types")
+    async def test_a_lock_of_the_wrong_type_is_listed(self, backend: Backend) -> None:
+        """Beside the others; it can be deleted as well."""
+        await backend.push([Entry("q", job(1), guards=(FreeLock("lock:a", 30),))])
+        await self.break_lock(backend, "lock:bad")
+        found = await backend.locks()
+        assert list(found) == ["lock:a", "lock:bad"]
+        assert found["lock:bad"].startswith("not text but ")
+        assert await backend.delete_lock("lock:bad") is True
+        assert list(await backend.locks()) == ["lock:a"]
+
+    @promise("delete_lock", "Free a lock, whoever holds it; False if it was free.")
+    async def test_locks_are_deleted(self, backend: Backend) -> None:
+        """A queued job's and a running one's."""
+        process = await registered(backend)
+        await backend.push([Entry("q", job(1), guards=(FreeLock("lock:a", 3600), FreeLock("lock:b", 3600)))])
+        await hold(backend, process, await claim_one(backend, process), "workerslock:a")
+        assert [await backend.delete_lock(key) for key in ("lock:a", "workerslock:a", "lock:c")] == [True, True, False]
+        assert await backend.delete_lock("lock:a") is False
+        assert await free_locks(backend, "lock:a", "workerslock:a", "lock:b") == ["lock:a", "workerslock:a"]
+
+    # workers
+
+    @promise("workers", "What stands in the store of all workers in view, sorted by id, or of those with these ids, in")
+    @promise("workers", "The text under a worker's name begins as `taskhero.wire.workers.working_head` writes it")
+    async def test_workers_are_shown_with_what_they_do(self, backend: Backend, views: Views) -> None:
+        """Idle and busy ones, what they did, since when they are there, and how long they are taken for alive."""
+        assert list(await backend.workers()) == []
+        now = await now_of(backend)
+        process = await registered(backend, slots=(1, 2), queues=("q", "other"))
+        await push(backend, job(1), job(2), job(3))
+        done, failed = await claim(backend, process, (1, 2))
+        await settle(backend, process, done)
+        await settle(backend, process, failed, Failed("no"))
+        claimed = await claim_one(backend, process)
+        busy, idle = await (await views()).workers()
+        assert (busy.id, idle.id) == (process.worker_id(1), process.worker_id(2))
+        assert (busy.processed, busy.failed, idle.processed, idle.failed) == (1, None, None, 1)
+        held = parse_working(busy.working or "")
+        assert held is not None
+        assert (held.raw, held.queue, held.worker) == (job(3), "q", process.worker(1))
+        assert held.token == claimed.token
+        assert idle.working is None
+        for entry in (busy, idle):
+            started = parse_date(entry.started)
+            assert started is not None
+            assert now <= started.timestamp() <= now + self.patience
+            assert entry.alive_for is not None
+            assert LEASE - self.patience < entry.alive_for <= LEASE
+            assert entry.problems == {}
+        wanted = [process.worker_id(2), "unknown", process.worker_id(2)]
+        some = await backend.workers(wanted)
+        assert [(entry.id, entry.started is None) for entry in some] == [
+            (process.worker_id(2), False),
+            ("unknown", True),
+        ]
+        assert list(await backend.workers([])) == []
+
+    @promise("workers", "What cannot be read is told in `problems`.")
+    @needs("wrong_types", "foreign_workers")
+    async def test_a_worker_that_cannot_be_read_is_shown(self, backend: Backend) -> None:
+        """And the others with it."""
+        process = await registered(backend)
+        await self.add_worker(backend, THEIRS, working=THEIR_JOB)
+        await self.break_worker(backend, THEIRS)
+        theirs, ours = sorted(await backend.workers(), key=lambda entry: entry.id != THEIRS)
+        assert (theirs.id, theirs.working) == (THEIRS, None)
+        assert theirs.problems["working"]
+        assert (ours.id, ours.problems) == (process.worker_id(1), {})
+        assert await backend.clean_worker(Cleaning(id=THEIRS)) == Cleaned.CLEANED
+        assert await _ids_of(backend) == [process.worker_id(1)]
+
+    @promise("workers", "What stands in the store of all workers in view")
+    @needs("foreign_workers")
+    async def test_other_programs_workers_are_shown(self, backend: Backend) -> None:
+        """With their texts as they are."""
+        await self.add_worker(backend, THEIRS, working=THEIR_JOB, ping="ping", heartbeat="beat")
+        (entry,) = await backend.workers()
+        assert (entry.id, entry.working, entry.ping, entry.heartbeat) == (THEIRS, THEIR_JOB, "ping", "beat")
+        assert entry.alive_for is None
+
+    # silence
+
+    @promise("silences", "For how long each worker in view has given no sign of life, sorted by id.")
+    @promise("silences", "A worker of taskhero's is silent from the end of its process's lease on.")
+    @needs("clock")
+    async def test_our_workers_are_silent_from_the_end_of_the_lease(self, backend: Backend, clock: ManualClock) -> None:
+        """Not before, and no longer when it is renewed."""
+        first, second = await registered(backend, 1), await registered(backend, 2)
+        clock.advance(LEASE - 1)
+        both = sorted([first.worker_id(1), second.worker_id(1)])
+        assert list(await backend.silences()) == [Silence(worker_id, 0.0) for worker_id in both]
+        await beat(backend, second)
+        clock.advance(31)
+        assert await _silence_of(backend, first.worker_id(1)) == pytest.approx(30, abs=0.01)
+        assert await _silence_of(backend, second.worker_id(1)) == 0
+        await beat(backend, first)
+        assert await _silence_of(backend, first.worker_id(1)) == 0
+
+    @promise("silences", "Another program's is silent from the first call on that saw all that stands of it now, in")
+    @pytest.mark.parametrize("change", ["working", "ping", "heartbeat"])
+    @needs("clock", "foreign_workers")
+    async def test_other_programs_workers_are_silent_while_nothing_of_them_changes(
+        self, backend: Backend, views: Views, clock: ManualClock, change: str
+    ) -> None:
+        """Whatever the time that they write; each process that looks counts on from what others saw."""
+        other = await views()
+        ancient = '{"time":1,"name":"host:1"}'
+        await self.add_worker(backend, THEIRS, working=THEIR_JOB, ping=ancient, heartbeat="2001-01-01T00:00:00Z")
+        assert list(await backend.silences()) == [Silence(THEIRS, 0.0)]
+        clock.advance(100)
+        assert await _silence_of(other, THEIRS) == pytest.approx(100, abs=0.01)
+        await self.add_worker(backend, THEIRS, **{change: "another"})
+        assert await _silence_of(other, THEIRS) == 0
+        clock.advance(7)
+        assert await _silence_of(backend, THEIRS) == pytest.approx(7, abs=0.01)
+
+    @promise("silences", "Of a worker whose process has no lease nothing is said.")
+    @needs("lost_lease")
+    async def test_nothing_is_said_of_a_worker_without_a_lease(self, backend: Backend) -> None:
+        """A rescue gives it one."""
+        process = await registered(backend)
+        await self.forget_lease(backend, process)
+        assert list(await backend.silences()) == []
+        assert (await _entry_of(backend, process.worker_id(1))).alive_for is None
+
+    # cleaning
+
+    @promise("clean_worker", "Take a worker from view with all that stands under its name; the answer is a `Cleaned`.")
+    @promise("clean_worker", "If it held a job, the failure is listed and counted in it; what it did not hold is not.")
+    @promise("clean_worker", "It is one atomic step.")
+    @promise("Cleaned", "CLEANED", "UNKNOWN")
+    async def test_a_busy_worker_is_cleaned(self, backend: Backend) -> None:
+        """Its job is a failure now, its counters are gone, its process cannot settle it; its neighbour stays."""
+        process = await registered(backend, slots=(1, 2))
+        await push(backend, job(1), job(2))
+        await settle(backend, process, await claim_one(backend, process))
+        claimed = await claim_one(backend, process)
+        seen = (await _entry_of(backend, process.worker_id(1))).working
+        cleaning = Cleaning(id=process.worker_id(1), seen=seen, failure="stuck")
+        assert await backend.clean_worker(cleaning) == Cleaned.CLEANED
+        assert await backend.failed() == ["stuck"]
+        assert await backend.stats() == {"processed": 1, "failed": 1}
+        assert await _ids_of(backend) == [process.worker_id(2)]
+        assert list((await settle(backend, process, claimed)).gone) == [claimed]
+        assert await backend.clean_worker(cleaning) == Cleaned.UNKNOWN
+        assert await backend.failed_count() == 1
+
+    @promise("clean_worker", "If it held a job, the failure is listed and counted in it; what it did not hold is not.")
+    async def test_an_idle_worker_is_cleaned(self, backend: Backend) -> None:
+        """Nothing failed, so nothing is counted. When its process beats, it is in view again."""
+        process = await registered(backend)
+        cleaning = Cleaning(id=process.worker_id(1), failure="not to be listed")
+        assert await backend.clean_worker(cleaning) == Cleaned.CLEANED
+        assert (await _ids_of(backend), await backend.failed(), await backend.stats()) == ([], [], {})
+        assert (await beat(backend, process, full=True)).missing == (process.worker(1),)
+        assert await _ids_of(backend) == [process.worker_id(1)]
+
+    @promise("clean_worker", "Nothing is done if it holds something else than was seen, or if it was not silent for as")
+    @promise("Cleaned", "CHANGED")
+    async def test_a_worker_that_went_on_is_not_cleaned(self, backend: Backend) -> None:
+        """To its next job, to its first one, or to its end."""
+        process = await registered(backend)
+        worker_id = process.worker_id(1)
+        await push(backend, job(1), job(1))
+        first = await claim_one(backend, process)
+        seen = (await _entry_of(backend, worker_id)).working
+        assert await backend.clean_worker(Cleaning(id=worker_id, failure="no")) == Cleaned.CHANGED
+        await settle(backend, process, first)
+        second = await claim_one(backend, process)
+        assert await backend.clean_worker(Cleaning(id=worker_id, seen=seen, failure="no")) == Cleaned.CHANGED
+        await settle(backend, process, second)
+        assert await backend.clean_worker(Cleaning(id=worker_id, seen=seen, failure="no")) == Cleaned.CHANGED
+        assert (await _ids_of(backend), await backend.stats()) == ([worker_id], {"processed": 2, **_of(process, 2)})
+        assert await backend.failed() == []
+
+    @promise("clean_worker", "Nothing is done if it holds something else than was seen, or if it was not silent for as")
+    @promise("Cleaned", "ALIVE")
+    @needs("clock")
+    async def test_a_worker_that_was_not_silent_for_long_is_not_cleaned(
+        self, backend: Backend, clock: ManualClock
+    ) -> None:
+        """One that lives is never, though somebody took it for dead a moment ago."""
+        process = await registered(backend)
+        cleaning = Cleaning(id=process.worker_id(1), silent_for=30.0)
+        assert await backend.clean_worker(cleaning) == Cleaned.ALIVE
+        clock.advance(LEASE + 29)
+        assert await backend.clean_worker(cleaning) == Cleaned.ALIVE
+        clock.advance(2)
+        await beat(backend, process)
+        assert await backend.clean_worker(cleaning) == Cleaned.ALIVE
+        clock.advance(LEASE + 31)
+        assert await backend.clean_worker(cleaning) == Cleaned.CLEANED
+        assert await _ids_of(backend) == []
+
+    @promise("clean_worker", "Nothing is done if it holds something else than was seen, or if it was not silent for as")
+    @needs("clock", "foreign_workers")
+    async def test_another_programs_worker_is_cleaned(self, backend: Backend, clock: ManualClock) -> None:
+        """Only if nobody saw it change for so long, up to the very step."""
+        await self.add_worker(backend, THEIRS, working=THEIR_JOB, ping="one", heartbeat="beat")
+        cleaning = Cleaning(id=THEIRS, seen=THEIR_JOB, failure="stuck", silent_for=60.0)
+        assert await backend.clean_worker(cleaning) == Cleaned.ALIVE, "nobody has looked yet"
+        await backend.silences()
+        clock.advance(61)
+        await self.add_worker(backend, THEIRS, ping="two")
+        assert await backend.clean_worker(cleaning) == Cleaned.ALIVE
+        await backend.silences()
+        clock.advance(61)
+        assert await backend.clean_worker(cleaning) == Cleaned.CLEANED
+        assert (await backend.failed(), await backend.stats()) == (["stuck"], {"failed": 1})
+        assert await _ids_of(backend) == []
+        left = await _entry_of(backend, THEIRS)
+        assert (left.working, left.started, left.ping, left.heartbeat) == (None, None, None, None)
+        assert list(await backend.silences()) == []
+
+    @promise("Cleaned", "REFUSED")
+    @needs("wrong_types")
+    async def test_a_worker_whose_job_cannot_be_listed_stays(self, backend: Backend) -> None:
+        """Nothing is lost for want of a place."""
+        process = await registered(backend)
+        await push(backend, job(1))
+        claimed = await claim_one(backend, process)
+        seen = (await _entry_of(backend, process.worker_id(1))).working
+        await self.break_failures(backend)
+        cleaning = Cleaning(id=process.worker_id(1), seen=seen, failure="stuck")
+        assert await backend.clean_worker(cleaning) == Cleaned.REFUSED
+        assert list((await backend.claims(process)).claims) == [claimed]
+        assert await _ids_of(backend) == [process.worker_id(1)]
+
+
+def _of(process: Process, processed: int) -> dict[str, int]:
+    return {f"processed:{process.worker(1)}": processed}

@@ -1,0 +1,282 @@
+"""Looking at everything at once, at locks and at workers, and taking dead workers from view."""
+
+from __future__ import annotations
+
+import json
+import socket
+from typing import TYPE_CHECKING, Final
+
+from taskhero.backends.inspected import Cleaned, Cleaning, WorkerEntry
+from taskhero.engine.failures import FailedFilter, FailedJobs
+from taskhero.engine.moments import duration_of, to_datetime
+from taskhero.errors import BackendRefused, InvalidLockName, InvalidMoment, UnknownWorker
+from taskhero.models import CleanedWorker, Details, Job, WorkerState, Working
+from taskhero.wire.dates import format_ruby_utc, parse_date
+from taskhero.wire.failures import decode_failure, encode_failure
+from taskhero.wire.workers import decode_working, parse_worker_id, process_of
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator, Sequence
+    from datetime import datetime, timedelta
+
+    from taskhero.models import FailedJob
+
+__all__ = ["Overseeing"]
+
+#: How node-resque calls the failure of a stuck worker's job; by the mark both sides find such failures.
+_STUCK: Final = "Worker Timeout (killed manually)"
+_MARK: Final = "queue#forceCleanWorker"
+#: So often a worker is looked at anew that does something else whenever it is to be cleaned.
+_TRIES: Final = 20
+_LOCKS: Final = ("lock:", "workerslock:")
+
+
+class Overseeing(FailedJobs):
+    """The part of `Queue` that looks after the whole: leader, locks, workers."""
+
+    async def leader(self) -> str | None:
+        """The name of the scheduler that leads, or None; those of other programs have locks of their own."""
+        return await self.backend.leader()
+
+    async def details(self) -> Details:
+        """Everything at a glance; few round trips, however many queues and workers there are."""
+        backend = self.backend
+        overview, workers, moments = await backend.overview(), await backend.workers(), await backend.moments()
+        return Details(
+            now=to_datetime(overview.now),
+            queues=dict(overview.lengths),
+            workers=tuple(_state(entry) for entry in workers),
+            stats={"processed": overview.processed, "failed": overview.failed},
+            leader=overview.leader,
+            delayed=sum(count for _, count in moments),
+            failed=sum(count or 0 for count in overview.failures.values()),
+            paused=overview.paused,
+        )
+
+    # locks
+
+    async def locks(self) -> dict[str, str]:
+        """The locks of queued jobs (``lock:...``) and of running ones (``workerslock:...``), with what stands there.
+
+        Of node-resque's and taskhero's that is the unix second at which the lock lapses; behind a colon, the owner.
+        A lock whose ``key`` does not begin so is not listed. There is no index of locks, so all keys are scanned.
+        """
+        return await self.backend.locks()
+
+    async def delete_lock(self, name: str) -> int:
+        """Delete a lock, whoever holds it, by its name as `locks` shows it.
+
+        Returns:
+            1, or 0 if there is none.
+
+        Raises:
+            InvalidLockName: No lock can have this name.
+        """
+        if not str(name).startswith(_LOCKS):
+            raise InvalidLockName(
+                f"{name!r} is no lock's name: pass one that locks() shows, such as 'lock:add:math:[1,2]'"
+            )
+        return int(await self.backend.delete_lock(name))
+
+    # workers
+
+    async def workers(self) -> dict[str, str]:
+        """The workers in view: each one's name with its queues, which have commas between them.
+
+        Of two with one name, as a program leaves them that was started anew with other queues, one is shown here;
+        `details` shows both.
+        """
+        return dict(parse_worker_id(entry.id) for entry in await self.backend.workers())
+
+    async def working_on(self, name: str, queues: str | Sequence[str]) -> Working | None:
+        """What a worker is busy with, or None if it is idle or unknown.
+
+        Args:
+            name: The worker's name.
+            queues: Its queues as `workers` gives them, or a list of them.
+        """
+        joined = queues if isinstance(queues, str) else ",".join(queues)
+        (entry,) = await self.backend.workers([f"{name}:{joined}"])
+        return _working(entry)
+
+    async def all_working_on(self) -> dict[str, Working | None]:
+        """What each worker in view is busy with, by its name; None for the idle."""
+        found: dict[str, Working | None] = {}
+        for entry in await self.backend.workers():
+            name, working = parse_worker_id(entry.id)[0], _working(entry)
+            if working is not None or name not in found:
+                found[name] = working
+        return found
+
+    # stuck workers
+
+    async def clean_old_workers(self, age: timedelta | float) -> dict[str, FailedJob]:
+        """Take workers from view that gave no sign of life for *age*, busy or idle, and list their jobs as failed.
+
+        A worker of taskhero's gives signs as long as its process has its lease. Another program's does whenever
+        anything that stands of it changes; for how long nothing did is known from earlier calls, of this one or of a
+        scheduler that leads, by the store's clock. So nothing is found where nobody has watched for that long: call it
+        again.
+
+        Args:
+            age: Seconds, or a timedelta; more than 0.
+
+        Returns:
+            The jobs of those that were busy, by the worker's name; `sweep_workers` tells of the idle ones too.
+        """
+        cleaned = await self.sweep_workers(age)
+        return {worker.name: worker.failed for worker in cleaned if worker.failed is not None}
+
+    async def sweep_workers(self, age: timedelta | float) -> list[CleanedWorker]:
+        """Do what `clean_old_workers` does, and tell of every worker that is gone."""
+        seconds = duration_of(age, "age")
+        if not seconds:
+            raise InvalidMoment("age=0 would clean the living: pass how long a worker may be silent, in seconds")
+        backend = self.backend
+        silent = {silence.id: silence.seconds for silence in await backend.silences() if silence.seconds >= seconds}
+        cleaned: list[CleanedWorker] = []
+        for entry in await backend.workers(list(silent)) if silent else ():
+            answer, worker = await self._clean(entry, silent_for=seconds, silent=silent[entry.id])
+            if answer == Cleaned.CLEANED:
+                cleaned.append(worker)
+        return cleaned
+
+    async def force_clean_worker(self, name: str) -> FailedJob | None:
+        """Take a worker from view whether it lives or not, and list its job as failed, in one atomic step.
+
+        Args:
+            name: The worker's name, or its name and its queues where several have one name.
+
+        Returns:
+            The failure, or None if the worker was idle.
+
+        Raises:
+            UnknownWorker: There is none of this name.
+        """
+        backend = self.backend
+        ids = [e.id for e in await backend.workers() if name in {e.id, parse_worker_id(e.id)[0]}]
+        if not ids:
+            raise UnknownWorker(f"no worker {name!r} is in view: pass a name that workers() shows")
+        failed: FailedJob | None = None
+        for worker_id in ids:
+            failed = await self._force(worker_id) or failed
+        return failed
+
+    async def _force(self, worker_id: str) -> FailedJob | None:
+        for _ in range(_TRIES):
+            (entry,) = await self.backend.workers([worker_id])
+            answer, cleaned = await self._clean(entry)
+            if answer == Cleaned.REFUSED:
+                raise BackendRefused(f"the job of worker {worker_id!r} cannot be listed as failed; it is as it was")
+            if answer != Cleaned.CHANGED:
+                return cleaned.failed if answer == Cleaned.CLEANED else None
+        raise BackendRefused(
+            f"worker {worker_id!r} could not be cleaned, since it did something else at each of {_TRIES} looks"
+        )
+
+    async def retry_stuck_jobs(self, limit: int | None = None) -> int:
+        """Retry jobs that failed since their worker was stuck, cleaned by taskhero or by node-resque.
+
+        Args:
+            limit: How many at most; None for all.
+
+        Returns:
+            How many were stored again.
+        """
+        retried = 0
+        async for batch in self._stuck():
+            some = batch if limit is None else batch[: max(limit - retried, 0)]
+            retried += sum(mended.done for mended in (await self._retry(some) if some else ()))
+            if limit is not None and retried >= limit:
+                break
+        return retried
+
+    async def _stuck(self) -> AsyncIterator[list[FailedJob]]:
+        async for _, _, page in self._pages(FailedFilter()):
+            yield [failed for failed in page if failed.backtrace[1:2] == [_MARK]]
+
+    async def _clean(
+        self, entry: WorkerEntry, *, silent_for: float | None = None, silent: float = 0.0
+    ) -> tuple[str, CleanedWorker]:
+        name, queues = parse_worker_id(entry.id)
+        failure = self._failure_of(entry, name)
+        cleaning = Cleaning(id=entry.id, seen=entry.working, failure=failure, silent_for=silent_for)
+        answer = await self.backend.clean_worker(cleaning)
+        failed = None if failure is None else decode_failure(failure)
+        return answer, CleanedWorker(name=name, queues=queues, silent_for=silent, failed=failed)
+
+    def _failure_of(self, entry: WorkerEntry, name: str) -> str | None:
+        """The failure of what a worker is busy with, or None if that is no job at all."""
+        working = _working(entry)
+        if entry.working is None or working is None or _holds_nothing(entry.working):
+            return None
+        now = self.context.clock.now()
+        host = socket.gethostname()
+        return encode_failure(
+            raw=working.job.raw,
+            queue=working.queue,
+            worker=name,
+            exception=_STUCK,
+            error=_STUCK,
+            backtrace=[f"killed by {host} at {format_ruby_utc(now)}", _MARK, "taskhero"],
+            failed_at=now,
+        )
+
+
+def _holds_nothing(text: str) -> bool:
+    """Whether a text under a worker's name says that it does nothing: an object without a job."""
+    try:
+        value = json.loads(text)
+    except (ValueError, RecursionError):
+        return not text.strip()
+    return value is None or (isinstance(value, dict) and value.get("payload") is None)
+
+
+def _working(entry: WorkerEntry) -> Working | None:
+    name = parse_worker_id(entry.id)[0]
+    if entry.working is not None:
+        return decode_working(entry.working, name)
+    problem = entry.problems.get("working")
+    return None if problem is None else Working(worker=name, queue="", job=Job("", [], "", problem=problem))
+
+
+def _state(entry: WorkerEntry) -> WorkerState:
+    name, queues = parse_worker_id(entry.id)
+    ours = process_of(entry.id) is not None
+    program = "taskhero" if ours else "resque" if entry.heartbeat else "node-resque" if entry.ping else ""
+    problems = [f"{what}: {problem}" for what, problem in entry.problems.items()]
+    seen = None if ours else _seen_at(entry, problems)
+    return WorkerState(
+        name=name,
+        queues=queues,
+        program=program,
+        working=_working(entry),
+        started_at=parse_date(entry.started),
+        seen_at=seen,
+        alive_for=entry.alive_for,
+        processed=entry.processed or 0,
+        failed=entry.failed or 0,
+        problem="; ".join(problems) or None,
+    )
+
+
+def _seen_at(entry: WorkerEntry, problems: list[str]) -> datetime | None:
+    """The later of Ruby's and node-resque's sign of life; what cannot be read is a problem."""
+    found: list[datetime] = []
+    if entry.heartbeat is not None:
+        _note(found, problems, "heartbeat", entry.heartbeat, parse_date(entry.heartbeat))
+    if entry.ping is not None:
+        try:
+            ping = json.loads(entry.ping)
+        except (ValueError, RecursionError):
+            ping = None
+        time = ping.get("time") if isinstance(ping, dict) else None
+        _note(found, problems, "ping", entry.ping, parse_date(time))
+    return max(found, default=None)
+
+
+def _note(found: list[datetime], problems: list[str], what: str, text: str, date: datetime | None) -> None:
+    if date is None:
+        problems.append(f"{what}: {text[:80]!r} is no date")
+    else:
+        found.append(date)
