@@ -223,23 +223,35 @@ class Link:
         try:
             return await self._call(command)
         except BackendRefused as error:
-            # Another server has the keys now, or is the master: this one has done nothing.
-            elsewhere = isinstance(error.__cause__, (redis_errors.MovedError, redis_errors.ReadOnlyError))
-            if not elsewhere or not await self._follow():
+            if not await self._is_elsewhere(error):
                 raise
         return await self._call(command)
 
-    async def _call(self, command: Sequence[Any]) -> Any:
+    async def call_packed(self, name: str, packed: bytes) -> Any:
+        """Send a command that is in the server's form already; *name* is what errors call it. Raises as `call`."""
+        try:
+            return await self._call((name,), packed)
+        except BackendRefused as error:
+            if not await self._is_elsewhere(error):
+                raise
+        return await self._call((name,), packed)
+
+    async def _is_elsewhere(self, error: BackendRefused) -> bool:
+        """Whether another server has the keys now, or is the master, and is known: this one has done nothing."""
+        elsewhere = isinstance(error.__cause__, (redis_errors.MovedError, redis_errors.ReadOnlyError))
+        return elsewhere and await self._follow()
+
+    async def _call(self, command: Sequence[Any], packed: bytes | None = None) -> Any:
         pool, connection = await self._take()
         try:
-            return await self._ask(connection, command)
+            return await self._ask(connection, command, packed)
         finally:
             await self._give_back(pool, connection)
 
-    async def _ask(self, connection: AbstractConnection, command: Sequence[Any]) -> Any:
+    async def _ask(self, connection: AbstractConnection, command: Sequence[Any], packed: bytes | None) -> Any:
         try:
             async with asyncio.timeout(REPLY_TIMEOUT):
-                await connection.send_packed_command(_packed(connection, command), check_health=False)
+                await connection.send_packed_command(packed or _packed(connection, command), check_health=False)
                 return await connection.read_response()
         except redis_errors.ResponseError as error:
             raise BackendRefused(f"Redis at {self.location} refused {command[0]}: {error}") from error
