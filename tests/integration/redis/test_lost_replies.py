@@ -196,7 +196,7 @@ CASES = [
     Case("register", nothing, lambda b, _: b.register(P, [1], 60), sha("beat"), keys),
     Case("retire", a_claim, lambda b, _: b.retire(P, [1]), sha("retire"), keys),
     Case("deregister", a_claim, lambda b, _: b.deregister(P), sha("retire"), keys),
-    Case("exchange", a_queued_job, lambda b, _: b.exchange(P, [], [1], ["q"]), sha("exchange"), keys, "claim"),
+    Case("exchange", a_queued_job, lambda b, _: b.exchange(P, [], [1], ["q"]), sha("claim"), keys, "claim"),
     *(Case("exchange", a_claim, settle(ending), sha("exchange"), keys, name) for name, ending in ENDINGS.items()),
     Case("prepare", a_guarded_claim, prepare, sha("prepare"), keys),
     Case("exchange", a_claim_with_locks, end_with_locks, sha("exchange"), keys, "locks"),
@@ -348,7 +348,7 @@ async def test_locks_outlive_a_beat_whose_answer_is_lost(when, lossy, direct):
 async def test_a_claim_whose_answer_is_lost_is_found_under_its_own_name(lossy, direct):
     backend, proxy = lossy
     await a_queued_job(direct, backend)
-    proxy.lose("after", sha("exchange"))
+    proxy.lose("after", sha("claim"))
     with pytest.raises(ReplyLost):
         await backend.exchange(P, [], [1], ["q"])
     found = (await backend.claims(P)).claims

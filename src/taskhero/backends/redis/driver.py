@@ -44,6 +44,7 @@ class RedisBackend(Producing, Promoting, Recurring, Working, Waking, Mending, Wa
         self._batches = count(1)
         self._slots = {}
         self._last_places = None
+        self._last_claim = None
         self._lease = 12.0
         self._beating = None
         self._connect_beating = self._link.make_client
