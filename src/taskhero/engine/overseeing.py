@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import socket
 from typing import TYPE_CHECKING, Final
 
@@ -28,6 +29,7 @@ _STUCK: Final = "Worker Timeout (killed manually)"
 _MARK: Final = "queue#forceCleanWorker"
 #: So often a worker is looked at anew that does something else whenever it is to be cleaned.
 _TRIES: Final = 20
+_NUMBERS: Final = re.compile(r"(\d{1,18})", re.ASCII)
 _LOCKS: Final = ("lock:", "workerslock:")
 
 
@@ -45,7 +47,7 @@ class Overseeing(FailedJobs):
         return Details(
             now=to_datetime(overview.now),
             queues=dict(overview.lengths),
-            workers=tuple(_state(entry) for entry in workers),
+            workers=tuple(sorted((_state(entry) for entry in workers), key=_in_order)),
             stats={"processed": overview.processed, "failed": overview.failed},
             leader=overview.leader,
             delayed=sum(count for _, count in moments),
@@ -258,6 +260,11 @@ def _state(entry: WorkerEntry) -> WorkerState:
         failed=entry.failed or 0,
         problem="; ".join(problems) or None,
     )
+
+
+def _in_order(state: WorkerState) -> list[tuple[int, str]]:
+    """Sorts names so that ``+2`` comes before ``+10``."""
+    return [(int(part), "") if part.isdecimal() else (-1, part) for part in _NUMBERS.split(state.name)]
 
 
 def _seen_at(entry: WorkerEntry, problems: list[str]) -> datetime | None:

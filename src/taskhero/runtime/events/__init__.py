@@ -11,6 +11,7 @@ from taskhero.runtime.events.base import Event
 from taskhero.runtime.events.catalogue import EVENTS
 from taskhero.runtime.events.emitter import Emitter
 from taskhero.runtime.events.scheduling import (
+    SchedulerCleanStuckWorker,
     SchedulerEnd,
     SchedulerError,
     SchedulerLeader,
@@ -54,6 +55,7 @@ __all__ = [
     "MultiWorkerAction",
     "MultiWorkerEnd",
     "MultiWorkerStart",
+    "SchedulerCleanStuckWorker",
     "SchedulerEnd",
     "SchedulerError",
     "SchedulerLeader",
