@@ -98,8 +98,10 @@ class Overseeing(FailedJobs):
             queues: Its queues as `workers` gives them, or a list of them.
         """
         joined = queues if isinstance(queues, str) else ",".join(queues)
-        (entry,) = await self.backend.workers([f"{name}:{joined}"])
-        return _working(entry)
+        # A worker may have no queues in its id, or an empty text there.
+        ids = [f"{name}:{joined}"] if joined else [name, f"{name}:"]
+        found = (_working(entry) for entry in await self.backend.workers(ids))
+        return next((working for working in found if working is not None), None)
 
     async def all_working_on(self) -> dict[str, Working | None]:
         """What each worker in view is busy with, by its name; None for the idle."""

@@ -43,8 +43,8 @@ class Mending(Inspecting):
         leads = owner and until.isdigit() and int(until) > int(now)
         return Overview(
             now=int(now) / 1000,
-            lengths=_lengths(queues),
-            failures=_lengths(lists),
+            lengths=dict(sorted(_lengths(queues).items())),
+            failures=dict(sorted(_lengths(lists).items(), key=lambda item: (item[0] != FAILED, item[0]))),
             processed=_number(done) or 0,
             failed=_number(failed) or 0,
             leader=owner if leads else None,

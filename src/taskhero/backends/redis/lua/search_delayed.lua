@@ -40,7 +40,7 @@ end
 local offset, moments = 0, 0
 while true do
   local found = redis.pcall('ZRANGEBYSCORE', KEYS[1], first, '+inf', 'WITHSCORES', 'LIMIT', offset, 100)
-  if failed(found) then return found end
+  if failed(found) then return page end
   for i = 1, #found, 2 do
     local member, score = found[i], tonumber(found[i + 1])
     if string.find(member, '^%d+$') and tonumber(member) == score then
