@@ -13,7 +13,7 @@ from taskhero import FailedJob, Job, TaskHero, Working
 from taskhero.errors import CannotRetry, NotInFailures, UnknownWorker
 
 #: Documents in one store, and stores: on three kinds of servers more than 10,000 documents.
-DOCUMENTS, STORES = 80, 60
+DOCUMENTS, STORES = 80, 45
 #: Where a document is put: keys of all kinds, and members of sets that name others.
 PLACES = (
     "queue",
