@@ -394,7 +394,6 @@ async def test_the_leader_cleans_stuck_workers(stage, retry):
     app = stage.app(processors=0, settings={"stuck_worker_timeout": 0.2, "retry_stuck_jobs": retry})
     async with app.running():
         await stage.happened("leader")
-        # It would be rescued, if it were not stuck for so long already when it is met.
         process, _ = await busy(app)
         if stage.is_redis:
             await foreign(stage, app, NODE, working=NODE_WORKS, ping=1)
@@ -418,7 +417,8 @@ async def test_who_does_not_lead_cleans_nobody_and_an_error_ends_nothing(stage):
             self.asked = []
             self.news = asyncio.Event()
 
-        async def sweep_workers(self, age):
+        async def sweep_workers(self, age, *, ours):
+            assert not ours, "they are rescued"
             self.asked.append(age)
             self.news.set()
             raise ConnectionError("away")

@@ -227,7 +227,8 @@ def known_name(queue: str) -> str:
     Raises:
         InvalidQueueName: It is none.
     """
-    return queue if isinstance(queue, str) else check_queue_name(queue)
+    given: object = queue
+    return queue if isinstance(given, str) else check_queue_name(queue)
 
 
 def _forms(name: str, args: list[Any], queue: str) -> tuple[str, ...]:

@@ -131,13 +131,22 @@ class Overseeing(FailedJobs):
         cleaned = await self.sweep_workers(age)
         return {worker.name: worker.failed for worker in cleaned if worker.failed is not None}
 
-    async def sweep_workers(self, age: timedelta | float) -> list[CleanedWorker]:
-        """Do what `clean_old_workers` does, and tell of every worker that is gone."""
+    async def sweep_workers(self, age: timedelta | float, *, ours: bool = True) -> list[CleanedWorker]:
+        """Do what `clean_old_workers` does, and tell of every worker that is gone.
+
+        Args:
+            age: Seconds, or a timedelta; more than 0.
+            ours: Clean taskhero's own too. A living process would rescue their jobs, rather than fail them.
+        """
         seconds = duration_of(age, "age")
         if not seconds:
             raise InvalidMoment("age=0 would clean the living: pass how long a worker may be silent, in seconds")
         backend = self.backend
-        silent = {silence.id: silence.seconds for silence in await backend.silences() if silence.seconds >= seconds}
+        silent = {
+            silence.id: silence.seconds
+            for silence in await backend.silences()
+            if silence.seconds >= seconds and (ours or process_of(silence.id) is None)
+        }
         cleaned: list[CleanedWorker] = []
         for entry in await backend.workers(list(silent)) if silent else ():
             answer, worker = await self._clean(entry, silent_for=seconds, silent=silent[entry.id])

@@ -29,7 +29,9 @@ _NAME = "looking after stuck workers"
 
 
 class StuckWorkers:
-    """Takes workers from view that were silent for `Settings.stuck_worker_timeout`, while the scheduler here leads.
+    """Takes other programs' workers from view that were silent for `Settings.stuck_worker_timeout`, while it leads.
+
+    Those of taskhero are rescued, which is better than to fail their jobs.
 
     Their jobs are listed as failed, and tried again if `Settings.retry_stuck_jobs` says so. To know how long another
     program's worker was silent, the leader looks again and again.
@@ -87,7 +89,7 @@ class StuckWorkers:
         Raises:
             BackendError: The backend could not do it.
         """
-        cleaned = await self._queue.sweep_workers(self._age)
+        cleaned = await self._queue.sweep_workers(self._age, ours=False)
         # Jobs that other programs listed, or that could not be retried then, are looked for now and then.
         due = self._rounds % RETRY_ROUNDS == 0
         self._rounds += 1
