@@ -194,11 +194,11 @@ async def test_many_delayed_jobs_come_in_few_round_trips(stage):
         assert [job.args for jobs in found.values() for job in jobs] == [[n] for n in range(5000)]
         assert asked() <= 6
         assert await app.queue.scheduled_at("math", "t", [4321]) == [at(stage, 10 + 4321 // 2)]
-        assert asked() <= 2
-        assert len(await app.queue.timestamps()) == 2500
-        assert asked() <= 1
-        assert await app.queue.delete_delayed("math", "t", [4321]) == [at(stage, 10 + 4321 // 2)]
         assert asked() <= 3
+        assert len(await app.queue.timestamps()) == 2500
+        assert asked() <= 2
+        assert await app.queue.delete_delayed("math", "t", [4321]) == [at(stage, 10 + 4321 // 2)]
+        assert asked() <= 4
 
 
 def count(app):

@@ -22,7 +22,7 @@ __all__ = ["DelayedJobs"]
 #: How many texts are read at once where all are shown.
 _PAGE: Final = 1000
 #: How many texts the store looks through at once where few are wanted.
-_SEARCH: Final = 5000
+_SEARCH: Final = 2000
 #: What lies beyond all that a datetime can say is shown as this.
 _FARTHEST: Final = 253_402_300_799
 

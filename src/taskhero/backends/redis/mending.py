@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 __all__ = ["Mending"]
 
 #: Moments that are looked at in one step.
-_MOMENTS = 5000
+_MOMENTS = 2000
 #: Bytes that a page of what is delayed has, about.
 _PAGE_BYTES = 4 * 1024 * 1024
 #: Removals in one step: each looks through a list, and Redis serves nobody else meanwhile.

@@ -46,7 +46,7 @@ while true do
     if string.find(member, '^%d+$') and tonumber(member) == score then
       -- Moments whose lists are gone cost time too.
       moments = moments + 1
-      if limit <= 0 or room <= 0 or moments > 5000 then
+      if limit <= 0 or room <= 0 or moments > 2000 then
         page[1], page[2] = member, whole(member == first and position or 0)
         return page
       end
