@@ -97,8 +97,11 @@ class FailedJobs(Inspection):
         return await self.backend.failed_lists()
 
     async def failed_count(self, source: str = FAILED) -> int:
-        """How many failures a list holds."""
-        return await self.backend.failed_count(_list(source))
+        """How many failures a list holds; 0 if what is there is no list, of which `failed` tells more."""
+        try:
+            return await self.backend.failed_count(_list(source))
+        except WrongType:
+            return 0
 
     async def failed(self, start: int = 0, stop: int = -1, source: str = FAILED) -> list[FailedJob]:
         """The failures of a list from position *start* to *stop*, the oldest first."""
@@ -184,7 +187,7 @@ class FailedJobs(Inspection):
         """
         backend, now = self.backend, self.context.clock.now()
         sources = await backend.failed_lists() if where.source is None else [_list(where.source)]
-        counts = {source: await self._countable(source) for source in sources}
+        counts = {source: await self.failed_count(source) for source in sources}
         looked, total = 0, sum(counts.values())
         for source, count in counts.items():
             for stop in range(count, 0, -_PAGE):
@@ -192,12 +195,6 @@ class FailedJobs(Inspection):
                 entries = [decode_failure(raw, source) for raw in await backend.failed(start, stop - 1, source)]
                 looked += stop - start
                 yield looked, total, [failed for failed in entries if where.fits(failed, now)]
-
-    async def _countable(self, source: str) -> int:
-        try:
-            return await self.backend.failed_count(source)
-        except WrongType:
-            return 0
 
     async def _discard(self, batch: Sequence[FailedJob]) -> list[MendedJob]:
         removed = await self.backend.remove_failed([_entry(failed) for failed in batch])
