@@ -68,6 +68,7 @@ class Recurring:
                 KnownPeriodic(task=task, stopped=self.stopped.get(name), seen=self._seen_of(task))
                 for name, (task, _) in found
             ],
+            stopped=dict(self.stopped),
         )
 
     def _seen_of(self, task: Periodic) -> int | None:
