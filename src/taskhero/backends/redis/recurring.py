@@ -31,12 +31,10 @@ class Recurring(Part):
         for task in declared:
             by_cron = "" if task.cron is None else "1"
             arguments += (to_bytes(task.name), to_bytes(encode_definition(_fields_of(task))), by_cron)
-        now, stopped, *known = await self._run(
-            "periodic", (own.processes, own.periodic, own.stopped, own.seen), arguments
-        )
-        tasks = [
-            _known(text, reason, seen) for text, reason, seen in zip(known[::3], known[1::3], known[2::3], strict=True)
-        ]
+        keys = (own.processes, own.periodic, own.stopped, own.seen)
+        now, stopped, *known = await self._run("periodic", keys, arguments)
+        rows = zip(known[::3], known[1::3], known[2::3], strict=True)
+        tasks = [_known(text, reason, seen) for text, reason, seen in rows]
         found = [task for task in tasks if task is not None]
         why = dict(zip(map(to_text, stopped[::2]), map(to_text, stopped[1::2]), strict=True))
         return Periodics(now=int(now) / 1000, tasks=sorted(found, key=lambda known: known.task.name), stopped=why)
