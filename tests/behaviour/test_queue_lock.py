@@ -37,6 +37,7 @@ async def test_an_equal_job_is_refused_while_one_is_queued_and_others_are_not(st
 
 
 async def test_of_many_at_once_one_is_stored(stage):
+    """Upstream takes the lock, lets it lapse and stores the job in three steps, with races between them (W49)."""
     app = stage.app()
     add = declare(app, QueueLock())
     async with app:
