@@ -216,6 +216,35 @@ def hum(times: int = 1) -> None:
 
 
 assert_type(bare, Task[[], Coroutine[Any, Any, None]])
+
+
+@app.task(frequency=timedelta(minutes=5), reenqueue_on_error=False)
+async def say_hello() -> None:
+    """Runs again and again."""
+
+
+@app.task(frequency=5)
+def say_bye(name: str = "all") -> str:
+    """Runs again and again, in a thread."""
+    return name
+
+
+@app.task(cron="*/5 9-17 * * mon-fri", timezone="Europe/Berlin", misfire="skip")
+async def report(*, day: str = "today") -> None:
+    """Runs at its slots."""
+
+
+@task(cron="@daily", timezone=UTC)
+def clean_up() -> None:
+    """A task of a folder."""
+
+
+assert_type(say_bye.frequency, float | None)
+assert_type(report.cron, str | None)
+
+app.task(frequency="5")  # type: ignore[call-overload]
+app.task(cron=5)  # type: ignore[call-overload]
+task(cron="@daily", misfire="never")  # type: ignore[call-overload]
 app.task(queue=3)  # type: ignore[call-overload]
 app.task(run_in="elsewhere")  # type: ignore[call-overload]
 app.task(retries=3)  # type: ignore[call-overload]

@@ -24,6 +24,8 @@ from taskhero.backends.protocol import (
     Interest,
     Lock,
     Move,
+    Next,
+    Periodic,
     Preparation,
     Prepared,
     Process,
@@ -177,6 +179,20 @@ async def registered(direct: RedisBackend, lossy: RedisBackend) -> None:
     await lossy.register(P, [1], 60)
 
 
+TICK = Periodic(
+    name="tick", queue="q", raw=RAW, forms=(RAW,), guards=(FreeLock(QUEUED, 60),), holds=("workerslock:t",), frequency=9
+)
+NIGHTLY = Periodic(name="nightly", queue="q", raw=RAW, forms=(RAW,), cron="@daily")
+
+
+async def a_stopped_task(direct: RedisBackend, lossy: RedisBackend) -> None:
+    await direct.stop_periodic(TICK)
+
+
+def end_with_next(backend: RedisBackend, claim: Any) -> Awaitable[Any]:
+    return backend.exchange(P, [Settlement(claim, Done(), next=Next("tick", RAW, (RAW,), 100))], [], [])
+
+
 def settle(ending: Any) -> Callable[[RedisBackend, Any], Awaitable[Any]]:
     return lambda backend, claim: backend.exchange(P, [Settlement(claim, ending)], [], [])
 
@@ -200,6 +216,13 @@ CASES = [
     *(Case("exchange", a_claim, settle(ending), sha("exchange"), keys, name) for name, ending in ENDINGS.items()),
     Case("prepare", a_guarded_claim, prepare, sha("prepare"), keys),
     Case("exchange", a_claim_with_locks, end_with_locks, sha("exchange"), keys, "locks"),
+    Case("exchange", a_claim, end_with_next, sha("exchange"), keys, "next"),
+    Case("periodic", nothing, lambda b, _: b.periodic([TICK], 60), sha("periodic"), keys),
+    Case("ensure", nothing, lambda b, _: b.ensure([TICK]), sha("ensure"), keys),
+    Case("restart", a_stopped_task, lambda b, _: b.restart(TICK), sha("begin_anew"), keys),
+    Case("stop_periodic", a_queued_job, lambda b, _: b.stop_periodic(TICK), sha("begin_anew"), keys),
+    Case("resume", a_stopped_task, lambda b, _: b.resume(["tick"]), sha("resume"), keys),
+    Case("fire", nothing, lambda b, _: b.fire(NIGHTLY, None, 9, 1), sha("fire"), keys),
     Case("begin", a_claim, lambda b, claim: b.begin(P, claim), sha("begin"), keys),
     Case("begin", a_begun_claim, lambda b, c: b.begin(P, c, alone=False), sha("begin"), keys, "taken-back"),
     Case("rescue", a_dead_process, lambda b, _: b.rescue(10), sha("rescue"), keys),

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, Self, TypeVar
 
 from taskhero.clock import SystemClock
 from taskhero.errors import NotConnected
-from taskhero_sqlite import queues, schedule, work
+from taskhero_sqlite import periodic, queues, schedule, work
 from taskhero_sqlite.address import Address
 from taskhero_sqlite.database import Database
 from taskhero_sqlite.steps import text
@@ -28,6 +28,8 @@ if TYPE_CHECKING:
         HeldLock,
         Interest,
         Move,
+        Periodic,
+        Periodics,
         Preparation,
         Prepared,
         Process,
@@ -216,6 +218,34 @@ class SqliteBackend:
     async def leader(self) -> str | None:
         """See `Backend.leader`."""
         return await self._ask(_leader)
+
+    # periodic tasks
+
+    async def periodic(self, declared: Sequence[Periodic] = (), lifetime: float = 0.0) -> Periodics:
+        """See `Backend.periodic`."""
+        if not declared:
+            return await self._ask(periodic.periodic, (), 0.0)
+        return await self._do(periodic.periodic, declared, lifetime)
+
+    async def ensure(self, tasks: Sequence[Periodic], *, thoroughly: bool = False) -> Sequence[str]:
+        """See `Backend.ensure`."""
+        return await self._do(periodic.ensure, tasks, thoroughly=thoroughly)
+
+    async def restart(self, task: Periodic) -> int | None:
+        """See `Backend.restart`."""
+        return await self._do(periodic.restart, task)
+
+    async def stop_periodic(self, task: Periodic) -> int:
+        """See `Backend.stop_periodic`."""
+        return await self._do(periodic.stop, task)
+
+    async def resume(self, names: Sequence[str], *, failed: bool = False) -> int:
+        """See `Backend.resume`."""
+        return await self._do(periodic.resume, names, failed=failed)
+
+    async def fire(self, task: Periodic, since: int | None, until: int, times: int) -> str:
+        """See `Backend.fire`."""
+        return await self._do(periodic.fire, task, since, until, times)
 
     # inspecting
 

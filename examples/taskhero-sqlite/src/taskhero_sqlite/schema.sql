@@ -95,3 +95,12 @@ CREATE TABLE IF NOT EXISTS leader (
 CREATE TABLE IF NOT EXISTS pause (
   one INTEGER PRIMARY KEY CHECK (one = 1)
 );
+
+-- Periodic tasks that processes declare, each until its end of life, as text.
+CREATE TABLE IF NOT EXISTS periodic (name BLOB PRIMARY KEY, definition TEXT NOT NULL, until REAL NOT NULL) WITHOUT ROWID;
+
+-- Why periodic tasks are stopped: 'asked' or 'failed'.
+CREATE TABLE IF NOT EXISTS stopped (name BLOB PRIMARY KEY, why TEXT NOT NULL) WITHOUT ROWID;
+
+-- Until which second the slots of tasks by cron are seen.
+CREATE TABLE IF NOT EXISTS seen (name BLOB PRIMARY KEY, until INTEGER NOT NULL) WITHOUT ROWID;

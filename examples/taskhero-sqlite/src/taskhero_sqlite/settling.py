@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from taskhero.backends.protocol import Delayed, Done, Failed, GivenBack, Retried
 from taskhero.wire.jobs import unmark
 from taskhero_sqlite import locks, queues
+from taskhero_sqlite.periodic import go_on
 from taskhero_sqlite.schedule import delay, later
 from taskhero_sqlite.steps import blob, text
 
@@ -30,6 +31,7 @@ class Settled:
         self.gone: list[Claim] = []
         self.unsettled: list[tuple[Claim, str]] = []
         self.attempts: list[tuple[Claim, int]] = []
+        self.nexts: list[tuple[Claim, int]] = []
 
 
 def held_by(step: Step, process: Process, claim: Claim) -> str | None:
@@ -54,12 +56,23 @@ def settle(step: Step, process: Process, settled: Sequence[Settlement]) -> Settl
                 locks.release(step, settlement.release, token)
                 _forget(step, settlement.forget)
                 step.do("DELETE FROM claim WHERE token = ?", token)
+                at = _next(step, settlement, again=attempt is not None)
         except sqlite3.Error as error:
             answer.unsettled.append((claim, str(error)))
         else:
             if attempt is not None:
                 answer.attempts.append((claim, attempt))
+            if at is not None:
+                answer.nexts.append((claim, at))
     return answer
+
+
+def _next(step: Step, settlement: Settlement, *, again: bool) -> int | None:
+    """Delay the next run of a periodic task whose job has ended for good."""
+    ending = settlement.ending
+    if settlement.next is None or again or isinstance(ending, (GivenBack, Delayed)):
+        return None
+    return go_on(step, settlement.next, failed=isinstance(ending, (Failed, Retried)))
 
 
 def _end(step: Step, worker: str, claim: Claim, raw: str, ending: Ending) -> int | None:

@@ -120,6 +120,7 @@ def exchange(
         claims=claimed,
         gone=answer.gone,
         unsettled=answer.unsettled,
+        nexts=answer.nexts,
         attempts=answer.attempts,
         waiting=any(queues.length_of(step, queue) for queue in names),
         registered=registered,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections import deque
 from itertools import islice
 from typing import TYPE_CHECKING
 
@@ -68,6 +69,7 @@ class Recurring:
                 KnownPeriodic(task=task, stopped=self.stopped.get(name), seen=self._seen_of(task))
                 for name, (task, _) in found
             ],
+            stopped=dict(self.stopped),
         )
 
     def _seen_of(self, task: Periodic) -> int | None:
@@ -110,17 +112,19 @@ class Recurring:
             return Kept.STOPPED
         if any(locks.get(key, now) is not None for key in task.holds):
             return Kept.RUNNING
-        if self._is_queued(task, locks, now, thoroughly=thoroughly):
+        texts = self._queues.texts.get(task.queue, deque())
+        if self._is_locked(task, texts, locks, now, thoroughly=thoroughly):
             return Kept.QUEUED
         moments = [at for form in task.forms for at in self._schedule.moments(form)]
         if moments and min(moments) > (latest := next_moment(now, task.frequency or 0)):
             self.delay(task.raw, task.forms, latest)
-        return Kept.DELAYED if moments else None
+        if moments:
+            return Kept.DELAYED
+        # A copy that was given back, or rescued, has no lock.
+        return Kept.QUEUED if any(unmark(text) in task.forms for text in islice(texts, _FIRST)) else None
 
-    def _is_queued(self, task: Periodic, locks: Locks, now: float, *, thoroughly: bool) -> bool:
-        texts = self._queues.texts.get(task.queue, ())
-        if any(unmark(text) in task.forms for text in islice(texts, _FIRST)):
-            return True
+    def _is_locked(self, task: Periodic, texts: Iterable[str], locks: Locks, now: float, *, thoroughly: bool) -> bool:
+        """Whether a lock of the queued job is held that is to be believed."""
         held = {guard: locks.get(guard.key, now) for guard in task.guards if isinstance(guard, FreeLock)}
         taken = [found[1] - 1 - guard.timeout for guard, found in held.items() if found is not None]
         if not taken:

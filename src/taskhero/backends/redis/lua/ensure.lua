@@ -54,13 +54,14 @@ local function held_for(lock, timeout)
   return seconds - (tonumber(string.match(value, '^%s*[+-]?%d+')) - 1 - timeout)
 end
 
-local function is_queued(list, locks, timeouts, first_lock, forms, first)
+-- Whether a lock of the queued job is held that is to be believed.
+local function is_locked(list, locks, timeouts, first_lock, forms, first)
   local youngest
   for i = 0, locks - 1 do
     local age = held_for(KEYS[first_lock + i], tonumber(ARGV[timeouts + i]))
     if age then youngest = math.min(youngest or age, age) end
   end
-  if not youngest then return stands_first(list, forms, first) end
+  if not youngest then return false end
   if not thoroughly or youngest < PATIENCE or stands_anywhere(list, forms, first) then return true end
   for i = 0, locks - 1 do redis.call('DEL', KEYS[first_lock + i]) end
   return false
@@ -107,7 +108,7 @@ local function see_to(name, queue, frequency, holds, locks, forms)
   for i = 0, holds - 1 do
     if holder(KEYS[first_hold + i], now) then return 'running' end
   end
-  if is_queued(list, locks, timeouts, first_lock, forms, first) then return 'queued' end
+  if is_locked(list, locks, timeouts, first_lock, forms, first) then return 'queued' end
   local at, latest = earliest(forms, first, first_index), next_moment(now, frequency)
   if at then
     if at > latest then
@@ -116,6 +117,8 @@ local function see_to(name, queue, frequency, holds, locks, forms)
     end
     return 'delayed'
   end
+  -- A copy that was given back, or rescued, has no lock.
+  if stands_first(list, forms, first) then return 'queued' end
   -- What a dead process holds is rescued in a moment.
   if redis.call('ZCOUNT', KEYS[1], '(' .. whole(now - 60000), whole(now)) > 0 then return 'unsure' end
   return enqueue(list, wake, queue, locks, timeouts, first_lock, ARGV[first])
