@@ -48,7 +48,7 @@ async def test_nothing_is_delayed_at_first(stage):
 
 
 async def test_delayed_jobs_are_seen_at_their_moments(stage):
-    """A16, A17, Q3, Q7, Q11, Q31 to Q33: moments as numbers in order, their jobs in order, and all of them."""
+    """A16, A17, Q3, Q7, Q11, Q31, Q32, Q33: moments as numbers in order, their jobs in order, and all of them."""
     app = stage.app(scheduler=False)
     add = app.task(name="add", queue="math")(lambda a, b: None)
     async with app:

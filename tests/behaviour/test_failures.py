@@ -276,7 +276,7 @@ async def test_a_filter_says_which_failures_are_meant(stage, where, expected):
         assert [(each.failed.raw, each.outcome, each.done) for each in mended] == [
             (texts[n], "removed", True) for n in expected
         ]
-        assert {(each.looked, each.total) for each in mended} <= {(5, 5)}
+        assert [(each.looked, each.total) for each in mended] == [(n + 1, 5) for n in expected]
         assert await raws(app) == [text for n, text in enumerate(texts) if n not in expected]
 
 
@@ -305,7 +305,7 @@ async def test_many_are_retried_in_few_round_trips_with_progress_and_none_twice(
             again += 1
             if again % 100 == 0:
                 await fail(app, each.failed.raw)
-        assert looked == [1000] * 1000 + [2000] * 1000 + [2300] * 300
+        assert looked == list(range(1, 2301))
         assert sorted(job.args[0] for job in await app.queue.queued("math")) == list(range(2300))
         assert await app.queue.failed_count() == 23
 

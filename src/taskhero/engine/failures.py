@@ -147,8 +147,8 @@ class FailedJobs(Inspection):
         Args:
             where: What must hold of them, see `FailedFilter`; all failures of all lists if nothing is given.
         """
-        async for _, _, page in self._pages(FailedFilter(**where)):
-            for failed in page:
+        async for _, page in self._pages(FailedFilter(**where)):
+            for failed in page.values():
                 yield failed
 
     async def retry_all_failed(self, **where: Unpack[FailedWhere]) -> AsyncIterator[MendedJob]:
@@ -173,15 +173,17 @@ class FailedJobs(Inspection):
     # how
 
     async def _mend(self, where: FailedFilter, *, retry: bool) -> AsyncIterator[MendedJob]:
-        async for looked, total, page in self._pages(where):
-            for start in range(0, len(page), _BATCH):
-                batch = page[start : start + _BATCH]
+        async for total, page in self._pages(where):
+            places = list(page)
+            for start in range(0, len(places), _BATCH):
+                some = places[start : start + _BATCH]
+                batch = [page[place] for place in some]
                 mended = await self._retry(batch) if retry else await self._discard(batch)
-                for each in mended:
-                    yield attrs.evolve(each, looked=looked, total=total)
+                for place, each in zip(some, mended, strict=True):
+                    yield attrs.evolve(each, looked=place, total=total)
 
-    async def _pages(self, where: FailedFilter) -> AsyncIterator[tuple[int, int, list[FailedJob]]]:
-        """What is meant, page by page: how many were looked at, of how many, and those of the page that are meant.
+    async def _pages(self, where: FailedFilter) -> AsyncIterator[tuple[int, dict[int, FailedJob]]]:
+        """What is meant, page by page: how many are looked at in all, and those of the page, each with its number.
 
         The last page comes first: what is removed from it, or appended meanwhile, moves none of those before it.
         """
@@ -193,8 +195,9 @@ class FailedJobs(Inspection):
             for stop in range(count, 0, -_PAGE):
                 start = max(stop - _PAGE, 0)
                 entries = [decode_failure(raw, source) for raw in await backend.failed(start, stop - 1, source)]
+                numbered = enumerate(entries, looked + 1)
+                yield total, {place: failed for place, failed in numbered if where.fits(failed, now)}
                 looked += stop - start
-                yield looked, total, [failed for failed in entries if where.fits(failed, now)]
 
     async def _discard(self, batch: Sequence[FailedJob]) -> list[MendedJob]:
         removed = await self.backend.remove_failed([_entry(failed) for failed in batch])

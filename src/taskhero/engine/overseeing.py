@@ -205,8 +205,8 @@ class Overseeing(FailedJobs):
         return retried
 
     async def _stuck(self) -> AsyncIterator[list[FailedJob]]:
-        async for _, _, page in self._pages(FailedFilter()):
-            yield [failed for failed in page if failed.backtrace[1:2] == [_MARK]]
+        async for _, page in self._pages(FailedFilter()):
+            yield [failed for failed in page.values() if failed.backtrace[1:2] == [_MARK]]
 
     async def _clean(
         self, entry: WorkerEntry, *, silent_for: float | None = None, silent: float = 0.0
