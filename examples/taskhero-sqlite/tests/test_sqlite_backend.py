@@ -18,7 +18,14 @@ def at(path, **options):
 class TestSqliteBackend(BackendConformance):
     """The whole kit. No other program writes to the file; a process and its lease are one row."""
 
-    capabilities = Capabilities(wrong_types=False, foreign_scheduler=False, lost_lease=False, batch_bytes=MAX_BATCH)
+    capabilities = Capabilities(
+        wrong_types=False,
+        foreign_scheduler=False,
+        foreign_workers=False,
+        foreign_failures=False,
+        lost_lease=False,
+        batch_bytes=MAX_BATCH,
+    )
 
     @pytest.fixture
     async def backend(self, clock, tmp_path):
