@@ -26,7 +26,7 @@ CREATE TABLE IF NOT EXISTS delayed (
   raw BLOB NOT NULL
 );
 CREATE INDEX IF NOT EXISTS delayed_at ON delayed (at, id);
-CREATE INDEX IF NOT EXISTS delayed_raw ON delayed (raw);
+CREATE INDEX IF NOT EXISTS delayed_raw ON delayed (raw, at);
 
 CREATE TABLE IF NOT EXISTS failure (
   id INTEGER PRIMARY KEY AUTOINCREMENT,
