@@ -1,96 +1,79 @@
-"""Periodic tasks, and tasks by cron."""
+"""Periodic tasks: what is known of them, and how they are kept going."""
 
 from __future__ import annotations
 
-import math
-from typing import TYPE_CHECKING
+import json
+from typing import TYPE_CHECKING, Any
 
-from taskhero.backends.definitions import decode_periodic, encode_periodic
-from taskhero.backends.protocol import (
-    Fired,
-    FreeLock,
-    Kept,
-    KnownPeriodic,
-    Periodics,
-)
-from taskhero.wire.jobs import unmark
-from taskhero_sqlite import locks, queues
-from taskhero_sqlite.schedule import delay
+import attrs
+
+from taskhero.backends.protocol import Entry, Fired, FreeLock, Kept, KnownPeriodic, NotDelayed, Periodic, Periodics
+from taskhero_sqlite import locks, next_runs, queues, schedule
 from taskhero_sqlite.steps import blob, text
+from taskhero_sqlite.work import may_hold_jobs_of_the_dead
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Sequence
 
-    from taskhero.backends.protocol import Next, Periodic
+    from taskhero.backends.protocol import Guard
     from taskhero_sqlite.steps import Step
 
-__all__ = ["ensure", "fire", "go_on", "periodic", "restart", "resume", "stop"]
+__all__ = ["declare", "ensure", "fire", "known", "restart", "resume", "stop_periodic"]
 
-#: Seconds for which a lock of queued jobs is believed without a look into the queue, and so is a dead process's word.
-_PATIENCE = 60
+#: Seconds for which a lock of queued jobs is believed without a look into the queue.
+_PATIENCE = 60.0
 #: So many of a queue's first texts are looked through.
 _FIRST = 100
 
 
-def next_moment(now: float, frequency: float) -> int:
-    """The second of a run that comes *frequency* seconds after one that ended now."""
-    milliseconds = int(now * 1000)
-    return max((milliseconds + int(frequency * 1000) + 500) // 1000, milliseconds // 1000 + 1)
+# --- what is known
 
 
-def periodic(step: Step, declared: Sequence[Periodic], lifetime: float) -> Periodics:
+def declare(step: Step, declared: Sequence[Periodic], lifetime: float) -> Periodics:
     """See `Backend.periodic`."""
-    for each in declared:
-        name = blob(each.name)
-        step.do("INSERT OR REPLACE INTO periodic VALUES (?, ?, ?)", name, encode_periodic(each), step.now + lifetime)
-        if each.cron is not None:
-            step.do("INSERT OR IGNORE INTO seen VALUES (?, ?)", name, math.floor(step.now))
-    if declared:
-        step.do("DELETE FROM periodic WHERE until <= ?", step.now)
-    stopped = {text(name): why for name, why in step.rows("SELECT name, why FROM stopped")}
-    seen = {text(name): until for name, until in step.rows("SELECT name, until FROM seen")}
-    definitions = step.rows("SELECT definition FROM periodic WHERE until > ?", step.now)
-    tasks = [task for (definition,) in definitions if (task := decode_periodic(definition)) is not None]
-    known = [
-        KnownPeriodic(
-            task=task, stopped=stopped.get(task.name), seen=None if task.cron is None else seen.get(task.name)
-        )
-        for task in sorted(tasks, key=lambda task: task.name)
-    ]
-    return Periodics(now=step.now, tasks=known, stopped=stopped)
+    for task in declared:
+        name, definition = blob(task.name), blob(json.dumps(attrs.asdict(task), ensure_ascii=False))
+        step.do("INSERT OR REPLACE INTO periodic VALUES (?, ?, ?)", name, definition, step.now + lifetime)
+        if task.cron is not None:
+            step.do("INSERT OR IGNORE INTO seen VALUES (?, ?)", name, int(step.now))
+    step.do("DELETE FROM periodic WHERE until <= ?", step.now)
+    return known(step)
 
 
-def is_stopped(step: Step, name: str) -> bool:
-    """Whether a task is stopped."""
-    return step.value("SELECT 1 FROM stopped WHERE name = ?", blob(name)) is not None
+def known(step: Step) -> Periodics:
+    """What is declared by anybody."""
+    rows = step.rows(
+        "SELECT definition, why, seen.until FROM periodic LEFT JOIN stopped USING (name) LEFT JOIN seen USING (name) "
+        "WHERE periodic.until > ? ORDER BY name",
+        step.now,
+    )
+    tasks = [(_task_of(text(definition)), why, seen) for definition, why, seen in rows]
+    return Periodics(
+        now=step.now,
+        tasks=[
+            KnownPeriodic(task=task, stopped=why, seen=None if task.cron is None else seen)
+            for task, why, seen in tasks
+            if task is not None
+        ],
+    )
 
 
-def go_on(step: Step, following: Next, *, failed: bool) -> int | None:
-    """Delay the next run, or stop the task; return the moment, or None if there is none."""
-    if is_stopped(step, following.name):
+def _task_of(definition: str) -> Periodic | None:
+    try:
+        fields: dict[str, Any] = json.loads(definition)
+        given = {name: value for name, value in fields.items() if name in attrs.fields_dict(Periodic)}
+        given |= {name: tuple(given[name]) for name in ("forms", "holds")}
+        return Periodic(**{**given, "guards": tuple(map(_guard_of, given["guards"]))})
+    except (KeyError, TypeError, ValueError, AttributeError):
+        # Written by another version of taskhero.
         return None
-    if failed and following.stop_if_failed:
-        step.do("INSERT INTO stopped VALUES (?, 'failed')", blob(following.name))
-        return None
-    return _delay(step, following.raw, following.forms, next_moment(step.now, following.frequency))
 
 
-def _delay(step: Step, raw: str, forms: Iterable[str], at: int) -> int:
-    """Let one copy be delayed, to this moment, and no other."""
-    _remove_delayed(step, forms)
-    delay(step, at, raw)
-    return at
+def _guard_of(fields: dict[str, Any]) -> Guard:
+    return FreeLock(**fields) if "key" in fields else NotDelayed(tuple(fields["forms"]))
 
 
-def _remove_delayed(step: Step, forms: Iterable[str]) -> int:
-    return sum(step.do("DELETE FROM delayed WHERE raw = ?", blob(form)) for form in forms)
-
-
-def _locks_of(task: Periodic) -> list[FreeLock]:
-    return [guard for guard in task.guards if isinstance(guard, FreeLock)]
-
-
-# one chain
+# --- one chain
 
 
 def ensure(step: Step, tasks: Sequence[Periodic], *, thoroughly: bool) -> list[str]:
@@ -99,72 +82,65 @@ def ensure(step: Step, tasks: Sequence[Periodic], *, thoroughly: bool) -> list[s
 
 
 def _ensure(step: Step, task: Periodic, *, thoroughly: bool) -> str:
-    found = _find(step, task, thoroughly=thoroughly)
-    if found is not None:
-        return found
-    locks.take(step, _locks_of(task))
+    if next_runs.is_stopped(step, task.name):
+        return Kept.STOPPED
+    if any(locks.is_taken(step, key, None) for key in task.holds):
+        return Kept.RUNNING
+    if _is_queued(step, task, thoroughly=thoroughly):
+        return Kept.QUEUED
+    moments = schedule.copies(step, task.forms).values()
+    if moments:
+        latest = next_runs.next_moment(step.now, task.frequency or 0.0)
+        if min(moments) > latest:
+            next_runs.delay_only(step, latest, task.raw, task.forms)
+        return Kept.DELAYED
+    if may_hold_jobs_of_the_dead(step):
+        return Kept.UNSURE
+    # Who holds a lock now has left it behind.
+    locks.take_over(step, task.guards)
     queues.put(step, task.queue, task.raw)
     step.ring(task.queue)
     return Kept.ENQUEUED
 
 
-def _find(step: Step, task: Periodic, *, thoroughly: bool) -> str | None:
-    if is_stopped(step, task.name):
-        return Kept.STOPPED
-    if any(locks.is_taken(step, key, None) for key in task.holds):
-        return Kept.RUNNING
-    if _is_locked(step, task, thoroughly=thoroughly):
-        return Kept.QUEUED
-    moments = [at for form in task.forms for (at,) in step.rows("SELECT at FROM delayed WHERE raw = ?", blob(form))]
-    if moments and min(moments) > (latest := next_moment(step.now, task.frequency or 0)):
-        _delay(step, task.raw, task.forms, latest)
-    if moments:
-        return Kept.DELAYED
-    if any(unmark(raw) in task.forms for raw in queues.queued(step, task.queue, 0, _FIRST - 1)):
-        return Kept.QUEUED
-    fresh = "SELECT 1 FROM process WHERE lease_ends <= ? AND lease_ends > ?"
-    return Kept.UNSURE if step.value(fresh, step.now, step.now - _PATIENCE) is not None else None
-
-
-def _is_locked(step: Step, task: Periodic, *, thoroughly: bool) -> bool:
-    """Whether a lock of the queued job is held that is to be believed."""
-    held = [lock for lock in _locks_of(task) if locks.is_taken(step, lock.key, None)]
-    if not held:
-        return False
-    since = [step.value("SELECT until FROM lock WHERE key = ?", blob(lock.key)) - lock.timeout for lock in held]
-    believed = not thoroughly or any(lock.shared for lock in held) or max(since) > step.now - _PATIENCE
-    if believed or queues.holds(step, task.queue, task.forms):
+def _is_queued(step: Step, task: Periodic, *, thoroughly: bool) -> bool:
+    if queues.stands_first(step, task.queue, task.forms, _FIRST):
         return True
-    locks.free(step, (lock.key for lock in held))
-    return False
+    held = [
+        (guard, until)
+        for guard in task.guards
+        if isinstance(guard, FreeLock) and (until := locks.held_until(step, guard.key)) is not None
+    ]
+    if not held or not thoroughly or any(guard.shared for guard, _ in held):
+        return bool(held)
+    if max(until - guard.timeout for guard, until in held) > step.now - _PATIENCE:
+        return True
+    return bool(queues.copies(step, task.queue, task.forms))
 
 
-# stopping, and beginning anew
-
-
-def _remove_all(step: Step, task: Periodic) -> int:
-    name = blob(task.queue)
-    removed = sum(step.do("DELETE FROM job WHERE queue = ? AND raw = ?", name, blob(form)) for form in task.forms)
-    locks.free(step, (lock.key for lock in _locks_of(task)))
-    if removed and not queues.length_of(step, task.queue):
-        step.hush(task.queue)
-    return removed + _remove_delayed(step, task.forms)
+# --- stopping, and beginning anew
 
 
 def restart(step: Step, task: Periodic) -> int | None:
     """See `Backend.restart`."""
-    step.do("DELETE FROM stopped WHERE name = ?", blob(task.name))
+    resume(step, (task.name,), failed=False)
     _remove_all(step, task)
     if task.frequency is None:
-        step.do("INSERT OR REPLACE INTO seen VALUES (?, ?)", blob(task.name), math.floor(step.now))
+        _see(step, task.name, int(step.now))
         return None
-    return _delay(step, task.raw, task.forms, next_moment(step.now, task.frequency))
+    return next_runs.delay_only(step, next_runs.next_moment(step.now, task.frequency), task.raw, task.forms)
 
 
-def stop(step: Step, task: Periodic) -> int:
+def stop_periodic(step: Step, task: Periodic) -> int:
     """See `Backend.stop_periodic`."""
-    step.do("INSERT OR REPLACE INTO stopped VALUES (?, 'asked')", blob(task.name))
+    next_runs.stop(step, task.name, "asked")
     return _remove_all(step, task)
+
+
+def _remove_all(step: Step, task: Periodic) -> int:
+    """Remove all copies, queued and delayed, and the locks of queued ones; return how many there were."""
+    locks.free(step, [guard.key for guard in task.guards if isinstance(guard, FreeLock)])
+    return queues.remove_copies(step, task.queue, task.forms) + schedule.remove_copies(step, task.forms)
 
 
 def resume(step: Step, names: Sequence[str], *, failed: bool) -> int:
@@ -173,19 +149,19 @@ def resume(step: Step, names: Sequence[str], *, failed: bool) -> int:
     return sum(step.do(sql, blob(name)) for name in names)
 
 
-# cron
+# --- tasks by cron
 
 
 def fire(step: Step, task: Periodic, since: int | None, until: int, times: int) -> str:
     """See `Backend.fire`."""
-    name = blob(task.name)
-    if step.value("SELECT until FROM seen WHERE name = ?", name) != since:
+    if step.value("SELECT until FROM seen WHERE name = ?", blob(task.name)) != since:
         return Fired.MISSED
-    step.do("INSERT OR REPLACE INTO seen VALUES (?, ?)", name, until)
-    if is_stopped(step, task.name):
+    _see(step, task.name, until)
+    if next_runs.is_stopped(step, task.name):
         return Fired.STOPPED
-    for _ in range(times):
-        if locks.take(step, task.guards) is None:
-            queues.put(step, task.queue, task.raw)
-            step.ring(task.queue)
+    queues.push(step, [Entry(task.queue, task.raw, guards=task.guards)] * times)
     return Fired.STORED
+
+
+def _see(step: Step, name: str, until: int) -> None:
+    step.do("INSERT OR REPLACE INTO seen VALUES (?, ?)", blob(name), until)

@@ -26,12 +26,14 @@ CREATE TABLE IF NOT EXISTS delayed (
   raw BLOB NOT NULL
 );
 CREATE INDEX IF NOT EXISTS delayed_at ON delayed (at, id);
-CREATE INDEX IF NOT EXISTS delayed_raw ON delayed (raw);
+CREATE INDEX IF NOT EXISTS delayed_raw ON delayed (raw, at);
 
 CREATE TABLE IF NOT EXISTS failure (
   id INTEGER PRIMARY KEY AUTOINCREMENT,
+  digest INTEGER NOT NULL,               -- by which an entry is found: an index on the texts would be as large as they
   entry BLOB NOT NULL
 );
+CREATE INDEX IF NOT EXISTS failure_digest ON failure (digest, id);
 
 CREATE TABLE IF NOT EXISTS counter (
   name TEXT PRIMARY KEY,
@@ -41,6 +43,7 @@ CREATE TABLE IF NOT EXISTS counter (
 -- The process and the workers that others see, and what these hold.
 CREATE TABLE IF NOT EXISTS process (
   name TEXT PRIMARY KEY,
+  queues BLOB NOT NULL,                     -- with commas between
   lease_ends REAL NOT NULL
 ) WITHOUT ROWID;
 
@@ -65,7 +68,7 @@ CREATE TABLE IF NOT EXISTS claim (
 -- What lapses: a row whose moment is past is as good as none.
 CREATE TABLE IF NOT EXISTS lock (
   key BLOB PRIMARY KEY,
-  owner INTEGER,                            -- the token of the claim that holds it; NULL for a queued job's
+  owner TEXT,                               -- the worker and the token of the claim; NULL for a queued job's
   until REAL NOT NULL
 ) WITHOUT ROWID;
 
@@ -86,6 +89,23 @@ CREATE TABLE IF NOT EXISTS news (
   queue BLOB PRIMARY KEY
 ) WITHOUT ROWID;
 
+-- Periodic tasks: what is declared, until that lapses; what is stopped, and why; until when slots are seen.
+CREATE TABLE IF NOT EXISTS periodic (
+  name BLOB PRIMARY KEY,
+  definition BLOB NOT NULL,                 -- JSON
+  until REAL NOT NULL
+) WITHOUT ROWID;
+
+CREATE TABLE IF NOT EXISTS stopped (
+  name BLOB PRIMARY KEY,
+  why TEXT NOT NULL
+) WITHOUT ROWID;
+
+CREATE TABLE IF NOT EXISTS seen (
+  name BLOB PRIMARY KEY,
+  until INTEGER NOT NULL                    -- unix seconds
+) WITHOUT ROWID;
+
 CREATE TABLE IF NOT EXISTS leader (
   one INTEGER PRIMARY KEY CHECK (one = 1),
   owner TEXT NOT NULL,
@@ -95,12 +115,3 @@ CREATE TABLE IF NOT EXISTS leader (
 CREATE TABLE IF NOT EXISTS pause (
   one INTEGER PRIMARY KEY CHECK (one = 1)
 );
-
--- Periodic tasks that processes declare, each until its end of life, as text.
-CREATE TABLE IF NOT EXISTS periodic (name BLOB PRIMARY KEY, definition TEXT NOT NULL, until REAL NOT NULL) WITHOUT ROWID;
-
--- Why periodic tasks are stopped: 'asked' or 'failed'.
-CREATE TABLE IF NOT EXISTS stopped (name BLOB PRIMARY KEY, why TEXT NOT NULL) WITHOUT ROWID;
-
--- Until which second the slots of tasks by cron are seen.
-CREATE TABLE IF NOT EXISTS seen (name BLOB PRIMARY KEY, until INTEGER NOT NULL) WITHOUT ROWID;
