@@ -83,8 +83,9 @@ const verbs = {
   release: () => release(),
   // One after the other; each is [verb of the queue, what it takes].
   calls: async (calls) => {
-    for (const [verb, ...given] of calls) await queue[verb](...given);
-    return calls.length;
+    const answers = [];
+    for (const [verb, ...given] of calls) answers.push((await queue[verb](...given)) ?? null);
+    return answers;
   },
   call: async (verb, ...given) => queue[verb](...given),
   start: async (name, kind, options = {}) => {
