@@ -14,7 +14,7 @@ JOBS = 1000
 AT_ONCE = 700
 SEED = 20261123
 #: Far enough that all are stored before the first is due.
-AHEAD = 3
+AHEAD = 2
 
 
 def works(stage, **settings):
