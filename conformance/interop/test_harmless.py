@@ -125,6 +125,27 @@ async def test_texts_that_kill_a_ruby_worker_are_taken_out_of_its_way(place, sta
     assert len(end["failed"][2]) == len(raws)
 
 
+async def test_node_finds_by_its_bytes_whatever_is_written_here(place, stage, resque):
+    """It removes and retries what it has read and written anew, so that must give the same bytes."""
+    app = stage.app(processors=2, scheduler=False)
+    args = AnyArgs(5).lists(100)
+
+    @app.task(queue="work", wire="list", plugins=(QueueLock(),))
+    async def broken(*args):
+        raise ValueError("é 😀 \ud83d \0 <b>&\nsecond line", args)
+
+    async with app:
+        for one in args:
+            await broken.enqueue(*one)
+            await broken.enqueue_at(4_000_000_000, *one)
+        before = look(place.url)
+        async with app.running():
+            await stage.happened("failure", len(args))
+    texts = [*before["queue:work"][2], *before["delayed:4000000000"][2], *look(place.url)["failed"][2]]
+    assert len(texts) == 3 * len(args)
+    assert await resque("rewritten", texts) == texts
+
+
 # --- pruning by a Ruby worker ------------------------------------------------------------------------------------
 
 

@@ -91,6 +91,8 @@ const verbs = {
   callsAtOnce: async (calls) => {
     while (calls.length) await Promise.all(calls.splice(0, 100).map(([verb, ...given]) => queue[verb](...given)));
   },
+  // What JavaScript makes of texts: read, and written anew.
+  rewritten: (texts) => texts.map((text) => JSON.stringify(JSON.parse(text))),
   call: async (verb, ...given) => queue[verb](...given),
   start: async (name, kind, options = {}) => {
     const part = (running[name] = watch(kinds[kind](options)));
