@@ -18,6 +18,8 @@ from taskhero.plugins import DelayQueueLock, JobLock, QueueLock, Retry
 
 pytestmark = pytest.mark.anyio
 
+#: Half of a surrogate pair in a log line cannot be reported by pytest-xdist.
+QUIET = {"worker_logging": {"failure": "off", "retry": "off"}}
 #: A quick life: leases run out, and signs of life come, within the test.
 QUICK = {"heartbeat_interval": 0.3, "rescue_after": 1.0, "timeout": 0.2, "grace": 0.0}
 
@@ -67,7 +69,7 @@ def is_left_to_do(dump):
 
 
 async def test_a_full_run_leaves_nothing_in_redis_at_any_moment_that_hurts_another_reader(place, stage):
-    app = stage.app(processors=4, settings={**QUICK, "min_task_processors": 1, "check_interval": 0.05})
+    app = stage.app(processors=4, settings={**QUICK, **QUIET, "min_task_processors": 1, "check_interval": 0.05})
     fine, threaded, broken, trying, locked, delayed, slow, hold = tasks_of_all_kinds(app)
     args = AnyArgs(3).lists(60)
     with Watcher(place.url) as watcher:
@@ -114,7 +116,7 @@ async def test_texts_that_kill_a_ruby_worker_are_taken_out_of_its_way(place, sta
     poison = ["xx", "", "null", "[1]", "1", '{"class":"t"', "\ufeff{}", '{"class":"t","args":[NaN]}', '{"args":[]}']
     poison += ['{"class":"t","args":["\\ud83d"]}', '{"class":"t","args":["\n"]}', '{"class":"t","args":[1e400]}']
     raws = [text.encode() for text in poison] + [b'{"class":"\xff","args":[]}', b"[" * 2000]
-    app = stage.app(processors=2)
+    app = stage.app(processors=2, settings=QUIET)
     async with app:
         await stage.redis(app, "SADD", "resque:queues", "q")
         await stage.redis(app, "RPUSH", "resque:queue:q", *raws)
@@ -127,7 +129,7 @@ async def test_texts_that_kill_a_ruby_worker_are_taken_out_of_its_way(place, sta
 
 async def test_node_finds_by_its_bytes_whatever_is_written_here(place, stage, resque):
     """It removes and retries what it has read and written anew, so that must give the same bytes."""
-    app = stage.app(processors=2, scheduler=False)
+    app = stage.app(processors=2, scheduler=False, settings=QUIET)
     args = AnyArgs(5).lists(100)
 
     @app.task(queue="work", wire="list", plugins=(QueueLock(),))

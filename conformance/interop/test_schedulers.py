@@ -129,7 +129,7 @@ async def test_our_scheduler_is_killed_on_the_way(place, stage, resque):
     async with app, Workers(place.url, queues=["nothing"], max_task_processors=1, scheduler=True) as workers:
         victim = await workers.start()
         await delay(app, resque)
-        await promoted(place, JOBS // SECONDS + 200)
+        await promoted(place, 2 * JOBS // SECONDS + 200)
         victim.kill()
         await resque("start", "scheduler", "scheduler")
         await promoted(place, JOBS)

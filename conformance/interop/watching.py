@@ -43,6 +43,8 @@ class Watcher:
                 dump = client.register_script(DUMP)
                 last = None
                 while not self._ended.is_set():
+                    # It leaves room for those whom it watches.
+                    self._ended.wait(0.001)
                     reply = dump()
                     if reply != last:
                         self.seen.append(read_dump(reply))
