@@ -32,7 +32,7 @@ if TYPE_CHECKING:
 __all__ = ["Promotion"]
 
 #: So many jobs are promoted in one step of the backend.
-BATCH = 200
+BATCH = 100
 #: So many jobs that cannot be promoted are looked past, to get at those behind them.
 MOST_MISSED = 10_000
 #: So often a job may be missed before that is told.

@@ -23,7 +23,7 @@ class Promoting(Part):
         """See `Backend.due`."""
         keys = (self._keys.schedule, self._keys.ruby_master_lock)
         reply = await self._run("due", keys, (self._now(), self._prefix, limit))
-        now, yielded, next_at, *jobs = reply
+        now, yielded, next_at, jobs = reply
         return Due(
             now=int(now) / 1000,
             yielded=bool(yielded),
