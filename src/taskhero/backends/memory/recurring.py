@@ -102,7 +102,9 @@ class Recurring:
 
     def remove_all(self, task: Periodic, locks: Locks) -> int:
         """Remove all copies, queued and delayed, and the locks of queued ones; return how many there were."""
-        removed = sum(self._queues.remove(task.queue, form, 0) for form in task.forms)
+        first = islice(self._queues.texts.get(task.queue, ()), _FIRST)
+        rescued = {text for text in first if unmark(text) in task.forms}
+        removed = sum(self._queues.remove(task.queue, text, 0) for text in {*task.forms, *rescued})
         locks.free(guard.key for guard in task.guards if isinstance(guard, FreeLock))
         return removed + self.remove_delayed(task.forms)
 
@@ -133,7 +135,4 @@ class Recurring:
             return True
         if not thoroughly or max(taken) > math.floor(now) - PATIENCE:
             return True
-        if any(unmark(text) in task.forms for text in texts):
-            return True
-        locks.free(guard.key for guard in held)
-        return False
+        return any(unmark(text) in task.forms for text in texts)

@@ -18,16 +18,7 @@ local prefix, thoroughly = ARGV[2], ARGV[3] == '1'
 local seconds = math.floor(now / 1000)
 local results = {}
 local arg, key = 4, 7
-local FIRST, PATIENCE = 100, 60
-
-local function same(text, forms, first)
-  if type(text) ~= 'string' then return false end
-  text = string.gsub(text, ',"taskhero:rescues":%d+}$', '}')
-  for i = 0, forms - 1 do
-    if ARGV[first + i] == text then return true end
-  end
-  return false
-end
+local PATIENCE = 60
 
 local function stands_first(list, forms, first)
   local texts = redis.pcall('LRANGE', list, 0, FIRST - 1)
@@ -62,9 +53,7 @@ local function is_locked(list, locks, timeouts, first_lock, forms, first)
     if age then youngest = math.min(youngest or age, age) end
   end
   if not youngest then return false end
-  if not thoroughly or youngest < PATIENCE or stands_anywhere(list, forms, first) then return true end
-  for i = 0, locks - 1 do redis.call('DEL', KEYS[first_lock + i]) end
-  return false
+  return not thoroughly or youngest < PATIENCE or stands_anywhere(list, forms, first)
 end
 
 -- The earliest second to which a text is really delayed, or nil.
