@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from taskhero.backends.inspected import DelayedEntry
     from taskhero.models import Job
 
-__all__ = ["delayed"]
+__all__ = ["delayed", "delete"]
 
 #: How many texts the store looks through at once.
 _SEARCH = 5000

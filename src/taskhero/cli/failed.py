@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from taskhero.engine.failures import FailedFilter
     from taskhero.models import FailedJob
 
-__all__ = ["failed"]
+__all__ = ["failed", "show"]
 
 #: How many failures are read at once where only some fit.
 _PAGE = 1000

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
     from taskhero.app import TaskHero
 
-__all__ = ["locks"]
+__all__ = ["delete", "locks"]
 
 _VALUE = re.compile(r"(\d{1,11})(?:\.\d+)?(?::(.*))?", re.ASCII | re.DOTALL)
 

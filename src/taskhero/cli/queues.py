@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from taskhero.app import TaskHero
     from taskhero.models import Job
 
-__all__ = ["length_rows", "queues"]
+__all__ = ["delete", "length_rows", "queues", "show"]
 
 
 @click.group(cls=Listing, short_help="List the queues with their lengths, show and delete their jobs.")

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from taskhero.app import TaskHero
     from taskhero.engine.tasks import Task
 
-__all__ = ["tasks"]
+__all__ = ["start", "stop", "tasks"]
 
 #: What `KnownPeriodic.stopped` says, as ``--json`` says it.
 _STATES = {None: "active", "asked": "stopped", "failed": "failed"}

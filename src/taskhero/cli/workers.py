@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from taskhero.app import TaskHero
     from taskhero.models import WorkerState
 
-__all__ = ["worker_rows", "workers"]
+__all__ = ["clean", "retry_stuck", "worker_rows", "workers"]
 
 
 @click.group(cls=Listing, short_help="List workers with what they do, and clean those that are stuck.")
