@@ -2,19 +2,16 @@
 
 from __future__ import annotations
 
-import asyncio
-import contextlib
 import os
 import re
-import signal
 from pathlib import Path
 from typing import Any
 
 import pytest
+from pages import ROOT, Shell, console_steps, open_shell, section
 
 pytestmark = [pytest.mark.anyio, pytest.mark.timeout(180)]
 
-ROOT = Path(__file__).parents[2]
 HEADING = "## A worker on Redis, from an empty folder"
 README_REDIS = "redis://localhost:6379/0"
 #: Variables of this machine that lead a new environment to where packages are.
@@ -23,46 +20,10 @@ KEPT = ("PATH", "HOME", "LANG", "CI", "SSL_CERT_FILE", "REQUESTS_CA_BUNDLE", "HT
 
 def way() -> tuple[list[tuple[str, list[str]]], str]:
     """What that section of the README says: each command with the lines that it shows, and the program."""
-    (section,) = re.findall(
-        rf"^{re.escape(HEADING)}$(.*?)^## ", (ROOT / "README.md").read_text(), re.MULTILINE | re.DOTALL
-    )
-    steps: list[tuple[str, list[str]]] = []
-    for block in re.findall(r"^```console\n(.*?)^```$", section, re.MULTILINE | re.DOTALL):
-        for line in block.splitlines():
-            if line.startswith("$ "):
-                steps.append((line[2:], []))
-            else:
-                steps[-1][1].append(line)
-    (program,) = re.findall(r"^```python fragment\n(.*?)^```$", section, re.MULTILINE | re.DOTALL)
-    assert "`shop.py`" in section
-    return steps, program
-
-
-class Shell:
-    """A shell that is typed into; what its commands print can be waited for."""
-
-    def __init__(self, process: asyncio.subprocess.Process) -> None:
-        self._process = process
-        self.shown: list[str] = []
-
-    def type(self, line: str) -> None:
-        """Type a line."""
-        assert self._process.stdin is not None
-        self._process.stdin.write(line.encode() + b"\n")
-
-    async def shows(self, wanted: str, within: float = 60) -> str:
-        """Wait for a line that matches *wanted*."""
-        assert self._process.stdout is not None
-        async with asyncio.timeout(within):
-            while line := await self._process.stdout.readline():
-                self.shown.append(line.decode().rstrip())
-                if re.search(wanted, self.shown[-1]):
-                    return self.shown[-1]
-        raise AssertionError(f"ended without showing {wanted!r}:\n" + "\n".join(self.shown))
-
-    def interrupt(self) -> None:
-        """Press Ctrl-C, which is for whatever runs in this terminal."""
-        os.killpg(self._process.pid, signal.SIGINT)
+    text = section("README.md", HEADING)
+    (program,) = re.findall(r"^```python fragment\n(.*?)^```$", text, re.MULTILINE | re.DOTALL)
+    assert "`shop.py`" in text
+    return console_steps(text), program
 
 
 @pytest.fixture
@@ -72,20 +33,8 @@ async def shell(tmp_path: Path) -> Any:
     folder = tmp_path / "shop"
     folder.mkdir()
     kept = {name: value for name, value in os.environ.items() if name in KEPT or name.startswith("PIP_")}
-    process = await asyncio.create_subprocess_exec(
-        "bash",
-        cwd=folder,
-        env={**kept, "PYTHONUNBUFFERED": "1"},
-        stdin=asyncio.subprocess.PIPE,
-        stdout=asyncio.subprocess.PIPE,
-        stderr=asyncio.subprocess.STDOUT,
-        start_new_session=True,
-    )
-    shell = Shell(process)
-    yield shell
-    with contextlib.suppress(ProcessLookupError):
-        os.killpg(process.pid, signal.SIGKILL)
-    await process.communicate()
+    async with open_shell(folder, {**kept, "PYTHONUNBUFFERED": "1"}) as shell:
+        yield shell
 
 
 async def test_a_newcomer_comes_to_a_worker_on_redis_with_the_readme_alone(

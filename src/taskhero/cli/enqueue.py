@@ -2,19 +2,18 @@
 
 from __future__ import annotations
 
-import re
 import time
-from datetime import datetime, timedelta
+from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
 import click
 
 from taskhero.cli.apps import load_app
+from taskhero.cli.given import duration, json_value
 from taskhero.cli.output import compact, iso, json_option, print_json
 from taskhero.cli.targets import is_private, open_target, run_connected, target_options
-from taskhero.engine.moments import LATEST, delay_of, moment_after, moment_of, to_datetime
-from taskhero.errors import AlreadyScheduled, InvalidMoment, Undecodable
-from taskhero.wire.jsjson import decode
+from taskhero.engine.moments import moment_after, moment_of, to_datetime
+from taskhero.errors import AlreadyScheduled, InvalidMoment
 
 if TYPE_CHECKING:
     from click.shell_completion import CompletionItem
@@ -23,32 +22,6 @@ if TYPE_CHECKING:
     from taskhero.models import Job
 
 __all__ = ["enqueue"]
-
-_UNITS = {"s": 1, "m": 60, "h": 3600, "d": 86_400, "w": 604_800}
-_DURATION = re.compile(r"(\d+(?:\.\d+)?)([smhdw]?)")
-
-
-def _arguments(_context: click.Context, _option: click.Parameter, given: str) -> Any:
-    try:
-        return decode(given)
-    except Undecodable as error:
-        raise click.BadParameter(f"""{given!r} is {error}; such as '[1, 2]' or '{{"to": "ann"}}'""") from None
-
-
-def _delay(_context: click.Context, _option: click.Parameter, given: str | None) -> float | None:
-    if given is None:
-        return None
-    found = _DURATION.fullmatch(given)
-    if found is None:
-        raise click.BadParameter(f"{given!r} is no delay: pass seconds such as 90 or 0.5, or 15m, 2h, 10d")
-    number = float(found[1])
-    if found[2]:
-        return delay_of(timedelta(seconds=min(number * _UNITS[found[2]], LATEST)))
-    try:
-        return delay_of(number)
-    except InvalidMoment:
-        week = "10d or 2w if that is what you mean"
-        raise click.BadParameter(f"{given} is more than a week in seconds: write such as {week}") from None
 
 
 def _moment(_context: click.Context, _option: click.Parameter, given: str | None) -> int | None:
@@ -84,9 +57,9 @@ def _complete_names(ctx: click.Context, _param: click.Parameter, incomplete: str
 
 @click.command(short_help="Store a job, to be worked now or later.")
 @click.argument("name", shell_complete=_complete_names)
-@click.option("--args", "arguments", callback=_arguments, default="[]", metavar="JSON", help="Its arguments, in JSON.")
+@click.option("--args", "arguments", callback=json_value, default="[]", metavar="JSON", help="Its arguments, in JSON.")
 @click.option("--queue", "-q", help="The queue; the task's own if not given.")
-@click.option("--in", "delay", callback=_delay, metavar="SECONDS", help="After so long, such as 90, 15m, 2h or 10d.")
+@click.option("--in", "delay", callback=duration, metavar="SECONDS", help="After so long, such as 90, 15m, 2h or 10d.")
 @click.option("--at", "moment", callback=_moment, metavar="TIME", help="At an ISO time with its zone, or unix seconds.")
 @target_options
 @json_option

@@ -1,88 +1,177 @@
-"""``taskhero failed``."""
+"""``taskhero failed``: the list of failures; what mends them stands in `taskhero.cli.mending`."""
 
 from __future__ import annotations
 
+import time
 from typing import TYPE_CHECKING, Any
 
 import click
 
-from taskhero.cli.output import compact, console, iso, json_option, print_json, shown, table
+from taskhero.cli.choosing import chosen, count_of, read_positions, source_option, which_options
+from taskhero.cli.entries import counted, error_line, failed_json, job_name, local
+from taskhero.cli.given import positions
+from taskhero.cli.mending import remove, retry
+from taskhero.cli.output import compact, console, iso, json_option, print_json, print_table, shown
 from taskhero.cli.targets import note_if_private, open_target, run_connected, target_options
+from taskhero.cli.verbs import Listing
 
 if TYPE_CHECKING:
     from taskhero.app import TaskHero
+    from taskhero.engine.failures import FailedFilter
     from taskhero.models import FailedJob
 
-__all__ = ["failed"]
+__all__ = ["failed", "show"]
+
+#: How many failures are read at once where only some fit.
+_PAGE = 1000
 
 
-@click.command(short_help="List failed jobs with their errors.")
+@click.group(cls=Listing, short_help="List failed jobs, show why, retry and remove them.")
 @target_options
 @click.option("--start", type=int, default=0, show_default=True, help="Position of the first; -20 is the last but 19.")
 @click.option("--limit", type=click.IntRange(1, 1000), default=20, show_default=True, help="How many, at most.")
+@which_options
 @click.option("--verbose", "-v", is_flag=True, help="Show args, worker and traceback too.")
 @json_option
-def failed(app: str | None, backend: str | None, start: int, limit: int, *, verbose: bool, as_json: bool) -> None:
-    """List the jobs that failed, the oldest first, page by page.
+def failed(
+    *,
+    app: str | None,
+    backend: str | None,
+    start: int,
+    limit: int,
+    source: str,
+    verbose: bool,
+    as_json: bool,
+    **which: Any,
+) -> None:
+    """List the jobs that failed, the oldest first, page by page; or show, retry and remove some.
 
     \b
     Examples:
-      taskhero failed --app shop:app                  the first 20
-      taskhero failed --app shop:app --start 20       the next 20
-      taskhero failed --app shop:app --start -1 -v    the latest one, with its traceback
+      taskhero failed --app shop:app                                the first 20
+      taskhero failed --app shop:app --start 20                     the next 20
+      taskhero failed --app shop:app --task add --older-than 1d     those of add, from before yesterday
+      taskhero failed show -1 --app shop:app                        all about the latest one
+      taskhero failed retry 0 3 --app shop:app                      put two into their queues again
+      taskhero failed retry --all --exception ConnectionError --app shop:app
+      taskhero failed remove --all --older-than 30d --yes --app shop:app
     """  # noqa: D301 - click's mark of text that keeps its lines
     target = open_target(app, backend)
     note_if_private(target)
+    where = chosen(**which)
 
-    async def read(app: TaskHero) -> tuple[int, int, list[FailedJob]]:
-        total = await app.queue.failed_count()
-        first = max(0, total + start) if start < 0 else start
-        return total, first, await app.queue.failed(first, first + limit - 1)
+    async def read(app: TaskHero) -> _Page:
+        return await _read(app, source, start, limit, where)
 
-    total, first, found = run_connected(target, read)
+    page = run_connected(target, read)
     if as_json:
-        entries = [_as_json(at, entry) for at, entry in enumerate(found, first)]
-        print_json({"total": total, "start": first, "failed": entries})
-    elif verbose:
-        _print_details(first, found)
+        told = [failed_json(at, entry) for at, entry in page.entries]
+        print_json({"total": page.total, "start": page.first, "failed": told, "next": page.then, "list": source})
+        return
+    if verbose:
+        _print_details(page.entries)
     else:
-        rows = [_row(at, entry) for at, entry in enumerate(found, first)]
-        console().print(
-            table(_title(total, first, len(found)), ("#position", "task", "queue", "failed at", "error"), rows)
-        )
-    end = first + len(found)
-    if found and end < total and not as_json:
-        click.echo(f"The next: --start {end}")
+        rows = [
+            (at, job_name(each.job), each.queue, local(each.failed_at), error_line(each)) for at, each in page.entries
+        ]
+        print_table(page.title(), ("#position", "task", "queue", "failed at", "error"), rows)
+    for name, count in page.others.items():
+        click.echo(f"Another list of failures: --list {shown(name).plain} ({counted(count, 'entry')})")
+    if page.then is not None:
+        click.echo(f"The next: --start {page.then}")
 
 
-def _title(total: int, first: int, count: int) -> str:
-    if not count:
-        return f"{total} failed jobs, none from position {first}" if total else "no failed jobs"
-    return f"{total} failed jobs, here {first} to {first + count - 1}"
+@failed.command(
+    short_help="Show all about failures: error, traceback, args, worker.",
+    context_settings={"ignore_unknown_options": True},
+)
+@click.argument("positions", nargs=-1, required=True, metavar="POSITION...", callback=positions)
+@source_option
+@target_options
+@json_option
+def show(*, positions: list[int], source: str, app: str | None, backend: str | None, as_json: bool) -> None:
+    """Show all that is known of the failures at these positions: error, traceback, arguments, worker.
+
+    Positions are those that `taskhero failed` shows; -1 is the latest failure.
+
+    \b
+    Examples:
+      taskhero failed show 0 --app shop:app
+      taskhero failed show -1 --app shop:app
+      taskhero failed show 0 --json --backend redis://localhost:6379/0
+    """  # noqa: D301 - click's mark of text that keeps its lines
+    target = open_target(app, backend)
+    note_if_private(target)
+    found = run_connected(target, lambda app: read_positions(app, positions, source))
+    if as_json:
+        print_json({"failed": [failed_json(at, entry) for at, entry in found]})
+    else:
+        _print_details(found)
 
 
-def _row(at: int, entry: FailedJob) -> tuple[object, ...]:
-    return at, _name(entry), entry.queue, _when(entry), _error(entry)
+failed.add_command(retry)
+failed.add_command(remove)
 
 
-def _name(entry: FailedJob) -> str:
-    return entry.job.name or "(unreadable)"
+class _Page:
+    """A page of failures.
+
+    Attributes:
+        total: How many the list holds.
+        first: The position at which the page begins.
+        entries: Those that fit, with their positions.
+        then: Where the next page begins, or None.
+        filtered: Whether some may have been left out.
+        others: The other lists of failures, with their lengths.
+    """
+
+    def __init__(self, total: int, first: int, *, filtered: bool) -> None:
+        self.total = total
+        self.first = first
+        self.filtered = filtered
+        self.entries: list[tuple[int, FailedJob]] = []
+        self.then: int | None = None
+        self.others: dict[str, int] = {}
+
+    def title(self) -> str:
+        """What a table of it is called."""
+        jobs = counted(self.total, "failed job")
+        if self.filtered:
+            return (
+                f"{jobs}, here {len(self.entries)} that fit, from position {self.first}"
+                if self.total
+                else "no failed jobs"
+            )
+        if not self.entries:
+            return f"{jobs}, none from position {self.first}" if self.total else "no failed jobs"
+        return f"{jobs}, here {self.first} to {self.entries[-1][0]}"
 
 
-def _when(entry: FailedJob) -> str:
-    return "" if entry.failed_at is None else f"{entry.failed_at.astimezone():%Y-%m-%d %H:%M:%S}"
+async def _read(app: TaskHero, source: str, start: int, limit: int, where: FailedFilter | None) -> _Page:
+    total = await count_of(app, source)
+    page = _Page(total, max(0, total + start) if start < 0 else start, filtered=where is not None)
+    size = limit if where is None else _PAGE
+    at, now = page.first, time.time()
+    while len(page.entries) < limit:
+        found = await app.queue.failed(at, at + size - 1, source)
+        for entry in found:
+            if len(page.entries) < limit:
+                if where is None or where.fits(entry, now):
+                    page.entries.append((at, entry))
+                at += 1
+        if len(found) < size:
+            break
+    page.then = at if page.entries and at < total else None
+    for name in await app.queue.failed_lists():
+        if name != source and (count := await count_of(app, name)):
+            page.others[name] = count
+    return page
 
 
-def _error(entry: FailedJob) -> str:
-    lines = entry.error.splitlines()
-    told = ": ".join(part for part in (entry.exception, lines[0] if lines else "") if part)
-    return told or entry.problem or ""
-
-
-def _print_details(first: int, found: list[FailedJob]) -> None:
+def _print_details(found: list[tuple[int, FailedJob]]) -> None:
     out = console()
-    for at, entry in enumerate(found, first):
-        out.print(shown(f"{at}  {_name(entry)} in queue {entry.queue}: {_error(entry)}"), style="bold")
+    for at, entry in found:
+        out.print(shown(f"{at}  {job_name(entry.job)} in queue {entry.queue}: {error_line(entry)}"), style="bold")
         details = {
             "args": compact(entry.job.args),
             "worker": entry.worker,
@@ -97,19 +186,3 @@ def _print_details(first: int, found: list[FailedJob]) -> None:
         for line in entry.backtrace:
             out.print(shown(f"    {line}"))
         out.print()
-
-
-def _as_json(at: int, entry: FailedJob) -> dict[str, Any]:
-    return {
-        "position": at,
-        "job": {"name": entry.job.name, "args": entry.job.args, "queue": entry.job.queue},
-        "queue": entry.queue,
-        "worker": entry.worker,
-        "exception": entry.exception,
-        "error": entry.error,
-        "backtrace": entry.backtrace,
-        "failed_at": iso(entry.failed_at),
-        "retried_at": iso(entry.retried_at),
-        "problem": entry.problem,
-        "raw": entry.raw,
-    }

@@ -21,14 +21,17 @@ __all__ = ["demo", "taskhero"]
 
 #: Where each verb stands; it is imported when it is asked for.
 VERBS = {
+    "delayed": "taskhero.cli.delayed:delayed",
     "enqueue": "taskhero.cli.enqueue:enqueue",
     "failed": "taskhero.cli.failed:failed",
     "generate": "taskhero.cli.generate:generate",
+    "locks": "taskhero.cli.locks:locks",
     "plugins": "taskhero.cli.plugins:plugins",
     "queues": "taskhero.cli.queues:queues",
     "status": "taskhero.cli.status:status",
     "tasks": "taskhero.cli.tasks:tasks",
     "work": "taskhero.cli.work:work",
+    "workers": "taskhero.cli.workers:workers",
 }
 
 
@@ -56,7 +59,9 @@ def taskhero() -> None:
       taskhero enqueue add --args '[1, 2]' --app shop:app
       taskhero work --app shop:app
       taskhero status --app shop:app --watch
-      taskhero failed --backend redis://localhost:6379/0 --json
+      taskhero failed --backend redis://localhost:6379/0
+      taskhero failed show 0 --app shop:app
+      taskhero failed retry 0 --app shop:app
       taskhero generate task send_mail
 
     Exit codes: 0 it is done, 1 it could not be done, 2 the command is written wrongly.

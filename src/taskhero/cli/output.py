@@ -6,7 +6,8 @@ import json
 import os
 import sys
 import unicodedata
-from typing import TYPE_CHECKING
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Protocol
 
 import click
 from rich.box import SIMPLE_HEAD
@@ -15,16 +16,35 @@ from rich.table import Table
 from rich.text import Text
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Iterator
     from datetime import datetime
 
-__all__ = ["compact", "console", "iso", "json_option", "print_json", "shown", "table"]
+__all__ = [
+    "Advance",
+    "compact",
+    "console",
+    "iso",
+    "json_option",
+    "print_json",
+    "print_table",
+    "progress",
+    "shown",
+    "table",
+]
 
 #: Nothing is cut or wrapped where no terminal is.
 _WIDE = 10_000
 
+
+def _json_there_too(context: click.Context, _option: click.Parameter, given: bool) -> bool:
+    """Whether the option stands here, or before this verb."""
+    return given or bool(context.parent is not None and context.parent.params.get("as_json"))
+
+
 #: The option ``--json``, as `as_json`.
-json_option = click.option("--json", "as_json", is_flag=True, help="Print one JSON object, for programs.")
+json_option = click.option(
+    "--json", "as_json", is_flag=True, callback=_json_there_too, help="Print one JSON object, for programs."
+)
 
 
 def console() -> Console:
@@ -72,3 +92,33 @@ def table(title: str, columns: Iterable[str], rows: Iterable[Iterable[object]]) 
     for row in rows:
         made.add_row(*(shown("" if cell is None else cell) for cell in row))
     return made
+
+
+def print_table(title: str, columns: Iterable[str], rows: Iterable[Iterable[object]]) -> None:
+    """Print a `table`, or its title alone where there are no rows."""
+    found = list(rows)
+    console().print(table(title, columns, found) if found else Text(title, style="bold"))
+
+
+class Advance(Protocol):
+    """Tells a progress bar that some more is done, and perhaps anew of how much."""
+
+    def __call__(self, some: int, total: int | None = None) -> None:
+        """*some* more are done, of *total*."""
+        ...
+
+
+@contextmanager
+def progress(what: str, total: int | None) -> Iterator[Advance]:
+    """Show on the error output how far a long work is, if that is a terminal; nothing is left of it at the end."""
+    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
+
+    out = Console(stderr=True)
+    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
+    with Progress(*columns, console=out, transient=True, disable=not out.is_terminal) as bar:
+        shown_task = bar.add_task(what, total=total)
+
+        def advance(some: int, total: int | None = None) -> None:
+            bar.update(shown_task, advance=some, total=total)
+
+        yield advance

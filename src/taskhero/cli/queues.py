@@ -2,39 +2,171 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import click
 
-from taskhero.cli.output import console, json_option, print_json, table
+from taskhero.cli.entries import counted, job_json, job_name
+from taskhero.cli.given import confirm, json_value, near, want_yes, yes_option
+from taskhero.cli.output import compact, json_option, print_json, print_table, progress, shown
 from taskhero.cli.targets import note_if_private, open_target, run_connected, target_options
+from taskhero.cli.verbs import Listing
+from taskhero.errors import WrongType
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from taskhero.app import TaskHero
+    from taskhero.models import Job
 
-__all__ = ["lengths", "queues"]
+__all__ = ["delete", "length_rows", "queues", "show"]
 
 
-@click.command(short_help="List the queues with their lengths.")
+@click.group(cls=Listing, short_help="List the queues with their lengths, show and delete their jobs.")
 @target_options
 @json_option
-def queues(app: str | None, backend: str | None, *, as_json: bool) -> None:
-    """List the queues, each with how many jobs wait in it.
+def queues(*, app: str | None, backend: str | None, as_json: bool) -> None:
+    """List the queues, each with how many jobs wait in it; or show and delete what is in one.
 
     \b
     Examples:
       taskhero queues --app shop:app
       taskhero queues --backend redis://localhost:6379/0 --json
+      taskhero queues show mail --app shop:app
+      taskhero queues delete mail --task send_mail --args '{"to": "ann"}' --app shop:app
+      taskhero queues delete mail --app shop:app
     """  # noqa: D301 - click's mark of text that keeps its lines
     target = open_target(app, backend)
     note_if_private(target)
-    found = run_connected(target, lengths)
+    found = run_connected(target, _lengths)
     if as_json:
         print_json({"queues": [{"name": name, "length": length} for name, length in found.items()]})
     else:
-        console().print(table(f"{len(found)} queues", ("queue", "#jobs"), found.items()))
+        print_table(counted(len(found), "queue"), ("queue", "#jobs"), length_rows(found))
 
 
-async def lengths(app: TaskHero) -> dict[str, int]:
-    """How many jobs wait, by queue."""
-    return {name: await app.backend.length(name) for name in await app.queue.queues()}
+@queues.command(short_help="Show the jobs of a queue, the next one first.")
+@click.argument("name")
+@click.option("--start", type=int, default=0, show_default=True, help="Position of the first; -20 is the last but 19.")
+@click.option("--limit", type=click.IntRange(1, 1000), default=20, show_default=True, help="How many, at most.")
+@target_options
+@json_option
+def show(*, name: str, start: int, limit: int, app: str | None, backend: str | None, as_json: bool) -> None:
+    """Show the jobs of the queue NAME, the next one first, page by page.
+
+    \b
+    Examples:
+      taskhero queues show mail --app shop:app
+      taskhero queues show mail --start -1 --app shop:app       the job that came last
+      taskhero queues show mail --json --backend redis://localhost:6379/0
+    """  # noqa: D301 - click's mark of text that keeps its lines
+    target = open_target(app, backend)
+    note_if_private(target)
+
+    async def read(app: TaskHero) -> tuple[int | None, int, list[Job]]:
+        total = await _length_of(app, name)
+        first = max(0, (total or 0) + start) if start < 0 else start
+        return total, first, await app.queue.queued(name, first, first + limit - 1)
+
+    total, first, jobs = run_connected(target, read)
+    end = first + len(jobs)
+    then = end if jobs and end < (total or 0) else None
+    if as_json:
+        told = [{"position": at, **_entry(job)} for at, job in enumerate(jobs, first)]
+        print_json({"queue": name, "length": total, "start": first, "jobs": told, "next": then})
+        return
+    rows = [(at, job_name(job), job.problem or compact(job.args)) for at, job in enumerate(jobs, first)]
+    what = (
+        "unreadable" if total is None else counted(total, "job") + ("" if jobs or not total else f", none from {first}")
+    )
+    print_table(f"queue {shown(name).plain}: {what}", ("#position", "task", "args"), rows)
+    if then is not None:
+        click.echo(f"The next: --start {then}")
+
+
+@queues.command(short_help="Delete jobs of a queue, or a queue with all its jobs.")
+@click.argument("name")
+@click.option("--task", "-t", metavar="NAME", help="Only jobs of this task.")
+@click.option("--args", "arguments", callback=json_value, metavar="JSON", help="Only those with these arguments.")
+@yes_option
+@target_options
+@json_option
+def delete(
+    *,
+    name: str,
+    task: str | None,
+    arguments: Any,
+    yes: bool,
+    app: str | None,
+    backend: str | None,
+    as_json: bool,
+) -> None:
+    """Delete the queue NAME with all its jobs; or, with --task, only jobs of that task.
+
+    Jobs are found by what they mean, whoever wrote them. The locks that they hold are released. Jobs that are worked
+    already go on.
+
+    \b
+    Examples:
+      taskhero queues delete mail --app shop:app
+      taskhero queues delete mail --task send_mail --yes --app shop:app
+      taskhero queues delete mail --task send_mail --args '{"to": "ann"}' --app shop:app
+    """  # noqa: D301 - click's mark of text that keeps its lines
+    if arguments is not None and task is None:
+        raise click.UsageError("--args says which jobs of a task: pass --task NAME as well")
+    target = open_target(app, backend)
+    want_yes(yes=yes)
+    note_if_private(target)
+    length = run_connected(target, lambda app: _length_of(app, name))
+    confirm(_question(name, length, task, arguments), yes=yes)
+
+    async def remove(app: TaskHero) -> int:
+        with progress(f"deleting from {shown(name).plain}", None):
+            if task is None:
+                return await app.queue.delete_queue(name)
+            if arguments is None:
+                return await app.queue.delete_by_name(name, task)
+            return await app.queue.delete(name, task, arguments)
+
+    deleted = run_connected(target, remove)
+    if as_json:
+        print_json({"queue": name, "deleted": deleted})
+    else:
+        what = f"deleted {counted(deleted, 'job')}"
+        click.echo(f"{what} of queue {shown(name).plain}" + (", and the queue" if task is None else ""))
+
+
+def length_rows(lengths: Mapping[str, int | None]) -> list[tuple[str, object]]:
+    """Queues and how many jobs wait in them."""
+    return [(name, "(unreadable)" if length is None else length) for name, length in lengths.items()]
+
+
+async def _lengths(app: TaskHero) -> Mapping[str, int | None]:
+    return (await app.backend.overview()).lengths
+
+
+async def _length_of(app: TaskHero, name: str) -> int | None:
+    """How many jobs wait; None for what cannot be read.
+
+    Raises:
+        click.ClickException: There is no such queue.
+    """
+    try:
+        length = await app.queue.length(name)
+    except WrongType:
+        return None
+    if not length and name not in (known := await app.queue.queues()):
+        raise click.ClickException(f"there is no queue {name!r}{near(name, known)}")
+    return length
+
+
+def _question(name: str, length: int | None, task: str | None, arguments: Any) -> str:
+    queue = shown(name).plain
+    if task is None:
+        return f"Delete queue {queue} with all its jobs ({'unreadable' if length is None else length})?"
+    which = "" if arguments is None else f" with {compact(arguments)}"
+    return f"Delete all jobs of {shown(task).plain}{which} from queue {queue}?"
+
+
+def _entry(job: Job) -> dict[str, Any]:
+    return {"job": job_json(job), "problem": job.problem, "raw": job.raw}

@@ -6,14 +6,17 @@ import asyncio
 import contextlib
 from typing import TYPE_CHECKING, Any
 
+import attrs
 import click
 from rich.console import Group
 from rich.live import Live
 from rich.text import Text
 
-from taskhero.cli.output import console, json_option, print_json, shown, table
-from taskhero.cli.queues import lengths
+from taskhero.cli.entries import counted, worker_json
+from taskhero.cli.output import console, iso, json_option, print_json, shown, table
+from taskhero.cli.queues import length_rows
 from taskhero.cli.targets import note_if_private, open_target, run_connected, target_options
+from taskhero.cli.workers import worker_rows
 from taskhero.errors import BackendError
 
 if TYPE_CHECKING:
@@ -22,13 +25,30 @@ if TYPE_CHECKING:
     from rich.console import RenderableType
 
     from taskhero.app import TaskHero
+    from taskhero.models import Details
 
-__all__ = ["look", "status"]
+__all__ = ["Look", "look", "status"]
 
-_FIELDS = ("backend", "queues", "processed", "failed", "failed_jobs", "leader", "error")
+#: The keys of ``--json``, in their order.
+_FIELDS = (
+    "backend",
+    "queues",
+    "processed",
+    "failed",
+    "failed_jobs",
+    "leader",
+    "error",
+    "delayed",
+    "paused",
+    "workers",
+    "rates",
+    "now",
+)
+#: So many workers that are busy are shown; `taskhero workers` lists all.
+_MOST = 15
 
 
-@click.command(short_help="Show queues, counters, failures and the leader.")
+@click.command(short_help="Show queues, workers, counters, failures and the leader.")
 @target_options
 @click.option("--watch", "-w", is_flag=True, help="Show it again and again, until Ctrl-C.")
 @click.option(
@@ -41,7 +61,9 @@ _FIELDS = ("backend", "queues", "processed", "failed", "failed_jobs", "leader", 
 )
 @json_option
 def status(app: str | None, backend: str | None, interval: float, *, watch: bool, as_json: bool) -> None:
-    """Show how things stand: the queues with their lengths, what was processed, what failed, and who leads.
+    """Show how things stand: queues, busy workers, what was processed, has failed and is delayed, who leads.
+
+    With --watch also how many jobs a second were processed and failed between two looks.
 
     \b
     Examples:
@@ -54,59 +76,109 @@ def status(app: str | None, backend: str | None, interval: float, *, watch: bool
     if not watch:
         found = run_connected(target, look)
         if as_json:
-            print_json(found)
+            print_json(found.told)
         else:
             console().print(_picture(found))
         return
     # Ctrl-C is how this ends.
     with contextlib.suppress(KeyboardInterrupt):
         if as_json:
-            run_connected(target, lambda app: _watch(app, interval, print_json))
-        else:
-            with Live(console=console(), auto_refresh=False) as screen:
+            run_connected(target, lambda app: _watch(app, interval, lambda found: print_json(found.told)))
+        elif (out := console()).is_terminal:
+            with Live(console=out, auto_refresh=False) as screen:
                 run_connected(target, lambda app: _watch(app, interval, lambda found: _draw(screen, found)))
+        else:
+            run_connected(target, lambda app: _watch(app, interval, lambda found: out.print(_picture(found))))
 
 
-async def look(app: TaskHero) -> dict[str, Any]:
-    """How things stand, as ``--json`` prints it."""
-    stats = await app.queue.stats()
-    return {
+@attrs.frozen
+class Look:
+    """How things stand.
+
+    Attributes:
+        told: As ``--json`` prints it.
+        details: As `Queue.details` tells it; None if the store could not be asked yet.
+    """
+
+    told: dict[str, Any]
+    details: Details | None = None
+
+
+async def look(app: TaskHero, before: Details | None = None) -> Look:
+    """How things stand; with rates, if there was a look before."""
+    details = await app.queue.details()
+    told = {
         "backend": app.backend.location,
-        "queues": [{"name": name, "length": length} for name, length in (await lengths(app)).items()],
-        "processed": stats.get("processed", 0),
-        "failed": stats.get("failed", 0),
-        "failed_jobs": await app.queue.failed_count(),
-        "leader": await app.backend.leader(),
+        "queues": [{"name": name, "length": length} for name, length in details.queues.items()],
+        "processed": details.stats["processed"],
+        "failed": details.stats["failed"],
+        "failed_jobs": details.failed,
+        "leader": details.leader,
         "error": None,
+        "delayed": details.delayed,
+        "paused": details.paused,
+        "workers": [worker_json(worker) for worker in details.workers],
+        "rates": None if before is None else _rates(before, details),
+        "now": iso(details.now),
     }
+    return Look(told, details)
 
 
-async def _watch(app: TaskHero, interval: float, show: Callable[[dict[str, Any]], None]) -> None:
+def _rates(before: Details, details: Details) -> dict[str, float] | None:
+    """Jobs a second, by the store's clock; None if it does not go, and not below 0 where somebody cleared a counter."""
+    seconds = (details.now - before.now).total_seconds()
+    if seconds <= 0:
+        return None
+    grown = {name: max(details.stats[name] - before.stats[name], 0) for name in ("processed", "failed")}
+    return {name: round(count / seconds, 3) for name, count in grown.items()}
+
+
+async def _watch(app: TaskHero, interval: float, show: Callable[[Look], None]) -> None:
     """Show it again and again; while the store is away, the last look with the reason."""
-    last = {**dict.fromkeys(_FIELDS), "backend": app.backend.location}
+    last = Look({**dict.fromkeys(_FIELDS), "backend": app.backend.location})
     while True:
         try:
-            last = await look(app)
+            last = await look(app, last.details)
         except BackendError as error:
-            last = {**last, "error": str(error)}
+            last = attrs.evolve(last, told={**last.told, "error": str(error)})
         show(last)
         await asyncio.sleep(interval)
 
 
-def _draw(screen: Live, found: dict[str, Any]) -> None:
+def _draw(screen: Live, found: Look) -> None:
     screen.update(_picture(found), refresh=True)
 
 
-def _picture(found: dict[str, Any]) -> RenderableType:
+def _picture(found: Look) -> RenderableType:
     parts: list[RenderableType] = []
-    if found["queues"] is not None:
-        rows = [(queue["name"], queue["length"]) for queue in found["queues"]]
-        parts += [
-            Text.assemble((shown(found["backend"]).plain, "bold")),
-            table("", ("queue", "#jobs"), rows or [("(no queues)", "")]),
-            shown(f"processed {found['processed']}, failed {found['failed']}, listed as failed {found['failed_jobs']}"),
-            shown(f"leader: {found['leader'] or 'none'}"),
-        ]
-    if found["error"]:
-        parts.append(Text.assemble(("as it was; now: ", "bold red"), shown(found["error"])))
+    if found.details is not None:
+        parts += _parts(found.told, found.details)
+    if found.told["error"]:
+        parts.append(Text.assemble(("as it was; now: ", "bold red"), shown(found.told["error"])))
     return Group(*parts)
+
+
+def _parts(told: dict[str, Any], details: Details) -> list[RenderableType]:
+    busy = [worker for worker in details.workers if worker.working is not None]
+    parts: list[RenderableType] = [
+        Text.assemble((shown(told["backend"]).plain, "bold")),
+        table("", ("queue", "#jobs"), length_rows(details.queues) or [("(no queues)", "")]),
+    ]
+    if busy:
+        # Those that are at it for longest come first; what cannot be read has no age.
+        busy.sort(key=lambda worker: iso(worker.working.run_at) or "" if worker.working is not None else "")
+        rows = [(row[0], row[2], row[3]) for row in worker_rows(busy[:_MOST], details.now)]
+        parts.append(table("", ("worker", "does", "#for"), rows))
+    hidden = f" ({len(busy) - _MOST} busy ones are not shown)" if len(busy) > _MOST else ""
+    parts.append(shown(f"{counted(len(details.workers), 'worker')}, {len(busy)} busy{hidden}"))
+    parts.append(
+        shown(f"processed {told['processed']}, failed {told['failed']}, listed as failed {told['failed_jobs']}")
+    )
+    if told["rates"] is not None:
+        rates = told["rates"]
+        parts.append(shown(f"a second: processed {rates['processed']:.1f}, failed {rates['failed']:.1f}"))
+    parts.append(shown(f"delayed {told['delayed']}"))
+    parts.append(shown(f"leader: {told['leader'] or 'none'}"))
+    if details.paused:
+        parts.append(Text("all workers are paused: they claim no jobs (pause-all-workers)", "bold red"))
+    return parts

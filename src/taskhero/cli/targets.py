@@ -41,6 +41,8 @@ def target_options(command: _Command) -> _Command:
 def open_target(app: str | None, backend: str | None) -> TaskHero:
     """The app that was named, or one without tasks for the backend that was named; an option beats the environment.
 
+    Where a verb of a verb is run, such as ``failed retry``, the options may stand before it, too.
+
     Raises:
         click.UsageError: None was named, or both.
         click.ClickException: The app cannot be found.
@@ -48,7 +50,9 @@ def open_target(app: str | None, backend: str | None) -> TaskHero:
         InvalidSettings: The environment or ``pyproject.toml`` give a wrong setting.
     """
     context = click.get_current_context()
-    typed = [name for name in ("app", "backend") if context.get_parameter_source(name) is ParameterSource.COMMANDLINE]
+    typed = _typed(context)
+    if not typed and context.parent is not None and (typed := _typed(context.parent)):
+        app, backend = context.parent.params["app"], context.parent.params["backend"]
     if len(typed) > 1:
         raise click.UsageError("pass --app or --backend, not both: an app knows where its jobs are")
     if app and typed != ["backend"]:
@@ -59,6 +63,10 @@ def open_target(app: str | None, backend: str | None) -> TaskHero:
         "which jobs? Pass --app MODULE:ATTR, such as --app shop:app, or --backend URL, such as "
         "--backend redis://localhost:6379/0 (or set TASKHERO_APP or TASKHERO_BACKEND)"
     )
+
+
+def _typed(context: click.Context) -> list[str]:
+    return [name for name in ("app", "backend") if context.get_parameter_source(name) is ParameterSource.COMMANDLINE]
 
 
 def run_connected(app: TaskHero, work: Callable[[TaskHero], Awaitable[_Result]]) -> _Result:

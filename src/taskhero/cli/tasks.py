@@ -7,66 +7,121 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from taskhero.cli.apps import app_option, load_app, needed
-from taskhero.cli.output import console, json_option, print_json, table
-from taskhero.cli.targets import is_private, run_connected
+from taskhero.cli.entries import counted
+from taskhero.cli.output import json_option, print_json, print_table, shown
+from taskhero.cli.targets import is_private, note_if_private, open_target, run_connected, target_options
+from taskhero.cli.verbs import Listing
 from taskhero.errors import BackendError
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
-
     from taskhero.app import TaskHero
     from taskhero.engine.tasks import Task
 
-__all__ = ["tasks"]
+__all__ = ["start", "stop", "tasks"]
+
+#: What `KnownPeriodic.stopped` says, as ``--json`` says it.
+_STATES = {None: "active", "asked": "stopped", "failed": "failed"}
+_TOLD = {"active": "", "stopped": "stopped", "failed": "stopped by a failure", None: "no process keeps it going"}
 
 
-@click.command(short_help="List the tasks that an app declares.")
+@click.group(cls=Listing, short_help="List the tasks that an app declares, stop and start periodic ones.")
 @app_option
 @json_option
-def tasks(app: str | None, *, as_json: bool) -> None:
-    """List the tasks that an app declares, and how they are called.
+def tasks(*, app: str | None, as_json: bool) -> None:
+    """List the tasks that an app declares, how they are called, and when they run by themselves.
 
-    If some are periodic, the store is asked which of them are stopped; if it cannot be reached, that is left open.
+    Only where there are periodic tasks, the store is asked whether they are stopped.
 
     \b
     Examples:
       taskhero tasks --app shop:app
       TASKHERO_APP=shop:app taskhero tasks --json
+      taskhero tasks stop clean_up --app shop:app
+      taskhero tasks start clean_up --app shop:app
     """  # noqa: D301 - click's mark of text that keeps its lines
-    loaded = load_app(needed(app))
-    found = sorted(loaded.tasks, key=lambda task: task.name)
-    periodic = any(task.recurrence is not None for task in found)
-    stopped = _stopped(loaded) if periodic else None
+    target = load_app(needed(app))
+    found = sorted(target.tasks, key=lambda task: task.name)
+    states = _states(target, found)
     if as_json:
-        print_json({"tasks": [_as_json(task, stopped) for task in found]})
+        print_json({"tasks": [_as_json(task, states.get(task.name)) for task in found]})
         return
-    columns = ("task", "queue", "runs in", "timeout", *(["runs by itself"] if periodic else []), "what it does")
     rows = [
-        (
-            *(_call(task), task.queue, task.run_in, _limit(task)),
-            *([_when(task, stopped)] if periodic else []),
-            _summary(task),
-        )
+        (str(task.signature), task.queue, task.run_in, _limit(task), _runs(task, states), _summary(task))
         for task in found
     ]
-    console().print(table(f"{len(found)} tasks", columns, rows))
+    columns = ("task", "queue", "runs in", "timeout", "runs", "what it does")
+    print_table(counted(len(found), "task"), columns, rows)
 
 
-def _stopped(app: TaskHero) -> Mapping[str, str] | None:
-    """Why tasks are stopped, by name; None if nobody can tell."""
-    if is_private(app):
-        return None
+@tasks.command(short_help="Stop a periodic task, until it is started.")
+@click.argument("name")
+@target_options
+@json_option
+def stop(*, name: str, app: str | None, backend: str | None, as_json: bool) -> None:
+    """Stop the periodic task NAME, across restarts too, until it is started; a run that is under way is the last one.
 
-    async def ask(app: TaskHero) -> Mapping[str, str]:
-        return (await app.backend.periodic()).stopped
+    \b
+    Examples:
+      taskhero tasks stop clean_up --app shop:app
+    """  # noqa: D301 - click's mark of text that keeps its lines
+    target = _with_periodic(name, app, backend)
+    removed = run_connected(target, lambda app: app.queue.stop_recurrent(name))
+    if as_json:
+        print_json({"task": name, "removed": removed})
+    else:
+        click.echo(f"stopped {name}; removed {counted(removed, 'queued or delayed job')}")
+
+
+@tasks.command(short_help="Start a periodic task that was stopped.")
+@click.argument("name")
+@target_options
+@json_option
+def start(*, name: str, app: str | None, backend: str | None, as_json: bool) -> None:
+    """Start the periodic task NAME anew, whether it was asked to stop or stopped by a failure.
+
+    One with a frequency runs when that is over, one by cron at its next slot.
+
+    \b
+    Examples:
+      taskhero tasks start clean_up --app shop:app
+    """  # noqa: D301 - click's mark of text that keeps its lines
+    target = _with_periodic(name, app, backend)
+    started = run_connected(target, lambda app: app.queue.enqueue_recurrent(name))
+    if as_json:
+        print_json({"task": name, "started": started})
+    else:
+        click.echo(f"started {name}; it runs {_rhythm(target.tasks[name])}")
+
+
+def _with_periodic(name: str, app: str | None, backend: str | None) -> TaskHero:
+    target = open_target(app, backend)
+    if target.tasks[name].recurrence is None:
+        raise click.ClickException(f"task {name!r} is not periodic: it has neither frequency= nor cron=")
+    note_if_private(target)
+    return target
+
+
+def _states(app: TaskHero, found: list[Task[Any, Any]]) -> dict[str, str | None]:
+    """Whether each periodic task is stopped, None if no process keeps it going; nothing if the store cannot tell."""
+    names = {task.name for task in found if task.recurrence is not None}
+    if not names or is_private(app):
+        return {}
+
+    async def ask(app: TaskHero) -> dict[str, str | None]:
+        periodic = await app.backend.periodic()
+        known = {each.task.name: "active" for each in periodic.tasks}
+        # A task stays stopped, whether a process declares it just now or not.
+        known.update({name: _STATES.get(why, "stopped") for name, why in periodic.stopped.items()})
+        return {name: known.get(name) for name in names}
 
     try:
         return run_connected(app, ask)
-    except BackendError:
-        return None
+    except BackendError as error:
+        click.echo(f"Note: whether periodic tasks are stopped is not known: {shown(error).plain}", err=True)
+        return {}
 
 
-def _as_json(task: Task[Any, Any], stopped: Mapping[str, str] | None) -> dict[str, Any]:
+def _as_json(task: Task[Any, Any], state: str | None) -> dict[str, Any]:
     recurrence = task.recurrence
     schedule = None if recurrence is None else recurrence.schedule
     return {
@@ -75,30 +130,34 @@ def _as_json(task: Task[Any, Any], stopped: Mapping[str, str] | None) -> dict[st
         "signature": str(task.signature),
         "run_in": task.run_in,
         "timeout": task.timeout,
-        "frequency": task.frequency,
-        "cron": task.cron,
-        "timezone": None if schedule is None else schedule.timezone,
-        "stopped": None if recurrence is None or stopped is None else task.name in stopped,
         "description": task.description,
         "where": task.where,
+        "frequency": None if recurrence is None else recurrence.frequency,
+        "cron": None if schedule is None else schedule.expression,
+        "timezone": None if schedule is None else schedule.timezone,
+        "state": state,
     }
-
-
-def _call(task: Task[Any, Any]) -> str:
-    return str(task.signature)
 
 
 def _limit(task: Task[Any, Any]) -> str:
     return "" if task.timeout is None else f"{task.timeout:g} s"
 
 
-def _when(task: Task[Any, Any], stopped: Mapping[str, str] | None) -> str:
-    if task.recurrence is None:
+def _rhythm(task: Task[Any, Any]) -> str:
+    recurrence = task.recurrence
+    if recurrence is None:
         return ""
-    schedule = task.recurrence.schedule
-    when = f"every {task.frequency:g} s" if schedule is None else str(schedule)
-    why = {"failed": "stopped by a failure", "asked": "stopped"}.get((stopped or {}).get(task.name, ""))
-    return f"{when}, {why}" if why else when
+    if recurrence.schedule is not None:
+        return f"{recurrence.schedule.expression} ({recurrence.schedule.timezone})"
+    return f"every {recurrence.frequency:g} s"
+
+
+def _runs(task: Task[Any, Any], states: dict[str, str | None]) -> str:
+    rhythm = _rhythm(task)
+    if task.name not in states:
+        return rhythm
+    told = _TOLD[states[task.name]]
+    return f"{rhythm}: {told}" if told else rhythm
 
 
 def _summary(task: Task[Any, Any]) -> str:

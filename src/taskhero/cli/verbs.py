@@ -7,10 +7,12 @@ verb that is not taskhero's own.
 from __future__ import annotations
 
 import difflib
+import functools
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 import click
+from click.core import ParameterSource
 
 from taskhero.errors import TaskheroError
 from taskhero.hooks.commands import CommandRegistry
@@ -18,9 +20,11 @@ from taskhero.hooks.commands import CommandRegistry
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Mapping
 
-__all__ = ["Verbs", "said"]
+__all__ = ["Listing", "Misuse", "Verbs", "said"]
 
 _MOST_LINES = 2
+#: What a listing passes on to its verbs.
+_PASSED_ON = {"app", "backend", "as_json"}
 _ADDED = "taskhero: the commands of plugins"
 
 
@@ -82,10 +86,7 @@ class Verbs(click.Group):
         self, ctx: click.Context, args: list[str]
     ) -> tuple[str | None, click.Command | None, list[str]]:
         """The command that the arguments begin with."""
-        if args and not args[0].startswith("-") and self.get_command(ctx, args[0]) is None:
-            near = difflib.get_close_matches(args[0], self.list_commands(ctx), n=1)
-            guess = f" Did you mean {near[0]!r}?" if near else ""
-            ctx.fail(f"No such command {args[0]!r}.{guess}")
+        _refuse_unknown(self, ctx, args)
         return super().resolve_command(ctx, args)
 
     def make_context(
@@ -109,8 +110,56 @@ class Verbs(click.Group):
             raise _in_short(error, where.command_path) from error
 
 
-class _Misuse(click.ClickException):
-    """An error in how a command was written, in two lines."""
+class Listing(click.Group):
+    """A verb that lists if it is used alone, and has verbs of its own that show and mend: ``failed``, ``failed retry``.
+
+    ``--app``, ``--backend`` and ``--json`` may stand before such a verb or behind it. Any other option of the listing
+    that stands before it is refused, since it would say nothing there: ``failed --queue mail remove --all`` must not
+    remove all that is in the list.
+    """
+
+    def __init__(self, name: str | None = None, *, callback: Callable[..., Any] | None = None, **more: Any) -> None:
+        more = {"invoke_without_command": True, "subcommand_metavar": "[VERB ...]", **more}
+        super().__init__(name, callback=None if callback is None else _if_alone(callback), **more)
+
+    def resolve_command(
+        self, ctx: click.Context, args: list[str]
+    ) -> tuple[str | None, click.Command | None, list[str]]:
+        """The verb that the arguments begin with."""
+        _refuse_unknown(self, ctx, args)
+        return super().resolve_command(ctx, args)
+
+
+def _if_alone(callback: Callable[..., Any]) -> Callable[..., Any]:
+    """What lists, to be called only if no verb follows."""
+
+    @functools.wraps(callback)
+    def call(**given: Any) -> Any:
+        context = click.get_current_context()
+        verb = context.invoked_subcommand
+        if verb is None:
+            return callback(**given)
+        for option in context.command.params:
+            name = option.name or ""
+            typed = context.get_parameter_source(name) is ParameterSource.COMMANDLINE
+            if typed and name not in _PASSED_ON:
+                raise click.UsageError(
+                    f"{option.opts[0]} stands before {verb!r} and says nothing there; write it behind"
+                )
+        return None
+
+    return call
+
+
+def _refuse_unknown(group: click.Group, ctx: click.Context, args: list[str]) -> None:
+    if args and not args[0].startswith("-") and group.get_command(ctx, args[0]) is None:
+        near = difflib.get_close_matches(args[0], group.list_commands(ctx), n=1)
+        guess = f" Did you mean {near[0]!r}?" if near else ""
+        ctx.fail(f"No such command {args[0]!r}.{guess}")
+
+
+class Misuse(click.ClickException):
+    """An error in how a command was written, in a line or two."""
 
     exit_code = 2
 
@@ -119,4 +168,4 @@ def _in_short(error: click.UsageError, command: str) -> click.ClickException:
     message = error.format_message()
     if "\n" in message:
         return error  # it is the help itself
-    return _Misuse(f"{message}\nSee {command} --help")
+    return Misuse(f"{message}\nSee {command} --help")

@@ -68,7 +68,7 @@ def run() -> Callable[..., Result]:
 
 @pytest.fixture
 def filled(shop: Any) -> Any:
-    """The same module; a job of `add` waits in its app, and two of `send_mail` have failed."""
+    """The same module; a job of `add` waits in its app, another is delayed, and two of `send_mail` have failed."""
 
     async def fill() -> None:
         failed = asyncio.Event()
@@ -86,6 +86,7 @@ def filled(shop: Any) -> Any:
             await asyncio.wait_for(failed.wait(), 20)
         async with shop.app:
             await shop.add.enqueue(1, 2)
+            await shop.add.enqueue_in(3600, 3, 4)
 
     asyncio.run(fill())
     return shop

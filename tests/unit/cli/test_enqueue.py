@@ -51,7 +51,7 @@ def test_without_an_app_a_queue_is_needed(run):
 @pytest.mark.parametrize(
     ("typed", "completed"),
     [
-        ("wo", "plain,work"),
+        ("en", "plain,enqueue"),
         ("st", "plain,status"),
         ("work --proc", "plain,--processes"),
         ("enqueue x --qu", "plain,--queue"),
