@@ -79,10 +79,10 @@ def test_tasks_shows_when_they_run_by_themselves_and_what_is_stopped(shop, run, 
                 await app.queue.stop_recurrent("tick")
 
         asyncio.run(stop())
-        assert "every 90 s, stopped" in run("tasks", "--app", "rhythm:app").stdout
-        for name, stopped in (("rhythm", [None, False, True]), ("remote", [None] * 3)):
+        assert "every 90 s: stopped" in run("tasks", "--app", "rhythm:app").stdout
+        for name, states in (("rhythm", [None, None, "stopped"]), ("remote", [None] * 3)):
             found = json.loads(run("tasks", "--app", f"{name}:app", "--json").stdout)["tasks"]
-            assert [task["stopped"] for task in found] == stopped
+            assert [task["state"] for task in found] == states
             assert [task["frequency"] for task in found] == [None, None, 90.0]
             assert [(task["cron"], task["timezone"]) for task in found][1] == ("*/5 * * * *", "Europe/Berlin")
     finally:
