@@ -45,11 +45,10 @@ class Resque:
 
 
 @pytest.fixture(scope="session")
-def shared_server(server_pool):
-    """The server of all these tests."""
-    if KIND not in server_pool:
-        server_pool[KIND] = _start(KIND)
-    return server_pool[KIND]
+def shared_server():
+    """The server of all these tests, and of no others: programs come and go on it."""
+    with contextlib.closing(_start(KIND)) as server:
+        yield server
 
 
 @pytest.fixture
