@@ -25,6 +25,7 @@ from servers import Server, start  # noqa: E402
 
 PYTHON = (sys.executable,)
 OURS = (*PYTHON, HERE / "ours.py")
+DELAYED = (*PYTHON, HERE / "delayed.py")
 TRACKED = (*PYTHON, HERE / "tracked.py")
 NODE_RESQUE = ("node", HERE / "node_resque.mjs")
 BULLMQ = ("node", HERE / "bullmq.mjs")
@@ -127,6 +128,16 @@ class Bench:
         sources = re.findall(rb"^\+[\d.]+ \[\d+ (\S+)\]", text, re.MULTILINE)
         return sum(source != b"lua" for source in sources) / (seconds - 1)
 
+    def lateness(self) -> list[float]:
+        """Milliseconds after its second in which each of a few delayed jobs began."""
+        self.empty()
+        return run(DELAYED, "lateness", self.server.url, 20)["late"]
+
+    def promoted(self, moments: int) -> dict:
+        """What it costs to promote 50 times as many delayed jobs as a round has, of so many moments."""
+        self.empty()
+        return run(DELAYED, "promote", self.server.url, 50 * self.jobs, moments)
+
 
 class Row:
     """One comparison: both sides are measured in turns, and their medians compared."""
@@ -187,6 +198,17 @@ ROWS = [
         lambda b: b.pick_up((*OURS, "pick_up")), lambda b: b.pick_up(TRACKED), 1.5, least=False,
     ),
     Row("idle process with 20 queues: commands", "/s", Bench.idle, None, 1, least=False),
+    Row("delayed job: median after its second", "ms", lambda b: median(b.lateness()), None, 5, least=False),
+    Row("delayed job: latest of 20 after its second", "ms", lambda b: max(b.lateness()), None, 50, least=False),
+    *(
+        Row(f"delayed, {which}: {what}", unit, lambda b, m=moments, v=value: v(b.promoted(m)), None, goal, least=False)
+        for which, moments in (("one moment", 1), ("each its own", 1_000_000))
+        for what, unit, value, goal in (
+            ("slow steps of Redis in 100", "", lambda told: 100 * told["slow_steps"], 1),
+            ("cost of the second half", "x", lambda told: told["second_half"], 1.25),
+            ("memory of the scheduler", "MB", lambda told: told["megabytes"], 100),
+        )
+    ),
 ]  # fmt: skip
 
 

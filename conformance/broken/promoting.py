@@ -6,7 +6,7 @@ import attrs
 
 from broken.registry import found_by
 from taskhero.backends.memory import MemoryBackend
-from taskhero.backends.protocol import Moved
+from taskhero.backends.protocol import FreeLock, Moved
 from taskhero.conformance import Concurrency, Promoting
 
 
@@ -71,6 +71,51 @@ class KeepsWhatItMerged(MemoryBackend):
             if answer == Moved.MERGED:
                 self._store.schedule.add(move.job.at, move.job.raw)
         return answers
+
+
+@found_by(Promoting, "test_a_lock_that_was_left_behind_stops_no_delayed_job")
+class MergesWithNothing(MemoryBackend):
+    """A lock that is held is enough to drop a delayed job, as in ActionHero."""
+
+    async def promote(self, moves):
+        answers = []
+        for move in moves:
+            waiting = [job for queue in await self.queues() for job in await self.queued(queue)]
+            if self._store.take(move.guards, self._clock.now(), moving=move.job) is None:
+                self._store.locks.free(guard.key for guard in move.guards if isinstance(guard, FreeLock))
+            elif move.job.raw not in waiting:
+                self._store.schedule.remove(move.job.at, move.job.raw)
+                answers.append(Moved.MERGED)
+                continue
+            answers += await super().promote([move])
+        return answers
+
+
+@found_by(Promoting, "test_an_equal_job_may_be_written_otherwise")
+class KnowsOneSpelling(MemoryBackend):
+    """Of equal jobs it finds what is written as the delayed one is."""
+
+    async def promote(self, moves):
+        return await super().promote([attrs.evolve(move, equal=()) for move in moves])
+
+
+@found_by(Promoting, "test_a_shared_lock_keeps_other_jobs_delayed")
+class TakesSharedLocksOver(MemoryBackend):
+    """It takes every lock for one of equal jobs."""
+
+    async def promote(self, moves):
+        return await super().promote(
+            [
+                attrs.evolve(
+                    move,
+                    guards=tuple(
+                        attrs.evolve(guard, shared=False) if isinstance(guard, FreeLock) else guard
+                        for guard in move.guards
+                    ),
+                )
+                for move in moves
+            ]
+        )
 
 
 @found_by(Promoting, "test_due_jobs_are_shown_and_stay")

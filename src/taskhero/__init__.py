@@ -11,10 +11,12 @@ if TYPE_CHECKING:
     from taskhero.engine.queue import Queue, QueueContext
     from taskhero.engine.tasks import Task, task
     from taskhero.errors import AlreadyScheduled, NotConnected, RetryLater, TaskheroError, UnknownTask
-    from taskhero.hooks.contexts import EnqueueContext, PerformContext
+    from taskhero.hooks.contexts import EnqueueContext, OverrideContext, PerformContext
     from taskhero.hooks.specs import hookimpl
     from taskhero.models import FailedJob, Failure, Job, Outcome, Postponed, Refused, Retrying, Success, Working
     from taskhero.runtime.current import Current, current
+    from taskhero.runtime.multi_worker import Load, MultiWorker, MultiWorkerContext
+    from taskhero.runtime.scheduler import Scheduler, SchedulerContext
     from taskhero.settings import Settings
 
 __version__ = "0.1.0"
@@ -26,8 +28,12 @@ __all__ = [
     "FailedJob",
     "Failure",
     "Job",
+    "Load",
+    "MultiWorker",
+    "MultiWorkerContext",
     "NotConnected",
     "Outcome",
+    "OverrideContext",
     "PerformContext",
     "Postponed",
     "Queue",
@@ -35,6 +41,8 @@ __all__ = [
     "Refused",
     "RetryLater",
     "Retrying",
+    "Scheduler",
+    "SchedulerContext",
     "Settings",
     "Success",
     "Task",
@@ -59,11 +67,13 @@ __getattr__, __dir__ = lazy_names(
         "task": "taskhero.engine.tasks",
         **dict.fromkeys(("AlreadyScheduled", "NotConnected", "RetryLater"), "taskhero.errors"),
         **dict.fromkeys(("TaskheroError", "UnknownTask"), "taskhero.errors"),
-        **dict.fromkeys(("EnqueueContext", "PerformContext"), "taskhero.hooks.contexts"),
+        **dict.fromkeys(("EnqueueContext", "OverrideContext", "PerformContext"), "taskhero.hooks.contexts"),
         "hookimpl": "taskhero.hooks.specs",
         **dict.fromkeys(("FailedJob", "Failure", "Job", "Outcome", "Postponed"), "taskhero.models"),
         **dict.fromkeys(("Refused", "Retrying", "Success", "Working"), "taskhero.models"),
         **dict.fromkeys(("Current", "current"), "taskhero.runtime.current"),
+        **dict.fromkeys(("Load", "MultiWorker", "MultiWorkerContext"), "taskhero.runtime.multi_worker"),
+        **dict.fromkeys(("Scheduler", "SchedulerContext"), "taskhero.runtime.scheduler"),
         "Settings": "taskhero.settings",
     },
 )

@@ -28,9 +28,9 @@ if TYPE_CHECKING:
     from taskhero.backends.protocol import Backend
     from taskhero.clock import Clock
     from taskhero.runtime.events import Event
-    from taskhero.runtime.multi_worker import MultiWorker
+    from taskhero.runtime.multi_worker import MultiWorker, MultiWorkerContext
     from taskhero.runtime.runner import Runner
-    from taskhero.runtime.scheduler import Scheduler
+    from taskhero.runtime.scheduler import Scheduler, SchedulerContext
 
     Lifespan: TypeAlias = Callable[["TaskHero"], AbstractAsyncContextManager[object]]
 
@@ -49,8 +49,8 @@ class TaskHero(Declarations):
         settings: What it shall run, and how.
         plugins: App-wide plugins, in their order.
         queue: A class derived from `Queue`, or a function that makes one of a `QueueContext`; it becomes `queue`.
-        scheduler: What makes the scheduler, instead of the default one.
-        multi_worker: What makes the multi-worker, instead of the default one.
+        scheduler: A class derived from `Scheduler`, or a function that makes one of a `SchedulerContext`.
+        multi_worker: A class derived from `MultiWorker`, or a function that makes one of a `MultiWorkerContext`.
         lifespan: Makes of the app an async context manager around its running; the place for what tasks share, such as
             a database pool.
         clock: What tells the time that `enqueue_in` counts from.
@@ -67,14 +67,14 @@ class TaskHero(Declarations):
         settings: Settings | None = None,
         plugins: Iterable[object] = (),
         queue: Callable[[QueueContext], Queue] | None = None,
-        scheduler: Callable[..., Any] | None = None,
-        multi_worker: Callable[..., Any] | None = None,
+        scheduler: Callable[[SchedulerContext], Scheduler] | None = None,
+        multi_worker: Callable[[MultiWorkerContext], MultiWorker] | None = None,
         lifespan: Lifespan | None = None,
         clock: Clock | None = None,
     ) -> None:
         self._settings = _checked_settings(settings)
-        self._backend = open_backend(backend, settings=self._settings)
         self._plugins = PluginManager(plugins, shipped=(shipped_names,))
+        self._backend = open_backend(backend, settings=self._settings, registry=self._plugins.backends)
         self._tasks = TaskRegistry(self, self._plugins, check_processable)
         self._emitter = Emitter()
         self._clock = SystemClock() if clock is None else clock
@@ -148,7 +148,7 @@ class TaskHero(Declarations):
         if settings is not None:
             self._settings = _checked_settings(settings)
         if backend is not None:
-            self._backend = open_backend(backend, settings=self._settings)
+            self._backend = open_backend(backend, settings=self._settings, registry=self._plugins.backends)
             self._connection = Connection(self._backend, prepare=self._prepare, forget=self._ended)
         self._queue = None
 

@@ -7,7 +7,8 @@ import asyncio
 import pytest
 
 from taskhero import hookimpl
-from taskhero.plugins import DelayQueueLock, JobLock, QueueLock
+from taskhero.backends.protocol import Entry
+from taskhero.plugins import DelayQueueLock, FreeLock, JobLock, QueueLock
 
 pytestmark = pytest.mark.anyio
 
@@ -36,6 +37,7 @@ async def test_an_equal_job_is_refused_while_one_is_queued_and_others_are_not(st
 
 
 async def test_of_many_at_once_one_is_stored(stage):
+    """Upstream takes the lock, lets it lapse and stores the job in three steps, with races between them (W49)."""
     app = stage.app()
     add = declare(app, QueueLock())
     async with app:
@@ -168,3 +170,42 @@ async def test_the_lock_on_the_wire_is_that_of_node_resque(stage):
         assert await add.enqueue(1, 4) is False
         await stage.redis(app, "SET", "resque:lock:add:math:[1,4]", "true")
         assert await add.enqueue(1, 4) is True
+
+
+async def test_a_lock_that_was_left_behind_drops_no_delayed_job(stage):
+    """In ActionHero the job was gone: promotion refused it, and it had been taken from the delayed before (W16)."""
+    app = stage.app()
+    add = declare(app, QueueLock())
+    async with app.running():
+        await app.backend.push([Entry("elsewhere", "{}", guards=(FreeLock("lock:add:math:[1,2]", 3600),))])
+        assert await add.enqueue_in(60, 1, 2)
+        stage.later(app, 61)
+        await stage.happened("success")
+        assert stage.told("merged") == []
+
+
+async def test_jobs_that_share_a_lock_without_being_equal_wait_for_it(stage):
+    """To drop one that was accepted would lose it."""
+    app = stage.app(processors=1)
+    begun, go_on, done = asyncio.Event(), asyncio.Event(), []
+
+    @app.task(plugins=(QueueLock(key="lock:one-at-a-time"),))
+    async def sync(n):
+        done.append(n)
+
+    @app.task
+    async def busy():
+        begun.set()
+        await go_on.wait()
+
+    async with app.running():
+        await busy.enqueue()
+        await begun.wait()
+        assert await sync.enqueue_in(60, 1)
+        assert await sync.enqueue_in(61, 2)
+        stage.later(app, 62)
+        await stage.happened("transferred_job")
+        assert await app.queue.length("default") == 1
+        go_on.set()
+        await stage.until(lambda: len(stage.told("success")) == 3)
+        assert done == [1, 2]

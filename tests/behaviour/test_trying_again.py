@@ -231,3 +231,52 @@ async def test_hooks_see_the_attempt_the_result_the_error_and_how_long_it_took(s
             ("before", 2),
             ("Success", 2, 5, True),
         ]
+
+
+async def test_equal_jobs_share_a_count_unless_a_key_tells_them_apart(stage):
+    """Upstream's counter knows neither the queue nor where one argument ends (W54)."""
+    app = stage.app(processors=1)
+    plain = Flaky(app, Retry(limit=2, delay=1, jitter=0))
+    attempts = []
+
+    @app.task(plugins=(Retry(limit=2, delay=1, jitter=0, key=lambda job: f"{job.queue}:{job.raw}"),))
+    async def apart(a, b):
+        attempts.append((current().job.queue, a, b, current().attempt))
+        raise ValueError
+
+    async with app.running():
+        await plain.task.enqueue(1)
+        await stage.happened("retry")
+        await plain.task.options(queue="other").enqueue(1)
+        await stage.happened("failure")
+        assert plain.attempts == [1, 2]
+        for queue, args in (("x", ("1", "2-3")), ("x", ("1-2", "3")), ("y", ("1", "2-3"))):
+            await apart.options(queue=queue).enqueue(*args)
+        await stage.happened("retry", 4)
+        assert sorted(attempts) == [("x", "1", "2-3", 1), ("x", "1-2", "3", 1), ("y", "1", "2-3", 1)]
+
+
+async def test_limit_counts_attempts_so_one_never_tries_again(stage):
+    """Its default upstream, which few expect (W56); here it has none."""
+    with pytest.raises(TypeError):
+        Retry()
+    app = stage.app()
+    flaky = Flaky(app, Retry(limit=1))
+    async with app.running():
+        await flaky.task.enqueue(1)
+        await stage.happened("failure")
+        assert flaky.attempts == [1]
+
+
+async def test_an_attempt_that_is_tried_again_is_no_success(stage):
+    """Upstream told `success` of it, and counted it down again afterwards (W57)."""
+    app = stage.app()
+    flaky = Flaky(app, Retry(limit=2, delay=60, jitter=0))
+    async with app.running():
+        await flaky.task.enqueue(1)
+        await stage.happened("retry")
+        assert stage.told("success") == []
+        assert stage.told("failure") == []
+        stats = await app.queue.stats()
+        assert stats["failed"] == 1
+        assert stats.get("processed", 0) == 0

@@ -65,6 +65,32 @@ async def test_a_job_that_kills_its_process_is_convicted_and_its_neighbours_are_
     assert await app.queue.length("work") == 0
 
 
+async def test_the_lock_of_a_killed_process_stops_no_job_for_longer_than_its_lease(start_server):
+    """Upstream's stays for an hour, and jobs that meet it are dropped or put off all the while."""
+    server = start_server("redis7")
+    one = {**PROCESSORS, "min_task_processors": 1, "max_task_processors": 1, "scheduler": True}
+    async with Workers(server.url, **one, **HASTY) as workers, TaskHero(server.url) as app:
+        victim = await workers.start("victim")
+        await app.queue.enqueue("alone", [1], "work")
+        await victim.says("began alone 1")
+        lock = "resque:workerslock:alone:work:[1]"
+        assert server.command("EXISTS", lock) == b":1"
+        heir = await workers.start()
+        for _ in range(2):
+            await app.queue.enqueue("alone", [1], "work")
+        await app.queue.enqueue("alone", [2], "work")
+        await heir.says("did alone 2")
+        assert "began alone 1" not in heir.said
+        victim.kill()
+        killed = time.monotonic()
+        await heir.says_times("did alone 1", 3)
+        assert time.monotonic() - killed < 8
+        assert await heir.stop() == 0
+        assert server.command("EXISTS", lock) == b":0"
+        assert await app.queue.stats() == {"processed": 4}
+        assert await app.queue.failed_count() == 0
+
+
 async def dies_before_a_failure_is_listed(worker: WorkerProcess, app: TaskHero) -> bool:
     died = asyncio.create_task(worker.ended())
     try:

@@ -16,6 +16,8 @@ EXPECTED = {
     "quickstart.py": r"waiting: 2\nsent to (ann|bob)@example.com\nsent to (ann|bob)@example.com\nwaiting: 0\n",
     "delayed.py": r"\S+ it is now\nin their queue now: 0\n\S+ the toast\n\S+ the kettle\n",
     "front_queue.py": r"the king, Ann, Bob\n",
+    "own_scheduler.py": r"after more than two seconds: not yet\nreminded Ann\n",
+    "own_multi_worker.py": r"processors: (1, )?2, 3, 4\n",
     "events.py": r"(?=(?s:.*)divide\(6, 3\) = 2.0\n)(?=(?s:.*)divide\(1, 0\) failed: division by zero\n)"
     r"(?s:.*)\nkept: ZeroDivisionError in .+\n",
     "threads_and_processes.py": r"(?=(?s:.*)on_the_loop: thread MainThread\n)"
@@ -49,9 +51,8 @@ def run(program: str, *arguments: str) -> str:
 
 def test_no_example_is_left_out() -> None:
     """Every file that is a program stands in the table above."""
-    programs = {
-        str(path.relative_to(EXAMPLES)) for path in EXAMPLES.rglob("*.py") if "asyncio.run(" in path.read_text()
-    }
+    paths = (path for path in EXAMPLES.rglob("*.py") if "tests" not in path.parts[len(EXAMPLES.parts) :])
+    programs = {str(path.relative_to(EXAMPLES)) for path in paths if "asyncio.run(" in path.read_text()}
     assert programs == set(EXPECTED)
 
 

@@ -41,6 +41,12 @@ class WorkerProcess:
         missing = [text for text in texts if text not in self.said]
         assert not missing, f"the process ended without saying {missing}; it said {self.said}"
 
+    async def says_times(self, text: str, times: int, within: float = PATIENCE) -> None:
+        """Wait until it has said *text* so often."""
+        async with asyncio.timeout(within), self._news:
+            await self._news.wait_for(lambda: self.said.count(text) >= times or self._reader.done())
+        assert self.said.count(text) >= times, f"the process ended; it said {self.said}"
+
     @property
     def pid(self) -> int:
         """Number of the process."""

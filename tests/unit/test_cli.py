@@ -19,7 +19,7 @@ def test_help_lists_every_verb_with_a_line() -> None:
     assert told.exit_code == 0
     lines = dict(re.findall(r"^  (\w+) +(\w+)", told.output.partition("Commands:")[2], re.MULTILINE))
     verbs = {"demo": "Show", "enqueue": "Store", "failed": "List", "generate": "Write", "queues": "List"}
-    assert lines == verbs | {"status": "Show", "tasks": "List", "work": "Work"}
+    assert lines == verbs | {"plugins": "List", "status": "Show", "tasks": "List", "work": "Work"}
 
 
 def test_version_is_that_of_the_package() -> None:
@@ -34,7 +34,7 @@ def test_an_unknown_verb_is_refused_with_exit_code_2() -> None:
     assert told.stderr == "Error: No such command 'dmeo'. Did you mean 'demo'?\nSee taskhero --help\n"
 
 
-@pytest.mark.parametrize("verb", ["enqueue", "tasks", "status", "queues", "failed"])
+@pytest.mark.parametrize("verb", ["enqueue", "tasks", "status", "queues", "failed", "plugins"])
 def test_the_help_of_a_verb_has_examples(verb: str) -> None:
     """One reads how it is meant, and copies."""
     told = CliRunner().invoke(command, [verb, "--help"], prog_name="taskhero")

@@ -19,6 +19,8 @@ from taskhero.settings import SCHEDULER_EVENTS, WORKER_EVENTS, Settings
 
 ROOT = Path(__file__).parents[2]
 PAGES = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", ROOT / "CHANGELOG.md", *sorted((ROOT / "docs").glob("*.md"))]
+#: Those of the distributions among the examples, whose programs need them installed.
+READMES = sorted((ROOT / "examples").glob("*/README.md"))
 BLOCK = re.compile(r"^( *)```python\n(.*?)^\1```$", re.MULTILINE | re.DOTALL)
 
 
@@ -66,7 +68,7 @@ def test_the_readme_has_an_example_that_is_run() -> None:
     assert BLOCK.search((ROOT / "README.md").read_text())
 
 
-@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+@pytest.mark.parametrize("page", [*PAGES, *READMES], ids=lambda page: str(page.relative_to(ROOT)))
 def test_every_link_to_a_file_leads_there(page: Path) -> None:
     """No page points to a file that is not there."""
     links = re.findall(r"\]\((?!https?:)([^)#]+)", page.read_text())

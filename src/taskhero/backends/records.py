@@ -57,10 +57,12 @@ class FreeLock:
     Attributes:
         key: The lock's name, such as ``lock:add:math:[1,2]``.
         timeout: Seconds until the lock lapses by itself.
+        shared: Whether jobs that are not equal may hold it, too, so that it says nothing about where an equal one is.
     """
 
     key: str
     timeout: int
+    shared: bool = False
 
 
 @attrs.frozen
@@ -407,14 +409,17 @@ class Move:
     Attributes:
         job: The job as `Backend.due` gave it.
         queue: Its queue, or None if it cannot be queued at all and *failure* is set.
-        guards: As for `Entry`; if one does not hold, an equal job waits already and this one is merged with it.
+        guards: As for `Entry`. If one does not hold, the job is merged with the equal one that waits. If none does, a
+            lock that was left behind is taken over; but if that is a `FreeLock.shared` one, the job stays delayed.
         failure: The text to append to the failures instead of queueing the job.
+        equal: Texts that mean the same job, by which an equal one is found in the queue; its own text always does.
     """
 
     job: DueJob
     queue: str | None
     guards: tuple[Guard, ...] = ()
     failure: str | None = None
+    equal: tuple[str, ...] = ()
 
 
 class Moved:
@@ -422,6 +427,7 @@ class Moved:
 
     QUEUED = "queued"  #: it stands at the end of its queue
     MERGED = "merged"  #: a guard did not hold: the delayed entry is gone, an equal job waits already
+    HELD = "held"  #: jobs that are not equal hold a shared lock: it stays delayed
     FAILED = "failed"  #: it stands in the failures
     MISSED = "missed"  #: it was no longer there, or not due, or another scheduler's lock is held: nothing was done
     REFUSED = "refused"  #: where it should go cannot take it (a key of a wrong type): nothing was done

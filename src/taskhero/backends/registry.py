@@ -1,4 +1,8 @@
-"""From a URL to a backend: drivers are found by the URL's scheme and imported when they are asked for."""
+"""From a URL to a backend: drivers are found by the URL's scheme and imported when they are asked for.
+
+A driver comes from three places: taskhero's own, the entry points of installed distributions, and what plugins register
+for their app.
+"""
 
 from __future__ import annotations
 
@@ -6,26 +10,28 @@ import re
 from difflib import get_close_matches
 from importlib import import_module
 from importlib.metadata import entry_points
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, Final, Protocol
 
 from taskhero.backends.protocol import Backend
 from taskhero.backends.urls import without_secrets
-from taskhero.errors import TaskheroError, UnknownBackend
+from taskhero.distributions import BROKEN, origin_of, reason
+from taskhero.errors import PluginError, TaskheroError, UnknownBackend
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Callable
     from importlib.metadata import EntryPoint
 
     from taskhero.settings import Settings
 
-__all__ = ["GROUP", "known_schemes", "open_backend"]
+__all__ = ["BUILT_IN", "GROUP", "BackendRegistry", "Driver", "known_schemes", "open_backend"]
 
 #: Entry-point group of third parties' drivers: the name is the URL's scheme, the object a class with `from_url`.
 GROUP: Final = "taskhero.backends"
 
-# Our own are known without the package's metadata, and found without reading that of all other packages.
 _REDIS = "taskhero.backends.redis:RedisBackend"
-_BUILT_IN: Final = {
+#: Our own drivers by scheme. They are known without the package's metadata, and found without reading that of all other
+#: packages.
+BUILT_IN: Final = {
     "fakeredis": "taskhero.backends.redis.fake:FakeRedisBackend",
     "memory": "taskhero.backends.memory:MemoryBackend",
     "redis": _REDIS,
@@ -49,11 +55,87 @@ _INSTALL: Final = {"fakeredis": "taskhero[fakeredis]", "lupa": "taskhero[fakered
 
 _NAMESPACE: Final = "resque"
 _SCHEME = re.compile(r"([A-Za-z][A-Za-z0-9+.-]*)://")
+_SCHEME_NAME = re.compile(r"[a-z][a-z0-9+.-]*")
 _EXAMPLES = "such as 'redis://localhost:6379/0' or 'memory://'"
 _VERBS: Final = tuple(sorted(name for name in vars(Backend) if not name.startswith("_")))
 
 
-def open_backend(where: str | Backend, *, settings: Settings | None = None) -> Backend:
+class Driver(Protocol):
+    """What makes backends of URLs, such as a backend's class."""
+
+    def from_url(self, url: str, *, namespace: str) -> Backend:
+        """The backend that the URL names; nothing is connected yet.
+
+        Raises:
+            ValueError: The URL cannot be read.
+        """
+        ...
+
+
+class BackendRegistry:
+    """The URL schemes that an app's plugins answer to; `taskhero_register_backends` adds to it.
+
+    Args:
+        fill: Called when a scheme is not known yet; it may add some.
+    """
+
+    def __init__(self, fill: Callable[[], object] | None = None) -> None:
+        self._drivers: dict[str, Driver] = {}
+        self._fill = fill
+
+    def add(self, scheme: str, driver: Driver) -> None:
+        """Let *driver* make the backends of URLs that begin with ``scheme://``.
+
+        Args:
+            scheme: The part before ``://``, in small letters.
+            driver: An object, or a class, with the method ``from_url(url, *, namespace)``.
+
+        Raises:
+            PluginError: It is no scheme or no driver, or another driver answers to the scheme.
+        """
+        if not _SCHEME_NAME.fullmatch(str(scheme)):
+            raise PluginError(f"{scheme!r} is no URL scheme: pass what stands before '://', such as 'sqlite'")
+        if not callable(getattr(driver, "from_url", None)):
+            raise PluginError(
+                f"the driver for {scheme}://, {_name_of(driver)}, has no method from_url(url, *, namespace)"
+            )
+        if scheme in BUILT_IN:
+            raise PluginError(
+                f"{scheme}:// is taskhero's own, {BUILT_IN[scheme]}: {_name_of(driver)} needs another scheme"
+            )
+        other = self._drivers.get(scheme, driver)
+        if other is not driver:
+            raise PluginError(f"two drivers answer to {scheme}://: {_name_of(other)} and {_name_of(driver)}")
+        self._drivers[scheme] = driver
+
+    def schemes(self) -> tuple[str, ...]:
+        """The schemes that were added, sorted."""
+        return tuple(sorted(self._drivers))
+
+    def get(self, scheme: str) -> Driver | None:
+        """The scheme's driver, or None."""
+        return self._drivers.get(scheme)
+
+    def find(self, scheme: str) -> Driver | None:
+        """The scheme's driver, or None; who may know more is asked before."""
+        if scheme not in self._drivers and self._fill is not None:
+            self._fill()
+        return self._drivers.get(scheme)
+
+    def copy(self) -> BackendRegistry:
+        """One with the same drivers."""
+        copied = BackendRegistry()
+        copied._drivers.update(self._drivers)
+        return copied
+
+    def adopt(self, other: BackendRegistry) -> None:
+        """Take over another one's drivers."""
+        self._drivers = dict(other._drivers)
+
+
+def open_backend(
+    where: str | Backend, *, settings: Settings | None = None, registry: BackendRegistry | None = None
+) -> Backend:
     """Make the backend that a URL names; a backend that is one already is returned as it is.
 
     Nothing is connected yet.
@@ -62,6 +144,7 @@ def open_backend(where: str | Backend, *, settings: Settings | None = None) -> B
         where: A URL such as ``redis://localhost:6379/0``, or a backend.
         settings: Where the `namespace` comes from that stands before each name in a store which others share; a
             backend that is one already has its own.
+        registry: The drivers that plugins bring.
 
     Raises:
         UnknownBackend: No driver answers to the URL's scheme, or it cannot be used; or *where* is no backend. The
@@ -70,7 +153,7 @@ def open_backend(where: str | Backend, *, settings: Settings | None = None) -> B
     if not isinstance(where, str):
         return _checked(where)
     scheme = _scheme_of(where)
-    driver = _find_driver(scheme)
+    driver = _find_driver(scheme, registry or BackendRegistry())
     make = getattr(driver, "from_url", None)
     if make is None:
         raise UnknownBackend(
@@ -86,9 +169,10 @@ def open_backend(where: str | Backend, *, settings: Settings | None = None) -> B
     return _checked(backend)
 
 
-def known_schemes() -> tuple[str, ...]:
+def known_schemes(registry: BackendRegistry | None = None) -> tuple[str, ...]:
     """The schemes for which there is a driver here, sorted; none is imported."""
-    return tuple(sorted({*_BUILT_IN, *entry_points(group=GROUP).names}))
+    added = () if registry is None else registry.schemes()
+    return tuple(sorted({*BUILT_IN, *entry_points(group=GROUP).names, *added}))
 
 
 def _scheme_of(url: str) -> str:
@@ -101,18 +185,25 @@ def _scheme_of(url: str) -> str:
     return found[1].lower()
 
 
-def _find_driver(scheme: str) -> Any:
-    own = _BUILT_IN.get(scheme)
+def _find_driver(scheme: str, registry: BackendRegistry) -> Any:
+    own = BUILT_IN.get(scheme)
     if own is not None:
         return _load_own(scheme, own)
-    found = entry_points(group=GROUP, name=scheme)
-    if len({entry_point.value for entry_point in found}) > 1:
+    points = {point.value.replace(" ", ""): point for point in entry_points(group=GROUP, name=scheme)}
+    added = registry.get(scheme) if points else registry.find(scheme)
+    brought = [_brought_by(point) for point in points.values()]
+    if added is not None and _place_of(added) not in points:
+        brought.append(f"a plugin of this app ({_place_of(added)})")
+    if len(brought) > 1:
         raise UnknownBackend(
-            f"more than one package brings a driver for {scheme}://: {_brought_by(found)}; keep one of them installed"
+            f"more than one package brings a driver for {scheme}://: {' and '.join(sorted(brought))}; "
+            "keep one of them installed"
         )
-    for entry_point in found:
-        return _load_foreign(scheme, entry_point)
-    raise UnknownBackend(_unknown(scheme))
+    if added is not None:
+        return added
+    for point in points.values():
+        return _load_foreign(scheme, point)
+    raise UnknownBackend(_unknown(scheme, registry))
 
 
 def _load_own(scheme: str, target: str) -> Any:
@@ -126,22 +217,22 @@ def _load_own(scheme: str, target: str) -> Any:
         ) from error
 
 
-def _load_foreign(scheme: str, entry_point: EntryPoint) -> Any:
+def _load_foreign(scheme: str, point: EntryPoint) -> Any:
     try:
-        return entry_point.load()
-    except (ImportError, AttributeError) as error:
+        return point.load()
+    except BROKEN as error:
         raise UnknownBackend(
-            f"the driver for {scheme}://, {entry_point.value}, cannot be imported: {error}; "
-            f"install what it needs, or repair or remove what brings it ({_brought_by([entry_point])})"
+            f"the driver for {scheme}://, {point.value}, cannot be imported: {reason(error)}; "
+            f"install what it needs, or repair or remove what brings it ({_brought_by(point)})"
         ) from error
 
 
-def _brought_by(found: Iterable[EntryPoint]) -> str:
-    return ", ".join(sorted({f"{point.dist.name if point.dist else 'a package'} ({point.value})" for point in found}))
+def _brought_by(point: EntryPoint) -> str:
+    return f"{origin_of(point).name or 'a package'} ({point.value})"
 
 
-def _unknown(scheme: str) -> str:
-    known = known_schemes()
+def _unknown(scheme: str, registry: BackendRegistry) -> str:
+    known = known_schemes(registry)
     close = get_close_matches(scheme, known, n=1, cutoff=0.75)
     meant = _SAME_AS.get(scheme) or (close[0] if close else None)
     guess = f", did you mean {meant}://?" if meant else "."
@@ -166,3 +257,8 @@ def _checked(backend: object) -> Backend:
 
 def _name_of(driver: object) -> str:
     return f"{getattr(driver, '__module__', '?')}.{getattr(driver, '__qualname__', repr(driver))}"
+
+
+def _place_of(driver: object) -> str:
+    """Where a driver stands, as an entry point says it."""
+    return f"{getattr(driver, '__module__', '?')}:{getattr(driver, '__qualname__', type(driver).__qualname__)}"

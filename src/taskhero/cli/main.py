@@ -5,11 +5,17 @@ from __future__ import annotations
 import asyncio
 import os
 import sys
+from typing import TYPE_CHECKING
 
 import click
 
 import taskhero as package
 from taskhero.cli.verbs import Verbs
+
+if TYPE_CHECKING:
+    from collections.abc import Collection
+
+    from taskhero.hooks.commands import CommandRegistry
 
 __all__ = ["demo", "taskhero"]
 
@@ -18,6 +24,7 @@ VERBS = {
     "enqueue": "taskhero.cli.enqueue:enqueue",
     "failed": "taskhero.cli.failed:failed",
     "generate": "taskhero.cli.generate:generate",
+    "plugins": "taskhero.cli.plugins:plugins",
     "queues": "taskhero.cli.queues:queues",
     "status": "taskhero.cli.status:status",
     "tasks": "taskhero.cli.tasks:tasks",
@@ -25,7 +32,16 @@ VERBS = {
 }
 
 
-@click.group(cls=Verbs, places=VERBS, context_settings={"help_option_names": ["-h", "--help"]})
+def _commands_of_plugins(taken: Collection[str]) -> CommandRegistry:
+    from taskhero.hooks.manager import PluginManager
+    from taskhero.plugins import names as shipped_names
+
+    return PluginManager(shipped=(shipped_names,)).commands(taken)
+
+
+@click.group(
+    cls=Verbs, places=VERBS, plugins=_commands_of_plugins, context_settings={"help_option_names": ["-h", "--help"]}
+)
 @click.version_option(package.__version__, prog_name="taskhero")
 def taskhero() -> None:
     """Background jobs for Python, on the Resque wire.

@@ -1,4 +1,8 @@
-"""The group of all verbs: each is imported when it is asked for, and each error is said in a line or two."""
+"""The group of all verbs: each is imported when it is asked for, and each error is said in a line or two.
+
+Installed plugins may add verbs. They are looked for only when they are needed: for the help, for completion, and for a
+verb that is not taskhero's own.
+"""
 
 from __future__ import annotations
 
@@ -9,13 +13,15 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from taskhero.errors import TaskheroError
+from taskhero.hooks.commands import CommandRegistry
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Callable, Collection, Mapping
 
 __all__ = ["Verbs", "said"]
 
 _MOST_LINES = 2
+_ADDED = "taskhero: the commands of plugins"
 
 
 def said(error: BaseException) -> str:
@@ -31,26 +37,46 @@ class Verbs(click.Group):
 
     Attributes:
         places: ``module:attribute`` of each command, by its name.
+        plugins: Tells the commands of plugins, given the names of ours.
     """
 
     places: Mapping[str, str]
 
-    def __init__(self, *args: Any, places: Mapping[str, str] | None = None, **more: Any) -> None:
+    def __init__(
+        self,
+        *args: Any,
+        places: Mapping[str, str] | None = None,
+        plugins: Callable[[Collection[str]], CommandRegistry] | None = None,
+        **more: Any,
+    ) -> None:
         super().__init__(*args, **more)
         self.places = places or {}
+        self.plugins = plugins
 
     def list_commands(self, ctx: click.Context) -> list[str]:
         """All names, sorted."""
-        return sorted({*super().list_commands(ctx), *self.places})
+        return sorted({*self._own(ctx), *self._added(ctx)})
 
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
         """The command of this name, imported now, or None."""
         place = self.places.get(cmd_name)
-        if place is None:
-            return super().get_command(ctx, cmd_name)
-        module, _, attribute = place.partition(":")
-        command = getattr(import_module(module), attribute)
+        if place is not None:
+            module, _, attribute = place.partition(":")
+            command = getattr(import_module(module), attribute)
+        else:
+            command = super().get_command(ctx, cmd_name) or self._added(ctx).get(cmd_name)
         return command if isinstance(command, click.Command) else None
+
+    def _own(self, ctx: click.Context) -> list[str]:
+        return [*super().list_commands(ctx), *self.places]
+
+    def _added(self, ctx: click.Context) -> CommandRegistry:
+        """The commands of plugins, looked for once a run."""
+        meta = ctx.find_root().meta
+        if _ADDED not in meta:
+            meta[_ADDED] = CommandRegistry() if self.plugins is None else self.plugins(self._own(ctx))
+        found: CommandRegistry = meta[_ADDED]
+        return found
 
     def resolve_command(
         self, ctx: click.Context, args: list[str]

@@ -4,10 +4,20 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from taskhero.backends.protocol import DueJob, Entry, FreeLock, Interest, Move, Moved, NotDelayed, TimedEntry
+from taskhero.backends.protocol import (
+    DueJob,
+    Entry,
+    FreeLock,
+    Interest,
+    Move,
+    Moved,
+    NotDelayed,
+    Removal,
+    TimedEntry,
+)
 
 from .promises import needs, promise
-from .steps import due, in_line, job, make_process, moves_of, now_of, push, schedule, within
+from .steps import due, free_locks, in_line, job, make_process, moves_of, now_of, push, schedule, within
 from .suite import Suite
 
 if TYPE_CHECKING:
@@ -168,6 +178,52 @@ class Promoting(Suite):
         assert list(answers) == [Moved.MERGED, Moved.QUEUED]
         assert await backend.queued("q") == [job(1), job(2)]
         assert (await backend.due(10)).next_at is None
+
+    @promise("Moved", "MERGED")
+    @needs("clock")
+    async def test_an_equal_job_may_be_written_otherwise(self, backend: Backend, clock: ManualClock) -> None:
+        """It is known by the texts that mean the same."""
+        guards = (FreeLock("lock:a", 600),)
+        await backend.push([Entry("q", job("other"), guards=guards)])
+        await schedule(backend, await now_of(backend) + 5, job(1))
+        clock.advance(5)
+        (due_job,) = await due(backend)
+        move = Move(due_job, "q", guards=guards, equal=(job("no"), job("other")))
+        assert list(await backend.promote([move])) == [Moved.MERGED]
+        assert await backend.queued("q") == [job("other")]
+
+    @promise("Moved", "QUEUED")
+    @needs("clock")
+    async def test_a_lock_that_was_left_behind_stops_no_delayed_job(self, backend: Backend, clock: ManualClock) -> None:
+        """No equal job waits under it, so it is taken over, and holds from now on."""
+        guards = (FreeLock("lock:b", 600), FreeLock("lock:a", 600))
+        await backend.push([Entry("q", job(1), guards=guards[1:])])
+        await backend.remove("q", [Removal(job(1))])
+        await schedule(backend, await now_of(backend) + 5, job(1), job(2))
+        clock.advance(5)
+        first, second = await due(backend)
+        moves = [Move(first, "q", guards=guards), Move(second, "q", guards=guards[:1], equal=(job(1),))]
+        assert list(await backend.promote(moves)) == [Moved.QUEUED, Moved.MERGED]
+        assert await backend.queued("q") == [job(1)]
+        assert list(await backend.push([Entry("q", job(3), guards=guards[1:])])) == [False]
+
+    @promise("Moved", "HELD")
+    @needs("clock")
+    async def test_a_shared_lock_keeps_other_jobs_delayed(self, backend: Backend, clock: ManualClock) -> None:
+        """They are not equal, so none may be merged; all go, in their order, when it is free. No lock is half taken."""
+        shared = FreeLock("lock:a", 600, shared=True)
+        await backend.push([Entry("q", job(0), guards=(shared,))])
+        await schedule(backend, await now_of(backend) + 5, job(1), job(2), job(0))
+        clock.advance(5)
+        jobs = await due(backend)
+        moves = [Move(due_job, "q", guards=(FreeLock("lock:b", 600), shared)) for due_job in jobs]
+        assert list(await backend.promote(moves)) == [Moved.HELD, Moved.HELD, Moved.MERGED]
+        assert await due(backend) == jobs[:2]
+        assert await free_locks(backend, "lock:b") == ["lock:b"]
+        await backend.remove("q", [Removal(job(0), release=("lock:a", "lock:b"))])
+        assert list(await backend.promote(moves[:2])) == [Moved.QUEUED, Moved.HELD]
+        assert await backend.queued("q") == [job(1)]
+        assert await due(backend) == jobs[1:2]
 
     @promise("Moved", "MERGED")
     @promise("NotDelayed", "Store the job only if none of these texts is delayed.")

@@ -137,7 +137,7 @@ class Scheduling(Suite):
         at = await now_of(backend) + 10
         guards = (FreeLock("lock:a", 1000),)
         await backend.push([Entry("q", job(1), guards=guards)])
-        assert list(await backend.schedule([TimedEntry(at, "q", job(2), guards=guards)])) == [Scheduled.DELAYED]
+        assert list(await backend.schedule([TimedEntry(at, "q", job(1), guards=guards)])) == [Scheduled.DELAYED]
         other = (FreeLock("lock:b", 1000),)
         assert list(await backend.schedule([TimedEntry(at, "q", job(3), guards=other)])) == [Scheduled.DELAYED]
         assert list(await backend.push([Entry("q", job(4), guards=other)])) == [True]

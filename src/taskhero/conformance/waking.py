@@ -72,6 +72,23 @@ class Waking(Suite):
             assert (await within(wake(backend, process, Interest(schedule=True), schedule=True))).schedule
             await within(backend.wait(process, Interest(schedule=True), QUIET))
 
+    @pytest.mark.parametrize("cancelled", [True, False], ids=["cancelled before", "cancelled after"])
+    @promise("wait", _AT_ONCE)
+    async def test_a_wake_up_for_the_schedule_is_kept_when_the_interest_grows(
+        self, backend: Backend, *, cancelled: bool
+    ) -> None:
+        """As in a process that waits for its first jobs while one of them is delayed again."""
+        process = await registered(backend)
+        wait = await in_line(backend, process, Interest(schedule=True), schedule=True)
+        if cancelled:
+            wait.cancel()
+        await backend.schedule([TimedEntry(await now_of(backend) + 1000, "q", job(1))])
+        wait.cancel()
+        if (await asyncio.wait({wait}))[0] and not wait.cancelled():
+            return  # it was quicker
+        both = Interest(queues=("q",), schedule=True)
+        assert (await within(wake(backend, process, both, schedule=True))).schedule
+
     @promise(
         "schedule", "A process that waits for the schedule is woken if the moment is earlier than all that were known."
     )

@@ -1,1 +1,35 @@
-"""Where taskhero can be extended."""
+"""Where taskhero can be extended, and the types that hooks are given."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from taskhero.lazy import lazy_names
+
+if TYPE_CHECKING:
+    from taskhero.backends.registry import BackendRegistry
+    from taskhero.hooks.commands import CommandRegistry
+    from taskhero.hooks.contexts import EnqueueContext, OverrideContext, PerformContext
+    from taskhero.hooks.registry import PluginRegistry
+    from taskhero.hooks.specs import hookimpl
+
+__all__ = [
+    "BackendRegistry",
+    "CommandRegistry",
+    "EnqueueContext",
+    "OverrideContext",
+    "PerformContext",
+    "PluginRegistry",
+    "hookimpl",
+]
+
+__getattr__, __dir__ = lazy_names(
+    __name__,
+    {
+        "BackendRegistry": "taskhero.backends.registry",
+        "CommandRegistry": "taskhero.hooks.commands",
+        **dict.fromkeys(("EnqueueContext", "OverrideContext", "PerformContext"), "taskhero.hooks.contexts"),
+        "PluginRegistry": "taskhero.hooks.registry",
+        "hookimpl": "taskhero.hooks.specs",
+    },
+)

@@ -51,7 +51,10 @@ class PerformContext:
 
 
 class OverrideContext(Protocol):
-    """What the maker of a queue, a scheduler or a multi-worker is given, at least."""
+    """What the maker of a queue, a scheduler or a multi-worker is given, at least.
+
+    It really is a `QueueContext`, a `SchedulerContext` or a `MultiWorkerContext`, with all that such a part works with.
+    """
 
     @property
     def backend(self) -> Backend:

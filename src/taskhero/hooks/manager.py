@@ -5,19 +5,22 @@ from __future__ import annotations
 import logging
 import os
 from collections.abc import Iterable
-from importlib import metadata
 from typing import TYPE_CHECKING, Any, Final, Literal
 
 import attrs
 
+from taskhero.backends.registry import BackendRegistry
+from taskhero.distributions import BROKEN, Origin, entry_points_of, origin_of, reason
 from taskhero.errors import AmbiguousOverride, PluginError
-from taskhero.hooks.reading import read_plugin
+from taskhero.hooks.commands import CommandRegistry
+from taskhero.hooks.reading import label, read_plugin
 from taskhero.hooks.registry import PluginRegistry
 from taskhero.hooks.scope import HookScope
 from taskhero.hooks.specs import NAME
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Collection, Mapping
+    from importlib.metadata import EntryPoint
 
     from taskhero.hooks.contexts import OverrideContext
 
@@ -35,15 +38,19 @@ class FoundPlugin:
 
     Attributes:
         name: The name of its entry point.
-        source: The distribution that brings it, with its version.
+        origin: The distribution that brings it.
         state: Whether it is loaded, switched off or failed.
-        error: Why it failed, else ``""``.
+        error: Why it failed, or which part of it, else ``""``.
+        label: How messages call it, ``""`` unless it is loaded.
+        hooks: Its hooks, sorted.
     """
 
     name: str
-    source: str
+    origin: Origin
     state: Literal["loaded", "off", "failed"]
     error: str = ""
+    label: str = ""
+    hooks: tuple[str, ...] = ()
 
 
 class PluginManager:
@@ -56,6 +63,8 @@ class PluginManager:
     Attributes:
         scope: The app-wide hooks.
         registry: The plugins that have names.
+        backends: The URL schemes that plugins answer to.
+        plugins: The app-wide plugins in their order.
         found: The installed plugins, once they were looked for.
 
     Raises:
@@ -65,6 +74,8 @@ class PluginManager:
     def __init__(self, plugins: Iterable[object] = (), *, shipped: Iterable[object] = ()) -> None:
         self.scope = HookScope()
         self.registry = PluginRegistry()
+        self.backends = BackendRegistry(fill=self.load)
+        self.plugins: list[object] = []
         self.found: list[FoundPlugin] = []
         self._loaded = False
         if isinstance(plugins, str):
@@ -76,6 +87,7 @@ class PluginManager:
         for plugin in plugins:
             for built in self.build((plugin,)):
                 self._install(built)
+                self.plugins.append(built)
 
     def load(self) -> None:
         """Load the installed plugins, sorted by name; one that is broken is logged, noted in `found` and left out."""
@@ -83,7 +95,7 @@ class PluginManager:
             return
         self._loaded = True
         wanted = _switch()
-        points = sorted(metadata.entry_points(group=NAME), key=lambda point: (point.name, point.value))
+        points = entry_points_of(NAME)
         for point in points:
             self.found.append(self._load(point, wanted))
         for name in sorted((wanted or set()) - {point.name for point in points}):
@@ -117,24 +129,58 @@ class PluginManager:
             raise AmbiguousOverride(f"{names} each answer {hook}: use one of them, or give the part to TaskHero itself")
         return answers[0][1] if answers else None
 
-    def _load(self, point: metadata.EntryPoint, wanted: set[str] | None) -> FoundPlugin:
-        source = f"{point.dist.name} {point.dist.version}" if point.dist is not None else point.value
-        if wanted is not None and point.name not in wanted:
-            return FoundPlugin(name=point.name, source=source, state="off")
-        try:
-            self._install(point.load())
-        except Exception as error:  # noqa: BLE001 - a broken distribution must not stop the program
-            _logger.warning(
-                "The plugin %r of %s cannot be used: %r", point.name, source, error, extra={"plugin": point.name}
-            )
-            return FoundPlugin(name=point.name, source=source, state="failed", error=f"{type(error).__name__}: {error}")
-        return FoundPlugin(name=point.name, source=source, state="loaded")
+    def commands(self, taken: Collection[str] = ()) -> CommandRegistry:
+        """The commands of the plugins; those of one that is broken are left out, which is logged and noted in `found`.
 
-    def _install(self, plugin: object) -> None:
-        register = read_plugin(plugin).get("taskhero_register_plugins")
-        if register is not None:
-            register.call(self.registry)
+        Args:
+            taken: The verbs that no plugin may have.
+        """
+        self.load()
+        registry = CommandRegistry(taken)
+        for impl in self.scope.of("taskhero_register_commands"):
+            its = registry.copy(impl.plugin)
+            try:
+                impl.call(its)
+            except BROKEN as error:
+                _logger.warning("The commands of %s are left out: %s", impl.plugin, reason(error))
+                self._note(impl.plugin, f"its commands are left out: {reason(error)}")
+            else:
+                registry.adopt(its)
+        return registry
+
+    def _note(self, plugin: str, error: str) -> None:
+        self.found = [attrs.evolve(one, error=error) if one.label == plugin else one for one in self.found]
+
+    def _load(self, point: EntryPoint, wanted: set[str] | None) -> FoundPlugin:
+        origin = origin_of(point)
+        if wanted is not None and point.name not in wanted:
+            return FoundPlugin(name=point.name, origin=origin, state="off")
+        try:
+            plugin = point.load()
+            hooks = self._install(plugin)
+            self.plugins.append(plugin)
+        except BROKEN as error:
+            _logger.warning(
+                "The plugin %r of %s cannot be used: %s",
+                point.name,
+                origin,
+                reason(error),
+                extra={"plugin": point.name},
+            )
+            return FoundPlugin(name=point.name, origin=origin, state="failed", error=reason(error))
+        return FoundPlugin(name=point.name, origin=origin, state="loaded", label=label(plugin), hooks=hooks)
+
+    def _install(self, plugin: object) -> tuple[str, ...]:
+        """Take a plugin in, whole or not at all; return its hooks."""
+        hooks = read_plugin(plugin)
+        names, backends = self.registry.copy(), self.backends.copy()
+        for hook, registry in (("taskhero_register_plugins", names), ("taskhero_register_backends", backends)):
+            if hook in hooks:
+                hooks[hook].call(registry)
         self.scope.add((plugin,))
+        self.registry.adopt(names)
+        self.backends.adopt(backends)
+        return tuple(sorted(hooks))
 
 
 def _switch() -> set[str] | None:

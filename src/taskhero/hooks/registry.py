@@ -83,6 +83,16 @@ class PluginRegistry:
                 raise PluginError(f"two plugins are called {each!r}: {_place(other.factory)} and {_place(factory)}")
         self._named.update(dict.fromkeys((name, *aliases), named))
 
+    def copy(self) -> PluginRegistry:
+        """One with the same plugins."""
+        copied = PluginRegistry()
+        copied.adopt(self)
+        return copied
+
+    def adopt(self, other: PluginRegistry) -> None:
+        """Take over another one's plugins."""
+        self._named = dict(other._named)
+
     def __contains__(self, name: str) -> bool:
         return name in self._named
 

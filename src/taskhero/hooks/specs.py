@@ -25,6 +25,8 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from taskhero.backends.protocol import Guard
+    from taskhero.backends.registry import BackendRegistry
+    from taskhero.hooks.commands import CommandRegistry
     from taskhero.hooks.contexts import EnqueueContext, OverrideContext, PerformContext
     from taskhero.hooks.needs import Need
     from taskhero.hooks.registry import PluginRegistry
@@ -43,6 +45,8 @@ __all__ = [
     "taskhero_make_queue",
     "taskhero_make_scheduler",
     "taskhero_needs",
+    "taskhero_register_backends",
+    "taskhero_register_commands",
     "taskhero_register_plugins",
 ]
 
@@ -106,17 +110,29 @@ async def taskhero_after_perform(job: Job, ctx: PerformContext, outcome: Outcome
 
 @hookspec
 def taskhero_make_queue(ctx: OverrideContext) -> Any:
-    """Return the `Queue` to be used instead of the default one, or None."""
+    """Return the queue to be used instead of the default one, or None.
+
+    *ctx* is a `QueueContext`; pass it on to a class derived from `Queue`. It is asked once, when the queue is first
+    needed.
+    """
 
 
 @hookspec
 def taskhero_make_scheduler(ctx: OverrideContext) -> Any:
-    """Return the scheduler to be used instead of the default one, or None."""
+    """Return the scheduler to be used instead of the default one, or None.
+
+    *ctx* is a `SchedulerContext`; pass it on to a class derived from `Scheduler`. It is asked each time that the app
+    starts to run one.
+    """
 
 
 @hookspec
 def taskhero_make_multi_worker(ctx: OverrideContext) -> Any:
-    """Return the multi-worker to be used instead of the default one, or None."""
+    """Return the multi-worker to be used instead of the default one, or None.
+
+    *ctx* is a `MultiWorkerContext`; pass it on to a class derived from `MultiWorker`. It is asked each time that the
+    app starts to run one.
+    """
 
 
 # --- registering: app-wide, plain functions ------------------------------------------------------------------------
@@ -125,3 +141,21 @@ def taskhero_make_multi_worker(ctx: OverrideContext) -> Any:
 @hookspec
 def taskhero_register_plugins(registry: PluginRegistry) -> None:
     """Add names under which plugins can be given, as in ``plugins=("retry",)``."""
+
+
+@hookspec
+def taskhero_register_backends(registry: BackendRegistry) -> None:
+    """Add URL schemes that this app's backend may have, ``registry.add("mine", MyBackend)``.
+
+    A driver that needs no plugin comes by the entry-point group ``taskhero.backends`` instead, and is imported only
+    when a URL names it.
+    """
+
+
+@hookspec
+def taskhero_register_commands(registry: CommandRegistry) -> None:
+    """Add verbs to the command line, ``registry.add(command)`` with a command of click.
+
+    Only installed plugins are asked, and only by the command line when it needs to know: for its help, and for a verb
+    that is not its own. So import click, and the command, within this function.
+    """

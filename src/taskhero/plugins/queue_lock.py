@@ -44,4 +44,4 @@ class QueueLock:
     def taskhero_guards(self, job: Job) -> Sequence[Guard]:
         """The job is stored only if its lock is free."""
         key = lock_name("lock", job) if self.key is None else chosen_key(self.key, job)
-        return (FreeLock(key, self.timeout),)
+        return (FreeLock(key, self.timeout, shared=self.key is not None),)

@@ -24,7 +24,10 @@ if TYPE_CHECKING:
     from taskhero.runtime.preparing import Preparer
     from taskhero.runtime.roster import Roster
 
-__all__ = ["Accounts"]
+__all__ = ["BATCH", "Accounts"]
+
+#: So many endings go into one exchange at most, and so many processors ask for jobs.
+BATCH = 1000
 
 #: The same complaint is not told again within so many seconds.
 PATIENCE = 60.0
@@ -84,8 +87,8 @@ class Accounts:
         self.ended.append((settlement, performed))
 
     def send(self) -> list[Settlement]:
-        """What the exchange that begins is to record."""
-        self._sent, self.ended = self.ended, []
+        """What the exchange that begins is to record, as much as goes into one."""
+        self._sent, self.ended = self.ended[:BATCH], self.ended[BATCH:]
         return [settlement for settlement, _ in self._sent]
 
     def keep(self, *, lost: bool) -> None:

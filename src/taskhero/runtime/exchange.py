@@ -7,11 +7,12 @@ load a batch of jobs costs one step of the backend. There are never two exchange
 from __future__ import annotations
 
 import asyncio
+from itertools import islice
 from typing import TYPE_CHECKING
 
 from taskhero.ending import end_tasks
 from taskhero.errors import BackendRefused, BackendUnavailable
-from taskhero.runtime.accounts import Accounts
+from taskhero.runtime.accounts import BATCH, Accounts
 from taskhero.runtime.backoff import Backoff, Pause
 from taskhero.runtime.events import WorkerEnd, WorkerPause, WorkerPoll
 from taskhero.runtime.performing import Performer, Performing
@@ -237,6 +238,9 @@ class Exchanger:
             answer = await self._exchange(free)
             if free:
                 await self._follow(answer, asked=len(free))
+        if self._accounts.ended:
+            # More of it than one exchange takes.
+            self._signal()
         if self._woken and not self._free():
             # Nobody is free here for what woke us.
             self._woken = False
@@ -249,7 +253,9 @@ class Exchanger:
 
     def _free(self) -> Sequence[int]:
         """The slots to claim jobs for."""
-        return () if self._jobs.suspect is not None or self._jobs.closing else tuple(self.roster.free)
+        if self._jobs.suspect is not None or self._jobs.closing:
+            return ()
+        return tuple(islice(self.roster.free, BATCH))
 
     async def _exchange(self, free: Sequence[int]) -> Exchange:
         settled = self._accounts.send()

@@ -20,7 +20,7 @@ from taskhero.runtime.events import (
 )
 from taskhero.runtime.failures import describe
 from taskhero.wire.failures import encode_failure
-from taskhero.wire.jobs import decode_job, payload_queue
+from taskhero.wire.jobs import decode_job, job_forms, payload_queue
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -32,7 +32,7 @@ if TYPE_CHECKING:
 __all__ = ["Promotion"]
 
 #: So many jobs are promoted in one step of the backend.
-BATCH = 200
+BATCH = 100
 #: So many jobs that cannot be promoted are looked past, to get at those behind them.
 MOST_MISSED = 10_000
 #: So often a job may be missed before that is told.
@@ -135,7 +135,7 @@ class Promotion:
         except Exception as error:  # noqa: BLE001 - a plugin's bug is this job's, not that of all behind it
             self._emitter.emit(SchedulerError(self._owner, error))
             return self._failure(due, queue, error, now)
-        return Move(due, queue, guards)
+        return Move(due, queue, guards, equal=job_forms(job.name, job.args, queue) if guards else ())
 
     def _failure(self, due: DueJob, queue: str | None, error: Exception, now: float) -> Move:
         words = describe(error)
@@ -154,8 +154,8 @@ class Promotion:
 
     def _tell(self, move: Move, became: str) -> None:
         due = move.job
-        if became == Moved.MISSED:
-            self._note_missed(move)
+        if became in {Moved.MISSED, Moved.HELD}:
+            self._note_missed(move, held=became == Moved.HELD)
             return
         self._missed.pop(due, None)
         if due.at != self._timestamp:
@@ -170,13 +170,13 @@ class Promotion:
             text = f"a delayed entry could not be queued and stands in the failures: {due.raw[:200]}"
             self._emitter.emit(SchedulerError(self._owner, BackendError(text)))
 
-    def _note_missed(self, move: Move) -> None:
-        """Somebody else was faster, or it cannot be done: if it is shown again, it is the latter."""
+    def _note_missed(self, move: Move, *, held: bool) -> None:
+        """Somebody else was faster, its lock is *held*, or it cannot be done, which shows when it is shown again."""
         missed = self._missed.setdefault(move.job, _Missed(0, 0.0))
         missed.times += 1
         if missed.times > 1:
             missed.again = self._clock() + min(0.25 * 2 ** min(missed.times, 20), self._timeout)
-        if missed.times == PATIENCE:
+        if missed.times == PATIENCE and not held:
             where = f"into queue {move.queue!r}" if move.queue is not None else "into the failures"
             text = (
                 f"a job that is due since {move.job.at} could not be put {where} in {PATIENCE} attempts; it stays "

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from taskhero.backends.protocol import Process
-from taskhero.errors import BackendUnavailable, NothingToRun, ReplyLost
+from taskhero.errors import BackendUnavailable, NothingToRun, PluginError, ReplyLost
 from taskhero.runtime.backoff import Outage
 from taskhero.runtime.events import (
     SchedulerError,
@@ -42,6 +42,8 @@ if TYPE_CHECKING:
     from taskhero.settings import Settings
 
 __all__ = ["Runner"]
+
+_Part = TypeVar("_Part")
 
 #: Seconds that async handlers of events get to end when all else has stopped.
 HANDLERS_LIMIT = 2.0
@@ -190,7 +192,7 @@ class Runner:
             on_dead=rescuer.wake,
         )
         made = self._make_multi_worker(context) if self._make_multi_worker is not None else None
-        self.multi_worker = multi_worker = MultiWorker(context) if made is None else made
+        self.multi_worker = multi_worker = MultiWorker(context) if made is None else _checked(made, MultiWorker)
         self._running.push_async_callback(multi_worker.stop)
         await multi_worker.start()
 
@@ -205,7 +207,7 @@ class Runner:
             guards=self._guards,
         )
         made = self._make_scheduler(context) if self._make_scheduler is not None else None
-        self.scheduler = scheduler = Scheduler(context) if made is None else made
+        self.scheduler = scheduler = Scheduler(context) if made is None else _checked(made, Scheduler)
         self._running.push_async_callback(scheduler.stop)
         await scheduler.start()
         care = StuckWorkers(
@@ -245,6 +247,15 @@ class Runner:
             emit(SchedulerOutage(name, error) if _is_away(error) else SchedulerError(name, error))
 
         return Outage(began, lambda seconds: emit(SchedulerRecovered(name, seconds)))
+
+
+def _checked(made: Any, kind: type[_Part]) -> _Part:
+    if not isinstance(made, kind):
+        name = "".join(f" {letter.lower()}" if letter.isupper() else letter for letter in kind.__name__)
+        raise PluginError(
+            f"the app's{name} is to be {made!r}: make it of a class derived from taskhero.{kind.__name__}"
+        )
+    return made
 
 
 def _is_away(error: Exception) -> bool:

@@ -183,6 +183,29 @@ async def test_a_moment_that_is_no_whole_second_goes_to_the_next_one(backend, cl
     assert await backend._link.call("KEYS", "resque:delayed*") == []
 
 
+async def test_any_number_of_jobs_of_such_a_moment_go_in_bounded_steps(backend, clock):
+    raws = [RAW.replace('"args":[', f'"args":[{n},') for n in range(1200)]
+    await backend._link.call("RPUSH", f"resque:delayed:{MOMENT}.5", *raws)
+    await backend._link.call("ZADD", "resque:delayed_queue_schedule", f"{MOMENT}.5", f"{MOMENT}.5")
+    clock.advance(200)
+    moved = []
+    for _ in range(3):
+        await backend.due(10)
+        moved.append(await backend._link.call("LLEN", f"resque:delayed:{MOMENT + 1}"))
+    assert moved == sorted(set(moved)), "a step takes some"
+    assert moved[-1] == 1200
+    assert [job.raw for job in (await backend.due(2000)).jobs] == raws
+    assert await backend._link.call("ZRANGE", "resque:delayed_queue_schedule", 0, -1) == [str(MOMENT + 1).encode()]
+
+
+async def test_more_can_be_shown_than_a_script_can_unpack(backend, clock):
+    """The scheduler asks for more and more if it cannot promote what comes first."""
+    entries = [TimedEntry(MOMENT + n % 3, "q", RAW.replace('"args":[', f'"args":[{n},')) for n in range(9000)]
+    await backend.schedule(entries)
+    clock.advance(200)
+    assert len((await backend.due(10_200)).jobs) == 9000
+
+
 @pytest.mark.parametrize("kind", ["hash", "missing", "string"])
 async def test_a_moment_without_a_list_is_cleaned_up_and_blocks_nobody(backend, clock, kind):
     if kind == "hash":

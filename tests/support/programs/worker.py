@@ -13,6 +13,7 @@ import sys
 import time
 
 from taskhero import Settings, TaskHero
+from taskhero.plugins import JobLock
 from taskhero.runtime.events import SchedulerLeader
 
 URL = sys.argv[1]
@@ -39,6 +40,15 @@ async def hold(n: int) -> None:
     if ROLE == "victim":
         await asyncio.Event().wait()
     say("did", n)
+
+
+@app.task(queue="work", plugins=(JobLock(delay=0.2),))
+async def alone(n: int) -> None:
+    """The same as `hold`, and no two at once."""
+    say("began", "alone", n)
+    if ROLE == "victim":
+        await asyncio.Event().wait()
+    say("did", "alone", n)
 
 
 @app.task(queue="work")

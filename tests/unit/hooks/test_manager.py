@@ -8,7 +8,7 @@ from importlib import metadata
 
 import pytest
 
-from taskhero import Queue, TaskHero, hookimpl
+from taskhero import Queue, TaskHero, distributions, hookimpl
 from taskhero.errors import AmbiguousOverride, PluginError, UnknownPlugin
 from taskhero.hooks import manager
 
@@ -45,7 +45,7 @@ def install(tmp_path, monkeypatch):
             asked.append(group)
             return [metadata.EntryPoint(name, value, group) for name, value in points.items() if group == "taskhero"]
 
-        monkeypatch.setattr(manager.metadata, "entry_points", entry_points)
+        monkeypatch.setattr(distributions.metadata, "entry_points", entry_points)
         return asked
 
     monkeypatch.delenv(manager.SWITCH, raising=False)

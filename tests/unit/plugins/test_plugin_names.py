@@ -37,7 +37,7 @@ def retrying(plugin, options):
 @pytest.mark.parametrize("name", ["queue-lock", "QueueLock", "queueLock"])
 def test_queue_lock_has_its_own_name_and_those_of_actionhero(name):
     assert scope(name, {"timeout": 60}).guards(job()) == (FreeLock("lock:add:math:[1,2]", 60),)
-    assert scope(name, {"lockTimeout": 60, "key": "lock:x"}).guards(job()) == (FreeLock("lock:x", 60),)
+    assert scope(name, {"lockTimeout": 60, "key": "lock:x"}).guards(job()) == (FreeLock("lock:x", 60, shared=True),)
 
 
 @pytest.mark.parametrize("name", ["delay-queue-lock", "DelayQueueLock", "delayQueueLock"])

@@ -109,7 +109,7 @@ class MemoryBackend(Inspecting):
         stored = []
         arrived = {}
         for entry in entries:
-            free = not entry.guards or store.take(entry.guards, now)
+            free = store.take(entry.guards, now) is None
             if free:
                 store.queues.put(entry.queue, entry.raw, front=entry.front)
                 arrived[entry.queue] = True
@@ -128,7 +128,7 @@ class MemoryBackend(Inspecting):
         if future and entry.unique and store.schedule.holds(entry.at, entry.raw):
             return Scheduled.DUPLICATE
         guards = [guard for guard in entry.guards if not isinstance(guard, FreeLock)] if future else entry.guards
-        if not store.take(guards, now):
+        if store.take(guards, now) is not None:
             return Scheduled.REFUSED
         if future:
             store.delay(entry.at, entry.raw)
@@ -150,16 +150,20 @@ class MemoryBackend(Inspecting):
         return [self._promote(store, move, now) for move in moves]
 
     def _promote(self, store: Store, move: Move, now: float) -> str:
-        if move.job.at > int(now) or not store.schedule.remove(move.job.at, move.job.raw):
+        job = move.job
+        if job.at > int(now) or not store.schedule.holds(job.at, job.raw):
             return Moved.MISSED
         if move.failure is not None or move.queue is None:
+            store.schedule.remove(job.at, job.raw)
             store.fail(move.failure or "")
             return Moved.FAILED
-        if not store.take(move.guards, now):
-            return Moved.MERGED
-        store.queues.put(move.queue, move.job.raw)
-        store.line.ring(move.queue)
-        return Moved.QUEUED
+        became = store.take_or_merge(move, move.queue, now)
+        if became != Moved.HELD:
+            store.schedule.remove(job.at, job.raw)
+        if became == Moved.QUEUED:
+            store.queues.put(move.queue, job.raw)
+            store.line.ring(move.queue)
+        return became
 
     # working
 

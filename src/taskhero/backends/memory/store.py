@@ -6,7 +6,7 @@ import math
 import threading
 from typing import TYPE_CHECKING
 
-from taskhero.backends.protocol import Delayed, Done, Failed, FreeLock, GivenBack, Retried
+from taskhero.backends.protocol import Delayed, Done, Failed, FreeLock, GivenBack, Moved, NotDelayed, Retried
 from taskhero.wire.jobs import unmark
 
 from .expiring import Expiring
@@ -18,7 +18,7 @@ from .schedule import Schedule
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
-    from taskhero.backends.protocol import Claim, Ending, Guard, Removal, Settlement
+    from taskhero.backends.protocol import Claim, DueJob, Ending, Guard, Move, Removal, Settlement
 
     from .members import Member
 
@@ -66,23 +66,48 @@ class Store:
         if self.schedule.add(at, raw):
             self.line.ring_schedule()
 
-    def take(self, guards: Sequence[Guard], now: float) -> bool:
-        """Take what guards ask for, all or nothing."""
+    def take(
+        self, guards: Sequence[Guard], now: float, *, moving: DueJob | None = None, over: bool = False
+    ) -> Guard | None:
+        """Take what guards ask for, all or nothing; return the one that does not hold.
+
+        Args:
+            guards: The conditions.
+            now: The time.
+            moving: A delayed job that is not in its own way.
+            over: Take locks over, but for shared ones.
+        """
         if not guards:
-            return True
+            return None
         with self.guard:
-            taken: list[str] = []
+            for guard in guards:
+                if isinstance(guard, NotDelayed):
+                    holds = not any(self._delayed(form, moving) for form in guard.forms)
+                else:
+                    holds = (over and not guard.shared) or self.locks.get(guard.key, now) is None
+                if not holds:
+                    return guard
             for guard in guards:
                 if isinstance(guard, FreeLock):
-                    if self.locks.get(guard.key, now) is None:
-                        self.locks.take(guard.key, None, now + guard.timeout, now)
-                        taken.append(guard.key)
-                        continue
-                elif not any(self.schedule.moments(form) for form in guard.forms):
-                    continue
-                self.locks.free(taken)
-                return False
-        return True
+                    self.locks.take(guard.key, None, now + guard.timeout, now)
+        return None
+
+    def _delayed(self, raw: str, moving: DueJob | None) -> bool:
+        moments = self.schedule.moments(raw)
+        return any(moving is None or (moment, raw) != (moving.at, moving.raw) for moment in moments)
+
+    def take_or_merge(self, move: Move, queue: str, now: float) -> str:
+        """Take what a due job's guards ask for, also locks that were left behind; return what becomes of it."""
+        refused = self.take(move.guards, now, moving=move.job)
+        if refused is None:
+            return Moved.QUEUED
+        waiting = self.queues.texts.get(queue, ())
+        if isinstance(refused, NotDelayed) or any(text in waiting for text in (move.job.raw, *move.equal)):
+            return Moved.MERGED
+        refused = self.take(move.guards, now, moving=move.job, over=True)
+        if refused is None:
+            return Moved.QUEUED
+        return Moved.MERGED if isinstance(refused, NotDelayed) else Moved.HELD
 
     def remove(self, queue: str, removal: Removal) -> int:
         """Remove entries from a queue, and with the last one the locks that go with them."""

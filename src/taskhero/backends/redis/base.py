@@ -76,7 +76,7 @@ class Part:
         for guard in guards:
             if isinstance(guard, FreeLock):
                 keys.append(to_bytes(self._keys.named(guard.key)))
-                arguments += ("L", guard.timeout)
+                arguments += ("S" if guard.shared else "L", guard.timeout)
             else:
                 for form in guard.forms:
                     keys.append(to_bytes(self._keys.timestamps(form)))

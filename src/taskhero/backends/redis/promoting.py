@@ -23,7 +23,7 @@ class Promoting(Part):
         """See `Backend.due`."""
         keys = (self._keys.schedule, self._keys.ruby_master_lock)
         reply = await self._run("due", keys, (self._now(), self._prefix, limit))
-        now, yielded, next_at, *jobs = reply
+        now, yielded, next_at, jobs = reply
         return Due(
             now=int(now) / 1000,
             yielded=bool(yielded),
@@ -52,6 +52,7 @@ class Promoting(Part):
             keys += (own.wake(queue), *guard_keys)
             failure = to_bytes(move.failure or "")
             arguments += (move.job.at, queue, failure, len(guard_keys), *guards, to_bytes(move.job.raw))
+            arguments += (len(move.equal), *map(to_bytes, move.equal))
         return [result.decode() for result in await self._run("promote", keys, arguments)]
 
     async def lead(self, owner: str, lease: float) -> bool:

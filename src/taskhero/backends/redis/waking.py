@@ -46,6 +46,8 @@ class Waiting:
         self.seat_until = 0.0
         self.next_try = 0.0
         self.present = False
+        #: A wake-up for the schedule came in line, and nobody has been told of it.
+        self.owes_schedule = False
         self.departure: asyncio.Task[None] | None = None
         self.queues: tuple[str, ...] = ()
 
@@ -147,13 +149,18 @@ class Waking(Part):
         except _BROKEN as error:
             raise BackendUnavailable(f"cannot reach Redis at {self._link.location}: {error}") from error
         if self._tracking:
-            # It waits by other means now, which show at once whatever its place in line may still bring.
+            # It waits by other means now. They show at once that there are jobs, but not that the schedule has changed.
+            if await waiting.line.leave() == self._keys.wake_schedule:
+                waiting.owes_schedule = True
             await waiting.line.close()
         else:
             await self._leave_seat(waiting)
         return self._tracking
 
     async def _wait_as_sentry(self, waiting: Waiting, interest: Interest, timeout: float) -> Wake:
+        if waiting.owes_schedule and interest.schedule:
+            waiting.owes_schedule = False
+            return Wake(schedule=True)
         sentry = waiting.sentry
         queues = [self._keys.queue(queue) for queue in interest.queues]
         names = self._keys.queues if interest.everything else None

@@ -9,38 +9,40 @@ local function delayed(index, form, prefix)
   return false
 end
 
--- Checks that a lock is free or has lapsed, and takes it; its value is the second in which it lapses.
-local function take_lock(lock, timeout, now)
-  local seconds = math.floor(now / 1000)
+-- Whether a lock does not exist or has lapsed; its value is the second in which it lapses.
+local function is_free(lock, now)
   local value = redis.pcall('GET', lock)
   if failed(value) then return false end
   -- A running job's lock has its owner behind the number.
   local lapses = value and tonumber(string.match(value, '^%s*[+-]?%d+'))
-  if lapses and seconds <= lapses then return false end
-  redis.call('SET', lock, whole(seconds + timeout + 1), 'EX', timeout)
-  return true
+  return not lapses or math.floor(now / 1000) > lapses
 end
 
 local function release(held)
   for _, lock in ipairs(held) do redis.call('DEL', lock) end
 end
 
--- Takes what `count` guards ask for, all or nothing; without locks if the job does not go to a queue yet.
--- Returns the locks taken (or false), the next argument and the next key.
-local function take(count, arg, key, now, prefix, without_locks)
-  local held, free = {}, true
-  for _ = 1, count do
-    if free and ARGV[arg] == 'L' then
-      free = without_locks or take_lock(KEYS[key], tonumber(ARGV[arg + 1]), now)
-      if free and not without_locks then held[#held + 1] = KEYS[key] end
-    elseif free then
-      free = not delayed(KEYS[key], ARGV[arg + 1], prefix)
+-- Takes what `count` guards ask for, all or nothing. `mode` is nil, 'later' (the job does not go to a queue yet, so it takes no
+-- lock) or 'over' (locks are taken over, but for shared ones).
+-- Returns the locks taken (or false), the next argument, the next key, and the kind of the guard that does not hold.
+local function take(count, arg, key, now, prefix, mode)
+  local next_arg, next_key, held = arg + 2 * count, key + count, {}
+  for i = 0, count - 1 do
+    local kind, lock = ARGV[arg + 2 * i], KEYS[key + i]
+    local holds
+    if kind == 'D' then
+      holds = not delayed(lock, ARGV[arg + 2 * i + 1], prefix)
+    else
+      holds = mode == 'later' or (mode == 'over' and kind == 'L') or is_free(lock, now)
     end
-    arg, key = arg + 2, key + 1
+    if not holds then return false, next_arg, next_key, kind end
   end
-  if not free then
-    release(held)
-    return false, arg, key
+  for i = 0, count - 1 do
+    if ARGV[arg + 2 * i] ~= 'D' and mode ~= 'later' then
+      local timeout, lock = tonumber(ARGV[arg + 2 * i + 1]), KEYS[key + i]
+      redis.call('SET', lock, whole(math.floor(now / 1000) + timeout + 1), 'EX', timeout)
+      held[#held + 1] = lock
+    end
   end
-  return held, arg, key
+  return held, next_arg, next_key
 end

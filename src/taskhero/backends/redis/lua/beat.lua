@@ -56,32 +56,32 @@ elseif #ARGV > first_arg then
   local year, month, day, hour, minute, second = calendar(math.floor(now / 1000))
   local beat = string.format('%04d-%02d-%02dT%02d:%02d:%02d+00:00', year, month, day, hour, minute, second)
   local started = string.format('%04d-%02d-%02d %02d:%02d:%02d +0000', year, month, day, hour, minute, second)
-  local heartbeats, pings, ids = {}, {}, {}
-  local key = first_key
-  for arg = first_arg, #ARGV, 2 do
-    local name, id = ARGV[arg], ARGV[arg + 1]
-    ids[#ids + 1] = id
-    heartbeats[#heartbeats + 1] = id
-    heartbeats[#heartbeats + 1] = beat
-    pings[#pings + 1] = KEYS[key]
-    pings[#pings + 1] = '{"time":' .. seconds .. ',"name":"' .. name .. '","queues":' .. ARGV[4] .. '}'
-    key = key + 2
-  end
-  -- Ruby prunes a worker whose sign of life is missing, so that comes first.
-  redis.pcall('HSET', KEYS[3], unpack(heartbeats))
-  -- Other programs write the set of all workers; this one says what to rescue if that is lost.
-  redis.pcall('SADD', KEYS[4], unpack(ids))
-  redis.call('MSET', unpack(pings))
-  local known = redis.pcall('SMISMEMBER', KEYS[2], unpack(ids))
-  if failed(known) then return result end
-  key = first_key + 1
-  for i, id in ipairs(ids) do
-    if known[i] == 0 then
-      redis.call('SADD', KEYS[2], id)
-      redis.call('SET', KEYS[key], started, 'NX')
-      result[#result + 1] = id
+  -- A call takes some thousand arguments at most.
+  for first = first_arg, #ARGV, 2000 do
+    local heartbeats, pings, ids = {}, {}, {}
+    local key = first_key + first - first_arg
+    for arg = first, math.min(first + 1999, #ARGV), 2 do
+      local name, id = ARGV[arg], ARGV[arg + 1]
+      ids[#ids + 1] = id
+      heartbeats[#heartbeats + 1] = id
+      heartbeats[#heartbeats + 1] = beat
+      pings[#pings + 1] = KEYS[key + 2 * #ids - 2]
+      pings[#pings + 1] = '{"time":' .. seconds .. ',"name":"' .. name .. '","queues":' .. ARGV[4] .. '}'
     end
-    key = key + 2
+    -- Ruby prunes a worker whose sign of life is missing, so that comes first.
+    redis.pcall('HSET', KEYS[3], unpack(heartbeats))
+    -- Other programs write the set of all workers; this one says what to rescue if that is lost.
+    redis.pcall('SADD', KEYS[4], unpack(ids))
+    redis.call('MSET', unpack(pings))
+    local known = redis.pcall('SMISMEMBER', KEYS[2], unpack(ids))
+    if failed(known) then return result end
+    for i, id in ipairs(ids) do
+      if known[i] == 0 then
+        redis.call('SADD', KEYS[2], id)
+        redis.call('SET', KEYS[key + 2 * i - 1], started, 'NX')
+        result[#result + 1] = id
+      end
+    end
   end
 end
 return result

@@ -2,7 +2,7 @@
 --
 -- KEYS[1] sorted set of moments, KEYS[2] master lock of Ruby's scheduler
 -- ARGV[1] now in ms or '', ARGV[2] prefix of the namespace (lists of moments are named in the set), ARGV[3] how many
--- Returns now in ms, whether Ruby's scheduler leads, the earliest moment or '', then moment and raw in turn.
+-- Returns now in ms, whether Ruby's scheduler leads, the earliest moment or '', and the jobs: moment and raw in turn.
 --!include common
 go_on_when_full(KEYS[1])
 local now = now_ms(ARGV[1])
@@ -11,20 +11,23 @@ local seconds = math.floor(now / 1000)
 local schedule = KEYS[1]
 local jobs = {}
 
--- A member such as '12.5' makes other schedulers spin: its jobs go to the next whole second.
+-- A member such as '12.5' makes other schedulers spin: its jobs go to the next whole second, as many as a step may take.
 local function mend(member, score)
   local bucket = prefix .. 'delayed:' .. member
   local at = whole(math.max(0, math.min(math.ceil(score), 2 ^ 52)))
-  local raws = redis.pcall('LRANGE', bucket, 0, -1)
-  redis.call('ZREM', schedule, member)
-  if failed(raws) or #raws == 0 then return end
+  local raws = redis.pcall('LRANGE', bucket, 0, 499)
+  if failed(raws) or #raws == 0 then
+    redis.call('ZREM', schedule, member)
+    return
+  end
   for _, raw in ipairs(raws) do
     redis.call('RPUSH', prefix .. 'delayed:' .. at, raw)
     redis.pcall('SADD', prefix .. 'timestamps:' .. raw, 'delayed:' .. at)
     redis.pcall('SREM', prefix .. 'timestamps:' .. raw, 'delayed:' .. member)
   end
   redis.call('ZADD', schedule, at, at)
-  redis.call('DEL', bucket)
+  redis.call('LTRIM', bucket, #raws, -1)
+  if redis.call('EXISTS', bucket) == 0 then redis.call('ZREM', schedule, member) end
 end
 
 local function show(member)
@@ -57,4 +60,4 @@ end
 local first = redis.pcall('ZRANGE', schedule, 0, 0, 'WITHSCORES')
 local next_at = not failed(first) and first[2] or ''
 if next_at ~= '' then next_at = whole(math.ceil(math.max(0, math.min(tonumber(next_at) or 0, 2 ^ 52)))) end
-return { whole(now), yielded, next_at, unpack(jobs) }
+return { whole(now), yielded, next_at, jobs }

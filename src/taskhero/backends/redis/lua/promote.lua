@@ -4,8 +4,9 @@
 -- KEYS[5] failures, KEYS[6] counter of failures
 -- KEYS[7+] for each move: list of its moment, set of its moments, its queue, the queue's wake list; then its guards' keys
 -- ARGV[1] now in ms or '', ARGV[2] prefix of the namespace; then for each move:
---         moment, queue ('' with a failure), failure ('' with a queue), number of guards, guards (as in push.lua), raw
--- Returns for each move 'queued', 'merged', 'failed', 'missed' or 'refused'.
+--         moment, queue ('' with a failure), failure ('' with a queue), number of guards, guards (as in push.lua), raw,
+--         number of texts that mean the same job, these
+-- Returns for each move 'queued', 'merged', 'held', 'failed', 'missed' or 'refused'.
 --!include common
 --!include guards
 go_on_when_full(KEYS[1])
@@ -42,11 +43,32 @@ local function enqueue(queue, list, wake, raw, held)
   return 'queued'
 end
 
+-- Whether the job, or an equal one, stands in the queue.
+local function waits(list, raw, count, first)
+  if type(redis.pcall('LPOS', list, raw)) == 'number' then return true end
+  for i = first, first + count - 1 do
+    if type(redis.pcall('LPOS', list, ARGV[i])) == 'number' then return true end
+  end
+  return false
+end
+
+-- Takes the guards' locks, also those that were left behind, or says what becomes of the job instead.
+local function take_or_merge(guards, first, first_key, list, raw, count, first_equal)
+  local held, _, _, refused = take(guards, first, first_key, now, prefix)
+  if held then return held end
+  if refused == 'D' or waits(list, raw, count, first_equal) then return nil, 'merged' end
+  if refused == 'L' then
+    held, _, _, refused = take(guards, first, first_key, now, prefix, 'over')
+    if held then return held end
+  end
+  return nil, refused == 'D' and 'merged' or 'held'
+end
+
 while arg <= #ARGV do
   local moment, queue, failure, guards = ARGV[arg], ARGV[arg + 1], ARGV[arg + 2], tonumber(ARGV[arg + 3])
   local bucket, index, list, wake = KEYS[key], KEYS[key + 1], KEYS[key + 2], KEYS[key + 3]
   local raw_at = arg + 4 + 2 * guards
-  local raw = ARGV[raw_at]
+  local raw, equal = ARGV[raw_at], tonumber(ARGV[raw_at + 1])
   local position = redis.pcall('LPOS', bucket, raw)
   local result = 'missed'
   if not held_by_ruby and tonumber(moment) <= seconds and type(position) == 'number' then
@@ -55,16 +77,16 @@ while arg <= #ARGV do
     else
       -- The entry itself must not count as "delayed" for its own guards.
       redis.pcall('SREM', index, 'delayed:' .. moment)
-      local held = take(guards, arg + 4, key + 4, now, prefix)
-      result = held and enqueue(queue, list, wake, raw, held) or 'merged'
+      local held, instead = take_or_merge(guards, arg + 4, key + 4, list, raw, equal, raw_at + 2)
+      result = held and enqueue(queue, list, wake, raw, held) or instead
     end
-    if result == 'refused' then
+    if result == 'refused' or result == 'held' then
       redis.pcall('SADD', index, 'delayed:' .. moment)
     else
       remove(moment, bucket, index, raw, position)
     end
   end
   results[#results + 1] = result
-  arg, key = raw_at + 1, key + 4 + guards
+  arg, key = raw_at + 2 + equal, key + 4 + guards
 end
 return results

@@ -8,7 +8,7 @@
 -- ARGV[3]  number of queues; then their names; then the operations:
 --          'R' queue count raw...                     append plain jobs
 --          'G' queue front guards (guard...) raw      one job with conditions; a guard is
---              'L' timeout                            (takes the next key: a lock)
+--              'L' or 'S' timeout                     (takes the next key: a lock; 'S' is shared)
 --              'D' form                               (takes the next key: the set of moments of that text)
 -- Returns for each job 1 (stored), 0 (refused by a guard) or the text of an error.
 --!include common

@@ -33,7 +33,7 @@ while arg <= #ARGV do
     and type(redis.pcall('LPOS', bucket, raw)) == 'number' then
     result = 'duplicate'
   else
-    local held = take(guards, arg + 4, key + 4, now, prefix, at > seconds)
+    local held = take(guards, arg + 4, key + 4, now, prefix, at > seconds and 'later' or nil)
     if not held then
       result = 'refused'
     elseif at > seconds then

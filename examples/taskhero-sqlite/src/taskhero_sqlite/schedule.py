@@ -1,0 +1,104 @@
+"""Jobs that wait for their moment."""
+
+from __future__ import annotations
+
+import math
+from typing import TYPE_CHECKING
+
+from taskhero.backends.protocol import Due, DueJob, FreeLock, Moved, NotDelayed, Scheduled
+from taskhero_sqlite import locks, queues
+from taskhero_sqlite.steps import blob, text
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from taskhero.backends.protocol import Move, TimedEntry
+    from taskhero_sqlite.steps import Step
+
+__all__ = ["delay", "due", "later", "promote", "schedule"]
+
+
+def later(now: float, seconds: float) -> int:
+    """The whole second that is so many seconds from now, rounded up; counted in milliseconds."""
+    milliseconds = int(now * 1000) + math.ceil(seconds * 1000 - 1e-6)
+    return -(-milliseconds // 1000)
+
+
+def delay(step: Step, at: int, raw: str) -> None:
+    """Store a text until a moment, and tell who waits for the schedule if that is the earliest now."""
+    earliest = step.value("SELECT min(at) FROM delayed")
+    step.do("INSERT INTO delayed (at, raw) VALUES (?, ?)", at, blob(raw))
+    if earliest is None or at < earliest:
+        step.ring_schedule()
+
+
+def schedule(step: Step, entries: Sequence[TimedEntry]) -> list[str]:
+    """See `Backend.schedule`."""
+    return [_schedule(step, entry) for entry in entries]
+
+
+def _schedule(step: Step, entry: TimedEntry) -> str:
+    future = entry.at > int(step.now)
+    if future and entry.unique and _find(step, entry.at, entry.raw) is not None:
+        return Scheduled.DUPLICATE
+    guards = [guard for guard in entry.guards if not isinstance(guard, FreeLock)] if future else entry.guards
+    if locks.take(step, guards) is not None:
+        return Scheduled.REFUSED
+    if future:
+        delay(step, entry.at, entry.raw)
+        return Scheduled.DELAYED
+    queues.put(step, entry.queue, entry.raw)
+    step.ring(entry.queue)
+    return Scheduled.QUEUED
+
+
+def due(step: Step, limit: int) -> Due:
+    """See `Backend.due`."""
+    rows = step.rows("SELECT at, raw FROM delayed WHERE at <= ? ORDER BY at, id LIMIT ?", int(step.now), limit)
+    return Due(
+        now=step.now,
+        jobs=[DueJob(at, text(raw)) for at, raw in rows],
+        next_at=step.value("SELECT min(at) FROM delayed"),
+    )
+
+
+def promote(step: Step, moves: Sequence[Move]) -> list[str]:
+    """See `Backend.promote`."""
+    return [_promote(step, move) for move in moves]
+
+
+def _promote(step: Step, move: Move) -> str:
+    found = _find(step, move.job.at, move.job.raw) if move.job.at <= int(step.now) else None
+    if found is None:
+        return Moved.MISSED
+    if move.failure is not None or move.queue is None:
+        step.do("DELETE FROM delayed WHERE id = ?", found)
+        step.do("INSERT INTO failure (entry) VALUES (?)", blob(move.failure or ""))
+        step.count("failed")
+        return Moved.FAILED
+    became = _take_or_merge(step, move, move.queue)
+    if became != Moved.HELD:
+        step.do("DELETE FROM delayed WHERE id = ?", found)
+    if became == Moved.QUEUED:
+        queues.put(step, move.queue, move.job.raw)
+        step.ring(move.queue)
+    return became
+
+
+def _take_or_merge(step: Step, move: Move, queue: str) -> str:
+    """Take what a due job's guards ask for, also locks that were left behind; return what becomes of it."""
+    refused = locks.take(step, move.guards, moving=move.job)
+    if refused is None:
+        return Moved.QUEUED
+    if isinstance(refused, NotDelayed) or queues.holds(step, queue, (move.job.raw, *move.equal)):
+        return Moved.MERGED
+    refused = locks.take(step, move.guards, moving=move.job, over=True)
+    if refused is None:
+        return Moved.QUEUED
+    return Moved.MERGED if isinstance(refused, NotDelayed) else Moved.HELD
+
+
+def _find(step: Step, at: int, raw: str) -> int | None:
+    """The first copy of a text that is delayed to a moment."""
+    found: int | None = step.value("SELECT min(id) FROM delayed WHERE at = ? AND raw = ?", at, blob(raw))
+    return found

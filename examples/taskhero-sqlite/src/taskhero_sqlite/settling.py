@@ -1,0 +1,114 @@
+"""Recording how jobs ended."""
+
+from __future__ import annotations
+
+import sqlite3
+from typing import TYPE_CHECKING
+
+from taskhero.backends.protocol import Delayed, Done, Failed, GivenBack, Retried
+from taskhero.wire.jobs import unmark
+from taskhero_sqlite import locks, queues
+from taskhero_sqlite.schedule import delay, later
+from taskhero_sqlite.steps import blob, text
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Sequence
+
+    from taskhero.backends.protocol import Claim, Ending, Process, Settlement
+    from taskhero_sqlite.steps import Step
+
+__all__ = ["Settled", "held_by", "settle"]
+
+#: A counter of attempts outlives the wait for the next attempt by a day.
+_COUNTER_LIFE = 86400
+
+
+class Settled:
+    """What became of settlements; see `Exchange`."""
+
+    def __init__(self) -> None:
+        self.gone: list[Claim] = []
+        self.unsettled: list[tuple[Claim, str]] = []
+        self.attempts: list[tuple[Claim, int]] = []
+
+
+def held_by(step: Step, process: Process, claim: Claim) -> str | None:
+    """The text of the job that stands under this claim, or None if the claim is gone."""
+    row = step.row("SELECT token, raw FROM claim WHERE process = ? AND slot = ?", process.name, claim.slot)
+    return text(row[1]) if row is not None and str(row[0]) == claim.token else None
+
+
+def settle(step: Step, process: Process, settled: Sequence[Settlement]) -> Settled:
+    """Record how jobs ended; one that cannot be recorded is undone alone."""
+    answer = Settled()
+    for settlement in settled:
+        claim = settlement.claim
+        raw = held_by(step, process, claim)
+        if raw is None:
+            answer.gone.append(claim)
+            continue
+        try:
+            with step.part():
+                attempt = _end(step, process.worker(claim.slot), claim, raw, settlement.ending)
+                token = int(claim.token)
+                locks.release(step, settlement.release, token)
+                _forget(step, settlement.forget)
+                step.do("DELETE FROM claim WHERE token = ?", token)
+        except sqlite3.Error as error:
+            answer.unsettled.append((claim, str(error)))
+        else:
+            if attempt is not None:
+                answer.attempts.append((claim, attempt))
+    return answer
+
+
+def _end(step: Step, worker: str, claim: Claim, raw: str, ending: Ending) -> int | None:
+    if isinstance(ending, Done):
+        step.count("processed")
+        step.count(f"processed:{worker}")
+    elif isinstance(ending, Failed):
+        _fail(step, worker, ending.entry)
+    elif isinstance(ending, Delayed):
+        delay(step, later(step.now, ending.delay), raw)
+    elif isinstance(ending, GivenBack):
+        queues.give_back(step, claim.queue, raw if ending.raw is None else ending.raw)
+    elif isinstance(ending, Retried):
+        return _retry(step, worker, raw, ending)
+    return None
+
+
+def _fail(step: Step, worker: str, entry: str) -> None:
+    step.do("INSERT INTO failure (entry) VALUES (?)", blob(entry))
+    _count_failure(step, worker)
+
+
+def _count_failure(step: Step, worker: str) -> None:
+    step.count("failed")
+    step.count(f"failed:{worker}")
+
+
+def _retry(step: Step, worker: str, raw: str, ending: Retried) -> int | None:
+    counter = blob(ending.counter)
+    before = step.value("SELECT count FROM attempts WHERE name = ? AND until > ?", counter, step.now)
+    count = 0 if before is None else before + 1
+    attempt = count + 1
+    trace = () if ending.trace is None else (ending.trace[0],)
+    if attempt >= ending.limit:
+        _fail(step, worker, ending.entry)
+        _forget(step, (ending.counter, *trace))
+        return None
+    seconds = ending.delays[min(attempt, len(ending.delays)) - 1] if ending.delays else 0.0
+    until = step.now + seconds + _COUNTER_LIFE
+    delay(step, later(step.now, seconds), unmark(raw))
+    step.do("INSERT OR REPLACE INTO attempts VALUES (?, ?, ?)", counter, count, until)
+    if ending.trace is not None:
+        step.do("INSERT OR REPLACE INTO trace VALUES (?, ?, ?)", *map(blob, ending.trace), until)
+    _count_failure(step, worker)
+    return attempt
+
+
+def _forget(step: Step, names: Iterable[str]) -> None:
+    """Forget counters of attempts, and what is kept beside them."""
+    for name in names:
+        step.do("DELETE FROM attempts WHERE name = ?", blob(name))
+        step.do("DELETE FROM trace WHERE name = ?", blob(name))

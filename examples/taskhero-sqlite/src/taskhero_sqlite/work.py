@@ -1,0 +1,216 @@
+"""What worker processes do: stay alive, claim jobs, prepare them, and take those of the dead."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from taskhero.backends.protocol import Beat, Claim, Claims, Exchange, Prepared, Rescued
+from taskhero.wire.jobs import mark_rescued
+from taskhero_sqlite import locks, queues
+from taskhero_sqlite.settling import held_by, settle
+from taskhero_sqlite.steps import blob, text
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Sequence
+
+    from taskhero.backends.protocol import HeldLock, Preparation, Process, Settlement
+    from taskhero_sqlite.steps import Step
+
+__all__ = ["MAX_BATCH", "begin", "claims", "deregister", "exchange", "prepare", "renew", "rescue", "retire"]
+
+#: A batch of claims holds no more bytes than this, unless one job alone does.
+MAX_BATCH = 4 * 1024 * 1024
+
+
+# --- being there
+
+
+def renew(step: Step, process: Process, slots: Sequence[int], lease: float, held: Sequence[HeldLock] = ()) -> Beat:
+    """Give a process a lease, bring these slots into view and renew these locks; see `Backend.beat`."""
+    alive = _lease(step, process) is not None
+    ends = step.now + lease
+    step.do(
+        "INSERT INTO process VALUES (?, ?) ON CONFLICT DO UPDATE SET lease_ends = excluded.lease_ends",
+        *(process.name, ends),
+    )
+    missing = tuple(
+        process.worker(slot)
+        for slot in slots
+        if step.do("INSERT OR IGNORE INTO worker VALUES (?, ?, ?)", process.name, slot, step.now)
+    )
+    dead = step.value("SELECT count(*) FROM process WHERE lease_ends <= ?", step.now)
+    lost = tuple(one for one in held if not _renew_lock(step, process, one, ends))
+    return Beat(alive, missing, dead, lost)
+
+
+def _renew_lock(step: Step, process: Process, held: HeldLock, lease_ends: float) -> bool:
+    ours = held_by(step, process, held.claim) is not None
+    token = held.claim.token
+    # A token that is none of ours is nobody's: there is no claim of that number.
+    return locks.renew(step, held.lock, int(token) if token.isdigit() else -1, lease_ends, ours=ours)
+
+
+def _lease(step: Step, process: Process) -> float | None:
+    """When the process's lease ends, or None if it has none."""
+    ends: float | None = step.value(
+        "SELECT lease_ends FROM process WHERE name = ? AND lease_ends > ?", process.name, step.now
+    )
+    return ends
+
+
+def retire(step: Step, process: Process, slots: Sequence[int]) -> None:
+    """See `Backend.retire`."""
+    wanted = set(slots)
+    for token, slot, queue, raw in _latest_first(step, process.name):
+        if slot in wanted:
+            _give_back(step, token, queue, raw)
+    _dismiss(step, process.name, slots)
+
+
+def deregister(step: Step, process: Process) -> int:
+    """See `Backend.deregister`."""
+    held = _latest_first(step, process.name)
+    for token, _, queue, raw in held:
+        _give_back(step, token, queue, raw)
+    _forget(step, process.name)
+    # A wake-up that it had and did not use is for somebody else.
+    queues.notify(step, queues.queues(step) if "*" in process.queues else process.queues)
+    locks.sweep(step)
+    return len(held)
+
+
+def _latest_first(step: Step, process: str) -> list[tuple[int, int, str, str]]:
+    """What a process holds, the latest claim first: put to the front in turn, it keeps its order."""
+    rows = step.rows("SELECT token, slot, queue, raw FROM claim WHERE process = ? ORDER BY token DESC", process)
+    return [(token, slot, text(queue), text(raw)) for token, slot, queue, raw in rows]
+
+
+def _give_back(step: Step, token: int, queue: str, raw: str) -> None:
+    queues.give_back(step, queue, raw)
+    locks.free_claims(step, token)
+    step.do("DELETE FROM claim WHERE token = ?", token)
+
+
+def _forget(step: Step, process: str) -> None:
+    slots = [slot for (slot,) in step.rows("SELECT slot FROM worker WHERE process = ?", process)]
+    _dismiss(step, process, slots)
+    step.do("DELETE FROM process WHERE name = ?", process)
+
+
+def _dismiss(step: Step, process: str, slots: Iterable[int]) -> None:
+    """Take workers from view, with what was counted for them."""
+    for slot in slots:
+        step.do("DELETE FROM worker WHERE process = ? AND slot = ?", process, slot)
+        for name in ("processed", "failed"):
+            step.do("DELETE FROM counter WHERE name = ?", f"{name}:{process}+{slot}")
+
+
+# --- the hot path
+
+
+def exchange(
+    step: Step, process: Process, settled: Sequence[Settlement], free: Sequence[int], names: Sequence[str]
+) -> Exchange:
+    """See `Backend.exchange`."""
+    answer = settle(step, process, settled)
+    registered = _lease(step, process) is not None
+    paused = step.value("SELECT 1 FROM pause") is not None
+    claimed = _claim(step, process, free, names) if registered and free and not paused else []
+    return Exchange(
+        claims=claimed,
+        gone=answer.gone,
+        unsettled=answer.unsettled,
+        attempts=answer.attempts,
+        waiting=any(queues.length_of(step, queue) for queue in names),
+        registered=registered,
+        paused=paused,
+    )
+
+
+def _claim(step: Step, process: Process, free: Sequence[int], names: Sequence[str]) -> list[Claim]:
+    busy = {slot for (slot,) in step.rows("SELECT slot FROM claim WHERE process = ?", process.name)}
+    slots = [slot for slot in dict.fromkeys(free) if slot not in busy]
+    living = step.value("SELECT count(*) FROM process WHERE lease_ends > ?", step.now)
+    taken: list[Claim] = []
+    room = MAX_BATCH
+    for queue in names:
+        length = queues.length_of(step, queue)
+        if not length or len(taken) == len(slots):
+            continue
+        share = min(-(-length // living), len(slots) - len(taken))
+        found = step.rows(
+            "SELECT id, length(raw) FROM job WHERE queue = ? ORDER BY position LIMIT ?", blob(queue), share
+        )
+        for number, size in found:
+            room -= size
+            if room < 0 and taken:
+                break
+            taken.append(_take(step, process, slots[len(taken)], queue, number))
+        if queues.length_of(step, queue):
+            # What is left here comes before all later queues.
+            step.ring(queue)
+            break
+        step.hush(queue)
+    return taken
+
+
+def _take(step: Step, process: Process, slot: int, queue: str, number: int) -> Claim:
+    """Move a job from its queue to a worker's hands."""
+    raw = step.value("SELECT raw FROM job WHERE id = ?", number)
+    token = step.insert(
+        "INSERT INTO claim (process, slot, queue, raw, since) VALUES (?, ?, ?, ?, ?)",
+        *(process.name, slot, blob(queue), raw, step.now),
+    )
+    step.do("DELETE FROM job WHERE id = ?", number)
+    return Claim(slot, str(token), queue, text(raw))
+
+
+def claims(step: Step, process: Process) -> Claims:
+    """See `Backend.claims`."""
+    rows = step.rows("SELECT slot, token, queue, raw FROM claim WHERE process = ? ORDER BY token", process.name)
+    return Claims(claims=[Claim(slot, str(token), text(queue), text(raw)) for slot, token, queue, raw in rows])
+
+
+def prepare(step: Step, process: Process, preparations: Sequence[Preparation]) -> list[Prepared]:
+    """See `Backend.prepare`."""
+    lease_ends = _lease(step, process)
+    return [_prepare(step, process, preparation, lease_ends) for preparation in preparations]
+
+
+def _prepare(step: Step, process: Process, preparation: Preparation, lease_ends: float | None) -> Prepared:
+    claim = preparation.claim
+    if lease_ends is None or held_by(step, process, claim) is None:
+        return Prepared(mine=False)
+    locks.free(step, preparation.release)
+    blocked_by = locks.hold(step, preparation.hold, int(claim.token), lease_ends)
+    count = None
+    if preparation.counter is not None:
+        name = blob(preparation.counter)
+        count = step.value("SELECT count FROM attempts WHERE name = ? AND until > ?", name, step.now)
+    return Prepared(blocked_by=blocked_by, count=count)
+
+
+def begin(step: Step, process: Process, claim: Claim, *, alone: bool) -> bool:
+    """See `Backend.begin`."""
+    if held_by(step, process, claim) is None:
+        return False
+    step.do("UPDATE claim SET alone = ? WHERE token = ?", int(alone), int(claim.token))
+    return True
+
+
+# --- rescue
+
+
+def rescue(step: Step, limit: int) -> list[Rescued]:
+    """See `Backend.rescue`."""
+    rescued: list[Rescued] = []
+    for (name,) in step.rows("SELECT name FROM process WHERE lease_ends <= ? ORDER BY lease_ends", step.now):
+        for token, slot, queue, raw in _latest_first(step, name)[: max(limit - len(rescued), 0)]:
+            alone = bool(step.value("SELECT alone FROM claim WHERE token = ?", token))
+            marked = mark_rescued(raw, running=alone)
+            _give_back(step, token, queue, marked)
+            rescued.append(Rescued(f"{name}+{slot}", queue, marked, alone))
+        if not step.value("SELECT 1 FROM claim WHERE process = ?", name):
+            _forget(step, name)
+    locks.sweep(step)
+    return rescued
