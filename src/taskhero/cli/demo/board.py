@@ -79,6 +79,7 @@ class Board:
         self._began = time.monotonic()
         self._open = 0
         self._told = False
+        self._recurring: set[str] = set()
 
     def now(self) -> float:
         """Seconds since the start."""
@@ -116,11 +117,14 @@ class Board:
 
     def listen(self, app: TaskHero) -> None:
         """Subscribe to the events that are shown."""
+        self._recurring = {task.name for task in app.tasks if task.frequency is not None}
         app.on("worker.start", self._came)
         app.on("worker.end", self._went)
         app.on("worker.job", self._began_job)
         app.on("worker.success", self._succeeded)
         app.on("worker.failure", self._failed)
+        app.on("worker.retry", self._tried)
+        app.on("scheduler.re_enqueue", self._comes_again)
         app.on("scheduler.transferred_job", self._promoted)
 
     def _came(self, event: events.WorkerStart) -> None:
@@ -156,13 +160,26 @@ class Board:
         tally.failed += 1
         self._note("failed", f"{call(event.job)}: {type(event.error).__name__}: {event.error}")
 
+    def _tried(self, event: events.WorkerRetry) -> None:
+        processor = self._processor(event.worker)
+        processor.job = None
+        processor.busy += event.duration
+        processor.failed += 1
+        self.waiting.append((self.now() + event.delay, event.job))
+        again = f"attempt {event.attempt} of {event.limit}, again in {event.delay:g} s"
+        self._note("retried", f"{call(event.job)}: {type(event.error).__name__}: {event.error}; {again}")
+
+    def _comes_again(self, event: events.SchedulerReEnqueue) -> None:
+        self._note("delayed", f"{event.job.name}() → {event.job.queue}, its next run")
+
     def _ended(self, event: events.WorkerSuccess | events.WorkerFailure) -> Tally:
         processor = self._processor(event.worker)
         processor.job = None
         processor.busy += event.duration
         tally = self.tasks.setdefault(event.job.name, Tally())
         tally.seconds += event.duration
-        self._open -= 1
+        if event.job.name not in self._recurring:
+            self._open -= 1
         self._check()
         return tally
 

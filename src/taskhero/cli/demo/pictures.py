@@ -29,6 +29,7 @@ COLORS: Final = {
     "due": "magenta",
     "working": "blue",
     "done": "green",
+    "retried": "red",
     "failed": "bold red",
     "scaled": "yellow",
 }

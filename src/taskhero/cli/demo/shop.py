@@ -9,16 +9,20 @@ import asyncio
 import time
 from typing import TYPE_CHECKING
 
-from taskhero import Settings, TaskHero
+from taskhero import Settings, TaskHero, current
+from taskhero.plugins import Retry
 
 if TYPE_CHECKING:
     from taskhero.cli.demo.board import Board
 
 __all__ = [
+    "CourierBusy",
     "PaymentDeclined",
     "app",
     "ask_partner",
+    "book_courier",
     "charge_card",
+    "check_stock",
     "count_words",
     "open_shop",
     "remind",
@@ -34,13 +38,17 @@ app = TaskHero(
         max_task_processors=6,
         check_interval=0.25,
         scheduler=True,
-        worker_logging={"failure": "off"},  # the board shows it
+        worker_logging={"failure": "off", "retry": "off"},  # the board shows them
     ),
 )
 
 
 class PaymentDeclined(Exception):
     """What one of the demo's tasks raises."""
+
+
+class CourierBusy(Exception):
+    """What another one raises, at first."""
 
 
 @app.task(queue="high")
@@ -85,8 +93,25 @@ async def remind(*, who: str) -> str:
     return f"{who} knows"
 
 
+@app.task(queue="high", plugins=(Retry(limit=3, delay=1, jitter=0),))
+async def book_courier(*, order: int) -> str:
+    """Fails, and is tried again a second later."""
+    await asyncio.sleep(0.1)
+    if current().attempt == 1:
+        raise CourierBusy("no courier is free")
+    return f"a courier fetches order {order}"
+
+
+@app.task(queue="high", frequency=2)
+async def check_stock() -> None:
+    """Runs at the start, and then two seconds after each run."""
+    await asyncio.sleep(0.05)
+
+
 async def open_shop(board: Board) -> None:
     """Enqueue the jobs of the demo, with a pause here and there, and tell the board of each."""
+    await book_courier.enqueue(order=7)
+    board.enqueued(book_courier.job(order=7))
     for seconds, who in ((1, "Ann"), (3, "Bob"), (4, "Cid")):
         await remind.enqueue_in(seconds, who=who)
         board.delayed(remind.job(who=who), seconds)
@@ -107,5 +132,6 @@ async def open_shop(board: Board) -> None:
         board.enqueued(send_receipt.job(to=f"guest{number}@example.com"))
     await asyncio.sleep(2.0)
 
+    await app.queue.stop_recurrent("check_stock")
     await charge_card.enqueue(customer="Cid", cents=9_99)
     board.enqueued(charge_card.job(customer="Cid", cents=9_99))
