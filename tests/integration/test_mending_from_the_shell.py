@@ -230,6 +230,54 @@ def test_a_person_at_a_terminal_is_asked(shop: Shop, tmp_path: Path) -> None:
     assert "Retry 1 failed job? [y/N]" in errors
 
 
+def test_long_work_shows_how_far_it_is_on_a_terminal(shop: Shop, tmp_path: Path) -> None:
+    """On the error output, so that what is printed for programs stays clean."""
+    shop.fail("add", 1, 2)
+    ours, theirs = pty.openpty()
+    words = [sys.executable, "-m", "taskhero", "failed", "retry", "--all", "--yes", "--app", "shop:app"]
+    environment = {**os.environ, "TERM": "xterm-256color", "COLUMNS": "100"}
+    process = subprocess.Popen(
+        words, cwd=tmp_path, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=theirs, env=environment, text=True
+    )
+    os.close(theirs)
+    told, _ = process.communicate(timeout=60)
+    bar = os.read(ours, 100_000).decode()
+    os.close(ours)
+    assert (process.returncode, told) == (0, "retried 1 failed job, 0 stay\n")
+    assert "failed jobs" in bar
+    assert "1/1" in bar
+
+
+@pytest.mark.parametrize("words", MENDING, ids=" ".join)
+def test_in_memory_they_say_that_they_see_only_their_own_process(
+    words: list[str], run_away: Callable[..., Result]
+) -> None:
+    """And then that there is nothing to mend."""
+    told = run_away(*words, "--yes", "--backend", "memory://")
+    assert "jobs in memory:// are seen by their own process only" in told.stderr
+    assert told.exit_code in {0, 1}
+
+
+@pytest.mark.parametrize(
+    ("typed", "completed"),
+    [
+        ("queues show mat", "plain,math"),
+        ("queues delete --backend URL mat", "plain,math"),
+        ("tasks stop cl", "plain,clean_up"),
+        ("failed re", "plain,remove plain,retry"),
+    ],
+)
+def test_names_are_completed(typed: str, completed: str, shop: Shop) -> None:
+    """Those of queues are asked for where the jobs are."""
+    shop.redis("SADD", "resque:queues", "math", "mail")
+    words = typed.replace("URL", shop.url)
+    variables = {"_TASKHERO_COMPLETE": "bash_complete", "COMP_WORDS": f"taskhero {words}", "TASKHERO_APP": "shop:app"}
+    told = CliRunner().invoke(
+        command, [], env={**variables, "COMP_CWORD": str(len(words.split()))}, prog_name="taskhero"
+    )
+    assert told.stdout.split() == completed.split()
+
+
 # --- failures
 
 
