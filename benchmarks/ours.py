@@ -1,4 +1,4 @@
-"""taskhero's part of the benchmarks: ``python ours.py drain|enqueue|enqueue_many|pick_up|idle URL JOBS``.
+"""taskhero's part of the benchmarks: ``python ours.py VERB URL JOBS``; the verbs are those of `main`.
 
 It prints one line of JSON. The loop is uvloop's where it is installed, as in a worker.
 """
@@ -11,7 +11,10 @@ import os
 import sys
 import time
 
-from taskhero import Settings, TaskHero
+import attrs
+
+from taskhero import Settings, TaskHero, hookimpl
+from taskhero.plugins import JobLock, QueueLock, Retry
 
 try:
     from uvloop import new_event_loop
@@ -28,27 +31,61 @@ class Ledger:
         self.seen = bytearray(count)
         self.left = count
         self.begun = self.ended = 0.0
+        self.cpu_begun = self.cpu_ended = 0.0
         self.full = asyncio.Event()
 
     def done(self, number: int) -> None:
         if not self.begun:
-            self.begun = time.perf_counter()
+            self.begun, self.cpu_begun = time.perf_counter(), time.process_time()
         if self.seen[number]:
             raise RuntimeError(f"job {number} was done twice")
         self.seen[number] = 1
         self.left -= 1
         if not self.left:
-            self.ended = time.perf_counter()
+            self.ended, self.cpu_ended = time.perf_counter(), time.process_time()
             self.full.set()
+
+
+@attrs.frozen(eq=False)
+class Plain:
+    """A plugin whose hooks decide nothing."""
+
+    @hookimpl
+    def taskhero_before_perform(self, job: object, ctx: object) -> None: ...
+
+    @hookimpl
+    def taskhero_after_perform(self, job: object, ctx: object, outcome: object) -> None: ...
+
+
+@attrs.frozen(eq=False)
+class Awaited:
+    """The same with async hooks."""
+
+    @hookimpl
+    async def taskhero_before_perform(self, job: object, ctx: object) -> None: ...
+
+    @hookimpl
+    async def taskhero_after_perform(self, job: object, ctx: object, outcome: object) -> None: ...
+
+
+@attrs.frozen(eq=False)
+class Mixed:
+    """One of each, which take less."""
+
+    @hookimpl
+    async def taskhero_before_perform(self, ctx: object) -> None: ...
+
+    @hookimpl
+    def taskhero_after_perform(self, outcome: object) -> None: ...
 
 
 def settings(queues: tuple[str, ...]) -> Settings:
     return Settings(queues=queues, min_task_processors=PROCESSORS, max_task_processors=PROCESSORS)
 
 
-async def drain(url: str, count: int) -> object:
+async def drain(url: str, count: int, *plugins: object) -> object:
     """Do all jobs; those on Redis are there already, those in memory are stored first."""
-    app = TaskHero(url, settings=settings(("bench",)))
+    app = TaskHero(url, settings=settings(("bench",)), plugins=plugins)
     ledger = Ledger(count)
 
     @app.task(name="noop", queue="bench")
@@ -72,7 +109,23 @@ async def drain(url: str, count: int) -> object:
         left, stats = await app.queue.length("bench"), await app.queue.stats()
         if left or int(stats["processed"]) != count or ledger.left:
             raise RuntimeError(f"{left} jobs are left, {stats} counted")
-    return {"seconds": ledger.ended - ledger.begun}
+    return {"seconds": ledger.ended - ledger.begun, "cpu": ledger.cpu_ended - ledger.cpu_begun}
+
+
+async def drain_with_hooks(url: str, count: int) -> object:
+    return await drain(url, count, Plain(), Awaited(), Mixed())
+
+
+async def drain_with_queue_lock(url: str, count: int) -> object:
+    return await drain(url, count, QueueLock())
+
+
+async def drain_with_job_lock(url: str, count: int) -> object:
+    return await drain(url, count, JobLock())
+
+
+async def drain_with_retry(url: str, count: int) -> object:
+    return await drain(url, count, Retry(limit=3))
 
 
 async def enqueue_many(url: str, count: int) -> object:
@@ -143,7 +196,8 @@ async def idle(url: str, count: int) -> object:
 
 def main() -> None:
     what, url, count = sys.argv[1:]
-    verbs = {verb.__name__: verb for verb in (drain, enqueue_many, enqueue, pick_up, idle)}
+    with_plugins = (drain_with_hooks, drain_with_queue_lock, drain_with_job_lock, drain_with_retry)
+    verbs = {verb.__name__: verb for verb in (drain, *with_plugins, enqueue_many, enqueue, pick_up, idle)}
     work = verbs[what](url, int(count))
     profile = os.environ.get("BENCH_PROFILE")
     if profile:

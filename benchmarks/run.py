@@ -92,6 +92,13 @@ class Bench:
     def drain_memory(self) -> float:
         return 2 * self.jobs / run(OURS, "drain", "memory://", 2 * self.jobs)["seconds"]
 
+    def cost(self, verb: str, place: str, clock: str) -> float:
+        """Microseconds a job of one worker process that drains: of its time (``seconds``) or its ``cpu``'s."""
+        count = 2 * self.jobs
+        self.fill(0 if place == "memory" else count)
+        url = "memory://" if place == "memory" else self.server.url
+        return 1e6 * run(OURS, verb, url, count)[clock] / count
+
     def produce(self, program: tuple, verb: str) -> float:
         """Jobs a second of one producer."""
         self.empty()
@@ -140,7 +147,10 @@ class Bench:
 
 
 class Row:
-    """One comparison: both sides are measured in turns, and their medians compared."""
+    """One comparison: both sides are measured in turns, and their medians compared.
+
+    Without a goal it only tells; with *difference*, what counts is by how much ours is more than theirs.
+    """
 
     def __init__(
         self,
@@ -148,15 +158,16 @@ class Row:
         unit: str,
         ours: Callable[[Bench], float],
         theirs: Callable[[Bench], float] | None,
-        goal: float,
+        goal: float | None,
         *,
         least: bool = True,
+        difference: bool = False,
     ) -> None:
         self.title, self.unit, self.ours, self.theirs = title, unit, ours, theirs
-        self.goal, self.least = goal, least
+        self.goal, self.least, self.difference = goal, least, difference
 
-    def measure(self, bench: Bench, rounds: int) -> tuple[str, bool]:
-        """The row as text, and whether the goal was reached."""
+    def measure(self, bench: Bench, rounds: int) -> tuple[str, bool | None]:
+        """The row as text, and whether the goal was reached, if there is one."""
         own, peer = [], []
         for _ in range(rounds if self.theirs else 1):
             own.append(self.ours(bench))
@@ -164,14 +175,22 @@ class Row:
                 peer.append(self.theirs(bench))
         here = median(own)
         there = median(peer) if peer else 1.0
-        ratio = here / there
-        reached = ratio >= self.goal if self.least else ratio <= self.goal
-        sign, times = (">=" if self.least else "<="), ("x" if peer else " ")
-        text = (
-            f"{self.title:<46}{figure(here):>9}{figure(there) if peer else '':>9} {self.unit:<5}"
-            f"{ratio:7.2f}{times} {sign} {self.goal:g}{times.strip():<3} {'yes' if reached else 'NO'}"
-        )
-        return text, reached
+        result = here - there if self.difference else here / there
+        times = "x" if peer and not self.difference else " "
+        text = f"{self.title:<50}{figure(here):>9}{figure(there) if peer else '':>9} {self.unit:<5}{result:7.2f}{times}"
+        if self.goal is None:
+            return text, None
+        reached = result >= self.goal if self.least else result <= self.goal
+        sign = ">=" if self.least else "<="
+        return f"{text} {sign} {self.goal:g}{times.strip():<3} {'yes' if reached else 'NO'}", reached
+
+
+def plugins_row(title: str, verb: str, place: str, clock: str, goal: float | None = None) -> Row:
+    """What plugins cost: a drain with them against one without."""
+    return Row(
+        title, "us", lambda b: b.cost(verb, place, clock), lambda b: b.cost("drain", place, clock), goal,
+        least=False, difference=True,
+    )  # fmt: skip
 
 
 def figure(number: float) -> str:
@@ -197,6 +216,13 @@ ROWS = [
         "pick-up of a foreign RPUSH, against a bare loop", "ms",
         lambda b: b.pick_up((*OURS, "pick_up")), lambda b: b.pick_up(TRACKED), 1.5, least=False,
     ),
+    plugins_row("three plugins with hooks, memory://", "drain_with_hooks", "memory", "seconds", 15),
+    plugins_row("three plugins with hooks, memory://, CPU", "drain_with_hooks", "memory", "cpu", 15),
+    plugins_row("three plugins with hooks, Redis", "drain_with_hooks", "redis", "seconds", 15),
+    plugins_row("three plugins with hooks, Redis, CPU", "drain_with_hooks", "redis", "cpu", 15),
+    plugins_row("a plugin with a queue-lock, Redis", "drain_with_queue_lock", "redis", "seconds"),
+    plugins_row("a plugin with a job-lock, Redis", "drain_with_job_lock", "redis", "seconds"),
+    plugins_row("a plugin that retries, Redis", "drain_with_retry", "redis", "seconds"),
     Row("idle process with 20 queues: commands", "/s", Bench.idle, None, 1, least=False),
     Row("delayed job: median after its second", "ms", lambda b: median(b.lateness()), None, 5, least=False),
     Row("delayed job: latest of 20 after its second", "ms", lambda b: max(b.lateness()), None, 50, least=False),
@@ -235,7 +261,8 @@ def main() -> None:
         for row in rows:
             text, reached = row.measure(bench, options.rounds)
             print(text, flush=True)
-            results.append(reached)
+            if reached is not None:
+                results.append(reached)
         bench.connection.close()
     print(f"\n{sum(results)} of {len(results)} goals reached")
 

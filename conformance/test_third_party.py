@@ -19,7 +19,7 @@ from pathlib import Path
 import pytest
 import taskhero
 from taskhero.backends.memory import MemoryBackend
-from taskhero.conformance import BackendConformance, Capabilities, Inspection, Leadership, Producing
+from taskhero.conformance import BackendConformance, Capabilities, Failures, Leadership, Producing
 
 
 class MineBackend(MemoryBackend):
@@ -64,7 +64,7 @@ class TestUpsideDown(Producing):
         await backend.close()
 
 
-class TestNothing(Inspection):
+class TestNothing(Failures):
     """They forgot the fixture."""
 
 

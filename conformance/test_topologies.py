@@ -93,6 +93,28 @@ class OnTopology(BackendConformance):
     async def break_attempts(self, backend, name):
         await backend._link.call("SET", backend._keys.named(name), "no number")
 
+    async def break_moment(self, backend, at):
+        await backend._link.call("DEL", backend._keys.delayed(at))
+        await backend._link.call("SET", backend._keys.delayed(at), "no list")
+
+    async def break_worker(self, backend, worker_id):
+        await backend._link.call("DEL", backend._keys.worker(worker_id))
+        await backend._link.call("RPUSH", backend._keys.worker(worker_id), "no text")
+
+    async def add_worker(self, backend, worker_id, *, working=None, ping=None, heartbeat=None):
+        name = ":".join(worker_id.split(":")[:2])
+        await backend._link.call("SADD", backend._keys.workers, worker_id)
+        if working is not None:
+            await backend._link.call("SET", backend._keys.worker(worker_id), working)
+        if ping is not None:
+            await backend._link.call("SET", backend._keys.ping(name), ping)
+        if heartbeat is not None:
+            await backend._link.call("HSET", backend._keys.heartbeats, worker_id, heartbeat)
+
+    async def add_failure(self, backend, source, text):
+        await backend._link.call("SADD", backend._keys.failed_queues, source)
+        await backend._link.call("RPUSH", backend._keys.named(source), text)
+
     async def trace_of(self, backend, name):
         text = await backend._link.call("GET", backend._keys.named(name))
         return None if text is None else text.decode()

@@ -1,8 +1,11 @@
 """Broken ways to look at what is delayed, at failures, locks and workers, and to mend them."""
 
+import json
+
 import attrs
 
 from broken.registry import found_by
+from broken.spoiling import Spoilt
 from taskhero.backends.inspected import Cleaned, DelayedPage, FailedRetry, Mended, Silence
 from taskhero.backends.memory import MemoryBackend
 from taskhero.conformance import Delays, Failures, Overseeing
@@ -194,3 +197,69 @@ class LosesTheJobOfTheStuck(MemoryBackend):
 
     async def clean_worker(self, cleaning):
         return await super().clean_worker(attrs.evolve(cleaning, failure=None))
+
+
+# workers of other programs
+
+
+@found_by(Overseeing, "test_other_programs_workers_are_silent_while_nothing_of_them_changes")
+class BelievesTheirClocks(Spoilt):
+    """It takes the time that stands in a ping for the time of the ping."""
+
+    async def silences(self):
+        pings = {entry.id: json.loads(entry.ping)["time"] for entry in await self.workers() if entry.ping}
+        found = await super().silences()
+        return [Silence(each.id, self._clock.now() - pings.get(each.id, 0)) for each in found]
+
+
+@found_by(Overseeing, "test_other_programs_workers_are_silent_while_nothing_of_them_changes[heartbeat]")
+class LooksAtPingsAlone(Spoilt):
+    """It does not know the other one's sign of life."""
+
+    async def silences(self):
+        beats = await self._link.call("HGETALL", self._keys.heartbeats)
+        await self._link.call("DEL", self._keys.heartbeats)
+        try:
+            return await super().silences()
+        finally:
+            if beats:
+                await self._link.call("HSET", self._keys.heartbeats, *beats)
+
+
+@found_by(Overseeing, "test_another_programs_worker_is_cleaned")
+class LeavesKeysBehind(Spoilt):
+    """As node-resque leaves what a worker was busy with."""
+
+    async def clean_worker(self, cleaning):
+        answer = await super().clean_worker(cleaning)
+        if answer == Cleaned.CLEANED:
+            await self._link.call("SET", self._keys.started(cleaning.id), "long ago")
+        return answer
+
+
+@found_by(Overseeing, "test_a_worker_that_cannot_be_read_is_shown")
+class HidesWhatItCannotRead(Spoilt):
+    """A worker whose key is spoilt is none."""
+
+    async def workers(self, ids=None):
+        return [entry for entry in await super().workers(ids) if not entry.problems]
+
+
+@found_by(Failures, "test_other_programs_lists_of_failures")
+class KnowsOneListOfFailures(Spoilt):
+    """There is one list."""
+
+    async def failed_lists(self):
+        return ["failed"]
+
+
+@found_by(Delays, "test_a_moment_that_cannot_be_read_spoils_no_other")
+class StopsAtWhatItCannotRead(Spoilt):
+    """The first bad moment ends the search."""
+
+    async def search_delayed(self, containing=(), *, limit=1000, after=None):
+        counted = {at for at, _ in await self.moments()}
+        known = {int(at) for at in await self._link.call("ZRANGE", self._keys.schedule, 0, -1)}
+        if known - counted:
+            return DelayedPage()
+        return await super().search_delayed(containing, limit=limit, after=after)

@@ -85,7 +85,7 @@ def suite_name(broken):
 
 
 def _suite(broken):
-    hooks = OnSpoilt if broken.topic is Damage else OnMemory
+    hooks = OnSpoilt if issubclass(broken.backend, Spoilt) else OnMemory
     return type(suite_name(broken), (hooks, broken.topic), {"make": broken.backend})
 
 

@@ -138,7 +138,7 @@ class Details:
     Attributes:
         now: The store's time.
         queues: Each queue with its length, sorted by name; None for one that cannot be read.
-        workers: All workers in view, sorted by name.
+        workers: All workers in view, sorted by name, numbers within it as numbers.
         stats: ``processed`` and ``failed``: how many jobs were done, and how many failed.
         leader: The name of the scheduler that leads, or None.
         delayed: How many jobs are delayed.

@@ -5,6 +5,8 @@ from __future__ import annotations
 import re
 import subprocess
 import sys
+from datetime import datetime
+from itertools import pairwise
 from pathlib import Path
 
 import pytest
@@ -25,6 +27,10 @@ EXPECTED = {
     r"(?=(?s:.*)never_ends: .*0.5.*\n)(?s:.*)",
     "http_server.py": r'(answered: \{"accepted": true\}\n){2}(sent to (ann|bob)@example.com\n){2}',
     "bring_your_own_backend.py": r'Hello Ann!\nnoted: \{"class":"greet","queue":"default","args":\["Ann"\]\}\n',
+    "hello_goodbye/say.py": r"(?s)(?=.*jobs of the moment \d+ are due\n)"
+    r"(?=.*task 'say_hello' is due and stands in queue 'default'\n)(?=.*task 'say_hello' begins, from queue 'default'\n"
+    r"\S+ \S+ - INFO: hello\n\S+ \S+ - DEBUG: re-enqueued recurrent job say_hello\n)"
+    r"(?=.*INFO: goodbye\n\S+ \S+ - DEBUG: re-enqueued recurrent job say_goodbye\n).*",
     "tasks_folder/main.py": r"3\n42\nwelcomed ann@example.com\n",
 }
 
@@ -61,6 +67,16 @@ def test_example(program: str) -> None:
     """It prints what it promises."""
     printed = run(program)
     assert re.fullmatch(EXPECTED[program], printed), printed
+
+
+def test_hello_is_said_each_second_and_goodbye_every_two() -> None:
+    """Of eight runs, five or six are hellos; from one line to the next of the same kind it is a second, or two."""
+    lines = run("hello_goodbye/say.py").splitlines()
+    for word, seconds in (("hello", 1), ("goodbye", 2)):
+        said = [datetime.fromisoformat(line[:23].replace(",", ".")) for line in lines if line.endswith(f": {word}")]
+        assert len(said) >= 5 / seconds
+        # The first run is at once; the others fall on whole seconds.
+        assert all(seconds - 0.5 <= (two - one).total_seconds() < seconds + 0.7 for one, two in pairwise(said[1:]))
 
 
 def test_a_delayed_example_is_never_early() -> None:

@@ -34,6 +34,11 @@ class WorkerProcess:
         async with self._news:
             self._news.notify_all()
 
+    async def tells(self, beginning: str, times: int = 1, within: float = PATIENCE) -> None:
+        """Wait until it has said so many lines that begin like this."""
+        async with asyncio.timeout(within), self._news:
+            await self._news.wait_for(lambda: sum(line.startswith(beginning) for line in self.said) >= times)
+
     async def says(self, *texts: str, within: float = PATIENCE) -> None:
         """Wait until it has said all of *texts*."""
         async with asyncio.timeout(within), self._news:
@@ -80,10 +85,11 @@ class WorkerProcess:
 
 
 class Workers:
-    """Starts worker processes on one server, and ends them all."""
+    """Starts worker processes on one server, and ends them all; *program* stands in `programs/`."""
 
-    def __init__(self, url: str, **settings: Any) -> None:
+    def __init__(self, url: str, *, program: str = "worker.py", **settings: Any) -> None:
         self._url = url
+        self._program = PROGRAM.with_name(program)
         self._settings = settings
         self._all: list[WorkerProcess] = []
 
@@ -93,7 +99,7 @@ class Workers:
         worker = WorkerProcess(
             await asyncio.create_subprocess_exec(
                 sys.executable,
-                str(PROGRAM),
+                str(self._program),
                 self._url,
                 options,
                 stdin=asyncio.subprocess.PIPE,

@@ -30,6 +30,7 @@ from taskhero import (
     Success,
     Task,
     TaskHero,
+    Working,
     current,
     hookimpl,
     task,
@@ -216,6 +217,35 @@ def hum(times: int = 1) -> None:
 
 
 assert_type(bare, Task[[], Coroutine[Any, Any, None]])
+
+
+@app.task(frequency=timedelta(minutes=5), reenqueue_on_error=False)
+async def say_hello() -> None:
+    """Runs again and again."""
+
+
+@app.task(frequency=5)
+def say_bye(name: str = "all") -> str:
+    """Runs again and again, in a thread."""
+    return name
+
+
+@app.task(cron="*/5 9-17 * * mon-fri", timezone="Europe/Berlin", misfire="skip")
+async def report(*, day: str = "today") -> None:
+    """Runs at its slots."""
+
+
+@task(cron="@daily", timezone=UTC)
+def clean_up() -> None:
+    """A task of a folder."""
+
+
+assert_type(say_bye.frequency, float | None)
+assert_type(report.cron, str | None)
+
+app.task(frequency="5")  # type: ignore[call-overload]
+app.task(cron=5)  # type: ignore[call-overload]
+task(cron="@daily", misfire="never")  # type: ignore[call-overload]
 app.task(queue=3)  # type: ignore[call-overload]
 app.task(run_in="elsewhere")  # type: ignore[call-overload]
 app.task(retries=3)  # type: ignore[call-overload]
@@ -296,9 +326,37 @@ async def the_queue() -> None:
     assert_type(await app.queue.failed_count(), int)
     assert_type(await app.queue.delete("math", "add", [1, 2], count=-1), int)
     assert_type(await app.queue.delete_queue("math"), int)
+    assert_type(await app.queue.delete_by_name("math", "add"), int)
     await app.queue.enqueue(add)  # type: ignore[arg-type]
     await app.queue.enqueue_in(timedelta(hours=1))  # type: ignore[call-arg]
     await app.queue.queued(3)  # type: ignore[arg-type]
+
+
+async def looking_and_mending() -> None:
+    """What `app.queue` shows, and how it is mended."""
+    queue = app.queue
+    assert_type(await queue.timestamps(), list[datetime])
+    assert_type(await queue.delayed_at(datetime.now(UTC)), list[Job])
+    assert_type(await queue.all_delayed(), dict[datetime, list[Job]])
+    assert_type(await queue.scheduled_at("math", "add", [1, 2]), list[datetime])
+    assert_type(await queue.delete_delayed("math", "add"), list[datetime])
+    assert_type(await queue.locks(), dict[str, str])
+    assert_type(await queue.delete_lock("lock:add:math:[]"), int)
+    assert_type(await queue.workers(), dict[str, str])
+    assert_type(await queue.working_on("host:1", ["math"]), Working | None)
+    assert_type(await queue.all_working_on(), dict[str, Working | None])
+    assert_type((await queue.details()).queues, dict[str, int | None])
+    assert_type(await queue.leader(), str | None)
+    (failed,) = await queue.failed()
+    assert_type(await queue.remove_failed(failed), int)
+    assert_type(await queue.retry_and_remove_failed(failed), bool)
+    async for mended in queue.retry_all_failed(task="add", older_than=timedelta(hours=1)):
+        assert_type(mended.outcome, str)
+    queue.remove_all_failed(tsk="add")  # type: ignore[call-arg]
+    assert_type(await queue.clean_old_workers(timedelta(hours=1)), dict[str, FailedJob])
+    assert_type(await queue.force_clean_worker("host:1"), FailedJob | None)
+    assert_type(await queue.retry_stuck_jobs(limit=5), int)
+    await queue.remove_failed("text")  # type: ignore[arg-type]
 
 
 # --- plugins

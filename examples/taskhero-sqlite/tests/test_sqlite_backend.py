@@ -11,14 +11,21 @@ from taskhero_sqlite.work import MAX_BATCH
 
 
 def at(path, **options):
-    """An address for tests: what they store need not outlive a power failure."""
-    return Address(path=path, poll=0.005, synchronous="normal", **options)
+    """An address for tests: what they store need not outlive a power failure, which no URL may say."""
+    return Address(path=path, poll=0.005, synchronous="off", **options)
 
 
 class TestSqliteBackend(BackendConformance):
     """The whole kit. No other program writes to the file; a process and its lease are one row."""
 
-    capabilities = Capabilities(wrong_types=False, foreign_scheduler=False, lost_lease=False, batch_bytes=MAX_BATCH)
+    capabilities = Capabilities(
+        wrong_types=False,
+        foreign_scheduler=False,
+        foreign_workers=False,
+        foreign_failures=False,
+        lost_lease=False,
+        batch_bytes=MAX_BATCH,
+    )
 
     @pytest.fixture
     async def backend(self, clock, tmp_path):

@@ -1,44 +1,20 @@
-"""What the kit cannot know: files, URLs, and processes that share a file or are killed."""
+"""What the kit cannot know: files and URLs."""
 
 from __future__ import annotations
 
 import asyncio
 import os
-import signal
 import sqlite3
-import subprocess
-import sys
-import time
 
 import pytest
 
-from taskhero import Settings, TaskHero
-from taskhero.backends.protocol import Entry, Interest, Process
+from taskhero.backends.protocol import Entry, Process
 from taskhero.backends.registry import open_backend
-from taskhero.clock import ManualClock
 from taskhero.errors import BackendRefused, BackendUnavailable, NotConnected, UnknownBackend
 from taskhero_sqlite import SqliteBackend
 from taskhero_sqlite.address import Address
 
 pytestmark = pytest.mark.anyio
-
-
-@pytest.fixture
-def anyio_backend():
-    return "asyncio"
-
-
-@pytest.fixture
-def path(tmp_path):
-    return tmp_path / "jobs.db"
-
-
-def program(code, *words):
-    """A Python process that runs this code."""
-    environment = {**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)}
-    return subprocess.Popen(
-        [sys.executable, "-c", code, *map(str, words)], env=environment, stdout=subprocess.PIPE, text=True
-    )
 
 
 # --- URLs
@@ -167,131 +143,6 @@ async def test_it_says_what_to_do_before_it_is_connected(path):
 
     await asyncio.to_thread(asyncio.run, elsewhere())
     await backend.close()
-
-
-# --- processes
-
-
-PUSHER = """
-import asyncio, sys
-from taskhero.backends.protocol import Entry
-from taskhero_sqlite import SqliteBackend
-
-async def main():
-    backend = SqliteBackend(sys.argv[1])
-    await backend.connect()
-    for number in range(int(sys.argv[2])):
-        await backend.push([Entry("q", f"{number} a"), Entry("q", f"{number} b")])
-        print(number, flush=True)
-    await backend.close()
-
-asyncio.run(main())
-"""
-
-
-async def test_a_process_that_is_killed_loses_nothing_and_halves_nothing(path):
-    """What was answered is stored; of what was not, all or nothing."""
-    process = program(PUSHER, path, 1_000_000)
-    for _ in range(20):
-        said = int(process.stdout.readline())
-    process.send_signal(signal.SIGKILL)
-    said = max([said, *(int(line) for line in process.stdout.read().splitlines() if line)])
-    process.wait(20)
-    process.stdout.close()
-    backend = SqliteBackend(path)
-    await backend.connect()
-    stored = await backend.queued("q")
-    assert len(stored) >= 2 * (said + 1)
-    assert stored == [f"{number} {half}" for number in range(len(stored) // 2) for half in "ab"]
-    await backend.close()
-
-
-async def test_a_push_of_another_process_wakes_who_waits(path):
-    """Long before the time is up."""
-    backend = SqliteBackend(path)
-    await backend.connect()
-    wait = asyncio.create_task(backend.wait(Process("p", ("q",)), Interest(queues=("q",)), 60))
-    process = program(PUSHER, path, 1)
-    async with asyncio.timeout(20):
-        assert (await wait).jobs
-    process.communicate(timeout=20)
-    await backend.close()
-
-
-WORKER = """
-import asyncio, os, sys
-from taskhero import Settings, TaskHero
-from taskhero_sqlite import SqliteBackend
-
-app = TaskHero(SqliteBackend(sys.argv[1]), settings=Settings(min_task_processors=5, max_task_processors=5))
-
-@app.task(queue="q")
-async def note(number: int) -> None:
-    os.write(1, f"{number}\\n".encode())
-
-app.run(burst=True)
-"""
-
-
-async def test_several_processes_work_each_job_once(path):
-    """Three workers start at the same time, on a file that is not there yet, and stop when all is done."""
-    processes = [program(WORKER, path) for _ in range(2)]
-    app = TaskHero(SqliteBackend(path), settings=Settings())
-    app.task(queue="q", name="note")(_note)
-    async with app:
-        await app.queue.enqueue_many([app.queue.job("note", [number]) for number in range(300)])
-    processes.append(program(WORKER, path))
-    done = [await asyncio.to_thread(process.communicate, timeout=60) for process in processes]
-    assert [process.returncode for process in processes] == [0, 0, 0]
-    numbers = [int(number) for out, _ in done for number in out.split()]
-    assert sorted(numbers) == list(range(300))
-    async with app:
-        assert (await app.queue.stats())["processed"] == 300
-
-
-HOLDER = """
-import asyncio, sys
-from taskhero import Settings, TaskHero
-from taskhero_sqlite import SqliteBackend
-
-quick = Settings(min_task_processors=1, max_task_processors=1, heartbeat_interval=0.2, rescue_after=1)
-app = TaskHero(SqliteBackend(sys.argv[1]), settings=quick)
-
-@app.task(queue="q")
-async def note(number: int) -> None:
-    print("begun", number, flush=True)
-    if sys.argv[2] == "holds":
-        await asyncio.Event().wait()
-
-app.run(burst=True)
-"""
-
-
-async def test_a_job_whose_worker_is_killed_is_done_by_another(path):
-    """It stands in the dead process's hands until its lease ends, and nowhere else."""
-    app = TaskHero(SqliteBackend(path), settings=Settings())
-    app.task(queue="q", name="note")(_note)
-    async with app:
-        await app.queue.enqueue("note", [7])
-    holder = program(HOLDER, path, "holds")
-    assert await asyncio.to_thread(holder.stdout.readline) == "begun 7\n"
-    async with app:
-        assert await app.queue.length("q") == 0
-    holder.kill()
-    holder.communicate(timeout=20)
-    # Whoever looks after its lease has ended, here by a clock that is ahead, takes the job from it.
-    rescuer = SqliteBackend(path, clock=ManualClock(time.time() + 60))
-    await rescuer.connect()
-    assert [one.queue for one in await rescuer.rescue(10)] == ["q"]
-    await rescuer.close()
-    heir = program(HOLDER, path, "ends")
-    out, _ = await asyncio.to_thread(heir.communicate, timeout=60)
-    assert (heir.returncode, out) == (0, "begun 7\n")
-    async with app:
-        assert (await app.queue.stats())["processed"] == 1
-
-
-async def _note(number: int) -> None: ...
 
 
 def test_its_scheme_is_known_where_it_is_installed():

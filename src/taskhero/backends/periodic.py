@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 import attrs
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
 
     from taskhero.backends.records import Guard
 
@@ -68,10 +68,12 @@ class Periodics:
     Attributes:
         now: The backend's time, in unix seconds.
         tasks: What is known, sorted by name.
+        stopped: Why tasks are stopped (as in `KnownPeriodic`), by name; also of tasks that nobody declares now.
     """
 
     now: float
     tasks: Sequence[KnownPeriodic] = ()
+    stopped: Mapping[str, str] = attrs.field(factory=dict)
 
 
 @attrs.frozen

@@ -321,15 +321,17 @@ class Backend(Inspectable, Protocol):
     async def restart(self, task: Periodic) -> int | None:
         """Let a task begin anew, stopped or not; return the moment of its next run, in whole unix seconds.
 
-        Its copies go, queued and delayed, and so do the locks that its guards name; one is delayed by its frequency, as
-        for `Next`. A task by cron goes on with its next slot, and the answer is None.
+        Its copies go, queued (rescued ones among the first hundred) and delayed, and so do the locks that its guards
+        name; one is delayed by its frequency, as for `Next`. A task by cron goes on with its next slot, and the answer
+        is None.
         """
         ...
 
     async def stop_periodic(self, task: Periodic) -> int:
         """Stop a task until `restart` or `resume`; return how many copies of it were queued or delayed.
 
-        They go, and so do the locks that its guards name. A run that is under way goes on, and is the last one.
+        They go as with `restart`, and so do the locks that its guards name. A run that is under way goes on, and is the
+        last one.
         """
         ...
 

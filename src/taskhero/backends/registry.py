@@ -6,6 +6,7 @@ for their app.
 
 from __future__ import annotations
 
+import inspect
 import re
 from difflib import get_close_matches
 from importlib import import_module
@@ -159,14 +160,25 @@ def open_backend(
         raise UnknownBackend(
             f"the driver for {scheme}://, {_name_of(driver)}, has no method from_url(url, *, namespace) to make it with"
         )
+    options = {"namespace": _NAMESPACE if settings is None else settings.namespace}
+    if settings is not None and settings.resque_scheduler_prefix and _takes(make, "resque_scheduler_prefix"):
+        options["resque_scheduler_prefix"] = settings.resque_scheduler_prefix
     try:
-        backend = make(where, namespace=_NAMESPACE if settings is None else settings.namespace)
+        backend = make(where, **options)
     except TaskheroError:
         raise
     except ValueError as error:
         # Its own text and context may quote the URL.
         raise UnknownBackend(f"the {scheme}:// URL cannot be read: {without_secrets(str(error), where)}") from None
     return _checked(backend)
+
+
+def _takes(make: Callable[..., Backend], option: str) -> bool:
+    """Whether a driver knows this option, which means nothing to a store that Ruby's programs do not share."""
+    try:
+        return option in inspect.signature(make).parameters
+    except (TypeError, ValueError):
+        return False
 
 
 def known_schemes(registry: BackendRegistry | None = None) -> tuple[str, ...]:

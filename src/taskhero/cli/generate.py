@@ -5,23 +5,15 @@ from __future__ import annotations
 import re
 from datetime import timedelta
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, TypeVar
 
-import attrs
 import click
 
 from taskhero.cli.generating import NewTask, module_of, write_new
-from taskhero.engine.declaring import TaskOptions
 from taskhero.engine.periods import frequency_of
 from taskhero.errors import InvalidQueueName, InvalidTask
 from taskhero.wire.jobs import check_queue_name
 
-if TYPE_CHECKING:
-    from collections.abc import Callable
-
 __all__ = ["generate", "task"]
-
-_Command = TypeVar("_Command", bound="Callable[..., Any]")
 
 _UNITS = {"": 1, "s": 1, "m": 60, "h": 3600, "d": 86_400, "w": 604_800}
 _DURATION = re.compile(r"(\d+(?:\.\d+)?)([smhdw]?)")
@@ -66,19 +58,6 @@ def _frequency(_context: click.Context, _option: click.Parameter, given: str | N
         raise click.BadParameter(str(error).partition(": ")[2]) from None
 
 
-def _frequency_option(command: _Command) -> _Command:
-    """The option ``--frequency``, once tasks can be declared with one."""
-    if "frequency" not in attrs.fields_dict(TaskOptions):
-        return command
-    return click.option(
-        "--frequency",
-        "-f",
-        callback=_frequency,
-        metavar="SECONDS",
-        help="Run it by itself so often, such as every 90, 15m, 2h or 10d; 0 for not at all.",
-    )(command)
-
-
 @click.group(short_help="Write a new task and its test.")
 def generate() -> None:
     """Write new files to begin with. What is there already is never overwritten.
@@ -95,7 +74,13 @@ def generate() -> None:
 @click.option("--name", "-n", callback=_name, help="The task's name, if it does not stand alone.")
 @click.option("--queue", "-q", default="default", show_default=True, callback=_queue, help="The queue of its jobs.")
 @click.option("--description", "-d", callback=_description, metavar="TEXT", help="What it does.")
-@_frequency_option
+@click.option(
+    "--frequency",
+    "-f",
+    callback=_frequency,
+    metavar="SECONDS",
+    help="Run it by itself so often, such as every 90, 15m, 2h or 10d; 0 for not at all.",
+)
 @click.option(
     "--tasks",
     type=click.Path(file_okay=False, path_type=Path),

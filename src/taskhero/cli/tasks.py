@@ -109,7 +109,10 @@ def _states(app: TaskHero, found: list[Task[Any, Any]]) -> dict[str, str | None]
         return {}
 
     async def ask(app: TaskHero) -> dict[str, str | None]:
-        known = {each.task.name: _STATES.get(each.stopped, "stopped") for each in (await app.backend.periodic()).tasks}
+        periodic = await app.backend.periodic()
+        known = {each.task.name: "active" for each in periodic.tasks}
+        # A task stays stopped, whether a process declares it just now or not.
+        known.update({name: _STATES.get(why, "stopped") for name, why in periodic.stopped.items()})
         return {name: known.get(name) for name in names}
 
     try:

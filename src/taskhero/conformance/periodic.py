@@ -9,6 +9,7 @@ import attrs
 import pytest
 
 from taskhero.backends.protocol import Entry, FreeLock, GivenBack, Interest, Kept, NotDelayed, Periodic, TimedEntry
+from taskhero.wire.jobs import unmark
 
 from .promises import needs, promise
 from .steps import LEASE, claim_one, hold, in_line, job, make_process, now_of, push, registered, schedule, settle
@@ -107,7 +108,8 @@ class PeriodicTasks(Suite):
         clock.advance(20)
         assert [known.task.name for known in (await backend.periodic()).tasks] == ["b"]
         clock.advance(100)
-        assert list((await backend.periodic()).tasks) == []
+        found = await backend.periodic()
+        assert (list(found.tasks), dict(found.stopped)) == ([], {"a": "asked"})
         (known,) = (await backend.periodic([periodic("a")], 60)).tasks
         assert (known.task, known.stopped) == (periodic("a"), "asked")
 
@@ -174,6 +176,19 @@ class PeriodicTasks(Suite):
         assert len(await backend.rescue(10)) == 1
         assert await _ensured(backend) == [Kept.QUEUED]
         assert await backend.length("q") == 1
+
+    @promise("ensure", _THOROUGH)
+    @needs("clock")
+    async def test_a_lock_is_taken_over_by_a_job_only(self, backend: Backend, clock: ManualClock) -> None:
+        """While it is not known what the dead hold, it stays."""
+        await registered(backend)
+        await backend.push([Entry("other", job(9), guards=(LOCK,))])
+        clock.advance(LEASE + 2)
+        assert await _ensured(backend, thoroughly=True) == [Kept.UNSURE]
+        assert list(await backend.push([Entry("q", job(1), guards=(LOCK,))])) == [False]
+        clock.advance(60)
+        assert await _ensured(backend, thoroughly=True) == [Kept.ENQUEUED]
+        assert list(await backend.push([Entry("q", job(1), guards=(LOCK,))])) == [False]
 
     @pytest.mark.parametrize("spelling", [1, "one"])
     @promise(
@@ -253,7 +268,7 @@ class PeriodicTasks(Suite):
     @promise(
         "stop_periodic", "Stop a task until `restart` or `resume`; return how many copies of it were queued or delayed."
     )
-    @promise("stop_periodic", "They go, and so do the locks that its guards name.")
+    @promise("stop_periodic", "They go as with `restart`, and so do the locks that its guards name.")
     @promise("Kept", "STOPPED")
     @needs("clock")
     async def test_a_stopped_task_is_nowhere(self, backend: Backend, clock: ManualClock) -> None:
@@ -275,6 +290,23 @@ class PeriodicTasks(Suite):
         assert await backend.stop_periodic(periodic()) == 1
         assert await backend.stop_periodic(periodic()) == 0
 
+    @promise("stop_periodic", "They go as with `restart`, and so do the locks that its guards name.")
+    @promise(
+        "restart", "Its copies go, queued (rescued ones among the first hundred) and delayed, and so do the locks that"
+    )
+    @needs("clock")
+    async def test_a_rescued_copy_goes_too(self, backend: Backend, clock: ManualClock) -> None:
+        """It stands at the front of its queue, with the mark of the rescue behind its text."""
+        for end in (backend.stop_periodic, backend.restart):
+            process = await registered(backend)
+            await push(backend, job(1), *(job(number) for number in range(1000, 1050)))
+            await claim_one(backend, process)
+            clock.advance(LEASE + 2)
+            assert len(await backend.rescue(10)) == 1
+            await end(periodic())
+            assert job(1) not in [unmark(text) for text in await backend.queued("q")]
+            await backend.delete_queue("q")
+
     @promise("stop_periodic", "A run that is under way goes on, and is the last one.")
     async def test_what_runs_goes_on(self, backend: Backend) -> None:
         """It is still its process's, with its lock."""
@@ -290,7 +322,7 @@ class PeriodicTasks(Suite):
         "restart", "Let a task begin anew, stopped or not; return the moment of its next run, in whole unix seconds."
     )
     @promise(
-        "restart", "Its copies go, queued and delayed, and so do the locks that its guards name; one is delayed by its"
+        "restart", "Its copies go, queued (rescued ones among the first hundred) and delayed, and so do the locks that"
     )
     @pytest.mark.parametrize("stopped", [False, True])
     @needs("clock")

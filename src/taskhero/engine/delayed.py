@@ -5,11 +5,11 @@ from __future__ import annotations
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Final
 
-from taskhero.engine.inspection import Inspection
+from taskhero.engine.inspection import Inspection, known_name
 from taskhero.engine.moments import moment_of, to_datetime
 from taskhero.errors import WrongType
 from taskhero.models import Job
-from taskhero.wire.jobs import check_queue_name, decode_job, payload_queue, same_meaning
+from taskhero.wire.jobs import decode_job, payload_queue, same_meaning
 from taskhero.wire.jsjson import quote
 
 if TYPE_CHECKING:
@@ -22,7 +22,7 @@ __all__ = ["DelayedJobs"]
 #: How many texts are read at once where all are shown.
 _PAGE: Final = 1000
 #: How many texts the store looks through at once where few are wanted.
-_SEARCH: Final = 5000
+_SEARCH: Final = 2000
 #: What lies beyond all that a datetime can say is shown as this.
 _FARTHEST: Final = 253_402_300_799
 
@@ -105,7 +105,7 @@ class DelayedJobs(Inspection):
 
     async def _find(self, queue: str, name: str, args: object) -> Sequence[DelayedEntry]:
         meanings = self._meanings(name, args)
-        check_queue_name(queue)
+        known_name(queue)
         # A name that is spelled otherwise holds an escape.
         spellings = (quote(name), "\\u", "\\/")
         found: dict[DelayedEntry, None] = {}

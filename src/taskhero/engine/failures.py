@@ -97,8 +97,11 @@ class FailedJobs(Inspection):
         return await self.backend.failed_lists()
 
     async def failed_count(self, source: str = FAILED) -> int:
-        """How many failures a list holds."""
-        return await self.backend.failed_count(_list(source))
+        """How many failures a list holds; 0 if what is there is no list, of which `failed` tells more."""
+        try:
+            return await self.backend.failed_count(_list(source))
+        except WrongType:
+            return 0
 
     async def failed(self, start: int = 0, stop: int = -1, source: str = FAILED) -> list[FailedJob]:
         """The failures of a list from position *start* to *stop*, the oldest first."""
@@ -144,8 +147,8 @@ class FailedJobs(Inspection):
         Args:
             where: What must hold of them, see `FailedFilter`; all failures of all lists if nothing is given.
         """
-        async for _, _, page in self._pages(FailedFilter(**where)):
-            for failed in page:
+        async for _, page in self._pages(FailedFilter(**where)):
+            for failed in page.values():
                 yield failed
 
     async def retry_all_failed(self, **where: Unpack[FailedWhere]) -> AsyncIterator[MendedJob]:
@@ -170,34 +173,31 @@ class FailedJobs(Inspection):
     # how
 
     async def _mend(self, where: FailedFilter, *, retry: bool) -> AsyncIterator[MendedJob]:
-        async for looked, total, page in self._pages(where):
-            for start in range(0, len(page), _BATCH):
-                batch = page[start : start + _BATCH]
+        async for total, page in self._pages(where):
+            places = list(page)
+            for start in range(0, len(places), _BATCH):
+                some = places[start : start + _BATCH]
+                batch = [page[place] for place in some]
                 mended = await self._retry(batch) if retry else await self._discard(batch)
-                for each in mended:
-                    yield attrs.evolve(each, looked=looked, total=total)
+                for place, each in zip(some, mended, strict=True):
+                    yield attrs.evolve(each, looked=place, total=total)
 
-    async def _pages(self, where: FailedFilter) -> AsyncIterator[tuple[int, int, list[FailedJob]]]:
-        """What is meant, page by page: how many were looked at, of how many, and those of the page that are meant.
+    async def _pages(self, where: FailedFilter) -> AsyncIterator[tuple[int, dict[int, FailedJob]]]:
+        """What is meant, page by page: how many are looked at in all, and those of the page, each with its number.
 
         The last page comes first: what is removed from it, or appended meanwhile, moves none of those before it.
         """
         backend, now = self.backend, self.context.clock.now()
         sources = await backend.failed_lists() if where.source is None else [_list(where.source)]
-        counts = {source: await self._countable(source) for source in sources}
+        counts = {source: await self.failed_count(source) for source in sources}
         looked, total = 0, sum(counts.values())
         for source, count in counts.items():
             for stop in range(count, 0, -_PAGE):
                 start = max(stop - _PAGE, 0)
                 entries = [decode_failure(raw, source) for raw in await backend.failed(start, stop - 1, source)]
+                numbered = enumerate(entries, looked + 1)
+                yield total, {place: failed for place, failed in numbered if where.fits(failed, now)}
                 looked += stop - start
-                yield looked, total, [failed for failed in entries if where.fits(failed, now)]
-
-    async def _countable(self, source: str) -> int:
-        try:
-            return await self.backend.failed_count(source)
-        except WrongType:
-            return 0
 
     async def _discard(self, batch: Sequence[FailedJob]) -> list[MendedJob]:
         removed = await self.backend.remove_failed([_entry(failed) for failed in batch])

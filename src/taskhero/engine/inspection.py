@@ -10,7 +10,7 @@ import attrs
 
 from taskhero.backends.protocol import FreeLock, Removal
 from taskhero.engine.signature import is_nothing, wire_args
-from taskhero.errors import WrongType
+from taskhero.errors import InvalidQueueName, WrongType
 from taskhero.models import Job
 from taskhero.wire.jobs import check_queue_name, decode_job, job_forms, same_meaning
 
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from taskhero.hooks.scope import HookScope
     from taskhero.settings import Settings
 
-__all__ = ["Inspection", "QueueContext", "position"]
+__all__ = ["Inspection", "QueueContext", "known_name", "position"]
 
 #: How many entries are read at once when a queue is searched.
 _PAGE = 1000
@@ -88,17 +88,23 @@ class Inspection:
 
     async def queues(self) -> list[str]:
         """The names of all queues, sorted."""
-        return await self.backend.queues()
+        try:
+            return await self.backend.queues()
+        except WrongType:
+            return []
 
     async def length(self, queue: str) -> int:
-        """How many jobs the queue holds."""
-        return await self.backend.length(check_queue_name(queue))
+        """How many jobs the queue holds; 0 if what is there is no queue, of which `queued` tells more."""
+        try:
+            return await self.backend.length(known_name(queue))
+        except WrongType:
+            return 0
 
     async def queued(self, queue: str, start: int = 0, stop: int = -1) -> list[Job]:
         """The queue's jobs from position *start* to *stop*, the next one first."""
         first, last = position(start, "start"), position(stop, "stop")
         try:
-            raws = await self.backend.queued(check_queue_name(queue), first, last)
+            raws = await self.backend.queued(known_name(queue), first, last)
         except WrongType as error:
             return [Job("", [], queue, problem=str(error))]
         return [decode_job(raw, queue) for raw in raws]
@@ -117,8 +123,8 @@ class Inspection:
         """
         backend = self.backend
         if not self.context.tasks.may_hold_locks:
-            return await backend.delete_queue(check_queue_name(queue))
-        deleted, left = 0, await backend.length(check_queue_name(queue))
+            return await backend.delete_queue(known_name(queue))
+        deleted, left = 0, await backend.length(known_name(queue))
         while left > 0 and (raws := await backend.queued(queue, 0, _PAGE - 1)):
             left -= len(raws)
             deleted += await self._remove(queue, Counter(raws))
@@ -142,10 +148,10 @@ class Inspection:
         deleted = 0
         if count == 0:
             # The usual spellings need no search.
-            forms = (form for meant in meanings for form in job_forms(name, meant, queue))
-            deleted = await self._remove(check_queue_name(queue), dict.fromkeys(forms, 0))
+            forms = (form for meant in meanings for form in _forms(name, meant, queue))
+            deleted = await self._remove(known_name(queue), dict.fromkeys(forms, 0))
         picks: Counter[str] = Counter()
-        async for raw in self._texts(check_queue_name(queue), from_end=count <= 0):
+        async for raw in self._texts(known_name(queue), from_end=count <= 0):
             if any(same_meaning(raw, name, meant) for meant in meanings):
                 picks[raw] += 1
                 if count and picks.total() == abs(count):
@@ -160,7 +166,7 @@ class Inspection:
             How many were deleted. The locks that they held (`QueueLock`) are released.
         """
         picks: dict[str, int] = {}
-        async for raw in self._texts(check_queue_name(queue), from_end=True):
+        async for raw in self._texts(known_name(queue), from_end=True):
             job = decode_job(raw, queue)
             if job.problem is None and job.name == name:
                 picks[raw] = 0
@@ -213,6 +219,25 @@ class Inspection:
             if len(page) < _PAGE:
                 return
             at += _PAGE
+
+
+def known_name(queue: str) -> str:
+    """Return *queue* if it is a str: other programs' queues may have names that ours cannot.
+
+    Raises:
+        InvalidQueueName: It is none.
+    """
+    given: object = queue
+    return queue if isinstance(given, str) else check_queue_name(queue)
+
+
+def _forms(name: str, args: list[Any], queue: str) -> tuple[str, ...]:
+    """The usual spellings of a job, if we could write it."""
+    try:
+        check_queue_name(queue)
+    except InvalidQueueName:
+        return ()
+    return job_forms(name, args, queue)
 
 
 def position(given: object, what: str) -> int:

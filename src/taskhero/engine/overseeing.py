@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import socket
 from typing import TYPE_CHECKING, Final
 
@@ -28,6 +29,7 @@ _STUCK: Final = "Worker Timeout (killed manually)"
 _MARK: Final = "queue#forceCleanWorker"
 #: So often a worker is looked at anew that does something else whenever it is to be cleaned.
 _TRIES: Final = 20
+_NUMBERS: Final = re.compile(r"(\d{1,18})", re.ASCII)
 _LOCKS: Final = ("lock:", "workerslock:")
 
 
@@ -45,7 +47,7 @@ class Overseeing(FailedJobs):
         return Details(
             now=to_datetime(overview.now),
             queues=dict(overview.lengths),
-            workers=tuple(_state(entry) for entry in workers),
+            workers=tuple(sorted((_state(entry) for entry in workers), key=_in_order)),
             stats={"processed": overview.processed, "failed": overview.failed},
             leader=overview.leader,
             delayed=sum(count for _, count in moments),
@@ -96,8 +98,10 @@ class Overseeing(FailedJobs):
             queues: Its queues as `workers` gives them, or a list of them.
         """
         joined = queues if isinstance(queues, str) else ",".join(queues)
-        (entry,) = await self.backend.workers([f"{name}:{joined}"])
-        return _working(entry)
+        # A worker may have no queues in its id, or an empty text there.
+        ids = [f"{name}:{joined}"] if joined else [name, f"{name}:"]
+        found = (_working(entry) for entry in await self.backend.workers(ids))
+        return next((working for working in found if working is not None), None)
 
     async def all_working_on(self) -> dict[str, Working | None]:
         """What each worker in view is busy with, by its name; None for the idle."""
@@ -127,13 +131,22 @@ class Overseeing(FailedJobs):
         cleaned = await self.sweep_workers(age)
         return {worker.name: worker.failed for worker in cleaned if worker.failed is not None}
 
-    async def sweep_workers(self, age: timedelta | float) -> list[CleanedWorker]:
-        """Do what `clean_old_workers` does, and tell of every worker that is gone."""
+    async def sweep_workers(self, age: timedelta | float, *, ours: bool = True) -> list[CleanedWorker]:
+        """Do what `clean_old_workers` does, and tell of every worker that is gone.
+
+        Args:
+            age: Seconds, or a timedelta; more than 0.
+            ours: Clean taskhero's own too. A living process would rescue their jobs, rather than fail them.
+        """
         seconds = duration_of(age, "age")
         if not seconds:
             raise InvalidMoment("age=0 would clean the living: pass how long a worker may be silent, in seconds")
         backend = self.backend
-        silent = {silence.id: silence.seconds for silence in await backend.silences() if silence.seconds >= seconds}
+        silent = {
+            silence.id: silence.seconds
+            for silence in await backend.silences()
+            if silence.seconds >= seconds and (ours or process_of(silence.id) is None)
+        }
         cleaned: list[CleanedWorker] = []
         for entry in await backend.workers(list(silent)) if silent else ():
             answer, worker = await self._clean(entry, silent_for=seconds, silent=silent[entry.id])
@@ -192,8 +205,8 @@ class Overseeing(FailedJobs):
         return retried
 
     async def _stuck(self) -> AsyncIterator[list[FailedJob]]:
-        async for _, _, page in self._pages(FailedFilter()):
-            yield [failed for failed in page if failed.backtrace[1:2] == [_MARK]]
+        async for _, page in self._pages(FailedFilter()):
+            yield [failed for failed in page.values() if failed.backtrace[1:2] == [_MARK]]
 
     async def _clean(
         self, entry: WorkerEntry, *, silent_for: float | None = None, silent: float = 0.0
@@ -258,6 +271,11 @@ def _state(entry: WorkerEntry) -> WorkerState:
         failed=entry.failed or 0,
         problem="; ".join(problems) or None,
     )
+
+
+def _in_order(state: WorkerState) -> list[tuple[int, str]]:
+    """Sorts names so that ``+2`` comes before ``+10``."""
+    return [(int(part), "") if part.isdecimal() else (-1, part) for part in _NUMBERS.split(state.name)]
 
 
 def _seen_at(entry: WorkerEntry, problems: list[str]) -> datetime | None:

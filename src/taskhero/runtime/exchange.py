@@ -234,7 +234,8 @@ class Exchanger:
         free = self._free()
         if self._accounts.ended or (free and self._look):
             if self._woken and not self._jobs.running:
-                free = free[:VANGUARD]
+                # Always the same ones, so that a driver may keep how it asks for them.
+                free = sorted(free)[:VANGUARD]
             answer = await self._exchange(free)
             if free:
                 await self._follow(answer, asked=len(free))

@@ -67,6 +67,8 @@ _MESSAGES: Final[Mapping[type[Event], str]] = {
     events.SchedulerWorkingTimestamp: "jobs of the moment %(timestamp)d are due",
     events.SchedulerTransferredJob: "task %(task)r is due and stands in queue %(queue)r",
     events.SchedulerMerged: "task %(task)r is due, but an equal job waits in queue %(queue)r already",
+    events.SchedulerCleanStuckWorker: "worker %(worker)s gave no sign of life for %(duration).0f s and is cleaned up; "
+    "its job, if it had one, is listed as failed",
     events.SchedulerError: "scheduler %(owner)s met an error: %(exception)s: %(error)s",
     events.SchedulerOutage: "scheduler %(owner)s cannot reach its backend and waits for it: %(exception)s: %(error)s",
     events.SchedulerRecovered: "scheduler %(owner)s reaches its backend again, after %(duration).1f s",

@@ -25,6 +25,7 @@ from taskhero.runtime.processes import ProcessPool
 from taskhero.runtime.queue_names import STAR
 from taskhero.runtime.rescue import Rescuer
 from taskhero.runtime.scheduler import Scheduler, SchedulerContext
+from taskhero.runtime.stuck_workers import StuckWorkers
 from taskhero.runtime.threads import ThreadPool
 from taskhero.runtime.waiter import Waiter
 from taskhero.wire.jobs import check_queue_name
@@ -210,6 +211,16 @@ class Runner:
         self.scheduler = scheduler = Scheduler(context) if made is None else _checked(made, Scheduler)
         self._running.push_async_callback(scheduler.stop)
         await scheduler.start()
+        care = StuckWorkers(
+            queue=self._queue,
+            scheduler=scheduler,
+            settings=self._settings,
+            emitter=self._emitter,
+            name=process.name,
+            outage=context.outage,
+        )
+        self._running.push_async_callback(care.stop)
+        care.start()
 
     def _guards(self, job: Job) -> tuple[Guard, ...]:
         return self._tasks.scope_of(job.name).guards(job)

@@ -101,6 +101,7 @@ class Scheduler:
         )
         self._asleep = Pause()
         self._resting = Pause()
+        self._leading = Pause()
         self._tasks: list[asyncio.Task[None]] = []
 
     @property
@@ -213,7 +214,7 @@ class Scheduler:
             else:
                 self._outage.worked("leading")
                 backoff.reset()
-                await asyncio.sleep(every)
+                await self._leading.sleep(every)
 
     async def _keep(self) -> None:
         backoff = self.context.rest()

@@ -116,9 +116,10 @@ def job_forms(name: str, args: Sequence[Any], queue: str) -> tuple[str, ...]:
         InvalidQueueName: As `encode_job`.
     """
     ours = encode_job(name, args, queue)
-    texts = dict.fromkeys((encode(args), encode_as_ruby(args)))
+    text, ruby = ours[len(_head(name, queue)) : -1], encode_as_ruby(args)
     head, tail = f'{{"class":{quote(name)},"args":', f',"queue":{quote(queue)}}}'
-    return (ours, *(f"{head}{text}{end}" for text in texts for end in ("}", tail)))
+    forms = (ours, f"{head}{text}}}", f"{head}{text}{tail}")
+    return forms if ruby == text else (*forms, f"{head}{ruby}}}", f"{head}{ruby}{tail}")
 
 
 # --- reading -----------------------------------------------------------------------------------------------------

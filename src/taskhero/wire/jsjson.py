@@ -27,6 +27,7 @@ __all__ = ["MOST_LEVELS_READ", "MOST_LEVELS_WRITTEN", "decode", "encode", "encod
 MOST_LEVELS_READ: Final = 500
 
 _ATOMS = frozenset({str, int, bool, type(None)})
+_PARTS = frozenset({list, dict, tuple})
 
 
 # --- writing: the quick way, where Python's encoder writes the same bytes ----------------------------------------
@@ -107,6 +108,9 @@ def encode_as_ruby(value: Any, *, path: str = "args") -> str:
     Raises:
         InvalidArguments: As `encode`.
     """
+    if type(value) in _PARTS and _is_plain(value, MOST_LEVELS_WRITTEN):
+        # What is plain looks the same in all three.
+        return encode(value, path=path)
     return write(value, RUBY, path)
 
 

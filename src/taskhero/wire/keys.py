@@ -12,6 +12,7 @@ class Keys:
 
     Args:
         namespace: What stands before every name, with a colon between; ``""`` for nothing.
+        resque_scheduler_prefix: What Ruby's schedulers were told to put before the name of their lock.
 
     Attributes:
         queues: Set of the known queues' names.
@@ -68,7 +69,7 @@ class Keys:
         "workers",
     )
 
-    def __init__(self, namespace: str = "resque") -> None:
+    def __init__(self, namespace: str = "resque", *, resque_scheduler_prefix: str = "") -> None:
         prefix = f"{namespace}:" if namespace else ""
         self.namespace = namespace
         self._prefix = prefix
@@ -90,7 +91,8 @@ class Keys:
         self.failures = f"{prefix}stat:failed"
         self.pause = f"{prefix}pause-all-workers"
         # resque-scheduler writes the namespace into the name, and its connection puts it before the name once more.
-        self.ruby_master_lock = f"{prefix}{namespace}:resque_scheduler_master_lock"
+        chosen = f"{resque_scheduler_prefix}:" if resque_scheduler_prefix else ""
+        self.ruby_master_lock = f"{prefix}{namespace}:{chosen}resque_scheduler_master_lock"
         self.processes = f"{prefix}taskhero:processes"
         self.own_workers = f"{prefix}taskhero:workers"
         self.leader = f"{prefix}taskhero:leader"

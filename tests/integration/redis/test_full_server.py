@@ -15,8 +15,11 @@ from taskhero.backends.protocol import (
     Entry,
     Exchange,
     Failed,
+    FreeLock,
     GivenBack,
     Move,
+    Next,
+    Periodic,
     Process,
     Retried,
     Settlement,
@@ -169,6 +172,33 @@ async def test_due_jobs_are_promoted_on_a_full_server(server: servers.Server, ba
             await asyncio.sleep(0.01)
     assert await backend.promote([Move(due[0], "q")]) == ["queued"]
     assert await backend.queued("q") == [job(1)]
+
+
+async def test_chains_go_on_on_a_full_server_and_slots_of_cron_wait(
+    server: servers.Server, backend: RedisBackend
+) -> None:
+    """A chain's next run takes the place of the last one; a slot is a new job, and is not seen before it is stored."""
+    tick = Periodic(
+        name="tick", queue="q", raw=job(1), forms=(job(1),), guards=(FreeLock("lock:tick", 60),), frequency=1
+    )
+    nightly = Periodic(name="nightly", queue="q", raw=job(2), forms=(job(2),), cron="@daily")
+    process = await registered(backend, 1)
+    await push(backend, 1)
+    (claim,) = (await exchange(backend, process, free=[1])).claims
+    fill(server)
+    answer = await exchange(backend, process, [Settlement(claim, Done(), next=Next("tick", job(1), (job(1),), 100))])
+    assert len(answer.nexts) == 1
+    assert [known.task for known in (await backend.periodic([tick, nightly], 60)).tasks] == [nightly, tick]
+    assert await backend.stop_periodic(tick) == 1
+    assert await backend.resume(["tick"]) == 1
+    assert await backend.ensure([tick]) == ["enqueued"]
+    assert await backend.restart(tick) is not None
+    (seen,) = [known.seen for known in (await backend.periodic()).tasks if known.seen]
+    with pytest.raises(BackendRefused, match=r"(?i)memory"):
+        await backend.fire(nightly, seen, seen + 60, 1)
+    free(server)
+    assert await backend.fire(nightly, seen, seen + 60, 1) == "stored"
+    assert await backend.queued("q") == [job(2)]
 
 
 async def test_an_app_works_all_that_a_full_server_holds(server: servers.Server) -> None:

@@ -72,3 +72,18 @@ async def test_the_next_beats_of_a_living_process_mend_each_list_of_workers(redi
     assert set(await backend._link.call("SMEMBERS", register)) == ids
     await backend.close()
     await other.close()
+
+
+@pytest.mark.parametrize("register", ["resque:workers", "resque:taskhero:workers"])
+@pytest.mark.parametrize("slot", [1, 2, 250])
+async def test_the_next_beats_mend_what_names_one_worker_of_many(redis_url, register, slot):
+    """node-resque takes out single workers, those that are busy for long; of many, some are looked at in each beat."""
+    backend = RedisBackend(redis_url)
+    await backend.connect()
+    process, slots = Process(new_process_name(), ("q",)), tuple(range(1, 251))
+    await backend.register(process, slots, LEASE)
+    await backend._link.call("SREM", register, process.worker_id(slot))
+    for _ in range(2 if slot == 1 else 4):
+        assert backend.beat(process, slots, LEASE, full=False).alive
+    assert await backend._link.call("SISMEMBER", register, process.worker_id(slot)) == 1
+    await backend.close()

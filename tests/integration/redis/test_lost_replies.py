@@ -24,6 +24,8 @@ from taskhero.backends.protocol import (
     Interest,
     Lock,
     Move,
+    Next,
+    Periodic,
     Preparation,
     Prepared,
     Process,
@@ -177,6 +179,20 @@ async def registered(direct: RedisBackend, lossy: RedisBackend) -> None:
     await lossy.register(P, [1], 60)
 
 
+TICK = Periodic(
+    name="tick", queue="q", raw=RAW, forms=(RAW,), guards=(FreeLock(QUEUED, 60),), holds=("workerslock:t",), frequency=9
+)
+NIGHTLY = Periodic(name="nightly", queue="q", raw=RAW, forms=(RAW,), cron="@daily")
+
+
+async def a_stopped_task(direct: RedisBackend, lossy: RedisBackend) -> None:
+    await direct.stop_periodic(TICK)
+
+
+def end_with_next(backend: RedisBackend, claim: Any) -> Awaitable[Any]:
+    return backend.exchange(P, [Settlement(claim, Done(), next=Next("tick", RAW, (RAW,), 100))], [], [])
+
+
 def settle(ending: Any) -> Callable[[RedisBackend, Any], Awaitable[Any]]:
     return lambda backend, claim: backend.exchange(P, [Settlement(claim, ending)], [], [])
 
@@ -196,10 +212,17 @@ CASES = [
     Case("register", nothing, lambda b, _: b.register(P, [1], 60), sha("beat"), keys),
     Case("retire", a_claim, lambda b, _: b.retire(P, [1]), sha("retire"), keys),
     Case("deregister", a_claim, lambda b, _: b.deregister(P), sha("retire"), keys),
-    Case("exchange", a_queued_job, lambda b, _: b.exchange(P, [], [1], ["q"]), sha("exchange"), keys, "claim"),
+    Case("exchange", a_queued_job, lambda b, _: b.exchange(P, [], [1], ["q"]), sha("claim"), keys, "claim"),
     *(Case("exchange", a_claim, settle(ending), sha("exchange"), keys, name) for name, ending in ENDINGS.items()),
     Case("prepare", a_guarded_claim, prepare, sha("prepare"), keys),
     Case("exchange", a_claim_with_locks, end_with_locks, sha("exchange"), keys, "locks"),
+    Case("exchange", a_claim, end_with_next, sha("exchange"), keys, "next"),
+    Case("periodic", nothing, lambda b, _: b.periodic([TICK], 60), sha("periodic"), keys),
+    Case("ensure", nothing, lambda b, _: b.ensure([TICK]), sha("ensure"), keys),
+    Case("restart", a_stopped_task, lambda b, _: b.restart(TICK), sha("begin_anew"), keys),
+    Case("stop_periodic", a_queued_job, lambda b, _: b.stop_periodic(TICK), sha("begin_anew"), keys),
+    Case("resume", a_stopped_task, lambda b, _: b.resume(["tick"]), sha("resume"), keys),
+    Case("fire", nothing, lambda b, _: b.fire(NIGHTLY, None, 9, 1), sha("fire"), keys),
     Case("begin", a_claim, lambda b, claim: b.begin(P, claim), sha("begin"), keys),
     Case("begin", a_begun_claim, lambda b, c: b.begin(P, c, alone=False), sha("begin"), keys, "taken-back"),
     Case("rescue", a_dead_process, lambda b, _: b.rescue(10), sha("rescue"), keys),
@@ -348,7 +371,7 @@ async def test_locks_outlive_a_beat_whose_answer_is_lost(when, lossy, direct):
 async def test_a_claim_whose_answer_is_lost_is_found_under_its_own_name(lossy, direct):
     backend, proxy = lossy
     await a_queued_job(direct, backend)
-    proxy.lose("after", sha("exchange"))
+    proxy.lose("after", sha("claim"))
     with pytest.raises(ReplyLost):
         await backend.exchange(P, [], [1], ["q"])
     found = (await backend.claims(P)).claims

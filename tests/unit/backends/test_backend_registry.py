@@ -122,6 +122,16 @@ def test_a_third_partys_driver_gets_url_and_namespace(installed):
     assert backend.made_with == ("notes://host/path?x=1", "crm")
 
 
+def test_a_driver_is_told_of_rubys_schedulers_if_it_can_share_a_store_with_them(installed):
+    """The setting does not keep other stores from being used."""
+    installed(notes=here("NotesBackend"))
+    settings = Settings(resque_scheduler_prefix="shop")
+    assert open_backend("notes://", settings=settings).made_with == ("notes://", "resque")
+    assert open_backend("memory://", settings=settings)
+    backend = open_backend("redis://localhost", settings=settings)
+    assert backend._keys.ruby_master_lock == "resque:resque:shop:resque_scheduler_master_lock"
+
+
 def test_the_namespace_is_resque_without_settings(installed):
     """As on the wire of Resque."""
     installed(notes=here("NotesBackend"))

@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+import asyncio
+import importlib
 import json
+import sys
 import time
 from datetime import datetime
+from pathlib import Path
 
 import pytest
 from pages import shape, shown_json
@@ -38,6 +42,52 @@ def test_tasks_as_json(shop, run):
         "state": None,
     }
     assert (mail["run_in"], mail["timeout"]) == ("loop", None)
+
+
+PERIODIC = """
+from taskhero import TaskHero
+
+app = TaskHero("{url}")
+
+
+@app.task(frequency=90)
+async def tick(): ...
+
+
+@app.task(cron="*/5 * * * *", timezone="Europe/Berlin")
+async def report(): ...
+
+
+@app.task
+async def plain(): ...
+"""
+
+
+def test_tasks_shows_when_they_run_by_themselves_and_what_is_stopped(shop, run, redis_url):
+    """What is stopped is known in the store only."""
+    Path("rhythm.py").write_text(PERIODIC.format(url=redis_url))
+    Path("remote.py").write_text(PERIODIC.format(url="redis://127.0.0.1:1/0"))
+    try:
+        told = run("tasks", "--app", "rhythm:app").stdout
+        assert "every 90 s" in told
+        assert "*/5 * * * * (Europe/Berlin)" in told
+        assert "stopped" not in told
+        app = importlib.import_module("rhythm").app
+
+        async def stop():
+            async with app:
+                await app.queue.stop_recurrent("tick")
+
+        asyncio.run(stop())
+        assert "every 90 s: stopped" in run("tasks", "--app", "rhythm:app").stdout
+        for name, states in (("rhythm", [None, None, "stopped"]), ("remote", [None] * 3)):
+            found = json.loads(run("tasks", "--app", f"{name}:app", "--json").stdout)["tasks"]
+            assert [task["state"] for task in found] == states
+            assert [task["frequency"] for task in found] == [None, None, 90.0]
+            assert [(task["cron"], task["timezone"]) for task in found][1] == ("*/5 * * * *", "Europe/Berlin")
+    finally:
+        for name in ("rhythm", "remote"):
+            sys.modules.pop(name, None)
 
 
 def test_queues(filled, run):

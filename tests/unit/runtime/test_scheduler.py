@@ -9,6 +9,7 @@ from taskhero.errors import BackendRefused, BackendUnavailable, ReplyLost
 from taskhero.runtime.events import (
     SchedulerEnd,
     SchedulerLeader,
+    SchedulerLeaderLost,
     SchedulerPoll,
     SchedulerStart,
     SchedulerTransferredJob,
@@ -22,7 +23,7 @@ AWAY = BackendUnavailable("nobody listens")
 # --- nothing stops it ---
 
 
-@pytest.mark.parametrize("verb", ["due", "promote", "lead", "wait"])
+@pytest.mark.parametrize("verb", ["due", "promote", "lead", "wait", "periodic"])
 @pytest.mark.parametrize("error", [AWAY, ReplyLost("the line broke"), BackendRefused("no"), RuntimeError("a bug")])
 async def test_it_survives_an_error_of_every_verb(verb: str, error: Exception) -> None:
     async with Office() as office:
@@ -80,6 +81,45 @@ async def test_a_leader_that_renews_its_lease_stays_and_is_told_once() -> None:
             assert await office.scheduler.seek_lead()
             office.clock.advance(10)
         assert len(office.told(SchedulerLeader)) == 1
+
+
+async def test_that_it_leads_no_longer_is_told_once() -> None:
+    """It learns so from the store: another one leads."""
+    async with Office() as office:
+        other = office.hire("host.xyz:2")
+        await office.scheduler.seek_lead()
+        assert office.told(SchedulerLeaderLost) == []
+        office.clock.advance(16)
+        await other.seek_lead()
+        for _ in range(2):
+            await office.scheduler.seek_lead()
+        assert [event.owner for event in office.told(SchedulerLeaderLost)] == ["host.abc:1"]
+        office.clock.advance(16)
+        await office.scheduler.seek_lead()
+        assert [event.owner for event in office.told(SchedulerLeader)] == ["host.abc:1", "host.xyz:2", "host.abc:1"]
+
+
+async def test_a_leader_that_cannot_reach_its_store_tells_when_its_lease_is_over() -> None:
+    """Whoever asks it then must not be told that it leads, though nobody else may do so."""
+    async with Office() as office:
+        await office.start()
+        await office.until(lambda: office.told(SchedulerLeader))
+        office.backend.break_down("lead", error=AWAY)
+        office.clock.advance(16)
+        assert not office.scheduler.leader
+        office.scheduler._leading.cut()
+        await office.until(lambda: office.told(SchedulerLeaderLost))
+        office.backend.mend()
+        await office.until(lambda: len(office.told(SchedulerLeader)) == 2)
+
+
+async def test_a_stop_tells_that_it_leads_no_longer() -> None:
+    async with Office() as office:
+        await office.start()
+        await office.until(lambda: office.scheduler.leader)
+        await office.scheduler.stop()
+        names = [event.name for event in office.events if event.name in {"leader", "leader_lost", "end"}]
+        assert names == ["leader", "leader_lost", "end"]
 
 
 async def test_a_stop_gives_up_the_lead_at_once() -> None:

@@ -36,6 +36,7 @@ def test_defaults_are_those_of_the_table():
         "grace": 25.0,
         "filtered_params": (),
         "namespace": "resque",
+        "resque_scheduler_prefix": "",
     }
 
 
@@ -151,6 +152,7 @@ async def test_what_a_callable_answers_is_checked_too():
         ({"namespace": "a b"}, "namespace='a b' is no name"),
         ({"namespace": None}, "namespace=None is no name"),
         ({"namespace": "resque:"}, "ends in a colon"),
+        ({"resque_scheduler_prefix": "a b"}, "resque_scheduler_prefix='a b' is no name"),
     ],
 )
 def test_a_value_that_can_only_be_a_mistake_is_refused_with_a_sentence(given, sentence):

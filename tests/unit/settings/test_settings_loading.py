@@ -32,6 +32,7 @@ EVERY_KEY = {
     "grace": ("0", "0", 0.0),
     "filtered_params": ("password, card.number", '["password", "card.number"]', ("password", "card.number")),
     "namespace": ("shop", '"shop"', "shop"),
+    "resque_scheduler_prefix": ("shop", '"shop"', "shop"),
 }
 
 

@@ -61,6 +61,11 @@ def test_ruby_s_lock_has_the_namespace_twice() -> None:
     assert Keys("app").ruby_master_lock == "app:app:resque_scheduler_master_lock"
 
 
+def test_ruby_s_lock_has_the_prefix_that_its_schedulers_were_given() -> None:
+    lock = Keys("resque", resque_scheduler_prefix="shop").ruby_master_lock
+    assert lock == "resque:resque:shop:resque_scheduler_master_lock"
+
+
 def test_it_shows_its_namespace() -> None:
     assert repr(Keys("app")) == "Keys('app')"
     assert Keys("app").namespace == "app"

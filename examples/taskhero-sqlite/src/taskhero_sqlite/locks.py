@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from taskhero.backends.protocol import FreeLock
-from taskhero_sqlite.steps import blob
+from taskhero_sqlite.steps import blob, text
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -13,7 +13,28 @@ if TYPE_CHECKING:
     from taskhero.backends.protocol import DueJob, Guard, Lock
     from taskhero_sqlite.steps import Step
 
-__all__ = ["free", "free_claims", "hold", "is_taken", "release", "renew", "sweep", "take"]
+__all__ = [
+    "delete_lock",
+    "free",
+    "free_claims",
+    "held_until",
+    "hold",
+    "is_taken",
+    "locks",
+    "owner_of",
+    "release",
+    "renew",
+    "sweep",
+    "take",
+    "take_over",
+]
+
+_KINDS = ("lock:", "workerslock:")
+
+
+def owner_of(worker: str, token: object) -> str:
+    """Who holds what a claim holds, as others see it."""
+    return f"{worker}/{token}"
 
 
 def take(step: Step, guards: Sequence[Guard], *, moving: DueJob | None = None, over: bool = False) -> Guard | None:
@@ -32,10 +53,15 @@ def take(step: Step, guards: Sequence[Guard], *, moving: DueJob | None = None, o
             holds = not any(_is_delayed(step, form, moving) for form in guard.forms)
         if not holds:
             return guard
+    take_over(step, guards)
+    return None
+
+
+def take_over(step: Step, guards: Iterable[Guard]) -> None:
+    """Take the locks that guards ask for, whoever holds them."""
     for guard in guards:
         if isinstance(guard, FreeLock):
             _set(step, guard.key, None, step.now + guard.timeout)
-    return None
 
 
 def _is_delayed(step: Step, raw: str, moving: DueJob | None) -> bool:
@@ -45,7 +71,7 @@ def _is_delayed(step: Step, raw: str, moving: DueJob | None) -> bool:
     return step.value("SELECT 1 FROM delayed WHERE raw = ? AND at != ?", name, moving.at) is not None
 
 
-def hold(step: Step, wanted: Sequence[Lock], owner: int, lease_ends: float) -> int | None:
+def hold(step: Step, wanted: Sequence[Lock], owner: str, lease_ends: float) -> int | None:
     """Let a claim hold locks, all or none; return which of them somebody else holds, or None."""
     for position, lock in enumerate(wanted):
         if is_taken(step, lock.key, owner):
@@ -55,13 +81,19 @@ def hold(step: Step, wanted: Sequence[Lock], owner: int, lease_ends: float) -> i
     return None
 
 
-def is_taken(step: Step, key: str, owner: int | None) -> bool:
+def is_taken(step: Step, key: str, owner: str | None) -> bool:
     """Whether somebody else than *owner* holds a lock; None is anybody."""
     found = step.row("SELECT owner FROM lock WHERE key = ? AND until > ?", blob(key), step.now)
     return found is not None and (owner is None or found[0] != owner)
 
 
-def renew(step: Step, lock: Lock, owner: int, lease_ends: float, *, ours: bool) -> bool:
+def held_until(step: Step, key: str) -> float | None:
+    """Until when a lock is held, whoever holds it, or None if it is free."""
+    until: float | None = step.value("SELECT until FROM lock WHERE key = ? AND until > ?", blob(key), step.now)
+    return until
+
+
+def renew(step: Step, lock: Lock, owner: str, lease_ends: float, *, ours: bool) -> bool:
     """Let a claim hold a lock longer if it has it, or if the claim is *ours* and it is free; False if it is lost."""
     if is_taken(step, lock.key, owner):
         return False
@@ -70,7 +102,7 @@ def renew(step: Step, lock: Lock, owner: int, lease_ends: float, *, ours: bool) 
     return True
 
 
-def release(step: Step, keys: Iterable[str], owner: int) -> None:
+def release(step: Step, keys: Iterable[str], owner: str) -> None:
     """Free those of these locks that are the claim's own."""
     for key in keys:
         step.do("DELETE FROM lock WHERE key = ? AND owner = ?", blob(key), owner)
@@ -82,7 +114,7 @@ def free(step: Step, keys: Iterable[str]) -> None:
         step.do("DELETE FROM lock WHERE key = ?", blob(key))
 
 
-def free_claims(step: Step, owner: int) -> None:
+def free_claims(step: Step, owner: str) -> None:
     """Free all that a claim holds: its job goes back to its queue."""
     step.do("DELETE FROM lock WHERE owner = ?", owner)
 
@@ -93,5 +125,25 @@ def sweep(step: Step) -> None:
         step.do(f"DELETE FROM {table} WHERE until <= ?", step.now)
 
 
-def _set(step: Step, key: str, owner: int | None, until: float) -> None:
+def _set(step: Step, key: str, owner: str | None, until: float) -> None:
     step.do("INSERT OR REPLACE INTO lock VALUES (?, ?, ?)", blob(key), owner, until)
+
+
+# --- looking
+
+
+def locks(step: Step) -> dict[str, str]:
+    """See `Backend.locks`: with each stands what would on the wire, the second after which it is over and the owner."""
+    found = {}
+    for key, owner, until in step.rows("SELECT key, owner, until FROM lock WHERE until > ? ORDER BY key", step.now):
+        name, second = text(key), int(until) + 1
+        if name.startswith(_KINDS):
+            found[name] = str(second) if owner is None else f"{second}:{owner}"
+    return found
+
+
+def delete_lock(step: Step, key: str) -> bool:
+    """See `Backend.delete_lock`."""
+    held = is_taken(step, key, None)
+    free(step, (key,))
+    return held

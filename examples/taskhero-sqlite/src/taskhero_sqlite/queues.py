@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from taskhero.wire.jobs import unmark
 from taskhero_sqlite import locks
-from taskhero_sqlite.steps import blob, text
+from taskhero_sqlite.steps import blob, marked, text
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -15,6 +16,7 @@ if TYPE_CHECKING:
 
 __all__ = [
     "bounds",
+    "copies",
     "delete_queue",
     "give_back",
     "holds",
@@ -25,6 +27,8 @@ __all__ = [
     "queued",
     "queues",
     "remove",
+    "remove_copies",
+    "stands_first",
 ]
 
 _PUT = "INSERT INTO job (queue, position, raw) SELECT ?1, {}, ?2 FROM job WHERE queue = ?1"
@@ -112,6 +116,28 @@ def _remove(step: Step, queue: str, removal: Removal) -> int:
     if removed and not length_of(step, queue):
         step.hush(queue)
     return removed
+
+
+def copies(step: Step, queue: str, forms: Sequence[str]) -> set[int]:
+    """All entries of a queue that are one of these texts, rescued or not."""
+    sql = "SELECT id, raw FROM job WHERE queue = ? AND raw BETWEEN ? AND ?"
+    rows = [row for form in forms for row in step.rows(sql, blob(queue), *marked(form))]
+    return {number for number, raw in rows if unmark(text(raw)) in forms}
+
+
+def stands_first(step: Step, queue: str, forms: Sequence[str], among: int) -> bool:
+    """Whether one of these texts, rescued or not, is among the first of a queue."""
+    return any(unmark(raw) in forms for raw in queued(step, queue, 0, among - 1))
+
+
+def remove_copies(step: Step, queue: str, forms: Sequence[str]) -> int:
+    """Remove all entries of a queue that are one of these texts, rescued or not; return how many there were."""
+    found = copies(step, queue, forms)
+    for number in found:
+        step.do("DELETE FROM job WHERE id = ?", number)
+    if found and not length_of(step, queue):
+        step.hush(queue)
+    return len(found)
 
 
 def delete_queue(step: Step, queue: str, *, only_if_empty: bool) -> int:

@@ -5,9 +5,12 @@ from __future__ import annotations
 import math
 from typing import TYPE_CHECKING
 
+from taskhero.backends.inspected import DelayedEntry, DelayedPage
 from taskhero.backends.protocol import Due, DueJob, FreeLock, Moved, NotDelayed, Scheduled
+from taskhero.wire.jobs import unmark
 from taskhero_sqlite import locks, queues
-from taskhero_sqlite.steps import blob, text
+from taskhero_sqlite.failures import fail
+from taskhero_sqlite.steps import blob, marked, text
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -15,7 +18,19 @@ if TYPE_CHECKING:
     from taskhero.backends.protocol import Move, TimedEntry
     from taskhero_sqlite.steps import Step
 
-__all__ = ["delay", "due", "later", "promote", "schedule"]
+__all__ = [
+    "copies",
+    "delay",
+    "delayed",
+    "due",
+    "later",
+    "moments",
+    "promote",
+    "remove_copies",
+    "remove_delayed",
+    "schedule",
+    "search_delayed",
+]
 
 
 def later(now: float, seconds: float) -> int:
@@ -73,8 +88,7 @@ def _promote(step: Step, move: Move) -> str:
         return Moved.MISSED
     if move.failure is not None or move.queue is None:
         step.do("DELETE FROM delayed WHERE id = ?", found)
-        step.do("INSERT INTO failure (entry) VALUES (?)", blob(move.failure or ""))
-        step.count("failed")
+        fail(step, move.failure or "")
         return Moved.FAILED
     became = _take_or_merge(step, move, move.queue)
     if became != Moved.HELD:
@@ -102,3 +116,50 @@ def _find(step: Step, at: int, raw: str) -> int | None:
     """The first copy of a text that is delayed to a moment."""
     found: int | None = step.value("SELECT min(id) FROM delayed WHERE at = ? AND raw = ?", at, blob(raw))
     return found
+
+
+def copies(step: Step, forms: Sequence[str]) -> dict[int, int]:
+    """All delayed entries that are one of these texts, rescued or not, with their moments."""
+    sql = "SELECT id, at, raw FROM delayed WHERE raw BETWEEN ? AND ?"
+    rows = [row for form in forms for row in step.rows(sql, *marked(form))]
+    return {number: at for number, at, raw in rows if unmark(text(raw)) in forms}
+
+
+def remove_copies(step: Step, forms: Sequence[str]) -> int:
+    """Remove all delayed entries that are one of these texts, rescued or not; return how many there were."""
+    found = copies(step, forms)
+    for number in found:
+        step.do("DELETE FROM delayed WHERE id = ?", number)
+    return len(found)
+
+
+# --- looking, and mending
+
+
+def moments(step: Step) -> list[tuple[int, int]]:
+    """See `Backend.moments`."""
+    return [(at, count) for at, count in step.rows("SELECT at, count(*) FROM delayed GROUP BY at ORDER BY at")]
+
+
+def delayed(step: Step, at: int, start: int, stop: int) -> list[str]:
+    """See `Backend.delayed`."""
+    length = step.value("SELECT count(*) FROM delayed WHERE at = ?", at)
+    offset, number = queues.bounds(length, start, stop)
+    rows = step.rows("SELECT raw FROM delayed WHERE at = ? ORDER BY id LIMIT ? OFFSET ?", at, number, offset)
+    return [text(raw) for (raw,) in rows]
+
+
+def search_delayed(step: Step, containing: Sequence[str], *, limit: int, after: tuple[int, int] | None) -> DelayedPage:
+    """See `Backend.search_delayed`; a place is a moment and an entry's number."""
+    sql = "SELECT at, id, raw FROM delayed WHERE (at, id) >= (?, ?) ORDER BY at, id LIMIT ?"
+    rows = step.rows(sql, *(after or (0, 0)), limit + 1)
+    entries = [DelayedEntry(at, text(raw)) for at, _, raw in rows[:limit]]
+    return DelayedPage(
+        [entry for entry in entries if not containing or any(part in entry.raw for part in containing)],
+        after=None if len(rows) <= limit else (rows[limit][0], rows[limit][1]),
+    )
+
+
+def remove_delayed(step: Step, entries: Sequence[DelayedEntry]) -> list[int]:
+    """See `Backend.remove_delayed`."""
+    return [step.do("DELETE FROM delayed WHERE at = ? AND raw = ?", entry.at, blob(entry.raw)) for entry in entries]

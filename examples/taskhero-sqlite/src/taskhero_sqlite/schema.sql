@@ -26,12 +26,14 @@ CREATE TABLE IF NOT EXISTS delayed (
   raw BLOB NOT NULL
 );
 CREATE INDEX IF NOT EXISTS delayed_at ON delayed (at, id);
-CREATE INDEX IF NOT EXISTS delayed_raw ON delayed (raw);
+CREATE INDEX IF NOT EXISTS delayed_raw ON delayed (raw, at);
 
 CREATE TABLE IF NOT EXISTS failure (
   id INTEGER PRIMARY KEY AUTOINCREMENT,
+  digest INTEGER NOT NULL,               -- by which an entry is found: an index on the texts would be as large as they
   entry BLOB NOT NULL
 );
+CREATE INDEX IF NOT EXISTS failure_digest ON failure (digest, id);
 
 CREATE TABLE IF NOT EXISTS counter (
   name TEXT PRIMARY KEY,
@@ -41,6 +43,7 @@ CREATE TABLE IF NOT EXISTS counter (
 -- The process and the workers that others see, and what these hold.
 CREATE TABLE IF NOT EXISTS process (
   name TEXT PRIMARY KEY,
+  queues BLOB NOT NULL,                     -- with commas between
   lease_ends REAL NOT NULL
 ) WITHOUT ROWID;
 
@@ -65,7 +68,7 @@ CREATE TABLE IF NOT EXISTS claim (
 -- What lapses: a row whose moment is past is as good as none.
 CREATE TABLE IF NOT EXISTS lock (
   key BLOB PRIMARY KEY,
-  owner INTEGER,                            -- the token of the claim that holds it; NULL for a queued job's
+  owner TEXT,                               -- the worker and the token of the claim; NULL for a queued job's
   until REAL NOT NULL
 ) WITHOUT ROWID;
 
@@ -84,6 +87,23 @@ CREATE TABLE IF NOT EXISTS trace (
 -- News for which nobody has waited yet: of a queue, or of the schedule under the empty name.
 CREATE TABLE IF NOT EXISTS news (
   queue BLOB PRIMARY KEY
+) WITHOUT ROWID;
+
+-- Periodic tasks: what is declared, until that lapses; what is stopped, and why; until when slots are seen.
+CREATE TABLE IF NOT EXISTS periodic (
+  name BLOB PRIMARY KEY,
+  definition BLOB NOT NULL,                 -- JSON
+  until REAL NOT NULL
+) WITHOUT ROWID;
+
+CREATE TABLE IF NOT EXISTS stopped (
+  name BLOB PRIMARY KEY,
+  why TEXT NOT NULL
+) WITHOUT ROWID;
+
+CREATE TABLE IF NOT EXISTS seen (
+  name BLOB PRIMARY KEY,
+  until INTEGER NOT NULL                    -- unix seconds
 ) WITHOUT ROWID;
 
 CREATE TABLE IF NOT EXISTS leader (

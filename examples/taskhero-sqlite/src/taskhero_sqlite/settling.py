@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING
 from taskhero.backends.protocol import Delayed, Done, Failed, GivenBack, Retried
 from taskhero.wire.jobs import unmark
 from taskhero_sqlite import locks, queues
+from taskhero_sqlite.failures import count_failure, fail
+from taskhero_sqlite.next_runs import go_on
 from taskhero_sqlite.schedule import delay, later
 from taskhero_sqlite.steps import blob, text
 
@@ -30,6 +32,7 @@ class Settled:
         self.gone: list[Claim] = []
         self.unsettled: list[tuple[Claim, str]] = []
         self.attempts: list[tuple[Claim, int]] = []
+        self.nexts: list[tuple[Claim, int]] = []
 
 
 def held_by(step: Step, process: Process, claim: Claim) -> str | None:
@@ -42,24 +45,34 @@ def settle(step: Step, process: Process, settled: Sequence[Settlement]) -> Settl
     """Record how jobs ended; one that cannot be recorded is undone alone."""
     answer = Settled()
     for settlement in settled:
-        claim = settlement.claim
+        claim, worker = settlement.claim, process.worker(settlement.claim.slot)
         raw = held_by(step, process, claim)
         if raw is None:
             answer.gone.append(claim)
             continue
         try:
             with step.part():
-                attempt = _end(step, process.worker(claim.slot), claim, raw, settlement.ending)
-                token = int(claim.token)
-                locks.release(step, settlement.release, token)
+                attempt = _end(step, worker, claim, raw, settlement.ending)
+                locks.release(step, settlement.release, locks.owner_of(worker, claim.token))
                 _forget(step, settlement.forget)
-                step.do("DELETE FROM claim WHERE token = ?", token)
+                at = None if attempt is not None else _go_on(step, settlement)
+                step.do("DELETE FROM claim WHERE token = ?", int(claim.token))
         except sqlite3.Error as error:
             answer.unsettled.append((claim, str(error)))
         else:
             if attempt is not None:
                 answer.attempts.append((claim, attempt))
+            if at is not None:
+                answer.nexts.append((claim, at))
     return answer
+
+
+def _go_on(step: Step, settlement: Settlement) -> int | None:
+    """See to the next run of a job that is not tried again; return its moment."""
+    ending = settlement.ending
+    if settlement.next is None or isinstance(ending, (GivenBack, Delayed)):
+        return None
+    return go_on(step, settlement.next, failed=isinstance(ending, (Failed, Retried)))
 
 
 def _end(step: Step, worker: str, claim: Claim, raw: str, ending: Ending) -> int | None:
@@ -67,7 +80,7 @@ def _end(step: Step, worker: str, claim: Claim, raw: str, ending: Ending) -> int
         step.count("processed")
         step.count(f"processed:{worker}")
     elif isinstance(ending, Failed):
-        _fail(step, worker, ending.entry)
+        fail(step, ending.entry, worker)
     elif isinstance(ending, Delayed):
         delay(step, later(step.now, ending.delay), raw)
     elif isinstance(ending, GivenBack):
@@ -77,16 +90,6 @@ def _end(step: Step, worker: str, claim: Claim, raw: str, ending: Ending) -> int
     return None
 
 
-def _fail(step: Step, worker: str, entry: str) -> None:
-    step.do("INSERT INTO failure (entry) VALUES (?)", blob(entry))
-    _count_failure(step, worker)
-
-
-def _count_failure(step: Step, worker: str) -> None:
-    step.count("failed")
-    step.count(f"failed:{worker}")
-
-
 def _retry(step: Step, worker: str, raw: str, ending: Retried) -> int | None:
     counter = blob(ending.counter)
     before = step.value("SELECT count FROM attempts WHERE name = ? AND until > ?", counter, step.now)
@@ -94,7 +97,7 @@ def _retry(step: Step, worker: str, raw: str, ending: Retried) -> int | None:
     attempt = count + 1
     trace = () if ending.trace is None else (ending.trace[0],)
     if attempt >= ending.limit:
-        _fail(step, worker, ending.entry)
+        fail(step, ending.entry, worker)
         _forget(step, (ending.counter, *trace))
         return None
     seconds = ending.delays[min(attempt, len(ending.delays)) - 1] if ending.delays else 0.0
@@ -103,7 +106,7 @@ def _retry(step: Step, worker: str, raw: str, ending: Retried) -> int | None:
     step.do("INSERT OR REPLACE INTO attempts VALUES (?, ?, ?)", counter, count, until)
     if ending.trace is not None:
         step.do("INSERT OR REPLACE INTO trace VALUES (?, ?, ?)", *map(blob, ending.trace), until)
-    _count_failure(step, worker)
+    count_failure(step, worker)
     return attempt
 
 

@@ -11,7 +11,7 @@ if TYPE_CHECKING:
     import sqlite3
     from collections.abc import Iterator
 
-__all__ = ["SCHEDULE", "Step", "blob", "text"]
+__all__ = ["SCHEDULE", "Step", "blob", "marked", "text"]
 
 #: Under this name stands news of the schedule, since no queue has it.
 SCHEDULE = ""
@@ -25,6 +25,15 @@ def blob(given: str) -> bytes:
 def text(stored: bytes) -> str:
     """The text that was stored."""
     return stored.decode("utf-8", "surrogatepass")
+
+
+def marked(given: str) -> tuple[bytes, bytes]:
+    """Between which two bounds a job's text stands, and with it those that differ from it by a mark of rescues.
+
+    Such a mark comes before the last brace. Other texts may stand between them as well.
+    """
+    start = blob(given)[:-1]
+    return start, start + b"\xff"  # no text holds that byte
 
 
 @attrs.define(eq=False)

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 from taskhero.backends.protocol import Beat, Claim, Claims, Exchange, Prepared, Rescued
 from taskhero.wire.jobs import mark_rescued
 from taskhero_sqlite import locks, queues
+from taskhero_sqlite.leading import is_paused
 from taskhero_sqlite.settling import held_by, settle
 from taskhero_sqlite.steps import blob, text
 
@@ -16,10 +17,24 @@ if TYPE_CHECKING:
     from taskhero.backends.protocol import HeldLock, Preparation, Process, Settlement
     from taskhero_sqlite.steps import Step
 
-__all__ = ["MAX_BATCH", "begin", "claims", "deregister", "exchange", "prepare", "renew", "rescue", "retire"]
+__all__ = [
+    "MAX_BATCH",
+    "begin",
+    "claims",
+    "deregister",
+    "dismiss",
+    "exchange",
+    "may_hold_jobs_of_the_dead",
+    "prepare",
+    "renew",
+    "rescue",
+    "retire",
+]
 
 #: A batch of claims holds no more bytes than this, unless one job alone does.
 MAX_BATCH = 4 * 1024 * 1024
+#: Seconds for which a process that died, and is not rescued, may hold any job.
+_FRESH = 60.0
 
 
 # --- being there
@@ -29,10 +44,7 @@ def renew(step: Step, process: Process, slots: Sequence[int], lease: float, held
     """Give a process a lease, bring these slots into view and renew these locks; see `Backend.beat`."""
     alive = _lease(step, process) is not None
     ends = step.now + lease
-    step.do(
-        "INSERT INTO process VALUES (?, ?) ON CONFLICT DO UPDATE SET lease_ends = excluded.lease_ends",
-        *(process.name, ends),
-    )
+    step.do("INSERT OR REPLACE INTO process VALUES (?, ?, ?)", process.name, blob(",".join(process.queues)), ends)
     missing = tuple(
         process.worker(slot)
         for slot in slots
@@ -45,9 +57,8 @@ def renew(step: Step, process: Process, slots: Sequence[int], lease: float, held
 
 def _renew_lock(step: Step, process: Process, held: HeldLock, lease_ends: float) -> bool:
     ours = held_by(step, process, held.claim) is not None
-    token = held.claim.token
-    # A token that is none of ours is nobody's: there is no claim of that number.
-    return locks.renew(step, held.lock, int(token) if token.isdigit() else -1, lease_ends, ours=ours)
+    owner = locks.owner_of(process.worker(held.claim.slot), held.claim.token)
+    return locks.renew(step, held.lock, owner, lease_ends, ours=ours)
 
 
 def _lease(step: Step, process: Process) -> float | None:
@@ -63,15 +74,15 @@ def retire(step: Step, process: Process, slots: Sequence[int]) -> None:
     wanted = set(slots)
     for token, slot, queue, raw in _latest_first(step, process.name):
         if slot in wanted:
-            _give_back(step, token, queue, raw)
-    _dismiss(step, process.name, slots)
+            _give_back(step, process.worker(slot), token, queue, raw)
+    dismiss(step, process.name, slots)
 
 
 def deregister(step: Step, process: Process) -> int:
     """See `Backend.deregister`."""
     held = _latest_first(step, process.name)
-    for token, _, queue, raw in held:
-        _give_back(step, token, queue, raw)
+    for token, slot, queue, raw in held:
+        _give_back(step, process.worker(slot), token, queue, raw)
     _forget(step, process.name)
     # A wake-up that it had and did not use is for somebody else.
     queues.notify(step, queues.queues(step) if "*" in process.queues else process.queues)
@@ -85,19 +96,19 @@ def _latest_first(step: Step, process: str) -> list[tuple[int, int, str, str]]:
     return [(token, slot, text(queue), text(raw)) for token, slot, queue, raw in rows]
 
 
-def _give_back(step: Step, token: int, queue: str, raw: str) -> None:
+def _give_back(step: Step, worker: str, token: int, queue: str, raw: str) -> None:
     queues.give_back(step, queue, raw)
-    locks.free_claims(step, token)
+    locks.free_claims(step, locks.owner_of(worker, token))
     step.do("DELETE FROM claim WHERE token = ?", token)
 
 
 def _forget(step: Step, process: str) -> None:
     slots = [slot for (slot,) in step.rows("SELECT slot FROM worker WHERE process = ?", process)]
-    _dismiss(step, process, slots)
+    dismiss(step, process, slots)
     step.do("DELETE FROM process WHERE name = ?", process)
 
 
-def _dismiss(step: Step, process: str, slots: Iterable[int]) -> None:
+def dismiss(step: Step, process: str, slots: Iterable[int]) -> None:
     """Take workers from view, with what was counted for them."""
     for slot in slots:
         step.do("DELETE FROM worker WHERE process = ? AND slot = ?", process, slot)
@@ -114,13 +125,14 @@ def exchange(
     """See `Backend.exchange`."""
     answer = settle(step, process, settled)
     registered = _lease(step, process) is not None
-    paused = step.value("SELECT 1 FROM pause") is not None
+    paused = is_paused(step)
     claimed = _claim(step, process, free, names) if registered and free and not paused else []
     return Exchange(
         claims=claimed,
         gone=answer.gone,
         unsettled=answer.unsettled,
         attempts=answer.attempts,
+        nexts=answer.nexts,
         waiting=any(queues.length_of(step, queue) for queue in names),
         registered=registered,
         paused=paused,
@@ -182,7 +194,8 @@ def _prepare(step: Step, process: Process, preparation: Preparation, lease_ends:
     if lease_ends is None or held_by(step, process, claim) is None:
         return Prepared(mine=False)
     locks.free(step, preparation.release)
-    blocked_by = locks.hold(step, preparation.hold, int(claim.token), lease_ends)
+    owner = locks.owner_of(process.worker(claim.slot), claim.token)
+    blocked_by = locks.hold(step, preparation.hold, owner, lease_ends)
     count = None
     if preparation.counter is not None:
         name = blob(preparation.counter)
@@ -201,6 +214,12 @@ def begin(step: Step, process: Process, claim: Claim, *, alone: bool) -> bool:
 # --- rescue
 
 
+def may_hold_jobs_of_the_dead(step: Step) -> bool:
+    """Whether a process that died less than a minute ago is not rescued yet."""
+    sql = "SELECT 1 FROM process WHERE lease_ends <= ? AND lease_ends > ?"
+    return step.value(sql, step.now, step.now - _FRESH) is not None
+
+
 def rescue(step: Step, limit: int) -> list[Rescued]:
     """See `Backend.rescue`."""
     rescued: list[Rescued] = []
@@ -208,7 +227,7 @@ def rescue(step: Step, limit: int) -> list[Rescued]:
         for token, slot, queue, raw in _latest_first(step, name)[: max(limit - len(rescued), 0)]:
             alone = bool(step.value("SELECT alone FROM claim WHERE token = ?", token))
             marked = mark_rescued(raw, running=alone)
-            _give_back(step, token, queue, marked)
+            _give_back(step, f"{name}+{slot}", token, queue, marked)
             rescued.append(Rescued(f"{name}+{slot}", queue, marked, alone))
         if not step.value("SELECT 1 FROM claim WHERE process = ?", name):
             _forget(step, name)

@@ -46,7 +46,7 @@ class PeriodicVerbs:
         if found is not None:
             return found
         # All that keeps it from being queued was looked at already.
-        store.take([guard for guard in task.guards if isinstance(guard, FreeLock)], now)
+        store.take([guard for guard in task.guards if isinstance(guard, FreeLock)], now, over=True)
         store.queues.put(task.queue, task.raw)
         store.line.ring(task.queue)
         return Kept.ENQUEUED

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections import deque
 from itertools import islice
 from typing import TYPE_CHECKING
 
@@ -68,6 +69,7 @@ class Recurring:
                 KnownPeriodic(task=task, stopped=self.stopped.get(name), seen=self._seen_of(task))
                 for name, (task, _) in found
             ],
+            stopped=dict(self.stopped),
         )
 
     def _seen_of(self, task: Periodic) -> int | None:
@@ -100,7 +102,9 @@ class Recurring:
 
     def remove_all(self, task: Periodic, locks: Locks) -> int:
         """Remove all copies, queued and delayed, and the locks of queued ones; return how many there were."""
-        removed = sum(self._queues.remove(task.queue, form, 0) for form in task.forms)
+        first = islice(self._queues.texts.get(task.queue, ()), _FIRST)
+        rescued = {text for text in first if unmark(text) in task.forms}
+        removed = sum(self._queues.remove(task.queue, text, 0) for text in {*task.forms, *rescued})
         locks.free(guard.key for guard in task.guards if isinstance(guard, FreeLock))
         return removed + self.remove_delayed(task.forms)
 
@@ -110,17 +114,19 @@ class Recurring:
             return Kept.STOPPED
         if any(locks.get(key, now) is not None for key in task.holds):
             return Kept.RUNNING
-        if self._is_queued(task, locks, now, thoroughly=thoroughly):
+        texts = self._queues.texts.get(task.queue, deque())
+        if self._is_locked(task, texts, locks, now, thoroughly=thoroughly):
             return Kept.QUEUED
         moments = [at for form in task.forms for at in self._schedule.moments(form)]
         if moments and min(moments) > (latest := next_moment(now, task.frequency or 0)):
             self.delay(task.raw, task.forms, latest)
-        return Kept.DELAYED if moments else None
+        if moments:
+            return Kept.DELAYED
+        # A copy that was given back, or rescued, has no lock.
+        return Kept.QUEUED if any(unmark(text) in task.forms for text in islice(texts, _FIRST)) else None
 
-    def _is_queued(self, task: Periodic, locks: Locks, now: float, *, thoroughly: bool) -> bool:
-        texts = self._queues.texts.get(task.queue, ())
-        if any(unmark(text) in task.forms for text in islice(texts, _FIRST)):
-            return True
+    def _is_locked(self, task: Periodic, texts: Iterable[str], locks: Locks, now: float, *, thoroughly: bool) -> bool:
+        """Whether a lock of the queued job is held that is to be believed."""
         held = {guard: locks.get(guard.key, now) for guard in task.guards if isinstance(guard, FreeLock)}
         taken = [found[1] - 1 - guard.timeout for guard, found in held.items() if found is not None]
         if not taken:
@@ -129,7 +135,4 @@ class Recurring:
             return True
         if not thoroughly or max(taken) > math.floor(now) - PATIENCE:
             return True
-        if any(unmark(text) in task.forms for text in texts):
-            return True
-        locks.free(guard.key for guard in held)
-        return False
+        return any(unmark(text) in task.forms for text in texts)

@@ -35,15 +35,24 @@ class RedisBackend(Producing, Promoting, Recurring, Working, Waking, Mending, Wa
             ``redis+cluster://host:port,...``.
         namespace: What stands before every key; ``""`` for nothing.
         clock: For tests: the time of all steps, in place of the server's.
+        resque_scheduler_prefix: See `Settings`.
     """
 
-    def __init__(self, url: str, *, namespace: str = "resque", clock: Clock | None = None) -> None:
+    def __init__(
+        self,
+        url: str,
+        *,
+        namespace: str = "resque",
+        clock: Clock | None = None,
+        resque_scheduler_prefix: str = "",
+    ) -> None:
         self._link = self._make_link(url, namespace)
-        self._keys = Keys(namespace)
+        self._keys = Keys(namespace, resque_scheduler_prefix=resque_scheduler_prefix)
         self._clock = clock
         self._batches = count(1)
         self._slots = {}
         self._last_places = None
+        self._last_claim = None
         self._lease = 12.0
         self._beating = None
         self._connect_beating = self._link.make_client
@@ -57,9 +66,9 @@ class RedisBackend(Producing, Promoting, Recurring, Working, Waking, Mending, Wa
         self._tracking = True
 
     @classmethod
-    def from_url(cls, url: str, *, namespace: str = "resque") -> Self:
+    def from_url(cls, url: str, *, namespace: str = "resque", resque_scheduler_prefix: str = "") -> Self:
         """The backend at *url*."""
-        return cls(url, namespace=namespace)
+        return cls(url, namespace=namespace, resque_scheduler_prefix=resque_scheduler_prefix)
 
     def _make_link(self, url: str, namespace: str) -> Link:
         return Link(address_of(url, namespace), location_of(url))

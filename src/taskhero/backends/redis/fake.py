@@ -63,11 +63,19 @@ class FakeRedisBackend(RedisBackend):
             this program.
         namespace: What stands before every key.
         clock: For tests: the time of all steps.
+        resque_scheduler_prefix: See `Settings`.
     """
 
-    def __init__(self, url: str = "fakeredis://", *, namespace: str = "resque", clock: Clock | None = None) -> None:
+    def __init__(
+        self,
+        url: str = "fakeredis://",
+        *,
+        namespace: str = "resque",
+        clock: Clock | None = None,
+        resque_scheduler_prefix: str = "",
+    ) -> None:
         self._server = _server(urlsplit(url).netloc)
-        super().__init__(url, namespace=namespace, clock=clock)
+        super().__init__(url, namespace=namespace, clock=clock, resque_scheduler_prefix=resque_scheduler_prefix)
 
     def _reset(self) -> None:
         super()._reset()

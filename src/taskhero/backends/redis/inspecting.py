@@ -27,17 +27,17 @@ class Inspecting(Part):
 
     async def length(self, queue: str) -> int:
         """See `Backend.length`."""
-        return int(await self._link.call("LLEN", self._keys.queue(queue)))
+        return int(await self._link.call("LLEN", to_bytes(self._keys.queue(queue))))
 
     async def queued(self, queue: str, start: int = 0, stop: int = -1) -> list[str]:
         """See `Backend.queued`."""
-        return [to_text(raw) for raw in await self._link.call("LRANGE", self._keys.queue(queue), start, stop)]
+        return [to_text(raw) for raw in await self._link.call("LRANGE", to_bytes(self._keys.queue(queue)), start, stop)]
 
     async def remove(self, queue: str, removals: Sequence[Removal]) -> Sequence[int]:
         """See `Backend.remove`."""
         removed: list[int] = []
         for first in range(0, len(removals), _REMOVALS):
-            keys: list[str | bytes] = [self._keys.queue(queue)]
+            keys: list[str | bytes] = [to_bytes(self._keys.queue(queue))]
             arguments: list[str | bytes | int] = []
             for removal in removals[first : first + _REMOVALS]:
                 keys += [to_bytes(self._keys.named(key)) for key in removal.release]
@@ -47,8 +47,8 @@ class Inspecting(Part):
 
     async def delete_queue(self, queue: str, *, only_if_empty: bool = False) -> int:
         """See `Backend.delete_queue`."""
-        keys = (self._keys.queues, self._keys.queue(queue), self._keys.wake(queue))
-        return int(await self._run("delete_queue", keys, (queue, int(only_if_empty))))
+        keys = (self._keys.queues, to_bytes(self._keys.queue(queue)), to_bytes(self._keys.wake(queue)))
+        return int(await self._run("delete_queue", keys, (to_bytes(queue), int(only_if_empty))))
 
     async def stats(self) -> dict[str, int]:
         """See `Backend.stats`."""

@@ -23,6 +23,9 @@ if TYPE_CHECKING:
 
 __all__ = ["Living"]
 
+#: So many workers a beat that is not full looks for; the next one looks for others.
+_LOOKED_FOR = 100
+
 _Keys = list["str | bytes"]
 _Arguments = list["str | bytes | int"]
 
@@ -33,6 +36,7 @@ class Living(Part):
     _slots: dict[str, dict[int, Process]]
     _lease: float
     _incomplete: bool = False
+    _looked_to: int = 0
     _beating: redis.Redis | None
     _connect_beating: Callable[[], redis.Redis]
 
@@ -51,7 +55,7 @@ class Living(Part):
         full = full or self._incomplete
         keys, arguments = self._beat_request(process, slots if full else (), lease, locks)
         if slots and not full:
-            arguments.append(process.worker_id(slots[0]))
+            arguments.append("\n".join(map(process.worker_id, self._looked_for(slots))))
         try:
             try:
                 reply: Any = self._beating.evalsha(wanted.sha, len(keys), *keys, *arguments)
@@ -70,6 +74,12 @@ class Living(Part):
         names = {process.worker_id(slot): process.worker(slot) for slot in slots}
         gone = tuple(names.get(to_text(worker_id), "") for worker_id in missing)
         return Beat(bool(alive), gone, int(dead), lost)
+
+    def _looked_for(self, slots: Sequence[int]) -> Sequence[int]:
+        """The next of the slots, from where the last beat stopped looking."""
+        first = self._looked_to if self._looked_to < len(slots) else 0
+        self._looked_to = first + _LOOKED_FOR
+        return slots[first : self._looked_to]
 
     def _stop_beating(self) -> None:
         beating, self._beating = self._beating, None

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 __all__ = ["Mending"]
 
 #: Moments that are looked at in one step.
-_MOMENTS = 5000
+_MOMENTS = 2000
 #: Bytes that a page of what is delayed has, about.
 _PAGE_BYTES = 4 * 1024 * 1024
 #: Removals in one step: each looks through a list, and Redis serves nobody else meanwhile.
@@ -43,8 +43,8 @@ class Mending(Inspecting):
         leads = owner and until.isdigit() and int(until) > int(now)
         return Overview(
             now=int(now) / 1000,
-            lengths=_lengths(queues),
-            failures=_lengths(lists),
+            lengths=dict(sorted(_lengths(queues).items())),
+            failures=dict(sorted(_lengths(lists).items(), key=lambda item: (item[0] != FAILED, item[0]))),
             processed=_number(done) or 0,
             failed=_number(failed) or 0,
             leader=owner if leads else None,

@@ -2,18 +2,18 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
-from taskhero.backends.protocol import FreeLock, KnownPeriodic, NotDelayed, Periodic, Periodics
+from taskhero.backends.definitions import decode_periodic, encode_periodic
+from taskhero.backends.protocol import FreeLock, KnownPeriodic, Periodics
 from taskhero.errors import BackendRefused
-from taskhero.wire.definitions import decode_definition, encode_definition
 
 from .base import Part, to_bytes, to_number, to_text
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from taskhero.backends.protocol import Guard
+    from taskhero.backends.protocol import Periodic
 
 __all__ = ["Recurring"]
 
@@ -30,11 +30,14 @@ class Recurring(Part):
         arguments: _Arguments = [self._now(), int(lifetime * 1000)]
         for task in declared:
             by_cron = "" if task.cron is None else "1"
-            arguments += (to_bytes(task.name), to_bytes(encode_definition(_fields_of(task))), by_cron)
-        now, *known = await self._run("periodic", (own.processes, own.periodic, own.stopped, own.seen), arguments)
-        tasks = [_known(text, why, seen) for text, why, seen in zip(known[::3], known[1::3], known[2::3], strict=True)]
+            arguments += (to_bytes(task.name), to_bytes(encode_periodic(task)), by_cron)
+        keys = (own.processes, own.periodic, own.stopped, own.seen)
+        now, stopped, *known = await self._run("periodic", keys, arguments)
+        rows = zip(known[::3], known[1::3], known[2::3], strict=True)
+        tasks = [_known(text, reason, seen) for text, reason, seen in rows]
         found = [task for task in tasks if task is not None]
-        return Periodics(now=int(now) / 1000, tasks=sorted(found, key=lambda known: known.task.name))
+        why = dict(zip(map(to_text, stopped[::2]), map(to_text, stopped[1::2]), strict=True))
+        return Periodics(now=int(now) / 1000, tasks=sorted(found, key=lambda known: known.task.name), stopped=why)
 
     async def ensure(self, tasks: Sequence[Periodic], *, thoroughly: bool = False) -> Sequence[str]:
         """See `Backend.ensure`."""
@@ -99,58 +102,9 @@ def _texts(task: Periodic) -> tuple[str, ...]:
     return tuple(dict.fromkeys((task.raw, *task.forms)))
 
 
-# definitions
-
-
-def _fields_of(task: Periodic) -> dict[str, Any]:
-    fields: dict[str, Any] = {
-        "name": task.name,
-        "queue": task.queue,
-        "raw": task.raw,
-        "forms": list(task.forms),
-        "guards": [
-            {"lock": guard.key, "timeout": guard.timeout, "shared": guard.shared}
-            if isinstance(guard, FreeLock)
-            else {"delayed": list(guard.forms)}
-            for guard in task.guards
-        ],
-        "holds": list(task.holds),
-    }
-    if task.cron is None:
-        return {**fields, "frequency": task.frequency}
-    return {**fields, "cron": task.cron, "timezone": task.timezone, "misfire": task.misfire}
-
-
 def _known(definition: bytes, stopped: bytes, seen: bytes) -> KnownPeriodic | None:
-    fields = decode_definition(to_text(definition))
-    try:
-        task = None if fields is None else _task_of(fields)
-    except (KeyError, TypeError, ValueError, AttributeError):
-        # Written by a version that is yet to come, or by a hand.
-        task = None
+    task = decode_periodic(to_text(definition))
     if task is None:
         return None
     until = None if task.cron is None else to_number(seen or None)
     return KnownPeriodic(task=task, stopped=to_text(stopped) or None, seen=until)
-
-
-def _task_of(fields: dict[str, Any]) -> Periodic:
-    frequency = fields.get("frequency")
-    return Periodic(
-        name=fields["name"],
-        queue=fields["queue"],
-        raw=fields["raw"],
-        forms=tuple(fields["forms"]),
-        guards=tuple(map(_guard_of, fields["guards"])),
-        holds=tuple(fields["holds"]),
-        frequency=None if frequency is None else float(frequency),
-        cron=fields.get("cron"),
-        timezone=fields.get("timezone", "UTC"),
-        misfire=fields.get("misfire", "once"),
-    )
-
-
-def _guard_of(given: dict[str, Any]) -> Guard:
-    if "lock" in given:
-        return FreeLock(given["lock"], int(given["timeout"]), shared=bool(given.get("shared")))
-    return NotDelayed(tuple(given["delayed"]))

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
     from .link import Link
 
-__all__ = ["Script", "run", "script"]
+__all__ = ["Repeated", "Script", "run", "script"]
 
 _INCLUDE = re.compile(r"^--!include (\w+)$", re.MULTILINE)
 
@@ -42,6 +42,42 @@ def script(name: str) -> Script:
     text = _INCLUDE.sub(lambda match: _read("_" + match[1]), _read(name))
     sha = hashlib.sha1(text.encode(), usedforsecurity=False).hexdigest()
     return Script(name, text, sha)
+
+
+class Repeated:
+    """A script that is run again and again with the same keys and arguments, but for the last few of these.
+
+    All that stays the same is put into the server's form once, since for a small step that takes longer than the rest.
+
+    Args:
+        name: The script.
+        keys: Its keys.
+        arguments: The arguments that stay the same.
+        changing: How many arguments follow.
+    """
+
+    def __init__(
+        self, name: str, keys: Sequence[str | bytes], arguments: Sequence[str | bytes | int], changing: int
+    ) -> None:
+        wanted = script(name)
+        parts = ["EVALSHA", wanted.sha, len(keys), *keys, *arguments]
+        self._by_text = ("EVAL", wanted.text, *parts[2:])
+        self._head = b"*%d\r\n%b" % (len(parts) + changing, b"".join(map(_bulk, parts)))
+
+    async def run(self, link: Link, *changing: str) -> Any:
+        """Run it with these last arguments; its text is sent only if the server does not know it yet."""
+        try:
+            return await link.call_packed("EVALSHA", self._head + b"".join(map(_bulk, changing)))
+        except BackendRefused as error:
+            if not isinstance(error.__cause__, NoScriptError):
+                raise
+        return await link.call(*self._by_text, *changing)
+
+
+def _bulk(part: str | bytes | int) -> bytes:
+    """A word of a command as it is sent."""
+    word = part if isinstance(part, bytes) else str(part).encode()
+    return b"$%d\r\n%b\r\n" % (len(word), word)
 
 
 async def run(link: Link, name: str, keys: Sequence[str | bytes], arguments: Sequence[str | bytes | int]) -> Any:

@@ -25,6 +25,7 @@ from taskhero.wire.workers import parse_working, process_of
 
 from .base import to_bytes, to_text, token_order
 from .living import Living
+from .scripts import Repeated
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -71,6 +72,7 @@ class Working(Living):
 
     _batches: count[int]
     _last_places: _Places | None
+    _last_claim: tuple[tuple[Process, tuple[int, ...], tuple[str, ...]], Repeated] | None
 
     # the hot path
 
@@ -78,6 +80,8 @@ class Working(Living):
         self, process: Process, settled: Sequence[Settlement], free: Sequence[int], queues: Sequence[str]
     ) -> Exchange:
         """See `Backend.exchange`."""
+        if not settled:
+            return await self._claim(process, free, queues)
         own = self._keys
         token = str(next(self._batches))
         keys: _Keys = [own.processes, own.pause, own.processed, own.failures, own.failed, own.queues, own.schedule]
@@ -107,13 +111,34 @@ class Working(Living):
             rows += (places[slot].slot, "1-")
         for queue in queues:
             keys += (own.queue(queue), own.wake(queue))
-            rows += (queue, _json_name(queue))
+            rows.append(_json_name(queue))
         slots = [*(settlement.claim.slot for settlement in settled), *unsaid]
-        run_at = _second(int(self._clock.now() if self._clock else time.time()))
         arguments: _Arguments = [self._now(), process.name, self._prefix, len(slots), len(queues), MAX_BATCH_BYTES]
-        arguments += (token, run_at, *rows, *tail)
+        arguments += (token, self._run_at(), *rows, *tail)
         reply = await self._run("exchange", [*keys, *tail_keys], arguments)
         return _read_exchange(reply, token, slots, settled, queues)
+
+    async def _claim(self, process: Process, free: Sequence[int], queues: Sequence[str]) -> Exchange:
+        """An exchange in which nothing is settled: an idle process asks so when it is woken, and a job waits for it."""
+        slots = tuple(dict.fromkeys(free))
+        asked = (process, slots, tuple(queues))
+        last = self._last_claim
+        if last is None or last[0] != asked:
+            last = self._last_claim = (asked, self._claiming(*asked))
+        token = str(next(self._batches))
+        reply = await last[1].run(self._link, self._now(), token, self._run_at())
+        return _read_exchange(reply, token, slots, settled=(), queues=queues)
+
+    def _claiming(self, process: Process, slots: tuple[int, ...], queues: tuple[str, ...]) -> Repeated:
+        own, places = self._keys, self._places(process)
+        keys: _Keys = [own.processes, own.pause, *(places[slot].worker for slot in slots)]
+        for queue in queues:
+            keys += (own.queue(queue), own.wake(queue))
+        arguments: _Arguments = [process.name, len(slots), MAX_BATCH_BYTES, *slots, *map(_json_name, queues)]
+        return Repeated("claim", keys, arguments, changing=3)
+
+    def _run_at(self) -> str:
+        return _second(int(self._clock.now() if self._clock else time.time()))
 
     def _places(self, process: Process) -> _Places:
         """The keys of the slots of *process*; a driver seldom serves more than one."""

@@ -11,6 +11,7 @@ from taskhero.runtime.events.base import Event
 from taskhero.runtime.events.catalogue import EVENTS
 from taskhero.runtime.events.emitter import Emitter
 from taskhero.runtime.events.scheduling import (
+    SchedulerCleanStuckWorker,
     SchedulerEnd,
     SchedulerEnqueue,
     SchedulerError,
@@ -57,6 +58,7 @@ __all__ = [
     "MultiWorkerAction",
     "MultiWorkerEnd",
     "MultiWorkerStart",
+    "SchedulerCleanStuckWorker",
     "SchedulerEnd",
     "SchedulerEnqueue",
     "SchedulerError",

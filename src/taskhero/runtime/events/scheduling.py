@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     from taskhero.models import Job
 
 __all__ = [
+    "SchedulerCleanStuckWorker",
     "SchedulerEnd",
     "SchedulerEnqueue",
     "SchedulerError",
@@ -138,6 +139,19 @@ class SchedulerMerged(Event):
     timestamp: int
     queue: str
     job: Job
+
+
+@attrs.frozen
+class SchedulerCleanStuckWorker(Event):
+    """*worker* was silent for *duration* seconds and is taken from view; *job*, if it had one, has failed."""
+
+    source = "scheduler"
+    name = "clean_stuck_worker"
+    owner: str
+    worker: str
+    queue: str
+    job: Job | None
+    duration: float
 
 
 @attrs.frozen

@@ -14,6 +14,33 @@ local function delay_to(at, raw, schedule, wake, prefix)
   if not first[2] or at < tonumber(first[2]) then ring(wake) end
 end
 
+-- So many of a queue's first jobs are looked through for rescued ones, which stand there with a mark behind.
+local FIRST = 100
+
+-- Whether a text, with or without the mark of a rescue, is one of those that mean the job: ARGV[first...].
+local function same(text, forms, first)
+  if type(text) ~= 'string' then return false end
+  text = string.gsub(text, ',"taskhero:rescues":%d+}$', '}')
+  for i = 0, forms - 1 do
+    if ARGV[first + i] == text then return true end
+  end
+  return false
+end
+
+-- Removes all queued copies, and those of the first ones that were rescued; returns how many there were.
+local function remove_queued(list, forms, first)
+  local removed, texts = 0, redis.pcall('LRANGE', list, 0, FIRST - 1)
+  local function remove(text)
+    local copies = redis.pcall('LREM', list, 0, text)
+    if type(copies) == 'number' then removed = removed + copies end
+  end
+  for i = first, first + forms - 1 do remove(ARGV[i]) end
+  for _, text in ipairs(failed(texts) and {} or texts) do
+    if same(text, forms, first) then remove(text) end
+  end
+  return removed
+end
+
 -- Removes all delayed copies of some texts, KEYS[key...] being the sets of their moments; returns how many there were.
 local function remove_delayed(count, arg, key, schedule, prefix)
   if redis.call('EXISTS', unpack(KEYS, key, key + count - 1)) == 0 then return 0 end

@@ -5,7 +5,8 @@
 -- KEYS[5+] for each lock: the worker key of its claim, the lock; then for each slot: ping (node), start time
 -- ARGV[1] now in ms or '', ARGV[2] process, ARGV[3] lease in ms, ARGV[4] queues joined by commas, in JSON
 -- ARGV[5] number of locks; then for each: token of its claim, worker name, timeout in ms
--- ARGV[6+] for each slot its worker name and its id; or one id only, to see whether the sets of workers still have it
+-- ARGV[6+] for each slot its worker name and its id; or one text only, of ids with newlines between, to see whether the
+--          sets of workers still have them
 -- Returns whether the lease still held, how many processes are dead, which locks are lost, then the ids that are or were
 -- missing.
 --!include common
@@ -47,9 +48,13 @@ for i = 1, locks do
 end
 local result = { alive, dead, lost }
 if #ARGV == first_arg then
-  local id = ARGV[first_arg]
-  if redis.pcall('SISMEMBER', KEYS[2], id) == 0 or redis.pcall('SISMEMBER', KEYS[4], id) == 0 then
-    result[4] = id
+  local ids = {}
+  for id in string.gmatch(ARGV[first_arg], '[^\n]+') do ids[#ids + 1] = id end
+  for _, key in ipairs({ KEYS[2], KEYS[4] }) do
+    local known = redis.pcall('SMISMEMBER', key, unpack(ids))
+    for i, id in ipairs(failed(known) and {} or ids) do
+      if known[i] == 0 then result[4] = id end
+    end
   end
 elseif #ARGV > first_arg then
   local seconds = whole(math.floor(now / 1000))

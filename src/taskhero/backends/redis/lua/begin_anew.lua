@@ -21,11 +21,8 @@ else
     keep(KEYS[3])
   end
 end
-local removed, forms = 0, #ARGV - 6
-for i = 7, #ARGV do
-  local copies = redis.pcall('LREM', KEYS[6], 0, ARGV[i])
-  if type(copies) == 'number' then removed = removed + copies end
-end
+local forms = #ARGV - 6
+local removed = remove_queued(KEYS[6], forms, 7)
 if locks > 0 then redis.call('DEL', unpack(KEYS, 7, 6 + locks)) end
 removed = removed + remove_delayed(forms, 7, 7 + locks, KEYS[4], prefix)
 local at = ''

@@ -18,16 +18,7 @@ local prefix, thoroughly = ARGV[2], ARGV[3] == '1'
 local seconds = math.floor(now / 1000)
 local results = {}
 local arg, key = 4, 7
-local FIRST, PATIENCE = 100, 60
-
-local function same(text, forms, first)
-  if type(text) ~= 'string' then return false end
-  text = string.gsub(text, ',"taskhero:rescues":%d+}$', '}')
-  for i = 0, forms - 1 do
-    if ARGV[first + i] == text then return true end
-  end
-  return false
-end
+local PATIENCE = 60
 
 local function stands_first(list, forms, first)
   local texts = redis.pcall('LRANGE', list, 0, FIRST - 1)
@@ -54,16 +45,15 @@ local function held_for(lock, timeout)
   return seconds - (tonumber(string.match(value, '^%s*[+-]?%d+')) - 1 - timeout)
 end
 
-local function is_queued(list, locks, timeouts, first_lock, forms, first)
+-- Whether a lock of the queued job is held that is to be believed.
+local function is_locked(list, locks, timeouts, first_lock, forms, first)
   local youngest
   for i = 0, locks - 1 do
     local age = held_for(KEYS[first_lock + i], tonumber(ARGV[timeouts + i]))
     if age then youngest = math.min(youngest or age, age) end
   end
-  if not youngest then return stands_first(list, forms, first) end
-  if not thoroughly or youngest < PATIENCE or stands_anywhere(list, forms, first) then return true end
-  for i = 0, locks - 1 do redis.call('DEL', KEYS[first_lock + i]) end
-  return false
+  if not youngest then return false end
+  return not thoroughly or youngest < PATIENCE or stands_anywhere(list, forms, first)
 end
 
 -- The earliest second to which a text is really delayed, or nil.
@@ -107,7 +97,7 @@ local function see_to(name, queue, frequency, holds, locks, forms)
   for i = 0, holds - 1 do
     if holder(KEYS[first_hold + i], now) then return 'running' end
   end
-  if is_queued(list, locks, timeouts, first_lock, forms, first) then return 'queued' end
+  if is_locked(list, locks, timeouts, first_lock, forms, first) then return 'queued' end
   local at, latest = earliest(forms, first, first_index), next_moment(now, frequency)
   if at then
     if at > latest then
@@ -116,6 +106,8 @@ local function see_to(name, queue, frequency, holds, locks, forms)
     end
     return 'delayed'
   end
+  -- A copy that was given back, or rescued, has no lock.
+  if stands_first(list, forms, first) then return 'queued' end
   -- What a dead process holds is rescued in a moment.
   if redis.call('ZCOUNT', KEYS[1], '(' .. whole(now - 60000), whole(now)) > 0 then return 'unsure' end
   return enqueue(list, wake, queue, locks, timeouts, first_lock, ARGV[first])

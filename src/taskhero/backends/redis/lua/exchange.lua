@@ -10,7 +10,7 @@
 -- ARGV[1] now in ms or '', ARGV[2] process, ARGV[3] prefix of the namespace, ARGV[4] number of slots,
 -- ARGV[5] number of queues, ARGV[6] bytes that a batch may have, ARGV[7] token of this batch, ARGV[8] time for run_at
 -- ARGV[9+] for each slot: its number, and a text of '1' (free) or '0', the ending's letter or '-', and the claim's token;
---          for each queue: its name and its name in JSON; then the endings' data, in the order of the slots; before them,
+--          for each queue: its name in JSON; then the endings' data, in the order of the slots; before them,
 --          where the letter is a small one: number of locks to release, of counters to forget, and of texts that mean
 --          the periodic task's job (0 if it is none) (keys: these locks and counters); if there are texts: the task's
 --          name, its frequency in ms, '1' if a failure stops it, the texts, that of the next job first (keys: why tasks
@@ -27,21 +27,22 @@
 -- Lists of moments and their sets are derived from the prefix: only the server's clock says which they are.
 --!include common
 --!include recurring
+--!include claiming
 go_on_when_full(KEYS[1])
 local now = now_ms(ARGV[1])
 local process, prefix = ARGV[2], ARGV[3]
 local slots, queues, max_bytes = tonumber(ARGV[4]), tonumber(ARGV[5]), tonumber(ARGV[6])
 local slot_arg, queue_arg = 9, 9 + 2 * slots
 local slot_key, queue_key = 10, 10 + slots
-local arg, key = queue_arg + 2 * queues, queue_key + 2 * queues
-local ends, problems, claims = {}, {}, {}
+local arg, key = queue_arg + queues, queue_key + 2 * queues
+local ends = {}
 local ended, done = {}, {}
 
-local worker_keys = {}
-for i = 1, slots do worker_keys[i] = KEYS[slot_key + i - 1] end
+local worker_keys = { unpack(KEYS, slot_key, slot_key + slots - 1) }
 -- What each worker holds now; a slot may be named more than once, by an ending that is told again and by a new one.
-local held = {}
-for i, value in ipairs(slots > 0 and redis.call('MGET', unpack(worker_keys)) or {}) do held[worker_keys[i]] = value end
+local held, values = {}, redis.call('MGET', KEYS[2], unpack(worker_keys))
+local pause = values[1]
+for i = 1, slots do held[worker_keys[i]] = values[i + 1] end
 
 -- settling ---------------------------------------------------------------------------------------------------------
 
@@ -193,82 +194,13 @@ end
 
 -- claiming ---------------------------------------------------------------------------------------------------------
 
-local lease = redis.call('ZSCORE', KEYS[1], process)
-local registered = lease and tonumber(lease) > now and 1 or 0
-local paused = redis.pcall('GET', KEYS[2])
-paused = type(paused) == 'string' and string.lower(paused) == 'true' and 1 or 0
-
-local free = {}
-if registered == 1 and paused == 0 then
-  for i = 1, slots do
-    -- What is no claim of ours does not keep a slot from work.
-    local value = held[worker_keys[i]]
-    local busy = value and string.sub(value, 1, 10) == '{"token":"'
-    if string.sub(ARGV[slot_arg + 2 * (i - 1) + 1], 1, 1) == '1' and not busy then free[#free + 1] = i end
-  end
+local registered, paused = may_claim(process, now, pause)
+local free, names = {}, {}
+for i = 1, slots do
+  names[i] = ARGV[slot_arg + 2 * (i - 1)]
+  local is_free = string.byte(ARGV[slot_arg + 2 * (i - 1) + 1]) == 49
+  if is_free and registered == 1 and paused == 0 and not is_claim(held[worker_keys[i]]) then free[#free + 1] = i end
 end
-
-local waiting, bytes, taken, next_free = 0, 0, {}, 1
-local living = #free > 0 and math.max(1, redis.call('ZCOUNT', KEYS[1], '(' .. whole(now), '+inf')) or 1
-local writes = {}
-
--- How many of these texts a batch may still have: at least one job in all.
-local function fitting(raws)
-  for n, raw in ipairs(raws) do
-    bytes = bytes + #raw
-    if bytes > max_bytes and #claims + n > 1 then return n - 1 end
-  end
-  return #raws
-end
-
-local function claim(q, length)
-  local list, json = KEYS[queue_key + 2 * (q - 1)], ARGV[queue_arg + 2 * (q - 1) + 1]
-  local share = math.min(#free - next_free + 1, math.ceil(length / living))
-  if share == 0 then return 0 end
-  local raws = redis.call('LRANGE', list, 0, share - 1)
-  local count = fitting(raws)
-  for n = 1, count do
-    local i, number = free[next_free], next_free
-    next_free = next_free + 1
-    writes[#writes + 1] = worker_keys[i]
-    writes[#writes + 1] = '{"token":"' .. ARGV[7] .. '.' .. number .. '","queue":' .. json .. ',"run_at":"' .. ARGV[8]
-      .. '","worker":"' .. process .. '+' .. ARGV[slot_arg + 2 * (i - 1)] .. '","payload":' .. raws[n] .. '}'
-    claims[#claims + 1] = i
-    claims[#claims + 1] = q
-    claims[#claims + 1] = number
-    claims[#claims + 1] = raws[n]
-  end
-  if count > 0 then taken[#taken + 1] = { list, count } end
-  return count
-end
-
-local lengths = {}
-if #free > 0 then
-  local later = true
-  for q = 1, queues do
-    local length = redis.pcall('LLEN', KEYS[queue_key + 2 * (q - 1)])
-    local problem = failed(length)
-    if problem then
-      problems[#problems + 1] = q
-      problems[#problems + 1] = problem
-    elseif length > 0 then
-      -- What an earlier queue still holds, be it somebody else's share, comes before all of this one.
-      local count = later and claim(q, length) or 0
-      later = later and count == length
-      lengths[q] = { length, count }
-    end
-  end
-end
-if #writes > 0 then redis.call('MSET', unpack(writes)) end
-for _, pop in ipairs(taken) do redis.call('LPOP', pop[1], pop[2]) end
-local shared = living > 1 or next_free <= #free
-for q, length in pairs(lengths) do
-  local wake = KEYS[queue_key + 2 * (q - 1) + 1]
-  if length[1] > length[2] then
-    waiting = 1
-    if shared then ring(wake) end
-  else
-    redis.call('DEL', wake)
-  end
-end
+local waiting, problems, claims =
+  claim_jobs(free, names, queues, slot_key, queue_arg, now, process, ARGV[7], ARGV[8], max_bytes)
 return { { registered, paused, waiting }, ends, problems, claims }

@@ -6,7 +6,7 @@
 --!include common
 --!include looking
 local found = redis.pcall('ZRANGEBYSCORE', KEYS[1], ARGV[2], '+inf', 'WITHSCORES', 'LIMIT', 0, ARGV[3])
-if failed(found) then return found end
+if failed(found) then return { '' } end
 local moments = { '' }
 for i = 1, #found, 2 do
   local member, score = found[i], tonumber(found[i + 1])

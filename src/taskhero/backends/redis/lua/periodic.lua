@@ -3,7 +3,7 @@
 -- KEYS[1] processes, KEYS[2] declared tasks (hash: name, '<end of life in ms> <definition>'), KEYS[3] why tasks are
 -- stopped (hash), KEYS[4] until when slots are seen (hash)
 -- ARGV[1] now in ms or '', ARGV[2] lifetime in ms; then for each task: name, definition, '1' if it is by cron
--- Returns now in ms, then for each known task its definition, why it is stopped or '', until when its slots are seen or ''.
+-- Returns now in ms, the stopped tasks {name, why, ...}, then for each known task its definition, why it is stopped or '', until when its slots are seen or ''.
 --!include common
 --!include recurring
 local now = now_ms(ARGV[1])
@@ -20,7 +20,7 @@ if #ARGV > 2 then
   if redis.call('PTTL', KEYS[2]) < lifetime then redis.call('PEXPIRE', KEYS[2], whole(lifetime)) end
   keep(KEYS[3])
 end
-local results, over = { whole(now) }, {}
+local results, over = { whole(now), redis.call('HGETALL', KEYS[3]) }, {}
 local known = redis.call('HGETALL', KEYS[2])
 for i = 1, #known, 2 do
   local ends, definition = string.match(known[i + 1], '^(%d+) (.*)$')

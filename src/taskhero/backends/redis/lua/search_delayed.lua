@@ -40,13 +40,13 @@ end
 local offset, moments = 0, 0
 while true do
   local found = redis.pcall('ZRANGEBYSCORE', KEYS[1], first, '+inf', 'WITHSCORES', 'LIMIT', offset, 100)
-  if failed(found) then return found end
+  if failed(found) then return page end
   for i = 1, #found, 2 do
     local member, score = found[i], tonumber(found[i + 1])
     if string.find(member, '^%d+$') and tonumber(member) == score then
       -- Moments whose lists are gone cost time too.
       moments = moments + 1
-      if limit <= 0 or room <= 0 or moments > 5000 then
+      if limit <= 0 or room <= 0 or moments > 2000 then
         page[1], page[2] = member, whole(member == first and position or 0)
         return page
       end

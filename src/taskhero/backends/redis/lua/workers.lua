@@ -9,8 +9,12 @@
 --!include looking
 --!include signs
 local now, prefix = now_ms(ARGV[1]), ARGV[2]
-local ids = ARGV[3] == '1' and { unpack(ARGV, 4) } or members_of(KEYS[1])
-local results = {}
+local ids, results = {}, {}
+if ARGV[3] == '1' then
+  for i = 4, #ARGV do ids[i - 3] = ARGV[i] end
+else
+  ids = members_of(KEYS[1])
+end
 for _, id in ipairs(ids) do
   local name, process, beat = name_of(id), process_of(id), redis.pcall('HGET', KEYS[2], id)
   local row = { id, text_of(prefix .. 'worker:' .. id), text_of(prefix .. 'worker:' .. id .. ':started') }

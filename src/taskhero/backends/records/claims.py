@@ -1,0 +1,184 @@
+"""Processes, the jobs in their hands, and the locks that these hold."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import attrs
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+__all__ = [
+    "Beat",
+    "Claim",
+    "Claims",
+    "Exchange",
+    "HeldLock",
+    "Lock",
+    "Preparation",
+    "Prepared",
+    "Process",
+    "Rescued",
+]
+
+
+@attrs.frozen
+class Process:
+    """A worker process and the names of its task processors.
+
+    Attributes:
+        name: ``<host>.<token>:<pid>``, unique for ever.
+        queues: The queues it works as declared, in priority order; ``("*",)`` for all.
+    """
+
+    name: str
+    queues: tuple[str, ...]
+
+    def worker(self, slot: int) -> str:
+        """Name of the task processor in *slot* (counted from 1), as others see it."""
+        return f"{self.name}+{slot}"
+
+    def worker_id(self, slot: int) -> str:
+        """What stands in the set of workers for *slot*: its name and its queues."""
+        return f"{self.name}+{slot}:{','.join(self.queues)}"
+
+
+@attrs.frozen
+class Claim:
+    """A job in the hands of one task processor.
+
+    Attributes:
+        slot: The task processor's number, from 1.
+        token: Marks this claim among all that the slot ever had.
+        queue: Where the job came from.
+        raw: The job's text.
+    """
+
+    slot: int
+    token: str
+    queue: str
+    raw: str
+
+
+@attrs.frozen
+class Lock:
+    """A lock that a job is to hold while it runs.
+
+    Attributes:
+        key: The lock's name, such as ``workerslock:add:math:[1,2]``.
+        timeout: Seconds until it lapses if nobody renews it.
+    """
+
+    key: str
+    timeout: int
+
+
+@attrs.frozen
+class HeldLock:
+    """A lock that a claimed job holds."""
+
+    claim: Claim
+    lock: Lock
+
+
+@attrs.frozen
+class Preparation:
+    """What a claimed job needs before it runs.
+
+    Attributes:
+        claim: The job.
+        release: Locks that it held while it was queued (`FreeLock`); they have no owner, so they go in any case.
+        hold: Locks that it must hold while it runs.
+        counter: Name of the counter of its attempts, which is read; None for none.
+    """
+
+    claim: Claim
+    release: tuple[str, ...] = ()
+    hold: tuple[Lock, ...] = ()
+    counter: str | None = None
+
+
+@attrs.frozen(kw_only=True)
+class Prepared:
+    """What became of a `Preparation`.
+
+    Attributes:
+        mine: False if the claim is no longer the process's, or the process was declared dead; nothing was changed then.
+        blocked_by: Which lock of `Preparation.hold` somebody else holds (its position), so that none was taken; None if
+            the job holds them all.
+        count: What the counter holds, or None if it holds no number.
+    """
+
+    mine: bool = True
+    blocked_by: int | None = None
+    count: int | None = None
+
+
+@attrs.frozen(kw_only=True)
+class Exchange:
+    """Answer of `Backend.exchange`.
+
+    Attributes:
+        claims: What was claimed, in the order of the queues.
+        gone: Claims that were not settled since they are no longer this process's.
+        unsettled: Claims whose ending could not be recorded, with the reason; they are still held.
+        attempts: For each `Retried` that was delayed again, the claim and its attempt's number (from 1).
+        nexts: For each `Next` that was delayed, the claim and the moment, in whole unix seconds.
+        problems: Queues that could not be read, with the reason.
+        waiting: Whether any of the queues still holds jobs.
+        registered: False if the process was declared dead meanwhile; nothing was claimed then.
+        paused: Whether claiming is switched off for all workers (``pause-all-workers``).
+    """
+
+    claims: Sequence[Claim] = ()
+    gone: Sequence[Claim] = ()
+    unsettled: Sequence[tuple[Claim, str]] = ()
+    attempts: Sequence[tuple[Claim, int]] = ()
+    nexts: Sequence[tuple[Claim, int]] = ()
+    problems: Mapping[str, str] = attrs.field(factory=dict)
+    waiting: bool = False
+    registered: bool = True
+    paused: bool = False
+
+
+@attrs.frozen(kw_only=True)
+class Claims:
+    """Answer of `Backend.claims`: what stands under a process's names, and what there cannot be read."""
+
+    claims: Sequence[Claim] = ()
+    unreadable: Mapping[str, str] = attrs.field(factory=dict)
+
+
+@attrs.frozen
+class Beat:
+    """Answer of `Backend.beat`.
+
+    Attributes:
+        alive: False if the process had been declared dead, or was not registered; it is registered (again) now.
+        missing: Worker names that somebody had removed; they are registered again now.
+        dead: How many processes have outlived their lease.
+        lost: Locks that somebody else holds meanwhile.
+    """
+
+    alive: bool
+    missing: tuple[str, ...]
+    dead: int
+    lost: tuple[HeldLock, ...] = ()
+
+
+@attrs.frozen
+class Rescued:
+    """A job that was taken from a dead process.
+
+    Attributes:
+        worker: The name of the worker that held it.
+        queue: The queue to whose front it went.
+        raw: Its text as it stands there now.
+        running: Whether the dead process had begun it alone (`Backend.begin`).
+    """
+
+    worker: str
+    queue: str
+    raw: str
+    running: bool

@@ -1,0 +1,97 @@
+"""How claimed jobs end."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, TypeAlias
+
+import attrs
+
+if TYPE_CHECKING:
+    from taskhero.backends.periodic import Next
+    from taskhero.backends.records.claims import Claim
+
+__all__ = [
+    "Delayed",
+    "Done",
+    "Dropped",
+    "Ending",
+    "Failed",
+    "GivenBack",
+    "Retried",
+    "Settlement",
+]
+
+
+@attrs.frozen
+class Done:
+    """The job succeeded: counted as processed."""
+
+
+@attrs.frozen
+class Dropped:
+    """The job was refused before it ran: it goes, and nothing is counted."""
+
+
+@attrs.frozen
+class Failed:
+    """The job failed: *entry* is appended to the failures, and it is counted as failed."""
+
+    entry: str
+
+
+@attrs.frozen
+class GivenBack:
+    """The job goes back to the front of its queue, as *raw* if that is given; nothing is counted."""
+
+    raw: str | None = None
+
+
+@attrs.frozen
+class Delayed:
+    """The job is delayed by *delay* seconds, counted from now and rounded up; nothing is counted."""
+
+    delay: float
+
+
+@attrs.frozen
+class Retried:
+    """The job failed and is delayed again until it has been tried *limit* times; then it is in the failures.
+
+    It is counted as failed each time. Counter and trace outlive the wait for the next attempt by a day, and go with the
+    last one.
+
+    Attributes:
+        entry: The failure's text, appended when this was the last attempt.
+        counter: Name of the counter of attempts; it starts at -1 as node-resque's does.
+        limit: How many attempts there are in all.
+        delays: Seconds before the second attempt, the third ...; the last one holds for all that follow.
+        trace: Name and text of what is kept of the last error beside the counter; None for nothing.
+    """
+
+    entry: str
+    counter: str
+    limit: int
+    delays: tuple[float, ...]
+    trace: tuple[str, str] | None = None
+
+
+Ending: TypeAlias = Done | Dropped | Failed | GivenBack | Delayed | Retried
+
+
+@attrs.frozen
+class Settlement:
+    """How a claimed job ended.
+
+    Attributes:
+        claim: The job.
+        ending: How it ended.
+        release: Locks that it held while it ran; those that are still the claim's own go.
+        forget: Counters, and what is kept beside them, that are not needed any more.
+        next: The next run, if the job is that of a periodic task.
+    """
+
+    claim: Claim
+    ending: Ending
+    release: tuple[str, ...] = ()
+    forget: tuple[str, ...] = ()
+    next: Next | None = None

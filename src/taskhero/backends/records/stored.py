@@ -1,0 +1,106 @@
+"""What is stored: jobs in queues and delayed ones, with the conditions on storing them."""
+
+from __future__ import annotations
+
+from typing import TypeAlias
+
+import attrs
+
+__all__ = [
+    "Entry",
+    "FreeLock",
+    "Guard",
+    "NotDelayed",
+    "Removal",
+    "Scheduled",
+    "TimedEntry",
+]
+
+
+@attrs.frozen
+class FreeLock:
+    """Store the job only if lock *key* is free, and take it.
+
+    Attributes:
+        key: The lock's name, such as ``lock:add:math:[1,2]``.
+        timeout: Seconds until the lock lapses by itself.
+        shared: Whether jobs that are not equal may hold it, too, so that it says nothing about where an equal one is.
+    """
+
+    key: str
+    timeout: int
+    shared: bool = False
+
+
+@attrs.frozen
+class NotDelayed:
+    """Store the job only if none of these texts is delayed.
+
+    Attributes:
+        forms: The raw texts that mean the same job.
+    """
+
+    forms: tuple[str, ...]
+
+
+Guard: TypeAlias = FreeLock | NotDelayed
+
+
+@attrs.frozen
+class Entry:
+    """A job to be stored in a queue.
+
+    Attributes:
+        queue: The queue's name.
+        raw: The job's text.
+        front: Put it before all others instead of behind them.
+        guards: Conditions; the entry is stored only if all hold, and what they take is taken in the same step.
+    """
+
+    queue: str
+    raw: str
+    front: bool = False
+    guards: tuple[Guard, ...] = ()
+
+
+@attrs.frozen
+class TimedEntry:
+    """A job to be stored until a moment.
+
+    Attributes:
+        at: The moment, in whole unix seconds.
+        queue: The queue that it goes to then.
+        raw: The job's text.
+        guards: As for `Entry`.
+        unique: Refuse it if the same text is delayed to the same second already.
+    """
+
+    at: int
+    queue: str
+    raw: str
+    guards: tuple[Guard, ...] = ()
+    unique: bool = True
+
+
+@attrs.frozen
+class Removal:
+    """Entries to be removed from a queue.
+
+    Attributes:
+        raw: Their exact text.
+        count: 0 for all of them, else so many from the front (negative: from the end).
+        release: Locks that go with the last one of this text.
+    """
+
+    raw: str
+    count: int = 0
+    release: tuple[str, ...] = ()
+
+
+class Scheduled:
+    """What became of a `TimedEntry`."""
+
+    DELAYED = "delayed"  #: it waits for its moment
+    QUEUED = "queued"  #: its moment was not in the future, so it stands in its queue
+    DUPLICATE = "duplicate"  #: the same text was delayed to the same second already
+    REFUSED = "refused"  #: a guard did not hold

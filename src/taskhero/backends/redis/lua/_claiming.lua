@@ -1,0 +1,87 @@
+-- Claims jobs for free slots, queue by queue in strict order; each stands under its worker before it leaves its queue.
+--
+-- KEYS[1] processes; first_key: the worker keys of all slots, and behind them each queue's list and wake list
+-- free: which of the slots may have a job (1 is the first); names: all slots' numbers
+-- queues: how many there are; first_queue: the arguments with their names in JSON
+-- Returns whether jobs are left, problems {queue index, text, ...}, claims {slot index, queue index, number, raw, ...}.
+local function claim_jobs(free, names, queues, first_key, first_queue, now, process, token, run_at, max_bytes)
+  local queue_key, next_free, bytes = first_key + #names, 1, 0
+  local problems, claims, writes, taken = {}, {}, {}, {}
+
+  local living
+  -- How many processes share the queues; seldom asked, since a single job needs no sharing.
+  local function sharers()
+    living = living or math.max(1, redis.call('ZCOUNT', KEYS[1], '(' .. whole(now), '+inf'))
+    return living
+  end
+
+  -- How many of these texts a batch may still have: at least one job in all.
+  local function fitting(raws)
+    for n, raw in ipairs(raws) do
+      bytes = bytes + #raw
+      if bytes > max_bytes and #claims + n > 1 then return n - 1 end
+    end
+    return #raws
+  end
+
+  local function claim(q, length)
+    local list = KEYS[queue_key + 2 * (q - 1)]
+    local share = math.min(#free - next_free + 1, length > 1 and math.ceil(length / sharers()) or 1)
+    if share == 0 then return 0 end
+    local raws = redis.call('LRANGE', list, 0, share - 1)
+    local count = fitting(raws)
+    for n = 1, count do
+      local i, number = free[next_free], next_free
+      next_free = next_free + 1
+      writes[#writes + 1] = KEYS[first_key + i - 1]
+      writes[#writes + 1] = '{"token":"' .. token .. '.' .. number .. '","queue":' .. ARGV[first_queue + q - 1]
+        .. ',"run_at":"' .. run_at .. '","worker":"' .. process .. '+' .. names[i] .. '","payload":' .. raws[n] .. '}'
+      claims[#claims + 1] = i
+      claims[#claims + 1] = q
+      claims[#claims + 1] = number
+      claims[#claims + 1] = raws[n]
+    end
+    if count > 0 then taken[#taken + 1] = { list, count } end
+    return count
+  end
+
+  local emptied, left, later = {}, {}, #free > 0
+  for q = 1, later and queues or 0 do
+    local length = redis.pcall('LLEN', KEYS[queue_key + 2 * (q - 1)])
+    local problem = failed(length)
+    if problem then
+      problems[#problems + 1] = q
+      problems[#problems + 1] = problem
+    elseif length > 0 then
+      -- What an earlier queue still holds, be it somebody else's share, comes before all of this one.
+      local count = later and claim(q, length) or 0
+      later = later and count == length
+      local which = count == length and emptied or left
+      which[#which + 1] = KEYS[queue_key + 2 * (q - 1) + 1]
+    end
+  end
+  -- A deletion comes first in any case, so that a full server lets the rest pass.
+  if #emptied > 0 then
+    redis.call('DEL', unpack(emptied))
+  elseif #writes > 0 then
+    go_on_when_full(KEYS[1])
+  end
+  if #writes > 0 then redis.call('MSET', unpack(writes)) end
+  for _, pop in ipairs(taken) do redis.call('LPOP', pop[1], pop[2]) end
+  if #left > 0 and (next_free <= #free or sharers() > 1) then
+    for _, wake in ipairs(left) do ring(wake) end
+  end
+  return #left > 0 and 1 or 0, problems, claims
+end
+
+-- Whether the process is alive and nobody paused all workers, each as 1 or 0.
+local function may_claim(process, now, pause)
+  local lease = redis.call('ZSCORE', KEYS[1], process)
+  local registered = lease and tonumber(lease) > now and 1 or 0
+  return registered, pause and string.lower(pause) == 'true' and 1 or 0
+end
+
+-- Whether this stands for a claim of ours; what does not, keeps no slot from work.
+local function is_claim(value)
+  return value and string.sub(value, 1, 10) == '{"token":"'
+end

@@ -1,0 +1,271 @@
+"""Looking at what is delayed, and deleting it: the same on every store."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta
+
+import pytest
+
+from taskhero import Job
+from taskhero.backends.protocol import Entry, TimedEntry
+from taskhero.errors import InvalidMoment
+
+pytestmark = pytest.mark.anyio
+
+NODE = '{"class":"add","queue":"math","args":[1,{"é":1}]}'
+RUBY = '{"class":"add","args":[1.0,{"é":1}],"queue":"math"}'
+RAILS = '{"class":"add","args":[1,{"\\u00e9":1.0e+00}],"queue":"math"}'
+SPACED = '{ "args": [1, {"\\u00e9": 1}], "class": "\\u0061dd", "queue": "math", "more": "<\\/b>" }'
+NO_QUEUE = '{"class":"add","args":[1,{"é":1}]}'
+OTHER_ARGS = '{"class":"add","queue":"math","args":[1]}'
+OTHER_QUEUE = '{"class":"add","queue":"more","args":[1,{"é":1}]}'
+OTHER_CLASS = '{"class":"adds","queue":"math","args":[1,{"é":1}]}'
+GARBAGE = 'add "add" \\u0061 garbage'
+SAME = [NODE, RUBY, RAILS, SPACED, NO_QUEUE]
+OTHERS = [OTHER_ARGS, OTHER_QUEUE, OTHER_CLASS, GARBAGE, ""]
+
+
+def at(stage, seconds):
+    """A moment so many whole seconds from now."""
+    return datetime.fromtimestamp(int(stage.clock.now()) + seconds, UTC)
+
+
+async def delay(app, stage, seconds, *raws):
+    moment = int(stage.clock.now()) + seconds
+    entries = [TimedEntry(moment, "math", raw, unique=False) for raw in raws]
+    assert await app.backend.schedule(entries) == ["delayed"] * len(raws)
+
+
+async def test_nothing_is_delayed_at_first(stage):
+    """A10: no delayed tasks should be scheduled."""
+    app = stage.app(scheduler=False)
+    async with app:
+        assert await app.queue.scheduled_at("math", "add") == []
+        assert await app.queue.timestamps() == []
+        assert await app.queue.all_delayed() == {}
+        assert await app.queue.delayed_at(at(stage, 60)) == []
+        assert await app.queue.delete_delayed("math", "add") == []
+
+
+async def test_delayed_jobs_are_seen_at_their_moments(stage):
+    """A16, A17, Q3, Q7, Q11, Q31, Q32, Q33: moments as numbers in order, their jobs in order, and all of them."""
+    app = stage.app(scheduler=False)
+    add = app.task(name="add", queue="math")(lambda a, b: None)
+    async with app:
+        moment = at(stage, 10)
+        far = datetime(2300, 1, 1, tzinfo=UTC)
+        assert await add.enqueue_at(far, 5, 6)
+        assert await add.enqueue_at(moment, 1, 2)
+        assert await app.queue.enqueue_at(moment.timestamp(), "sub", {"a": [1]}, "more")
+        assert await add.enqueue_in(timedelta(seconds=100), 1, 2)
+        later = datetime.fromtimestamp(-(-(stage.clock.now() + 100) // 1), UTC)
+        assert await app.queue.timestamps() == [moment, later, far]
+        first = Job("add", [1, 2], "math", raw='{"class":"add","queue":"math","args":[1,2]}')
+        second = Job("sub", [{"a": [1]}], "more", raw='{"class":"sub","queue":"more","args":[{"a":[1]}]}')
+        third = Job("add", [5, 6], "math", raw='{"class":"add","queue":"math","args":[5,6]}')
+        assert await app.queue.delayed_at(moment) == [first, second]
+        assert await app.queue.delayed_at(moment.timestamp() - 0.5) == [first, second]
+        assert await app.queue.all_delayed() == {moment: [first, second], later: [first], far: [third]}
+        assert list(await app.queue.all_delayed()) == [moment, later, far]
+        assert await app.queue.scheduled_at("math", "add", [1, 2]) == [moment, later]
+        assert await app.queue.scheduled_at("more", "sub", {"a": [1]}) == [moment]
+        # Q12
+        assert await app.queue.scheduled_at("math", "add", [1, 3]) == []
+        assert await app.queue.scheduled_at("more", "add", [1, 2]) == []
+
+
+async def test_a_delayed_job_is_deleted_from_all_its_moments(stage):
+    """A20, Q15, Q16: the moments that scheduled_at told; a second time none."""
+    app = stage.app(scheduler=False)
+    add = app.task(name="add", queue="math")(lambda a, b: None)
+    async with app:
+        for seconds in (10, 20, 30):
+            await add.enqueue_at(at(stage, seconds), 1, 2)
+        await add.enqueue_at(at(stage, 20), 3, 4)
+        before = await app.queue.scheduled_at("math", "add", (1, 2))
+        assert before == [at(stage, 10), at(stage, 20), at(stage, 30)]
+        assert await app.queue.delete_delayed("math", "add", (1, 2)) == before
+        assert await app.queue.delete_delayed("math", "add", (1, 2)) == []
+        assert await app.queue.timestamps() == [at(stage, 20)]
+        assert await app.queue.delete_delayed("math", "add", (3, 4)) == [at(stage, 20)]
+        assert await app.queue.all_delayed() == {}
+        assert await add.enqueue_at(at(stage, 10), 1, 2) is True, "nothing is left of the first one"
+
+
+async def test_jobs_are_matched_by_meaning_in_every_spelling(stage):
+    app = stage.app(scheduler=False)
+    async with app:
+        for seconds, raw in enumerate([*SAME, *OTHERS], 10):
+            await delay(app, stage, seconds, raw)
+        moments = [at(stage, 10 + number) for number in range(len(SAME))]
+        assert await app.queue.scheduled_at("math", "add", [1, {"é": 1}]) == moments
+        assert await app.queue.delete_delayed("math", "add", [1, {"é": 1}]) == moments
+        left = await app.queue.all_delayed()
+        assert [job.raw for jobs in left.values() for job in jobs] == OTHERS
+
+
+async def test_several_copies_of_one_moment_are_one_moment_and_all_go(stage):
+    """Ruby delays equal jobs to one second twice."""
+    app = stage.app(scheduler=False)
+    async with app:
+        await delay(app, stage, 10, NODE, OTHER_ARGS, RUBY, NODE, RUBY)
+        assert await app.queue.scheduled_at("math", "add", [1, {"é": 1}]) == [at(stage, 10)]
+        assert await app.queue.delete_delayed("math", "add", [1, {"é": 1}]) == [at(stage, 10)]
+        assert [job.raw for job in await app.queue.delayed_at(at(stage, 10))] == [OTHER_ARGS]
+
+
+async def test_no_arguments_in_every_form(stage):
+    """Q17, Q18, Q20, Q21: one that is no list is a list of one, and none are an empty list."""
+    app = stage.app(scheduler=False)
+    app.task(name="nothing", queue="math")(lambda: None)
+    async with app:
+        for seconds, args in ((10, "[]"), (20, "[null]"), (30, "[{}]"), (40, "{}")):
+            await delay(app, stage, seconds, f'{{"class":"nothing","queue":"math","args":{args}}}')
+        await app.queue.enqueue_at(at(stage, 50), "theirs", 1, "math")
+        await app.queue.enqueue_at(at(stage, 60), "theirs", queue="math")
+        assert [job.args for jobs in (await app.queue.all_delayed()).values() for job in jobs] == [
+            [],
+            [None],
+            [{}],
+            [],
+            [1],
+            [],
+        ]
+        assert len(await app.queue.delete_delayed("math", "nothing")) == 4
+        assert await app.queue.delete_delayed("math", "theirs") == [at(stage, 60)]
+        assert await app.queue.delete_delayed("math", "theirs", 1) == [at(stage, 50)]
+
+
+async def test_what_cannot_be_read_is_shown_as_such(stage):
+    app = stage.app(scheduler=False)
+    async with app:
+        await delay(app, stage, 10, GARBAGE, "[1]", NODE)
+        jobs = await app.queue.delayed_at(at(stage, 10))
+        assert [(job.name, job.args, job.problem is None) for job in jobs] == [
+            ("", [GARBAGE], False),
+            ("", ["[1]"], False),
+            ("add", [1, {"é": 1}], True),
+        ]
+        assert await app.queue.all_delayed() == {at(stage, 10): jobs}
+        assert await app.queue.scheduled_at("math", "add", [1, {"é": 1}]) == [at(stage, 10)]
+
+
+async def test_a_moment_that_is_none_is_refused(stage):
+    app = stage.app(scheduler=False)
+    async with app:
+        naive = datetime(2030, 1, 1, tzinfo=UTC).replace(tzinfo=None)
+        for wrong in (naive, "10000", float("nan"), True, 4102444800000):
+            with pytest.raises(InvalidMoment):
+                await app.queue.delayed_at(wrong)
+
+
+async def test_jobs_are_deleted_by_name(stage):
+    """A19, Q14: two of three, whatever their arguments, with the locks that they held."""
+    from taskhero.plugins import QueueLock
+
+    app = stage.app(scheduler=False)
+    add = app.task(name="add", queue="math", plugins=(QueueLock(),))(lambda a, b: None)
+    async with app:
+        assert await add.enqueue(1, 2)
+        await app.backend.push([Entry("math", raw) for raw in (SPACED, GARBAGE, OTHER_CLASS, NODE, SPACED)])
+        assert await add.options(queue="more").enqueue(1, 2)
+        assert await app.queue.delete_by_name("math", "add") == 4
+        assert [job.raw for job in await app.queue.queued("math")] == [GARBAGE, OTHER_CLASS]
+        assert await app.queue.delete_by_name("math", "add") == 0
+        assert await app.queue.delete_by_name("math", "") == 0
+        assert await app.queue.length("more") == 1
+        assert await app.queue.locks() == {
+            name: value for name, value in (await app.queue.locks()).items() if name == "lock:add:more:[1,2]"
+        }
+        assert [await add.enqueue(1, 2), await add.options(queue="more").enqueue(1, 2)] == [True, False]
+
+
+async def test_many_delayed_jobs_come_in_few_round_trips(stage):
+    """2,500 moments, 5,000 jobs."""
+    app = stage.app(scheduler=False)
+    async with app:
+        now = int(stage.clock.now())
+        entries = [
+            TimedEntry(now + 10 + n // 2, "math", f'{{"class":"t","queue":"math","args":[{n}]}}') for n in range(5000)
+        ]
+        await app.backend.schedule(entries)
+        asked = count(app)
+        found = await app.queue.all_delayed()
+        assert [job.args for jobs in found.values() for job in jobs] == [[n] for n in range(5000)]
+        assert asked() <= 6
+        assert await app.queue.scheduled_at("math", "t", [4321]) == [at(stage, 10 + 4321 // 2)]
+        assert asked() <= 3
+        assert len(await app.queue.timestamps()) == 2500
+        assert asked() <= 2
+        assert await app.queue.delete_delayed("math", "t", [4321]) == [at(stage, 10 + 4321 // 2)]
+        assert asked() <= 4
+
+
+def count(app):
+    """Count the commands to a server; a function that tells how many there were since it was last called."""
+    link = getattr(app.backend, "_link", None)
+    if link is None:
+        return lambda: 0
+    calls, ask = [], link._ask
+
+    async def counted(connection, command):
+        calls.append(command)
+        return await ask(connection, command)
+
+    link._ask = counted
+
+    def since():
+        told = len([command for command in calls if command[0] != "EVAL"])
+        calls.clear()
+        return told
+
+    return since
+
+
+# --- what only other programs leave ------------------------------------------------------------------------------
+
+
+async def test_rubys_key_of_its_scheduler_and_moments_that_are_none_are_passed_over(stage):
+    """Ruby's ``delayed:last_enqueued_at`` made NaN of node-resque's timestamps (W27)."""
+    if not stage.is_redis:
+        return
+    app = stage.app(scheduler=False)
+    async with app:
+        await delay(app, stage, 10, NODE)
+        await stage.redis(app, "HSET", "resque:delayed:last_enqueued_at", "tick", "2026-11-23 10:34:20 +0000")
+        moment = int(stage.clock.now()) + 20
+        for member in ("last_enqueued_at", f"{moment}.5", "-5", "", "1e3", "99999999999999999999999"):
+            await stage.redis(app, "ZADD", "resque:delayed_queue_schedule", moment, member)
+        await stage.redis(app, "ZADD", "resque:delayed_queue_schedule", moment, moment)
+        assert await app.queue.timestamps() == [at(stage, 10)]
+        assert list(await app.queue.all_delayed()) == [at(stage, 10)]
+        await stage.redis(app, "SET", f"resque:delayed:{moment}", "no list")
+        assert await app.queue.timestamps() == [at(stage, 10)]
+        assert list(await app.queue.all_delayed()) == [at(stage, 10)]
+        (spoilt,) = await app.queue.delayed_at(at(stage, 20))
+        assert "WRONGTYPE" in spoilt.problem
+
+
+async def test_milliseconds_that_another_program_took_for_seconds_are_shown_and_can_be_deleted(stage):
+    app = stage.app(scheduler=False)
+    async with app:
+        await app.backend.schedule([TimedEntry(4102444800000, "math", NODE), TimedEntry(10**11, "math", OTHER_ARGS)])
+        farthest = datetime(9999, 12, 31, 23, 59, 59, tzinfo=UTC)
+        year_5138 = datetime.fromtimestamp(0, UTC) + timedelta(seconds=10**11)
+        assert await app.queue.timestamps() == [year_5138, farthest]
+        assert [job.raw for job in await app.queue.delayed_at(farthest)] == [NODE]
+        assert [job.raw for job in await app.queue.delayed_at(year_5138)] == [OTHER_ARGS]
+        assert await app.queue.delete_delayed("math", "add", [1, {"é": 1}]) == [farthest]
+        assert await app.queue.timestamps() == [year_5138]
+
+
+async def test_deleting_leaves_nothing_in_redis(stage):
+    """Other libraries leave the moment, or a stale index that refuses the job for ever (W24, W26)."""
+    if not stage.is_redis:
+        return
+    app = stage.app(scheduler=False)
+    async with app:
+        await delay(app, stage, 10, NODE, RUBY)
+        assert await app.queue.delete_delayed("math", "add", [1, {"é": 1}]) == [at(stage, 10)]
+        assert await stage.redis(app, "KEYS", "resque:*delayed*") == []
+        assert await stage.redis(app, "KEYS", "resque:timestamps:*") == []

@@ -1,0 +1,96 @@
+"""A lost reply loses nothing and doubles nothing: of the verbs of those who look and mend."""
+
+from __future__ import annotations
+
+import pytest
+from test_lost_replies import RAW, Case, P, a_claim, a_queued_job, case_id, counted, direct, keys, lossy, sha
+
+from taskhero.backends.inspected import Cleaning, DelayedEntry, FailedEntry, FailedRetry
+from taskhero.backends.protocol import Entry, Failed, FreeLock, Settlement, TimedEntry
+from taskhero.errors import ReplyLost
+
+__all__ = ["direct", "lossy"]  # fixtures
+
+pytestmark = pytest.mark.anyio
+
+MOMENT = 4_000_000_000
+
+
+async def a_failure(straight, other):
+    claim = await a_claim(straight, other)
+    await other.exchange(P, [Settlement(claim, Failed("no"))], [], [])
+
+
+async def a_delayed_job(straight, other):
+    await straight.schedule([TimedEntry(MOMENT, "q", RAW)])
+
+
+async def a_busy_worker(straight, other):
+    await a_claim(straight, other)
+    (entry,) = await straight.workers([P.worker_id(1)])
+    return Cleaning(id=entry.id, seen=entry.working, failure="stuck")
+
+
+async def a_lock(straight, other):
+    await straight.push([Entry("q", RAW, guards=(FreeLock("lock:a", 60),))])
+
+
+def retry(backend, _):
+    return backend.retry_failed([FailedRetry(FailedEntry("no"), Entry("q", RAW))])
+
+
+CASES = [
+    Case("retry_failed", a_failure, retry, sha("retry_failed"), keys),
+    Case("remove_failed", a_failure, lambda b, _: b.remove_failed([FailedEntry("no")]), sha("remove_failed"), keys),
+    Case(
+        "remove_delayed",
+        a_delayed_job,
+        lambda b, _: b.remove_delayed([DelayedEntry(MOMENT, RAW)]),
+        sha("remove_delayed"),
+        keys,
+    ),
+    Case("clean_worker", a_busy_worker, lambda b, cleaning: b.clean_worker(cleaning), sha("clean_worker"), keys),
+    Case("delete_lock", a_lock, lambda b, _: b.delete_lock("lock:a"), "DEL", keys),
+]
+READING = {
+    "overview": (lambda b: b.overview(), sha("overview")),
+    "moments": (lambda b: b.moments(), sha("moments")),
+    "delayed": (lambda b: b.delayed(MOMENT), "LRANGE"),
+    "search_delayed": (lambda b: b.search_delayed(), sha("search_delayed")),
+    "failed_lists": (lambda b: b.failed_lists(), sha("overview")),
+    "locks": (lambda b: b.locks(), "SCAN"),
+    "workers": (lambda b: b.workers(), sha("workers")),
+    "silences": (lambda b: b.silences(), sha("silences")),
+}
+
+
+@pytest.mark.parametrize("case", CASES, ids=case_id)
+@pytest.mark.parametrize("when", ["before", "after"])
+async def test_what_is_asked_again_after_a_lost_answer_is_done_once(case, when, lossy, direct):
+    backend, proxy = lossy
+    given = await case.prepare(direct, backend)
+    before = await case.effect(direct)
+    proxy.lose(when, case.request)
+    with pytest.raises(ReplyLost, match="may or may not"):
+        await case.call(backend, given)
+    assert proxy.cut.is_set()
+    assert (await case.effect(direct) != before) is (when == "after")
+    await case.call(backend, given)
+    done = await case.effect(direct)
+    assert done != before
+    await case.call(backend, given)
+    assert await case.effect(direct) == done
+    assert await counted(direct) <= 1
+
+
+@pytest.mark.parametrize("name", READING)
+@pytest.mark.parametrize("when", ["before", "after"])
+async def test_a_reading_verb_whose_answer_is_lost_says_so_and_works_again(name, when, lossy, direct):
+    backend, proxy = lossy
+    await a_queued_job(direct, backend)
+    call, request = READING[name]
+    proxy.lose(when, request)
+    with pytest.raises(ReplyLost):
+        await call(backend)
+    assert proxy.cut.is_set()
+    await call(backend)
