@@ -17,7 +17,7 @@ from typing import Any
 
 import pytest
 
-from taskhero import Job, TaskHero
+from taskhero import Job, Settings, TaskHero
 
 pytestmark = pytest.mark.anyio
 
@@ -126,6 +126,45 @@ async def test_status_watch_goes_on_until_ctrl_c(tmp_path: Path, redis_url: str)
         process.send_signal(signal.SIGINT)
         _, errors = await process.communicate()
     assert (process.returncode, errors) == (0, b"")
+
+
+@pytest.mark.parametrize("words", [[], ["--json"]], ids=["people", "programs"])
+async def test_status_watch_tells_how_many_jobs_a_second(words: list[str], redis_url: str) -> None:
+    """From the second look on; without a terminal, each look is printed."""
+    words = ["status", "--watch", "--interval", "0.1", "--backend", redis_url, *words]
+    process = await asyncio.create_subprocess_exec(
+        sys.executable, "-m", "taskhero", *words, stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.PIPE
+    )
+    assert process.stdout is not None
+    async with asyncio.timeout(60):
+        first = (await process.stdout.readline()).decode()
+        if "--json" in words:
+            assert json.loads(first)["rates"] is None
+            told = json.loads(await process.stdout.readline())
+            assert told["rates"] == {"processed": 0.0, "failed": 0.0}
+        async with TaskHero(redis_url, settings=Settings(max_task_processors=1)) as app:
+            app.task(name="quick")(quick)
+            async with app.running():
+                await app.queue.enqueue_many([app.queue.job("quick") for _ in range(20)])
+                while not (found := rate_in((await process.stdout.readline()).decode())):
+                    pass
+        assert 0 < found <= 1000
+        process.send_signal(signal.SIGINT)
+        _, errors = await process.communicate()
+    assert (process.returncode, errors) == (0, b"")
+
+
+async def quick() -> None:
+    """Do nothing."""
+
+
+def rate_in(line: str) -> float:
+    """How many jobs a second were processed, if a line says so."""
+    if line.startswith("{"):
+        rates = json.loads(line)["rates"]
+        return float(rates["processed"]) if rates else 0.0
+    found = re.match(r"a second: processed ([\d.]+)", line)
+    return float(found[1]) if found else 0.0
 
 
 async def test_status_watch_outlives_an_outage(start_server: Any) -> None:

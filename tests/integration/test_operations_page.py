@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import os
 import re
@@ -12,6 +13,8 @@ from typing import Any
 
 import pytest
 from pages import ROOT, Shell, console_steps, open_shell
+
+from taskhero import Settings, TaskHero
 
 pytestmark = [pytest.mark.anyio, pytest.mark.timeout(300)]
 
@@ -96,6 +99,32 @@ async def test_the_page_is_true(start_server: Any, tmp_path: Path) -> None:
     mended = [command for command, _ in steps if command.startswith("taskhero ")]
     first = mended.index("taskhero failed")
     assert [command.split()[1] for command in mended[first : first + 4]] == ["failed", "failed", "failed", "work"]
+
+
+async def test_workers_sign_on_again_when_redis_has_lost_everything(start_server: Any) -> None:
+    """As the page promises: jobs that come then are worked, periodic tasks begin anew, and the workers are in view."""
+    server = start_server("redis7")
+    settings = Settings(max_task_processors=1, scheduler=True, timeout=0.5, heartbeat_interval=0.5, rescue_after=2)
+    app = TaskHero(server.url, settings=settings)
+    came, ran = asyncio.Event(), asyncio.Event()
+
+    @app.task
+    async def late() -> None:
+        came.set()
+
+    @app.task(frequency=1)
+    async def again() -> None:
+        ran.set()
+
+    async with app.running(), asyncio.timeout(60):
+        await ran.wait()
+        assert server.command("FLUSHALL") == b"+OK"
+        ran.clear()
+        await late.enqueue()
+        await came.wait()
+        await ran.wait()
+        while not await app.queue.workers():
+            await asyncio.sleep(0)
 
 
 def leave_a_worker(server: Any) -> None:

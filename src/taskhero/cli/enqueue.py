@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from taskhero.cli.apps import load_app
+from taskhero.cli.completing import complete_tasks
 from taskhero.cli.given import duration, json_value
 from taskhero.cli.output import compact, iso, json_option, print_json
 from taskhero.cli.targets import is_private, open_target, run_connected, target_options
@@ -16,8 +16,6 @@ from taskhero.engine.moments import moment_after, moment_of, to_datetime
 from taskhero.errors import AlreadyScheduled, InvalidMoment
 
 if TYPE_CHECKING:
-    from click.shell_completion import CompletionItem
-
     from taskhero.app import TaskHero
     from taskhero.models import Job
 
@@ -46,17 +44,8 @@ def _read_moment(text: str) -> datetime | float:
     return moment
 
 
-def _complete_names(ctx: click.Context, _param: click.Parameter, incomplete: str) -> list[str | CompletionItem]:
-    """The names of the app's tasks, if it is known."""
-    try:
-        app = load_app(ctx.params.get("app") or "")
-    except click.ClickException:
-        return []
-    return sorted(task.name for task in app.tasks if task.name.startswith(incomplete))
-
-
 @click.command(short_help="Store a job, to be worked now or later.")
-@click.argument("name", shell_complete=_complete_names)
+@click.argument("name", shell_complete=complete_tasks)
 @click.option("--args", "arguments", callback=json_value, default="[]", metavar="JSON", help="Its arguments, in JSON.")
 @click.option("--queue", "-q", help="The queue; the task's own if not given.")
 @click.option("--in", "delay", callback=duration, metavar="SECONDS", help="After so long, such as 90, 15m, 2h or 10d.")

@@ -220,6 +220,8 @@ def _each(app: TaskHero, verb: str, where: FailedWhere) -> AsyncIterator[MendedJ
 
 async def _count(app: TaskHero, where: FailedWhere) -> int:
     number = 0
-    async for _ in app.queue.each_failed(**where):
-        number += 1
+    with progress("looking through the failures", None) as advance:
+        async for _ in app.queue.each_failed(**where):
+            number += 1
+            advance(1)
     return number

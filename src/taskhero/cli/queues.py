@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from taskhero.cli.completing import complete_queues
 from taskhero.cli.entries import counted, job_json, job_name
 from taskhero.cli.given import confirm, json_value, near, want_yes, yes_option
 from taskhero.cli.output import compact, json_option, print_json, print_table, progress, shown
@@ -46,7 +47,7 @@ def queues(*, app: str | None, backend: str | None, as_json: bool) -> None:
 
 
 @queues.command(short_help="Show the jobs of a queue, the next one first.")
-@click.argument("name")
+@click.argument("name", shell_complete=complete_queues)
 @click.option("--start", type=int, default=0, show_default=True, help="Position of the first; -20 is the last but 19.")
 @click.option("--limit", type=click.IntRange(1, 1000), default=20, show_default=True, help="How many, at most.")
 @target_options
@@ -85,7 +86,7 @@ def show(*, name: str, start: int, limit: int, app: str | None, backend: str | N
 
 
 @queues.command(short_help="Delete jobs of a queue, or a queue with all its jobs.")
-@click.argument("name")
+@click.argument("name", shell_complete=complete_queues)
 @click.option("--task", "-t", metavar="NAME", help="Only jobs of this task.")
 @click.option("--args", "arguments", callback=json_value, metavar="JSON", help="Only those with these arguments.")
 @yes_option

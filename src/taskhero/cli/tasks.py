@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from taskhero.cli.apps import app_option, load_app, needed
+from taskhero.cli.completing import complete_tasks
 from taskhero.cli.entries import counted
 from taskhero.cli.output import json_option, print_json, print_table, shown
 from taskhero.cli.targets import is_private, note_if_private, open_target, run_connected, target_options
@@ -54,7 +55,7 @@ def tasks(*, app: str | None, as_json: bool) -> None:
 
 
 @tasks.command(short_help="Stop a periodic task, until it is started.")
-@click.argument("name")
+@click.argument("name", shell_complete=complete_tasks)
 @target_options
 @json_option
 def stop(*, name: str, app: str | None, backend: str | None, as_json: bool) -> None:
@@ -73,7 +74,7 @@ def stop(*, name: str, app: str | None, backend: str | None, as_json: bool) -> N
 
 
 @tasks.command(short_help="Start a periodic task that was stopped.")
-@click.argument("name")
+@click.argument("name", shell_complete=complete_tasks)
 @target_options
 @json_option
 def start(*, name: str, app: str | None, backend: str | None, as_json: bool) -> None:
