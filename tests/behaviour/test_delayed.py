@@ -208,9 +208,9 @@ def count(app):
         return lambda: 0
     calls, ask = [], link._ask
 
-    async def counted(connection, command):
+    async def counted(connection, command, packed=None):
         calls.append(command)
-        return await ask(connection, command)
+        return await ask(connection, command, packed)
 
     link._ask = counted
 

@@ -41,7 +41,7 @@ def declare(step: Step, declared: Sequence[Periodic], lifetime: float) -> Period
 
 
 def known(step: Step) -> Periodics:
-    """What is declared by anybody."""
+    """What is declared by anybody, and what is stopped."""
     rows = step.rows(
         "SELECT definition, why, seen.until FROM periodic LEFT JOIN stopped USING (name) LEFT JOIN seen USING (name) "
         "WHERE periodic.until > ? ORDER BY name",
@@ -55,6 +55,7 @@ def known(step: Step) -> Periodics:
             for task, why, seen in tasks
             if task is not None
         ],
+        stopped={text(name): why for name, why in step.rows("SELECT name, why FROM stopped")},
     )
 
 
