@@ -173,6 +173,17 @@ def test_status_shows_who_works_on_what_and_that_all_are_paused(shop: Shop) -> N
     assert shape(told["workers"]) == shape(shown_json("workers")["workers"])
 
 
+def test_status_shows_the_numbers_before_what_may_be_long(shop: Shop) -> None:
+    """A terminal cuts at the bottom: of many busy workers some are shown, and how many more there are."""
+    for n in range(20):
+        shop.leave_worker(f"old:{n}+1", args=(n,))
+    told = shop("status").stdout
+    assert told.index("20 workers, 20 busy") < told.index(" queue ") < told.index(" worker ")
+    assert told.count("add [") == 15
+    assert "5 more are busy: taskhero workers --busy" in told
+    assert len(shop.json("status")["workers"]) == 20
+
+
 GARBAGE = [
     b"",
     b"no json",

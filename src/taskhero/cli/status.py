@@ -150,35 +150,37 @@ def _draw(screen: Live, found: Look) -> None:
 
 
 def _picture(found: Look) -> RenderableType:
+    """What a terminal may have no room for comes last."""
+    told, details = found.told, found.details
     parts: list[RenderableType] = []
-    if found.details is not None:
-        parts += _parts(found.told, found.details)
     if found.told["error"]:
         parts.append(Text.assemble(("as it was; now: ", "bold red"), shown(found.told["error"])))
-    return Group(*parts)
-
-
-def _parts(told: dict[str, Any], details: Details) -> list[RenderableType]:
+    if details is None:
+        return Group(*parts)
     busy = [worker for worker in details.workers if worker.working is not None]
-    parts: list[RenderableType] = [
-        Text.assemble((shown(told["backend"]).plain, "bold")),
-        table("", ("queue", "#jobs"), length_rows(details.queues) or [("(no queues)", "")]),
-    ]
+    parts.insert(0, Text.assemble((shown(told["backend"]).plain, "bold")))
+    parts += _summary(told, details, len(busy))
+    parts.append(table("", ("queue", "#jobs"), length_rows(details.queues) or [("(no queues)", "")]))
     if busy:
         # Those that are at it for longest come first; what cannot be read has no age.
         busy.sort(key=lambda worker: iso(worker.working.run_at) or "" if worker.working is not None else "")
         rows = [(row[0], row[2], row[3]) for row in worker_rows(busy[:_MOST], details.now)]
         parts.append(table("", ("worker", "does", "#for"), rows))
-    hidden = f" ({len(busy) - _MOST} busy ones are not shown)" if len(busy) > _MOST else ""
-    parts.append(shown(f"{counted(len(details.workers), 'worker')}, {len(busy)} busy{hidden}"))
-    parts.append(
-        shown(f"processed {told['processed']}, failed {told['failed']}, listed as failed {told['failed_jobs']}")
-    )
+    if len(busy) > _MOST:
+        parts.append(shown(f"{len(busy) - _MOST} more are busy: taskhero workers --busy"))
+    return Group(*parts)
+
+
+def _summary(told: dict[str, Any], details: Details, busy: int) -> list[RenderableType]:
+    """A line for each number."""
+    lines: list[RenderableType] = [
+        shown(f"{counted(len(details.workers), 'worker')}, {busy} busy"),
+        shown(f"processed {told['processed']}, failed {told['failed']}, listed as failed {told['failed_jobs']}"),
+    ]
     if told["rates"] is not None:
         rates = told["rates"]
-        parts.append(shown(f"a second: processed {rates['processed']:.1f}, failed {rates['failed']:.1f}"))
-    parts.append(shown(f"delayed {told['delayed']}"))
-    parts.append(shown(f"leader: {told['leader'] or 'none'}"))
+        lines.append(shown(f"a second: processed {rates['processed']:.1f}, failed {rates['failed']:.1f}"))
+    lines += [shown(f"delayed {told['delayed']}"), shown(f"leader: {told['leader'] or 'none'}")]
     if details.paused:
-        parts.append(Text("all workers are paused: they claim no jobs (pause-all-workers)", "bold red"))
-    return parts
+        lines.append(Text("all workers are paused: they claim no jobs (pause-all-workers)", "bold red"))
+    return lines
