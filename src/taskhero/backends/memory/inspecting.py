@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from abc import abstractmethod
 from typing import TYPE_CHECKING
 
 from taskhero.backends.inspected import FAILED, DelayedEntry, DelayedPage, Mended, Overview, Silence, WorkerEntry
@@ -28,11 +29,13 @@ class Inspecting:
     _clock: Clock
     _work: Work
 
+    @abstractmethod
     def _use(self) -> Store:
-        raise NotImplementedError
+        """The store, if it may be used here."""
 
+    @abstractmethod
     def _leading(self) -> str | None:
-        raise NotImplementedError
+        """Who leads, or None."""
 
     async def overview(self) -> Overview:
         """See `Backend.overview`."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from abc import abstractmethod
 from typing import TYPE_CHECKING
 
 from taskhero.backends.protocol import Fired, FreeLock, Kept
@@ -26,8 +27,9 @@ class PeriodicVerbs:
     _clock: Clock
     _work: Work
 
+    @abstractmethod
     def _use(self) -> Store:
-        raise NotImplementedError
+        """The store, if it may be used here."""
 
     async def periodic(self, declared: Sequence[Periodic] = (), lifetime: float = 0.0) -> Periodics:
         """See `Backend.periodic`."""
