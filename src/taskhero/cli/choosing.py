@@ -9,7 +9,6 @@ import click
 from taskhero.cli.entries import counted
 from taskhero.cli.given import duration, near
 from taskhero.cli.output import shown
-from taskhero.errors import WrongType
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -18,7 +17,7 @@ if TYPE_CHECKING:
     from taskhero.engine.failures import FailedFilter
     from taskhero.models import FailedJob
 
-__all__ = ["chosen", "count_of", "read_positions", "source_option", "which_options"]
+__all__ = ["chosen", "read_positions", "source_option", "which_options"]
 
 _Command = TypeVar("_Command", bound="Callable[..., Any]")
 
@@ -68,21 +67,13 @@ def chosen(**which: Any) -> FailedFilter | None:
     return None if all(value is None for value in which.values()) else FailedFilter(**which)
 
 
-async def count_of(app: TaskHero, source: str) -> int:
-    """How many failures a list holds; 0 if that is no list at all."""
-    try:
-        return await app.queue.failed_count(source)
-    except WrongType:
-        return 0
-
-
 async def read_positions(app: TaskHero, positions: Sequence[int], source: str) -> list[tuple[int, FailedJob]]:
     """The failures at these positions, each once.
 
     Raises:
         click.ClickException: There is none at one of them.
     """
-    total = await count_of(app, source)
+    total = await app.queue.failed_count(source)
     found: dict[int, FailedJob] = {}
     for given in positions:
         at = total + given if given < 0 else given

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from taskhero.cli.choosing import chosen, count_of, read_positions, source_option, which_options
+from taskhero.cli.choosing import chosen, read_positions, source_option, which_options
 from taskhero.cli.entries import counted, error_line, failed_json, job_name, local
 from taskhero.cli.given import positions
 from taskhero.cli.mending import remove, retry
@@ -148,7 +148,7 @@ class _Page:
 
 
 async def _read(app: TaskHero, source: str, start: int, limit: int, where: FailedFilter | None) -> _Page:
-    total = await count_of(app, source)
+    total = await app.queue.failed_count(source)
     page = _Page(total, max(0, total + start) if start < 0 else start, filtered=where is not None)
     size = limit if where is None else _PAGE
     at, now = page.first, time.time()
@@ -163,7 +163,7 @@ async def _read(app: TaskHero, source: str, start: int, limit: int, where: Faile
             break
     page.then = at if page.entries and at < total else None
     for name in await app.queue.failed_lists():
-        if name != source and (count := await count_of(app, name)):
+        if name != source and (count := await app.queue.failed_count(name)):
             page.others[name] = count
     return page
 
