@@ -25,6 +25,9 @@ class Refused(Exception):
 class Resque:
     """The real node-resque in a process of its own, which does what it is asked."""
 
+    #: What a call raises if node-resque threw.
+    Refused = Refused
+
     def __init__(self, program: node.Node) -> None:
         self._program = program
 

@@ -182,7 +182,8 @@ def same_meaning(raw: str, name: str, args: Sequence[Any]) -> bool:
     """Whether a text is a job of this name with equal arguments.
 
     The order of an object's keys does not matter, nor whether a number is written as ``1`` or ``1.0``; its queue,
-    its other keys and how it is spelled do not either. What cannot be read is equal to nothing.
+    its other keys and how it is spelled do not either. A float equals the digits that JavaScript reads as it; integers
+    are compared exactly. What cannot be read is equal to nothing.
     """
     job = decode_job(raw, "")
     return job.problem is None and job.name == name and _same(job.args, args)
@@ -198,7 +199,17 @@ def _same(left: Any, right: Any) -> bool:
             return False
         return all(_same(item, right[key]) for key, item in left.items())
     # In Python True == 1, in JSON they differ.
-    return isinstance(left, bool) is isinstance(right, bool) and bool(left == right)
+    return isinstance(left, bool) is isinstance(right, bool) and (bool(left == right) or _same_float(left, right))
+
+
+def _same_float(written: Any, meant: Any) -> bool:
+    """Whether an integer in a text is how JavaScript writes this float: 2.0**60 is ``1152921504606847000`` there."""
+    if type(written) is not int or not isinstance(meant, float) or not meant.is_integer():
+        return False
+    try:
+        return float(written) == meant
+    except OverflowError:
+        return False
 
 
 # --- the mark of a rescued job -----------------------------------------------------------------------------------

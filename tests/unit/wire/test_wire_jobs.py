@@ -268,12 +268,19 @@ def test_jobs_that_mean_the_same(raw: str, args: list[object]) -> None:
         ('{"class":"A","args":[{}]}', [[]]),
         ('{"class":"A","args":[{"a":1}]}', [{"a": 1, "b": 2}]),
         ('{"class":"A","args":[9007199254740993]}', [9007199254740992]),
+        ('{"class":"A","args":[1152921504606847000]}', [2**60]),
+        (f'{{"class":"A","args":[1{"0" * 400}]}}', [2.0**60]),
         ('{"class":"","args":[]}', []),
         ("garbage", []),
     ],
 )
 def test_jobs_that_do_not_mean_the_same(raw: str, args: list[object]) -> None:
     assert not same_meaning(raw, "A", args)
+
+
+@pytest.mark.parametrize("number", [2.0**53, 2.0**60, -(2.0**60), 123456789012345680000.0, 1e20, 1e21, 1e23, 1.5e300])
+def test_a_large_whole_float_is_found_where_it_was_written(number: float) -> None:
+    assert same_meaning(encode_job("A", [number, {"a": [number]}], "q"), "A", [number, {"a": [number]}])
 
 
 def test_garbage_equals_nothing() -> None:
