@@ -5,14 +5,14 @@ from __future__ import annotations
 import asyncio
 from typing import TYPE_CHECKING
 
-from taskhero.backends.protocol import Interest, Wake
+from taskhero.backends.protocol import Interest
 from taskhero.ending import end_tasks
 from taskhero.runtime.backoff import Backoff, Pause
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
-    from taskhero.backends.protocol import Backend, Process
+    from taskhero.backends.protocol import Backend, Process, Wake
     from taskhero.runtime.backoff import Outage
 
 __all__ = ["Waiter"]
@@ -73,7 +73,7 @@ class Waiter:
         self._current = Interest()
         self._changed = Pause()
         self._resting = Pause()
-        self._waiting: asyncio.Task[Wake] | None = None
+        self._waiting: asyncio.Task[None] | None = None
         self._task: asyncio.Task[None] | None = None
         self._passing: set[asyncio.Task[None]] = set()
 
@@ -168,9 +168,8 @@ class Waiter:
         """Wait until something wakes it, its time is up, or `listen` or `hush` ends the wait."""
         self._current = interest
         self._waiting = waiting = asyncio.create_task(
-            self._backend.wait(self._process, interest, self._timeout), name=f"taskhero {self._process.name} wait"
+            self._wait_once(interest), name=f"taskhero {self._process.name} wait"
         )
-        # Told from here, a wake-up is a turn of the event loop earlier than if this coroutine told it.
         waiting.add_done_callback(self._ended)
         try:
             await asyncio.wait({waiting})
@@ -180,14 +179,19 @@ class Waiter:
         if not waiting.cancelled():
             waiting.result()
 
-    def _ended(self, waiting: asyncio.Task[Wake]) -> None:
+    async def _wait_once(self, interest: Interest) -> None:
+        wake = await self._backend.wait(self._process, interest, self._timeout)
+        # Told from here, a wake-up is turns of the event loop earlier than if who awaits this told it.
         self._waiting = None
-        if self._task is None or (not waiting.cancelled() and waiting.exception() is not None):
-            return
-        self._outage.worked(_NAME)
-        if not waiting.cancelled():
+        if self._task is not None:
             self._backoff.reset()
-            self._tell(waiting.result())
+            self._tell(wake)
+
+    def _ended(self, waiting: asyncio.Task[None]) -> None:
+        self._waiting = None
+        works = waiting.cancelled() or waiting.exception() is None
+        if works and self._task is not None and self._outage.lasting:
+            self._outage.worked(_NAME)
 
     def _tell(self, wake: Wake) -> None:
         if wake.jobs:

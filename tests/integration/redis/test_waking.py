@@ -245,7 +245,7 @@ async def test_a_sentry_whose_close_is_cancelled_leaves_no_connection_behind(con
     for rounds in range(4):
         sentry = Sentry(backend._link, lambda: None)
         assert await sentry.open()
-        connection = sentry._connection
+        connection = sentry._dialogue.connection
         closing = asyncio.create_task(sentry.close())
         for _ in range(rounds):
             await asyncio.sleep(0)

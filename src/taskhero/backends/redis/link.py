@@ -11,6 +11,7 @@ from redis.asyncio.connection import AbstractConnection
 
 from taskhero.errors import (
     BackendDenied,
+    BackendError,
     BackendRefused,
     BackendTooOld,
     BackendUnavailable,
@@ -20,6 +21,7 @@ from taskhero.errors import (
 )
 
 from .address import REPLY_TIMEOUT
+from .dialogue import direct
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -28,6 +30,7 @@ if TYPE_CHECKING:
     from redis.asyncio.connection import ConnectionPool
 
     from .address import Address
+    from .dialogue import Direct
 
 _pack: Callable[[tuple[Any, ...]], bytes] | None
 try:
@@ -41,6 +44,7 @@ OLDEST = (6, 2)
 
 _CAN_ASK = hasattr(AbstractConnection, "can_read")
 _LOST = (redis_errors.ConnectionError, redis_errors.TimeoutError, OSError, TimeoutError)
+_FAILURES = (redis_errors.RedisError, OSError, TimeoutError)
 
 
 def _packed(connection: AbstractConnection, command: Sequence[Any]) -> bytes | list[bytes]:
@@ -76,6 +80,7 @@ class Link:
         # The pool's locks, timers and counters cost more than a step's own work, so one connection, which is all that
         # most programs need at a time, is kept ready outside of it, unless somebody waits for one.
         self._kept: AbstractConnection | None = None
+        self._direct: Direct | None = None
         self._queueing = 0
 
     def make_pool(self, **options: Any) -> ConnectionPool:
@@ -93,7 +98,7 @@ class Link:
         """Drop what belongs to an event loop that has ended without closing it; say whether there was anything."""
         lost = self._pool is not None and self._loop is not None and self._loop.is_closed()
         if lost:
-            self._pool = self._kept = None
+            self._pool = self._kept = self._direct = None
         return lost
 
     async def open(self) -> None:
@@ -131,7 +136,8 @@ class Link:
         """Go where the server has moved to; False if it is where it was."""
         if not await self._find():
             return False
-        old, self._pool, self._kept = self._pool, self.make_pool(), None
+        old, self._pool = self._pool, self.make_pool()
+        self._kept = self._direct = None
         if old is not None:
             await old.aclose()
         return True
@@ -139,7 +145,7 @@ class Link:
     async def close(self) -> None:
         """Drop all connections."""
         pool, self._pool = self._pool, None
-        self._kept = None
+        self._kept = self._direct = None
         if pool is not None:
             await pool.aclose()
 
@@ -215,10 +221,25 @@ class Link:
     async def _give_back(self, pool: ConnectionPool, connection: AbstractConnection) -> None:
         if pool is not self._pool:
             await connection.disconnect(nowait=True)
-        elif self._kept is None and not self._queueing:
-            self._kept = connection
+        elif self._kept is None and self._direct is None and not self._queueing:
+            self._direct = direct(connection)
+            if self._direct is None:
+                self._kept = connection
         else:
             await pool.release(connection)
+
+    async def _end_direct(self, ended: Direct) -> None:
+        """Leave the connection that is kept ready to the pool: it is lost, or somebody waits for one."""
+        if self._direct is not ended or not (ended.lost or ended.idle):
+            # Another one asks by it already, and comes here too.
+            return
+        self._direct = None
+        if ended.lost:
+            await ended.close()
+        else:
+            ended.give_back()
+        if self._pool is not None:
+            await self._pool.release(ended.connection)
 
     async def own_connection(self, **options: Any) -> AbstractConnection:
         """A connection outside the pool, for one who waits on it; to be disconnected by its user.
@@ -264,11 +285,25 @@ class Link:
         return elsewhere and await self._follow()
 
     async def _call(self, command: Sequence[Any], packed: bytes | None = None) -> Any:
+        ready = self._direct
+        if ready is not None and ready.lost:
+            await self._end_direct(ready)
+        elif ready is not None and ready.idle and self._loop is asyncio.get_running_loop():
+            return await self._ask_directly(ready, command, packed)
         pool, connection = await self._take()
         try:
             return await self._ask(connection, command, packed)
         finally:
             await self._give_back(pool, connection)
+
+    async def _ask_directly(self, ready: Direct, command: Sequence[Any], packed: bytes | None) -> Any:
+        try:
+            return await ready.ask(packed or _packed(ready.connection, command))
+        except _FAILURES as error:
+            raise self._told(error, command[0]) from error
+        finally:
+            if ready.lost or self._queueing:
+                await self._end_direct(ready)
 
     async def _ask(self, connection: AbstractConnection, command: Sequence[Any], packed: bytes | None) -> Any:
         try:
@@ -276,18 +311,23 @@ class Link:
                 await connection.send_packed_command(packed or _packed(connection, command), check_health=False)
                 return await connection.read_response()
         except redis_errors.ResponseError as error:
-            kind = WrongType if str(error).startswith("WRONGTYPE") else BackendRefused
-            raise kind(f"Redis at {self.location} refused {command[0]}: {error}") from error
-        except redis_errors.AuthenticationError as error:
-            # The answer of a server that did nothing, and goes on doing nothing on this connection.
+            raise self._told(error, command[0]) from error
+        except BaseException as error:
+            # An answer that is still to come would be taken for the next one's.
             await connection.disconnect(nowait=True)
-            raise self._denied(error) from error
-        except _LOST as error:
-            await connection.disconnect(nowait=True)
-            raise ReplyLost(
-                f"the connection to Redis at {self.location} broke before it answered, "
-                f"so the step may or may not have been done: {str(error) or type(error).__name__}"
-            ) from error
-        except BaseException:
-            await connection.disconnect(nowait=True)
+            if isinstance(error, _FAILURES):
+                raise self._told(error, command[0]) from error
             raise
+
+    def _told(self, error: Exception, name: str) -> BackendError:
+        """What it means for a step that this came instead of its answer."""
+        if isinstance(error, redis_errors.ResponseError):
+            kind = WrongType if str(error).startswith("WRONGTYPE") else BackendRefused
+            return kind(f"Redis at {self.location} refused {name}: {error}")
+        if isinstance(error, redis_errors.AuthenticationError):
+            # The server did nothing, and goes on doing nothing on this connection.
+            return self._denied(error)
+        return ReplyLost(
+            f"the connection to Redis at {self.location} broke before it answered, "
+            f"so the step may or may not have been done: {str(error) or type(error).__name__}"
+        )

@@ -14,19 +14,16 @@ from typing import TYPE_CHECKING, Any
 from redis import exceptions as redis_errors
 
 from taskhero.backends.protocol import Wake
-from taskhero.ending import end_tasks
+
+from .dialogue import Read, direct
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
-    from redis.asyncio.connection import AbstractConnection
-
+    from .dialogue import Dialogue
     from .link import Link
 
 __all__ = ["Sentry"]
-
-#: Seconds that an answer may take.
-REPLY_TIMEOUT = 5.0
 
 logger = logging.getLogger("taskhero.backends.redis")
 
@@ -36,33 +33,36 @@ class Sentry:
 
     Invalidations come once a key, so it has to be armed again after each; between the two, nothing is heard, and
     nothing is missed, since arming tells whether there are jobs.
+
+    Attributes:
+        heard: Whether something may have changed since it was armed.
+        changed: The keys of which that is known, or None if it may be any.
     """
 
     def __init__(self, link: Link, on_heard: Callable[[], None]) -> None:
+        self.heard = False
+        self.changed: set[bytes] | None = set()
         self._link = link
         self._on_heard = on_heard
-        self._connection: AbstractConnection | None = None
-        self._reader: asyncio.Task[None] | None = None
-        self._replies: asyncio.Queue[Any] = asyncio.Queue()
+        self._dialogue: Dialogue | None = None
         self._watched: tuple[tuple[str, ...], str | None, str | None] | None = None
         self._known_queues = 0
-        self._turn = asyncio.Lock()
-        self.heard = asyncio.Event()
+        self._listeners: set[asyncio.Future[bool]] = set()
 
     @property
     def active(self) -> bool:
         """Whether it is connected and listening."""
-        return self._reader is not None and not self._reader.done()
+        return self._dialogue is not None and not self._dialogue.lost
 
     async def open(self) -> bool:
         """Connect and switch tracking on; False if the server refuses that."""
         await self.close()
         connection = await self._link.own_connection(protocol=3)
+        dialogue = direct(connection, self._hear, self.doubt) or Read(connection, self._hear, self.doubt)
         try:
-            await connection.send_command("CLIENT", "TRACKING", "ON")
-            await connection.read_response()
+            await dialogue.ask_all([("CLIENT", "TRACKING", "ON")])
         except redis_errors.ResponseError as error:
-            await connection.disconnect(nowait=True)
+            await dialogue.close()
             logger.info(
                 "the server at %s refuses CLIENT TRACKING (%s): only the slow poll finds jobs that other programs push",
                 self._link.location,
@@ -70,76 +70,63 @@ class Sentry:
             )
             return False
         except BaseException:
-            await connection.disconnect(nowait=True)
+            await dialogue.close()
             raise
-        self._connection = connection
-        self._watched = None
-        self._replies = asyncio.Queue()
-        self.heard = asyncio.Event()
-        self._reader = asyncio.create_task(self._read(connection), name="taskhero-sentry")
+        self._dialogue, self._watched = dialogue, None
+        self.heard, self.changed = False, set()
         return True
 
     async def close(self) -> None:
         """Stop listening."""
-        reader, self._reader = self._reader, None
-        connection, self._connection = self._connection, None
-        try:
-            if reader is not None:
-                await end_tasks([reader])
-        finally:
-            # Nobody else knows of it any more, should this be cancelled.
-            if connection is not None:
-                await connection.disconnect(nowait=True)
+        dialogue, self._dialogue = self._dialogue, None
+        if dialogue is not None:
+            await dialogue.close()
 
-    async def _read(self, connection: AbstractConnection) -> None:
-        """Sort what comes: replies to our own commands, and invalidations (which redis-py shows as None)."""
-        try:
-            while True:
-                reply = await connection.read_response(disconnect_on_error=False, push_request=True)
-                if reply is None:
-                    self.heard.set()
-                    self._on_heard()
-                else:
-                    self._replies.put_nowait(reply)
-        except (redis_errors.RedisError, OSError) as error:
-            self._replies.put_nowait(error)
-        finally:
-            # Nobody shall wait for an answer that cannot come any more.
-            self._replies.put_nowait(ConnectionError("the connection was closed"))
-            self.heard.set()
+    def _hear(self, message: Any) -> None:
+        """Redis tells that keys changed; of a database that was emptied it names none."""
+        keys = message[1] if message is not None and len(message) == 2 else None
+        if not isinstance(keys, list):
+            self.changed = None
+        elif self.changed is not None:
+            self.changed.update(keys)
+        self._tell()
+        self._on_heard()
 
     async def _ask(self, *commands: tuple[str, ...]) -> list[int]:
-        """The answers to all these commands, in one round trip; who is cancelled leaves none of them behind."""
-        asking = asyncio.create_task(self._ask_in_turn(commands), name="taskhero-sentry-asks")
+        """The answers to all these commands, in one round trip."""
+        if self._dialogue is None:
+            raise ConnectionError("the sentry's connection is closed")
         try:
-            return await asyncio.shield(asking)
+            return [int(answer) for answer in await self._dialogue.ask_all(commands)]
         except asyncio.CancelledError:
             # Nobody saw what there is: the next look must not think that nothing is new.
-            self.heard.set()
-            asking.add_done_callback(lambda task: task.cancelled() or task.exception())
+            self.doubt()
             raise
-
-    async def _ask_in_turn(self, commands: Sequence[tuple[str, ...]]) -> list[int]:
-        async with self._turn:
-            return await self._ask_now(commands)
-
-    async def _ask_now(self, commands: Sequence[tuple[str, ...]]) -> list[int]:
-        connection = self._connection
-        if connection is None:
-            raise ConnectionError("the sentry's connection is closed")
-        await connection.send_packed_command(connection.pack_commands(commands), check_health=False)
-        answers = []
-        async with asyncio.timeout(REPLY_TIMEOUT):
-            for _ in commands:
-                reply = await self._replies.get()
-                if isinstance(reply, BaseException):
-                    raise ConnectionError(str(reply)) from reply
-                answers.append(int(reply))
-        return answers
 
     def doubt(self) -> None:
         """Let the next look ask again though nothing was heard: a connection can be gone without a sign."""
-        self.heard.set()
+        self.changed = None
+        self._tell()
+
+    def _tell(self) -> None:
+        self.heard = True
+        for listener in self._listeners:
+            if not listener.done():
+                listener.set_result(True)
+
+    async def listen(self, deadline: float) -> bool:
+        """Wait until something is heard, or the event loop's time is *deadline*; whether something was heard."""
+        if self.heard:
+            return True
+        loop = asyncio.get_running_loop()
+        listener: asyncio.Future[bool] = loop.create_future()
+        self._listeners.add(listener)
+        timer = loop.call_at(deadline, _time_is_up, listener)
+        try:
+            return await listener
+        finally:
+            timer.cancel()
+            self._listeners.discard(listener)
 
     async def watch(self, queues: Sequence[str], names: str | None, schedule: str | None) -> Wake:
         """Arm it for these keys, unless nothing changed since it was armed for them; tell what is there now.
@@ -150,9 +137,9 @@ class Sentry:
             schedule: Key of the wake list of schedulers, for one of them.
         """
         wanted = (tuple(queues), names, schedule)
-        if wanted == self._watched and not self.heard.is_set():
+        if wanted == self._watched and not self.heard:
             return Wake()
-        self.heard.clear()
+        self.heard, self.changed = False, set()
         self._watched = wanted
         absent = ("EXISTS", "")
         jobs, known, token = await self._ask(
@@ -163,3 +150,8 @@ class Sentry:
         new_queues = known > self._known_queues
         self._known_queues = known
         return Wake(jobs > 0 or new_queues, token > 0)
+
+
+def _time_is_up(listener: asyncio.Future[bool]) -> None:
+    if not listener.done():
+        listener.set_result(False)

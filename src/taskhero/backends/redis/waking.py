@@ -15,7 +15,7 @@ from redis import exceptions as redis_errors
 from taskhero.backends.protocol import Wake
 from taskhero.errors import BackendError, BackendUnavailable
 
-from .base import Part
+from .base import Part, to_bytes
 from .line import Line
 from .sentry import Sentry
 
@@ -174,16 +174,13 @@ class Waking(Part):
                 raise BackendUnavailable(f"the wait at Redis {self._link.location} broke: {error}") from error
             if wake.schedule:
                 # The wake-up is taken last, so that one who is cancelled leaves it for the next wait.
-                sentry.heard.set()
+                sentry.doubt()
                 await self._link.call("LPOP", self._keys.wake_schedule)
             if wake.jobs or wake.schedule:
                 return wake
-            try:
-                async with asyncio.timeout_at(deadline):
-                    await sentry.heard.wait()
-            except TimeoutError:
+            if not await sentry.listen(deadline):
                 return Wake()
-            if schedule is None:
+            if schedule is None or (sentry.changed and to_bytes(schedule) not in sentry.changed):
                 # It can only have been a queue; the step that claims finds out as fast as another look would.
                 return Wake(jobs=True)
 
@@ -193,7 +190,7 @@ class Waking(Part):
 
     def _still_absent(self, waiting: Waiting) -> None:
         """A push was heard by a process that is too busy to take it: somebody else has to."""
-        if waiting.present or waiting.departure or not waiting.sentry.active or not waiting.sentry.heard.is_set():
+        if waiting.present or waiting.departure or not waiting.sentry.active or not waiting.sentry.heard:
             return
         waiting.departure = task = asyncio.create_task(self._depart(waiting), name="taskhero-sentry-leaves")
         self._departures.add(task)
