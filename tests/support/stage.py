@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable
+from itertools import count
 from typing import Any
 
 from taskhero import Settings, TaskHero
@@ -18,6 +19,8 @@ __all__ = ["Stage"]
 #: Seconds that anything in a test takes at most.
 WAIT = 20.0
 
+_numbers = count()
+
 
 class Stage:
     """Makes apps on one store, and waits for what they tell.
@@ -28,6 +31,7 @@ class Stage:
 
     def __init__(self, where: str) -> None:
         self.where = where
+        self._number = next(_numbers)
         self.clock = ManualClock()
         self.events: list[Event] = []
         self._happened = asyncio.Event()
@@ -44,7 +48,7 @@ class Stage:
             self._memory = self._memory or MemoryBackend(clock=self.clock)
             return self._memory
         if self.where == "fakeredis":
-            return FakeRedisBackend(f"fakeredis://stage-{id(self)}", clock=self.clock)
+            return FakeRedisBackend(f"fakeredis://stage-{self._number}", clock=self.clock)
         return RedisBackend(self.where, clock=self.clock)
 
     def app(self, *, processors: int = 2, scheduler: bool = True, settings: dict[str, Any] | None = None, **more: Any):

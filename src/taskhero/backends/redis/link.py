@@ -231,7 +231,7 @@ class Link:
     async def _end_direct(self, ended: Direct) -> None:
         """Leave the connection that is kept ready to the pool: it is lost, or somebody waits for one."""
         if self._direct is not ended or not (ended.lost or ended.idle):
-            # Another one asks by it already, and comes here too.
+            # Another one asks by it already, and looks here when that is answered.
             return
         self._direct = None
         if ended.lost:
