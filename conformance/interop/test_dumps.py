@@ -1,7 +1,7 @@
 """Whatever Ruby and node-resque left in a Redis is read as it stands there, and worked as it is meant.
 
 Each dump (see `dumps.py`) is restored into a real server. What must become of it is computed from what lies there, by
-`raw.py` and `outcome.py`, so that any dump can be held against taskhero: name its folder in the variable TASKHERO_DUMPS.
+`raw.py` and `outcome.py`, so that any dump can be held against taskhero: TASKHERO_DUMPS names its folder.
 """
 
 from __future__ import annotations
