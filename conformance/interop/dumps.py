@@ -23,7 +23,7 @@ from typing import Any, Final, NamedTuple
 
 import redis
 
-__all__ = ["FOLDERS", "Key", "Snapshot", "UnknownForm", "found", "load", "restore", "take"]
+__all__ = ["FOLDERS", "Key", "Snapshot", "UnknownForm", "found", "load", "restore", "take", "written"]
 
 #: Further folders with dumps, separated as in PATH.
 VARIABLE: Final = "TASKHERO_DUMPS"
@@ -182,8 +182,19 @@ def _read(client: Any, name: bytes) -> dict[str, Any] | None:
     return {"key": _text(name), "type": kind, "ttl": ttl, "value": reading[kind]()}
 
 
+def written(told: dict[str, Any]) -> bytes:
+    """A dump as it stands in its file, a key a line; bytes that are no text as escapes."""
+    lines = [f" {_json(part)}: {_json(value)}" for part, value in told.items() if part != "keys"]
+    keys = ",\n".join(f"  {_json(key)}" for key in told["keys"])
+    text = "{\n" + ",\n".join([*lines, f' "keys": [\n{keys}\n ]']) + "\n}\n"
+    return text.encode("utf-8", "backslashreplace")
+
+
+def _json(value: Any) -> str:
+    return json.dumps(value, ensure_ascii=False)
+
+
 if __name__ == "__main__":
     if len(sys.argv) != 2:
         sys.exit(__doc__)
-    # Escapes keep what is no text.
-    json.dump(take(sys.argv[1], "mine"), sys.stdout, indent=1)
+    sys.stdout.buffer.write(written(take(sys.argv[1], "mine")))

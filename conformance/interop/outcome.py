@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections import Counter
 
 import raw
@@ -11,9 +12,9 @@ __all__ = ["Expected", "freed", "kept", "same", "without_workers"]
 
 
 def kept(dump):
-    """What a dump says of all but taskhero: types, whether it lapses, and elements; those of sets and hashes sorted."""
+    """What a dump says of all but taskhero: types, whether it lapses, and elements; sorted unless it is a list."""
     return {
-        key: (kind, ttl >= 0, sorted(values) if kind in {"set", "hash"} else list(values))
+        key: (kind, ttl >= 0, sorted(values) if kind in {"set", "hash", "zset"} else list(values))
         for key, (kind, ttl, values) in dump.items()
         if not key.startswith("taskhero:")
     }
@@ -34,12 +35,12 @@ class Expected:
     """
 
     def __init__(self, before, now):
-        self.worked, self.failed, self.left = {}, Counter(), dict(before)
+        self.worked, self.failed, self.left = {}, Counter(), _with_whole_seconds(before, now)
         for queue, jobs in raw.jobs_queued(before).items():
             self.left.pop(f"queue:{queue}", None)
             for job in jobs:
                 self._expect(job, possible=job.readable)
-        for at, jobs in raw.jobs_delayed(before).items():
+        for at, jobs in raw.jobs_delayed(self.left).items():
             if at <= now:
                 self._promoted(at, jobs)
 
@@ -92,6 +93,25 @@ class Expected:
 
 def _payload(failed):
     return raw.decoded(failed.job.raw)["payload"]["args"]
+
+
+def _with_whole_seconds(before, now):
+    """A due moment such as 12.5, at which other schedulers spin for ever, is taken for the second after it."""
+    left, schedule = dict(before), elements(before, "delayed_queue_schedule")
+    moments = list(zip(schedule[::2], schedule[1::2], strict=True))
+    for member, score in [pair for pair in moments if not pair[0].isdecimal() and float(pair[1]) <= now]:
+        moments.remove((member, score))
+        at = str(math.ceil(float(score)))
+        if moved := elements(left, f"delayed:{member}"):
+            left[f"delayed:{at}"] = ("list", -1, (*elements(left, f"delayed:{at}"), *moved))
+            moments = [*{*moments, (at, at)}]
+            del left[f"delayed:{member}"]
+        for text in moved:
+            times = {*elements(left, f"timestamps:{text}"), f"delayed:{at}"} - {f"delayed:{member}"}
+            left[f"timestamps:{text}"] = ("set", -1, tuple(times))
+    if schedule:
+        left["delayed_queue_schedule"] = ("zset", -1, tuple(part for pair in moments for part in pair))
+    return left
 
 
 def without_workers(before):

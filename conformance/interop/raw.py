@@ -141,9 +141,9 @@ def jobs_queued(dump: Dump) -> dict[str, list[Job]]:
 
 
 def jobs_delayed(dump: Dump) -> dict[int, list[Job]]:
-    """The jobs by the second to which they are delayed, the earliest first."""
-    schedule = elements(dump, "delayed_queue_schedule")
-    seconds = sorted(int(score) for score in schedule[1::2])
+    """The jobs by the second to which they are delayed, the earliest first; what is no whole second is left out."""
+    members = elements(dump, "delayed_queue_schedule")[::2]
+    seconds = sorted(int(member) for member in members if member.isdecimal())
     return {at: [job(text) for text in elements(dump, f"delayed:{at}")] for at in seconds}
 
 
@@ -237,10 +237,19 @@ def _worker(dump: Dump, worker: str, beat: str | None) -> Worker:
         run_at=None if held is None else moment(held["run_at"]),
         started=moment(started),
         program="resque" if beat else "node-resque" if ping else "",
-        seen_at=moment(beat) or (None if ping is None else moment(json.loads(ping)["time"])),
+        seen_at=moment(beat) or _ping(ping),
         processed=_number(dump, f"stat:processed:{name}", f"stat:processed:{worker}"),
         failed=_number(dump, f"stat:failed:{name}", f"stat:failed:{worker}"),
     )
+
+
+def _ping(text: str | None) -> datetime | None:
+    """When node-resque's worker gave its sign of life, or None."""
+    try:
+        told = None if text is None else decoded(text)
+    except ValueError:
+        return None
+    return moment(told.get("time")) if isinstance(told, dict) else None
 
 
 def stats(dump: Dump) -> dict[str, int]:

@@ -89,9 +89,9 @@ def job_delayed(place, job):
 
 def as_programs_write(job):
     """Whether a delayed text has the keys and order that node-resque's or resque-scheduler's own calls give it."""
-    return list(raw.decoded(job.raw)) in (["class", "queue", "args"], ["class", "args", "queue"]) and isinstance(
-        raw.decoded(job.raw)["args"], list
-    )
+    parts = raw.decoded(job.raw)
+    in_order = list(parts) in (["class", "queue", "args"], ["class", "args", "queue"])
+    return in_order and isinstance(parts["args"], list) and "," not in job.queue
 
 
 @dumps_with("delayed:")
