@@ -172,6 +172,10 @@ def moment(text: Any, tz: str = "UTC") -> datetime | None:
     return _in_zone(f"{date.replace('/', '-')} {time}", "%Y-%m-%d %H:%M:%S", zone, tz)
 
 
+#: Where the short names are used that Ruby writes in these zones.
+_NAMED: Final = {"EST": "America/New_York", "EDT": "America/New_York", "IST": "Asia/Kolkata"}
+
+
 def _in_zone(text: str, form: str, zone: str, tz: str) -> datetime:
     if zone in {"", "Z", "UTC"}:
         return datetime.strptime(text, form).replace(tzinfo=UTC)
@@ -179,7 +183,7 @@ def _in_zone(text: str, form: str, zone: str, tz: str) -> datetime:
         east = timedelta(hours=int(found[2]), minutes=int(found[3] or 0))
         offset: tzinfo = timezone(-east if found[1] == "-" else east)
     else:
-        offset = ZoneInfo(tz)
+        offset = ZoneInfo(_NAMED.get(zone, tz))
     return datetime.strptime(text, form).replace(tzinfo=offset).astimezone(UTC)
 
 

@@ -13,7 +13,7 @@ from watching import look
 
 from taskhero import current
 
-__all__ = ["MUCH_LATER", "SOON", "all_dumps", "dumps_with", "harmless", "until", "works"]
+__all__ = ["MUCH_LATER", "SOON", "all_dumps", "dumps_in_which", "dumps_with", "harmless", "until", "works"]
 
 #: All is due by the first that anybody delayed to soon after its dump; by the second, what was to wait for ever, too.
 SOON, MUCH_LATER = 3_000_000_000, 5_000_000_000
@@ -28,14 +28,30 @@ def named(path):
 all_dumps = pytest.mark.parametrize("path", DUMPS, ids=map(named, DUMPS))
 
 
+def dumps_in_which(condition):
+    """The dumps of which a condition holds, given what lies there."""
+    chosen = [path for path in DUMPS if condition(as_it_lies(load(path)))]
+    return pytest.mark.parametrize("path", chosen, ids=map(named, chosen))
+
+
 def dumps_with(*beginnings):
     """The dumps in which a key's name begins so."""
-    chosen = [
-        path
-        for path in DUMPS
-        if any(key.name.removeprefix("resque:").startswith(beginnings) for key in load(path).keys)
-    ]
-    return pytest.mark.parametrize("path", chosen, ids=map(named, chosen))
+    return dumps_in_which(lambda dump: any(key.startswith(beginnings) for key in dump))
+
+
+def as_it_lies(snapshot):
+    """What `watching.look` would show of a dump."""
+    return {
+        key.name.removeprefix("resque:"): (key.type, key.ttl, tuple(_flat(key))) for key in snapshot.keys if key.ttl
+    }
+
+
+def _flat(key):
+    if key.type == "string":
+        return [key.value]
+    if key.type == "hash":
+        return [part for item in key.value.items() for part in item]
+    return [part for pair in key.value for part in pair] if key.type == "zset" else key.value
 
 
 def works(stage, before, **more):

@@ -18,6 +18,8 @@ from taskhero.errors import CannotRetry
 pytestmark = pytest.mark.anyio
 
 AGE = 3600
+#: So many jobs of one moment stand for all of it.
+MANY = 20
 
 
 @pytest.fixture
@@ -92,7 +94,7 @@ async def test_each_delayed_job_is_found_and_deleted(restored, place, stage, pat
     app, _ = works(stage, restored, processors=0, scheduler=False)
     left = raw.jobs_delayed(restored)
     async with app:
-        for told in [job for jobs in left.values() for job in jobs if job.readable and job.queue]:
+        for told in [job for jobs in left.values() for job in jobs[:MANY] if job.readable and job.queue]:
 
             def meant(job, told=told):
                 return job.name == told.name and job.queue in {told.queue, ""} and same(job.args, told.args)
