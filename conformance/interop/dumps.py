@@ -197,4 +197,7 @@ def _json(value: Any) -> str:
 if __name__ == "__main__":
     if len(sys.argv) != 2:
         sys.exit(__doc__)
-    sys.stdout.buffer.write(written(take(sys.argv[1], "mine")))
+    taken = take(sys.argv[1], "mine")
+    if not taken["keys"]:
+        sys.exit(f"no key there begins with {PREFIX!r}: other namespaces, and Redis Cluster, are not known here")
+    sys.stdout.buffer.write(written(taken))

@@ -11,13 +11,13 @@ from collections import Counter
 
 import pytest
 from processes import Workers
-from ruby_states import MASTER_LOCK
 from watching import Watcher, look
 
 from taskhero import Settings, TaskHero
 
 pytestmark = pytest.mark.anyio
 
+MASTER_LOCK = "resque:resque:resque_scheduler_master_lock"
 NODE_LOCK, OUR_LEASE = "resque_scheduler_leader_lock", "taskhero:leader"
 JOBS = 5000
 SECONDS = 3
