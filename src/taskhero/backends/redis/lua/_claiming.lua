@@ -74,7 +74,7 @@ local function claim_jobs(free, names, queues, first_key, first_queue, now, proc
   return #left > 0 and 1 or 0, problems, claims
 end
 
--- Whether the process is alive and nobody paused all workers, each as 1 or 0. Ruby too takes the switch with blanks around.
+-- Whether the process is alive and nobody paused all workers, each as 1 or 0. Blanks are ignored, as by Ruby.
 local function may_claim(process, now, pause)
   local lease = redis.call('ZSCORE', KEYS[1], process)
   local registered = lease and tonumber(lease) > now and 1 or 0
