@@ -268,7 +268,7 @@ def locks(dump: Dump) -> dict[str, str]:
 
 def paused(dump: Dump) -> bool:
     """Whether nobody may work."""
-    return "".join(elements(dump, PAUSE)).lower() == "true"
+    return "".join(elements(dump, PAUSE)).strip().lower() == "true"
 
 
 def master_lock(dump: Dump) -> str | None:

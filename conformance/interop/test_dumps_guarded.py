@@ -244,7 +244,7 @@ IMPLIED = {
     "*-released": lambda dump: not raw.locks(dump),
     "*-retry-mid*": with_keys("resque-retry:"),
     "*-retry-exhausted": lambda dump: elements(dump, "failed") and not with_keys("resque-retry:")(dump),
-    "*-paused": raw.paused,
+    "*-paused*": raw.paused,
 }
 
 
