@@ -7,8 +7,10 @@ import contextlib
 from typing import TYPE_CHECKING, Any
 
 import pytest
+from dumps import load, restore
 from server_fixtures import _start
 from stage import Stage
+from watching import look
 
 if TYPE_CHECKING:
     from node_fixtures import StartNode
@@ -59,6 +61,13 @@ def place(shared_server):
     """The server, emptied."""
     assert shared_server.command("FLUSHALL") == b"+OK"
     return shared_server
+
+
+@pytest.fixture
+def restored(place, path):
+    """What lies in Redis when the dump at *path* is restored there."""
+    restore(place.url, load(path))
+    return look(place.url)
 
 
 @pytest.fixture

@@ -214,7 +214,7 @@ def _counters(dump: Dump) -> Iterator[tuple[str, str]]:
             yield key, str(elements)
 
 
-@_rule("a queue's name that is empty breaks the pages")
+@_rule("a queue's name that is empty is one list to Ruby and another one to node-resque")
 def _names(dump: Dump) -> Iterator[tuple[str, str]]:
     return (("queues", name) for name in _elements(dump, "queues") if not name.strip())
 

@@ -157,6 +157,8 @@ def beat(age):
         ("vm:25644:default", None, "default", "taskhero: resque-1 worker", False),
         ("vm:25644:default", None, "default", "resque:work taskhero", False),
         ("vm:25644+1:default", None, "default", "resque-3.0.0: Waiting", True),
+        ("vm/web:25644:default", None, "*", "python worker.py", False),
+        ("vm:25644:*", None, "default", "python worker.py", False),
         ("otherhost:25644:default", None, "*", "python worker.py", False),
         ("otherhost:25644:default", 299, "default", "python worker.py", False),
         ("otherhost:25644:default", 302, "default", "python worker.py", True),

@@ -4,18 +4,20 @@ from __future__ import annotations
 
 import asyncio
 import json
+import os
+import signal
 import time
 from collections import Counter
 
 import pytest
 from processes import Workers
-from ruby_states import MASTER_LOCK
 from watching import Watcher, look
 
 from taskhero import Settings, TaskHero
 
 pytestmark = pytest.mark.anyio
 
+MASTER_LOCK = "resque:resque:resque_scheduler_master_lock"
 NODE_LOCK, OUR_LEASE = "resque_scheduler_leader_lock", "taskhero:leader"
 JOBS = 5000
 SECONDS = 3
@@ -52,10 +54,10 @@ async def test_nodes_and_ours_lead_side_by_side_and_touch_only_what_is_their_own
     assert MASTER_LOCK.removeprefix("resque:") not in {key for dump in watcher.seen for key in dump}
 
 
-async def delay(app, resque):
+async def delay(app, resque, jobs=JOBS):
     """5,000 jobs to three seconds, half of them by each side."""
     first = int(time.time()) + 2
-    ours, theirs = range(0, JOBS, 2), range(1, JOBS, 2)
+    ours, theirs = range(0, jobs, 2), range(1, jobs, 2)
 
     async def here():
         for start in range(0, len(ours), 100):
@@ -106,8 +108,44 @@ async def test_5000_jobs_delayed_by_both_are_promoted_once_each_by_both(place, s
         assert theirs + len(stage.told("transferred_job")) <= JOBS
 
 
+def standing(dump):
+    """How often each job stands anywhere, delayed or queued."""
+    lists = [elements for key, (_, _, elements) in dump.items() if key.startswith(("delayed:", "queue:"))]
+    return Counter(json.loads(text)["args"][0] for texts in lists for text in texts)
+
+
+def freeze(process):
+    """Stop a process where it is, and wait until all its threads stand still."""
+    process.send_signal(signal.SIGSTOP)
+    assert os.WIFSTOPPED(os.waitpid(process.pid, os.WUNTRACED)[1])
+
+
+def settled(place):
+    """Everything in Redis, when all is done that a process had sent before it was frozen."""
+    seen = [look(place.url)]
+    while len(seen) < 2 or seen[-2] != seen[-1]:
+        seen.append(look(place.url))
+    return seen[-1]
+
+
+async def killed_with_empty_hands(place, process):
+    """Kill node's scheduler at a moment at which it has no job between a list and a queue; what stood there then.
+
+    In two of three of its round trips it has one, so it is frozen, looked at and let go on until it has none.
+    """
+    for pace in range(2, 102):
+        freeze(process)
+        dump = settled(place)
+        if len(standing(dump)) == JOBS:
+            process.kill()
+            process.wait()
+            return dump
+        process.send_signal(signal.SIGCONT)
+        await promoted(place, len(dump["queue:due"][2]) + pace % 13)
+    pytest.fail("it had a job in its hands each time")
+
+
 async def test_nodes_scheduler_is_killed_on_the_way(place, stage, make_resque):
-    """It holds a job in its hands between two commands, so one may be lost with it: that window is its own."""
     app = stage.app(processors=0, scheduler=False)
     helper = stage.app(processors=0)
     resque, victim = make_resque(), make_resque()
@@ -115,13 +153,32 @@ async def test_nodes_scheduler_is_killed_on_the_way(place, stage, make_resque):
         await delay(app, resque)
         await victim("start", "scheduler", "scheduler")
         await promoted(place, 200)
-        victim.process.kill()
+        dump = await killed_with_empty_hands(place, victim.process)
+        assert 200 <= len(dump["queue:due"][2]) < JOBS
         async with helper.running():
-            await promoted(place, JOBS - 1)
+            await promoted(place, JOBS)
+            await until(lambda: nothing_is_delayed(place))
+        assert stage.told("transferred_job")
+        assert numbers(place) == dict.fromkeys(range(JOBS), 1)
+
+
+async def test_one_job_at_most_is_lost_with_nodes_scheduler_wherever_it_is_killed(place, stage, make_resque):
+    """It holds a job in its hands between two commands: that window is its own."""
+    app = stage.app(processors=0, scheduler=False)
+    helper = stage.app(processors=0)
+    resque, victim = make_resque(), make_resque()
+    async with app:
+        await delay(app, resque, 600)
+        await victim("start", "scheduler", "scheduler")
+        await promoted(place, 50)
+        victim.process.kill()
+        victim.process.wait()
+        async with helper.running():
+            await promoted(place, 599)
             await until(lambda: "delayed_queue_schedule" not in look(place.url))
         found = numbers(place)
     assert set(found.values()) == {1}
-    assert JOBS - 1 <= len(found) <= JOBS
+    assert 599 <= len(found) <= 600
 
 
 async def test_our_scheduler_is_killed_on_the_way(place, stage, resque):

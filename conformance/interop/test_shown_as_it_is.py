@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 from looking import look, mend
-from ruby_states import STATES, restore
+from restored import all_dumps
 from test_harmful_states import FINE, POISONS
 
 from taskhero import TaskHero
@@ -45,8 +45,8 @@ async def test_what_hurts_other_readers(place, rule, poison):
         await check(app, keys["queue:q"][2], keys["failed"][2])
 
 
-@pytest.mark.parametrize("name", STATES)
-async def test_what_ruby_leaves(place, name):
-    restore(place.url, name)
+@all_dumps
+async def test_what_others_leave(restored, place, path):
+    queued, failed = (restored.get(key, ("", 0, ()))[2] for key in ("queue:q", "failed"))
     async with TaskHero(place.url) as app:
-        await check(app, (), STATES[name].get("failed", ()))
+        await check(app, queued, failed)

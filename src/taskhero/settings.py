@@ -141,9 +141,13 @@ def _check_queues(names: tuple[str, ...]) -> tuple[str, ...]:
     return names
 
 
-def _namespace(_settings: Any, field: attrs.Attribute[Any], value: Any) -> None:
+def _name(_settings: Any, field: attrs.Attribute[Any], value: Any) -> None:
     if not isinstance(value, str) or any(letter.isspace() or not letter.isprintable() for letter in value):
         raise InvalidSettings(f"{field.name}={value!r} is no name: pass a str without white space, such as 'resque'")
+
+
+def _namespace(settings: Any, field: attrs.Attribute[Any], value: Any) -> None:
+    _name(settings, field, value)
     if value.endswith(":"):
         raise InvalidSettings(f"{field.name}={value!r} ends in a colon: leave it out, it is put behind the name anyway")
 
@@ -191,7 +195,7 @@ class Settings(_Given):
             of jobs and in results, at any depth, their values are ``"[FILTERED]"``. A dot leads into an object.
         namespace: What stands before each key in Redis, without its colon; ``""`` for nothing.
         resque_scheduler_prefix: What ``RESQUE_SCHEDULER_MASTER_LOCK_PREFIX`` is for Ruby's resque-scheduler on the same
-            Redis: part of the name of the lock that it leads by, while which nothing is promoted here.
+            Redis, colons included: part of the name of the lock that it leads by, while which nothing is promoted here.
 
     There is no counterpart of ActionHero's ``toDisconnectProcessors``: processors share connections.
 
@@ -219,7 +223,7 @@ class Settings(_Given):
     grace: float = attrs.field(default=25.0, converter=_to_seconds, validator=_seconds(most=21_600, zero=True))
     filtered_params: tuple[str, ...] = attrs.field(default=(), converter=_to_names, validator=_names_of_values)
     namespace: str = attrs.field(default="resque", validator=_namespace)
-    resque_scheduler_prefix: str = attrs.field(default="", validator=_namespace)
+    resque_scheduler_prefix: str = attrs.field(default="", validator=_name)
 
     def __new__(cls, *_args: object, **given: object) -> Self:
         """Refuse what is no setting before attrs does, with a better sentence."""

@@ -15,73 +15,95 @@ from taskhero.clock import ManualClock
 
 pytestmark = pytest.mark.anyio
 
-WRITTEN: dict[str, Any] = json.loads((Path(__file__).parents[2] / "data" / "foreign_jobs.json").read_text("utf-8"))
+DUMPS = Path(__file__).parents[3] / "conformance" / "interop" / "dumps"
 AFTER_ALL = 4_102_444_900.0
 
 TEXTS = [
-    "héllo wörld",
-    "日本語",
-    "emoji 😀 family 👩\u200d👧",
-    'quote" back\\ slash/ tab\t nl\n cr\r bs\b ff\f nul\0 esc\x1b del\x7f',
-    "ls \u2028 ps \u2029 nbsp \xa0 bom \ufeff",
-    "<script>&amp;'</script>",
-    {"nested": {"b": [1, [2, []]], "a": {}}, "ключ": None},
+    "crème brûlée",
+    "東京タワー",
+    "🚲 and 👨\u200d🔧",
+    '"quoted" back\\slash sla/sh\ttab\nline\rreturn\bbell\fform\0nul\x1besc\x7fdel',
+    "\u2028 \u2029 \xa0 \ufeff",
+    '<a href="?x=1&y=2">\'</a>',
+    {"deep": {"list": [3, [4, []]], "none": {}}, "цена": None},
     [],
     {},
     None,
     True,
     False,
 ]
-FLOATS = [1.0, 0.1, 1e21, 1e-7, 1e20, 1e15, 1e16, 100.0, 123456789.12345679, 0.0, 5e-324, 1.7976931348623157e308]
+FLOATS = [2.0, 0.3, 3e21, 4e-7, 5e20, 2e15, 3e16, 250.0, 987654321.98765433, 0.0, 5e-324, 1.7976931348623157e308]
 # JavaScript has no larger integers: what node was given was rounded before it was written.
-NODE_INTEGERS = [0, -1, 2**53 - 1, 2**53, 12345678901234567000, -9223372036854776000, 1e23]
-RUBY_INTEGERS = [0, -1, 2**53 - 1, 2**53 + 1, 12345678901234567890, -(2**63), 10**23]
+NODE_INTEGERS = [0, -7, 2**53 - 1, 2**53, 98765432109876540000, -9223372036854776000, 7e23]
+RUBY_INTEGERS = [0, -7, 2**53 - 1, 2**53 + 1, 98765432109876543210, -(2**63), 7 * 10**23]
 
-QUEUED = {
-    "node": [
-        ("OkJob", [*TEXTS, *FLOATS, *NODE_INTEGERS]),
-        ("QueuedOnce", ["x", {"k": [1]}]),
-        ("QueuedOnce", []),
-        ("DelayedOnce", ["y"]),
-    ],
-    "ruby": [
-        ("OkJob", [*TEXTS, *FLOATS, *RUBY_INTEGERS]),
-        ("OkJob", []),
-        ("OkJob", [None]),
-        ("OkJob", [{"a": 1}]),
-        ("OkJob", ["extra"]),
-        ("Some::Module::Job", [1]),
-        ("OkJob", [[1, 2]]),
-    ],
+# Which dumps, and what is performed.
+QUEUED: dict[str, tuple[list[str], list[tuple[str, list[Any]]]]] = {
+    "node": (
+        ["node-enqueue", "node-queuelock", "node-delayqueuelock"],
+        [
+            ("SendInvoice", [*TEXTS, *FLOATS, *NODE_INTEGERS]),
+            ("SyncStock", ["shelf", {"rows": [1]}]),
+            ("SyncStock", []),
+            ("CloseShop", ["south"]),
+        ],
+    ),
+    "ruby": (
+        ["ruby-enqueue", "ruby-enqueue-shapes"],
+        [
+            ("SendInvoice", [*TEXTS, *FLOATS, *RUBY_INTEGERS]),
+            ("SendInvoice", []),
+            ("SendInvoice", [None]),
+            ("SendInvoice", [{"copies": 2}]),
+            ("SendInvoice", ["pushed"]),
+            ("Shop::Mail::Digest", ["weekly"]),
+            ("SendInvoice", [[3, 4]]),
+        ],
+    ),
 }
-DELAYED = {
-    "node": [
-        ("OkJob", ["a", {"k": 1}]),
-        ("OkJob", ["hé", 1, [], None]),
-        ("OkJob", []),
-        ("OkJob", ["r"]),
-        ("OkJob", ["r"]),
-    ],
-    "ruby": [
-        ("OkJob", ["a", {"k": 1}]),
-        ("OkJob", ["a", {"k": 1}]),
-        ("OkJob", ["hé", 1.0, [], None]),
-        ("NoQueueJob", [1]),
-        ("OkJob", []),
-    ],
+DELAYED: dict[str, tuple[list[str], list[tuple[str, list[Any]]]]] = {
+    "node": (
+        ["node-delayed"],
+        [
+            ("SendInvoice", ["ann", {"copies": 2}]),
+            ("ResizeImage", ["ø.png", 3, [], None]),
+            ("SendInvoice", []),
+            ("SendInvoice", ["round"]),
+            ("SendInvoice", ["round"]),
+        ],
+    ),
+    "ruby": (
+        ["ruby-delayed"],
+        [
+            ("SendInvoice", ["ann", {"copies": 2}]),
+            ("SendInvoice", ["ann", {"copies": 2}]),
+            ("SendInvoice", ["ø.png", 1.0, [], None]),
+            ("ResizeImage", [7]),
+            ("SendInvoice", []),
+        ],
+    ),
 }
 
 
-async def restore(backend: RedisBackend, writer: str, part: str) -> None:
-    for name, raws in WRITTEN[writer][part].items():
+def written(dump: str, prefix: str) -> dict[str, list[str]]:
+    """The lists in a dump whose keys begin so, by what follows."""
+    keys = json.loads((DUMPS / f"{dump}.json").read_text("utf-8"))["keys"]
+    lists = {one["key"]: one["value"] for one in keys if one["type"] == "list"}
+    return {key.removeprefix(prefix): raws for key, raws in lists.items() if key.startswith(prefix)}
+
+
+async def restore(backend: RedisBackend, part: str, dumps: list[str]) -> None:
+    for dump in dumps:
         if part == "queued":
-            await backend._link.call("SADD", "resque:queues", name)
-            await backend._link.call("RPUSH", f"resque:queue:{name}", *raws)
+            for queue, raws in written(dump, "resque:queue:").items():
+                await backend._link.call("SADD", "resque:queues", queue)
+                await backend._link.call("RPUSH", f"resque:queue:{queue}", *raws)
             continue
-        await backend._link.call("RPUSH", f"resque:delayed:{name}", *raws)
-        await backend._link.call("ZADD", "resque:delayed_queue_schedule", name, name)
-        for raw in raws:
-            await backend._link.call("SADD", f"resque:timestamps:{raw}", f"delayed:{name}")
+        for moment, raws in written(dump, "resque:delayed:").items():
+            await backend._link.call("RPUSH", f"resque:delayed:{moment}", *raws)
+            await backend._link.call("ZADD", "resque:delayed_queue_schedule", moment, moment)
+            for raw in raws:
+                await backend._link.call("SADD", f"resque:timestamps:{raw}", f"delayed:{moment}")
 
 
 @pytest.mark.parametrize("part", ["queued", "delayed"])
@@ -89,7 +111,7 @@ async def restore(backend: RedisBackend, writer: str, part: str) -> None:
 async def test_jobs_of_other_writers_arrive_with_what_their_producers_put_in(redis_url, writer, part):
     backend = RedisBackend(redis_url, clock=ManualClock(AFTER_ALL))
     app = TaskHero(backend, settings=Settings(scheduler=part == "delayed", max_task_processors=1, timeout=0.2))
-    expected = (QUEUED if part == "queued" else DELAYED)[writer]
+    dumps, expected = (QUEUED if part == "queued" else DELAYED)[writer]
     worked: list[tuple[str, list[Any]]] = []
     all_worked = asyncio.Event()
 
@@ -104,7 +126,7 @@ async def test_jobs_of_other_writers_arrive_with_what_their_producers_put_in(red
     for name in {name for name, _ in expected}:
         app.task(name=name)(note(name))
     async with app:
-        await restore(backend, writer, part)
+        await restore(backend, part, dumps)
         async with app.running(), asyncio.timeout(20):
             await all_worked.wait()
         assert await app.queue.failed() == []

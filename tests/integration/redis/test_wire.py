@@ -157,13 +157,15 @@ async def test_rubys_master_lock_makes_promotion_wait_in_the_step_itself(backend
     assert await backend.promote([Move(job, "q") for job in due.jobs]) == [Moved.QUEUED]
 
 
-@pytest.mark.parametrize("switch", ["true", "TRUE", "True"])
-async def test_rubys_pause_switch_is_read_in_any_case(backend, process, switch):
+@pytest.mark.parametrize("switch", ["true", "TRUE", "True", "true\n", " \ttrue\r\n"])
+async def test_rubys_pause_switch_is_read_in_any_case_and_with_blanks_around_it(backend, process, switch):
+    """A line break comes with ``echo true | redis-cli -x SET``, and pauses Ruby's workers too."""
     await backend.push([Entry("q", RAW)])
     await backend._link.call("SET", "resque:pause-all-workers", switch)
     paused = await backend.exchange(process, [], [1], ["q"])
     assert paused.paused
     assert list(paused.claims) == []
+    assert (await backend.overview()).paused is True
     await backend._link.call("SET", "resque:pause-all-workers", "false")
     assert len((await backend.exchange(process, [], [1], ["q"])).claims) == 1
 

@@ -132,6 +132,12 @@ def test_a_driver_is_told_of_rubys_schedulers_if_it_can_share_a_store_with_them(
     assert backend._keys.ruby_master_lock == "resque:resque:shop:resque_scheduler_master_lock"
 
 
+def test_a_prefix_of_rubys_schedulers_with_a_colon_is_taken_as_ruby_takes_it():
+    """Its README shows such a one, and it puts a second colon behind it."""
+    backend = open_backend("redis://localhost", settings=Settings(resque_scheduler_prefix="MyApp:"))
+    assert backend._keys.ruby_master_lock == "resque:resque:MyApp::resque_scheduler_master_lock"
+
+
 def test_the_namespace_is_resque_without_settings(installed):
     """As on the wire of Resque."""
     installed(notes=here("NotesBackend"))

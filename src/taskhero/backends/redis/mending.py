@@ -48,7 +48,7 @@ class Mending(Inspecting):
             processed=_number(done) or 0,
             failed=_number(failed) or 0,
             leader=owner if leads else None,
-            paused=_text(pause).lower() == "true",
+            paused=_text(pause).strip().lower() == "true",
         )
 
     # what is delayed

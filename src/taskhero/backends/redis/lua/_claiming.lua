@@ -74,11 +74,11 @@ local function claim_jobs(free, names, queues, first_key, first_queue, now, proc
   return #left > 0 and 1 or 0, problems, claims
 end
 
--- Whether the process is alive and nobody paused all workers, each as 1 or 0.
+-- Whether the process is alive and nobody paused all workers, each as 1 or 0. Blanks are ignored, as by Ruby.
 local function may_claim(process, now, pause)
   local lease = redis.call('ZSCORE', KEYS[1], process)
   local registered = lease and tonumber(lease) > now and 1 or 0
-  return registered, pause and string.lower(pause) == 'true' and 1 or 0
+  return registered, pause and string.find(string.lower(pause), '^%s*true%s*$') and 1 or 0
 end
 
 -- Whether this stands for a claim of ours; what does not, keeps no slot from work.

@@ -1,0 +1,104 @@
+"""A Ruby worker or console takes a worker of ours off the list, by the commands that Resque 3.0 was seen to send."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import json
+
+import pytest
+import redis
+from harmless import harms
+from processes import Workers
+from watching import look
+
+pytestmark = pytest.mark.anyio
+
+QUICK = {"heartbeat_interval": 0.3, "rescue_after": 1.0, "timeout": 0.2, "grace": 0.0}
+STUCK, PRUNED = "Resque::DirtyExit", "Resque::PruneDeadWorkerDirtyExit"
+
+
+def unregister(url, worker, exception):
+    """What `unregister_worker` does: the job in hand becomes a failure, then everything of the worker is deleted."""
+    with contextlib.closing(redis.Redis.from_url(url, decode_responses=True)) as client:
+        busy = json.loads(client.get(f"resque:worker:{worker}") or "{}")
+        if busy:
+            failure = {"failed_at": "2026/11/23 19:13:14 UTC", "payload": busy["payload"], "exception": exception}
+            failure |= {"error": "told by Ruby", "backtrace": [], "worker": worker, "queue": busy["queue"]}
+            client.rpush("resque:failed", json.dumps(failure, ensure_ascii=False, separators=(",", ":")))
+        with client.pipeline(transaction=False) as pipe:
+            pipe.srem("resque:workers", worker)
+            pipe.delete(f"resque:worker:{worker}")
+            pipe.delete(f"resque:worker:{worker}:started")
+            pipe.hdel("resque:workers:heartbeat", worker)
+            pipe.delete(f"resque:stat:processed:{worker}")
+            pipe.delete(f"resque:stat:failed:{worker}")
+            pipe.execute()
+
+
+async def until(condition):
+    async with asyncio.timeout(20):
+        while not condition():
+            await asyncio.sleep(0.01)
+
+
+async def test_a_living_worker_that_ruby_takes_off_the_list_is_back_and_its_job_is_counted_once(place, stage):
+    """Ruby lists the job as failed, so that is how it ended for all, though it goes on."""
+    app = stage.app(processors=1, scheduler=False, settings={"queues": ("work",), **QUICK})
+    began, release = [], asyncio.Event()
+
+    @app.task(queue="work")
+    async def hold(n):
+        began.append(n)
+        stage.look()
+        await release.wait()
+
+    async with app.running():
+        await hold.enqueue(1)
+        await stage.until(lambda: began)
+        (worker,) = look(place.url)["workers"][2]
+        unregister(place.url, worker, STUCK)
+        await until(lambda: look(place.url).get("workers", ("", 0, ()))[2] == (worker,))
+        assert worker in look(place.url)["workers:heartbeat"][2]
+        assert harms(look(place.url)) == []
+        release.set()
+        await hold.enqueue(2)
+        await stage.happened("success")
+        assert began == [1, 2]
+        (listed,) = await app.queue.failed()
+        assert (listed.job.name, listed.job.args, listed.exception) == ("hold", [1], STUCK)
+        assert (await app.queue.stats())["processed"] == 1
+        # Whoever retries it runs it again.
+        assert await app.queue.retry_and_remove_failed(listed) is True
+        await stage.happened("success", 2)
+        assert began == [1, 2, 1]
+
+
+async def test_a_job_that_ruby_failed_with_its_dead_process_is_not_rescued_too(place, stage):
+    """And nothing of the process stays: its pings, which Ruby does not know, go with its lease."""
+    app = stage.app(processors=1, scheduler=False, settings={"queues": ("work",), **QUICK})
+    did = []
+
+    @app.task(queue="work")
+    async def hold(n):
+        did.append(n)
+
+    async with Workers(place.url, queues=["work"], max_task_processors=1, **QUICK) as others, app:
+        victim = await others.start("victim")
+        await hold.enqueue(1)
+        await victim.says("began 1")
+        victim.kill()
+        await victim.ended()
+        (worker,) = look(place.url)["workers"][2]
+        unregister(place.url, worker, PRUNED)
+        name = worker.rpartition(":")[0]
+        assert f"worker:ping:{name}" in look(place.url)
+        async with app.running():
+            await until(lambda: f"worker:ping:{name}" not in look(place.url))
+            await hold.enqueue(2)
+            await stage.happened("success")
+        assert did == [2]
+        (listed,) = await app.queue.failed()
+        assert (listed.job.args, listed.exception, listed.worker) == ([1], PRUNED, worker)
+        assert name not in str(look(place.url).get("taskhero:processes")) + str(look(place.url).get("taskhero:workers"))
+    assert harms(look(place.url)) == []
