@@ -7,7 +7,7 @@ import asyncio
 import pytest
 
 from taskhero.backends.protocol import Entry, Interest, Process
-from taskhero.backends.redis import RedisBackend, address, dialogue
+from taskhero.backends.redis import RedisBackend, address, dialogue, waking
 from taskhero.errors import BackendRefused, ReplyLost
 from taskhero.wire.workers import new_process_name
 
@@ -182,3 +182,18 @@ async def test_a_push_of_another_program_is_not_looked_for_once_more_before_the_
     assert (await task).jobs
     assert b"cmdstat_exists" not in await pusher._link.call("INFO", "commandstats")
     await pusher.close()
+
+
+async def test_an_idle_sentry_keeps_its_seat_with_two_commands(backend, redis_url, monkeypatch):
+    """It renews it, and sees that its connection still answers; what it watches it need not name again."""
+    monkeypatch.setattr(waking, "SEAT_RENEWAL", 0)
+    me, interest = Process(new_process_name(), ("q",)), Interest(queues=("q",), everything=True, schedule=True)
+    assert not (await backend.wait(me, interest, 0.01)).jobs
+    await backend._link.call("CONFIG", "RESETSTAT")
+    for _ in range(5):
+        assert not (await backend.wait(me, interest, 0.01)).jobs
+    stats = (await backend._link.call("INFO", "commandstats")).decode().split()
+    calls = {line.split(":")[0]: line.split("calls=")[1].split(",")[0] for line in stats if "calls=" in line}
+    asked = {name: int(count) for name, count in calls.items() if name in {"cmdstat_evalsha", "cmdstat_ping"}}
+    assert asked == {"cmdstat_evalsha": 5, "cmdstat_ping": 5}
+    assert not {"cmdstat_exists", "cmdstat_scard", "cmdstat_blpop", "cmdstat_client"} & calls.keys()

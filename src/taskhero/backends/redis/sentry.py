@@ -47,6 +47,7 @@ class Sentry:
         self._dialogue: Dialogue | None = None
         self._watched: tuple[tuple[str, ...], str | None, str | None] | None = None
         self._known_queues = 0
+        self._unchecked = False
         self._listeners: set[asyncio.Future[bool]] = set()
 
     @property
@@ -92,21 +93,25 @@ class Sentry:
         self._tell()
         self._on_heard()
 
-    async def _ask(self, *commands: tuple[str, ...]) -> list[int]:
+    async def _ask(self, *commands: tuple[str, ...]) -> list[Any]:
         """The answers to all these commands, in one round trip."""
         if self._dialogue is None:
             raise ConnectionError("the sentry's connection is closed")
         try:
-            return [int(answer) for answer in await self._dialogue.ask_all(commands)]
+            return await self._dialogue.ask_all(commands)
         except asyncio.CancelledError:
             # Nobody saw what there is: the next look must not think that nothing is new.
             self.doubt()
             raise
 
     def doubt(self) -> None:
-        """Let the next look ask again though nothing was heard: a connection can be gone without a sign."""
+        """Let the next look ask again though nothing was heard."""
         self.changed = None
         self._tell()
+
+    def check(self) -> None:
+        """Let the next look see whether the connection still answers: it can be gone without a sign."""
+        self._unchecked = True
 
     def _tell(self) -> None:
         self.heard = True
@@ -138,18 +143,25 @@ class Sentry:
         """
         wanted = (tuple(queues), names, schedule)
         if wanted == self._watched and not self.heard:
+            if self._unchecked:
+                # What it is armed for stays so; an invalidation would come before this answer.
+                await self._ask(("PING",))
+                self._unchecked = False
             return Wake()
         self.heard, self.changed = False, set()
         self._watched = wanted
-        absent = ("EXISTS", "")
-        jobs, known, token = await self._ask(
-            ("EXISTS", *queues) if queues else absent,
-            ("SCARD", names) if names is not None else absent,
-            ("EXISTS", schedule) if schedule is not None else absent,
-        )
+        commands = [("EXISTS", *queues)] if queues else []
+        if names is not None:
+            commands.append(("SCARD", names))
+        if schedule is not None:
+            commands.append(("EXISTS", schedule))
+        answers = [int(answer) for answer in await self._ask(*commands)]
+        self._unchecked = False
+        token = answers.pop() if schedule is not None else 0
+        known = answers.pop() if names is not None else 0
         new_queues = known > self._known_queues
         self._known_queues = known
-        return Wake(jobs > 0 or new_queues, token > 0)
+        return Wake(sum(answers) > 0 or new_queues, token > 0)
 
 
 def _time_is_up(listener: asyncio.Future[bool]) -> None:

@@ -142,7 +142,7 @@ class Waking(Part):
             return False
         waiting.seat_until, waiting.next_try = now + SEAT_LEASE, 0.0
         if waiting.sentry.active:
-            waiting.sentry.doubt()
+            waiting.sentry.check()
             return True
         try:
             self._tracking = await waiting.sentry.open()
