@@ -161,6 +161,40 @@ class NeverForgivesASuspect(MemoryBackend):
         return await super().begin(process, claim)
 
 
+@found_by(Rescue, "test_a_late_death_is_counted_as_such", only=True)
+class ForgetsLateDeaths(MemoryBackend):
+    """Who kills its process only after a while may do so for ever."""
+
+    async def rescue(self, limit):
+        for member in self._work._members.dead(self._clock.now()):
+            member.late.clear()
+        return await super().rescue(limit)
+
+
+@found_by(Rescue, "test_a_death_with_somebody_to_blame_is_no_late_one", only=True)
+class SuspectsAllTheSame(MemoryBackend):
+    """A job that ran alone once is kept alone ever longer, though another one is to blame."""
+
+    async def rescue(self, limit):
+        for member in self._work._members.dead(self._clock.now()):
+            for slot in member.late if member.running else ():
+                claim, since = member.held[slot]
+                marked = mark_rescued(claim.raw, running=False, late=True)
+                member.held[slot] = (attrs.evolve(claim, raw=marked), since)
+        return await super().rescue(limit)
+
+
+@found_by(Rescue, "test_a_death_with_somebody_to_blame_is_no_late_one", only=True)
+class BlamesTheSameOne(MemoryBackend):
+    """A job that is begun beside one that kills late is to blame each time, until it is convicted."""
+
+    async def rescue(self, limit):
+        for member in self._work._members.dead(self._clock.now()):
+            if member.running:
+                member.late.clear()
+        return await super().rescue(limit)
+
+
 @found_by(Rescue, "test_it_takes_no_more_than_the_limit")
 class RescuesWithoutALimit(MemoryBackend):
     """It takes all at once."""

@@ -2,6 +2,7 @@
 
 import asyncio
 import math
+from unittest.mock import patch
 
 import attrs
 
@@ -151,6 +152,15 @@ class RetriesOnceMore(Forging):
 
     def forge(self, ending):
         return attrs.evolve(ending, limit=ending.limit + 1) if isinstance(ending, Retried) else ending
+
+
+@found_by(Retrying, "test_the_next_attempt_is_not_marked_as_rescued", only=True)
+class RetriesAsRescued(MemoryBackend):
+    """It delays the text as it was claimed."""
+
+    async def exchange(self, process, settled, free, queues):
+        with patch("taskhero.backends.memory.store.unmark", str):
+            return await super().exchange(process, settled, free, queues)
 
 
 @found_by(Retrying, "test_the_last_delay_holds_for_all_that_follow")

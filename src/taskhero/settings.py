@@ -188,7 +188,8 @@ class Settings(_Given):
         retry_stuck_jobs: Whether jobs of stuck workers are tried again rather than listed as failed.
         heartbeat_interval: Seconds between two signs of life of this process.
         rescue_after: Seconds without a sign of life after which this process's jobs are taken over by others.
-        rescue_limit: How often a job may bring down its process before it is listed as failed.
+        rescue_limit: How often a job may bring down its process, while it runs alone in it, before it is listed as
+            failed.
         leader_lock_timeout: Seconds after which another process may lead when the leader has died.
         grace: Seconds that running jobs get to end when the app stops; then they are given back.
         filtered_params: Names of values that no log line may show, such as ``("password", "card.number")``: in the args

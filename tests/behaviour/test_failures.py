@@ -26,7 +26,8 @@ NODE = (
     '"error":"no","backtrace":null,"failed_at":"Mon Nov 23 2026 16:06:38 GMT+0530 (India Standard Time)"}'
 )
 SPACED = (
-    '{ "queue": "math", "payload": {"args": [1, 2], "class": "add", "taskhero:rescues": 1}, "failed_at": 1795430198 }'
+    '{ "queue": "math", "payload": {"args": [1, 2], "class": "add", "taskhero:rescues": 1, '
+    '"taskhero:late": 2}, "failed_at": 1795430198 }'
 )
 GARBAGE = ["", "garbage", "[1]", "null", '{"queue":"math"}', '{"payload":{"args":[]}}', '{"payload":{"class":"add"}}']
 SURROGATE = '{"queue":"math","payload":{"class":"add","args":["\\ud83d"]}}'

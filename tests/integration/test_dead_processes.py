@@ -15,6 +15,7 @@ pytestmark = [pytest.mark.anyio, pytest.mark.timeout(120)]
 PROCESSORS = {"min_task_processors": 3, "max_task_processors": 3, "queues": ["work"]}
 RESCUE_LIMIT = 3
 HASTY = {"rescue_limit": RESCUE_LIMIT, "heartbeat_interval": 0.2, "rescue_after": 1.0, "timeout": 0.5}
+HASTIEST = {**HASTY, "rescue_after": 0.5, "grace": 0.1}
 
 
 @pytest.fixture
@@ -65,6 +66,59 @@ async def test_a_job_that_kills_its_process_is_convicted_and_its_neighbours_are_
     assert await app.queue.length("work") == 0
 
 
+async def test_a_job_that_kills_its_process_only_after_a_while_is_convicted_too(start_server):
+    """It outlasts the time for which it is kept alone at first, so it is kept alone for longer when it comes again.
+
+    It even kills its process just when the turn of another one has come, whom nobody must convict for that.
+    """
+    url = start_server("redis7").url
+    async with Workers(url, **PROCESSORS, **HASTIEST) as workers, TaskHero(url) as app:
+        await app.queue.enqueue("slow_poison", [1.25], "work")
+        deaths = 0
+        worker = await workers.start("victim")
+        await worker.says("began slow_poison")
+        await app.queue.enqueue("hold", [1], "work")
+        while await dies_before_a_failure_is_listed(worker, app):
+            deaths += 1
+            # Once when nobody suspected it, twice when the other one was about to run alone, and then alone.
+            assert deaths <= 3 + RESCUE_LIMIT, "it comes back for ever"
+            worker = await workers.start("victim")
+        assert await worker.stop() == 0
+        (failure,) = await app.queue.failed()
+        assert (failure.job.name, failure.exception) == ("slow_poison", "KilledItsProcess")
+        heir = await workers.start()
+        await processed(app, 1)
+        assert await heir.stop() == 0
+        assert await app.queue.stats() == {"processed": 1, "failed": 1}
+        assert await app.queue.length("work") == 0
+
+
+async def test_a_long_innocent_is_neither_convicted_nor_keeps_its_process_from_other_work(start_server):
+    """Another one kills its process again and again beside it; it never ends meanwhile."""
+    url = start_server("redis7").url
+    limit = {**HASTIEST, "rescue_limit": 2}
+    async with Workers(url, **PROCESSORS, **limit) as workers, TaskHero(url) as app:
+        await app.queue.enqueue("hold", [1], "work")
+        victim = await workers.start("victim")
+        await victim.says("began 1")
+        await app.queue.enqueue("poison", [], "work")
+        while await dies_before_a_failure_is_listed(victim, app):
+            victim = await workers.start("victim")
+        (failure,) = await app.queue.failed()
+        assert failure.job.name == "poison"
+        # Others are worked beside it when its time alone is over: 2 seconds, since one death was the other one's fault.
+        await app.queue.enqueue("quick", [2], "work")
+        await processed(app, 1, within=6)
+        assert "did 1" not in workers.said()
+        victim.kill()
+        await victim.ended()
+        heir = await workers.start()
+        await processed(app, 2)
+        assert await heir.stop() == 0
+        assert await app.queue.stats() == {"processed": 2, "failed": 1}
+        assert await app.queue.length("work") == 0
+
+
 async def test_the_lock_of_a_killed_process_stops_no_job_for_longer_than_its_lease(start_server):
     """Upstream's stays for an hour, and jobs that meet it are dropped or put off all the while."""
     server = start_server("redis7")
@@ -89,6 +143,13 @@ async def test_the_lock_of_a_killed_process_stops_no_job_for_longer_than_its_lea
         assert server.command("EXISTS", lock) == b":0"
         assert await app.queue.stats() == {"processed": 4}
         assert await app.queue.failed_count() == 0
+
+
+async def processed(app: TaskHero, count: int, within: float = 30.0) -> None:
+    """Wait until so many jobs were done and recorded."""
+    async with asyncio.timeout(within):
+        while (await app.queue.stats()).get("processed", 0) < count:
+            await asyncio.wait({asyncio.ensure_future(asyncio.sleep(0.02))})
 
 
 async def dies_before_a_failure_is_listed(worker: WorkerProcess, app: TaskHero) -> bool:

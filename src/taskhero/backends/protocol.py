@@ -253,8 +253,8 @@ class Backend(Inspectable, Protocol):
     async def begin(self, process: Process, claim: Claim, *, alone: bool = True) -> bool:
         """Mark that the process now runs this job alone, so that its death counts; False if the claim is gone.
 
-        With *alone* false the mark is taken back: others run beside it from now on, so that the death of its process
-        counts no more.
+        With *alone* false the mark is taken back: others run beside it from now on, so that a death of its process is
+        only a late one.
         """
         ...
 
@@ -263,8 +263,10 @@ class Backend(Inspectable, Protocol):
 
         Each job is one atomic step: it is taken only if its process is still dead in that instant, and by one rescuer
         only. Jobs of one queue keep the order in which they were claimed. The job's text is then marked as rescued
-        (`taskhero.wire`), one more if it had been begun alone. A dead process without jobs is taken from view. The
-        living are never touched. A worker of taskhero's whose process is unknown gets a lease before it is rescued.
+        (`taskhero.wire`), one more if it had been begun alone. If that was taken back, it has one late death more,
+        unless another job that the process holds is begun alone and has no death counted yet: then that one is to
+        blame. A dead process without jobs is taken from view. The living are never touched. A worker of taskhero's
+        whose process is unknown gets a lease before it is rescued.
         """
         ...
 

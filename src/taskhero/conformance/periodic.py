@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from itertools import product
 from typing import TYPE_CHECKING
 
 import attrs
@@ -296,11 +297,13 @@ class PeriodicTasks(Suite):
     )
     @needs("clock")
     async def test_a_rescued_copy_goes_too(self, backend: Backend, clock: ManualClock) -> None:
-        """It stands at the front of its queue, with the mark of the rescue behind its text."""
-        for end in (backend.stop_periodic, backend.restart):
+        """It stands at the front of its queue, with the mark of the rescue behind its text, whatever that counts."""
+        for end, begun in product((backend.stop_periodic, backend.restart), ((), (True,), (True, False))):
             process = await registered(backend)
             await push(backend, job(1), *(job(number) for number in range(1000, 1050)))
-            await claim_one(backend, process)
+            claimed = await claim_one(backend, process)
+            for alone in begun:
+                assert await backend.begin(process, claimed, alone=alone)
             clock.advance(LEASE + 2)
             assert len(await backend.rescue(10)) == 1
             await end(periodic())

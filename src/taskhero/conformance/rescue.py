@@ -6,7 +6,7 @@ import asyncio
 from typing import TYPE_CHECKING
 
 from taskhero.backends.protocol import Rescued
-from taskhero.wire.jobs import rescues, unmark
+from taskhero.wire.jobs import late_deaths, rescues, unmark
 
 from .promises import needs, promise
 from .steps import LEASE, beat, claim, claim_one, job, make_process, push, raws, registered
@@ -21,6 +21,10 @@ if TYPE_CHECKING:
 __all__ = ["Rescue"]
 
 _MARK = "The job's text is then marked as rescued (`taskhero.wire`), one more if it had been begun alone."
+_LATE = (
+    "If that was taken back, it has one late death more, unless another job that the process holds is begun alone and "
+    "has no death counted yet: then that one is to blame."
+)
 
 
 class Rescue(Suite):
@@ -168,6 +172,58 @@ class Rescue(Suite):
         other = await registered(backend, 2)
         await self._outlive(backend, clock, other)
         assert {rescues(rescued.raw) for rescued in await backend.rescue(10)} == {0}
+
+    @promise("begin", "With *alone* false the mark is taken back")
+    @promise("rescue", _LATE)
+    @needs("clock")
+    async def test_a_late_death_is_counted_as_such(self, backend: Backend, clock: ManualClock) -> None:
+        """Of what was begun alone and has others beside it now; of what never was, it is not."""
+        await push(backend, job(1), job(2))
+        for number in (1, 2):
+            process = await registered(backend, number, slots=(1, 2))
+            late, mere = await claim(backend, process, (1, 2))
+            assert await backend.begin(process, late)
+            for taken_back in (late, mere, late):
+                assert await backend.begin(process, taken_back, alone=False)
+            await self._outlive(backend, clock)
+            assert {one.running for one in await backend.rescue(10)} == {False}
+            marks = [(unmark(raw), rescues(raw), late_deaths(raw)) for raw in await backend.queued("q")]
+            assert marks == [(job(1), 0, number), (job(2), 0, 0)]
+
+    @promise("begin", "With *alone* false the mark is taken back")
+    @promise("rescue", _MARK, _LATE)
+    @needs("clock")
+    async def test_what_is_begun_again_is_not_late(self, backend: Backend, clock: ManualClock) -> None:
+        """It is counted as begun alone, and keeps the late deaths that it has; giving back changes nothing."""
+        await push(backend, job(1))
+        for number, begun in enumerate(((True, False), (True, False, True), (True, False))):
+            process = await registered(backend, number)
+            claimed = await claim_one(backend, process)
+            for alone in begun:
+                assert await backend.begin(process, claimed, alone=alone)
+            if number == 2:
+                await backend.deregister(process)
+            else:
+                await self._outlive(backend, clock)
+                await backend.rescue(10)
+        (raw,) = await backend.queued("q")
+        assert (unmark(raw), rescues(raw), late_deaths(raw)) == (job(1), 1, 1)
+
+    @promise("rescue", _LATE)
+    @needs("clock")
+    async def test_a_death_with_somebody_to_blame_is_no_late_one(self, backend: Backend, clock: ManualClock) -> None:
+        """Wherever that one stands; but if it is blamed again, it may have been any of them."""
+        await push(backend, *map(job, range(1, 4)))
+        for number, late in enumerate((0, 1), 1):
+            process = await registered(backend, number, slots=(1, 2, 3))
+            claimed = await claim(backend, process, (1, 2, 3))
+            for begun in claimed:
+                assert await backend.begin(process, begun)
+            for taken_back in (claimed[0], claimed[2]):
+                assert await backend.begin(process, taken_back, alone=False)
+            await self._outlive(backend, clock)
+            marks = {unmark(one.raw): (rescues(one.raw), late_deaths(one.raw)) for one in await backend.rescue(10)}
+            assert marks == {job(1): (0, late), job(2): (number, 0), job(3): (0, late)}
 
     @promise("begin", "With *alone* false the mark is taken back")
     @needs("clock")

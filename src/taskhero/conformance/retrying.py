@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 import attrs
 
 from taskhero.backends.protocol import Done, Retried, Settlement
+from taskhero.wire.jobs import mark_rescued
 
 from .promises import needs, promise
 from .steps import LEASE, claim, claim_one, due, job, moves_of, push, registered, settle
@@ -64,6 +65,21 @@ class Retrying(Suite):
         assert await backend.failed() == ["failure 4"]
         assert await backend.stats() == {"failed": 4, f"failed:{process.worker(1)}": 4}
         assert (await backend.due(1)).next_at is None
+
+    @promise("Retried", "What is delayed is not marked as rescued any more.")
+    @needs("clock")
+    async def test_the_next_attempt_is_not_marked_as_rescued(self, backend: Backend, clock: ManualClock) -> None:
+        """The job was tried, and failed by itself; what merely looks like a mark stays."""
+        process = await registered(backend)
+        raw = job(1)
+        alike = raw[:-1] + ',"taskhero:late":1}'
+        texts = {mark_rescued(raw, running=True): raw, mark_rescued(raw, running=True, late=True): raw, alike: alike}
+        for text, bare in texts.items():
+            await push(backend, text)
+            assert await self._fail(backend, process, Retried("failure", "retry:a", 10, (5.0,))) is not None
+            await self._promote(backend, clock)
+            assert await backend.queued("q") == [bare]
+            await backend.delete_queue("q")
 
     @promise("Retried", "The job failed and is delayed again until it has been tried *limit* times")
     @needs("clock")

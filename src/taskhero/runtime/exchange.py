@@ -52,7 +52,7 @@ class Exchanger:
         outage: Is told how the backend fares.
         timeout: Seconds between two looks at the queues if nothing wakes it.
         lease: Seconds for which the process is registered, if that must be done again; a job that may have killed its
-            process is kept apart from others so long.
+            process is kept apart from others so long at first.
         rescue_limit: A job that was rescued so often while it ran alone fails without being run.
         rest: What bounds the delays after errors.
 
@@ -101,7 +101,7 @@ class Exchanger:
             performer=performer,
             emitter=emitter,
             rescue_limit=rescue_limit,
-            probation=lease,
+            lease=lease,
             signal=self._signal,
             look=self.look,
         )

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 from taskhero.backends.protocol import Done, Failed, GivenBack, Retried
 from taskhero.ending import end_tasks
 from taskhero.runtime.events import WorkerError
+from taskhero.runtime.probation import probation
 from taskhero.wire.jobs import rescues
 
 if TYPE_CHECKING:
@@ -39,7 +40,7 @@ class Performing:
     """Runs claimed jobs, each as a task of its own, and puts down how they end.
 
     A job that was rescued from a dead process is a *suspect*: it begins when no other job runs, so that it alone is to
-    blame if its process dies again. Neither the wait for that nor its time alone is longer than *probation*: a job
+    blame if its process dies again. Neither the wait for that nor its time alone is longer than its `probation`: a job
     that takes an hour shall not keep all others from this process.
 
     Args:
@@ -48,7 +49,7 @@ class Performing:
         performer: What performs a job.
         emitter: Is told of what goes wrong.
         rescue_limit: A job that was rescued so often while it ran alone fails without being run.
-        probation: Seconds for which a suspect waits for the others at most, and then runs alone at most.
+        lease: Seconds after which a process is taken for dead; the shortest `probation`.
         signal: Called when an ending was put down, or a suspect may run.
         look: Called when a processor is free without any ending.
 
@@ -68,7 +69,7 @@ class Performing:
         performer: Performer,
         emitter: Emitter,
         rescue_limit: int,
-        probation: float,
+        lease: float,
         signal: Callable[[], None],
         look: Callable[[], None],
     ) -> None:
@@ -88,7 +89,7 @@ class Performing:
         self._perform = performer.perform
         self._emitter = emitter
         self._rescue_limit = rescue_limit
-        self._probation = probation
+        self._lease = lease
         self._waited = False
         self._timer: asyncio.TimerHandle | None = None
         self._signal = signal
@@ -121,7 +122,7 @@ class Performing:
                 self._launch(worker, claim)
             elif self.suspect is None:
                 self.suspect = (worker, claim)
-                self._set_timer(self._end_wait)
+                self._set_timer(claim, self._end_wait)
                 worker.claim = claim
                 self._roster.free.pop(claim.slot, None)
             else:
@@ -138,7 +139,7 @@ class Performing:
         if self.suspect is not None:
             self.alone = True
             self._launch(*self.suspect)
-            self._set_timer(self._end_time_alone)
+            self._set_timer(self.suspect[1], self._end_time_alone)
 
     def drop_suspect(self) -> None:
         """The suspect is not to run here."""
@@ -149,10 +150,10 @@ class Performing:
             self._release(worker)
             self._look()
 
-    def _set_timer(self, call: Callable[[], None]) -> None:
+    def _set_timer(self, suspect: Claim, call: Callable[[], None]) -> None:
         if self._timer is not None:
             self._timer.cancel()
-        self._timer = asyncio.get_running_loop().call_later(self._probation, call)
+        self._timer = asyncio.get_running_loop().call_later(probation(suspect.raw, self._lease), call)
 
     def _end_wait(self) -> None:
         self._waited = True

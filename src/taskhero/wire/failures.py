@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 from taskhero.errors import Undecodable
 from taskhero.models import FailedJob, Job
 from taskhero.wire.dates import format_ruby_utc, parse_date
-from taskhero.wire.jobs import RESCUES_KEY, decode_job, encode_job, job_of, unmark
+from taskhero.wire.jobs import MARK_KEYS, decode_job, encode_job, job_of, unmark
 from taskhero.wire.jsjson import decode, encode, encode_any
 from taskhero.wire.refusals import shown
 
@@ -15,6 +15,9 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
 __all__ = ["decode_failure", "encode_failure", "format_ruby_utc", "retry_text"]
+
+#: What a text that is written anew has from elsewhere, or does without.
+_NOT_COPIED = MARK_KEYS | {"class", "queue", "args"}
 
 
 def encode_failure(
@@ -58,8 +61,7 @@ def _payload(raw: str, queue: str) -> dict[str, Any]:
     if job.problem is not None:
         return {"class": "", "queue": queue, "args": job.args}
     payload: dict[str, Any] = decode(raw)
-    payload.pop(RESCUES_KEY, None)
-    return payload
+    return {key: value for key, value in payload.items() if key not in MARK_KEYS}
 
 
 def retry_text(failed: FailedJob) -> str:
@@ -73,7 +75,7 @@ def retry_text(failed: FailedJob) -> str:
     if problem is not None:
         raise Undecodable(problem)
     payload = decode(failed.raw)["payload"]
-    rest = {key: value for key, value in payload.items() if key not in {"class", "queue", "args", RESCUES_KEY}}
+    rest = {key: value for key, value in payload.items() if key not in _NOT_COPIED}
     text = encode_job(failed.job.name, failed.job.args, failed.queue)
     return f"{text[:-1]},{encode(rest, path='payload')[1:]}" if rest else text
 

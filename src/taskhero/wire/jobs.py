@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import unicodedata
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any
@@ -15,12 +16,13 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
 __all__ = [
-    "RESCUES_KEY",
+    "MARK_KEYS",
     "check_queue_name",
     "decode_job",
     "encode_job",
     "job_forms",
     "job_of",
+    "late_deaths",
     "mark_rescued",
     "payload_queue",
     "rescues",
@@ -29,9 +31,14 @@ __all__ = [
 ]
 
 RESCUES_KEY = "taskhero:rescues"
-_MARK = f',"{RESCUES_KEY}":'
+LATE_KEY = "taskhero:late"
+#: The keys that a rescue adds to a job's text.
+MARK_KEYS = frozenset({RESCUES_KEY, LATE_KEY})
+# No mark counts further, so that its length has a bound.
+_MOST = 10**10 - 1
+_MARK = re.compile(rf',"{RESCUES_KEY}":([0-9]{{1,10}})(?:,"{LATE_KEY}":([0-9]{{1,10}}))?\}}\Z')
 # A mark stands at the very end, so only this much of the text is looked at.
-_LONGEST_MARK = len(_MARK) + 11
+_LONGEST_MARK = len(f',"{RESCUES_KEY}":{_MOST},"{LATE_KEY}":{_MOST}}}')
 
 
 # --- names -------------------------------------------------------------------------------------------------------
@@ -215,15 +222,9 @@ def _same_float(written: Any, meant: Any) -> bool:
 # --- the mark of a rescued job -----------------------------------------------------------------------------------
 
 
-def _split(raw: str) -> tuple[str, int | None]:
-    """The text without its mark, and the mark's number."""
-    at = raw.rfind(_MARK, -_LONGEST_MARK)
-    if at < 0 or raw[-1] != "}":
-        return raw, None
-    digits = raw[at + len(_MARK) : -1]
-    if not (digits.isascii() and digits.isdigit()):
-        return raw, None
-    return f"{raw[:at]}}}", int(digits)
+def _find_mark(raw: str) -> re.Match[str] | None:
+    # A mark ends in a digit and a brace; nearly no other job does, and this is asked for each.
+    return _MARK.search(raw, max(len(raw) - _LONGEST_MARK, 0)) if raw[-2:-1].isdigit() else None
 
 
 def rescues(raw: str) -> int | None:
@@ -231,24 +232,34 @@ def rescues(raw: str) -> int | None:
 
     0 means that a process died that had claimed it among others.
     """
-    # A mark ends in a digit and a brace; nearly no other job does, and this is asked for each.
-    return _split(raw)[1] if raw[-2:-1].isdigit() else None
+    mark = _find_mark(raw)
+    return None if mark is None else int(mark[1])
 
 
-def mark_rescued(raw: str, *, running: bool) -> str:
+def late_deaths(raw: str) -> int:
+    """How often the job's process died later than the job was kept alone in it, so that it is kept for longer next."""
+    mark = _find_mark(raw)
+    return 0 if mark is None else int(mark[2] or 0)
+
+
+def mark_rescued(raw: str, *, running: bool, late: bool = False) -> str:
     """The job's text after one more rescue; one that does not end in ``}`` (and white space) is returned as it is.
 
     Args:
         raw: The text, marked or not.
         running: Whether the job ran alone in the process that died, so that the rescue counts.
+        late: Whether it had run alone there, and others ran beside it when the process died.
     """
     trimmed = raw.rstrip(" \t\r\n")
     if not trimmed.endswith("}"):
         return raw
-    bare, count = _split(trimmed)
-    return f"{bare[:-1]}{_MARK}{(count or 0) + running}}}"
+    count = min((rescues(trimmed) or 0) + running, _MOST)
+    after = min(late_deaths(trimmed) + late, _MOST)
+    tail = f',"{LATE_KEY}":{after}' if after else ""
+    return f'{unmark(trimmed)[:-1]},"{RESCUES_KEY}":{count}{tail}}}'
 
 
 def unmark(raw: str) -> str:
     """The job's text as it was before any rescue."""
-    return _split(raw)[0]
+    mark = _find_mark(raw)
+    return raw if mark is None else f"{raw[: mark.start()]}}}"

@@ -103,6 +103,7 @@ class Held:
         raw: The job's text.
         running: Whether the process runs this job alone.
         worker: The worker's name.
+        late: Whether the process ran it alone, and runs others beside it by now.
     """
 
     token: str
@@ -110,9 +111,12 @@ class Held:
     raw: str
     running: bool
     worker: str
+    late: bool = False
 
 
-def working_head(*, token: str, queue: str, worker: str, run_at: float, running: bool = False) -> str:
+def working_head(
+    *, token: str, queue: str, worker: str, run_at: float, running: bool = False, late: bool = False
+) -> str:
     """All that stands before the job's text under a worker's key; behind the text stands ``}``.
 
     The text is not looked at, so what is no job survives too.
@@ -123,8 +127,9 @@ def working_head(*, token: str, queue: str, worker: str, run_at: float, running:
         worker: The worker's name, without its queues.
         run_at: When it was claimed, in unix seconds.
         running: Whether the process runs this job alone.
+        late: Whether it did, and runs others beside it by now.
     """
-    alone = '"running":true,' if running else ""
+    alone = '"running":true,' if running else '"late":true,' if late else ""
     return (
         f'{_HEAD}{token}",{alone}"queue":{quote(queue)},"run_at":"{iso_z(run_at)}","worker":{quote(worker)}{_PAYLOAD}'
     )
@@ -154,7 +159,7 @@ def parse_working(value: str) -> Held | None:
     queue, worker = head.get("queue"), head.get("worker")
     if type(queue) is not str or type(worker) is not str:
         return None
-    return Held(head["token"], queue, raw, "running" in head, worker)
+    return Held(head["token"], queue, raw, "running" in head, worker, "late" in head)
 
 
 def decode_working(value: str, worker: str) -> Working:

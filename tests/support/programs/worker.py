@@ -73,6 +73,14 @@ async def poison() -> None:
 
 
 @app.task(queue="work")
+async def slow_poison(seconds: float) -> None:
+    """Kill the process that runs it, after a while, as a leak of memory does."""
+    say("began", "slow_poison")
+    await asyncio.sleep(seconds)
+    os.kill(os.getpid(), signal.SIGKILL)
+
+
+@app.task(queue="work")
 async def hog(seconds: float) -> None:
     """Keep the whole event loop from doing anything else."""
     say("began", "hog")

@@ -20,11 +20,13 @@ AWAY = BackendUnavailable("nobody listens")
 LOST = ReplyLost("the line broke")
 
 
-def suspect(name: str, deaths: int = 0) -> str:
-    """A job that was rescued from a dead process, *deaths* times while it ran alone."""
+def suspect(name: str, deaths: int = 0, late: int = 0) -> str:
+    """A job that was rescued from a dead process, *deaths* times while it ran alone and *late* times after that."""
     raw = mark_rescued(encode_job(name, [], "default"), running=False)
     for _ in range(deaths):
         raw = mark_rescued(raw, running=True)
+    for _ in range(late):
+        raw = mark_rescued(raw, running=False, late=True)
     return raw
 
 
@@ -76,6 +78,46 @@ async def test_a_long_suspect_does_not_keep_others_from_its_process_for_ever() -
         trial.set()
         await floor.until(lambda: len(floor.told(WorkerSuccess)) == 4)
         assert await floor.stats() == {"processed": 4, "failed": 0}
+
+
+async def test_a_suspect_whose_process_died_late_is_kept_alone_for_longer() -> None:
+    async with Floor("default", lease=0.05) as floor:
+        loop = asyncio.get_running_loop()
+        floor.crew.hold("suspect")
+        times = {}
+        for name in ("suspect", "after"):
+            floor.crew.tricks[name] = lambda _claim, name=name: times.setdefault(name, loop.time())
+        await floor.push(raw=suspect("suspect", late=2))
+        await floor.start(2)
+        await floor.until(lambda: floor.crew.begun == ["suspect"])
+        begun = loop.time()
+        await floor.push("after")
+        await floor.until(lambda: len(floor.told(WorkerSuccess)) == 1)
+        assert times["after"] - begun >= 0.05 * 16 - 0.01
+        assert floor.crew.running == {"suspect"}
+
+
+async def test_a_suspect_that_outlasts_its_time_and_dies_is_noted_in_the_store() -> None:
+    """Not so one that merely waited, and a stop is no death."""
+    async with Floor("default", lease=0.05) as floor:
+        floor.crew.hold("suspect")
+        await floor.push(raw=suspect("suspect"))
+        await floor.start(2)
+        await floor.until(lambda: floor.crew.begun == ["suspect"])
+        await floor.push("after")
+        await floor.until(lambda: len(floor.told(WorkerSuccess)) == 1)
+        floor.clock.advance(61)
+        await floor.memory.rescue(10)
+        assert await floor.memory.queued("default") == [suspect("suspect", late=1)]
+    async with Floor("default", lease=0.05) as floor:
+        floor.crew.hold("suspect")
+        await floor.push(raw=suspect("suspect"))
+        await floor.start(2)
+        await floor.until(lambda: floor.crew.begun == ["suspect"])
+        await floor.push("after")
+        await floor.until(lambda: len(floor.told(WorkerSuccess)) == 1)
+        assert await floor.exchanger.drain(0, 1)
+        assert await floor.memory.queued("default") == [suspect("suspect")]
 
 
 async def test_the_mark_of_a_long_suspect_is_taken_back_before_others_run_beside_it() -> None:

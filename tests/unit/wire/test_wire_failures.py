@@ -48,7 +48,8 @@ def test_an_entry_is_written_as_all_can_read_it() -> None:
 
 def test_the_payload_keeps_what_the_job_had_but_the_mark_of_its_rescues() -> None:
     raw = '{"class": "Ok",  "args": {"a": 1.0}, "meta": {"2": 1, "1": 2}}'
-    for text in (raw, mark_rescued(raw, running=True), '{"taskhero:rescues":3,' + raw[1:]):
+    late = mark_rescued(raw, running=True, late=True)
+    for text in (raw, mark_rescued(raw, running=True), late, '{"taskhero:late":2,"taskhero:rescues":3,' + raw[1:]):
         payload = failure(raw=text).partition('"payload":')[2].partition(',"exception"')[0]
         assert payload == '{"class":"Ok","args":{"a":1},"meta":{"1":2,"2":1}}'
 

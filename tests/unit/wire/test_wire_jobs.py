@@ -17,6 +17,7 @@ from taskhero.wire.jobs import (
     decode_job,
     encode_job,
     job_forms,
+    late_deaths,
     mark_rescued,
     payload_queue,
     rescues,
@@ -214,6 +215,7 @@ def test_no_text_at_all_makes_reading_raise(raw: str) -> None:
     assert payload_queue(raw) is None or job.problem is None
     assert same_meaning(raw, job.name, job.args) is (job.problem is None)
     assert unmark(mark_rescued(raw, running=True)) == unmark(raw)
+    assert unmark(mark_rescued(raw, running=False, late=True)) == unmark(raw)
 
 
 @pytest.mark.parametrize(
@@ -308,11 +310,49 @@ def test_marks_count_only_what_ran_alone() -> None:
     assert decode_job(many, "q").args == [{"a": {}}]
 
 
+def test_late_deaths_are_counted_apart() -> None:
+    late = mark_rescued(RAW, running=False, late=True)
+    assert late == RAW[:-1] + ',"taskhero:rescues":0,"taskhero:late":1}'
+    assert (rescues(late), late_deaths(late)) == (0, 1)
+    assert mark_rescued(late, running=False) == late
+    alone = mark_rescued(late, running=True)
+    assert alone == RAW[:-1] + ',"taskhero:rescues":1,"taskhero:late":1}'
+    later = mark_rescued(alone, running=False, late=True)
+    assert (rescues(later), late_deaths(later)) == (1, 2)
+    assert {unmark(raw) for raw in (late, alone, later)} == {RAW}
+    assert decode_job(later, "q").args == [{"a": {}}]
+    old = RAW[:-1] + ',"taskhero:rescues":2}'
+    assert (rescues(old), late_deaths(old)) == (2, 0)
+    assert late_deaths(RAW) == 0
+
+
+def test_a_mark_that_counted_to_its_end_stays_a_mark() -> None:
+    full = RAW[:-1] + ',"taskhero:rescues":9999999999,"taskhero:late":9999999999}'
+    assert mark_rescued(full, running=True, late=True) == full
+    assert unmark(full) == RAW
+
+
+marks = st.from_regex(r',"taskhero:(rescues|late)":[0-9.+\-²e]*', fullmatch=True)
+
+
+@settings(deadline=None)
+@given(st.lists(st.one_of(marks, st.sampled_from([RAW[:-1], "}", "{", "]", '"', " ", "\n", "1"])), max_size=8))
+def test_no_mark_at_all_makes_reading_raise(parts: list[str]) -> None:
+    raw = "".join(parts)
+    count, late = rescues(raw), late_deaths(raw)
+    for running, is_late in ((False, False), (True, False), (False, True)):
+        again = mark_rescued(raw, running=running, late=is_late)
+        assert unmark(again) == unmark(raw.rstrip() if again != raw else raw)
+        if again != raw and not raw[-1].isspace():
+            assert (rescues(again), late_deaths(again)) == ((count or 0) + running, late + is_late)
+
+
 @pytest.mark.parametrize("raw", ["", "garbage", '{"a":1', "[1]", ',"taskhero:rescues":1', "null"])
 def test_what_does_not_end_in_a_brace_is_left_as_it_is(raw: str) -> None:
     assert mark_rescued(raw, running=True) == raw
     assert unmark(raw) == raw
     assert rescues(raw) is None
+    assert late_deaths(raw) == 0
 
 
 @pytest.mark.parametrize(
@@ -327,6 +367,14 @@ def test_what_does_not_end_in_a_brace_is_left_as_it_is(raw: str) -> None:
         '{"class":"A","taskhero:rescues":}',
         '{"class":"A","taskhero:rescues":²}',
         '{"class":",\\"taskhero:rescues\\":2"}',
+        '{"class":"A","taskhero:late":2}',
+        '{"class":"A","taskhero:late":2,"taskhero:rescues":x}',
+        '{"class":"A","taskhero:rescues":2,"taskhero:late":}',
+        '{"class":"A","taskhero:rescues":2,"taskhero:late":-1}',
+        '{"class":"A","taskhero:rescues":2,"taskhero:late":²}',
+        '{"class":"A","taskhero:rescues":12345678901}',
+        '{"class":"A","taskhero:rescues":2,"mine":1}',
+        '{"class":"A","args":[{"taskhero:rescues":2,"taskhero:late":1}]}',
     ],
 )
 def test_only_the_last_key_of_the_job_itself_is_a_mark(raw: str) -> None:

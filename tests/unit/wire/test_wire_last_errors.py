@@ -30,7 +30,7 @@ def written(raw=RAW, **but):
     return encode_last_error(raw=raw, failed_at=1795430208, **given)
 
 
-@pytest.mark.parametrize("raw", [RAW, mark_rescued(RAW, running=True)])
+@pytest.mark.parametrize("raw", [RAW, mark_rescued(RAW, running=True), mark_rescued(RAW, running=True, late=True)])
 def test_the_text_is_node_resques_but_that_its_date_names_the_zone(raw):
     assert written(raw) == THEIRS.replace("10:36:48", "10:36:48 UTC")
     assert parse_date(json.loads(written())["failed_at"]) == parse_date(json.loads(THEIRS)["failed_at"])

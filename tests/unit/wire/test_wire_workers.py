@@ -105,8 +105,9 @@ def test_a_ping_is_what_node_resque_reads() -> None:
 # --- what we write ----------------------------------------------------------------------------------------------
 
 
-def written(raw: str, *, queue: str = "math", running: bool = False) -> str:
-    return working_head(token="t0k3n", queue=queue, worker=WORKER, run_at=SECONDS, running=running) + raw + "}"
+def written(raw: str, *, queue: str = "math", running: bool = False, late: bool = False) -> str:
+    head = working_head(token="t0k3n", queue=queue, worker=WORKER, run_at=SECONDS, running=running, late=late)
+    return f"{head}{raw}}}"
 
 
 def test_what_a_worker_is_busy_with_can_be_read_by_all() -> None:
@@ -116,11 +117,12 @@ def test_what_a_worker_is_busy_with_can_be_read_by_all() -> None:
         '"payload":{"class":"add","queue":"math","args":[1,[]]}}'
     )
     assert written(raw, running=True).startswith('{"token":"t0k3n","running":true,"queue":"math",')
+    assert written(raw, late=True).startswith('{"token":"t0k3n","late":true,"queue":"math",')
 
 
 TRICKY = [
     "math", 'a","payload":{"x', ',"payload":', '"', "\\", '\\"', "ns:q", "é😀", "\udcff", "}", "\u2028",
-    '"running":true,',
+    '"running":true,', '"late":true,',
 ]  # fmt: skip
 RAWS = [
     encode_job("add", [{"payload": ',"payload":'}], "math"), "", "garbage", "}", "{", '"', ',"payload":', "null",
@@ -134,6 +136,7 @@ RAWS = [
 def test_any_job_of_any_queue_comes_back_as_it_was(queue: str, raw: str, running: bool) -> None:
     value = written(raw, queue=queue, running=running)
     assert parse_working(value) == Held("t0k3n", queue, raw, running, WORKER)
+    assert parse_working(written(raw, queue=queue, late=True)) == Held("t0k3n", queue, raw, False, WORKER, late=True)
     working = decode_working(value, "name")
     assert (working.worker, working.queue, working.run_at, working.raw) == ("name", queue, MOMENT, value)
     assert (working.job.raw, working.job.queue) == (raw, queue)

@@ -61,7 +61,7 @@ CREATE TABLE IF NOT EXISTS claim (
   queue BLOB NOT NULL,
   raw BLOB NOT NULL,
   since REAL NOT NULL,
-  alone INTEGER NOT NULL DEFAULT 0,         -- 1 once it runs alone
+  alone INTEGER NOT NULL DEFAULT 0,         -- 1 once it runs alone, 2 when it did and others run beside it
   UNIQUE (process, slot)
 );
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from taskhero.backends.protocol import Beat, Claim, Claims, Exchange, Prepared, Rescued
-from taskhero.wire.jobs import mark_rescued
+from taskhero.wire.jobs import mark_rescued, rescues
 from taskhero_sqlite import locks, queues
 from taskhero_sqlite.leading import is_paused
 from taskhero_sqlite.settling import held_by, settle
@@ -207,7 +207,9 @@ def begin(step: Step, process: Process, claim: Claim, *, alone: bool) -> bool:
     """See `Backend.begin`."""
     if held_by(step, process, claim) is None:
         return False
-    step.do("UPDATE claim SET alone = ? WHERE token = ?", int(alone), int(claim.token))
+    # 2: it ran alone, and others run beside it by now.
+    sql = "UPDATE claim SET alone = ? WHERE token = ? AND alone >= ?"
+    step.do(sql, *((1, int(claim.token), 0) if alone else (2, int(claim.token), 1)))
     return True
 
 
@@ -224,9 +226,12 @@ def rescue(step: Step, limit: int) -> list[Rescued]:
     """See `Backend.rescue`."""
     rescued: list[Rescued] = []
     for (name,) in step.rows("SELECT name FROM process WHERE lease_ends <= ? ORDER BY lease_ends", step.now):
-        for token, slot, queue, raw in _latest_first(step, name)[: max(limit - len(rescued), 0)]:
-            alone = bool(step.value("SELECT alone FROM claim WHERE token = ?", token))
-            marked = mark_rescued(raw, running=alone)
+        held = _latest_first(step, name)
+        begun = dict(step.rows("SELECT token, alone FROM claim WHERE process = ? AND alone > 0", name))
+        blamed = any(begun.get(token) == 1 and not rescues(raw) for token, _, _, raw in held)
+        for token, slot, queue, raw in held[: max(limit - len(rescued), 0)]:
+            alone = begun.get(token) == 1
+            marked = mark_rescued(raw, running=alone, late=begun.get(token) == 2 and not blamed)
             _give_back(step, f"{name}+{slot}", token, queue, marked)
             rescued.append(Rescued(f"{name}+{slot}", queue, marked, alone))
         if not step.value("SELECT 1 FROM claim WHERE process = ?", name):

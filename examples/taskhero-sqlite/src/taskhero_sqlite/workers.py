@@ -101,5 +101,7 @@ def _working(worker: str, held: Sequence[Any]) -> str | None:
     token, queue, raw, since, alone = held
     if token is None:
         return None
-    head = working_head(token=str(token), queue=text(queue), worker=worker, run_at=since, running=bool(alone))
+    head = working_head(
+        token=str(token), queue=text(queue), worker=worker, run_at=since, running=alone == 1, late=alone == 2
+    )
     return f"{head}{text(raw)}}}"

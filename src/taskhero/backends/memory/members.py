@@ -27,6 +27,7 @@ class Member:
         slots: Its visible task processors: the slot, and since when.
         held: What each slot holds, in the order of claiming.
         running: The slots whose job runs alone.
+        late: The slots whose job ran alone, and has others beside it by now.
     """
 
     process: Process
@@ -34,6 +35,7 @@ class Member:
     slots: dict[int, float] = attrs.field(factory=dict)
     held: dict[int, Held] = attrs.field(factory=dict)
     running: set[int] = attrs.field(factory=set)
+    late: set[int] = attrs.field(factory=set)
 
     def holds(self, claim: Claim) -> bool:
         """Whether the claim still stands under its slot."""
@@ -44,6 +46,7 @@ class Member:
         """Empty a slot's hands."""
         self.held.pop(slot, None)
         self.running.discard(slot)
+        self.late.discard(slot)
 
     def latest_first(self, slots: Iterable[int] | None = None) -> list[Claim]:
         """What these slots (or all) hold, the latest claim first: put to the front in turn, they keep their order."""

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from taskhero.backends.inspected import Cleaned, WorkerEntry
 from taskhero.backends.protocol import Beat, Claim, Claims, Exchange, Prepared, Rescued
-from taskhero.wire.jobs import mark_rescued
+from taskhero.wire.jobs import mark_rescued, rescues
 from taskhero.wire.workers import ruby_time, working_head
 
 from .locks import owner_of
@@ -175,8 +175,10 @@ class Work:
                 return False
             if alone:
                 member.running.add(claim.slot)
-            else:
-                member.running.discard(claim.slot)
+                member.late.discard(claim.slot)
+            elif claim.slot in member.running:
+                member.running.remove(claim.slot)
+                member.late.add(claim.slot)
             return True
 
     # looking
@@ -231,15 +233,18 @@ class Work:
         with self._store.guard:
             for member in self._members.dead(now):
                 left = max(limit - len(rescued), 0)
-                rescued += [self._rescue(member, claim) for claim in islice(member.latest_first(), left)]
+                # Who is to blame is seen before any job is taken.
+                blamed = any(not rescues(member.held[slot][0].raw) for slot in member.running)
+                late = set() if blamed else set(member.late)
+                rescued += [self._rescue(member, claim, late) for claim in islice(member.latest_first(), left)]
                 if not member.held:
                     self._members.remove(member.process.name)
                     self._dismiss(member, list(member.slots))
         return rescued
 
-    def _rescue(self, member: Member, claim: Claim) -> Rescued:
+    def _rescue(self, member: Member, claim: Claim, late: set[int]) -> Rescued:
         running = claim.slot in member.running
-        raw = mark_rescued(claim.raw, running=running)
+        raw = mark_rescued(claim.raw, running=running, late=claim.slot in late)
         self._store.queues.give_back(claim.queue, raw)
         member.let_go(claim.slot)
         return Rescued(member.process.worker(claim.slot), claim.queue, raw, running)
@@ -257,5 +262,6 @@ def _working(member: Member, slot: int) -> str | None:
         worker=member.process.worker(slot),
         run_at=since,
         running=slot in member.running,
+        late=slot in member.late,
     )
     return f"{head}{claim.raw}}}"

@@ -58,7 +58,7 @@ class Retried:
     """The job failed and is delayed again until it has been tried *limit* times; then it is in the failures.
 
     It is counted as failed each time. Counter and trace outlive the wait for the next attempt by a day, and go with the
-    last one.
+    last one. What is delayed is not marked as rescued any more.
 
     Attributes:
         entry: The failure's text, appended when this was the last attempt.

@@ -19,7 +19,7 @@ from taskhero.backends.protocol import (
     Rescued,
     Retried,
 )
-from taskhero.wire.jobs import mark_rescued
+from taskhero.wire.jobs import mark_rescued, rescues
 from taskhero.wire.jsjson import encode_any
 from taskhero.wire.workers import parse_working, process_of
 
@@ -222,7 +222,8 @@ class Working(Living):
             # The last one claimed goes first, so that the first one claimed ends up before it.
             found.sort(key=lambda item: token_order(item[2].token), reverse=True)
             taken = found[: limit - len(rescued)]
-            rescued += await self._take(process, taken)
+            blamed = any(job.running and not rescues(job.raw) for _, _, job in found)
+            rescued += await self._take(process, taken, blamed=blamed)
             if len(taken) == len(found):
                 await self._retire(process, ids, end_lease=True, dead=True)
             if len(rescued) >= limit:
@@ -243,7 +244,7 @@ class Working(Living):
             for name in dead
         }
 
-    async def _take(self, process: str, found: list[tuple[str, str, Held]]) -> list[Rescued]:
+    async def _take(self, process: str, found: list[tuple[str, str, Held]], *, blamed: bool) -> list[Rescued]:
         if not found:
             return []
         own = self._keys
@@ -251,7 +252,7 @@ class Working(Living):
         arguments: _Arguments = [self._now()]
         rescued = []
         for worker_id, value, job in found:
-            raw = mark_rescued(job.raw, running=job.running)
+            raw = mark_rescued(job.raw, running=job.running, late=job.late and not blamed)
             keys += (own.worker(worker_id), own.queue(job.queue), own.wake(job.queue))
             arguments += (process, to_bytes(value), job.queue, to_bytes(raw))
             rescued.append(Rescued(job.worker, job.queue, raw, job.running))

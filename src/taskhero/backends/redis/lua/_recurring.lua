@@ -17,10 +17,17 @@ end
 -- So many of a queue's first jobs are looked through for rescued ones, which stand there with a mark behind.
 local FIRST = 100
 
+-- A job's text without the mark of its rescues.
+local function unmarked(text)
+  local bare, marks = string.gsub(text, ',"taskhero:rescues":%d+}$', '}')
+  if marks == 0 then bare = string.gsub(text, ',"taskhero:rescues":%d+,"taskhero:late":%d+}$', '}') end
+  return bare
+end
+
 -- Whether a text, with or without the mark of a rescue, is one of those that mean the job: ARGV[first...].
 local function same(text, forms, first)
   if type(text) ~= 'string' then return false end
-  text = string.gsub(text, ',"taskhero:rescues":%d+}$', '}')
+  text = unmarked(text)
   for i = 0, forms - 1 do
     if ARGV[first + i] == text then return true end
   end

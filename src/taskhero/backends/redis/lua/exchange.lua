@@ -81,8 +81,7 @@ local function retry(i, value)
     return problem
   end
   local delay = tonumber(ARGV[first_delay + math.min(attempt, count) - 1])
-  local raw = string.gsub(payload(value), ',"taskhero:rescues":%d+}$', '}')
-  local problem = delay_until(raw, delay)
+  local problem = delay_until(unmarked(payload(value)), delay)
   if problem then return problem end
   -- It lives a day longer than the longest wait, so that no attempt outlives its count.
   local life = math.ceil(delay / 1000) + 86400
