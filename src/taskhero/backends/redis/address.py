@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import re
 from abc import ABC, abstractmethod
 from typing import TYPE_CHECKING, Any, Protocol, cast
@@ -22,7 +23,7 @@ from taskhero.errors import InvalidSettings, UnknownBackend
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from redis.asyncio.connection import ConnectionPool
+    from redis.asyncio.connection import AbstractConnection, ConnectionPool
 
 __all__ = ["Address", "ClusterAddress", "SentinelAddress", "ServerAddress", "address_of"]
 
@@ -102,8 +103,23 @@ def _async_options(**options: Any) -> dict[str, Any]:
         "socket_timeout": None,
         "socket_connect_timeout": CONNECT_TIMEOUT,
         "retry": AsyncRetry(NoBackoff(), 0),
+        "redis_connect_func": _greet,
         **options,
     }
+
+
+async def _greet(connection: AbstractConnection) -> None:
+    """What redis-py says and hears first on a new connection, for which it would wait for ever.
+
+    A process that is frozen, or a balancer with nobody behind it, takes connections and never says a word.
+    """
+    try:
+        async with asyncio.timeout(REPLY_TIMEOUT):
+            await connection.on_connect()
+    except TimeoutError:
+        raise redis_errors.TimeoutError(
+            f"it took the connection and gave no answer within {REPLY_TIMEOUT:g} s"
+        ) from None
 
 
 def _thread_options(**options: Any) -> dict[str, Any]:
