@@ -14,12 +14,15 @@ import attrs
 import click
 
 from taskhero.cli.apps import app_option, load_app, needed, search_here, top_module
+from taskhero.cli.hints import Hinting
 from taskhero.cli.logging_setup import log_options, set_up_logging
 from taskhero.cli.verbs import said
 from taskhero.errors import InvalidSettings, TaskheroError
 from taskhero.settings import Settings
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
+
     from taskhero.app import TaskHero
 
 __all__ = ["work"]
@@ -68,10 +71,35 @@ class _Options:
         return words
 
 
-@click.command()
+class _Work(Hinting):
+    def advice(self, given: dict[str, Any], more: list[str]) -> str:
+        """See `Hinting.advice`."""
+        if given.get("app") is None:
+            return f"name the app by --app {more[0]}"
+        return f"name queues by {_queue_options(more)}"
+
+
+def _queue_options(names: Iterable[str]) -> str:
+    return " ".join(f"--queue {name}" for name in names)
+
+
+def _apart(_context: click.Context, _option: click.Parameter, given: tuple[str, ...]) -> tuple[str, ...]:
+    """Refuse queues that are given with commas, before the settings do it in words for programs."""
+    for names in given:
+        if "," in names:
+            raise click.BadParameter(f"{names!r} holds several: write {_queue_options(names.split(','))}")
+    return given
+
+
+@click.command(cls=_Work)
 @app_option
 @click.option(
-    "--queue", "-q", multiple=True, metavar="NAME", help="A queue to work, '*' for all others; the most urgent first."
+    "--queue",
+    "-q",
+    multiple=True,
+    callback=_apart,
+    metavar="NAME",
+    help="A queue to work, '*' for all others; the most urgent first.",
 )
 @click.option("--min-processors", type=click.IntRange(0), help="How many jobs can always be worked at once.")
 @click.option("--max-processors", "-c", type=click.IntRange(0), help="How many jobs can be worked at once; 0 for none.")
