@@ -26,7 +26,14 @@ SECTION: Final = "tool.taskhero"
 #: Variables with the prefix that are no settings: options of the command line, the switch of installed plugins, what
 #: a parent of worker processes tells them.
 OTHER_VARIABLES: Final = frozenset(
-    {"TASKHERO_APP", "TASKHERO_BACKEND", "TASKHERO_LOG_FORMAT", "TASKHERO_PARENT_PIPE", "TASKHERO_PLUGINS"}
+    {
+        "TASKHERO_APP",
+        "TASKHERO_BACKEND",
+        "TASKHERO_LOG_FORMAT",
+        "TASKHERO_LOG_LEVEL",
+        "TASKHERO_PARENT_PIPE",
+        "TASKHERO_PLUGINS",
+    }
 )
 
 #: What Kubernetes sets in all containers for a service whose name begins with "taskhero".

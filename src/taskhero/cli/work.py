@@ -145,8 +145,14 @@ def work(*, app: str | None, processes: int, reload: bool, **options: Any) -> No
             _supervise(told, processes, reload=reload)
         else:
             _run(_prepared(told), burst=told.burst)
-    except TaskheroError as error:
-        raise click.ClickException(said(error)) from None
+    except click.UsageError:
+        raise
+    except (TaskheroError, click.ClickException) as error:
+        text = error.message if isinstance(error, click.ClickException) else said(error)
+        if told.log_format != "json":
+            raise click.ClickException(text) from None
+        _logger.critical("%s", text)
+        sys.exit(1)
 
 
 def _run(app: TaskHero, *, burst: bool) -> None:
