@@ -183,6 +183,8 @@ def _settings(app: TaskHero, told: _Options) -> Settings:
     from taskhero.runtime.service import worker_settings
 
     outside = Settings.load(app.settings)
+    if told.backend is None:
+        outside = _with_own_place(app.settings, outside)
     try:
         settings = worker_settings(outside, burst=told.burst, **told.changes())
     except InvalidSettings as error:
@@ -190,6 +192,22 @@ def _settings(app: TaskHero, told: _Options) -> Settings:
     if not settings.max_task_processors and not settings.scheduler:
         raise click.UsageError("there is nothing to run: allow --max-processors 1 or more, or --scheduler")
     return settings
+
+
+def _with_own_place(own: Settings, outside: Settings) -> Settings:
+    """What the app says of where its jobs are, since those who enqueue have nothing but the app."""
+    for key in ("namespace", "resque_scheduler_prefix"):
+        mine, theirs = getattr(own, key), getattr(outside, key)
+        if mine != theirs:
+            _logger.warning(
+                "%s=%r from outside is not used: the app's is %r, and those who enqueue know no other; "
+                "let the app have Settings.load()",
+                key,
+                theirs,
+                mine,
+            )
+            outside = attrs.evolve(outside, **{key: mine})
+    return outside
 
 
 def _supervise(told: _Options, processes: int, *, reload: bool) -> None:
