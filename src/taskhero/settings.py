@@ -115,7 +115,7 @@ def _to_names(given: str | Iterable[str]) -> tuple[str, ...]:
 
 def _names_of_values(_settings: Any, field: attrs.Attribute[Any], value: Any) -> None:
     for name in value:
-        if not isinstance(name, str) or not name.strip():
+        if not isinstance(name, str) or not all(part.strip() for part in name.split(".")):
             raise InvalidSettings(f"{field.name} holds {name!r}, which is no name: pass such as ('password',)")
         if "," in name:
             raise InvalidSettings(f"{field.name} holds {name!r}: pass the names apart, as {tuple(name.split(','))!r}")
@@ -193,7 +193,8 @@ class Settings(_Given):
         leader_lock_timeout: Seconds after which another process may lead when the leader has died.
         grace: Seconds that running jobs get to end when the app stops; then they are given back.
         filtered_params: Names of values that no log line may show, such as ``("password", "card.number")``: in the args
-            of jobs and in results, at any depth, their values are ``"[FILTERED]"``. A dot leads into an object.
+            of jobs and in results, at any depth, their values are ``"[FILTERED]"``. A dot leads into an object. Values
+            in a list have the names of the task's parameters.
         namespace: What stands before each key in Redis, without its colon; ``""`` for nothing.
         resque_scheduler_prefix: What ``RESQUE_SCHEDULER_MASTER_LOCK_PREFIX`` is for Ruby's resque-scheduler on the same
             Redis, colons included: part of the name of the lock that it leads by, while which nothing is promoted here.

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 import os
+import re
+from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, TypeVar, cast
 
@@ -24,8 +26,18 @@ SECTION: Final = "tool.taskhero"
 #: Variables with the prefix that are no settings: options of the command line, the switch of installed plugins, what
 #: a parent of worker processes tells them.
 OTHER_VARIABLES: Final = frozenset(
-    {"TASKHERO_APP", "TASKHERO_BACKEND", "TASKHERO_LOG_FORMAT", "TASKHERO_PARENT_PIPE", "TASKHERO_PLUGINS"}
+    {
+        "TASKHERO_APP",
+        "TASKHERO_BACKEND",
+        "TASKHERO_LOG_FORMAT",
+        "TASKHERO_LOG_LEVEL",
+        "TASKHERO_PARENT_PIPE",
+        "TASKHERO_PLUGINS",
+    }
 )
+
+#: What Kubernetes sets in all containers for a service whose name begins with "taskhero".
+_OF_SERVICES: Final = re.compile(r"_(SERVICE_HOST|SERVICE_PORT(_[A-Z0-9_]+)?|PORT(_[0-9]+_(TCP|UDP|SCTP)(_[A-Z]+)?)?)$")
 
 _FILE: Final = "pyproject.toml"
 _YES: Final = frozenset({"true", "yes", "on", "1"})
@@ -83,7 +95,7 @@ def _from_environment(kind: type, fields: dict[str, attrs.Attribute[Any]]) -> di
     library = _library()
     variables = {f"{PREFIX}{key.upper()}" for key in fields}
     for name in sorted(os.environ):
-        if name.startswith(PREFIX) and name not in variables | OTHER_VARIABLES:
+        if name.startswith(PREFIX) and name not in variables | OTHER_VARIABLES and not _OF_SERVICES.search(name):
             near = nearest(name, variables | OTHER_VARIABLES)
             raise InvalidSettings(f"environment variable {name}: there is no such setting{near}")
     loaded = library.loaders.EnvLoader(prefix=PREFIX)(kind, library.cls_utils.deep_options(kind))
@@ -142,15 +154,26 @@ _READERS: Final[dict[type, Callable[[str], object]]] = {
 def _from_file(kind: type, fields: dict[str, attrs.Attribute[Any]]) -> dict[str, _Given]:
     library = _library()
     path = library.find(_FILE, start_dir=Path.cwd())
-    if not path.exists():
+    if not path.is_file():
         return {}
     try:
         table = library.loaders.TomlFormat(SECTION)(path, kind, library.cls_utils.deep_options(kind))
     except library.exceptions.ConfigFileLoadError as error:
         raise InvalidSettings(f"{path} cannot be read: {error.__cause__ or error}") from error
+    except (OSError, ValueError, TypeError) as error:
+        # A text that is no UTF-8, or something else than a table where [tool] is looked for.
+        raise InvalidSettings(f"{path} cannot be read: {error}") from error
+    if not isinstance(table, Mapping):
+        raise InvalidSettings(f"{path}, [{SECTION}] is {table!r} and no table of settings")
     given = {}
     for written, value in table.items():
         key = written.replace("-", "_")
+        if key not in fields and isinstance(value, str) and "://" in value:
+            # It may hold a password.
+            raise InvalidSettings(
+                f"{path}, [{SECTION}] {written}: there is no such setting; where the jobs are is said by the program, "
+                "by --backend or by the variable TASKHERO_BACKEND"
+            )
         source = f"{path}, [{SECTION}] {written} = {value!r}"
         if key not in fields:
             raise InvalidSettings(f"{source}: there is no such setting{nearest(snake(key), fields)}")

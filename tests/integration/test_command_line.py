@@ -85,11 +85,14 @@ async def test_enqueue_with_an_app_without_one_and_for_later(taskhero: Callable[
     told = taskhero("enqueue", "add", "--args", "[3, 4]", "--at", "4070905200", "--app", "shop:app")
     assert (told.returncode, told.stdout) == (1, "")
     assert told.stderr == ("Error: a job add with the same arguments is delayed to 2098-12-31T23:00:00+00:00 already\n")
+    told = taskhero("enqueue", "Old", "-q", "old", "--at", "2000-01-01T00:00:00Z", "--backend", redis_url, "--json")
+    assert json.loads(told.stdout)["at"] is None
     told = taskhero("enqueue", "add", "--args", "[0, 0]", "--app", "shop:app", "--json")
     assert (told.returncode, json.loads(told.stdout)["stored"]) == (1, False)
     assert told.stderr == "Error: a plugin refused the job add [0, 0]; nothing was stored\n"
     async with TaskHero(redis_url) as app:
         assert await app.queue.queued("math") == [Job("add", [1, 2], "math", raw=(await app.backend.queued("math"))[0])]
+        assert await app.queue.length("old") == 1
         (mail,) = await app.queue.queued("mail")
         assert (mail.name, mail.args) == ("Mail", [{"to": "ann"}])
         assert (await app.backend.due(10)).next_at == int(at.timestamp())

@@ -120,6 +120,24 @@ async def enqueue_when_back(task, n):
                 await asyncio.sleep(0)
 
 
+async def test_connecting_to_a_redis_that_does_not_answer_ends_within_its_timeout(start_server):
+    """The kernel accepts the connection of a process that is frozen; nothing else is ever heard of it."""
+    server = start_server("redis7")
+    app = TaskHero(server.url)
+    server.pause()
+    try:
+        began = time.monotonic()
+        with pytest.raises(
+            BackendUnavailable, match=r"cannot reach Redis at redis://127\.0\.0\.1.*no answer within 5 s"
+        ):
+            await asyncio.wait_for(app.start(), 20)
+        assert time.monotonic() - began < 10
+    finally:
+        server.resume()
+    async with app:
+        assert await app.queue.enqueue("t", [1], "q")
+
+
 async def test_a_producer_is_told_within_its_timeout_that_redis_does_not_answer(start_server):
     server = start_server("redis7")
     app = TaskHero(server.url)

@@ -168,6 +168,14 @@ async def test_a_signal_while_redis_is_away_ends_it(server, run):
     assert await worker.ended() == 0
 
 
+async def test_redis_that_does_not_answer_at_the_start_is_told_and_waited_for(server, run):
+    server.pause()
+    worker = await run.start("work", "--app", "shop:app", url=server.url)
+    await worker.shows("gave no answer within 5 s; waits for it")
+    server.resume()
+    await worker.shows("works:")
+
+
 async def test_a_signal_while_redis_does_not_answer_ends_it(server, run):
     server.pause()
     worker = await run.start("work", "--app", "shop:app", url=server.url)

@@ -36,6 +36,42 @@ def test_an_unknown_verb_is_refused_with_exit_code_2() -> None:
 
 
 @pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        ("worker", "No such command 'worker'. Jobs are worked by taskhero work --app MODULE:ATTR"),
+        ("run", "taskhero work --app MODULE:ATTR"),
+        ("beat", "one alone is taskhero work --app MODULE:ATTR -c 0 --scheduler"),
+        ("inspect", "taskhero status"),
+        ("flower", "taskhero status --watch"),
+        ("purge", "taskhero queues delete NAME"),
+        ("call add", "taskhero enqueue NAME"),
+        ("requeue", "taskhero failed retry"),
+        ("help", "taskhero --help"),
+        ("--app shop:app work", "Options of a verb stand behind it: taskhero work --app ..."),
+        ("-A shop worker", "Options of a verb stand behind it: taskhero work -A ..."),
+        ("work shop:app", "name the app by --app shop:app"),
+        ("work --app shop:app high low", "name queues by --queue high --queue low"),
+        ("work --app shop:app --concurrency 4", "No such option '--concurrency': it is --max-processors (-c)"),
+        ("work --app shop:app --verbose", "it is --log-level debug"),
+        ("work --app shop:app -l info", "it is --log-level"),
+        ("work --app shop:app -w 4", "it is --processes"),
+        ("work --app shop:app -q high,low", "write --queue high --queue low"),
+        ("enqueue add 1 2 --app shop:app", "arguments are given in JSON: --args '[1, 2]'"),
+        ("enqueue mail to=ann --app shop:app", "arguments are given in JSON: --args"),
+    ],
+)
+def test_who_comes_from_elsewhere_is_told_how_it_is_written_here(words: str, said: str) -> None:
+    told = CliRunner().invoke(command, words.split(), prog_name="taskhero")
+    assert told.exit_code == 2
+    assert said in told.stderr.splitlines()[0]
+    assert len(told.stderr.splitlines()) == 2
+
+
+def test_the_short_form_of_version() -> None:
+    assert CliRunner().invoke(command, ["-V"]).output == CliRunner().invoke(command, ["--version"]).output
+
+
+@pytest.mark.parametrize(
     "verb", ["enqueue", "tasks", "status", "queues", "delayed", "workers", "failed", "locks", "plugins"]
 )
 def test_the_help_of_a_verb_has_examples(verb: str) -> None:

@@ -32,6 +32,7 @@ URLS = [
     "unix:///nowhere/redis.sock?password=s3cr3t",
     "rdis://:s3cr3t@127.0.0.1:1/0",
     "redis:/:s3cr3t@127.0.0.1:1/0",
+    "rediss://127.0.0.1:1/0?ssl_cert_reqs=s3cr3t",
 ]
 
 
@@ -47,6 +48,8 @@ async def test_no_error_log_line_or_repr_shows_it(url: str, caplog: pytest.LogCa
             pass
     except Exception as error:
         shown += [str(error), repr(error), *traceback.format_exception(error)]
+        # Those who report errors elsewhere follow these even where Python shows them no more.
+        shown += [repr(each) for each in (error.__cause__, error.__context__)]
     assert shown, "this URL was to be of no use"
     if app is not None:
         shown += [repr(app), repr(app.backend), app.backend.location, repr(app.queue.context)]
@@ -76,5 +79,7 @@ def test_a_wrong_setting_beside_a_url_does_not_show_the_url(monkeypatch: pytest.
     assert SECRET not in "".join(traceback.format_exception(refused.value))
 
 
-def test_the_repr_of_what_is_not_connected_has_none_either():
-    assert SECRET not in repr(open_backend(URLS[0]))
+@pytest.mark.parametrize("url", [URLS[0], "fakeredis://ann:s3cr3t@name"])
+def test_the_repr_of_what_is_not_connected_has_none_either(url: str):
+    backend = open_backend(url)
+    assert SECRET not in f"{backend!r} {backend.location}"

@@ -164,13 +164,13 @@ def open_backend(
     if settings is not None and settings.resque_scheduler_prefix and _takes(make, "resque_scheduler_prefix"):
         options["resque_scheduler_prefix"] = settings.resque_scheduler_prefix
     try:
-        backend = make(where, **options)
+        return _checked(make(where, **options))
     except TaskheroError:
         raise
     except ValueError as error:
-        # Its own text and context may quote the URL.
-        raise UnknownBackend(f"the {scheme}:// URL cannot be read: {without_secrets(str(error), where)}") from None
-    return _checked(backend)
+        message = f"the {scheme}:// URL cannot be read: {without_secrets(str(error), where)}"
+    # Not in the handler, since the error that was caught may quote a password, and would be this one's context.
+    raise UnknownBackend(message)
 
 
 def _takes(make: Callable[..., Backend], option: str) -> bool:

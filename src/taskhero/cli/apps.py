@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import difflib
 import importlib
+import inspect
 import pkgutil
 import sys
 import traceback
@@ -32,6 +33,8 @@ if TYPE_CHECKING:
 __all__ = ["app_option", "load_app", "needed", "search_here", "top_module"]
 
 _EXAMPLE = "such as --app shop:app for the `app` of shop.py"
+
+_ABSENT = object()
 
 #: The option ``--app``, which ``TASKHERO_APP`` stands in for; its parameter is called `app`.
 app_option = click.option(
@@ -82,13 +85,14 @@ def load_app(where: str) -> TaskHero:
         return _only_app(module, where)
     found: Any = module
     for part in attribute.split("."):
-        owner, found = found, getattr(found, part, None)
-        if found is None:
+        owner, found = found, getattr(found, part, _ABSENT)
+        if found is _ABSENT:
             raise click.ClickException(_no_attribute(owner, part, where))
     if not isinstance(found, TaskHero):
-        raise click.ClickException(
-            f"--app {where}: {attribute!r} is {_a(found)}, not a TaskHero{_near(_apps(module), attribute)}"
-        )
+        advice = _near(_apps(module), attribute)
+        if not advice and inspect.isroutine(found):
+            advice = f"; write what it returns into a name of the module, such as app = {attribute}()"
+        raise click.ClickException(f"--app {where}: {attribute!r} is {_a(found)}, not a TaskHero{advice}")
     return found
 
 
@@ -112,9 +116,8 @@ def _import(name: str, where: str) -> ModuleType:
 
 
 def _failed(name: str, where: str, error: BaseException) -> click.ClickException:
-    return click.ClickException(
-        f"--app {where}: module {name!r} cannot be imported: {type(error).__name__}: {error} {_place(error)}"
-    )
+    why = f"{type(error).__name__}: {error} {_place(error)}".rstrip()
+    return click.ClickException(f"--app {where}: module {name!r} cannot be imported: {why}")
 
 
 def _place(error: BaseException) -> str:
@@ -173,5 +176,7 @@ def _near(names: Iterable[str], wrong: str) -> str:
 
 
 def _a(value: object) -> str:
+    if value is None:
+        return "None"
     kind = type(value).__name__
     return f"{'an' if kind[0].lower() in 'aeiou' else 'a'} {kind}"

@@ -10,6 +10,7 @@ import click
 
 from taskhero.cli.completing import complete_tasks
 from taskhero.cli.given import duration, json_value
+from taskhero.cli.hints import Hinting
 from taskhero.cli.output import compact, iso, json_option, print_json
 from taskhero.cli.targets import is_private, open_target, run_connected, target_options
 from taskhero.engine.moments import moment_after, moment_of, to_datetime
@@ -44,7 +45,20 @@ def _read_moment(text: str) -> datetime | float:
     return moment
 
 
-@click.command(short_help="Store a job, to be worked now or later.")
+class _Enqueue(Hinting):
+    def advice(self, given: dict[str, Any], more: list[str]) -> str:  # noqa: ARG002 - only the words count
+        """See `Hinting.advice`."""
+        return f"arguments are given in JSON: --args '{_guess(more)}'"
+
+
+def _guess(words: list[str]) -> str:
+    """What words may mean as JSON."""
+    if all("=" in word for word in words):
+        return compact(dict(word.lstrip("-").split("=", 1) for word in words))
+    return "[" + ", ".join(word if word.lstrip("-").isdecimal() else compact(word) for word in words) + "]"
+
+
+@click.command(cls=_Enqueue, short_help="Store a job, to be worked now or later.")
 @click.argument("name", shell_complete=complete_tasks)
 @click.option("--args", "arguments", callback=json_value, default="[]", metavar="JSON", help="Its arguments, in JSON.")
 @click.option("--queue", "-q", help="The queue; the task's own if not given.")
@@ -89,7 +103,8 @@ def enqueue(
     job = _job(target, name, arguments, queue)
     at = moment_after(delay, time.time()) if delay is not None else moment
     stored = run_connected(target, lambda app: _push(app, job, at))
-    when = None if at is None else to_datetime(at)
+    # A moment that is over is now.
+    when = None if at is None or at <= time.time() else to_datetime(at)
     if as_json:
         print_json({"stored": stored, "job": {"name": job.name, "args": job.args, "queue": job.queue}, "at": iso(when)})
     elif stored:

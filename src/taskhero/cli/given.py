@@ -37,7 +37,8 @@ def json_value(_context: click.Context, _option: click.Parameter, given: str | N
     try:
         return decode(given)
     except Undecodable as error:
-        raise click.BadParameter(f"""{given!r} is {error}; such as '[1, 2]' or '{{"to": "ann"}}'""") from None
+        why = f"is {error}" if str(error).startswith("not ") else error
+        raise click.BadParameter(f"""{given!r} {why}; such as '[1, 2]' or '{{"to": "ann"}}'""") from None
 
 
 def duration(_context: click.Context, _option: click.Parameter, given: str | None) -> float | None:

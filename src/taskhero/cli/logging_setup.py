@@ -14,17 +14,23 @@ import logging
 import os
 import re
 import sys
+import threading
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, Final, TextIO, TypeVar
 
 import click
 
+from taskhero.runtime.stopping import set_last_line
+
 if TYPE_CHECKING:
     from collections.abc import Callable
+    from types import TracebackType
 
 __all__ = ["JsonFormatter", "TextFormatter", "log_options", "set_up_logging"]
 
 _Command = TypeVar("_Command", bound="Callable[..., Any]")
+
+_python = logging.getLogger("python")
 
 FORMATS: Final = ("text", "json")
 LEVELS: Final = ("debug", "info", "warning", "error", "critical")
@@ -43,6 +49,8 @@ def log_options(command: _Command) -> _Command:
         type=click.Choice(LEVELS, case_sensitive=False),
         default="info",
         show_default=True,
+        envvar="TASKHERO_LOG_LEVEL",
+        show_envvar=True,
         help="The least that is logged; worker_logging and scheduler_logging give each event its level.",
     )
     form = click.option(
@@ -60,7 +68,8 @@ def log_options(command: _Command) -> _Command:
 def set_up_logging(log_format: str = "text", log_level: str = "info", *, stream: TextIO | None = None) -> None:
     """Log everything of this program to the standard error output; a second call replaces what the first set up.
 
-    Handlers that the program itself has given to the root logger stay.
+    Handlers that the program itself has given to the root logger stay. In JSON so are Python's warnings and the errors
+    that nobody handles, in any thread, which else would be lines of other forms.
 
     Args:
         log_format: ``"text"`` or ``"json"``.
@@ -74,6 +83,42 @@ def set_up_logging(log_format: str = "text", log_level: str = "info", *, stream:
         root.removeHandler(other)
     root.addHandler(handler)
     root.setLevel(log_level.upper())
+    _log_what_python_says(log_format == "json")
+
+
+def _log_what_python_says(wanted: bool) -> None:
+    """Log warnings and errors that nobody handles, or leave them to Python again; another's hooks are not touched."""
+    logging.captureWarnings(wanted)
+    set_last_line(_last_line if wanted else None)
+    for module, name, before, ours in (
+        (sys, "excepthook", sys.__excepthook__, _log_last_error),
+        (threading, "excepthook", threading.__excepthook__, _log_error_of_thread),
+    ):
+        old, new = (before, ours) if wanted else (ours, before)
+        if getattr(module, name) is old:
+            setattr(module, name, new)
+
+
+def _log_last_error(kind: type[BaseException], error: BaseException, traceback: TracebackType | None) -> None:
+    if issubclass(kind, KeyboardInterrupt):
+        return
+    _python.critical("the program ends with %s", kind.__name__, exc_info=(kind, error, traceback))
+
+
+def _log_error_of_thread(ended: threading.ExceptHookArgs) -> None:
+    if issubclass(ended.exc_type, SystemExit):
+        return
+    name = ended.thread.name if ended.thread else "unknown"
+    error = ended.exc_value or ended.exc_type()
+    _python.error(
+        "thread %r ended with %s", name, ended.exc_type.__name__, exc_info=(ended.exc_type, error, ended.exc_traceback)
+    )
+
+
+def _last_line(text: str) -> str:
+    """What a process says that ends at once: made here, since a lock of the log may be held."""
+    line = {"time": datetime.now(UTC).isoformat(timespec="milliseconds"), "level": "critical"}
+    return json.dumps({**line, "logger": "taskhero.worker", "message": text})
 
 
 class _Handler(logging.StreamHandler[TextIO]):
@@ -106,7 +151,7 @@ class TextFormatter(logging.Formatter):
         level = f"{record.levelname:<8}"
         if self._color:
             level = f"\x1b[{_COLOURS.get(record.levelname, '0')}m{level}\x1b[0m"
-        text = record.getMessage()
+        text = _message(record)
         if "job_args" in vars(record):
             args = _encoded(vars(record)["job_args"])
             text += f" args={args if len(args) <= _LONGEST_ARGS else args[:_LONGEST_ARGS] + '...'}"
@@ -127,12 +172,21 @@ class JsonFormatter(logging.Formatter):
             "time": datetime.fromtimestamp(record.created, UTC).isoformat(timespec="milliseconds"),
             "level": record.levelname.lower(),
             "logger": record.name,
-            "message": record.getMessage(),
+            "message": _message(record),
         }
         fields |= {name: value for name, value in vars(record).items() if name not in _PLAIN and name not in fields}
         if traceback := _traceback(record, self):
             fields["traceback"] = traceback
         return "{" + ", ".join(f"{json.dumps(name)}: {_encoded(value)}" for name, value in fields.items()) + "}"
+
+
+def _message(record: logging.LogRecord) -> str:
+    """The record's text; what it was given, if that does not make one."""
+    try:
+        return record.getMessage()
+    except Exception as error:  # noqa: BLE001 - a line is written, whatever was logged
+        text = record.msg if isinstance(record.msg, str) else _shown(record.msg)
+        return f"{text} {_shown(record.args)} (the arguments do not fit: {type(error).__name__})"
 
 
 def _traceback(record: logging.LogRecord, formatter: logging.Formatter, before: str = "") -> str:

@@ -45,7 +45,7 @@ def _commands_of_plugins(taken: Collection[str]) -> CommandRegistry:
 @click.group(
     cls=Verbs, places=VERBS, plugins=_commands_of_plugins, context_settings={"help_option_names": ["-h", "--help"]}
 )
-@click.version_option(package.__version__, prog_name="taskhero")
+@click.version_option(package.__version__, "-V", "--version", prog_name="taskhero")
 def taskhero() -> None:
     """Background jobs for Python, on the Resque wire.
 

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 import click
 from click.core import ParameterSource
 
+from taskhero.cli.hints import command_hint, option_hint
 from taskhero.errors import TaskheroError
 from taskhero.hooks.commands import CommandRegistry
 
@@ -95,6 +96,11 @@ class Verbs(click.Group):
         """Read the arguments that stand before the command."""
         try:
             return super().make_context(info_name, args, parent, **extra)
+        except click.NoSuchOption as error:
+            name = info_name or "taskhero"
+            verb = next((word for word in args if word in self.places), "work")
+            message = f"{name} has no option {error.option_name!r} of its own. Options of a verb stand behind it: "
+            raise Misuse(f"{message}{name} {verb} {error.option_name} ...\nSee {name} --help") from error
         except click.UsageError as error:
             raise _in_short(error, info_name or "taskhero") from error
 
@@ -155,6 +161,8 @@ def _refuse_unknown(group: click.Group, ctx: click.Context, args: list[str]) -> 
     if args and not args[0].startswith("-") and group.get_command(ctx, args[0]) is None:
         near = difflib.get_close_matches(args[0], group.list_commands(ctx), n=1)
         guess = f" Did you mean {near[0]!r}?" if near else ""
+        if ctx.parent is None and (hint := command_hint(args[0])):
+            guess = f" {hint}"
         ctx.fail(f"No such command {args[0]!r}.{guess}")
 
 
@@ -166,6 +174,9 @@ class Misuse(click.ClickException):
 
 def _in_short(error: click.UsageError, command: str) -> click.ClickException:
     message = error.format_message()
+    if isinstance(error, click.NoSuchOption) and error.ctx is not None:
+        hint = option_hint(error.option_name, error.ctx.info_name or "")
+        message = f"No such option {error.option_name!r}: {hint}" if hint else message
     if "\n" in message:
         return error  # it is the help itself
     return Misuse(f"{message}\nSee {command} --help")

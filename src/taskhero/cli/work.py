@@ -14,12 +14,15 @@ import attrs
 import click
 
 from taskhero.cli.apps import app_option, load_app, needed, search_here, top_module
+from taskhero.cli.hints import Hinting
 from taskhero.cli.logging_setup import log_options, set_up_logging
 from taskhero.cli.verbs import said
 from taskhero.errors import InvalidSettings, TaskheroError
 from taskhero.settings import Settings
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
+
     from taskhero.app import TaskHero
 
 __all__ = ["work"]
@@ -68,10 +71,35 @@ class _Options:
         return words
 
 
-@click.command()
+class _Work(Hinting):
+    def advice(self, given: dict[str, Any], more: list[str]) -> str:
+        """See `Hinting.advice`."""
+        if given.get("app") is None:
+            return f"name the app by --app {more[0]}"
+        return f"name queues by {_queue_options(more)}"
+
+
+def _queue_options(names: Iterable[str]) -> str:
+    return " ".join(f"--queue {name}" for name in names)
+
+
+def _apart(_context: click.Context, _option: click.Parameter, given: tuple[str, ...]) -> tuple[str, ...]:
+    """Refuse queues that are given with commas, before the settings do it in words for programs."""
+    for names in given:
+        if "," in names:
+            raise click.BadParameter(f"{names!r} holds several: write {_queue_options(names.split(','))}")
+    return given
+
+
+@click.command(cls=_Work)
 @app_option
 @click.option(
-    "--queue", "-q", multiple=True, metavar="NAME", help="A queue to work, '*' for all others; the most urgent first."
+    "--queue",
+    "-q",
+    multiple=True,
+    callback=_apart,
+    metavar="NAME",
+    help="A queue to work, '*' for all others; the most urgent first.",
 )
 @click.option("--min-processors", type=click.IntRange(0), help="How many jobs can always be worked at once.")
 @click.option("--max-processors", "-c", type=click.IntRange(0), help="How many jobs can be worked at once; 0 for none.")
@@ -117,8 +145,14 @@ def work(*, app: str | None, processes: int, reload: bool, **options: Any) -> No
             _supervise(told, processes, reload=reload)
         else:
             _run(_prepared(told), burst=told.burst)
-    except TaskheroError as error:
-        raise click.ClickException(said(error)) from None
+    except click.UsageError:
+        raise
+    except (TaskheroError, click.ClickException) as error:
+        text = error.message if isinstance(error, click.ClickException) else said(error)
+        if told.log_format != "json":
+            raise click.ClickException(text) from None
+        _logger.critical("%s", text)
+        sys.exit(1)
 
 
 def _run(app: TaskHero, *, burst: bool) -> None:
@@ -149,6 +183,8 @@ def _settings(app: TaskHero, told: _Options) -> Settings:
     from taskhero.runtime.service import worker_settings
 
     outside = Settings.load(app.settings)
+    if told.backend is None:
+        outside = _with_own_place(app.settings, outside)
     try:
         settings = worker_settings(outside, burst=told.burst, **told.changes())
     except InvalidSettings as error:
@@ -156,6 +192,22 @@ def _settings(app: TaskHero, told: _Options) -> Settings:
     if not settings.max_task_processors and not settings.scheduler:
         raise click.UsageError("there is nothing to run: allow --max-processors 1 or more, or --scheduler")
     return settings
+
+
+def _with_own_place(own: Settings, outside: Settings) -> Settings:
+    """What the app says of where its jobs are, since those who enqueue have nothing but the app."""
+    for key in ("namespace", "resque_scheduler_prefix"):
+        mine, theirs = getattr(own, key), getattr(outside, key)
+        if mine != theirs:
+            _logger.warning(
+                "%s=%r from outside is not used: the app's is %r, and those who enqueue know no other; "
+                "let the app have Settings.load()",
+                key,
+                theirs,
+                mine,
+            )
+            outside = attrs.evolve(outside, **{key: mine})
+    return outside
 
 
 def _supervise(told: _Options, processes: int, *, reload: bool) -> None:

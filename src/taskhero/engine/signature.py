@@ -99,6 +99,11 @@ class TaskSignature:
     def __str__(self) -> str:
         return self._title
 
+    @property
+    def names_in_list(self) -> tuple[str, ...]:
+        """The parameters that the values of a job's args go to, in their order; none if its args are one object."""
+        return () if self._is_object else self._names
+
     def args_of(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> list[Any]:
         """What lies on the wire for a call; defaults are not stored, but where a gap must be filled.
 

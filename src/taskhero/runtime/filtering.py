@@ -6,7 +6,7 @@ import traceback
 from typing import TYPE_CHECKING, Any, Final
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Sequence
 
 __all__ = ["FILTERED", "Filter"]
 
@@ -38,6 +38,18 @@ class Filter:
         if isinstance(value, (list, tuple)):
             return [self.masked(item, path) for item in value]
         return value
+
+    def masked_args(self, args: list[Any], names: Sequence[str]) -> list[Any]:
+        """A job's args with the filtered values masked; *names* are those of the parameters of the first ones."""
+        if not self._ends:
+            return args
+        return [self._item(arg, (names[at],)) if at < len(names) else self.masked(arg) for at, arg in enumerate(args)]
+
+    def secrets_of_args(self, args: list[Any], names: Sequence[str]) -> Iterator[str]:
+        """The filtered values within a job's args, as `secrets`."""
+        named = dict(zip(names, args, strict=False))
+        yield from self.secrets(named)
+        yield from self.secrets(args[len(named) :])
 
     def _item(self, value: Any, path: tuple[str, ...]) -> Any:
         return FILTERED if self._is_filtered(path) else self.masked(value, path)

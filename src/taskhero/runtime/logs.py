@@ -19,7 +19,7 @@ from taskhero.runtime.failures import text_of
 from taskhero.runtime.filtering import Filter
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable, Mapping, Sequence
 
     from taskhero.runtime.events import Emitter, Event
     from taskhero.settings import Settings
@@ -75,21 +75,29 @@ _MESSAGES: Final[Mapping[type[Event], str]] = {
 }
 
 
-def log_events(emitter: Emitter, settings: Settings) -> Callable[[], None]:
+def log_events(
+    emitter: Emitter, settings: Settings, names: Callable[[str], Sequence[str]] = lambda _task: ()
+) -> Callable[[], None]:
     """Log what *emitter* tells, each event at its level in `worker_logging` or `scheduler_logging`.
+
+    Args:
+        emitter: Tells the events.
+        settings: The levels, and the names of what is masked.
+        names: Tells which parameters of a task the values of its jobs' args go to, in their order.
 
     Returns:
         A function that ends it.
     """
-    return _EventLog(emitter, settings).close
+    return _EventLog(emitter, settings, names).close
 
 
 class _EventLog:
-    def __init__(self, emitter: Emitter, settings: Settings) -> None:
+    def __init__(self, emitter: Emitter, settings: Settings, names: Callable[[str], Sequence[str]]) -> None:
         self._emitter = emitter
         self._handlers: list[tuple[type[Event], Callable[[Any], None]]] = []
         self._outages: set[tuple[str, bool]] = set()
         self._filter = Filter(settings.filtered_params)
+        self._names = names
         for kind, message in _MESSAGES.items():
             levels = settings.scheduler_logging if kind.source == "scheduler" else settings.worker_logging
             level = levels.get(kind.name, "off")
@@ -106,7 +114,7 @@ class _EventLog:
 
         def log(event: Event) -> None:
             if self._is_news(event):
-                fields, traceback = _fields(event, self._filter)
+                fields, traceback = _fields(event, self._filter, self._names)
                 logger.log(level, message, fields, exc_info=traceback, extra=fields)
 
         # While the level is off, the event is not even built, unless somebody else wants it.
@@ -125,15 +133,18 @@ class _EventLog:
         return True
 
 
-def _fields(event: Event, hide: Filter) -> tuple[dict[str, Any], BaseException | None]:
+def _fields(
+    event: Event, hide: Filter, names: Callable[[str], Sequence[str]]
+) -> tuple[dict[str, Any], BaseException | None]:
     """What a record says of an event, and the error whose traceback is shown, without values that are filtered."""
     fields: dict[str, Any] = {"event": event.name}
     secrets: list[str] = []
     for name in event.field_names():
         value = getattr(event, name)
         if isinstance(value, Job):
-            secrets = list(hide.secrets(value.args)) if hide else []
-            fields["task"], fields["job_args"] = value.name, hide.masked(value.args)
+            named = names(value.name) if hide else ()
+            secrets = list(hide.secrets_of_args(value.args, named)) if hide else []
+            fields["task"], fields["job_args"] = value.name, hide.masked_args(value.args, named)
         elif isinstance(value, BaseException):
             fields["exception"], fields["error"] = type(value).__name__, text_of(value)
         else:

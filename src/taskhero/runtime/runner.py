@@ -146,7 +146,7 @@ class Runner:
     async def _start(self, process: Process, *, works: bool) -> None:
         settings, emitter, backend = self._settings, self._emitter, self._backend
         self._running.push_async_callback(self._drain_handlers)
-        stop_logging = log_events(emitter, settings)
+        stop_logging = log_events(emitter, settings, self._names_of_args)
         self._running.callback(stop_logging)
         outage = self._worker_outage(process)
         waiter = Waiter(backend=backend, process=process, timeout=settings.timeout, outage=outage)
@@ -161,6 +161,10 @@ class Runner:
         if settings.scheduler:
             await self._start_scheduler(process, waiter)
         waiter.start()
+
+    def _names_of_args(self, name: str) -> tuple[str, ...]:
+        task = self._tasks.get(name)
+        return () if task is None else task.signature.names_in_list
 
     async def _start_workers(self, process: Process, waiter: Waiter, outage: Outage, rescuer: Rescuer) -> None:
         settings = self._settings

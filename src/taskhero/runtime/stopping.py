@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from types import FrameType, TracebackType
     from typing import Any, Self
 
-__all__ = ["PARENT_PIPE", "SIGNALS", "Stop", "exit_at_once", "parent_pipe", "stop_on_end_of"]
+__all__ = ["PARENT_PIPE", "SIGNALS", "Stop", "exit_at_once", "parent_pipe", "set_last_line", "stop_on_end_of"]
 
 #: What asks a process to stop; the second one, of either kind, ends it at once.
 SIGNALS: Final = (signal.SIGTERM, signal.SIGINT)
@@ -109,8 +109,25 @@ class Stop:
 def exit_at_once(code: int, why: str) -> None:
     """End the process without any further ado; from anywhere, a signal's handler too."""
     with contextlib.suppress(OSError):
-        os.write(2, f"taskhero: process {os.getpid()}: {why}\n".encode())
+        os.write(2, f"{_last_line[0](f'process {os.getpid()}: {why}')}\n".encode())
     os._exit(code)
+
+
+def set_last_line(form: Callable[[str], str] | None) -> None:
+    """Let what a process says last have the form of its log, which is of no use where a lock may be held.
+
+    Args:
+        form: Makes a line of a text, without any lock; None: plain text.
+    """
+    _last_line[0] = _plain if form is None else form
+
+
+def _plain(text: str) -> str:
+    return f"taskhero: {text}"
+
+
+#: How the last line is made.
+_last_line: list[Callable[[str], str]] = [_plain]
 
 
 def parent_pipe() -> int | None:

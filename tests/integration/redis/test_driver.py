@@ -219,6 +219,13 @@ async def test_a_server_behind_a_unix_socket(start_server, tmp_path):
             "redis://:s3cret@localhost/0?socket_timout=3",
             "an option behind its '\\?' that is not known: 'socket_timout'",
         ),
+        ("rediss://localhost/0?ssl_cert_reqs=maybe", "write rediss://"),
+        (
+            "redis+sentinel://localhost:26379",
+            r"names no service; write redis\+sentinel://user:password@host:26379/service/0",
+        ),
+        ("unix://", "names no socket; write unix:///path/redis.sock"),
+        ("redis://:s3cret/pw@localhost/0", "a sign such as /, .* that has to be written as %2F"),
     ],
 )
 def test_a_url_that_can_only_be_a_mistake_is_refused_where_it_is_written(url, why):

@@ -14,7 +14,9 @@ from taskhero.cli.apps import load_app, needed
 @pytest.fixture(autouse=True)
 def project(tmp_path, monkeypatch):
     """A folder with modules, which is the current directory; its modules are forgotten afterwards."""
-    (tmp_path / "oneapp.py").write_text("from taskhero import TaskHero\napp = TaskHero()\nnumber = 5\n")
+    (tmp_path / "oneapp.py").write_text(
+        "from taskhero import TaskHero\napp = TaskHero()\nnumber = 5\nnothing = None\ndef make(): return app\n"
+    )
     (tmp_path / "twoapps.py").write_text("from taskhero import TaskHero\nfirst = TaskHero()\nsecond = TaskHero()\n")
     (tmp_path / "noapp.py").write_text("")
     (tmp_path / "needy.py").write_text("import sys\nimport no_such_library\n")
@@ -49,6 +51,8 @@ def test_an_app_is_found_in_the_current_directory(where):
         ("oneapp:ap", "module 'oneapp' has no 'ap'; did you mean 'app'?"),
         ("oneapp:zzz", "module 'oneapp' has no 'zzz'; its apps are app"),
         ("oneapp:number", "'number' is an int, not a TaskHero"),
+        ("oneapp:nothing", "'nothing' is None, not a TaskHero"),
+        ("oneapp:make", "'make' is a function, not a TaskHero; write what it returns into a name of the module"),
         ("bigshop.job:holder", "there is no module 'job' in the package 'bigshop'; did you mean 'jobs'?"),
         ("oneapp.app", "did you mean --app oneapp:app?"),
         ("oneapp.py:app", "write --app oneapp:app"),
@@ -72,6 +76,7 @@ def test_what_is_wrong_is_said_in_a_line_or_two(where, said):
     assert told.value.exit_code == 1
     assert told.value.message.count("\n") <= 1
     assert "secret" not in told.value.message
+    assert told.value.message == told.value.message.strip()
 
 
 def test_no_app_at_all_is_a_matter_of_usage():

@@ -6,6 +6,8 @@ import io
 import json
 import logging
 import re
+import subprocess
+import sys
 from collections.abc import Iterator
 
 import click
@@ -20,6 +22,7 @@ def root_as_before() -> Iterator[None]:
     root = logging.getLogger()
     handlers, level = list(root.handlers), root.level
     yield
+    set_up_logging("text")  # the program's hooks are as before
     root.handlers[:] = handlers
     root.setLevel(level)
 
@@ -99,6 +102,33 @@ def test_a_traceback_is_part_of_its_line(log_format: str):
         assert lines[-1] == "    LookupError: gone"
 
 
+@pytest.mark.parametrize("formatter", [TextFormatter(), JsonFormatter()])
+def test_a_line_whose_arguments_do_not_fit_is_logged_all_the_same(formatter: logging.Formatter):
+    assert "%d of %s ('x',) (the arguments do not fit: TypeError)" in formatter.format(record("%d of %s", "x"))
+
+
+def test_what_python_says_by_itself_is_in_lines_for_programs_too():
+    """Warnings, and errors that nobody handles, in the main thread and in others."""
+    code = (
+        "import sys, threading, warnings\n"
+        "from taskhero.cli.logging_setup import set_up_logging\n"
+        "set_up_logging('json')\n"
+        "warnings.warn('some\\nwarning')\n"
+        "thread = threading.Thread(target=lambda: 1 / 0, name='mine')\n"
+        "thread.start(); thread.join()\n"
+        "raise LookupError('the\\nend')\n"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False, timeout=60)
+    assert done.returncode == 1
+    warned, thread, last = (json.loads(line) for line in done.stderr.splitlines())
+    assert (warned["level"], warned["logger"]) == ("warning", "py.warnings")
+    assert "UserWarning: some\nwarning" in warned["message"]
+    assert (thread["level"], thread["message"]) == ("error", "thread 'mine' ended with ZeroDivisionError")
+    assert thread["traceback"].endswith("ZeroDivisionError: division by zero")
+    assert (last["level"], last["message"]) == ("critical", "the program ends with LookupError")
+    assert last["traceback"].endswith("LookupError: the\nend")
+
+
 def test_a_second_call_replaces_the_first_and_users_handlers_stay():
     users = logging.NullHandler()
     logging.getLogger().addHandler(users)
@@ -129,4 +159,6 @@ def test_a_command_gets_the_options(monkeypatch: pytest.MonkeyPatch):
     assert run(verb, ["--log-format", "JSON", "--log-level", "debug"]).output == "json debug\n"
     monkeypatch.setenv("TASKHERO_LOG_FORMAT", "json")
     assert run(verb).output == "json info\n"
+    monkeypatch.setenv("TASKHERO_LOG_LEVEL", "warning")
+    assert run(verb).output == "json warning\n"
     assert run(verb, ["--log-format", "xml"]).exit_code == 2

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import logging
 import string
 from collections.abc import Callable, Iterator
@@ -10,6 +11,7 @@ from typing import Any
 import attrs
 import pytest
 
+from taskhero import TaskHero
 from taskhero.errors import NoSuchTask
 from taskhero.models import Job
 from taskhero.runtime import events
@@ -135,6 +137,33 @@ def test_filtered_values_are_masked_in_args_and_results_at_any_depth(logged: Cal
     assert record.job_args == [{"to": "ann", "card": card, "password": "[FILTERED]"}]
     assert record.result == [{"deep": {"password": "[FILTERED]"}, "number": 1}]
     assert CARD.args[0]["password"] == ["hidden"], "the job itself is as it was"
+
+
+@pytest.mark.anyio
+async def test_values_of_positional_parameters_are_masked_by_the_names_of_the_parameters(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    """In the store they have no names, but whoever declared the task gave them some."""
+    app = TaskHero(settings=Settings(max_task_processors=1, filtered_params=FILTERED))
+    failed = asyncio.Semaphore(0)
+    app.on("failure", failed.release)
+
+    @app.task
+    async def login(user: str, password: str, card: object = None, *more: object) -> None:
+        raise LookupError(f"neither {password} nor 4111")
+
+    async with app.running():
+        await login.enqueue("ann", "hidden", {"number": 4111, "owner": "Ann"}, {"password": "hidden too"})
+        await app.queue.enqueue("unknown", ["ann", "shown"], "default")
+        async with asyncio.timeout(20):
+            await failed.acquire()
+            await failed.acquire()
+    first, second = [vars(record) for record in caplog.records if vars(record).get("event") == "failure"]
+    card = {"number": "[FILTERED]", "owner": "Ann"}
+    assert first["job_args"] == ["ann", "[FILTERED]", card, {"password": "[FILTERED]"}]
+    assert first["error"] == "neither [FILTERED] nor [FILTERED]"
+    assert second["job_args"] == ["ann", "shown"]
+    assert "hidden" not in caplog.text
 
 
 def test_an_error_that_quotes_a_filtered_value_is_logged_without_it(

@@ -151,6 +151,7 @@ async def test_what_a_callable_answers_is_checked_too():
         ({"queues": 3}, "queues=3 is no list of queues"),
         ({"namespace": "a b"}, "namespace='a b' is no name"),
         ({"namespace": None}, "namespace=None is no name"),
+        ({"filtered_params": ("card..number",)}, "filtered_params holds 'card..number', which is no name"),
         ({"namespace": "resque:"}, "ends in a colon"),
         ({"resque_scheduler_prefix": "a b"}, "resque_scheduler_prefix='a b' is no name"),
     ],

@@ -139,6 +139,56 @@ def test_a_wrong_key_of_the_file_is_named_with_file_and_value(text: str, message
     assert message in str(refused.value)
 
 
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        (b"[tool]\ntaskhero = 3\n", "[tool.taskhero] is 3 and no table"),
+        (b"[[tool.taskhero]]\ngrace = 3\n", "[tool.taskhero] is [{'grace': 3}] and no table"),
+        (b"tool = 3\n", "cannot be read"),
+        (b"[tool.taskhero]\nnamespace = '\xff'\n", "cannot be read"),
+    ],
+)
+def test_a_file_that_cannot_be_read_is_named(text: bytes, message: str, folder: Path):
+    (folder / "pyproject.toml").write_bytes(text)
+    with pytest.raises(InvalidSettings) as refused:
+        Settings.load()
+    assert str(refused.value).startswith(str(folder / "pyproject.toml"))
+    assert message in str(refused.value)
+
+
+def test_a_folder_with_the_name_of_the_file_is_none(folder: Path):
+    (folder / "pyproject.toml").mkdir()
+    assert Settings.load() == Settings()
+
+
+@pytest.mark.parametrize("key", ["backend", "url", "redis-url"])
+def test_a_url_in_the_file_is_refused_without_its_password(key: str, folder: Path):
+    """Where the jobs lie is no setting, but somebody will look for it there."""
+    write(folder, f"{key} = 'redis://:s3cr3t@localhost/0'")
+    with pytest.raises(InvalidSettings, match=rf"{key}: there is no such setting; .*TASKHERO_BACKEND") as refused:
+        Settings.load()
+    assert "s3cr3t" not in str(refused.value)
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        "SERVICE_HOST",
+        "SERVICE_PORT",
+        "SERVICE_PORT_HTTP",
+        "PORT",
+        "PORT_6379_TCP",
+        "PORT_6379_TCP_ADDR",
+        "WEB_SERVICE_HOST",
+    ],
+)
+def test_variables_that_kubernetes_sets_for_a_service_of_that_name_are_no_settings(
+    name: str, monkeypatch: pytest.MonkeyPatch
+):
+    monkeypatch.setenv(f"TASKHERO_{name}", "tcp://10.0.0.1:6379")
+    assert Settings.load() == Settings()
+
+
 def test_two_settings_that_do_not_go_together_are_named_with_both_sources(
     folder: Path, monkeypatch: pytest.MonkeyPatch
 ):

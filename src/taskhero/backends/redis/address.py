@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import re
 from abc import ABC, abstractmethod
 from typing import TYPE_CHECKING, Any, Protocol, cast
@@ -22,7 +23,7 @@ from taskhero.errors import InvalidSettings, UnknownBackend
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from redis.asyncio.connection import ConnectionPool
+    from redis.asyncio.connection import AbstractConnection, ConnectionPool
 
 __all__ = ["Address", "ClusterAddress", "SentinelAddress", "ServerAddress", "address_of"]
 
@@ -33,6 +34,12 @@ MAX_CONNECTIONS = 16
 _SENTINEL_PORT = 26379
 _REDIS_PORT = 6379
 _LARGEST_PORT = 65535
+#: How other URLs than those of one server with a port are written.
+_FORMS = {
+    "sentinel": "redis+sentinel://user:password@host:26379/service/0",
+    "cluster": "redis+cluster://user:password@host:6379",
+    "unix": "unix:///path/redis.sock?db=0",
+}
 
 
 class Address(Protocol):
@@ -65,25 +72,32 @@ def address_of(url: str, namespace: str) -> Address:
         InvalidSettings: It names a Cluster, and the namespace does not keep all keys on one node.
     """
     try:
-        scheme = urlsplit(url).scheme
-        if scheme.endswith("+sentinel"):
-            return _checked(SentinelAddress(url))
-        if scheme.endswith("+cluster"):
-            return _checked(ClusterAddress(url, namespace))
-        return _checked(ServerAddress(url))
-    except ValueError as error:
-        if isinstance(error, InvalidSettings):
-            raise
-        raise UnknownBackend(_unreadable(url, error)) from None
+        return _checked(_address_of(url, namespace))
+    except InvalidSettings:
+        raise
+    except (ValueError, redis_errors.RedisError) as error:
+        message = _unreadable(url, error)
+    # Not in the handler, since the error that was caught may quote a password, and would be this one's context.
+    raise UnknownBackend(message)
+
+
+def _address_of(url: str, namespace: str) -> Address:
+    scheme = urlsplit(url).scheme
+    if scheme.endswith("+sentinel"):
+        return SentinelAddress(url)
+    if scheme.endswith("+cluster"):
+        return ClusterAddress(url, namespace)
+    return ServerAddress(url)
 
 
 def _unreadable(url: str, error: Exception) -> str:
     location = location_of(url)
-    why = "it has an '@' too many" if location.endswith("***") else without_secrets(str(error), url)
-    return (
-        f"{location} is not a URL of a Redis server: {why}; write redis://user:password@host:6379/0, "
-        "signs such as / and @ within a password as %2F and %40"
-    )
+    why = without_secrets(str(error), url).removesuffix(".")
+    if location.endswith("***"):
+        why = "it holds a sign such as /, ?, # or @ that has to be written as %2F, %3F, %23 or %40"
+    scheme = location.partition(":")[0].lower()
+    form = _FORMS.get(scheme.rpartition("+")[2]) or f"{scheme}://user:password@host:6379/0"
+    return f"{location} is not a URL of a Redis server: {why}; write {form}, signs of a password as %2F for / and so on"
 
 
 def _checked(address: Address) -> Address:
@@ -102,8 +116,23 @@ def _async_options(**options: Any) -> dict[str, Any]:
         "socket_timeout": None,
         "socket_connect_timeout": CONNECT_TIMEOUT,
         "retry": AsyncRetry(NoBackoff(), 0),
+        "redis_connect_func": _greet,
         **options,
     }
+
+
+async def _greet(connection: AbstractConnection) -> None:
+    """What redis-py says and hears first on a new connection, for which it would wait for ever.
+
+    A process that is frozen, or a balancer with nobody behind it, takes connections and never says a word.
+    """
+    try:
+        async with asyncio.timeout(REPLY_TIMEOUT):
+            await connection.on_connect()
+    except TimeoutError:
+        raise redis_errors.TimeoutError(
+            f"it took the connection and gave no answer within {REPLY_TIMEOUT:g} s"
+        ) from None
 
 
 def _thread_options(**options: Any) -> dict[str, Any]:
@@ -127,6 +156,8 @@ class ServerAddress:
         database = unquote(parts.path).strip("/")
         if parts.scheme != "unix" and database and not (database.isascii() and database.isdigit()):
             raise ValueError(f"{database!r} is no database's number, such as /0")
+        if parts.scheme == "unix" and not database:
+            raise ValueError("it names no socket")
         self._url = url
         # A socket in the file system has no keep-alive.
         self._keep_alive = {} if url.startswith("unix:") else {"socket_keepalive": True}
@@ -243,7 +274,7 @@ class SentinelAddress(_MovingAddress):
     def __init__(self, url: str) -> None:
         parts = _Parts(url, _SENTINEL_PORT)
         if not parts.path:
-            raise ValueError("it names no service: redis+sentinel://host:26379/SERVICE[/database]")
+            raise ValueError("it names no service")
         self._service, *database = parts.path
         super().__init__(parts, db=_database(database))
 

@@ -6,6 +6,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
+from taskhero.backends.urls import location_of
 from taskhero.errors import UnknownBackend
 
 from .address import ServerAddress
@@ -74,7 +75,7 @@ class FakeRedisBackend(RedisBackend):
         clock: Clock | None = None,
         resque_scheduler_prefix: str = "",
     ) -> None:
-        self._server = _server(urlsplit(url).netloc)
+        self._server = _server(urlsplit(url).netloc.rpartition("@")[2])
         super().__init__(url, namespace=namespace, clock=clock, resque_scheduler_prefix=resque_scheduler_prefix)
 
     def _reset(self) -> None:
@@ -82,4 +83,4 @@ class FakeRedisBackend(RedisBackend):
         self._tracking = False
 
     def _make_link(self, url: str, namespace: str) -> Link:  # noqa: ARG002 - any will do
-        return FakeLink(url, self._server)
+        return FakeLink(location_of(url), self._server)
