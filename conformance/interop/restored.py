@@ -77,6 +77,8 @@ def harmless(before, place):
 
 async def until(condition):
     """Wait for what no event tells."""
+    # The app goes on meanwhile, also if it holds already.
+    await asyncio.sleep(0)
     async with asyncio.timeout(20):
         while not condition():
             await asyncio.sleep(0.01)
