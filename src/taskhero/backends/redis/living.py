@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 __all__ = ["Living"]
 
 #: So many workers a beat that is not full looks for; the next one looks for others.
-_LOOKED_FOR = 100
+_LOOKED_FOR = 1000
 
 _Keys = list["str | bytes"]
 _Arguments = list["str | bytes | int"]
@@ -35,7 +35,6 @@ class Living(Part):
 
     _slots: dict[str, dict[int, Process]]
     _lease: float
-    _incomplete: bool = False
     _looked_to: int = 0
     _beating: redis.Redis | None
     _connect_beating: Callable[[], redis.Redis]
@@ -49,31 +48,32 @@ class Living(Part):
         self, process: Process, slots: Sequence[int], lease: float, *, full: bool, locks: Sequence[HeldLock] = ()
     ) -> Beat:
         """See `Backend.beat`."""
-        if self._beating is None:
-            self._beating = self._connect_beating()
-        wanted = script("beat")
-        full = full or self._incomplete
         keys, arguments = self._beat_request(process, slots if full else (), lease, locks)
         if slots and not full:
             arguments.append("\n".join(map(process.worker_id, self._looked_for(slots))))
+        alive, dead, positions, *missing = self._send_beat(keys, arguments)
+        if missing and not full:
+            # Somebody removed them, perhaps with all others, so that nobody could rescue our jobs.
+            missing = self._send_beat(*self._beat_request(process, slots, lease))[3:]
+        names = {process.worker_id(slot): process.worker(slot) for slot in slots}
+        gone = tuple(names.get(to_text(worker_id), "") for worker_id in missing)
+        return Beat(bool(alive), gone, int(dead), tuple(locks[position - 1] for position in positions))
+
+    def _send_beat(self, keys: _Keys, arguments: _Arguments) -> list[Any]:
+        if self._beating is None:
+            self._beating = self._connect_beating()
+        wanted = script("beat")
+        reply: Any
         try:
             try:
-                reply: Any = self._beating.evalsha(wanted.sha, len(keys), *keys, *arguments)
+                reply = self._beating.evalsha(wanted.sha, len(keys), *keys, *arguments)
             except redis_errors.NoScriptError:
                 reply = self._beating.eval(wanted.text, len(keys), *keys, *arguments)
         except (redis_errors.RedisError, OSError) as error:
             # The next beat looks anew where the server is.
             self._stop_beating()
             raise BackendUnavailable(f"cannot renew the lease in Redis at {self._link.location}: {error}") from error
-        alive, dead, positions, *missing = reply
-        lost = tuple(locks[position - 1] for position in positions)
-        self._incomplete = bool(missing) and not full
-        if self._incomplete:
-            # Somebody deleted a set of workers: the next beat is a full one, so that our jobs could be rescued.
-            return Beat(bool(alive), (), int(dead), lost)
-        names = {process.worker_id(slot): process.worker(slot) for slot in slots}
-        gone = tuple(names.get(to_text(worker_id), "") for worker_id in missing)
-        return Beat(bool(alive), gone, int(dead), lost)
+        return list(reply)
 
     def _looked_for(self, slots: Sequence[int]) -> Sequence[int]:
         """The next of the slots, from where the last beat stopped looking."""
