@@ -114,16 +114,21 @@ class StuckWorkers:
         )
 
     async def _run(self) -> None:
-        backoff = self._rest()
+        backoff, delay, troubled = self._rest(), self.every, False
         while True:
-            await asyncio.sleep(self.every)
+            await asyncio.sleep(delay)
+            delay = self.every
             if not self._scheduler.leader:
+                if troubled:  # nothing is tried here any more that could tell that the outage is over
+                    troubled = False
+                    self._outage.worked(_NAME)
                 continue
             try:
                 await self.look()
             except Exception as error:  # noqa: BLE001 - no error ends the scheduler
                 self._outage.failed(_NAME, error)
-                await asyncio.sleep(backoff.next())
+                delay, troubled = min(backoff.next(), delay), True
             else:
+                troubled = False
                 self._outage.worked(_NAME)
                 backoff.reset()
