@@ -9,9 +9,10 @@ import redis
 from servers import MissingProgram
 from topologies import cluster, sentinel, tls, unix_socket
 
+from taskhero.backends.protocol import Entry
 from taskhero.backends.redis import RedisBackend
 from taskhero.conformance import BackendConformance, Capabilities
-from taskhero.errors import BackendUnavailable, InvalidSettings, UnknownBackend
+from taskhero.errors import BackendRefused, BackendUnavailable, InvalidSettings, UnknownBackend
 
 
 @pytest.fixture(scope="module")
@@ -162,6 +163,26 @@ async def test_a_certificate_that_nobody_vouches_for_is_refused(tls_server):
 def test_a_cluster_without_a_hash_tag_is_refused_with_what_to_do():
     with pytest.raises(InvalidSettings, match=r"namespace='\{jobs\}'"):
         RedisBackend("redis+cluster://localhost:7000", namespace="jobs")
+
+
+@pytest.mark.anyio
+@pytest.mark.parametrize(("namespace", "refusing"), [("resque", 2), ("{resque}", 1)])
+async def test_a_server_of_a_cluster_that_is_named_as_a_single_one_says_what_to_write(
+    cluster_servers, namespace, refusing
+):
+    """With a hash tag, the one that has the keys could be used so, until they move."""
+    refused = []
+    for server in cluster_servers[0]:
+        backend = RedisBackend(server.url, namespace=namespace)
+        await backend.connect()
+        try:
+            assert await backend.push([Entry("alone", "{}")]) == [True]
+            await backend.delete_queue("alone")
+        except BackendRefused as error:
+            refused.append(str(error))
+        await backend.close()
+    assert len(refused) == refusing
+    assert all("it belongs to a Cluster: write redis+cluster://" in text for text in refused)
 
 
 @pytest.mark.parametrize(

@@ -83,6 +83,8 @@ def set_up_logging(log_format: str = "text", log_level: str = "info", *, stream:
         root.removeHandler(other)
     root.addHandler(handler)
     root.setLevel(log_level.upper())
+    # It tells of each variable that it does not find.
+    logging.getLogger("typed_settings").setLevel(max(logging.INFO, root.level))
     _log_what_python_says(log_format == "json")
 
 

@@ -14,6 +14,7 @@ import click
 import pytest
 from click.testing import CliRunner
 
+from taskhero import Settings
 from taskhero.cli.logging_setup import JsonFormatter, TextFormatter, log_options, set_up_logging
 
 
@@ -145,6 +146,16 @@ def test_levels_below_the_least_are_not_logged():
     stream = io.StringIO()
     set_up_logging("json", "warning", stream=stream)
     logging.getLogger("shop").info("hello")
+    assert stream.getvalue() == ""
+
+
+def test_the_reading_of_settings_says_nothing_of_each_variable_that_is_not_there():
+    stream = io.StringIO()
+    set_up_logging("json", "debug", stream=stream)
+    Settings.load()
+    assert "typed_settings" not in stream.getvalue()
+    set_up_logging("json", "error", stream=stream)
+    logging.getLogger("typed_settings").warning("hello")
     assert stream.getvalue() == ""
 
 

@@ -44,6 +44,8 @@ OLDEST = (6, 2)
 
 _CAN_ASK = hasattr(AbstractConnection, "can_read")
 _LOST = (redis_errors.ConnectionError, redis_errors.TimeoutError, OSError, TimeoutError)
+#: What only servers of a Cluster answer.
+_OF_A_CLUSTER = (redis_errors.ClusterCrossSlotError, redis_errors.MovedError)
 _FAILURES = (redis_errors.RedisError, OSError, TimeoutError)
 
 
@@ -323,7 +325,10 @@ class Link:
         """What it means for a step that this came instead of its answer."""
         if isinstance(error, redis_errors.ResponseError):
             kind = WrongType if str(error).startswith("WRONGTYPE") else BackendRefused
-            return kind(f"Redis at {self.location} refused {name}: {error}")
+            hint = ""
+            if isinstance(error, _OF_A_CLUSTER) and "+cluster:" not in self.location:
+                hint = "; it belongs to a Cluster: write redis+cluster:// instead of the URL's scheme"
+            return kind(f"Redis at {self.location} refused {name}: {error}{hint}")
         if isinstance(error, redis_errors.AuthenticationError):
             # The server did nothing, and goes on doing nothing on this connection.
             return self._denied(error)
