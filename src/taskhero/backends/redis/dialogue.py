@@ -8,6 +8,7 @@ over here, if hiredis is there to read what comes; else redis-py goes on reading
 from __future__ import annotations
 
 import asyncio
+from abc import ABC, abstractmethod
 from collections import deque
 from typing import TYPE_CHECKING, Any
 
@@ -35,7 +36,7 @@ _Push: type | None = getattr(_hiredis, "PushNotification", None)
 _INCOMPLETE = object()
 
 
-class Dialogue:
+class Dialogue(ABC):
     """A connection on which answers come in the order of the commands, and now and then what nobody asked for.
 
     Args:
@@ -95,8 +96,8 @@ class Dialogue:
         self._end(ConnectionError("the connection was closed"))
         await self.connection.disconnect(nowait=True)
 
-    async def _send(self, packed: bytes | list[bytes]) -> None:
-        raise NotImplementedError
+    @abstractmethod
+    async def _send(self, packed: bytes | list[bytes]) -> None: ...
 
     def _expect(self) -> asyncio.Future[Any]:
         if self.lost:
