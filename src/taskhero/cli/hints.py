@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from typing import Any, Final
 
 import click
@@ -59,7 +60,7 @@ def option_hint(option: str, command: str) -> str:
     return _OPTIONS.get(option, "") if command == "work" else ""
 
 
-class Hinting(click.Command):
+class Hinting(click.Command, ABC):
     """A verb that says how words are meant to be given which it does not take."""
 
     def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
@@ -70,6 +71,6 @@ class Hinting(click.Command):
             raise click.UsageError(f"{' '.join(more)!r} is too much: {self.advice(ctx.params, more)}", ctx)
         return more
 
+    @abstractmethod
     def advice(self, given: dict[str, Any], more: list[str]) -> str:
         """What to write instead of these words."""
-        raise NotImplementedError
