@@ -1,7 +1,8 @@
 """The one loop of a process that settles the jobs which ended and claims the next ones.
 
-All that ended since the last exchange goes with the next one, and so does the claim for every free processor: under
-load a batch of jobs costs one step of the backend. There are never two exchanges under way.
+All that ended since the last exchange goes with the next one, and so does the claim for free processors: under load a
+batch of jobs costs one step of the backend. There are never two exchanges under way. Of many processors only half asks at
+a time, so that the jobs of one half run while the backend sees to the other half.
 """
 
 from __future__ import annotations
@@ -36,6 +37,10 @@ _NAME = "exchanging"
 #: So many processors ask first when a wake-up finds all of them idle. Most often it is one job that came, and to name
 #: all of them would make it wait longer; if there are more jobs, all others ask at once.
 VANGUARD = 4
+
+#: Up to so many processors ask at once even if it is more than half of them: an exchange more would cost more time than
+#: is won by working two halves in turns.
+TOGETHER = 20
 
 
 class Exchanger:
@@ -253,10 +258,11 @@ class Exchanger:
             await (self._forgive() if self._jobs.overtime else self._run_alone())
 
     def _free(self) -> Sequence[int]:
-        """The slots to claim jobs for."""
+        """The slots to claim jobs for in one exchange."""
         if self._jobs.suspect is not None or self._jobs.closing:
             return ()
-        return tuple(islice(self.roster.free, BATCH))
+        half = (len(self.roster.workers) + 1) // 2
+        return tuple(islice(self.roster.free, min(BATCH, max(half, TOGETHER))))
 
     async def _exchange(self, free: Sequence[int]) -> Exchange:
         settled = self._accounts.send()

@@ -33,6 +33,31 @@ async def test_a_thousand_jobs_are_each_done_once_by_ten_processors() -> None:
         assert floor.backend.times["exchange"] <= 103, "endings and claims are to travel in batches"
 
 
+async def test_of_many_processors_one_half_works_while_the_other_asks() -> None:
+    async with Floor() as floor:
+        await floor.push(*(f"job{number}" for number in range(50)))
+        first = floor.backend.hold("exchange")
+        await floor.start(50)
+        await floor.until(lambda: floor.backend.times["exchange"] == 1)
+        second = floor.backend.hold("exchange")
+        first.set()
+        await floor.until(lambda: len(floor.crew.ended) == 25)
+        assert floor.backend.times["exchange"] == 2, "the other half is to ask before the first one works"
+        assert floor.told(WorkerSuccess) == []
+        second.set()
+        await floor.until(lambda: len(floor.told(WorkerSuccess)) == 50)
+        asked = [len(args[2]) for verb, args in floor.backend.calls if verb == "exchange"]
+        assert max(asked) == 25
+
+
+async def test_few_processors_ask_all_at_once() -> None:
+    async with Floor() as floor:
+        await floor.push(*(f"job{number}" for number in range(40)))
+        await floor.start(20)
+        await floor.until(lambda: len(floor.told(WorkerSuccess)) == 40)
+        assert [len(args[2]) for verb, args in floor.backend.calls if verb == "exchange"][:2] == [20, 20]
+
+
 async def test_jobs_that_end_meanwhile_travel_with_the_next_exchange() -> None:
     async with Floor() as floor:
         gate = floor.crew.hold("a", "b", "c")
