@@ -1,8 +1,8 @@
 """The one loop of a process that settles the jobs which ended and claims the next ones.
 
 All that ended since the last exchange goes with the next one, and so does the claim for free processors: under load a
-batch of jobs costs one step of the backend. There are never two exchanges under way. Of many processors only half asks at
-a time, so that the jobs of one half run while the backend sees to the other half.
+batch of jobs costs one step of the backend. There are never two exchanges under way. Of many processors only half asks
+at a time, so that the jobs of one half run while the backend sees to the other half.
 """
 
 from __future__ import annotations
@@ -240,7 +240,7 @@ class Exchanger:
         if self._accounts.ended or (free and self._look):
             if self._woken and not self._jobs.running:
                 # Always the same ones, so that a driver may keep how it asks for them.
-                free = sorted(free)[:VANGUARD]
+                free = sorted(self.roster.free)[:VANGUARD]
             answer = await self._exchange(free)
             if free:
                 await self._follow(answer, asked=len(free))

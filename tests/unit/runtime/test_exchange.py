@@ -58,6 +58,22 @@ async def test_few_processors_ask_all_at_once() -> None:
         assert [len(args[2]) for verb, args in floor.backend.calls if verb == "exchange"][:2] == [20, 20]
 
 
+async def test_an_idle_process_that_is_woken_asks_for_the_same_processors_each_time() -> None:
+    """A driver may keep how it asks for them."""
+    async with Floor() as floor:
+        await floor.start(50)
+        for number in range(1, 8):
+            await floor.idle()
+            await floor.push(f"job{number}")
+            await floor.until(lambda number=number: len(floor.told(WorkerSuccess)) == number)
+        woken = {
+            tuple(args[2])
+            for verb, args in floor.backend.calls
+            if verb == "exchange" and not args[1] and len(args[2]) < 25
+        }
+        assert woken == {(1, 2, 3, 4)}
+
+
 async def test_jobs_that_end_meanwhile_travel_with_the_next_exchange() -> None:
     async with Floor() as floor:
         gate = floor.crew.hold("a", "b", "c")
