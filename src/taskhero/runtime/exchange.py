@@ -238,7 +238,7 @@ class Exchanger:
             await self._read_names()
         free = self._free()
         if self._accounts.ended or (free and self._look):
-            if self._woken and not self._jobs.running:
+            if free and self._woken and not self._jobs.running:
                 # Always the same ones, so that a driver may keep how it asks for them.
                 free = sorted(self.roster.free)[:VANGUARD]
             answer = await self._exchange(free)

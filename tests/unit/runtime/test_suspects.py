@@ -218,6 +218,22 @@ async def test_of_several_suspects_the_first_is_kept_and_the_others_go_back_in_t
         assert max(map(len, floor.crew.together)) == 1
 
 
+async def test_nothing_is_claimed_for_a_wakeup_that_comes_as_a_suspect_is_about_to_begin() -> None:
+    async with Floor("default") as floor:
+        await floor.push(raw=suspect("suspect"))
+        await floor.push("last", "other")
+        # It ends with the wake-up: both are seen to in one round, in which no job runs.
+        floor.crew.tricks["last"] = lambda _claim: floor.exchanger.wake()
+        gate = floor.crew.hold("suspect")
+        await floor.start(2)
+        await floor.until(lambda: "suspect" in floor.crew.begun)
+        assert floor.crew.begun == ["last", "suspect"]
+        assert [args[2] for verb, args in floor.backend.calls if verb == "exchange" and args[2]] == [(1, 2)]
+        gate.set()
+        await floor.until(lambda: len(floor.told(WorkerSuccess)) == 3)
+        assert max(map(len, floor.crew.together)) == 1
+
+
 async def test_a_suspect_that_is_taken_from_us_before_it_begins_is_not_run() -> None:
     async with Floor("default") as floor:
         floor.backend.change("begin", lambda _mine: False)
