@@ -248,7 +248,7 @@ async def test_a_retry_that_was_begun_here_is_counted_on_by_node_and_the_reverse
 
 
 async def test_nodes_count_lives_for_its_delay_in_milliseconds_taken_as_seconds(stage, resque):
-    """Here it lives a day longer than the delay; a short delay upstream forgets what was counted (W53)."""
+    """taskhero's count lives a day longer than the delay. With a short delay node-resque loses its count."""
     trying = Trying(stage, resque)
     await trying.declare()
     async with trying.app:

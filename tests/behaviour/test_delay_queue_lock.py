@@ -31,7 +31,7 @@ async def test_a_job_is_refused_while_an_equal_one_is_delayed_and_others_are_not
 
 
 async def test_it_holds_for_later_jobs_too_and_for_all_at_once(stage):
-    """Upstream only looked, in a step of its own, and only when a job was enqueued for now (W59)."""
+    """node-resque checks in a separate step, and only when a job is enqueued for now."""
     app = stage.app(scheduler=False)
     add = declare(app)
     async with app:
@@ -53,7 +53,7 @@ async def test_the_delayed_job_itself_is_promoted_and_done(stage):
 
 
 async def test_an_index_that_names_a_job_that_is_gone_refuses_nothing(stage):
-    """Upstream trusts it (W59): what was deleted by hand stood in the way for ever."""
+    """node-resque trusts the index, so a delayed job that was deleted by hand blocks its equals without end."""
     if not stage.is_redis:
         return
     app = stage.app(scheduler=False)

@@ -37,7 +37,7 @@ async def delay(app, stage, seconds, *raws):
 
 
 async def test_nothing_is_delayed_at_first(stage):
-    """A10: no delayed tasks should be scheduled."""
+    """Each listing of a new store is empty."""
     app = stage.app(scheduler=False)
     async with app:
         assert await app.queue.scheduled_at("math", "add") == []
@@ -48,7 +48,7 @@ async def test_nothing_is_delayed_at_first(stage):
 
 
 async def test_delayed_jobs_are_seen_at_their_moments(stage):
-    """A16, A17, Q3, Q7, Q11, Q31, Q32, Q33: moments as numbers in order, their jobs in order, and all of them."""
+    """The due times are in order, and the jobs of each due time are in the order of their enqueues."""
     app = stage.app(scheduler=False)
     add = app.task(name="add", queue="math")(lambda a, b: None)
     async with app:
@@ -69,13 +69,13 @@ async def test_delayed_jobs_are_seen_at_their_moments(stage):
         assert list(await app.queue.all_delayed()) == [moment, later, far]
         assert await app.queue.scheduled_at("math", "add", [1, 2]) == [moment, later]
         assert await app.queue.scheduled_at("more", "sub", {"a": [1]}) == [moment]
-        # Q12
+        # Other arguments or another queue match nothing.
         assert await app.queue.scheduled_at("math", "add", [1, 3]) == []
         assert await app.queue.scheduled_at("more", "add", [1, 2]) == []
 
 
 async def test_a_delayed_job_is_deleted_from_all_its_moments(stage):
-    """A20, Q15, Q16: the moments that scheduled_at told; a second time none."""
+    """`delete_delayed` returns the due times that `scheduled_at` listed, and nothing the second time."""
     app = stage.app(scheduler=False)
     add = app.task(name="add", queue="math")(lambda a, b: None)
     async with app:
@@ -115,7 +115,7 @@ async def test_several_copies_of_one_moment_are_one_moment_and_all_go(stage):
 
 
 async def test_no_arguments_in_every_form(stage):
-    """Q17, Q18, Q20, Q21: one that is no list is a list of one, and none are an empty list."""
+    """A single argument becomes a list of one, and no arguments become an empty list."""
     app = stage.app(scheduler=False)
     app.task(name="nothing", queue="math")(lambda: None)
     async with app:
@@ -160,7 +160,7 @@ async def test_a_moment_that_is_none_is_refused(stage):
 
 
 async def test_jobs_are_deleted_by_name(stage):
-    """A19, Q14: two of three, whatever their arguments, with the locks that they held."""
+    """All jobs of the task in this queue go with their locks, whatever their arguments. The others stay."""
     from taskhero.plugins import QueueLock
 
     app = stage.app(scheduler=False)
@@ -226,7 +226,7 @@ def count(app):
 
 
 async def test_rubys_key_of_its_scheduler_and_moments_that_are_none_are_passed_over(stage):
-    """Ruby's ``delayed:last_enqueued_at`` made NaN of node-resque's timestamps (W27)."""
+    """node-resque turns Ruby's ``delayed:last_enqueued_at`` into the timestamp NaN."""
     if not stage.is_redis:
         return
     app = stage.app(scheduler=False)
@@ -260,7 +260,7 @@ async def test_milliseconds_that_another_program_took_for_seconds_are_shown_and_
 
 
 async def test_deleting_leaves_nothing_in_redis(stage):
-    """Other libraries leave the moment, or a stale index that refuses the job for ever (W24, W26)."""
+    """Other libraries leave the due time, or a stale index entry that makes them refuse the job without end."""
     if not stage.is_redis:
         return
     app = stage.app(scheduler=False)

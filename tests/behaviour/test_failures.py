@@ -81,7 +81,7 @@ class Asked:
 
 
 async def test_failures_of_every_program_are_read(stage):
-    """Q26, Q27: models with aware moments, whatever the writer's form, and the text as it is."""
+    """Each entry is a model with timezone-aware times and its unchanged payload, whichever program wrote it."""
     app = stage.app(scheduler=False)
     async with app:
         assert await app.queue.failed() == []
@@ -134,7 +134,7 @@ async def test_garbage_among_failures_is_shown_and_can_be_removed(stage):
 
 
 async def test_exactly_the_entry_given_is_removed(stage):
-    """Q28: whoever wrote it; node-resque only finds what it would write itself."""
+    """The entry can be from any program. node-resque finds only entries in its own form."""
     app = stage.app(scheduler=False)
     async with app:
         await fail(app, RUBY, NODE, SPACED, NODE, RUBY)
@@ -157,7 +157,7 @@ async def test_exactly_the_entry_given_is_removed(stage):
     ids=["ruby", "node", "spaced"],
 )
 async def test_exactly_the_entry_given_is_retried(stage, entry, stored):
-    """Q29: its job is at the end of its queue, with all that its payload had."""
+    """The job goes to the end of its queue with every key of its payload."""
     app = stage.app(scheduler=False)
     async with app:
         await app.queue.enqueue("first", [], "math")
@@ -168,7 +168,7 @@ async def test_exactly_the_entry_given_is_retried(stage, entry, stored):
 
 
 async def test_what_is_not_in_the_failures_is_not_retried(stage):
-    """Q30."""
+    """The call raises an error, stores no job and keeps the other entries."""
     app = stage.app(scheduler=False)
     async with app:
         await fail(app, NODE)

@@ -40,7 +40,7 @@ class Work:
 
 
 async def test_equal_jobs_never_run_at_once_and_all_of_them_run(stage):
-    """With upstream's plugin, of several blocked copies in one second one was put off and the rest failed (W52)."""
+    """With node-resque's plugin, one of several blocked copies in one second is postponed and the rest fail."""
     app = stage.app(processors=4)
     work = Work(stage, app, JobLock(delay=1))
     async with app.running():
@@ -96,7 +96,7 @@ async def test_a_key_of_ones_own_says_which_jobs_are_equal(stage):
 
 @pytest.mark.parametrize("end", ["success", "failure", "refused", "after_hook"])
 async def test_the_lock_goes_however_the_job_ends(stage, end):
-    """Upstream's lock stayed for an hour if a later plugin refused the job or an earlier one failed after it (W51)."""
+    """node-resque's lock stays for an hour if a later plugin refuses the job or an earlier after-hook fails."""
 
     class Meddling:
         @hookimpl
@@ -135,7 +135,7 @@ async def test_a_job_that_the_stop_gives_back_leaves_no_lock(stage):
 
 
 async def test_an_earlier_plugin_that_fails_takes_no_lock_from_the_job_that_runs(stage):
-    """Upstream ran the after-hooks of all plugins then, and deleted the lock of another job (W50)."""
+    """node-resque then runs the after-hooks of all plugins and deletes the lock of another job."""
 
     class Failing:
         fail = False
@@ -161,7 +161,7 @@ async def test_an_earlier_plugin_that_fails_takes_no_lock_from_the_job_that_runs
 
 
 async def test_only_its_owner_releases_a_lock(stage):
-    """Upstream deleted it blindly at a job's end, though it had lapsed and was another's by then (W50)."""
+    """node-resque deletes the lock at a job's end, even if the lock expired and another job holds it."""
     if not stage.is_redis:
         return
     app = stage.app()

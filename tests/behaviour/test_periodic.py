@@ -68,7 +68,7 @@ async def delayed(stage, app, within=5000):
 
 
 async def test_it_runs_at_once_and_again_a_frequency_after_the_end_of_each_run(stage, ticks):
-    """W48: counted from the end, and rounded to the nearest second, so that no drift adds up."""
+    """The due time counts from the end of a run and rounds to the nearest second, so no drift adds up."""
     app = stage.app()
     ticks.declare(app)
     async with app.running():
@@ -124,7 +124,7 @@ async def test_with_retries_the_next_run_comes_after_the_last_attempt(stage, tic
 
 
 async def test_a_success_is_no_failure_whatever_becomes_of_the_next_run(stage, ticks):
-    """W44: the next run goes with the end of the last one in one step, not by a call that may fail behind it."""
+    """One step stores the end of a run and the next run, so no later call can fail and change the outcome."""
     app = stage.app()
     ticks.declare(app)
     async with app.running():
@@ -157,7 +157,7 @@ async def test_a_stop_gives_the_run_back_and_the_chain_goes_on(stage, ticks):
 
 @pytest.mark.parametrize("raw", SPELLINGS)
 async def test_all_spellings_are_the_same_job(stage, ticks, raw):
-    """W40 and W46: an enqueue meets the lock of the chain, whoever wrote it, and each spelling is a run."""
+    """The lock of the chain refuses an enqueue of each spelling, and a worker performs each spelling."""
     app = stage.app()
     tick = ticks.declare(app)
     async with app:
@@ -183,7 +183,7 @@ async def test_nothing_is_enqueued_while_a_copy_is_delayed(stage, ticks):
 
 
 async def test_beginning_anew_leaves_one_copy_in_whatever_second_it_is_called(stage, ticks):
-    """W40: with ActionHero, three calls in three seconds left three chains."""
+    """With ActionHero, three calls in three seconds leave three chains."""
     app = stage.app(scheduler=False, processors=0)
     tick = ticks.declare(app)
     async with app:
@@ -195,7 +195,7 @@ async def test_beginning_anew_leaves_one_copy_in_whatever_second_it_is_called(st
 
 
 async def test_a_stopped_task_is_gone_in_every_spelling(stage, ticks):
-    """W40: with ActionHero, nothing that it had written itself was found."""
+    """ActionHero does not find the copies that it wrote."""
     app = stage.app(scheduler=False, processors=0)
     ticks.declare(app)
     async with app:
@@ -207,7 +207,7 @@ async def test_a_stopped_task_is_gone_in_every_spelling(stage, ticks):
 
 
 async def test_an_app_that_starts_during_a_run_begins_no_second_chain(stage, ticks):
-    """W41: the lock of the queued job is gone by then, and nothing is delayed."""
+    """During a run the lock of the queued job is free and no copy is delayed."""
     first, second = stage.app(), stage.app()
     ticks.declare(first)
     ticks.declare(second)
@@ -360,7 +360,7 @@ class Meddling:
 
 @pytest.mark.parametrize("how", ["refuses", "raises"])
 async def test_a_plugin_that_keeps_a_run_from_happening_does_not_end_the_chain(stage, ticks, how):
-    """W43: with ActionHero, only a run that took place began the next one."""
+    """ActionHero enqueues the next run only after a run that took place."""
     meddling = Meddling()
     app = stage.app(plugins=(meddling,))
     ticks.declare(app)
@@ -374,7 +374,7 @@ async def test_a_plugin_that_keeps_a_run_from_happening_does_not_end_the_chain(s
 
 
 async def test_whatever_made_its_job_disappear_the_leader_enqueues_it(stage, ticks):
-    """W42 and W43: be it somebody's hand."""
+    """Here a person deletes every copy."""
     app = stage.app()
     ticks.declare(app)
     async with app.running():
@@ -406,7 +406,7 @@ async def test_any_leader_keeps_the_chains_of_other_apps(stage, ticks):
 
 
 async def test_a_promoted_copy_holds_its_lock(stage, ticks):
-    """W45: with ActionHero, promotion asked no plugin."""
+    """ActionHero asks no plugin at promotion."""
     app = stage.app(processors=0)
     tick = ticks.declare(app)
     async with app.running():
@@ -419,7 +419,7 @@ async def test_a_promoted_copy_holds_its_lock(stage, ticks):
 
 
 async def test_a_queue_of_ones_own_is_asked_at_the_start(stage, ticks):
-    """W47: with ActionHero 20 and later, the overrides were silently ignored."""
+    """ActionHero 20 and later ignore such overrides silently."""
     asked = []
 
     class Own(Queue):

@@ -12,8 +12,7 @@ pytestmark = pytest.mark.anyio
 
 
 async def test_a_third_partys_plugin_is_made_once_and_gets_its_own_options(stage):
-    """Upstream made it anew for each hook, resolved the names of its own plugins only, and gave a renamed
-    subclass no options (W58)."""
+    """node-resque creates the plugin for each hook, knows only its own names, and gives a subclass no options."""
     made = []
 
     @attrs.frozen(eq=False)

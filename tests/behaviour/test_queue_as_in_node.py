@@ -18,7 +18,7 @@ def raw(args="[]", name="someJob", queue="q"):
 
 
 async def test_connect_and_end(stage):
-    """Q1."""
+    """A queue answers only while its app is connected."""
     app = stage.app(scheduler=False)
     with pytest.raises(NotConnected):
         await app.queue.queues()
@@ -29,7 +29,7 @@ async def test_connect_and_end(stage):
 
 
 async def test_a_normal_job(stage):
-    """Q2, Q9, Q10, Q17, Q18, A4, A15."""
+    """A queue counts and lists its jobs in order; one argument becomes a list of one, and none an empty list."""
     app = stage.app(scheduler=False)
     async with app:
         assert await app.queue.length("q") == 0
@@ -46,7 +46,7 @@ async def test_a_normal_job(stage):
 
 
 async def test_a_delayed_job_once_a_second(stage):
-    """Q3, Q5, Q6: an equal one for the same second is an error, or False where that is asked."""
+    """An equal job for the same second raises an error, or returns False with `suppress_duplicate`."""
     app = stage.app(scheduler=False)
     async with app:
         moment = datetime(2100, 1, 1, tzinfo=UTC)
@@ -58,7 +58,7 @@ async def test_a_delayed_job_once_a_second(stage):
 
 
 async def test_numbers_as_texts_are_refused(stage):
-    """Q4, Q8: node-resque takes them; here a text can only be a mistake."""
+    """node-resque accepts them. Here a str as a time can only be a mistake."""
     app = stage.app(scheduler=False)
     async with app:
         with pytest.raises(InvalidMoment, match="no moment"):
@@ -69,7 +69,7 @@ async def test_numbers_as_texts_are_refused(stage):
 
 
 async def test_jobs_are_deleted(stage):
-    """Q13, Q19, A18: how many there were, and then none."""
+    """The first call returns the number of deleted jobs, the second one returns 0."""
     app = stage.app(scheduler=False)
     async with app:
         for args in ([1, 2, 3], (), ()):

@@ -37,7 +37,7 @@ async def test_an_equal_job_is_refused_while_one_is_queued_and_others_are_not(st
 
 
 async def test_of_many_at_once_one_is_stored(stage):
-    """Upstream takes the lock, lets it lapse and stores the job in three steps, with races between them (W49)."""
+    """node-resque takes the lock, sets its TTL and stores the job in three steps, with races between them."""
     app = stage.app()
     add = declare(app, QueueLock())
     async with app:
@@ -102,7 +102,7 @@ async def test_the_lock_goes_when_its_job_is_deleted(stage, how):
 
 
 async def test_a_job_that_another_plugin_refuses_leaves_no_lock_behind(stage):
-    """In ActionHero's own order of plugins the lock stayed for an hour, and the job could not be queued again (W23)."""
+    """With ActionHero's order of plugins the lock stays for an hour, and the job cannot be queued again."""
     app = stage.app()
     add = declare(app, JobLock(), QueueLock(), DelayQueueLock())
     async with app.running():
@@ -173,7 +173,7 @@ async def test_the_lock_on_the_wire_is_that_of_node_resque(stage):
 
 
 async def test_a_lock_that_was_left_behind_drops_no_delayed_job(stage):
-    """In ActionHero the job was gone: promotion refused it, and it had been taken from the delayed before (W16)."""
+    """ActionHero loses the job: it removes the job from the delayed set before the promotion refuses it."""
     app = stage.app()
     add = declare(app, QueueLock())
     async with app.running():

@@ -154,7 +154,7 @@ async def test_without_the_plugin_such_a_task_fails_and_is_told_why(stage):
 
 
 async def test_equal_jobs_that_fail_in_the_same_second_are_all_tried_again(stage):
-    """Upstream could not delay the second one and put it into the failures, with attempts left (W55)."""
+    """node-resque cannot delay the second job and puts it into the failed list, with attempts left."""
     app = stage.app(processors=3)
     flaky = Flaky(app, Retry(limit=9, delay=5, jitter=0), failures=3)
     async with app.running():
@@ -182,7 +182,7 @@ async def test_the_counter_and_the_trace_on_the_wire_are_those_of_node_resque(st
             "flaky",
             "math",
         )
-        # Upstream's lived for 3600 x 1000 seconds, and for one second where the delay was a millisecond (W53).
+        # node-resque passes milliseconds as seconds: its keys live 3600 x 1000 s here, and 1 s for a delay of 1 ms.
         for key in (counter, trace):
             assert 3600 + 86000 < await stage.redis(app, "TTL", key) <= 3600 + 86400
         # A retry that the other side began is counted on.
@@ -234,7 +234,7 @@ async def test_hooks_see_the_attempt_the_result_the_error_and_how_long_it_took(s
 
 
 async def test_equal_jobs_share_a_count_unless_a_key_tells_them_apart(stage):
-    """Upstream's counter knows neither the queue nor where one argument ends (W54)."""
+    """node-resque's counter ignores the queue and the boundaries between arguments."""
     app = stage.app(processors=1)
     plain = Flaky(app, Retry(limit=2, delay=1, jitter=0))
     attempts = []
@@ -257,7 +257,7 @@ async def test_equal_jobs_share_a_count_unless_a_key_tells_them_apart(stage):
 
 
 async def test_limit_counts_attempts_so_one_never_tries_again(stage):
-    """Its default upstream, which few expect (W56); here it has none."""
+    """node-resque's default of 1 means no retry, so the limit has no default here."""
     with pytest.raises(TypeError):
         Retry()
     app = stage.app()
@@ -269,7 +269,7 @@ async def test_limit_counts_attempts_so_one_never_tries_again(stage):
 
 
 async def test_an_attempt_that_is_tried_again_is_no_success(stage):
-    """Upstream told `success` of it, and counted it down again afterwards (W57)."""
+    """node-resque emits `success` for such an attempt and decrements its counter afterwards."""
     app = stage.app()
     flaky = Flaky(app, Retry(limit=2, delay=60, jitter=0))
     async with app.running():

@@ -53,7 +53,7 @@ async def foreign(stage, app, worker_id, *, working=None, ping=None, heartbeat=N
 
 
 async def test_workers_and_what_they_do(stage):
-    """Q34, Q35, Q36: names with queues, idle ones, and the job of a busy one."""
+    """The listings name each worker with its queues, None for an idle worker and the job of a busy one."""
     app = stage.app(scheduler=False)
     async with app:
         assert (await app.queue.workers(), await app.queue.all_working_on()) == ({}, {})
@@ -73,7 +73,7 @@ async def test_workers_and_what_they_do(stage):
 
 
 async def test_details_of_an_app_that_works(stage):
-    """A33: while a task runs: its queue without jobs, one worker and its job."""
+    """While a task runs, the details show its empty queue and one worker with its job."""
     app = stage.app(processors=1)
     begun, go_on = asyncio.Event(), asyncio.Event()
 
@@ -126,11 +126,11 @@ async def test_details_of_an_app_that_works(stage):
             1,
             None,
         )
-        assert await app.queue.stats() == {"processed": 1, f"processed:{worker.name}": 1}  # Q23
+        assert await app.queue.stats() == {"processed": 1, f"processed:{worker.name}": 1}
 
 
 async def test_nobody_leads_at_first(stage):
-    """Q22."""
+    """`leader` returns None until a scheduler takes the leader lease, then its name."""
     app = stage.app(scheduler=False)
     async with app:
         assert await app.queue.leader() is None
@@ -139,7 +139,7 @@ async def test_nobody_leads_at_first(stage):
 
 
 async def test_locks_are_listed_and_deleted(stage):
-    """Q24, Q25: by their names without the namespace."""
+    """The names of the locks come without the namespace."""
     app = stage.app(scheduler=False)
     async with app:
         assert await app.queue.locks() == {}
@@ -252,7 +252,7 @@ async def test_garbage_of_workers_is_shown_as_such(stage):
 
 
 async def test_a_busy_worker_is_cleaned_by_force(stage):
-    """Q37, Q39: the failure as node-resque writes it, in the step that takes the worker from view."""
+    """One step unregisters the worker and stores the failure in node-resque's form."""
     app = stage.app(scheduler=False)
     async with app:
         process, _ = await busy(app, raw=JOB)
@@ -277,7 +277,7 @@ async def test_a_busy_worker_is_cleaned_by_force(stage):
 
 
 async def test_an_idle_worker_is_cleaned_by_force_and_nothing_is_counted(stage):
-    """Q40: every key that has its name is gone."""
+    """No key with the worker's name is left."""
     app = stage.app(scheduler=False)
     async with app:
         process, _ = await busy(app)
@@ -294,7 +294,7 @@ async def test_an_idle_worker_is_cleaned_by_force_and_nothing_is_counted(stage):
 
 
 async def test_only_workers_that_were_silent_for_long_are_cleaned(stage):
-    """Q38 and Q37 for our own: by their lease, whatever the clocks; what is alive stays."""
+    """The lease of a taskhero worker decides, not the machine's clock. A live worker stays."""
     app = stage.app(scheduler=False)
     async with app:
         process, _ = await busy(app)
@@ -363,7 +363,7 @@ async def test_workers_of_other_programs_are_cleaned_when_nothing_of_them_change
 
 
 async def test_jobs_of_stuck_workers_are_retried(stage):
-    """Q41: those alone, with the hooks, as many as wanted."""
+    """The failures of stuck workers are retried, up to `limit`, and the enqueue hooks run."""
     seen = []
 
     class Noting:

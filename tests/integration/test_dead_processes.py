@@ -120,7 +120,7 @@ async def test_a_long_innocent_is_neither_convicted_nor_keeps_its_process_from_o
 
 
 async def test_the_lock_of_a_killed_process_stops_no_job_for_longer_than_its_lease(start_server):
-    """Upstream's stays for an hour, and jobs that meet it are dropped or put off all the while."""
+    """node-resque's lock stays for an hour, and jobs that meet it are refused or postponed meanwhile."""
     server = start_server("redis7")
     one = {**PROCESSORS, "min_task_processors": 1, "max_task_processors": 1, "scheduler": True}
     async with Workers(server.url, **one, **HASTY) as workers, TaskHero(server.url) as app:

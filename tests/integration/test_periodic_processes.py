@@ -1,4 +1,4 @@
-"""A periodic task in real processes that are killed: one chain, no overlap, and it goes on within seconds (W40-W43)."""
+"""A periodic task in processes that are killed has one chain, never overlaps and continues within seconds."""
 
 from __future__ import annotations
 
@@ -113,7 +113,7 @@ async def test_whoever_is_killed_it_goes_on(redis_url, when):
 
 
 async def test_when_all_were_killed_it_goes_on_with_the_next_start(redis_url):
-    """No lock of the dead keeps it from running, and the job that they held is the chain (W42)."""
+    """No lock of a dead process keeps the task from running, and the claimed job continues the chain."""
     async with Workers(redis_url, program="rhythm.py", **NODE) as workers:
         for _ in range(2):
             victims = await asyncio.gather(*(workers.start("victim") for _ in range(2)))

@@ -499,7 +499,7 @@ async def test_a_plugin_may_make_the_scheduler_and_the_multi_worker():
         assert type(app.multi_worker) is MultiWorker
 
 
-# --- as in the design
+# --- what becomes of a job
 
 
 async def test_plugins_decide_on_what_is_performed():
