@@ -27,6 +27,7 @@ if TYPE_CHECKING:
 
     from taskhero.backends.protocol import Backend
     from taskhero.clock import Clock
+    from taskhero.runtime.control import WorkerControl
     from taskhero.runtime.events import Event
     from taskhero.runtime.multi_worker import MultiWorker, MultiWorkerContext
     from taskhero.runtime.runner import Runner
@@ -84,6 +85,8 @@ class TaskHero(Declarations):
         self._lifespan = _checked_lifespan(lifespan)
         self._queue: Queue | None = None
         self._runner: Runner | None = None
+        # What `run` controls the task processors with.
+        self._control: WorkerControl | None = None
         # How the running app is ended; set from the first step of starting to the last of stopping.
         self._ending: AsyncExitStack | None = None
         self._connection = Connection(self._backend, prepare=self._prepare, forget=self._ended)
@@ -252,11 +255,14 @@ class TaskHero(Declarations):
             self._runner = runner
 
     def run(self, *, burst: bool = False) -> None:
-        """Be a worker process: run until SIGTERM or SIGINT, then stop in order.
+        """Be a worker process: run until SIGTERM, SIGINT, SIGQUIT or SIGHUP, then stop in order.
 
         Where the settings say nothing, it runs 1 to 10 task processors and a scheduler. While the backend is away it
-        waits for it. A second signal ends the process at once, and its jobs are rescued by others. If a thread of a
-        task never ends, this does not return but ends the process, with exit code 0.
+        waits for it. A second SIGTERM or SIGINT ends the process at once, and its jobs are rescued by others. If a
+        thread of a task never ends, this does not return but ends the process, with exit code 0.
+
+        SIGUSR1 fails the jobs that run, with `StoppedBySignal`. SIGUSR2 pauses the process, so that it claims no jobs
+        until SIGCONT.
 
         Args:
             burst: Stop when the queues are empty and no job runs here; delayed jobs are not waited for, and there is no
@@ -266,14 +272,16 @@ class TaskHero(Declarations):
             AlreadyRunning: It runs already, or an event loop does.
             RuntimeError: This is not the main thread.
         """
+        from taskhero.runtime.control import WorkerControl
         from taskhero.runtime.service import run_service, worker_settings
 
         said = self._settings
         self.reconfigure(settings=worker_settings(said, burst=burst))
+        self._control = WorkerControl()
         try:
-            run_service(self, burst=burst)
+            run_service(self, self._control, burst=burst)
         finally:
-            self._settings, self._queue = said, None
+            self._settings, self._queue, self._control = said, None, None
 
     async def stop(self) -> None:
         """Stop the scheduler, then the workers, leave the lifespan and close; nothing if it does not run."""
@@ -322,6 +330,7 @@ class TaskHero(Declarations):
             emitter=self._emitter,
             multi_worker=self._make_multi_worker or self._overriding("taskhero_make_multi_worker"),
             scheduler=self._make_scheduler or self._overriding("taskhero_make_scheduler"),
+            control=self._control,
         )
 
     def _overriding(self, hook: str) -> Callable[..., Any] | None:

@@ -36,6 +36,7 @@ TaskheroError
     ├── Undecodable (ValueError)
     ├── NoSuchTask (LookupError)
     ├── JobTimeout (TimeoutError)
+    ├── StoppedBySignal
     ├── KilledItsProcess
     └── ProcessDied
 """
@@ -76,6 +77,7 @@ __all__ = [
     "ProcessDied",
     "ReplyLost",
     "RetryLater",
+    "StoppedBySignal",
     "TaskheroError",
     "Undecodable",
     "UnknownBackend",
@@ -256,6 +258,10 @@ class NoSuchTask(JobError, LookupError):
 
 class JobTimeout(JobError, TimeoutError):
     """The task ran longer than its `timeout`."""
+
+
+class StoppedBySignal(JobError):
+    """The worker process received SIGUSR1, which fails the jobs that it runs."""
 
 
 class KilledItsProcess(JobError):

@@ -60,7 +60,7 @@ async def test_a_signal_lets_running_jobs_end_and_claims_no_more(app, server, ur
     await worker.shows("^began 1$")
     worker.send(number)
     await worker.shows(f"stops, asked by {number.name}")
-    worker.send(signal.SIGUSR1)
+    worker.send(signal.SIGALRM)
     assert await worker.ended() == 0
     assert "did 1" in worker.said
     assert worker.said.count("closed") == 1
@@ -207,7 +207,7 @@ async def test_a_burst_lets_running_jobs_end(app, server, url, run):
     await worker.shows("^began 1$")
     await app.queue.enqueue("quick", [2], "work")
     await worker.shows("^did 2 in")
-    worker.send(signal.SIGUSR1)
+    worker.send(signal.SIGALRM)
     assert await worker.ended() == 0
     assert await app.queue.stats() == {"processed": 2}
 

@@ -57,7 +57,7 @@ async def test_several_processes_work_and_stop_with_their_parent(server, app, ru
     parent.send(signal.SIGTERM)
     await parent.shows("stops, asked by", times=2)
     for pid in (first, second):
-        os.kill(pid, signal.SIGUSR1)
+        os.kill(pid, signal.SIGALRM)
     assert await parent.ended() == 0
     assert {"did 1", "did 2"} <= set(parent.said)
     assert workers(server) == 0
@@ -74,7 +74,7 @@ async def test_a_signal_for_all_processes_of_a_service_is_one_signal(server, app
         os.kill(pid, signal.SIGTERM)
     await parent.shows("stops, asked by", times=2)
     for pid in children:
-        os.kill(pid, signal.SIGUSR1)
+        os.kill(pid, signal.SIGALRM)
     assert await parent.ended() == 0
     assert {"did 1", "did 2"} <= set(parent.said)
     assert workers(server) == 0

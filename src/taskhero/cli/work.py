@@ -18,6 +18,7 @@ from taskhero.cli.hints import Hinting
 from taskhero.cli.logging_setup import log_options, set_up_logging
 from taskhero.cli.verbs import said
 from taskhero.errors import InvalidSettings, TaskheroError
+from taskhero.runtime.signals import orders_kept
 from taskhero.settings import Settings
 
 if TYPE_CHECKING:
@@ -120,7 +121,7 @@ def _apart(_context: click.Context, _option: click.Parameter, given: tuple[str, 
 @click.option("--reload", is_flag=True, help="Start anew when a Python file changes, for development.")
 @log_options
 def work(*, app: str | None, processes: int, reload: bool, **options: Any) -> None:
-    """Work the jobs of an app until SIGTERM or SIGINT.
+    """Work the jobs of an app until SIGTERM, SIGINT, SIGQUIT or SIGHUP.
 
     Where neither options nor the environment, pyproject.toml or the app's settings say otherwise: 1 to 10 jobs at once,
     and a scheduler.
@@ -133,18 +134,19 @@ def work(*, app: str | None, processes: int, reload: bool, **options: Any) -> No
     taskhero work --tasks tasks --backend redis://localhost:6379/0
 
     At the first signal no more jobs are claimed, and those that run get the setting `grace` seconds (25); what has not
-    ended by then goes back to the front of its queue. A second signal ends the process at once; its jobs are
-    rescued by other processes.
+    ended by then goes back to the front of its queue. A second SIGTERM or SIGINT ends the process at once; its
+    jobs are rescued by other processes. SIGUSR1 fails the jobs that run, SIGUSR2 pauses claiming, SIGCONT resumes it.
 
     Exit code: 0 after a stop, 1 where the app or the backend cannot be used, 2 for a wrong option.
     """  # noqa: D301 - \b is click's mark for lines that are kept as they are
     told = _Options(app=app or (None if options["tasks"] else needed(app)), **options)
     set_up_logging(told.log_format, told.log_level)
     try:
-        if reload or processes > 1:
-            _supervise(told, processes, reload=reload)
-        else:
-            _run(_prepared(told), burst=told.burst)
+        with orders_kept():
+            if reload or processes > 1:
+                _supervise(told, processes, reload=reload)
+            else:
+                _run(_prepared(told), burst=told.burst)
     except click.UsageError:
         raise
     except (TaskheroError, click.ClickException) as error:
@@ -213,6 +215,7 @@ def _with_own_place(own: Settings, outside: Settings) -> Settings:
 def _supervise(told: _Options, processes: int, *, reload: bool) -> None:
     """Be the parent of worker processes."""
     from taskhero.runtime.loops import run_in_loop
+    from taskhero.runtime.signals import Orders
     from taskhero.runtime.sources import Sources
     from taskhero.runtime.stopping import Stop
     from taskhero.runtime.supervisor import Supervisor
@@ -227,14 +230,14 @@ def _supervise(told: _Options, processes: int, *, reload: bool) -> None:
         if supervisor is not None:
             supervisor.kill_all()
 
-    async def run(stop: Stop) -> None:
+    async def run(stop: Stop, orders: Orders) -> None:
         nonlocal supervisor
-        supervisor = Supervisor(told.command(), processes, stop, burst=told.burst, sources=sources)
+        supervisor = Supervisor(told.command(), processes, stop, orders, burst=told.burst, sources=sources)
         await supervisor.run()
 
-    with Stop(lambda: 0.0, kill_all) as stop:
+    with Stop(lambda: 0.0, kill_all) as stop, Orders() as orders:
         # uvloop cannot start a process in a group of its own.
-        run_in_loop(run(stop), asyncio.new_event_loop)
+        run_in_loop(run(stop, orders), asyncio.new_event_loop)
 
 
 def _folders(told: _Options) -> list[Path]:

@@ -41,7 +41,8 @@ class Burst:
     async def emptied(self) -> None:
         """Wait until all queues that are worked here are empty and no job of this process runs.
 
-        Delayed jobs are not waited for, nor are those that run in other processes.
+        Delayed jobs are not waited for, nor are those that run in other processes. A process that is paused waits until
+        it is resumed.
         """
         multi_worker = self._app.multi_worker
         while multi_worker is not None and not await self._is_empty(multi_worker):
@@ -54,7 +55,7 @@ class Burst:
 
     async def _is_empty(self, multi_worker: Any) -> bool:
         begun = self._begun
-        if self._works(multi_worker):
+        if self._works(multi_worker) or multi_worker.paused:
             return False
         try:
             if await self._waiting(multi_worker.process.queues):

@@ -9,6 +9,7 @@ from types import CoroutineType
 from typing import TYPE_CHECKING, Any, Final, TypeAlias
 
 from taskhero.models import Failure, Success
+from taskhero.runtime.current import mark_cancelled
 from taskhero.runtime.failures import strip, timed_out
 
 if TYPE_CHECKING:
@@ -27,7 +28,7 @@ Bound: TypeAlias = "tuple[list[Any], dict[str, Any]]"
 #: How a call ended, and what is done when what still runs of it has ended.
 Called: TypeAlias = "tuple[Success | Failure, asyncio.Future[Any] | None]"
 
-#: Seconds that an async function gets to clean up after its timeout before its job is settled without it.
+#: Seconds that an async function gets to clean up when its job fails from outside, before that is settled without it.
 CLEANUP: Final = 0.25
 
 
@@ -43,6 +44,7 @@ class Caller:
         self._threads = threads
         self._processes = processes
         self._cancelled: set[asyncio.Task[Any]] = set()
+        self._failing: dict[asyncio.Task[Any], Exception] = {}
 
     def cancel(self, running: asyncio.Task[Any]) -> None:
         """Cancel the asyncio task in which `call` is awaited, in a way that is told from a function's own doing."""
@@ -51,9 +53,23 @@ class Caller:
             running.add_done_callback(self._cancelled.discard)
             running.cancel()
 
+    def fail(self, running: asyncio.Task[Any], error: Exception) -> None:
+        """Cancel the asyncio task in which `call` is awaited, so that the call ends as a `Failure` with *error*."""
+        if not running.done():
+            self._failing[running] = error
+            running.add_done_callback(lambda _: self._failing.pop(running, None))
+            running.cancel()
+
     def is_cancelled(self) -> bool:
         """Whether the running asyncio task was cancelled by `cancel`."""
         return bool(self._cancelled) and asyncio.current_task() in self._cancelled
+
+    def reason(self, running: asyncio.Task[Any] | None = None) -> Exception | None:
+        """The error that `fail` gave to an asyncio task, by default to the running one; None if there is none."""
+        if not self._failing:
+            return None
+        given = asyncio.current_task() if running is None else running
+        return None if given is None else self._failing.get(given)
 
     def failed(self, error: BaseException, begun: float) -> Failure:
         """The failure for what was caught.
@@ -67,13 +83,20 @@ class Caller:
             raise asyncio.CancelledError from error
         if isinstance(error, GeneratorExit) and _is_at_its_top(error):
             raise error
-        if isinstance(error, asyncio.CancelledError):
-            # The function has cancelled the very task in which it runs; that must not reach what comes after it.
-            running = asyncio.current_task()
-            while running is not None and running.cancelling():
-                running.uncancel()
+        # The cancellation, ours or the function's own, must not reach what comes after the function.
+        reason = self._taken() if self._failing or isinstance(error, asyncio.CancelledError) else None
         strip(error)
+        if reason is not None and error is not reason:
+            reason.__cause__ = error  # it tells where the task was
+            error = reason
         return Failure(error, duration)
+
+    def _taken(self) -> Exception | None:
+        """Undo all cancellations of the running asyncio task; return the error of `fail` if it caused one."""
+        running = asyncio.current_task()
+        while running is not None and running.cancelling():
+            running.uncancel()
+        return None if running is None else self._failing.pop(running, None)
 
     async def call(self, task: Task[Any, Any], job: Job, worker: str, bound: Bound) -> Called:
         """Call the task's function.
@@ -91,6 +114,9 @@ class Caller:
                 return await self._in_time(task, task.timeout, bound, begun)
             args, kwargs = bound
             result = await task.function(*args, **kwargs)
+            if self._failing and (reason := self.reason()) is not None:
+                # It turned its cancellation into a result.
+                return self.failed(reason, begun), None
         except BaseException as error:  # noqa: BLE001 -- SystemExit, CancelledError: all are the job's failure
             return self.failed(error, begun), None
         return self._succeeded(task, result, begun), None
@@ -110,31 +136,51 @@ class Caller:
         name = f"taskhero runs {task.name}"
         inner = asyncio.get_running_loop().create_task(_captured(task.function, bound), name=name)
         try:
-            await asyncio.wait({inner}, timeout=timeout)
-            if not inner.done():
+            late = await self._too_late(inner, task.name, timeout)
+            if late is not None:
+                mark_cancelled()
                 inner.cancel()
                 await asyncio.wait({inner}, timeout=CLEANUP)
-                late = timed_out(task.name, timeout)
-                late.__cause__ = _captured_in(inner)[1] if inner.done() else None  # it tells where the task stood
+                late.__cause__ = _captured_in(inner)[1] if inner.done() else None  # it tells where the task was
                 return self.failed(late, begun), None if inner.done() else inner
         except asyncio.CancelledError:
             await _cancelled(inner)
         result, error = _captured_in(inner)
         return (self._succeeded(task, result, begun) if error is None else self.failed(error, begun)), None
 
+    async def _too_late(self, inner: asyncio.Task[Any], name: str, timeout: float) -> Exception | None:
+        """Wait for *inner*; the error with which its job fails if it does not end in time, or before `fail`.
+
+        Raises:
+            asyncio.CancelledError: After `cancel`.
+        """
+        try:
+            await asyncio.wait({inner}, timeout=timeout)
+        except asyncio.CancelledError:
+            if self.is_cancelled() or self.reason() is None:
+                raise
+            reason = self._taken()
+            return None if inner.done() else reason
+        return None if inner.done() else timed_out(name, timeout)
+
     async def _in_thread(self, task: Task[Any, Any], bound: Bound, begun: float) -> Called:
         call = self._threads.start(task.function, *bound)
+        late: Exception | None = None
         try:
             if task.timeout is None:
                 await call.future
             else:
                 await asyncio.wait({call.future}, timeout=task.timeout)
+                late = None if call.ended else timed_out(task.name, task.timeout)
         except BaseException as error:  # noqa: BLE001 -- as above
-            if not call.ended:
+            if not call.ended and (self.is_cancelled() or self.reason() is None):
+                mark_cancelled()
                 return self.failed(error, begun), call.rest()
-        if not call.ended and task.timeout is not None:
-            late = timed_out(task.name, task.timeout)
-            late.add_note("\n".join(["Its thread goes on, and stands here:", *call.stack()]))
+            reason = self._taken()
+            late = None if call.ended else reason
+        if late is not None:
+            mark_cancelled()
+            late.add_note("\n".join(["Its thread goes on, and is here:", *call.stack()]))
             return Failure(late, perf_counter() - begun), call.rest()
         if call.error is not None:
             return self.failed(call.error, begun), None
@@ -148,6 +194,7 @@ class Caller:
             if call.future.cancelled():
                 call.kill()
                 return self.failed(error, begun), None
+            self._taken()
         if call.error is not None:
             return self.failed(call.error, begun), None
         return Success(call.value, perf_counter() - begun), None

@@ -15,16 +15,17 @@ from taskhero.ending import end_tasks
 from taskhero.errors import BackendRefused, BackendUnavailable
 from taskhero.runtime.accounts import BATCH, Accounts
 from taskhero.runtime.backoff import Backoff, Pause
+from taskhero.runtime.doubts import Doubts
 from taskhero.runtime.events import WorkerEnd, WorkerPause, WorkerPoll
 from taskhero.runtime.performing import Performer, Performing
 from taskhero.runtime.roster import Roster
-from taskhero.runtime.telling import key
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
 
     from taskhero.backends.protocol import Backend, Exchange, Process
     from taskhero.runtime.backoff import Outage
+    from taskhero.runtime.control import WorkerControl
     from taskhero.runtime.events import Emitter
     from taskhero.runtime.preparing import Preparer
     from taskhero.runtime.queue_names import QueueNames
@@ -59,6 +60,7 @@ class Exchanger:
         lease: Seconds for which the process is registered, if that must be done again; a job that may have killed its
             process is kept apart from others so long at first.
         rescue_limit: A job that was rescued so often while it ran alone fails without being run.
+        control: Through it an operator pauses the processors and fails their jobs.
         rest: What bounds the delays after errors.
 
     Attributes:
@@ -80,6 +82,7 @@ class Exchanger:
         timeout: float,
         lease: float,
         rescue_limit: int,
+        control: WorkerControl | None = None,
         rest: Callable[[], Backoff] = Backoff,
     ) -> None:
         self.roster = Roster(process)
@@ -110,13 +113,15 @@ class Exchanger:
             signal=self._signal,
             look=self.look,
         )
+        self._jobs.paused = control is not None and control.paused
+        if control is not None:
+            control.attach(self)
+        self._doubts = Doubts(backend=backend, process=process, accounts=self._accounts, start=self._jobs.start)
         # Why there is to be an exchange even if nothing ended: somebody is newly free, a wake-up, the slow poll.
         self._look = True
         self._woken = False
-        # Names of queues, or claims, that must be read again before.
+        # Whether the names of queues must be read again before.
         self._stale = names.star
-        self._doubt = False
-        self._doubts = 0
         self._unregistered = False
         self._unretired = False
         self._drained: asyncio.Future[None] | None = None
@@ -160,6 +165,20 @@ class Exchanger:
     def hurry(self) -> None:
         """Let a `drain` end the jobs without grace."""
         self._jobs.hurry()
+
+    def pause(self) -> None:
+        """Claim nothing until `resume`; what is being claimed just now goes back, and running jobs go on."""
+        self._jobs.pause()
+        self._waiter.hush()
+
+    def resume(self) -> None:
+        """Claim again, at once."""
+        self._jobs.resume()
+        self.look()
+
+    def fail_running(self, error: Callable[[], Exception]) -> int:
+        """Fail all jobs that run, each with an error of its own; return how many."""
+        return self._jobs.fail_running(error)
 
     def claim_no_more(self) -> None:
         """Claim nothing from now on; what is being claimed just now goes back."""
@@ -212,7 +231,7 @@ class Exchanger:
 
     def _poll(self) -> None:
         self._poll_timer = asyncio.get_running_loop().call_later(self._timeout, self._poll)
-        self._doubt = self._doubt or self._doubts > 0
+        self._doubts.poll()
         self._unretired = bool(self.roster.going)
         self.look()
 
@@ -232,8 +251,8 @@ class Exchanger:
                 self._drained.set_result(None)
 
     async def _round(self) -> None:
-        if self._doubt:
-            await self._reconcile()
+        if self._doubts.due:
+            await self._doubts.reconcile()
         if not self._names.complete and self._free():
             await self._read_names()
         free = self._free()
@@ -259,7 +278,7 @@ class Exchanger:
 
     def _free(self) -> Sequence[int]:
         """The slots to claim jobs for in one exchange."""
-        if self._jobs.suspect is not None or self._jobs.closing:
+        if self._jobs.suspect is not None or self._jobs.closing or self._jobs.paused:
             return ()
         half = (len(self.roster.workers) + 1) // 2
         return tuple(islice(self.roster.free, min(BATCH, max(half, TOGETHER))))
@@ -366,26 +385,7 @@ class Exchanger:
         lost = not isinstance(error, (BackendUnavailable, BackendRefused))
         self._accounts.keep(lost=lost)
         if lost:
-            # The step may even act later than our next question: ask twice.
-            self._doubt = True
-            self._doubts = 2
+            self._doubts.lost()
         delay = self._backoff.next()
         await self._pause.sleep(min(delay, 0.2) if self._jobs.closing else delay)
         self.look()
-
-    async def _reconcile(self) -> None:
-        """Work what was claimed in a step whose answer was lost."""
-        self._doubt = False
-        try:
-            found = await self._backend.claims(self._process)
-        except BackendRefused as error:
-            self._accounts.complain("claims", f"what this process claimed cannot be read: {error}")
-            return
-        except BaseException:
-            self._doubt = True
-            raise
-        self._doubts -= 1
-        known = self._accounts.known()
-        self._jobs.start([claim for claim in found.claims if key(claim) not in known])
-        for name, what in found.unreadable.items():
-            self._accounts.complain(name, f"what stands under worker {name} cannot be read: {what[:200]}")

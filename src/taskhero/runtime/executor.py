@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from time import perf_counter
 from typing import TYPE_CHECKING, Any, Final, Protocol
 
@@ -13,17 +14,15 @@ from taskhero.engine.recurring import next_run_of
 from taskhero.errors import KilledItsProcess, NoSuchTask, Undecodable
 from taskhero.hooks.contexts import PerformContext
 from taskhero.models import Failure, Postponed, Refused, Success
-from taskhero.runtime.calls import Caller
-from taskhero.runtime.current import enter, leave, task_logger
+from taskhero.runtime.calls import CLEANUP, Caller
+from taskhero.runtime.current import Running, enter, leave, task_logger
 from taskhero.runtime.events import WorkerJob
-from taskhero.runtime.failures import describe
+from taskhero.runtime.failures import describe, task_lines
 from taskhero.wire.failures import encode_failure
 from taskhero.wire.jobs import decode_job, rescues
 from taskhero.wire.last_errors import encode_last_error
 
 if TYPE_CHECKING:
-    import asyncio
-
     from taskhero.backends.protocol import Claim, Ending, Next
     from taskhero.clock import Clock
     from taskhero.engine.tasks import Task
@@ -112,15 +111,63 @@ class Executor:
         self._caller = Caller(threads, processes)
         self._rescue_limit = rescue_limit
         self._clock = clock or SystemClock()
+        # What runs, by the task processor.
+        self._running: dict[str, Running] = {}
 
-    def cancel(self, running: asyncio.Task[Any]) -> None:
-        """Stop a job at once: *running* is the asyncio task in which `perform` is awaited.
+    def cancel(self, running: asyncio.Task[Any], worker: str) -> None:
+        """Stop the job of *worker* at once: *running* is the asyncio task in which `perform` is awaited.
 
         An async function is cancelled and may clean up, or ignore it: call this again then. A process is killed; a
         thread goes on by itself. `perform` raises `CancelledError`, unless the function succeeded all the same. Nothing
         else makes it raise: without this call, a `CancelledError` that comes out of a function is its failure.
         """
+        job = self._running.get(worker)
+        if job is not None:
+            job.cancelled = True
         self._caller.cancel(running)
+
+    def fail(self, running: asyncio.Task[Any], worker: str, error: Exception) -> bool:
+        """Stop the job of *worker* at once, as `cancel` does, so that it fails with *error*.
+
+        Plugins decide whether it is tried again, as after any failure. An async function may clean up, as after its
+        timeout. If it goes on all the same, `perform` does not return: await `give_up` after this call.
+
+        Returns:
+            Whether the job will fail so: not if its function has not begun or is over, or if it was stopped before.
+        """
+        job = self._running.get(worker)
+        if job is None or job.cancelled or job.decided:
+            return False
+        job.cancelled = True
+        self._caller.fail(running, error)
+        return True
+
+    async def give_up(self, running: asyncio.Task[Any], worker: str, claim: Claim) -> Performed | None:
+        """Wait a moment for a job after `fail`, and end it without its function if that ignores the cancellation.
+
+        Returns:
+            None if `perform` returns how the job ended. Otherwise how it ended; then `perform` raises `CancelledError`
+            as soon as the function ends.
+        """
+        await asyncio.wait({running}, timeout=CLEANUP)
+        job, error = self._running.get(worker), self._caller.reason(running)
+        task = None if job is None else self._tasks.get(job.job.name)
+        if job is None or task is None or error is None or job.decided:
+            return None
+        if not job.preparing and (task.run_in != "loop" or task.timeout is not None):
+            # What goes on does so by itself, so `perform` returns.
+            return None
+        job.abandoned = True
+        error.add_note("\n".join(["Its task ignores the cancellation, and is here:", *task_lines(running)]))
+        outcome: Outcome = Failure(error, perf_counter() - job.begun)
+        token = enter(job)
+        try:
+            if task.scope.performs:
+                outcome = await self._after(task, job.job, _context(job), outcome)
+        finally:
+            leave(token)
+        ending = self._ending(claim, job.worker, outcome)
+        return Performed(job.job, outcome, ending, running, next_run_of(task, job.job))
 
     async def perform(self, claim: Claim, worker: str) -> Performed:
         """Perform the claimed job, as the task processor *worker*.
@@ -154,14 +201,18 @@ class Executor:
         except Exception as error:  # noqa: BLE001 -- whatever it is, it is this job's failure
             failure = Failure(error)
             return Performed(job, failure, self._ending(claim, worker, failure), next=next_run_of(task, job))
-        token = enter(job, worker, self._app, attempt)
+        running = self._running[worker] = Running(job, worker, self._app, attempt)
+        token = enter(running)
         try:
             if task.scope.performs:
-                outcome, busy = await self._call_with_hooks(task, job, worker, bound, attempt)
+                outcome, busy = await self._call_with_hooks(task, running, bound)
             else:
                 outcome, busy = await self._caller.call(task, job, worker, bound)
         finally:
+            self._running.pop(worker, None)
             leave(token)
+        if running.abandoned:
+            raise asyncio.CancelledError
         ending = _DONE if type(outcome) is Success else self._ending(claim, worker, outcome)
         if task.recurrence is None:
             return Performed(job, outcome, ending, busy)
@@ -186,18 +237,24 @@ class Executor:
             )
 
     async def _call_with_hooks(
-        self, task: Task[Any, Any], job: Job, worker: str, bound: Bound, attempt: int
+        self, task: Task[Any, Any], running: Running, bound: Bound
     ) -> tuple[Outcome, asyncio.Future[Any] | None]:
-        ctx = PerformContext(worker=worker, queue=job.queue, logger=task_logger(job, worker), attempt=attempt)
+        ctx, job = _context(running), running.job
         busy: asyncio.Future[Any] | None = None
-        begun = perf_counter()
+        running.preparing = True
         try:
             outcome = await task.scope.before_perform(job, ctx)
+            reason = self._caller.reason()
+            if reason is not None:
+                # A plugin ignored that it was cancelled.
+                outcome = self._caller.failed(reason, running.begun)
         except BaseException as error:  # noqa: BLE001 -- as for the function itself
-            outcome = self._caller.failed(error, begun)
+            outcome = self._caller.failed(error, running.begun)
         if outcome is None:
-            outcome, busy = await self._caller.call(task, job, worker, bound)
-        if not isinstance(outcome, (Refused, Postponed)):
+            running.preparing = False
+            outcome, busy = await self._caller.call(task, job, running.worker, bound)
+        running.decided = True
+        if not running.abandoned and not isinstance(outcome, (Refused, Postponed)):
             outcome = await self._after(task, job, ctx, outcome)
         return outcome, busy
 
@@ -245,3 +302,9 @@ class Executor:
             )
             trace = (outcome.trace, text)
         return Retried(entry, outcome.counter, outcome.limit, tuple(outcome.delays), trace)
+
+
+def _context(running: Running) -> PerformContext:
+    """What hooks are told of a job that runs."""
+    job, worker = running.job, running.worker
+    return PerformContext(worker=worker, queue=job.queue, logger=task_logger(job, worker), attempt=running.attempt)

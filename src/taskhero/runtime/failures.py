@@ -4,17 +4,18 @@ from __future__ import annotations
 
 import contextlib
 import traceback
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Any, Final
 
 import attrs
 
 from taskhero.errors import JobTimeout
 
 if TYPE_CHECKING:
+    import asyncio
     from collections.abc import Iterable, Sequence
     from types import FrameType, TracebackType
 
-__all__ = ["Description", "RemoteTraceback", "describe", "stack_lines", "strip", "text_of", "timed_out"]
+__all__ = ["Description", "RemoteTraceback", "describe", "stack_lines", "strip", "task_lines", "text_of", "timed_out"]
 
 #: The longest text and the longest backtrace, in characters, and the longest line of one.
 MOST_TEXT: Final = 64 * 1024
@@ -75,6 +76,20 @@ def stack_lines(frame: FrameType) -> list[str]:
     """The lines of code that led to *frame*, the outermost first, without those of taskhero that led to the task."""
     stack = [(found, line) for found, line in traceback.walk_stack(frame)][::-1]
     while stack and (_is_ours(stack[0][0]) or stack[0][0].f_globals.get("__name__") == "threading"):
+        del stack[0]
+    return _split(traceback.StackSummary.extract(iter(stack)).format())
+
+
+def task_lines(task: asyncio.Task[Any]) -> list[str]:
+    """Return the lines of code at which a suspended asyncio task waits, as `stack_lines` does."""
+    stack: list[tuple[FrameType, int]] = []
+    awaited: Any = task.get_coro()
+    while awaited is not None:
+        frame = getattr(awaited, "cr_frame", None) or getattr(awaited, "gi_frame", None)
+        if frame is not None:
+            stack.append((frame, frame.f_lineno))
+        awaited = getattr(awaited, "cr_await", None) or getattr(awaited, "gi_yieldfrom", None)
+    while stack and _is_ours(stack[0][0]):
         del stack[0]
     return _split(traceback.StackSummary.extract(iter(stack)).format())
 

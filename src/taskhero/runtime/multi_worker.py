@@ -11,6 +11,7 @@ import attrs
 
 from taskhero.ending import end_tasks
 from taskhero.errors import BackendError
+from taskhero.runtime.control import WorkerControl
 from taskhero.runtime.events import (
     MultiWorkerAction,
     MultiWorkerEnd,
@@ -95,6 +96,7 @@ class MultiWorkerContext:
         waiter: Tells when there may be jobs.
         outage: Is told how the backend fares.
         on_dead: Called when there are processes that outlived their lease.
+        control: Through it an operator pauses the processors and fails their jobs.
     """
 
     backend: Backend
@@ -106,6 +108,7 @@ class MultiWorkerContext:
     waiter: Waiter
     outage: Outage
     on_dead: Callable[[], None]
+    control: WorkerControl = attrs.field(factory=WorkerControl)
 
 
 class MultiWorker:
@@ -138,6 +141,7 @@ class MultiWorker:
             timeout=settings.timeout,
             lease=settings.rescue_after,
             rescue_limit=settings.rescue_limit,
+            control=context.control,
         )
         self._roster = self._exchanger.roster
         self._heart = Heart(
@@ -204,6 +208,30 @@ class MultiWorker:
         for worker in self.workers:
             self._emitter.emit(WorkerEnd(worker.name))
         self._emitter.emit(MultiWorkerEnd(self.process.name))
+
+    @property
+    def paused(self) -> bool:
+        """Whether it claims no jobs, since `pause` was called."""
+        return self.context.control.paused
+
+    def pause(self) -> bool:
+        """Claim no jobs in this process until `resume`; running jobs go on. Return False if it was paused already.
+
+        The process stays alive to others. A scheduler that runs here goes on.
+        """
+        return self.context.control.pause()
+
+    def resume(self) -> bool:
+        """Claim jobs again, at once. Return False if it was not paused."""
+        return self.context.control.resume()
+
+    def fail_running(self, error: Callable[[], Exception]) -> int:
+        """Fail all jobs that run here, each with an error that *error* makes; return how many.
+
+        Plugins such as `Retry` treat it as any failure. An async task is cancelled, the process of a task is killed. A
+        thread goes on: its task sees ``current().cancelled``, and its task processor takes no other job before it ends.
+        """
+        return self.context.control.fail_running(error)
 
     def hurry(self) -> None:
         """Let a stop, now or later, give back running jobs at once, without grace."""

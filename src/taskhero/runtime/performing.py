@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Protocol
 
 from taskhero.backends.protocol import Done, Failed, GivenBack, Retried
 from taskhero.ending import end_tasks
@@ -31,8 +31,16 @@ class Performer(Protocol):
         """Perform the job; raises nothing but `asyncio.CancelledError`: it is to be given back."""
         ...
 
-    def cancel(self, running: asyncio.Task[None]) -> None:
-        """Stop the job that is performed in this asyncio task; may be called again."""
+    def cancel(self, running: asyncio.Task[None], worker: str) -> None:
+        """Stop the job that *worker* performs in this asyncio task; may be called again."""
+        ...
+
+    def fail(self, running: asyncio.Task[None], worker: str, error: Exception) -> bool:
+        """Stop it so that it fails with *error*; return whether it will."""
+        ...
+
+    async def give_up(self, running: asyncio.Task[None], worker: str, claim: Claim) -> Performed | None:
+        """After `fail`: how the job ended if it goes on nevertheless; None if `perform` returns it."""
         ...
 
 
@@ -59,6 +67,7 @@ class Performing:
         alone: Whether the suspect runs already.
         overtime: Whether it has run alone for long enough; others wait until its mark is taken back.
         closing: Whether what is claimed from now on goes back at once.
+        paused: The same, until `resume`.
     """
 
     def __init__(
@@ -78,6 +87,7 @@ class Performing:
         self.alone = False
         self.overtime = False
         self.closing = False
+        self.paused = False
         self._peak = 0
         self._turn = 0
         self._roster = roster
@@ -85,6 +95,7 @@ class Performing:
         loop = asyncio.get_running_loop()
         self._create_task = loop.create_task
         self._hurried: asyncio.Future[None] = loop.create_future()
+        self._all_over: asyncio.Future[None] = loop.create_future()
         self._performer = performer
         self._perform = performer.perform
         self._emitter = emitter
@@ -95,6 +106,7 @@ class Performing:
         self._signal = signal
         self._look = look
         self._outlasting: set[asyncio.Task[None]] = set()
+        self._failing: set[asyncio.Task[None]] = set()
 
     @property
     def ready_for_suspect(self) -> bool:
@@ -102,7 +114,12 @@ class Performing:
 
         A thread that outlasts its job does not count, since it may never end.
         """
-        return self._waited or self.running == len(self._outlasting)
+        return self._waited or not self.jobs
+
+    @property
+    def jobs(self) -> int:
+        """How many jobs run, without threads of jobs that are over."""
+        return self.running - len(self._outlasting)
 
     def take_peak(self) -> int:
         """How many processors worked at once, at most, since this was last asked."""
@@ -115,8 +132,8 @@ class Performing:
         workers = self._roster.workers
         for claim in claims:
             worker = workers.get(claim.slot)
-            if worker is None or not worker.idle or self.closing:
-                # Claimed while the processor went, or the process began to stop.
+            if worker is None or not worker.idle or self.closing or self.paused:
+                # Claimed while the processor went, or the process was paused or began to stop.
                 others.append(claim)
             elif not self._is_suspect(claim.raw):
                 self._launch(worker, claim)
@@ -212,6 +229,8 @@ class Performing:
             self._release(worker)
         else:
             self._outlast(worker, performed.busy)
+        if self.closing and not self.jobs and not self._all_over.done():
+            self._all_over.set_result(None)
         self._signal()
 
     def _outlast(self, worker: Worker, busy: Awaitable[object]) -> None:
@@ -234,6 +253,49 @@ class Performing:
         if self.suspect is not None and self.suspect[0] is worker:
             self.end_probation()
 
+    # what an operator wants
+
+    def pause(self) -> None:
+        """Begin no job until `resume`; those that run go on."""
+        self.paused = True
+        self._return_suspect()
+
+    def resume(self) -> None:
+        """Begin jobs again."""
+        self.paused = False
+
+    def fail_running(self, error: Callable[[], Exception]) -> int:
+        """Fail all jobs that have begun, each with an error of its own; return how many.
+
+        What goes on of a job that fails keeps its processor until it ends.
+        """
+        stopped = 0
+        for worker in self._roster.workers.values():
+            claim, running = worker.claim, worker.task
+            if claim is None or running is None or not self._performer.fail(running, worker.name, error()):
+                continue
+            stopped += 1
+            task = self._create_task(self._give_up(worker, claim, running), name=f"{worker.task_name} no more")
+            self._failing.add(task)
+            task.add_done_callback(self._failing.discard)
+        return stopped
+
+    async def _give_up(self, worker: Worker, claim: Claim, running: asyncio.Task[None]) -> None:
+        try:
+            performed = await self._performer.give_up(running, worker.name, claim)
+        except Exception as error:  # noqa: BLE001 - as for the job itself
+            self._emitter.emit(WorkerError(worker.name, error, claim.queue))
+            return
+        if performed is not None:
+            self._end(worker, claim, performed.ending, performed)
+
+    def _return_suspect(self) -> None:
+        """Give the suspect back if it has not begun."""
+        if self.suspect is not None and not self.alone:
+            _, claim = self.suspect
+            self._accounts.add(claim, GivenBack(), None)
+            self.drop_suspect()
+
     # the stop
 
     async def end_all(self, grace: float, limit: float) -> None:
@@ -242,24 +304,23 @@ class Performing:
         What then still runs is given back all the same. Threads of jobs that are over are not waited for.
         """
         self.closing = True
-        if self.suspect is not None and not self.alone:
-            _, claim = self.suspect
-            self._accounts.add(claim, GivenBack(), None)
-            self.drop_suspect()
+        self._return_suspect()
         # The last one first: each goes to the very front, so they end up in the order in which they began.
         workers = sorted(self._roster.workers.values(), key=lambda worker: -worker.turn)
-        running = [worker.task for worker in workers if worker.claim is not None and worker.task is not None]
-        if running and grace > 0:
-            await self._let_end(running, grace)
+        if self.jobs and grace > 0:
+            if self._all_over.done():
+                self._all_over = asyncio.get_running_loop().create_future()
+            await self._let_end(grace)
         deadline = asyncio.get_running_loop().time() + limit
         while asyncio.get_running_loop().time() < deadline:
-            running = [task for task in running if not task.done()]
+            working = ((worker, worker.task) for worker in workers if worker.claim is not None)
+            running = [(worker, task) for worker, task in working if task is not None and not task.done()]
             if not running:
                 break
             # More than once: a task may swallow one cancellation, as wait_for of Python 3.11 does.
-            for task in running:
-                self._performer.cancel(task)
-            await asyncio.wait(running, timeout=limit / 5)
+            for worker, task in running:
+                self._performer.cancel(task, worker.name)
+            await asyncio.wait([task for _, task in running], timeout=limit / 5)
         for worker in workers:
             if worker.claim is not None:
                 claim, worker.claim = worker.claim, None
@@ -271,17 +332,12 @@ class Performing:
         if not self._hurried.done():
             self._hurried.set_result(None)
 
-    async def _let_end(self, running: list[asyncio.Task[None]], grace: float) -> None:
-        all_ended = asyncio.ensure_future(asyncio.wait(running))
-        try:
-            either: set[asyncio.Future[Any]] = {all_ended, self._hurried}
-            await asyncio.wait(either, timeout=grace, return_when=asyncio.FIRST_COMPLETED)
-        finally:
-            all_ended.cancel()
+    async def _let_end(self, grace: float) -> None:
+        either: set[asyncio.Future[None]] = {self._all_over, self._hurried}
+        await asyncio.wait(either, timeout=grace, return_when=asyncio.FIRST_COMPLETED)
 
     async def close(self) -> None:
         """Watch no thread any more, and no suspect."""
         if self._timer is not None:
             self._timer.cancel()
-        tasks = list(self._outlasting)
-        await end_tasks(tasks)
+        await end_tasks([*self._outlasting, *self._failing])

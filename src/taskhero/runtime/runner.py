@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 from taskhero.backends.protocol import Process
 from taskhero.errors import BackendUnavailable, NothingToRun, PluginError, ReplyLost
 from taskhero.runtime.backoff import Outage
+from taskhero.runtime.control import WorkerControl
 from taskhero.runtime.events import (
     SchedulerError,
     SchedulerOutage,
@@ -64,6 +65,7 @@ class Runner:
         emitter: Is told what happens.
         multi_worker: Makes the multi-worker of a `MultiWorkerContext`; None, or an answer of None, is the default one.
         scheduler: Makes the scheduler of a `SchedulerContext`, likewise.
+        control: Through it an operator controls the task processors; one that nobody else has if none is given.
 
     Attributes:
         process: This process as others see it; None before the start.
@@ -82,6 +84,7 @@ class Runner:
         emitter: Emitter,
         multi_worker: Callable[..., Any] | None = None,
         scheduler: Callable[..., Any] | None = None,
+        control: WorkerControl | None = None,
     ) -> None:
         self.process: Process | None = None
         self.multi_worker: MultiWorker | None = None
@@ -94,6 +97,7 @@ class Runner:
         self._emitter = emitter
         self._make_multi_worker = multi_worker
         self._make_scheduler = scheduler
+        self._control = control or WorkerControl()
         self._running = contextlib.AsyncExitStack()
 
     async def start(self) -> None:
@@ -194,6 +198,7 @@ class Runner:
             waiter=waiter,
             outage=outage,
             on_dead=rescuer.wake,
+            control=self._control,
         )
         made = self._make_multi_worker(context) if self._make_multi_worker is not None else None
         self.multi_worker = multi_worker = MultiWorker(context) if made is None else _checked(made, MultiWorker)

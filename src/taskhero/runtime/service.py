@@ -10,15 +10,17 @@ from typing import TYPE_CHECKING, Any, Final, Protocol
 
 import attrs
 
-from taskhero.errors import AlreadyRunning, BackendDenied, BackendUnavailable, ReplyLost
+from taskhero.errors import AlreadyRunning, BackendDenied, BackendUnavailable, ReplyLost, StoppedBySignal
 from taskhero.runtime.backoff import Backoff, Outage
 from taskhero.runtime.burst import Burst
 from taskhero.runtime.loops import leave_without_threads, run_in_loop
 from taskhero.runtime.multi_worker import STOP_LIMIT
-from taskhero.runtime.stopping import Stop, parent_pipe, stop_on_end_of
+from taskhero.runtime.signals import Order, Orders
+from taskhero.runtime.stopping import Stop, obey_parent, parent_pipe
 
 if TYPE_CHECKING:
     from taskhero.backends.protocol import Backend
+    from taskhero.runtime.control import WorkerControl
     from taskhero.settings import Settings
 
 __all__ = ["Service", "run_service", "worker_settings"]
@@ -79,8 +81,10 @@ def worker_settings(settings: Settings, *, burst: bool = False, **changes: Any) 
     return attrs.evolve(settings, **wanted)
 
 
-def run_service(app: Service, *, burst: bool = False) -> None:
-    """Run *app* in this process until SIGTERM, SIGINT or its parent's end; with *burst* until its queues are empty.
+def run_service(app: Service, control: WorkerControl, *, burst: bool = False) -> None:
+    """Run *app* in this process until a signal or its parent's end; with *burst* until its queues are empty.
+
+    The signals that do not stop it act on its task processors through *control*.
 
     Running jobs then get `Settings.grace` seconds; what does not end is given back. If a thread of a task never ends,
     so that this would not return, it ends the process itself, with exit code 0.
@@ -96,10 +100,10 @@ def run_service(app: Service, *, burst: bool = False) -> None:
         raise AlreadyRunning("app.run() has an event loop of its own; inside of one use `async with app.running():`")
     before = set(threading.enumerate())
     pipe = parent_pipe()
-    with Stop(lambda: app.settings.grace + STOP_LIMIT) as stop:
+    with Stop(lambda: app.settings.grace + STOP_LIMIT) as stop, Orders() as orders:
         if pipe is not None:
-            stop_on_end_of(pipe, stop)
-        run_in_loop(_serve(app, stop, burst=burst))
+            obey_parent(pipe, stop, orders)
+        run_in_loop(_serve(app, stop, orders, control, burst=burst))
         leave_without_threads(before)
 
 
@@ -111,7 +115,9 @@ def _loop_runs() -> bool:
     return True
 
 
-async def _serve(app: Service, stop: Stop, *, burst: bool) -> None:
+async def _serve(app: Service, stop: Stop, orders: Orders, control: WorkerControl, *, burst: bool) -> None:
+    # Before the start: a process that is to pause must not claim a job before.
+    orders.follow(lambda order, by: _obey(order, by, control, stop), asyncio.get_running_loop())
     stopped = asyncio.create_task(stop.wait())
     emptied: asyncio.Task[None] | None = None
     grace = app.settings.grace
@@ -133,6 +139,23 @@ async def _serve(app: Service, stop: Stop, *, burst: bool) -> None:
                 task.cancel()
         await app.stop()
     _logger.info("process %d has stopped", os.getpid())
+
+
+def _obey(order: Order, by: str, control: WorkerControl, stop: Stop) -> None:
+    """Do what an operator wants. An order that changes nothing is not logged, but for one to fail jobs."""
+    pid = os.getpid()
+    if order is Order.FAIL:
+        text = f"the worker process {pid} was told by {by} to fail the jobs that it runs"
+        number = control.fail_running(lambda: StoppedBySignal(text))
+        _logger.info("process %d fails the jobs that it runs, asked by %s: %d", pid, by, number)
+    elif stop.asked:
+        # Service managers send SIGCONT after the signal that stops, so that a process which is suspended sees it.
+        return
+    elif order is Order.PAUSE:
+        if control.pause():
+            _logger.info("process %d pauses, asked by %s: it claims no jobs until SIGCONT; running jobs go on", pid, by)
+    elif control.resume():
+        _logger.info("process %d resumes, asked by %s: it claims jobs again", pid, by)
 
 
 async def _start(app: Service, stop: Stop, stopped: asyncio.Task[None]) -> bool:

@@ -1,26 +1,37 @@
-"""How a worker process is asked to stop: by a signal, or by its parent's end."""
+"""How a worker process is asked to stop: by a signal, or by its parent, which also passes on orders."""
 
 from __future__ import annotations
 
 import asyncio
 import contextlib
 import os
+import select
 import signal
 import threading
 from queue import SimpleQueue
 from typing import TYPE_CHECKING, Final
 
+from taskhero.runtime.signals import PARENT, Order, handled, present
+
 if TYPE_CHECKING:
     from collections.abc import Callable
     from types import FrameType, TracebackType
-    from typing import Any, Self
+    from typing import Self
 
-__all__ = ["PARENT_PIPE", "SIGNALS", "Stop", "exit_at_once", "parent_pipe", "set_last_line", "stop_on_end_of"]
+    from taskhero.runtime.signals import Handler, Orders
 
-#: What asks a process to stop; the second one, of either kind, ends it at once.
-SIGNALS: Final = (signal.SIGTERM, signal.SIGINT)
+__all__ = ["PARENT_PIPE", "STOP", "Stop", "exit_at_once", "obey_parent", "parent_pipe", "set_last_line"]
+
+#: What asks a process to stop, and ends it at once if one of these or of `PATIENT` came before.
+SIGNALS: Final = present("SIGTERM", "SIGINT")
+#: What asks a process to stop, and never does more.
+PATIENT: Final = present("SIGQUIT")
+#: The same, but sent by the system too, so that the first one of `SIGNALS` after it is not a second one.
+HANGUP: Final = present("SIGHUP")
 #: Environment variable with the number of a pipe's end that reaches its end of file when the process is to stop.
 PARENT_PIPE: Final = "TASKHERO_PARENT_PIPE"
+#: What a parent writes into that pipe instead of closing it, so that it can still pass on orders.
+STOP: Final = b"T"
 #: Seconds after which an event loop that does not answer counts as held up.
 ANSWER_LIMIT: Final = 5.0
 
@@ -45,15 +56,19 @@ class Stop:
         self._signals = 0
         self._loop: asyncio.AbstractEventLoop | None = None
         self._event: asyncio.Event | None = None
-        self._before: dict[signal.Signals, Any] = {}
+        self._handling = contextlib.ExitStack()
         # A thread may not be started in a signal's handler; what is put here, may be.
         self._asked: SimpleQueue[str | None] = SimpleQueue()
         self._over = threading.Event()
 
     def __enter__(self) -> Self:
         """Handle the signals from now on."""
-        for number in SIGNALS:
-            self._before[number] = signal.signal(number, self._on_signal)
+        handlers: dict[signal.Signals, Handler] = dict.fromkeys(SIGNALS, self._on_signal)
+        handlers |= dict.fromkeys(PATIENT, self._on_patient_signal)
+        # Under nohup a hangup is ignored, and stays so.
+        ignored = {number for number in HANGUP if signal.getsignal(number) == signal.SIG_IGN}
+        handlers |= dict.fromkeys(HANGUP - ignored, self._on_hangup)
+        self._handling.enter_context(handled(handlers))
         threading.Thread(target=self._guard, name="taskhero-stop", daemon=True).start()
         return self
 
@@ -63,8 +78,7 @@ class Stop:
         """Handle them as before."""
         self._over.set()
         self._asked.put(None)
-        for number, handler in self._before.items():
-            signal.signal(number, handler)
+        self._handling.close()
 
     def ask(self, reason: str) -> None:
         """Ask for a stop; from any thread, and again without effect."""
@@ -90,6 +104,13 @@ class Stop:
             name = signal.Signals(number).name
             self._before_exit()
             exit_at_once(128 + number, f"{name}, a second signal: ends at once; its jobs are rescued by others")
+        self.ask(signal.Signals(number).name)
+
+    def _on_patient_signal(self, number: int, _frame: FrameType | None) -> None:
+        self._signals = max(1, self._signals)
+        self.ask(signal.Signals(number).name)
+
+    def _on_hangup(self, number: int, _frame: FrameType | None) -> None:
         self.ask(signal.Signals(number).name)
 
     def _guard(self) -> None:
@@ -143,13 +164,29 @@ def parent_pipe() -> int | None:
     return pipe
 
 
-def stop_on_end_of(pipe: int, stop: Stop) -> None:
-    """Ask for a stop when the other end of *pipe* is closed: the parent wants it, or is dead."""
+def obey_parent(pipe: int, stop: Stop, orders: Orders) -> None:
+    """Follow what the parent writes into *pipe*, and ask for a stop when it closes its end, or is dead.
 
-    def watch() -> None:
+    What the parent has written already is known when this returns.
+    """
+
+    def read() -> bool:
+        text = os.read(pipe, 1)
+        if text == STOP:
+            stop.ask(PARENT)
+        elif text:
+            # What a later version of the parent may write is skipped.
+            with contextlib.suppress(ValueError):
+                orders.give(Order(text), PARENT)
+        return bool(text)
+
+    def listen() -> None:
         with contextlib.suppress(OSError):
-            while os.read(pipe, 1):
+            while read():
                 pass
-        stop.ask("the parent process")
+        stop.ask(PARENT)
 
-    threading.Thread(target=watch, name="taskhero-parent", daemon=True).start()
+    with contextlib.suppress(OSError, ValueError):
+        while select.select([pipe], [], [], 0)[0] and read():
+            pass
+    threading.Thread(target=listen, name="taskhero-parent", daemon=True).start()

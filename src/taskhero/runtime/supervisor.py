@@ -13,7 +13,8 @@ from typing import TYPE_CHECKING, Any, Final
 import attrs
 
 from taskhero.runtime.backoff import Backoff
-from taskhero.runtime.stopping import PARENT_PIPE, Stop
+from taskhero.runtime.signals import Order, Orders
+from taskhero.runtime.stopping import PARENT_PIPE, STOP, Stop
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -30,20 +31,26 @@ WELL: Final = 60.0
 
 @attrs.define(eq=False)
 class _Child:
-    """A worker process. It stops when its pipe is closed, which also happens when its parent dies.
+    """A worker process. It stops when its pipe says so or is closed, as it also is when its parent dies.
 
-    It is told so and not by a signal, since service managers signal all processes of a service themselves, and a second
-    signal ends a worker at once.
+    It gets no signals, since service managers signal all processes of a service themselves. A second signal ends a
+    worker at once, and one that comes while it starts does so, too. An order in the pipe waits until it is read.
     """
 
     process: asyncio.subprocess.Process
     pipe: int
     begun: float = attrs.field(factory=time.monotonic)
+    asked: bool = False
 
     @classmethod
-    async def start(cls, command: Sequence[str]) -> _Child:
+    async def start(cls, command: Sequence[str], *, paused: bool) -> _Child:
         reading, writing = os.pipe()
         try:
+            # One that does not read must not hold up its parent.
+            os.set_blocking(writing, False)
+            if paused:
+                # Before the process is there, so that it reads this before it claims a job.
+                os.write(writing, Order.PAUSE.value)
             process = await asyncio.create_subprocess_exec(
                 *command,
                 pass_fds=(reading,),
@@ -60,6 +67,23 @@ class _Child:
 
     def stop(self) -> None:
         """Ask it to stop; again without effect."""
+        if not self.asked:
+            self.asked = True
+            if not self.tell(STOP):
+                self.close()
+
+    def tell(self, word: bytes) -> bool:
+        """Write a word into its pipe; return False if it is dead or reads nothing."""
+        if self.pipe < 0:
+            return False
+        try:
+            os.write(self.pipe, word)
+        except OSError:
+            return False
+        return True
+
+    def close(self) -> None:
+        """Close the pipe, which also asks it to stop; again without effect."""
         pipe, self.pipe = self.pipe, -1
         if pipe >= 0:
             os.close(pipe)
@@ -77,6 +101,7 @@ class Supervisor:
         command: Starts one of them.
         number: How many there are.
         stop: Tells when to stop.
+        orders: What else to pass on.
         burst: Whether a process that ends with exit code 0 is done.
         sources: Where to look for changes of files, each of which makes all processes start anew; None: nowhere.
         backoff: Makes the delays before one that died is started again.
@@ -87,6 +112,7 @@ class Supervisor:
         command: Sequence[str],
         number: int,
         stop: Stop,
+        orders: Orders,
         *,
         burst: bool = False,
         sources: Sources | None = None,
@@ -95,6 +121,8 @@ class Supervisor:
         self._command = tuple(command)
         self._number = number
         self._stop = stop
+        self._orders = orders
+        self._paused = False
         self._burst = burst
         self._sources = sources
         self._backoff = backoff
@@ -104,6 +132,7 @@ class Supervisor:
 
     async def run(self) -> None:
         """Run until a stop is asked for, or in a burst until all are done; then all processes have ended."""
+        self._orders.follow(self._pass_on, asyncio.get_running_loop())
         stopped = asyncio.create_task(self._stop.wait())
         stopped.add_done_callback(lambda _: self._stop_all())
         watch = None if self._sources is None else asyncio.create_task(self._watch(self._sources))
@@ -120,6 +149,21 @@ class Supervisor:
         for child in list(self._children.values()):
             child.kill()
 
+    def _pass_on(self, order: Order, by: str) -> None:
+        """Give an order to all processes; those that are started later are paused as well."""
+        news = True
+        if order is not Order.FAIL:
+            if self._stop.asked:
+                # Service managers send SIGCONT after the signal that stops.
+                return
+            news = self._paused is not (order is Order.PAUSE)
+            self._paused = order is Order.PAUSE
+        children = list(self._children.values())
+        for child in children:
+            child.tell(order.value)
+        if news:
+            _logger.info("process %d passes %s on to its %d worker processes", os.getpid(), by, len(children))
+
     def _stop_all(self) -> None:
         for child in list(self._children.values()):
             child.stop()
@@ -129,17 +173,19 @@ class Supervisor:
         backoff = self._backoff()
         while not stopped.done():
             changed = self._changed
-            child = self._children[place] = await _Child.start(self._command)
+            paused = self._paused
+            child = self._children[place] = await _Child.start(self._command, paused=paused)
+            if paused is not self._paused:
+                child.tell((Order.PAUSE if self._paused else Order.RESUME).value)
             _logger.info("worker process %d of %d has pid %d", place, self._number, child.process.pid)
             if stopped.done() or changed.is_set():
                 child.stop()
             code = await child.process.wait()
             del self._children[place]
-            was_told = child.pipe < 0
-            child.stop()
-            if stopped.done() or (self._burst and not code and not was_told):
+            child.close()
+            if stopped.done() or (self._burst and not code and not child.asked):
                 return
-            if was_told:
+            if child.asked:
                 continue
             if time.monotonic() - child.begun > WELL:
                 backoff.reset()

@@ -1,6 +1,6 @@
 """An app for `taskhero work --app shop:app`: SHOP_URL is its backend, SHOP_SETTINGS its settings as JSON.
 
-Its tasks say on standard output what they do; `hold` goes on when the process gets SIGUSR1.
+Its tasks say on standard output what they do; `hold` goes on when the process gets SIGALRM.
 """
 
 from __future__ import annotations
@@ -14,7 +14,8 @@ import sys
 import threading
 import time
 
-from taskhero import Settings, TaskHero
+from taskhero import Settings, TaskHero, current
+from taskhero.plugins import Retry
 
 
 def say(*words: object) -> None:
@@ -47,12 +48,18 @@ async def quick(n: int) -> None:
 
 @app.task(queue="work")
 async def hold(n: int) -> None:
-    """Wait for SIGUSR1."""
+    """Wait for SIGALRM."""
     released = asyncio.Event()
-    asyncio.get_running_loop().add_signal_handler(signal.SIGUSR1, released.set)
+    asyncio.get_running_loop().add_signal_handler(signal.SIGALRM, released.set)
     say("began", n)
     await released.wait()
     say("did", n)
+
+
+@app.task(queue="work")
+async def short(n: int) -> None:
+    """Take a moment."""
+    await asyncio.sleep(0.002 * (n % 5))
 
 
 @app.task(queue="work")
@@ -60,6 +67,30 @@ def thread() -> None:
     """Never end, in a thread of ours."""
     say("began thread")
     threading.Event().wait()
+
+
+@app.task(queue="work")
+def watchful() -> None:
+    """End when it is cancelled, in a thread."""
+    say("began watchful")
+    while not current().cancelled:
+        time.sleep(0.01)
+    say("watchful is cancelled")
+
+
+@app.task(queue="work", run_in="process")
+def in_process(seconds: float) -> None:
+    """Take so long, in a process."""
+    say("began in_process", os.getpid())
+    time.sleep(seconds)
+    say("did in_process")
+
+
+@app.task(queue="work", plugins=(Retry(limit=2, delay=0),))
+async def persistent() -> None:
+    """Never end, and be tried again."""
+    say("attempt", current().attempt)
+    await asyncio.Event().wait()
 
 
 @app.task(queue="work")

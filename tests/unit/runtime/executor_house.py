@@ -67,9 +67,9 @@ class House:
         """Perform a job as the worker does: in a task of its own."""
         return await self.begin(name, *args, raw=raw)
 
-    def begin(self, name: str, *args: Any, raw: str | None = None) -> asyncio.Task[Performed]:
+    def begin(self, name: str, *args: Any, raw: str | None = None, worker: str = WORKER) -> asyncio.Task[Performed]:
         claim = Claim(1, "token", "math", encode_job(name, args, "math") if raw is None else raw)
-        return asyncio.create_task(self.executor.perform(claim, WORKER))
+        return asyncio.create_task(self.executor.perform(claim, worker))
 
     async def run(self, function: Callable[..., Any], *args: Any, **options: Any) -> Performed:
         return await self.perform(self.declare(function, **options), *args)

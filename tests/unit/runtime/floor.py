@@ -13,6 +13,7 @@ from taskhero.backends.protocol import Claim, Done, Entry, Failed, Process
 from taskhero.clock import ManualClock
 from taskhero.models import Failure, Success
 from taskhero.runtime.backoff import Backoff, Outage
+from taskhero.runtime.control import WorkerControl
 from taskhero.runtime.events import EVENTS, Emitter
 from taskhero.runtime.exchange import Exchanger
 from taskhero.runtime.executor import Performed
@@ -137,6 +138,7 @@ class Crew:
         self.together: list[set[str]] = []
         self.gates: dict[str, asyncio.Event] = {}
         self.tricks: dict[str, Callable[[Claim], Any]] = {}
+        self.failing: dict[asyncio.Task[Any], Exception] = {}
         self._signals = signals
 
     def hold(self, *names: str) -> asyncio.Event:
@@ -145,8 +147,23 @@ class Crew:
         self.gates.update(dict.fromkeys(names, gate))
         return gate
 
-    def cancel(self, running: asyncio.Task[None]) -> None:
+    def cancel(self, running: asyncio.Task[None], _worker: str) -> None:
         running.cancel()
+
+    def fail(self, running: asyncio.Task[None], _worker: str, error: Exception) -> bool:
+        """Fail it as an executor does, if its job is one that may."""
+        if running.done() or running in self.failing:
+            return False
+        self.failing[running] = error
+        running.cancel()
+        return True
+
+    async def give_up(self, running: asyncio.Task[None], _worker: str, claim: Claim) -> Performed | None:
+        await asyncio.wait({running}, timeout=0.02)
+        if running.done():
+            return None
+        job = decode_job(claim.raw, claim.queue)
+        return Performed(job, Failure(self.failing[running]), Failed(f'{{"failed":"{job.name}"}}'), running)
 
     async def perform(self, claim: Claim, worker: str) -> Performed:
         job = decode_job(claim.raw, claim.queue)
@@ -166,6 +183,11 @@ class Crew:
             if name.startswith("bad"):
                 return Performed(job, Failure(ValueError(name)), Failed(f'{{"failed":"{name}"}}'))
             return Performed(job, Success(name), Done())
+        except asyncio.CancelledError:
+            error = self.failing.get(asyncio.current_task())  # type: ignore[arg-type]
+            if error is None:
+                raise
+            return Performed(job, Failure(error), Failed(f'{{"failed":"{name}"}}'))
         finally:
             self.running.discard(name)
             self.ended.append(name)
@@ -197,6 +219,7 @@ class Floor:
         self.troubles: list[tuple[str, Exception]] = []
         self.recoveries = 0
         self.outage = Outage(self._began, self._ended)
+        self.control = WorkerControl()
         self.waiter = Waiter(
             backend=self.backend, process=self.process, timeout=timeout, outage=self.outage, rest=quick
         )
@@ -212,6 +235,7 @@ class Floor:
             timeout=timeout,
             lease=lease,
             rescue_limit=3,
+            control=self.control,
             rest=quick,
         )
 

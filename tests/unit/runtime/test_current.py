@@ -9,7 +9,7 @@ import pytest
 
 from taskhero.errors import NotRunningATask
 from taskhero.models import Job
-from taskhero.runtime.current import current, enter, leave
+from taskhero.runtime.current import Running, current, enter, leave, mark_cancelled
 
 pytestmark = pytest.mark.anyio
 
@@ -23,7 +23,7 @@ def test_outside_a_task_it_says_what_to_do() -> None:
 
 def test_inside_it_gives_job_worker_app_and_logger_until_it_is_left() -> None:
     app = object()
-    token = enter(JOB, "w+1", app)
+    token = enter(Running(JOB, "w+1", app))
     found = current()
     leave(token)
     assert (found.job, found.worker, found.app) == (JOB, "w+1", app)
@@ -32,8 +32,8 @@ def test_inside_it_gives_job_worker_app_and_logger_until_it_is_left() -> None:
 
 
 def test_jobs_within_jobs_do_not_mix() -> None:
-    outer = enter(JOB, "outer", None)
-    inner = enter(JOB, "inner", None)
+    outer = enter(Running(JOB, "outer", None))
+    inner = enter(Running(JOB, "inner", None))
     assert current().worker == "inner"
     leave(inner)
     assert current().worker == "outer"
@@ -41,7 +41,7 @@ def test_jobs_within_jobs_do_not_mix() -> None:
 
 
 def test_the_loggers_records_have_fields_and_keep_those_of_the_call(caplog: pytest.LogCaptureFixture) -> None:
-    token = enter(JOB, "w+1", None)
+    token = enter(Running(JOB, "w+1", None))
     current().logger.warning("plain %d", 1)
     current().logger.warning("with more", extra={"order": 7, "queue": "mine"})
     leave(token)
@@ -56,7 +56,7 @@ async def test_it_holds_in_what_the_task_starts_and_not_beside_it() -> None:
         return current().worker
 
     async def work(name: str) -> str:
-        token = enter(JOB, name, None)
+        token = enter(Running(JOB, name, None))
         await asyncio.sleep(0)
         found = await asyncio.create_task(ask())
         leave(token)
@@ -66,5 +66,18 @@ async def test_it_holds_in_what_the_task_starts_and_not_beside_it() -> None:
 
 
 def test_leaving_in_another_context_as_a_discarded_coroutine_does_is_no_error() -> None:
-    token = contextvars.Context().run(enter, JOB, "w", None)
+    token = contextvars.Context().run(enter, Running(JOB, "w", None))
     leave(token)
+
+
+async def test_cancelled_is_up_to_date_for_a_task_that_asked_earlier_and_in_its_threads() -> None:
+    mark_cancelled()  # outside a task it does nothing
+    token = enter(Running(JOB, "w", None))
+    me = current()
+    thread = await asyncio.to_thread(current)
+    assert not me.cancelled
+    mark_cancelled()
+    leave(token)
+    assert me.cancelled
+    assert thread.cancelled
+    assert me == thread

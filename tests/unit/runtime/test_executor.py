@@ -306,7 +306,7 @@ async def test_a_stop_in_a_before_hook_gives_the_job_back(house: House) -> None:
 
     running = house.begin(house.declare(lambda: None, name="work", plugins=(Plugin(),)))
     await began.wait()
-    house.executor.cancel(running)
+    house.executor.cancel(running, WORKER)
     with pytest.raises(asyncio.CancelledError):
         await running
 
@@ -322,7 +322,7 @@ async def test_a_stop_in_an_after_hook_does_not_undo_what_is_done(house: House) 
 
     running = house.begin(house.declare(lambda: None, name="work", plugins=(Plugin(),)))
     await began.wait()
-    house.executor.cancel(running)
+    house.executor.cancel(running, WORKER)
     assert (await running).ending == Done()
 
 

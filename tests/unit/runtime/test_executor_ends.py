@@ -118,7 +118,7 @@ async def test_a_job_that_the_stop_cancels_is_given_back(house: House, timeout: 
 
     running = house.begin(house.declare(work, timeout=timeout))
     await began.wait()
-    house.executor.cancel(running)
+    house.executor.cancel(running, WORKER)
     with pytest.raises(asyncio.CancelledError):
         await running
 
@@ -138,7 +138,7 @@ async def test_whatever_a_task_raises_when_the_stop_cancels_it_it_is_given_back(
 
     running = house.begin(house.declare(work, timeout=timeout))
     await began.wait()
-    house.executor.cancel(running)
+    house.executor.cancel(running, WORKER)
     with pytest.raises(asyncio.CancelledError):
         await running
 
@@ -155,7 +155,7 @@ async def test_a_task_that_succeeds_in_spite_of_the_stop_has_succeeded(house: Ho
 
     running = house.begin(house.declare(work, timeout=timeout))
     await began.wait()
-    house.executor.cancel(running)
+    house.executor.cancel(running, WORKER)
     assert (await running).ending == Done()
 
 
@@ -172,9 +172,9 @@ async def test_a_task_that_ignores_the_stop_can_be_cancelled_again(house: House,
 
     running = house.begin(house.declare(work, timeout=timeout))
     await began.wait()
-    house.executor.cancel(running)
+    house.executor.cancel(running, WORKER)
     await again.wait()
-    house.executor.cancel(running)
+    house.executor.cancel(running, WORKER)
     with pytest.raises(asyncio.CancelledError):
         await running
 
@@ -190,7 +190,7 @@ async def test_a_job_in_a_thread_is_given_back_at_once(house: House, timeout: fl
     running = house.begin(house.declare(work, timeout=timeout))
     while not began.is_set():
         await asyncio.sleep(0)
-    house.executor.cancel(running)
+    house.executor.cancel(running, WORKER)
     with pytest.raises(asyncio.CancelledError):
         await running
     gate.set()
@@ -201,7 +201,7 @@ async def test_a_job_in_a_process_that_was_done_before_the_stop_has_succeeded(ho
     while not house.processes.started:
         await asyncio.sleep(0)
     house.processes.future.set_result(None)
-    house.executor.cancel(running)
+    house.executor.cancel(running, WORKER)
     assert (await running).ending == Done()
     assert not house.processes.killed
 
@@ -210,7 +210,7 @@ async def test_a_job_in_a_process_is_given_back_and_its_process_killed(house: Ho
     running = house.begin(house.declare(lambda: None, name="work", run_in="process"))
     while not house.processes.started:
         await asyncio.sleep(0)
-    house.executor.cancel(running)
+    house.executor.cancel(running, WORKER)
     with pytest.raises(asyncio.CancelledError):
         await running
     assert house.processes.killed
@@ -228,7 +228,7 @@ async def test_a_job_in_a_process_that_died_has_failed(house: House) -> None:
 async def test_cancelling_what_is_over_changes_nothing(house: House) -> None:
     running = house.begin(house.declare(lambda: None, name="work"))
     await running
-    house.executor.cancel(running)
+    house.executor.cancel(running, WORKER)
     assert running.result().ending == Done()
 
 

@@ -16,8 +16,10 @@ from typing import Any
 import pytest
 from outside import WAIT, lives, until
 
+from taskhero.runtime.processes.child import SIGNALS
+
 PARENT = """
-    import asyncio, os, signal, sys, threading, time
+    import asyncio, multiprocessing.resource_tracker, os, signal, sys, threading, time
     from types import SimpleNamespace
     from taskhero.models import Job
     from taskhero.runtime.processes import ProcessPool
@@ -34,10 +36,13 @@ PARENT = """
         call = ProcessPool().start(task, Job("work"), "w", ([seconds], {}))
         waiter = asyncio.create_task(told.wait())
         await asyncio.wait({call.future, waiter}, return_when="FIRST_COMPLETED")
+        # It warns if a signal killed this one.
+        multiprocessing.resource_tracker.ensure_running()
         print("told to exit" if told.is_set() else (call.value, call.error), flush=True)
 
     if __name__ == "__main__":
-        for number in (signal.SIGINT, signal.SIGTERM):
+        for name in ("INT", "TERM", "QUIT", "HUP", "USR1", "USR2"):
+            number = getattr(signal, "SIG" + name)
             signal.signal(number, lambda *_: None)
         print("up", flush=True)
         asyncio.run(main(float(sys.argv[1])))
@@ -133,7 +138,7 @@ def test_a_running_process_does_not_hold_up_the_exit(parent: Callable[[float], P
     until(lambda: not lives(child))
 
 
-@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+@pytest.mark.parametrize("number", sorted(SIGNALS), ids=lambda number: number.name)
 def test_signals_to_the_group_do_not_end_processes_before_the_parent_decides(
     parent: Callable[[float], Parent], number: signal.Signals
 ) -> None:

@@ -11,7 +11,8 @@ from queue import SimpleQueue
 import pytest
 
 from taskhero.runtime import stopping
-from taskhero.runtime.stopping import PARENT_PIPE, Stop, parent_pipe, stop_on_end_of
+from taskhero.runtime.signals import Order, Orders
+from taskhero.runtime.stopping import PARENT_PIPE, STOP, Stop, obey_parent, parent_pipe
 
 pytestmark = pytest.mark.anyio
 LIMIT = 10
@@ -44,6 +45,36 @@ async def test_a_signal_asks_for_a_stop_and_a_second_one_exits(exits):
         code, why = exits.get(timeout=LIMIT)
         assert (code, prepared) == (143, [True])
         assert "rescued" in why
+
+
+@pytest.mark.parametrize("number", [signal.SIGQUIT, signal.SIGHUP])
+async def test_sigquit_and_sighup_ask_for_a_stop_and_never_do_more(exits, number):
+    before = signal.getsignal(number)
+    with Stop(lambda: 60.0) as stop:
+        for _ in range(3):
+            signal.raise_signal(number)
+        await asyncio.wait_for(stop.wait(), LIMIT)
+        assert stop.reason == number.name
+        signal.raise_signal(signal.SIGTERM)
+        signal.raise_signal(number)
+        # A hangup often comes together with SIGTERM, so that is the first one then.
+        assert exits.empty() == (number == signal.SIGHUP)
+        if number == signal.SIGHUP:
+            signal.raise_signal(signal.SIGTERM)
+        assert exits.get(timeout=LIMIT)[0] == 128 + signal.SIGTERM
+        assert exits.empty()
+    assert signal.getsignal(number) is before
+
+
+async def test_a_hangup_that_nohup_ignores_stays_ignored():
+    before = signal.signal(signal.SIGHUP, signal.SIG_IGN)
+    try:
+        with Stop(lambda: 60.0) as stop:
+            signal.raise_signal(signal.SIGHUP)
+            assert not stop.asked
+            assert signal.getsignal(signal.SIGHUP) is signal.SIG_IGN
+    finally:
+        signal.signal(signal.SIGHUP, before)
 
 
 async def test_a_loop_that_is_held_up_beyond_all_patience_ends_the_process(exits, monkeypatch):
@@ -80,7 +111,7 @@ async def test_the_end_of_the_parents_pipe_asks_for_a_stop(monkeypatch):
     assert not os.get_inheritable(reading)
     assert PARENT_PIPE not in os.environ, "a program that a task starts has another parent"
     with Stop(lambda: 60.0) as stop:
-        stop_on_end_of(pipe, stop)
+        obey_parent(pipe, stop, Orders())
         assert not stop.asked
         os.close(writing)
         await asyncio.wait_for(stop.wait(), LIMIT)
@@ -88,6 +119,27 @@ async def test_the_end_of_the_parents_pipe_asks_for_a_stop(monkeypatch):
     for thread in threading.enumerate():
         if thread.name == "taskhero-parent":
             thread.join(LIMIT)
+    os.close(reading)
+
+
+async def test_what_the_parent_has_written_is_known_at_once_and_what_it_writes_later_too():
+    reading, writing = os.pipe()
+    heard: list[tuple[Order, str]] = []
+    with Stop(lambda: 60.0) as stop, Orders() as orders:
+        os.write(writing, Order.PAUSE.value + b"?" + Order.FAIL.value)
+        obey_parent(reading, stop, orders)
+        orders.follow(lambda order, by: heard.append((order, by)), asyncio.get_running_loop())
+        assert heard == [(Order.PAUSE, "the parent process"), (Order.FAIL, "the parent process")]
+        os.write(writing, Order.RESUME.value + STOP)
+        await asyncio.wait_for(stop.wait(), LIMIT)
+        assert [order for order, _ in heard[2:]] == [Order.RESUME]
+        os.write(writing, Order.FAIL.value)  # an order can come during the stop
+        os.close(writing)
+        for thread in threading.enumerate():
+            if thread.name == "taskhero-parent":
+                await asyncio.to_thread(thread.join, LIMIT)
+        await asyncio.sleep(0)
+        assert [order for order, _ in heard[3:]] == [Order.FAIL]
     os.close(reading)
 
 

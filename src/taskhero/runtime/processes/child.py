@@ -14,8 +14,9 @@ from typing import TYPE_CHECKING, Any
 
 import attrs
 
-from taskhero.runtime.current import enter, leave
+from taskhero.runtime.current import Running, enter, leave
 from taskhero.runtime.failures import Description, describe, strip
+from taskhero.runtime.signals import handled, present
 
 if TYPE_CHECKING:
     from multiprocessing.connection import Connection
@@ -25,8 +26,9 @@ if TYPE_CHECKING:
 
 __all__ = ["SIGNALS", "Answer", "Begun", "Request", "main"]
 
-#: A terminal or a service manager sends these to all processes; what they mean here is the parent's to decide.
-SIGNALS = {signal.SIGINT, signal.SIGTERM}
+#: A terminal, a service manager or an operator may send these to all processes of a group. The parent decides what they
+#: mean for a task.
+SIGNALS = present("SIGINT", "SIGTERM", "SIGQUIT", "SIGHUP", "SIGUSR1", "SIGUSR2")
 
 #: Seconds between two looks at whether the parent is there, should its end of the pipe be open elsewhere.
 LOOK = 5.0
@@ -66,16 +68,15 @@ class Answer:
 
 def main(connection: Connection) -> None:
     """Work off the parent's requests until it closes the connection."""
-    for number in SIGNALS:
-        # Not SIG_IGN: programs that a task starts would ignore them, too.
-        signal.signal(number, lambda *_: None)
-    if hasattr(signal, "pthread_sigmask"):
-        signal.pthread_sigmask(signal.SIG_UNBLOCK, SIGNALS)
-    threading.Thread(target=_die_with_the_parent, name="taskhero-parent", daemon=True).start()
-    with contextlib.suppress(EOFError, OSError):
-        connection.send(Begun())
-        while True:
-            connection.send(_answer(connection, pickle.loads(connection.recv_bytes())))  # noqa: S301 -- our parent's
+    # Not SIG_IGN: programs that a task starts would ignore them, too.
+    with handled(dict.fromkeys(SIGNALS, lambda *_: None)):
+        if hasattr(signal, "pthread_sigmask"):
+            signal.pthread_sigmask(signal.SIG_UNBLOCK, SIGNALS)
+        threading.Thread(target=_die_with_the_parent, name="taskhero-parent", daemon=True).start()
+        with contextlib.suppress(EOFError, OSError):
+            connection.send(Begun())
+            while True:
+                connection.send(_answer(connection, pickle.loads(connection.recv_bytes())))  # noqa: S301 -- our parent's
 
 
 def _die_with_the_parent() -> None:
@@ -86,7 +87,7 @@ def _die_with_the_parent() -> None:
 
 
 def _answer(connection: Connection, request: Request) -> Answer:
-    token = enter(request.job, request.worker, None, request.attempt)
+    token = enter(Running(request.job, request.worker, None, request.attempt))
     try:
         function = request.address.find()
         connection.send(Begun())

@@ -141,13 +141,15 @@ def _end(code: int | None) -> str:
 
 @contextlib.contextmanager
 def _held_back() -> Iterator[None]:
-    """Start processes that hold back the signals of a terminal until they are ready to ignore them."""
+    """Start processes that hold back the signals of a group until they are ready to ignore them."""
     if not hasattr(signal, "pthread_sigmask"):
         yield
         return
-    resource_tracker.ensure_running()  # it lets the signals through again when it is started
     before = signal.pthread_sigmask(signal.SIG_BLOCK, SIGNALS)
     try:
+        # It keeps what is blocked, but for SIGINT and SIGTERM, which it ignores and lets through here again.
+        resource_tracker.ensure_running()
+        signal.pthread_sigmask(signal.SIG_BLOCK, SIGNALS)
         yield
     finally:
         signal.pthread_sigmask(signal.SIG_SETMASK, before)

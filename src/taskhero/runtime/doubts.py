@@ -1,0 +1,75 @@
+"""Claims of which a process does not know, since the answer to an exchange was lost."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from taskhero.errors import BackendRefused
+from taskhero.runtime.telling import key
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+    from taskhero.backends.protocol import Backend, Claim, Process
+    from taskhero.runtime.accounts import Accounts
+
+__all__ = ["Doubts"]
+
+
+class Doubts:
+    """Finds out what was claimed in a step whose answer was lost.
+
+    Args:
+        backend: Where the claims are.
+        process: Whose claims they are.
+        accounts: Tells which claims are known, and reports what cannot be read.
+        start: Called with the claims that were not known.
+
+    Attributes:
+        due: Whether the claims must be read before the next exchange.
+    """
+
+    def __init__(
+        self,
+        *,
+        backend: Backend,
+        process: Process,
+        accounts: Accounts,
+        start: Callable[[Sequence[Claim]], None],
+    ) -> None:
+        self.due = False
+        self._left = 0
+        self._backend = backend
+        self._process = process
+        self._accounts = accounts
+        self._start = start
+
+    def lost(self) -> None:
+        """Read the claims before the next exchange, and once more later: the step may act after the first reading."""
+        self.due = True
+        self._left = 2
+
+    def poll(self) -> None:
+        """Read the claims again if they were not yet read as often as needed."""
+        self.due = self.due or self._left > 0
+
+    async def reconcile(self) -> None:
+        """Read the claims, and start those that were not known.
+
+        Raises:
+            BackendError: They could not be read; they are due still.
+        """
+        self.due = False
+        try:
+            found = await self._backend.claims(self._process)
+        except BackendRefused as error:
+            self._accounts.complain("claims", f"what this process claimed cannot be read: {error}")
+            return
+        except BaseException:
+            self.due = True
+            raise
+        self._left -= 1
+        known = self._accounts.known()
+        self._start([claim for claim in found.claims if key(claim) not in known])
+        for name, what in found.unreadable.items():
+            self._accounts.complain(name, f"what stands under worker {name} cannot be read: {what[:200]}")
