@@ -80,4 +80,3 @@ async def test_cancelled_is_up_to_date_for_a_task_that_asked_earlier_and_in_its_
     leave(token)
     assert me.cancelled
     assert thread.cancelled
-    assert me == thread
