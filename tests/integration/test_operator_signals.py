@@ -48,7 +48,7 @@ async def pids(command, number) -> list[int]:
 
 
 async def failures(app, number) -> list[str]:
-    """The exceptions of the failures, once there are so many."""
+    """The exceptions of the failures, once there are *number*."""
     while await app.queue.failed_count() < number:
         await asyncio.sleep(0.02)
     return [each.exception for each in await app.queue.failed()]
@@ -116,7 +116,7 @@ async def test_running_jobs_fail_and_the_process_works_on(app, server, run):
     await worker.shows("fails the jobs that it runs, asked by SIGUSR1: 2$")
     assert await failures(app, 2) == ["StoppedBySignal"] * 2
     (first, _) = await app.queue.failed()
-    assert re.match(rf"the worker process {worker.pid} was told by SIGUSR1", first.error)
+    assert re.match(rf"the worker process {worker.pid} failed the jobs that it ran, asked by SIGUSR1", first.error)
     await app.queue.enqueue("quick", [3], "work")
     await worker.shows("^did 3 in")
     await stop(worker)
@@ -217,7 +217,7 @@ async def test_a_pause_lets_running_jobs_go_on_and_claims_none_until_it_is_over(
     worker.send(signal.SIGALRM)
     await worker.shows("^did 1$")
     await app.queue.enqueue_in(1, "quick", [3], "work")
-    # Its scheduler goes on, and so do its signs of life: longer than its lease lasts.
+    # Its scheduler goes on, and so do its heartbeats: longer than its lease lasts.
     while len(await waiting(app)) < 2:
         await asyncio.sleep(0.02)
     assert not [line for line in worker.said if line.startswith("did 2")]

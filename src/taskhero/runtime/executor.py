@@ -155,7 +155,7 @@ class Executor:
         if job is None or task is None or error is None or job.decided:
             return None
         if not job.preparing and (task.run_in != "loop" or task.timeout is not None):
-            # What goes on does so by itself, so `perform` returns.
+            # What goes on does not keep `perform` from returning.
             return None
         job.abandoned = True
         error.add_note("\n".join(["Its task ignores the cancellation, and is here:", *task_lines(running)]))
@@ -305,6 +305,6 @@ class Executor:
 
 
 def _context(running: Running) -> PerformContext:
-    """What hooks are told of a job that runs."""
+    """Return the context that hooks get for a job that runs."""
     job, worker = running.job, running.worker
     return PerformContext(worker=worker, queue=job.queue, logger=task_logger(job, worker), attempt=running.attempt)

@@ -65,7 +65,7 @@ class Runner:
         emitter: Is told what happens.
         multi_worker: Makes the multi-worker of a `MultiWorkerContext`; None, or an answer of None, is the default one.
         scheduler: Makes the scheduler of a `SchedulerContext`, likewise.
-        control: Through it an operator controls the task processors; one that nobody else has if none is given.
+        control: Through it an operator controls the task processors; a private one if none is given.
 
     Attributes:
         process: This process as others see it; None before the start.

@@ -145,7 +145,7 @@ def _obey(order: Order, by: str, control: WorkerControl, stop: Stop) -> None:
     """Do what an operator wants. An order that changes nothing is not logged, but for one to fail jobs."""
     pid = os.getpid()
     if order is Order.FAIL:
-        text = f"the worker process {pid} was told by {by} to fail the jobs that it runs"
+        text = f"the worker process {pid} failed the jobs that it ran, asked by {by}"
         number = control.fail_running(lambda: StoppedBySignal(text))
         _logger.info("process %d fails the jobs that it runs, asked by %s: %d", pid, by, number)
     elif stop.asked:

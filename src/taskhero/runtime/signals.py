@@ -23,7 +23,7 @@ __all__ = ["PARENT", "Order", "Orders", "handled", "orders_kept", "present"]
 
 #: Who gives an order that came through the parent's pipe.
 PARENT: Final = "the parent process"
-#: An order that comes by a signal and from the parent within so many seconds was one signal to all processes.
+#: If an order comes as a signal and from the parent within this time, in seconds, it was one signal to all processes.
 SAME: Final = 2.0
 
 
@@ -40,7 +40,7 @@ def present(*names: str) -> frozenset[signal.Signals]:
     return frozenset(getattr(signal, name) for name in names if hasattr(signal, name))
 
 
-#: The order that each signal stands for, by its name.
+#: The order that each signal gives, by its name.
 NAMES: Final = {"SIGUSR1": Order.FAIL, "SIGUSR2": Order.PAUSE, "SIGCONT": Order.RESUME}
 ORDERS: Final = {getattr(signal, name): order for name, order in NAMES.items() if hasattr(signal, name)}
 
@@ -73,7 +73,7 @@ def handled(handlers: Mapping[signal.Signals, Handler]) -> Iterator[None]:
 
 def _restore(handlers: Mapping[signal.Signals, Any]) -> None:
     for number, handler in handlers.items():
-        # None stands for a handler that was not set by Python, and that Python cannot set again.
+        # None is a handler that was not set by Python, and that Python cannot set again.
         signal.signal(number, signal.SIG_DFL if handler is None else handler)
 
 

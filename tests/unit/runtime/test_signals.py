@@ -73,7 +73,7 @@ async def test_orders_are_kept_in_the_main_thread_only() -> None:
 
 @pytest.mark.parametrize("first", ["SIGUSR1", PARENT])
 async def test_one_signal_to_all_processes_of_a_service_fails_jobs_once(heard: Heard, first: str) -> None:
-    """It comes by itself and through the parent."""
+    """It comes as a signal and through the parent."""
     now = [100.0]
     second = PARENT if first != PARENT else "SIGUSR1"
     with Orders(lambda: now[0]) as orders:
