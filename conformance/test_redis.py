@@ -38,6 +38,10 @@ class OnRedis(BackendConformance):
         await backend._link.call("DEL", f"resque:delayed:{at}")
         await backend._link.call("HSET", f"resque:delayed:{at}", "tick", "no list")
 
+    async def break_seconds_of(self, backend, raw):
+        await backend._link.call("DEL", backend._keys.timestamps(raw))
+        await backend._link.call("SET", backend._keys.timestamps(raw), "no set")
+
     async def break_worker(self, backend, worker_id):
         await backend._link.call("DEL", f"resque:worker:{worker_id}")
         await backend._link.call("HSET", f"resque:worker:{worker_id}", "no", "text")

@@ -4,6 +4,7 @@ from broken import (  # noqa: F401
     claiming,
     dying,
     holding,
+    isolating,
     leading,
     looking,
     mending,

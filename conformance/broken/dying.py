@@ -53,7 +53,7 @@ class RetiresWithTheJob(MemoryBackend):
         member = self._work._members.get(process.name)
         for slot in slots:
             member.let_go(slot)
-        await super().retire(process, slots)
+        return await super().retire(process, slots)
 
 
 @found_by(Registration, "test_a_leaving_process_gives_back_in_order", "test_several_workers_give_back_in_order")

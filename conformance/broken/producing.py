@@ -105,7 +105,8 @@ class DelaysThePast(MemoryBackend):
 
     async def schedule(self, entries):
         soon = int(self._clock.now()) + 1
-        return await super().schedule([attrs.evolve(entry, at=max(entry.at, soon)) for entry in entries])
+        later = [entry if entry.at is None else attrs.evolve(entry, at=max(entry.at, soon)) for entry in entries]
+        return await super().schedule(later)
 
 
 @found_by(Scheduling, "test_a_lock_is_a_matter_of_the_queue")
@@ -115,7 +116,12 @@ class LocksWhatIsDelayed(MemoryBackend):
     async def schedule(self, entries):
         answers = []
         for entry in entries:
-            if entry.at > self._clock.now() and not self._store.take(entry.guards, self._clock.now()):
+            if (
+                entry.guards
+                and entry.at
+                and entry.at > self._clock.now()
+                and not self._store.take(entry.guards, self._clock.now())
+            ):
                 answers.append(Scheduled.REFUSED)
             else:
                 answers += await super().schedule([entry])

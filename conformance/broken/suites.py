@@ -5,7 +5,7 @@ import pytest
 from broken import BROKEN
 from broken.spoiling import Spoilt
 from taskhero.backends.memory import MemoryBackend
-from taskhero.conformance import Capabilities, Damage
+from taskhero.conformance import Capabilities, Damage, Isolation
 
 
 class OnMemory:
@@ -55,6 +55,9 @@ class OnSpoilt(OnMemory):
     async def break_moment(self, backend, at):
         await backend.spoil(f"delayed:{at}")
 
+    async def break_seconds_of(self, backend, raw):
+        await backend.spoil(f"timestamps:{raw}")
+
     async def break_worker(self, backend, worker_id):
         await backend.spoil(f"worker:{worker_id}", "RPUSH")
 
@@ -92,7 +95,7 @@ def _suite(broken):
 globals().update({suite_name(broken): _suite(broken) for broken in BROKEN})
 
 
-class TestSpoilt(OnSpoilt, Damage):
+class TestSpoilt(OnSpoilt, Damage, Isolation):
     """Unbroken."""
 
     make = Spoilt

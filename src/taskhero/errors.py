@@ -29,6 +29,7 @@ TaskheroError
 │   ├── ReplyLost (ConnectionError)
 │   ├── BackendRefused
 │   │   └── WrongType
+│   ├── PartlyRefused
 │   └── BackendTooOld
 ├── RetryLater
 └── JobError
@@ -45,6 +46,10 @@ from __future__ import annotations
 
 import math
 from datetime import timedelta
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
 
 __all__ = [
     "AlreadyRunning",
@@ -73,6 +78,7 @@ __all__ = [
     "NotInFailures",
     "NotRunningATask",
     "NothingToRun",
+    "PartlyRefused",
     "PluginError",
     "ProcessDied",
     "ReplyLost",
@@ -199,6 +205,20 @@ class ReplyLost(BackendError, ConnectionError):
 
 class BackendRefused(BackendError):
     """The store answered with an error of its own; nothing was changed."""
+
+
+class PartlyRefused(BackendError):
+    """Some of several jobs could not be stored; all others were dealt with as usual.
+
+    Attributes:
+        problems: Why jobs could not be stored, by their position among those given, from 0.
+        answers: What `Backend.push` or `Backend.schedule` answers for each job; None for each that is in `problems`.
+    """
+
+    def __init__(self, message: str, problems: Mapping[int, str], answers: Sequence[bool | str | None] = ()) -> None:
+        super().__init__(message)
+        self.problems = dict(problems)
+        self.answers = tuple(answers)
 
 
 class WrongType(BackendRefused):

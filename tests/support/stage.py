@@ -55,7 +55,7 @@ class Stage:
         """An app that works here; no lease runs out when the clock is moved."""
         given = {"timeout": 0.2, "grace": 0.0, "rescue_after": 3600, "min_task_processors": processors}
         chosen = Settings(scheduler=scheduler, max_task_processors=processors, **{**given, **(settings or {})})
-        app = TaskHero(self.backend(), settings=chosen, clock=self.clock, **more)
+        app = TaskHero(self.backend(), settings=chosen, **{"clock": self.clock, **more})
         for kind in EVENTS:
             app.on(kind, self._note)
         return app

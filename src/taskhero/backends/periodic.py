@@ -109,7 +109,7 @@ class Kept:
     DELAYED = "delayed"  #: its job is delayed for its frequency at most, from now on if it was delayed for longer
     UNSURE = "unsure"  #: a process that died a moment ago may hold its job
     ENQUEUED = "enqueued"  #: none of these, so its job stands at the end of its queue now
-    REFUSED = "refused"  #: its queue cannot take the job (a key of a wrong type)
+    REFUSED = "refused"  #: its queue, or the second of its next run, cannot take the job (a key of a wrong type)
 
 
 class Fired:

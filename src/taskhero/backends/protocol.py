@@ -25,6 +25,7 @@ from taskhero.backends.records import (
     Claim,
     Claims,
     Delayed,
+    Dismissed,
     Done,
     Dropped,
     Due,
@@ -63,6 +64,7 @@ __all__ = [
     "Claim",
     "Claims",
     "Delayed",
+    "Dismissed",
     "Done",
     "Dropped",
     "Due",
@@ -137,19 +139,22 @@ class Backend(Inspectable, Protocol):
         """Store jobs in their queues, in the order given.
 
         The answer says for each entry whether it was stored; an entry of which a guard does not hold is not, and
-        takes no lock. Guards are checked in turn, so an entry sees what those before it took. Each entry is one
-        atomic step; the whole is too, unless it is so large that it is cut in pieces. The queue's name is known
-        from then on. About one process that waits for the queue is woken, not all.
+        takes no lock. Guards are checked in turn, so an entry sees what those before it took. If some entries cannot be
+        stored, the others are, and `PartlyRefused` tells of each. Each entry is one atomic step; the whole is too,
+        unless it is so large that it is cut in pieces. The queue's name is known from then on. About one process that
+        waits for the queue is woken, not all.
         """
         ...
 
     async def schedule(self, entries: Sequence[TimedEntry]) -> Sequence[str]:
         """Store jobs until their moment, in the order given; the answer is a `Scheduled` for each.
 
-        An entry whose moment is not in the future, by the backend's clock within the step, is pushed at once. Of two
-        entries of one second, the first stored is promoted first. The queue's name is not known before the job is in
-        it. A lock belongs to a job in a queue: a delayed one neither needs nor takes it before it is promoted. A
-        process that waits for the schedule is woken if the moment is earlier than all that were known.
+        The moment of an entry with a delay is now plus the delay, by the backend's clock within the step. It is rounded
+        up to a whole second, which is the one that `unique` means. An entry whose moment is not in the future, by the
+        same clock, is pushed at once. Of two entries of one second, the first stored is promoted first. The queue's
+        name is not known before the job is in it. A lock belongs to a job in a queue: a delayed one neither needs nor
+        takes it before it is promoted. A process that waits for the schedule is woken if the moment is earlier than
+        all that were known. If some entries cannot be stored, the others are, and `PartlyRefused` tells of each.
         """
         ...
 
@@ -196,15 +201,20 @@ class Backend(Inspectable, Protocol):
         """
         ...
 
-    async def retire(self, process: Process, slots: Sequence[int]) -> None:
-        """Take the workers of these slots from view; a job that one still holds goes to the front of its queue."""
+    async def retire(self, process: Process, slots: Sequence[int]) -> Dismissed:
+        """Take the workers of these slots from view; a job that one still holds goes to the front of its queue.
+
+        A worker whose queue cannot take its job stays in view and holds it, and the answer names the claim.
+        """
         ...
 
-    async def deregister(self, process: Process) -> int:
+    async def deregister(self, process: Process) -> Dismissed:
         """Take the process and all its workers from view and end its lease; return how many jobs it still held.
 
         These go to the front of their queues in the order in which they were claimed, which is no rescue. A process
-        that waits for one of its queues is woken if that holds jobs.
+        that waits for one of its queues is woken if that holds jobs. A worker whose queue cannot take its job stays in
+        view and holds it, and the answer names the claim. Then the process counts as dead at once, so that others
+        rescue the job when they can.
         """
         ...
 
@@ -267,6 +277,9 @@ class Backend(Inspectable, Protocol):
         unless another job that the process holds is begun alone and has no death counted yet: then that one is to
         blame. A dead process without jobs is taken from view. The living are never touched. A worker of taskhero's
         whose process is unknown gets a lease before it is rescued.
+
+        A job whose queue cannot take it stays claimed as it is, and the answer says why. It does not count for *limit*
+        and keeps no other job from its rescue.
         """
         ...
 

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import math
 import time
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -23,11 +24,11 @@ if TYPE_CHECKING:
 __all__ = ["enqueue"]
 
 
-def _moment(_context: click.Context, _option: click.Parameter, given: str | None) -> int | None:
+def _moment(_context: click.Context, _option: click.Parameter, given: str | None) -> float | None:
     if given is None:
         return None
     try:
-        return moment_of(_read_moment(given), time.time())
+        return moment_of(_read_moment(given))
     except InvalidMoment as error:
         raise click.BadParameter(str(error)) from None
     except ValueError:
@@ -72,7 +73,7 @@ def enqueue(
     arguments: Any,
     queue: str | None,
     delay: float | None,
-    moment: int | None,
+    moment: float | None,
     app: str | None,
     backend: str | None,
     as_json: bool,
@@ -101,10 +102,10 @@ def enqueue(
             "Use a store that processes share, such as redis://localhost:6379/0"
         )
     job = _job(target, name, arguments, queue)
+    # What is shown is by the clock of this machine; the store counts a delay, and compares a moment, by its own.
     at = moment_after(delay, time.time()) if delay is not None else moment
-    stored = run_connected(target, lambda app: _push(app, job, at))
-    # A moment that is over is now.
-    when = None if at is None or at <= time.time() else to_datetime(at)
+    stored = run_connected(target, lambda app: _push(app, job, delay, moment))
+    when = None if at is None or at <= time.time() else to_datetime(math.ceil(at))
     if as_json:
         print_json({"stored": stored, "job": {"name": job.name, "args": job.args, "queue": job.queue}, "at": iso(when)})
     elif stored:
@@ -121,12 +122,12 @@ def _job(app: TaskHero, name: str, arguments: Any, queue: str | None) -> Job:
         raise click.ClickException(str(error)) from None
 
 
-async def _push(app: TaskHero, job: Job, at: int | None) -> bool:
-    if at is None:
-        return await app.queue.push(job)
+async def _push(app: TaskHero, job: Job, delay: float | None, moment: float | None) -> bool:
     try:
-        return await app.queue.push_at(at, job)
-    except AlreadyScheduled:
-        raise click.ClickException(
-            f"a job {job.name} with the same arguments is delayed to {to_datetime(at).isoformat()} already"
-        ) from None
+        if delay is not None:
+            return await app.queue.push_in(timedelta(seconds=delay), job)
+        if moment is not None:
+            return await app.queue.push_at(moment, job)
+    except AlreadyScheduled as error:
+        raise click.ClickException(str(error).partition(";")[0]) from None
+    return await app.queue.push(job)

@@ -40,6 +40,7 @@ from .failures import Failures  # noqa: E402
 from .fairness import Fairness  # noqa: E402
 from .holding import Holding  # noqa: E402
 from .inspection import Inspection  # noqa: E402
+from .isolation import Isolation  # noqa: E402
 from .leader import Leadership  # noqa: E402
 from .lifecycle import Lifecycle  # noqa: E402
 from .next_runs import NextRuns  # noqa: E402
@@ -70,6 +71,7 @@ __all__ = [
     "Fairness",
     "Holding",
     "Inspection",
+    "Isolation",
     "Leadership",
     "Lifecycle",
     "NextRuns",
@@ -114,6 +116,7 @@ class BackendConformance(
     Failures,
     Overseeing,
     Damage,
+    Isolation,
     Concurrency,
 ):
     """All topics; derive a class named ``Test...`` from it and give it a fixture ``backend``."""

@@ -23,7 +23,7 @@ class Capabilities:
         pausing: All workers can be paused (`Suite.set_paused`).
         wrong_types: What stands in the store can be of a wrong type, since other programs write to it, too
             (`Suite.break_queue`, `Suite.break_failures`, `Suite.break_counter`, `Suite.break_lock`,
-            `Suite.break_attempts`, `Suite.break_moment`, `Suite.break_worker`).
+            `Suite.break_attempts`, `Suite.break_moment`, `Suite.break_seconds_of`, `Suite.break_worker`).
         foreign_scheduler: Schedulers of other programs work in the same store (`Suite.set_foreign_scheduler`).
         foreign_workers: Workers of other programs are in view of the same store (`Suite.add_worker`).
         foreign_failures: Other programs keep lists of failures besides (`Suite.add_failure`).

@@ -6,7 +6,7 @@ import asyncio
 import inspect
 from typing import TYPE_CHECKING
 
-from taskhero.backends.protocol import Beat, Interest
+from taskhero.backends.protocol import Beat, Dismissed, Interest
 from taskhero.wire.jobs import rescues
 
 from .promises import needs, promise
@@ -74,7 +74,7 @@ class Registration(Suite):
         clock.advance(9)
         await claim_one(backend, process, 2)
         assert raws((await backend.claims(process)).claims) == [job(1), job(2)]
-        assert await backend.deregister(process) == 2
+        assert await backend.deregister(process) == Dismissed(given_back=2)
 
     # beat
 
@@ -183,7 +183,7 @@ class Registration(Suite):
         """It is dead to nobody, takes no share, and may not claim."""
         process, other = await registered(backend, 1, slots=(1, 2)), await registered(backend, 2, slots=(1, 2))
         await push(backend, job(1), job(2))
-        assert await backend.deregister(process) == 0
+        assert await backend.deregister(process) == Dismissed()
         assert (await beat(backend, other)).dead == 0
         answer = await backend.exchange(process, (), (1,), ("q",))
         assert (list(answer.claims), answer.registered) == ([], False)
@@ -199,7 +199,7 @@ class Registration(Suite):
         await claim(backend, process, (4,), ("other",))
         begun = await claim(backend, process, (1, 3))
         assert await backend.begin(process, begun[0])
-        assert await backend.deregister(process) == 5
+        assert (await backend.deregister(process)).given_back == 5
         assert await backend.queued("q") == [job(number) for number in range(1, 7)]
         assert await backend.queued("other") == [job("a"), job("b")]
         assert {rescues(raw) for raw in await backend.queued("q")} == {None}

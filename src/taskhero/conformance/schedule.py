@@ -5,10 +5,13 @@ from __future__ import annotations
 import asyncio
 from typing import TYPE_CHECKING
 
+import attrs
+import pytest
+
 from taskhero.backends.protocol import Entry, FreeLock, Move, Moved, NotDelayed, Scheduled, TimedEntry
 
 from .promises import needs, promise
-from .steps import due, job, moves_of, now_of, schedule
+from .steps import due, free_locks, job, moves_of, now_of, schedule
 from .suite import Suite
 
 if TYPE_CHECKING:
@@ -35,9 +38,7 @@ class Scheduling(Suite):
         assert list(seen.jobs) == []
         assert seen.next_at == now + 1000
 
-    @promise(
-        "schedule", "An entry whose moment is not in the future, by the backend's clock within the step, is pushed at"
-    )
+    @promise("schedule", "An entry whose moment is not in the future, by the same clock, is pushed at once.")
     @promise("Scheduled", "QUEUED")
     async def test_what_is_not_in_the_future_is_pushed_at_once(self, backend: Backend) -> None:
         """This second, and any past one; to the end of its queue, whose name is known then."""
@@ -48,9 +49,67 @@ class Scheduling(Suite):
         assert await backend.queues() == ["q"]
         assert (await backend.due(10)).next_at is None
 
-    @promise(
-        "schedule", "An entry whose moment is not in the future, by the backend's clock within the step, is pushed at"
+    @promise("schedule", "The moment of an entry with a delay is now plus the delay, by the backend's clock within the")
+    @promise("schedule", "It is rounded up to a whole second, which is the one that `unique` means.")
+    @pytest.mark.parametrize(
+        ("now", "delay", "due_in"),
+        [(0.0, 3, 3), (0.0, 2.5, 3), (0.25, 2.5, 3), (0.5, 2.5, 3), (0.75, 2.5, 4), (0.999, 0.002, 2), (0.5, 0.001, 1)],
     )
+    @needs("clock")
+    async def test_a_delay_counts_from_the_step(
+        self, backend: Backend, clock: ManualClock, now: float, delay: float, due_in: int
+    ) -> None:
+        """Rounded up, so that it is never early, and less than a second late."""
+        start = await now_of(backend)
+        clock.advance(now)
+        assert list(await backend.schedule([TimedEntry(None, "q", job(1), delay=delay)])) == [Scheduled.DELAYED]
+        assert (await backend.due(10)).next_at == start + due_in
+        clock.advance(due_in - now - 0.01)
+        assert await due(backend) == []
+        clock.advance(0.02)
+        assert [found.raw for found in await due(backend)] == [job(1)]
+
+    @promise("schedule", "The moment of an entry with a delay is now plus the delay, by the backend's clock within the")
+    @promise("schedule", "An entry whose moment is not in the future, by the same clock, is pushed at once.")
+    @needs("clock")
+    async def test_no_delay_at_all_is_now(self, backend: Backend, clock: ManualClock) -> None:
+        """Wherever in its second that is; locks are taken then."""
+        clock.advance(0.5)
+        entry = TimedEntry(None, "q", job(1), guards=(FreeLock("lock:a", 60),), delay=0)
+        assert list(await backend.schedule([entry, entry])) == [Scheduled.QUEUED, Scheduled.REFUSED]
+        assert await backend.queued("q") == [job(1)]
+
+    @promise("Scheduled", "DUPLICATE")
+    @promise("schedule", "It is rounded up to a whole second, which is the one that `unique` means.")
+    @needs("clock")
+    async def test_equal_jobs_of_one_delay_are_one_in_a_second(self, backend: Backend, clock: ManualClock) -> None:
+        """Whether the second was given or counted; guards and locks hold as for any that is delayed."""
+        now = await now_of(backend)
+        delayed = TimedEntry(None, "q", job(1), delay=9.5, guards=(FreeLock("lock:a", 60),))
+        assert list(await backend.schedule([delayed, delayed])) == [Scheduled.DELAYED, Scheduled.DUPLICATE]
+        assert list(await backend.schedule([TimedEntry(now + 10, "q", job(1))])) == [Scheduled.DUPLICATE]
+        assert list(await backend.schedule([attrs.evolve(delayed, unique=False)])) == [Scheduled.DELAYED]
+        clock.advance(0.75)
+        assert list(await backend.schedule([delayed])) == [Scheduled.DELAYED]
+        assert list(await backend.moments()) == [(now + 10, 2), (now + 11, 1)]
+        guarded = TimedEntry(None, "q", job(2), guards=(NotDelayed((job(1),)),), delay=5)
+        assert list(await backend.schedule([guarded])) == [Scheduled.REFUSED]
+        assert await free_locks(backend, "lock:a") == ["lock:a"]
+
+    @promise("schedule", "It is rounded up to a whole second, which is the one that `unique` means.")
+    @promise("schedule", "An entry whose moment is not in the future, by the same clock, is pushed at once.")
+    @needs("clock")
+    async def test_a_moment_with_a_fraction_is_compared_before_it_is_rounded(
+        self, backend: Backend, clock: ManualClock
+    ) -> None:
+        """A part of a second ago is now; a part of a second from now is the next second."""
+        now = await now_of(backend)
+        clock.advance(0.5)
+        answers = await backend.schedule([TimedEntry(now + part, "q", job(part)) for part in (0.25, 0.5, 0.75, 7.25)])
+        assert list(answers) == [Scheduled.QUEUED] * 2 + [Scheduled.DELAYED] * 2
+        assert list(await backend.moments()) == [(now + 1, 1), (now + 8, 1)]
+
+    @promise("schedule", "An entry whose moment is not in the future, by the same clock, is pushed at once.")
     @needs("clock")
     async def test_the_next_second_is_the_future(self, backend: Backend, clock: ManualClock) -> None:
         """Up to its very beginning."""

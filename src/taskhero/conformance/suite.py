@@ -114,6 +114,10 @@ class Suite:
         """Put something of a wrong type where the jobs belong that are delayed to the second *at*."""
         self._lacks("break_moment", "wrong_types", backend, at)
 
+    async def break_seconds_of(self, backend: Backend, raw: str) -> None:
+        """Put something of a wrong type where the seconds belong to which the text *raw* is delayed."""
+        self._lacks("break_seconds_of", "wrong_types", backend, raw)
+
     async def break_worker(self, backend: Backend, worker_id: str) -> None:
         """Put something of a wrong type where the text under a worker's name belongs."""
         self._lacks("break_worker", "wrong_types", backend, worker_id)

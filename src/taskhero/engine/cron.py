@@ -53,7 +53,7 @@ def check_moment(moment: datetime) -> None:
     """
     if not isinstance(moment, datetime):
         raise InvalidMoment(f"{shown(moment)} is no moment of a schedule: pass an aware datetime")
-    moment_of(moment, 0)
+    moment_of(moment)
 
 
 def _tidy(given: object) -> str:

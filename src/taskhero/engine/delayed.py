@@ -6,7 +6,7 @@ from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Final
 
 from taskhero.engine.inspection import Inspection, known_name
-from taskhero.engine.moments import moment_of, to_datetime
+from taskhero.engine.moments import second_of, to_datetime
 from taskhero.errors import WrongType
 from taskhero.models import Job
 from taskhero.wire.jobs import decode_job, payload_queue, same_meaning
@@ -139,4 +139,4 @@ def _second(when: datetime | float) -> int:
     if isinstance(when, datetime) and when.utcoffset() is not None and when >= _EPOCH:
         # What other programs delayed may be beyond what we would delay to.
         return -((_EPOCH - when) // timedelta(seconds=1))
-    return moment_of(when, -1)
+    return second_of(when)

@@ -9,7 +9,7 @@ from typing import Final
 from taskhero.errors import InvalidMoment
 from taskhero.wire.refusals import shown
 
-__all__ = ["LATEST", "delay_of", "duration_of", "moment_after", "moment_of", "to_datetime"]
+__all__ = ["LATEST", "delay_of", "duration_of", "moment_after", "moment_of", "second_of", "to_datetime"]
 
 #: The first second of the year 5000: a moment from then on can only be a mistake.
 LATEST: Final = 95_617_584_000
@@ -54,20 +54,20 @@ def delay_of(given: timedelta | float) -> float:
     return seconds
 
 
-def moment_of(given: datetime | float, now: float) -> int:
-    """Whole unix seconds of a moment that is an aware `datetime` or a number of unix seconds.
+def moment_of(given: datetime | float) -> float:
+    """Unix seconds of a moment that is an aware `datetime` or a number of unix seconds.
 
-    It is rounded up, so that nothing is early; a moment that has passed is rounded down, so that nothing waits for it.
+    The store rounds it up, so that nothing is early, and compares it with its own clock first: a moment that has passed
+    there is now.
 
     Args:
         given: The moment.
-        now: Unix seconds.
 
     Raises:
         InvalidMoment: It is no moment, naive, negative, not finite or past the year 5000.
     """
     if isinstance(given, datetime):
-        return _of_datetime(given, now)
+        return _of_datetime(given)
     seconds = _number(given)
     if seconds is None:
         raise InvalidMoment(f"when={shown(given)} is no moment: pass an aware datetime, or unix seconds as a number")
@@ -78,7 +78,16 @@ def moment_of(given: datetime | float, now: float) -> int:
     if seconds >= LATEST:
         hint = ": it looks like milliseconds, pass seconds" if seconds < LATEST * 1000 else ": pass unix seconds"
         raise InvalidMoment(f"when={shown(given)} is past the year 5000{hint}")
-    return math.floor(seconds) if seconds <= now else math.ceil(seconds)
+    return seconds
+
+
+def second_of(given: datetime | float) -> int:
+    """The whole second of a moment, rounded up as the store rounds it.
+
+    Raises:
+        InvalidMoment: As for `moment_of`.
+    """
+    return math.ceil(moment_of(given))
 
 
 def moment_after(delay: float, now: float) -> int:
@@ -108,7 +117,7 @@ def _finite(seconds: float) -> bool:
     return isinstance(seconds, int) or math.isfinite(seconds)
 
 
-def _of_datetime(given: datetime, now: float) -> int:
+def _of_datetime(given: datetime) -> float:
     if given.utcoffset() is None:
         raise InvalidMoment(
             f"when={shown(given)} is naive: give it a time zone, such as datetime.now(UTC) or "
@@ -117,8 +126,7 @@ def _of_datetime(given: datetime, now: float) -> int:
     since = given - _EPOCH
     if since >= timedelta(seconds=LATEST):
         raise InvalidMoment(f"when={shown(given)} is past the year 5000")
-    # Whole microseconds, so nothing is lost to floats.
-    whole = since // _SECOND
-    if since.total_seconds() <= now:
-        return max(whole, 0)
-    return whole if since % _SECOND == timedelta(0) else whole + 1
+    seconds = max(since.total_seconds(), 0.0)
+    # Whole microseconds say what a float may lose: to which second it is rounded up.
+    second = max(-(-since // _SECOND), 0)
+    return seconds if math.ceil(seconds) == second else second

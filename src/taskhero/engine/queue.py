@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import math
 from itertools import islice
 from typing import TYPE_CHECKING, Any
+
+import attrs
 
 from taskhero.backends.protocol import Entry, Scheduled, TimedEntry
 from taskhero.engine.delayed import DelayedJobs
@@ -12,15 +15,17 @@ from taskhero.engine.moments import delay_of, moment_after, moment_of, to_dateti
 from taskhero.engine.overseeing import Overseeing
 from taskhero.engine.recurrent import Recurrent
 from taskhero.engine.signature import wire_args
-from taskhero.errors import AlreadyScheduled, InvalidArguments, UnknownTask
+from taskhero.errors import AlreadyScheduled, BackendRefused, InvalidArguments, PartlyRefused, UnknownTask
 from taskhero.hooks.contexts import EnqueueContext
 from taskhero.models import Job
 from taskhero.wire.jobs import check_queue_name, encode_job
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
+    from collections.abc import Iterable, Iterator, Sequence
     from datetime import datetime, timedelta
 
+    from taskhero.backends.protocol import Guard
+    from taskhero.errors import BackendError
     from taskhero.hooks.scope import HookScope
 
 __all__ = ["Queue", "QueueContext"]
@@ -76,6 +81,8 @@ class Queue(Recurrent, DelayedJobs, Overseeing):
 
         Raises:
             TypeError: What is given are no jobs.
+            PartlyRefused: The store cannot take some of them, such as those of a queue whose key is of a wrong type.
+                All others are stored; its `problems` says which are not, and why.
             InvalidArguments, NotConnected, BackendError: As for `enqueue`.
         """
         if isinstance(jobs, (list, tuple)):
@@ -169,7 +176,7 @@ class Queue(Recurrent, DelayedJobs, Overseeing):
         *,
         suppress_duplicate: bool = False,
     ) -> bool:
-        """Store a job for a while; it never starts earlier.
+        """Store a job for a while; it never starts earlier. The store's own clock counts the delay.
 
         Args:
             delay: A timedelta, or seconds.
@@ -190,69 +197,101 @@ class Queue(Recurrent, DelayedJobs, Overseeing):
 
     async def push_at(self, when: datetime | float, job: Job, *, suppress_duplicate: bool = False) -> bool:
         """Store a job until a moment; all of `enqueue_at` but making the job."""
-        return await self._schedule(moment_of(when, self.context.clock.now()), job, suppress=suppress_duplicate)
+        return await self._schedule(job, moment_of(when), suppress=suppress_duplicate)
 
     async def push_in(self, delay: timedelta | float, job: Job, *, suppress_duplicate: bool = False) -> bool:
         """Store a job for a while; all of `enqueue_in` but making the job."""
-        at = moment_after(delay_of(delay), self.context.clock.now())
-        return await self._schedule(at, job, suppress=suppress_duplicate)
+        seconds = delay_of(delay)
+        # An estimate, for hooks: the due time is counted by the store's clock, in the step that stores the job.
+        at = moment_after(seconds, self.context.clock.now())
+        return await self._schedule(job, at, seconds, suppress=suppress_duplicate)
 
     # --- how
 
-    async def _schedule(self, at: int, job: Job, *, suppress: bool) -> bool:
+    async def _schedule(self, job: Job, at: float, delay: float | None = None, *, suppress: bool) -> bool:
         backend = self.backend
-        raw = _encode(job)
+        entry = TimedEntry(at if delay is None else None, job.queue, _encode(job), delay=delay)
         scope = self.context.tasks.scope_of(job.name)
         if not scope.enqueues:
             if scope.alike is not None:
                 await self._resume(job)
-            (became,) = await backend.schedule((TimedEntry(at, job.queue, raw),))
-            return _was_stored(became, at, job, suppress=suppress)
-        context = self._around(job, at)
+            (became,) = await backend.schedule((entry,))
+            return _was_stored(became, entry, job, suppress=suppress)
+        context = self._around(job, at, delay)
         if not await scope.before_enqueue(job, context):
             return False
         if scope.alike is not None:
             await self._resume(job)
-        (became,) = await backend.schedule((TimedEntry(at, job.queue, raw, scope.guards(job)),))
-        stored = _was_stored(became, at, job, suppress=suppress)
+        (became,) = await backend.schedule((attrs.evolve(entry, guards=scope.guards(job)),))
+        stored = _was_stored(became, entry, job, suppress=suppress)
         if stored:
             await scope.after_enqueue(job, context)
         return stored
 
     async def _push_all(self, ready: Iterator[tuple[Job, str]]) -> int:
-        stored = 0
-        backend = self.backend
+        stored = looked = 0
+        problems: dict[int, str] = {}
+        refused: BackendError | None = None
         while chunk := list(islice(ready, _CHUNK)):
-            entries: list[Entry] = []
-            hooked: list[tuple[int, HookScope, Job, EnqueueContext]] = []
-            recurrent: list[Job] = []
-            for job, raw in chunk:
-                scope = self.context.tasks.scope_of(job.name)
-                if scope.alike is not None:
-                    recurrent.append(job)
-                if not scope.enqueues:
-                    entries.append(Entry(job.queue, raw))
-                    continue
-                context = self._around(job)
-                if await scope.before_enqueue(job, context):
-                    hooked.append((len(entries), scope, job, context))
-                    entries.append(Entry(job.queue, raw, guards=scope.guards(job)))
-            if recurrent:
-                await self._resume(*recurrent)
-            answers = await backend.push(entries) if entries else ()
-            stored += sum(answers)
-            for at, scope, job, context in hooked:
-                if answers[at]:
-                    await scope.after_enqueue(job, context)
-        return stored
+            try:
+                stored += await self._push_chunk(chunk, looked, problems)
+            except (BackendRefused, PartlyRefused) as error:
+                # The jobs of other queues follow all the same.
+                refused = refused or error
+                stored += sum(map(bool, getattr(error, "answers", ())))
+            looked += len(chunk)
+        if refused is None:
+            return stored
+        if not stored:
+            raise refused
+        text = f"{len(problems)} of {looked} jobs could not be stored, {stored} were: {next(iter(problems.values()))}"
+        raise PartlyRefused(text, problems) from refused
 
-    def _around(self, job: Job, at: int | None = None) -> EnqueueContext:
+    async def _push_chunk(self, chunk: list[tuple[Job, str]], first: int, problems: dict[int, str]) -> int:
+        """Store jobs in one step; note in *problems*, by their number from *first* on, those that cannot be stored."""
+        entries: list[Entry] = []
+        places: list[int] = []
+        hooked: list[tuple[int, HookScope, Job, EnqueueContext]] = []
+        recurrent: list[Job] = []
+        for place, (job, raw) in enumerate(chunk, first):
+            scope = self.context.tasks.scope_of(job.name)
+            if scope.alike is not None:
+                recurrent.append(job)
+            guards: tuple[Guard, ...] = ()
+            if scope.enqueues:
+                context = self._around(job)
+                if not await scope.before_enqueue(job, context):
+                    continue
+                hooked.append((len(entries), scope, job, context))
+                guards = scope.guards(job)
+            places.append(place)
+            entries.append(Entry(job.queue, raw, guards=guards))
+        if recurrent:
+            await self._resume(*recurrent)
+        answers: Sequence[bool | str | None] = ()
+        try:
+            answers = await self.backend.push(entries) if entries else ()
+        except BackendRefused as error:
+            problems.update(dict.fromkeys(places, str(error)))
+            raise
+        except PartlyRefused as error:
+            problems.update((places[place], reason) for place, reason in error.problems.items())
+            answers = error.answers
+            raise
+        finally:
+            for place, scope, job, context in hooked:
+                if answers and answers[place]:
+                    await scope.after_enqueue(job, context)
+        return sum(map(bool, answers))
+
+    def _around(self, job: Job, at: float | None = None, delay: float | None = None) -> EnqueueContext:
         later = at is not None and at > self.context.clock.now()
         return EnqueueContext(
             task_name=job.name,
             queue=job.queue,
-            at=to_datetime(at) if at is not None and later else None,
+            at=to_datetime(math.ceil(at)) if at is not None and later else None,
             logger=self.context.logger,
+            delay=delay,
         )
 
 
@@ -264,10 +303,14 @@ def _encode(job: Any) -> str:
     return encode_job(job.name, job.args, job.queue)
 
 
-def _was_stored(became: str, at: int, job: Job, *, suppress: bool) -> bool:
+def _was_stored(became: str, entry: TimedEntry, job: Job, *, suppress: bool) -> bool:
     if became == Scheduled.DUPLICATE and not suppress:
+        if entry.at is None:
+            when = f"the same second, {entry.delay:g} s from now, already"
+        else:
+            when = f"{to_datetime(math.ceil(entry.at)).isoformat()} already"
         raise AlreadyScheduled(
-            f"a job of {job.name!r} with the same arguments is delayed to {to_datetime(at).isoformat()} already; "
+            f"a job of {job.name!r} with the same arguments is delayed to {when}; "
             "with suppress_duplicate=True this returns False"
         )
     return became in {Scheduled.DELAYED, Scheduled.QUEUED}

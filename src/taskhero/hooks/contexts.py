@@ -23,14 +23,17 @@ class EnqueueContext:
     Attributes:
         task_name: The task's name, whether this app declares it or not.
         queue: The queue that the job is meant for.
-        at: The moment that it is delayed to (aware, UTC), or None for now.
+        at: The moment that it is delayed to (aware, UTC), or None for now. With a *delay* it is an estimate by this
+            machine's clock, since the store's clock decides.
         logger: Where to log.
+        delay: Seconds of an `enqueue_in`, or None.
     """
 
     task_name: str
     queue: str
     at: datetime | None
     logger: logging.Logger | logging.LoggerAdapter[logging.Logger]
+    delay: float | None = None
 
 
 @attrs.frozen(kw_only=True)

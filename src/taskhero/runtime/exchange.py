@@ -362,12 +362,16 @@ class Exchanger:
             return
         self._unretired = True
         try:
-            await self._backend.retire(self._process, slots)
+            answer = await self._backend.retire(self._process, slots)
         except BackendRefused as error:
             # Tried again with the next poll, and with the next one that goes.
             self._accounts.complain("retire", f"workers {slots} cannot be taken from view: {error}")
         else:
-            self.roster.going.difference_update(slots)
+            blocked = {claim.slot for claim, _ in answer.blocked}
+            self.roster.going.difference_update(set(slots) - blocked)
+            for claim, reason in answer.blocked:
+                text = f"a worker cannot leave, since queue {claim.queue!r} cannot take its job back: {reason}"
+                self._accounts.complain(f"retire {claim.slot}", text, queue=claim.queue, claim=claim)
         self._unretired = False
 
     async def _register(self) -> None:

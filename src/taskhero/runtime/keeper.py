@@ -9,7 +9,7 @@ from taskhero.backends.protocol import Fired, Kept
 from taskhero.engine.cron import CronSchedule
 from taskhero.engine.misfires import due_slots, misfire_of
 from taskhero.engine.moments import to_datetime
-from taskhero.errors import BackendError, TaskheroError
+from taskhero.errors import BackendError, BackendRefused, TaskheroError
 from taskhero.runtime.events import SchedulerEnqueue, SchedulerError
 from taskhero.wire.jobs import decode_job
 
@@ -116,9 +116,10 @@ class Keeper:
             try:
                 await self._fire_due(one, schedule, known.now)
                 upcoming = schedule.next_after(to_datetime(known.now)).timestamp() - known.now
-            except BackendError:
-                raise
             except TaskheroError as error:
+                if isinstance(error, BackendError) and not isinstance(error, BackendRefused):
+                    raise
+                # Refused for this task alone, such as by a queue whose key is of a wrong type.
                 self._complain(f"the task {one.task.name!r} cannot be fired: {error}", error)
             else:
                 # Never early: the store's clock says what is due.

@@ -25,6 +25,7 @@ from taskhero.runtime.exchange import Exchanger
 from taskhero.runtime.heart import Heart
 from taskhero.runtime.loop_delay import LoopDelay
 from taskhero.runtime.queue_names import QueueNames
+from taskhero.wire.jobs import decode_job
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -301,13 +302,18 @@ class MultiWorker:
     async def _deregister(self, limit: float, *, recorded: bool) -> None:
         try:
             async with asyncio.timeout(limit):
-                await self._backend.deregister(self.process)
+                answer = await self._backend.deregister(self.process)
         except (Exception, TimeoutError) as error:  # noqa: BLE001 - the process ends all the same
             after = f"others rescue its jobs {self.settings.rescue_after:g} s after its last sign of life"
             reason = str(error) or f"no answer in {limit:.1f} s"
             left = "" if recorded else ", nor could all endings of its jobs be recorded"
             text = f"process {self.process.name} could not be taken from view{left}: {reason}; {after}"
             self._emitter.emit(WorkerError(self.process.name, BackendError(text)))
+            return
+        for claim, reason in answer.blocked:
+            text = f"queue {claim.queue!r} cannot take a job back: {reason}; others rescue it when the queue can"
+            job = decode_job(claim.raw, claim.queue)
+            self._emitter.emit(WorkerError(self.process.worker(claim.slot), BackendError(text), claim.queue, job))
 
     # what the heart tells
 

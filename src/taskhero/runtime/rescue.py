@@ -6,8 +6,9 @@ import asyncio
 from typing import TYPE_CHECKING
 
 from taskhero.ending import end_tasks
+from taskhero.errors import BackendError
 from taskhero.runtime.backoff import Backoff, Pause
-from taskhero.runtime.events import WorkerCleaningWorker, WorkerRescue
+from taskhero.runtime.events import WorkerCleaningWorker, WorkerError, WorkerRescue
 from taskhero.wire.jobs import decode_job
 
 if TYPE_CHECKING:
@@ -55,6 +56,8 @@ class Rescuer:
         self._backoff = rest()
         self._asked = asyncio.Event()
         self._resting = Pause()
+        # Jobs that could not be rescued in the last look, and why: each is told once.
+        self._blocked: set[Rescued] = set()
         self._task: asyncio.Task[None] | None = None
 
     def start(self) -> None:
@@ -75,11 +78,19 @@ class Rescuer:
     async def rescue(self) -> int:
         """Rescue all that there is to rescue; return how many jobs."""
         count = 0
-        while batch := await self._backend.rescue(BATCH):
-            count += len(batch)
-            self._tell(batch)
+        blocked: set[Rescued] = set()
+        while True:
+            batch = await self._backend.rescue(BATCH)
+            taken = [rescued for rescued in batch if rescued.problem is None]
+            blocked.update(rescued for rescued in batch if rescued.problem is not None)
+            self._complain(blocked)
+            if not taken:
+                break
+            count += len(taken)
+            self._tell(taken)
             # A backend in memory never lets go of the event loop.
             await asyncio.sleep(0)
+        self._blocked = blocked
         return count
 
     async def _run(self) -> None:
@@ -102,6 +113,15 @@ class Rescuer:
         except TimeoutError:
             pass
         self._asked.clear()
+
+    def _complain(self, blocked: set[Rescued]) -> None:
+        for job in sorted(blocked - self._blocked, key=lambda job: job.worker):
+            text = (
+                f"a job of the dead worker {job.worker} cannot be rescued yet, since queue {job.queue!r} cannot take "
+                f"it: {job.problem}; repair or delete the queue's key, and the job is rescued then"
+            )
+            self._emitter.emit(WorkerError(self._name, BackendError(text), job.queue, decode_job(job.raw, job.queue)))
+        self._blocked |= blocked
 
     def _tell(self, batch: Sequence[Rescued]) -> None:
         for worker in dict.fromkeys(rescued.worker for rescued in batch):

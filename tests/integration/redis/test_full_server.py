@@ -154,7 +154,7 @@ async def test_the_jobs_of_the_dead_and_of_those_who_leave_go_back(
         assert len((await exchange(backend, process, free=[1])).claims) == 1
     fill(server)
     await backend.retire(retiring, [1])
-    assert await backend.deregister(leaving) == 1
+    assert (await backend.deregister(leaving)).given_back == 1
     await asyncio.to_thread(backend.beat, dead, (1,), 0.001, full=False)
     async with asyncio.timeout(10):
         while not (rescued := await backend.rescue(10)):

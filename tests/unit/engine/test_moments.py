@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from taskhero.engine.moments import LATEST, delay_of, duration_of, moment_after, moment_of, to_datetime
+from taskhero.engine.moments import LATEST, delay_of, duration_of, moment_after, moment_of, second_of, to_datetime
 from taskhero.errors import InvalidMoment
 
 NOW = 1_800_000_000.25
@@ -28,27 +28,27 @@ NOW = 1_800_000_000.25
         (datetime(2027, 1, 15, 9, 0, 10, tzinfo=ZoneInfo("Europe/Berlin")), 1_800_000_010),
     ],
 )
-def test_a_moment_in_the_future_is_rounded_up_to_whole_seconds(when, seconds):
-    assert moment_of(when, NOW) == seconds
+def test_a_moment_is_rounded_up_to_whole_seconds(when, seconds):
+    assert second_of(when) == seconds
 
 
 @pytest.mark.parametrize(
     ("when", "seconds"),
     [
-        (NOW, 1_800_000_000),
-        (to_datetime(NOW), 1_800_000_000),
-        (1_799_999_999.9, 1_799_999_999),
+        (NOW, NOW),
+        (to_datetime(NOW), NOW),
+        (1_799_999_999.9, 1_799_999_999.9),
         (0, 0),
         (datetime(1969, 1, 1, tzinfo=UTC), 0),
     ],
 )
-def test_a_moment_that_has_passed_is_not_rounded_into_the_future(when, seconds):
-    assert moment_of(when, NOW) == seconds
+def test_a_moment_keeps_its_fraction_so_that_the_store_sees_whether_it_has_passed(when, seconds):
+    assert moment_of(when) == seconds
 
 
 @given(st.datetimes(datetime(2027, 2, 1), datetime(4999, 12, 31), timezones=st.just(UTC)))  # noqa: DTZ001
-def test_no_datetime_in_the_future_becomes_an_earlier_second(when):
-    at = to_datetime(moment_of(when, NOW))
+def test_no_datetime_becomes_an_earlier_second(when):
+    at = to_datetime(second_of(when))
     assert when <= at < when + timedelta(seconds=1)
 
 
@@ -73,11 +73,11 @@ def test_no_datetime_in_the_future_becomes_an_earlier_second(when):
 )
 def test_a_moment_that_can_only_be_a_mistake_is_refused_with_a_sentence(when, sentence):
     with pytest.raises(InvalidMoment, match=sentence):
-        moment_of(when, NOW)
+        moment_of(when)
 
 
 def test_the_last_second_before_the_year_5000_is_a_moment():
-    assert moment_of(LATEST - 1, NOW) == LATEST - 1
+    assert moment_of(LATEST - 1) == LATEST - 1
     assert to_datetime(LATEST) == datetime(5000, 1, 1, tzinfo=UTC)
 
 
@@ -129,6 +129,6 @@ def test_a_delay_may_not_end_past_the_year_5000():
 def test_a_number_too_long_to_be_shown_is_refused_all_the_same(sign):
     number = sign * 10**5000
     with pytest.raises(InvalidMoment):
-        moment_of(number, 0)
+        moment_of(number)
     with pytest.raises(InvalidMoment):
         delay_of(number)

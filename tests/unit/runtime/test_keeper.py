@@ -8,7 +8,7 @@ import pytest
 from taskhero.backends.memory import MemoryBackend
 from taskhero.backends.protocol import Kept, Periodic
 from taskhero.clock import ManualClock
-from taskhero.errors import BackendUnavailable
+from taskhero.errors import BackendRefused, BackendUnavailable
 from taskhero.runtime.events import EVENTS, Emitter
 from taskhero.runtime.keeper import Keeper
 
@@ -88,6 +88,27 @@ async def test_what_cannot_be_fired_here_keeps_nothing_else_from_it(room, change
         await room.look()
     assert sorted(room.names()) == ["enqueue", "error"]
     assert said in str(next(event.error for event in room.told if event.name == "error"))
+
+
+async def test_a_task_whose_queue_is_spoilt_keeps_no_other_from_being_fired(room, monkeypatch):
+    """It is told once, and fired when its queue is repaired."""
+    spoilt = attrs.evolve(NIGHTLY, name="a-spoilt-one", queue="bad")
+    await room.backend.periodic([spoilt, NIGHTLY], 10**6)
+    room.clock.advance(19 * 3600)
+    fire = room.backend.fire
+
+    async def refuse(task, *given):
+        if task.queue == "bad":
+            raise BackendRefused("no list")
+        return await fire(task, *given)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(room.backend, "fire", refuse)
+        for _ in range(3):
+            await room.look()
+    assert sorted(room.names()) == ["enqueue", "error"]
+    await room.look()
+    assert sorted(room.names()) == ["enqueue", "enqueue", "error"]
 
 
 async def test_an_error_of_the_store_is_the_callers(room, monkeypatch):

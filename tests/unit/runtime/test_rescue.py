@@ -8,11 +8,11 @@ import pytest
 from floor import Faulty, Signals, quick, tasks_left
 
 from taskhero.backends.memory import MemoryBackend
-from taskhero.backends.protocol import Entry, Process
+from taskhero.backends.protocol import Entry, Process, Rescued
 from taskhero.clock import ManualClock
 from taskhero.errors import BackendUnavailable
 from taskhero.runtime.backoff import Outage
-from taskhero.runtime.events import Emitter, WorkerCleaningWorker, WorkerRescue
+from taskhero.runtime.events import Emitter, WorkerCleaningWorker, WorkerError, WorkerRescue
 from taskhero.runtime.rescue import BATCH, Rescuer
 from taskhero.wire.jobs import decode_job, encode_job, rescues
 
@@ -31,7 +31,7 @@ class Rescues:
         self.events: list = []
         self.outages: list[str] = []
         emitter = Emitter()
-        for kind in (WorkerCleaningWorker, WorkerRescue):
+        for kind in (WorkerCleaningWorker, WorkerError, WorkerRescue):
             emitter.on(kind, self._listen)
         outage = Outage(lambda who, _error: self.outages.append(who), lambda _seconds: self.outages.append("over"))
         self.rescuer = Rescuer(
@@ -120,6 +120,29 @@ async def test_unasked_it_looks_now_and_then() -> None:
         await rescues.until(lambda: rescues.backend.times["rescue"] == 2)
         await rescues.lose("late")
         await rescues.until(lambda: rescues.told(WorkerRescue))
+
+
+async def test_a_job_that_cannot_be_rescued_is_told_once_and_keeps_no_other() -> None:
+    async with Rescues() as rescues:
+        stuck = [Rescued("host.dead:1+9", "bad", encode_job(name, [], "bad"), False, "no list") for name in "ab"]
+        for _ in range(2):
+            await rescues.lose("job")
+            rescues.backend.change("rescue", lambda taken: [*taken, stuck[0]])
+            rescues.backend.change("rescue", lambda _: [stuck[0]])
+            assert await rescues.rescuer.rescue() == 1
+        (told,) = rescues.told(WorkerError)
+        assert (told.worker, told.queue, told.job.name) == ("host.abc:2", "bad", "a")
+        assert "cannot be rescued yet" in str(told.error)
+        assert "no list" in str(told.error)
+        rescues.backend.change("rescue", lambda _: stuck)
+        await rescues.rescuer.rescue()
+        assert [event.job.name for event in rescues.told(WorkerError)] == ["a", "b"]
+        assert {event.job.name for event in rescues.told(WorkerRescue)} == {"job"}
+        # It is repaired, and damaged again later.
+        await rescues.rescuer.rescue()
+        rescues.backend.change("rescue", lambda _: stuck[:1])
+        await rescues.rescuer.rescue()
+        assert [event.job.name for event in rescues.told(WorkerError)] == ["a", "b", "a"]
 
 
 async def test_errors_do_not_end_it() -> None:

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
         Beat,
         Claim,
         Claims,
+        Dismissed,
         Due,
         Entry,
         Exchange,
@@ -73,11 +74,11 @@ class SqliteBackend(Recurring, Inspecting):
         """See `Backend.beat`."""
         return self._sign(work.renew, process, slots if full else (), lease, locks)
 
-    async def retire(self, process: Process, slots: Sequence[int]) -> None:
+    async def retire(self, process: Process, slots: Sequence[int]) -> Dismissed:
         """See `Backend.retire`."""
-        await self._do(work.retire, process, slots)
+        return await self._do(work.retire, process, slots)
 
-    async def deregister(self, process: Process) -> int:
+    async def deregister(self, process: Process) -> Dismissed:
         """See `Backend.deregister`."""
         return await self._do(work.deregister, process)
 

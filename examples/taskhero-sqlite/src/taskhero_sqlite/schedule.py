@@ -34,9 +34,9 @@ __all__ = [
 
 
 def later(now: float, seconds: float) -> int:
-    """The whole second that is so many seconds from now, rounded up; counted in milliseconds."""
-    milliseconds = int(now * 1000) + math.ceil(seconds * 1000 - 1e-6)
-    return -(-milliseconds // 1000)
+    """The first whole second that is not before so many seconds from now; counted in microseconds."""
+    microseconds = round(now * 1_000_000) + math.ceil(seconds * 1_000_000 - 1e-3)
+    return -(-microseconds // 1_000_000)
 
 
 def delay(step: Step, at: int, raw: str) -> None:
@@ -53,18 +53,27 @@ def schedule(step: Step, entries: Sequence[TimedEntry]) -> list[str]:
 
 
 def _schedule(step: Step, entry: TimedEntry) -> str:
-    future = entry.at > int(step.now)
-    if future and entry.unique and _find(step, entry.at, entry.raw) is not None:
+    at = _due_second(entry, step.now)
+    if at is not None and entry.unique and _find(step, at, entry.raw) is not None:
         return Scheduled.DUPLICATE
-    guards = [guard for guard in entry.guards if not isinstance(guard, FreeLock)] if future else entry.guards
+    guards = entry.guards if at is None else [guard for guard in entry.guards if not isinstance(guard, FreeLock)]
     if locks.take(step, guards) is not None:
         return Scheduled.REFUSED
-    if future:
-        delay(step, entry.at, entry.raw)
+    if at is not None:
+        delay(step, at, entry.raw)
         return Scheduled.DELAYED
     queues.put(step, entry.queue, entry.raw)
     step.ring(entry.queue)
     return Scheduled.QUEUED
+
+
+def _due_second(entry: TimedEntry, now: float) -> int | None:
+    """The whole second in which an entry is due, or None if that is not in the future."""
+    if entry.delay is not None:
+        at = later(now, entry.delay) if entry.delay > 0 else 0
+    else:
+        at = math.ceil(entry.at) if entry.at is not None and entry.at > now else 0
+    return at if at > int(now) else None
 
 
 def due(step: Step, limit: int) -> Due:

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import sqlite3
 from typing import TYPE_CHECKING
 
-from taskhero.backends.protocol import Beat, Claim, Claims, Exchange, Prepared, Rescued
+from taskhero.backends.protocol import Beat, Claim, Claims, Dismissed, Exchange, Prepared, Rescued
 from taskhero.wire.jobs import mark_rescued, rescues
 from taskhero_sqlite import locks, queues
 from taskhero_sqlite.leading import is_paused
@@ -12,7 +13,7 @@ from taskhero_sqlite.settling import held_by, settle
 from taskhero_sqlite.steps import blob, text
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Collection, Iterable, Sequence
 
     from taskhero.backends.protocol import HeldLock, Preparation, Process, Settlement
     from taskhero_sqlite.steps import Step
@@ -69,25 +70,32 @@ def _lease(step: Step, process: Process) -> float | None:
     return ends
 
 
-def retire(step: Step, process: Process, slots: Sequence[int]) -> None:
+def retire(step: Step, process: Process, slots: Sequence[int]) -> Dismissed:
     """See `Backend.retire`."""
     wanted = set(slots)
-    for token, slot, queue, raw in _latest_first(step, process.name):
-        if slot in wanted:
-            _give_back(step, process.worker(slot), token, queue, raw)
-    dismiss(step, process.name, slots)
+    answer = _dismiss(step, process, [held for held in _latest_first(step, process.name) if held[1] in wanted])
+    dismiss(step, process.name, wanted - {claim.slot for claim, _ in answer.blocked})
+    return answer
 
 
-def deregister(step: Step, process: Process) -> int:
+def deregister(step: Step, process: Process) -> Dismissed:
     """See `Backend.deregister`."""
-    held = _latest_first(step, process.name)
-    for token, slot, queue, raw in held:
-        _give_back(step, process.worker(slot), token, queue, raw)
-    _forget(step, process.name)
+    answer = _dismiss(step, process, _latest_first(step, process.name))
+    _forget(step, process.name, {claim.slot for claim, _ in answer.blocked})
     # A wake-up that it had and did not use is for somebody else.
     queues.notify(step, queues.queues(step) if "*" in process.queues else process.queues)
     locks.sweep(step)
-    return len(held)
+    return answer
+
+
+def _dismiss(step: Step, process: Process, held: Sequence[tuple[int, int, str, str]]) -> Dismissed:
+    """Give jobs back, each by itself, so that one that cannot be stored keeps no other one."""
+    blocked = []
+    for token, slot, queue, raw in held:
+        problem = _give_back(step, process.worker(slot), token, queue, raw)
+        if problem is not None:
+            blocked.append((Claim(slot, str(token), queue, raw), problem))
+    return Dismissed(given_back=len(held) - len(blocked), blocked=tuple(blocked))
 
 
 def _latest_first(step: Step, process: str) -> list[tuple[int, int, str, str]]:
@@ -96,16 +104,26 @@ def _latest_first(step: Step, process: str) -> list[tuple[int, int, str, str]]:
     return [(token, slot, text(queue), text(raw)) for token, slot, queue, raw in rows]
 
 
-def _give_back(step: Step, worker: str, token: int, queue: str, raw: str) -> None:
-    queues.give_back(step, queue, raw)
-    locks.free_claims(step, locks.owner_of(worker, token))
-    step.do("DELETE FROM claim WHERE token = ?", token)
+def _give_back(step: Step, worker: str, token: int, queue: str, raw: str) -> str | None:
+    """Put a job back into its queue; return why that cannot be done, and then nothing is changed."""
+    try:
+        with step.part():
+            queues.give_back(step, queue, raw)
+            locks.free_claims(step, locks.owner_of(worker, token))
+            step.do("DELETE FROM claim WHERE token = ?", token)
+    except sqlite3.Error as error:
+        return str(error)
+    return None
 
 
-def _forget(step: Step, process: str) -> None:
+def _forget(step: Step, process: str, but: Collection[int] = ()) -> None:
+    """Take a process and its workers from view; with workers that stay, only end its lease."""
     slots = [slot for (slot,) in step.rows("SELECT slot FROM worker WHERE process = ?", process)]
-    dismiss(step, process, slots)
-    step.do("DELETE FROM process WHERE name = ?", process)
+    dismiss(step, process, [slot for slot in slots if slot not in but])
+    if but:
+        step.do("UPDATE process SET lease_ends = min(lease_ends, ?) WHERE name = ?", step.now, process)
+    else:
+        step.do("DELETE FROM process WHERE name = ?", process)
 
 
 def dismiss(step: Step, process: str, slots: Iterable[int]) -> None:
@@ -225,16 +243,22 @@ def may_hold_jobs_of_the_dead(step: Step) -> bool:
 def rescue(step: Step, limit: int) -> list[Rescued]:
     """See `Backend.rescue`."""
     rescued: list[Rescued] = []
+    blocked: list[Rescued] = []
     for (name,) in step.rows("SELECT name FROM process WHERE lease_ends <= ? ORDER BY lease_ends", step.now):
         held = _latest_first(step, name)
         begun = dict(step.rows("SELECT token, alone FROM claim WHERE process = ? AND alone > 0", name))
         blamed = any(begun.get(token) == 1 and not rescues(raw) for token, _, _, raw in held)
-        for token, slot, queue, raw in held[: max(limit - len(rescued), 0)]:
-            alone = begun.get(token) == 1
+        for token, slot, queue, raw in held:
+            if len(rescued) >= limit:
+                break
+            alone, worker = begun.get(token) == 1, f"{name}+{slot}"
             marked = mark_rescued(raw, running=alone, late=begun.get(token) == 2 and not blamed)
-            _give_back(step, f"{name}+{slot}", token, queue, marked)
-            rescued.append(Rescued(f"{name}+{slot}", queue, marked, alone))
+            problem = _give_back(step, worker, token, queue, marked)
+            if problem is None:
+                rescued.append(Rescued(worker, queue, marked, alone))
+            else:
+                blocked.append(Rescued(worker, queue, raw, alone, problem))
         if not step.value("SELECT 1 FROM claim WHERE process = ?", name):
             _forget(step, name)
     locks.sweep(step)
-    return rescued
+    return rescued + blocked

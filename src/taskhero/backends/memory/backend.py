@@ -12,7 +12,7 @@ from taskhero.errors import NotConnected, UnknownBackend
 from .inspecting import Inspecting
 from .periodic import PeriodicVerbs
 from .queues import part_of
-from .store import Store
+from .store import Store, due_second
 from .work import Work
 
 if TYPE_CHECKING:
@@ -22,6 +22,7 @@ if TYPE_CHECKING:
         Beat,
         Claim,
         Claims,
+        Dismissed,
         Entry,
         Exchange,
         HeldLock,
@@ -125,14 +126,14 @@ class MemoryBackend(PeriodicVerbs, Inspecting):
         return [self._schedule(store, entry, now) for entry in entries]
 
     def _schedule(self, store: Store, entry: TimedEntry, now: float) -> str:
-        future = entry.at > int(now)
-        if future and entry.unique and store.schedule.holds(entry.at, entry.raw):
+        at = due_second(entry, now)
+        if at is not None and entry.unique and store.schedule.holds(at, entry.raw):
             return Scheduled.DUPLICATE
-        guards = [guard for guard in entry.guards if not isinstance(guard, FreeLock)] if future else entry.guards
+        guards = entry.guards if at is None else [guard for guard in entry.guards if not isinstance(guard, FreeLock)]
         if store.take(guards, now) is not None:
             return Scheduled.REFUSED
-        if future:
-            store.delay(entry.at, entry.raw)
+        if at is not None:
+            store.delay(at, entry.raw)
             return Scheduled.DELAYED
         store.queues.put(entry.queue, entry.raw)
         store.line.ring(entry.queue)
@@ -181,12 +182,12 @@ class MemoryBackend(PeriodicVerbs, Inspecting):
             raise self._misuse()
         return self._work.renew(process, slots if full else (), lease, self._clock.now(), locks)
 
-    async def retire(self, process: Process, slots: Sequence[int]) -> None:
+    async def retire(self, process: Process, slots: Sequence[int]) -> Dismissed:
         """See `Backend.retire`."""
         self._use()
-        self._work.retire(process, slots)
+        return self._work.retire(process, slots)
 
-    async def deregister(self, process: Process) -> int:
+    async def deregister(self, process: Process) -> Dismissed:
         """See `Backend.deregister`."""
         self._use()
         return self._work.deregister(process)

@@ -19,20 +19,29 @@ from .schedule import Schedule
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
-    from taskhero.backends.protocol import Claim, DueJob, Ending, Guard, Move, Removal, Settlement
+    from taskhero.backends.protocol import Claim, DueJob, Ending, Guard, Move, Removal, Settlement, TimedEntry
 
     from .members import Member
 
-__all__ = ["Store", "later"]
+__all__ = ["Store", "due_second", "later"]
 
 #: A counter of attempts outlives the wait for the next attempt by a day.
 _COUNTER_LIFE = 86400
 
 
 def later(now: float, delay: float) -> int:
-    """The whole second that is *delay* seconds after *now*, rounded up; counted in milliseconds."""
-    milliseconds = int(now * 1000) + math.ceil(delay * 1000 - 1e-6)
-    return -(-milliseconds // 1000)
+    """The first whole second that is not before *delay* seconds from *now*; counted in microseconds."""
+    microseconds = round(now * 1_000_000) + math.ceil(delay * 1_000_000 - 1e-3)
+    return -(-microseconds // 1_000_000)
+
+
+def due_second(entry: TimedEntry, now: float) -> int | None:
+    """The whole second in which an entry is due, or None if that is not in the future."""
+    if entry.delay is not None:
+        at = later(now, entry.delay) if entry.delay > 0 else 0
+    else:
+        at = math.ceil(entry.at) if entry.at is not None and entry.at > now else 0
+    return at if at > int(now) else None
 
 
 class Store:

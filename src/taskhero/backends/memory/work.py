@@ -6,7 +6,7 @@ from itertools import count, islice
 from typing import TYPE_CHECKING
 
 from taskhero.backends.inspected import Cleaned, WorkerEntry
-from taskhero.backends.protocol import Beat, Claim, Claims, Exchange, Prepared, Rescued
+from taskhero.backends.protocol import Beat, Claim, Claims, Dismissed, Exchange, Prepared, Rescued
 from taskhero.wire.jobs import mark_rescued, rescues
 from taskhero.wire.workers import ruby_time, working_head
 
@@ -66,14 +66,13 @@ class Work:
         owner = owner_of(member.process, held.claim)
         return self._store.locks.renew(held, owner, member.lease_ends, now, ours=member.holds(held.claim))
 
-    def retire(self, process: Process, slots: Sequence[int]) -> None:
+    def retire(self, process: Process, slots: Sequence[int]) -> Dismissed:
         """See `Backend.retire`."""
         with self._store.guard:
             member = self._members.get(process.name)
-            if member is not None:
-                self._dismiss(member, slots)
+            return Dismissed(given_back=self._dismiss(member, slots) if member else 0)
 
-    def deregister(self, process: Process) -> int:
+    def deregister(self, process: Process) -> Dismissed:
         """See `Backend.deregister`."""
         with self._store.guard:
             member = self._members.remove(process.name)
@@ -82,7 +81,7 @@ class Work:
         queues = self._store.queues
         for queue in queues.texts if "*" in process.queues else process.queues:
             queues.notify(queue)
-        return given_back
+        return Dismissed(given_back=given_back)
 
     def _dismiss(self, member: Member, slots: Sequence[int]) -> int:
         """Take task processors from view, and what they hold back to the queues."""

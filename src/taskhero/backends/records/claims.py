@@ -13,6 +13,7 @@ __all__ = [
     "Beat",
     "Claim",
     "Claims",
+    "Dismissed",
     "Exchange",
     "HeldLock",
     "Lock",
@@ -169,16 +170,31 @@ class Beat:
 
 @attrs.frozen
 class Rescued:
-    """A job that was taken from a dead process.
+    """A job that was taken from a dead process, or could not be.
 
     Attributes:
         worker: The name of the worker that held it.
         queue: The queue to whose front it went.
         raw: Its text as it stands there now.
         running: Whether the dead process had begun it alone (`Backend.begin`).
+        problem: Why the queue cannot take the job, which stays claimed as it is; None if it was taken.
     """
 
     worker: str
     queue: str
     raw: str
     running: bool
+    problem: str | None = None
+
+
+@attrs.frozen(kw_only=True)
+class Dismissed:
+    """Answer of `Backend.retire` and `Backend.deregister`.
+
+    Attributes:
+        given_back: How many jobs went back to their queues.
+        blocked: Claims whose queue cannot take the job, with the reason; their workers still hold them.
+    """
+
+    given_back: int = 0
+    blocked: tuple[tuple[Claim, str], ...] = ()

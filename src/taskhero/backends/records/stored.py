@@ -65,21 +65,27 @@ class Entry:
 
 @attrs.frozen
 class TimedEntry:
-    """A job to be stored until a moment.
+    """A job to be stored until its due time: *at*, or *delay* seconds from the step in which it is stored.
 
     Attributes:
-        at: The moment, in whole unix seconds.
+        at: The due time, in unix seconds; None if *delay* is given.
         queue: The queue that it goes to then.
         raw: The job's text.
         guards: As for `Entry`.
         unique: Refuse it if the same text is delayed to the same second already.
+        delay: Seconds from now until the due time; None if *at* is given.
     """
 
-    at: int
+    at: float | None
     queue: str
     raw: str
     guards: tuple[Guard, ...] = ()
     unique: bool = True
+    delay: float | None = None
+
+    def __attrs_post_init__(self) -> None:
+        if (self.at is None) == (self.delay is None):
+            raise ValueError(f"at={self.at!r}, delay={self.delay!r}: pass one of the two, and None for the other")
 
 
 @attrs.frozen

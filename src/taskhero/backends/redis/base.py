@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import TYPE_CHECKING, Any
 
 from taskhero.backends.protocol import FreeLock
@@ -18,7 +19,7 @@ if TYPE_CHECKING:
 
     from .link import Link
 
-__all__ = ["Part", "claim_order", "to_bytes", "to_number", "to_text", "token_order"]
+__all__ = ["Part", "claim_order", "milliseconds", "to_bytes", "to_number", "to_text", "token_order"]
 
 
 def to_bytes(text: str) -> bytes:
@@ -37,6 +38,11 @@ def to_number(value: bytes | None) -> int | None:
         return int(value) if value is not None else None
     except ValueError:
         return None
+
+
+def milliseconds(delay: float) -> int:
+    """A delay in whole milliseconds, rounded up; what a float adds by itself does not count."""
+    return math.ceil(delay * 1000 - 1e-6)
 
 
 def token_order(token: str) -> tuple[int, int]:

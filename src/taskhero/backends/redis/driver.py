@@ -20,7 +20,7 @@ from .watching import Watching
 from .working import Working
 
 if TYPE_CHECKING:
-    from taskhero.backends.protocol import Process
+    from taskhero.backends.protocol import Dismissed, Process
     from taskhero.clock import Clock
 
 __all__ = ["RedisBackend"]
@@ -99,7 +99,7 @@ class RedisBackend(Producing, Promoting, Recurring, Working, Waking, Mending, Wa
         self._reset()
         await self._link.close()
 
-    async def deregister(self, process: Process) -> int:
+    async def deregister(self, process: Process) -> Dismissed:
         """See `Backend.deregister`."""
         await self._stop_waiting(process)
         return await super().deregister(process)

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from redis import exceptions as redis_errors
 
-from taskhero.backends.protocol import Beat, Prepared
+from taskhero.backends.protocol import Beat, Claim, Dismissed, Prepared
 from taskhero.errors import BackendUnavailable
 from taskhero.wire.jsjson import encode_any
 from taskhero.wire.workers import parse_worker_id, parse_working
@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     import redis
 
     from taskhero.backends.protocol import HeldLock, Preparation, Process
+    from taskhero.wire.workers import Held
 
 __all__ = ["Living"]
 
@@ -124,28 +125,38 @@ class Living(Part):
             for mine, blocked_by, count in zip(reply[::3], reply[1::3], reply[2::3], strict=True)
         ]
 
-    async def retire(self, process: Process, slots: Sequence[int]) -> None:
+    async def retire(self, process: Process, slots: Sequence[int]) -> Dismissed:
         """See `Backend.retire`."""
-        await self._retire(process.name, [process.worker_id(slot) for slot in slots], end_lease=False)
+        answer = await self._dismiss(process, slots, end_lease=False)
         known = self._slots.get(process.name, {})
-        for slot in slots:
+        for slot in {*slots} - {claim.slot for claim, _ in answer.blocked}:
             known.pop(slot, None)
+        return answer
 
-    async def deregister(self, process: Process) -> int:
+    async def deregister(self, process: Process) -> Dismissed:
         """See `Backend.deregister`."""
-        known = self._slots.get(process.name, {})
-        given_back = await self._retire(process.name, [process.worker_id(slot) for slot in known], end_lease=True)
+        answer = await self._dismiss(process, [*self._slots.get(process.name, {})], end_lease=True)
         self._slots.pop(process.name, None)
-        return given_back
+        return answer
 
-    async def _retire(self, process: str, ids: list[str], *, end_lease: bool, dead: bool = False) -> int:
+    async def _dismiss(self, process: Process, slots: Sequence[int], *, end_lease: bool) -> Dismissed:
+        of = {process.worker_id(slot): slot for slot in slots}
+        given_back, blocked = await self._retire(process.name, list(of), end_lease=end_lease)
+        left = tuple((Claim(of[one], job.token, job.queue, job.raw), problem) for one, job, problem in blocked)
+        return Dismissed(given_back=given_back, blocked=left)
+
+    async def _retire(
+        self, process: str, ids: list[str], *, end_lease: bool, dead: bool = False
+    ) -> tuple[int, list[tuple[str, Held, str]]]:
+        """Take workers from view; return how many jobs were given back, and which could not be, with the reason."""
         own = self._keys
         while True:
             values = await self._values(ids)
             held = {worker_id: parse_working(value) for worker_id, value in values.items()}
             keys: _Keys = [own.processes, own.workers, own.heartbeats, own.queues, own.wake_new, own.own_workers]
             arguments: _Arguments = [self._now(), process, "dead" if dead else "living", "1" if end_lease else ""]
-            for worker_id in sorted(ids, key=lambda worker_id: claim_order(held.get(worker_id)), reverse=True):
+            latest_first = sorted(ids, key=lambda worker_id: claim_order(held.get(worker_id)), reverse=True)
+            for worker_id in latest_first:
                 job = held.get(worker_id)
                 queue = job.queue if job else ""
                 name = parse_worker_id(worker_id)[0]
@@ -153,9 +164,13 @@ class Living(Part):
                 keys += (own.failed_by(name), own.queue(queue), own.wake(queue))
                 value = to_bytes(values.get(worker_id, ""))
                 arguments += (worker_id, value, to_bytes(job.raw) if job else b"", queue)
-            result = int(await self._run("retire", keys, arguments))
-            if result != -2:
-                return result
+            given_back, *blocked = await self._run("retire", keys, arguments)
+            if given_back != -2:
+                break
+        found = [
+            (latest_first[place - 1], to_text(why)) for place, why in zip(blocked[::2], blocked[1::2], strict=True)
+        ]
+        return given_back, [(worker_id, job, why) for worker_id, why in found if (job := held[worker_id])]
 
     async def _values(self, ids: Sequence[str]) -> dict[str, str]:
         """What stands under workers, of those that hold something."""

@@ -6,9 +6,10 @@ import asyncio
 from itertools import groupby
 from typing import TYPE_CHECKING
 
-from taskhero.errors import BackendRefused, TaskheroError
+from taskhero.backends.protocol import Scheduled
+from taskhero.errors import BackendRefused, PartlyRefused, TaskheroError
 
-from .base import Part, to_bytes
+from .base import Part, milliseconds, to_bytes
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -76,12 +77,23 @@ class Producing(Part):
     def _answer(self, future: asyncio.Future[list[bool]], results: list[int | bytes]) -> None:
         if future.done():
             return
-        refused = next((result for result in results if isinstance(result, bytes)), None)
-        if refused is None:
-            future.set_result([bool(result) for result in results])
+        unstored = {place: result for place, result in enumerate(results) if isinstance(result, bytes)}
+        problems = {place: reason.decode("utf-8", "replace") for place, reason in unstored.items()}
+        answers = [None if isinstance(result, bytes) else bool(result) for result in results]
+        if problems:
+            future.set_exception(self._refused(problems, answers, stored=any(answers)))
         else:
-            problem = refused.decode("utf-8", "replace")
-            future.set_exception(BackendRefused(f"Redis at {self._link.location} could not store the job: {problem}"))
+            future.set_result([bool(answer) for answer in answers])
+
+    def _refused(
+        self, problems: dict[int, str], answers: Sequence[bool | str | None], *, stored: bool
+    ) -> BackendRefused | PartlyRefused:
+        """The error that says which jobs could not be stored, and whether others were."""
+        where, reason = f"Redis at {self._link.location}", next(iter(problems.values()))
+        if not stored:
+            return BackendRefused(f"{where} could not store the job: {reason}")
+        text = f"{where} could not store {len(problems)} of {len(answers)} jobs, the others are dealt with: {reason}"
+        return PartlyRefused(text, problems, answers)
 
     async def _push_all(self, entries: list[Entry]) -> list[int | bytes]:
         results: list[int | bytes] = []
@@ -112,6 +124,11 @@ class Producing(Part):
         results: list[str] = []
         for start in range(0, len(entries), MAX_JOBS):
             results += await self._schedule_chunk(entries[start : start + MAX_JOBS])
+        problems = {place: text[6:] for place, text in enumerate(results) if text.startswith("error ")}
+        if problems:
+            answers = [None if place in problems else text for place, text in enumerate(results)]
+            stored = any(answer in {Scheduled.DELAYED, Scheduled.QUEUED} for answer in answers)
+            raise self._refused(problems, answers, stored=stored)
         return results
 
     async def _schedule_chunk(self, entries: Sequence[TimedEntry]) -> list[str]:
@@ -120,14 +137,11 @@ class Producing(Part):
         arguments: list[str | bytes | int] = [self._now(), self._prefix]
         for entry in entries:
             guard_keys, guards = self._guards(entry.guards)
-            keys += (own.delayed(entry.at), to_bytes(own.timestamps(entry.raw)), own.queue(entry.queue))
-            keys += (own.wake(entry.queue), *guard_keys)
-            arguments += (entry.at, entry.queue, int(entry.unique), len(guard_keys), *guards, to_bytes(entry.raw))
-        results = [result.decode() for result in await self._run("schedule", keys, arguments)]
-        problem = next((result for result in results if result.startswith("error ")), None)
-        if problem is not None:
-            raise BackendRefused(f"Redis at {self._link.location} could not store the job: {problem[6:]}")
-        return results
+            keys += (to_bytes(own.timestamps(entry.raw)), own.queue(entry.queue), own.wake(entry.queue), *guard_keys)
+            at = "" if entry.at is None else repr(entry.at)
+            delay = "" if entry.delay is None else milliseconds(entry.delay)
+            arguments += (at, delay, entry.queue, int(entry.unique), len(guard_keys), *guards, to_bytes(entry.raw))
+        return [result.decode() for result in await self._run("schedule", keys, arguments)]
 
 
 def _chunks(entries: list[Entry]) -> Iterator[list[Entry]]:

@@ -23,7 +23,7 @@ from taskhero.wire.jobs import mark_rescued, rescues
 from taskhero.wire.jsjson import encode_any
 from taskhero.wire.workers import parse_working, process_of
 
-from .base import to_bytes, to_text, token_order
+from .base import milliseconds, to_bytes, to_text, token_order
 from .living import Living
 from .scripts import Repeated
 
@@ -161,10 +161,10 @@ class Working(Living):
             arguments += (to_bytes(ending.raw or ""), claim.queue)
             return "B"
         if isinstance(ending, Delayed):
-            arguments.append(int(ending.delay * 1000))
+            arguments.append(milliseconds(ending.delay))
             return "L"
         keys += (own.failed_by(process.worker(claim.slot)), to_bytes(own.named(ending.counter)))
-        delays = [int(delay * 1000) for delay in ending.delays]
+        delays = list(map(milliseconds, ending.delays))
         arguments += (to_bytes(ending.entry), ending.limit, len(delays), *delays)
         if ending.trace is None:
             arguments.append(0)
@@ -215,20 +215,25 @@ class Working(Living):
     async def rescue(self, limit: int) -> Sequence[Rescued]:
         """See `Backend.rescue`."""
         rescued: list[Rescued] = []
+        blocked: list[Rescued] = []
         for process, ids in (await self._dead()).items():
             values = await self._values(ids)
             held = [(worker_id, value, parse_working(value)) for worker_id, value in values.items()]
             found = [(worker_id, value, job) for worker_id, value, job in held if job is not None]
             # The last one claimed goes first, so that the first one claimed ends up before it.
             found.sort(key=lambda item: token_order(item[2].token), reverse=True)
-            taken = found[: limit - len(rescued)]
             blamed = any(job.running and not rescues(job.raw) for _, _, job in found)
-            rescued += await self._take(process, taken, blamed=blamed)
-            if len(taken) == len(found):
+            tried, stuck = 0, len(blocked)
+            while tried < len(found) and len(rescued) < limit:
+                taken = found[tried : tried + limit - len(rescued)]
+                for one in await self._take(process, taken, blamed=blamed):
+                    (rescued if one.problem is None else blocked).append(one)
+                tried += len(taken)
+            if tried == len(found) and stuck == len(blocked):
                 await self._retire(process, ids, end_lease=True, dead=True)
             if len(rescued) >= limit:
                 break
-        return rescued
+        return rescued + blocked
 
     async def _dead(self) -> dict[str, list[str]]:
         """The dead processes and their workers' ids."""
@@ -250,14 +255,20 @@ class Working(Living):
         own = self._keys
         keys: _Keys = [own.processes, own.queues, own.wake_new]
         arguments: _Arguments = [self._now()]
-        rescued = []
+        wanted = []
         for worker_id, value, job in found:
             raw = mark_rescued(job.raw, running=job.running, late=job.late and not blamed)
             keys += (own.worker(worker_id), own.queue(job.queue), own.wake(job.queue))
             arguments += (process, to_bytes(value), job.queue, to_bytes(raw))
-            rescued.append(Rescued(job.worker, job.queue, raw, job.running))
-        taken = await self._run("rescue", keys, arguments)
-        return [job for job, was_taken in zip(rescued, taken, strict=True) if was_taken]
+            wanted.append(Rescued(job.worker, job.queue, raw, job.running))
+        results: list[Rescued] = []
+        became = await self._run("rescue", keys, arguments)
+        for (_, _, job), taken, result in zip(found, wanted, became, strict=True):
+            if isinstance(result, bytes):
+                results.append(Rescued(job.worker, job.queue, job.raw, job.running, to_text(result)))
+            elif result:
+                results.append(taken)
+        return results
 
 
 @lru_cache(maxsize=1)

@@ -1,13 +1,20 @@
--- Milliseconds since 1970: those given, or the server's own.
+-- Whole milliseconds since 1970: those given, or the server's own. The second result is the part of a millisecond that the
+-- first one leaves out.
 local function now_ms(given)
-  if given ~= '' then return tonumber(given) end
+  if given ~= '' then return tonumber(given), 0 end
   local time = redis.call('TIME')
-  return tonumber(time[1]) * 1000 + math.floor(tonumber(time[2]) / 1000)
+  local micros = tonumber(time[2])
+  return tonumber(time[1]) * 1000 + math.floor(micros / 1000), micros % 1000 / 1000
 end
 
 -- The text of an error reply, or nil.
 local function failed(reply)
   return type(reply) == 'table' and reply.err and tostring(reply.err) or nil
+end
+
+-- Why nothing can be appended to a list, or nil.
+local function not_a_list(key)
+  return failed(redis.pcall('LLEN', key))
 end
 
 -- Leaves one wake-up in a list unless there is one; it lapses by itself.

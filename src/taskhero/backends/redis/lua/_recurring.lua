@@ -3,17 +3,6 @@ local function next_moment(now, frequency)
   return math.max(math.floor((now + frequency + 500) / 1000), math.floor(now / 1000) + 1)
 end
 
--- Delays a text to a second; returns an error's text if its list cannot take it.
-local function delay_to(at, raw, schedule, wake, prefix)
-  local name = whole(at)
-  local problem = failed(redis.pcall('RPUSH', prefix .. 'delayed:' .. name, raw))
-  if problem then return problem end
-  local first = redis.call('ZRANGE', schedule, 0, 0, 'WITHSCORES')
-  redis.pcall('SADD', prefix .. 'timestamps:' .. raw, 'delayed:' .. name)
-  redis.call('ZADD', schedule, name, name)
-  if not first[2] or at < tonumber(first[2]) then ring(wake) end
-end
-
 -- So many of a queue's first jobs are looked through for rescued ones, which stand there with a mark behind.
 local FIRST = 100
 

@@ -7,10 +7,16 @@
 -- ARGV[5] frequency in ms, '' for a task by cron; ARGV[6] number of locks; then its texts, that of the next job first
 -- Returns how many copies there were, the moment of the next run or ''.
 --!include common
+--!include delaying
 --!include recurring
 go_on_when_full(KEYS[1])
 local now = now_ms(ARGV[1])
 local prefix, name, frequency, locks = ARGV[2], ARGV[3], ARGV[5], tonumber(ARGV[6])
+-- What cannot be written is known before anything is.
+local moment = ARGV[4] == 'restart' and frequency ~= '' and next_moment(now, tonumber(frequency)) or nil
+local problem = failed(redis.pcall('HLEN', KEYS[2])) or failed(redis.pcall('HLEN', KEYS[3]))
+if moment then problem = problem or not_delayable(moment, KEYS[4], prefix) end
+if problem then return redis.error_reply(problem) end
 if ARGV[4] == 'stop' then
   redis.call('HSET', KEYS[2], name, 'asked')
   keep(KEYS[2])
@@ -25,11 +31,5 @@ local forms = #ARGV - 6
 local removed = remove_queued(KEYS[6], forms, 7)
 if locks > 0 then redis.call('DEL', unpack(KEYS, 7, 6 + locks)) end
 removed = removed + remove_delayed(forms, 7, 7 + locks, KEYS[4], prefix)
-local at = ''
-if ARGV[4] == 'restart' and frequency ~= '' then
-  local moment = next_moment(now, tonumber(frequency))
-  local problem = delay_to(moment, ARGV[7], KEYS[4], KEYS[5], prefix)
-  if problem then return redis.error_reply(problem) end
-  at = whole(moment)
-end
-return { removed, at }
+if moment then delay_to(moment, ARGV[7], KEYS[4], KEYS[5], prefix) end
+return { removed, moment and whole(moment) or '' }

@@ -6,5 +6,5 @@ local length = redis.pcall('LLEN', KEYS[2])
 if ARGV[2] == '1' and length ~= 0 then return 0 end
 if type(length) ~= 'number' then length = 0 end
 redis.call('DEL', KEYS[2], KEYS[3])
-redis.call('SREM', KEYS[1], ARGV[1])
+redis.pcall('SREM', KEYS[1], ARGV[1])
 return length

@@ -14,7 +14,10 @@ local jobs = {}
 -- A member such as '12.5' makes other schedulers spin: its jobs go to the next whole second, as many as a step may take.
 local function mend(member, score)
   local bucket = prefix .. 'delayed:' .. member
-  local at = whole(math.max(0, math.min(math.ceil(score), 2 ^ 52)))
+  local at = math.max(0, math.min(math.ceil(score), 2 ^ 52))
+  -- A second whose list is of another type cannot take them, but one of the next can.
+  while not_a_list(prefix .. 'delayed:' .. whole(at)) do at = at + 1 end
+  at = whole(at)
   local raws = redis.pcall('LRANGE', bucket, 0, 499)
   if failed(raws) or #raws == 0 then
     redis.call('ZREM', schedule, member)

@@ -11,6 +11,7 @@
 --!include common
 --!include guards
 --!include locks
+--!include delaying
 --!include recurring
 go_on_when_full(KEYS[1])
 local now = now_ms(ARGV[1])
@@ -101,6 +102,7 @@ local function see_to(name, queue, frequency, holds, locks, forms)
   local at, latest = earliest(forms, first, first_index), next_moment(now, frequency)
   if at then
     if at > latest then
+      if not_delayable(latest, KEYS[6], prefix) then return 'refused' end
       remove_delayed(forms, first, first_index, KEYS[6], prefix)
       delay_to(latest, ARGV[first], KEYS[6], KEYS[5], prefix)
     end

@@ -28,10 +28,11 @@
 -- Local names are quicker, and each is used for every job.
 local KEYS, ARGV = KEYS, ARGV
 --!include common
+--!include delaying
 --!include recurring
 --!include claiming
 go_on_when_full(KEYS[1])
-local now = now_ms(ARGV[1])
+local now, rest = now_ms(ARGV[1])
 local process, prefix = ARGV[2], ARGV[3]
 local slots, queues, max_bytes = tonumber(ARGV[4]), tonumber(ARGV[5]), tonumber(ARGV[6])
 local slot_arg, queue_arg = 9, 9 + 2 * slots
@@ -54,7 +55,7 @@ local function payload(value)
 end
 
 local function delay_until(raw, milliseconds)
-  return delay_to(math.ceil((now + milliseconds) / 1000), raw, KEYS[7], KEYS[8], prefix)
+  return delay_to(math.ceil((now + rest + milliseconds) / 1000), raw, KEYS[7], KEYS[8], prefix)
 end
 
 local function record_failure(entry, worker_counter)
@@ -87,8 +88,8 @@ local function retry(i, value)
   if problem then return problem end
   -- It lives a day longer than the longest wait, so that no attempt outlives its count.
   local life = math.ceil(delay / 1000) + 86400
-  redis.call('SET', counter, whole(before + 1), 'EX', life)
-  if trace then redis.call('SET', trace, text, 'EX', life) end
+  redis.call('SET', counter, whole(before + 1), 'EX', whole(life))
+  if trace then redis.call('SET', trace, text, 'EX', whole(life)) end
   redis.pcall('INCR', KEYS[4])
   redis.pcall('INCR', worker_counter)
   ends[#ends + 1] = i
@@ -133,6 +134,13 @@ local function let_go(owner, first, locks, counters)
   if #gone > 0 then redis.call('DEL', unpack(gone)) end
 end
 
+-- Why the next run of a periodic task cannot be delayed, or nil. It is asked before the ending is recorded, so that a task
+-- whose next run has no place keeps its claim instead of its last copy.
+local function blocks_next(ending, first_arg, first_key)
+  if ending == 'B' or ending == 'L' or redis.pcall('HEXISTS', KEYS[first_key], ARGV[first_arg]) == 1 then return nil end
+  return not_delayable(next_moment(now, tonumber(ARGV[first_arg + 1])), KEYS[7], prefix)
+end
+
 -- Delays the next run of a periodic task, or stops the task.
 local function go_on(i, first_arg, first_key, texts, has_failed)
   local name, stopped = ARGV[first_arg], KEYS[first_key]
@@ -143,7 +151,7 @@ local function go_on(i, first_arg, first_key, texts, has_failed)
   end
   local at = next_moment(now, tonumber(ARGV[first_arg + 1]))
   remove_delayed(texts, first_arg + 3, first_key + 1, KEYS[7], prefix)
-  if delay_to(at, ARGV[first_arg + 3], KEYS[7], KEYS[8], prefix) then return end
+  delay_to(at, ARGV[first_arg + 3], KEYS[7], KEYS[8], prefix)
   ends[#ends + 1] = i
   ends[#ends + 1] = 'next ' .. whole(at)
 end
@@ -164,10 +172,11 @@ for i = 1, slots do
     end
     local value, token = held[worker_keys[i]] or nil, string.sub(mark, 3)
     if not is_claim(value, token) then value = nil end
-    local problem, again = settle(i, ending, value)
-    if not value or problem then
+    local blocked = value and next_arg and blocks_next(ending, next_arg, next_key)
+    local problem, again = settle(i, ending, not blocked and value or nil)
+    if not value or blocked or problem then
       ends[#ends + 1] = i
-      ends[#ends + 1] = value and 'error ' .. problem or 'gone'
+      ends[#ends + 1] = value and 'error ' .. (blocked or problem) or 'gone'
     else
       ended[#ended + 1] = worker_keys[i]
       held[worker_keys[i]] = false

@@ -8,6 +8,8 @@
 --!include recurring
 local now = now_ms(ARGV[1])
 local lifetime = tonumber(ARGV[2])
+-- A key of the wrong type is met before anything is written.
+for i = 2, 4 do redis.call('HLEN', KEYS[i]) end
 if #ARGV > 2 then
   go_on_when_full(KEYS[1])
   for arg = 3, #ARGV, 3 do

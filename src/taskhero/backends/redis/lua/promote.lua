@@ -25,7 +25,7 @@ local function remove(moment, bucket, index, raw, position)
   else
     redis.pcall('SADD', index, 'delayed:' .. moment)
   end
-  if redis.call('EXISTS', bucket) == 0 then redis.call('ZREM', KEYS[1], moment) end
+  if redis.call('EXISTS', bucket) == 0 then redis.pcall('ZREM', KEYS[1], moment) end
 end
 
 local function fail(entry)

@@ -2,7 +2,7 @@
 --
 -- KEYS[1] processes, KEYS[2] queues, KEYS[3] wake list for new queues; then for each job: worker key, queue, wake list
 -- ARGV[1] now in ms or ''; then for each job: process, value seen, queue, raw to store
--- Returns for each job 1 (taken) or 0.
+-- Returns for each job 1 (taken), 0 (it is not there any more), or why its queue cannot take it.
 --!include common
 go_on_when_full(KEYS[1])
 local now = now_ms(ARGV[1])
@@ -13,11 +13,12 @@ for arg = 2, #ARGV, 4 do
   local worker, list, wake = KEYS[key], KEYS[key + 1], KEYS[key + 2]
   local lease = redis.call('ZSCORE', KEYS[1], process)
   local result = 0
-  if lease and tonumber(lease) <= now and redis.pcall('GET', worker) == seen
-    and not failed(redis.pcall('LPUSH', list, raw)) then
-    redis.call('DEL', worker)
-    arrived(KEYS[2], queue, wake, KEYS[3])
-    result = 1
+  if lease and tonumber(lease) <= now and redis.pcall('GET', worker) == seen then
+    result = failed(redis.pcall('LPUSH', list, raw)) or 1
+    if result == 1 then
+      redis.call('DEL', worker)
+      arrived(KEYS[2], queue, wake, KEYS[3])
+    end
   end
   results[#results + 1] = result
   key = key + 3

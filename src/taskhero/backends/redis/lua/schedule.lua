@@ -1,52 +1,65 @@
 -- Stores jobs until their moment; what is not in the future goes to its queue at once.
 --
 -- KEYS[1] queues, KEYS[2] wake list for new queues, KEYS[3] wake list of schedulers, KEYS[4] sorted set of moments
--- KEYS[5+] for each job: list of its moment, set of its moments, its queue, the queue's wake list; then its guards' keys
--- ARGV[1] now in ms or '', ARGV[2] prefix of the namespace; then for each job:
---         moment, queue, unique (1 or 0), number of guards, guards (as in push.lua), raw
+-- KEYS[5+] for each job: set of its moments, its queue, the queue's wake list; then its guards' keys
+-- ARGV[1] now in ms or '', ARGV[2] prefix of the namespace (lists of moments are derived from it); then for each job:
+--         moment in seconds or '', delay in ms or '' (one of the two), queue, unique (1 or 0), number of guards, guards (as
+--         in push.lua), raw
 -- Returns for each job 'delayed', 'queued', 'duplicate', 'refused' or 'error <text>'.
 --!include common
 --!include guards
-local now = now_ms(ARGV[1])
+--!include delaying
+local now, rest = now_ms(ARGV[1])
 local prefix = ARGV[2]
 local seconds = math.floor(now / 1000)
 local results = {}
 local arg, key = 3, 5
 
-local function store(at, bucket, index, raw, name)
-  local problem = failed(redis.pcall('RPUSH', bucket, raw))
-  if problem then return problem end
-  local first = redis.call('ZRANGE', KEYS[4], 0, 0, 'WITHSCORES')
-  redis.pcall('SADD', index, 'delayed:' .. name)
-  redis.call('ZADD', KEYS[4], name, name)
-  if not first[2] or at < tonumber(first[2]) then ring(KEYS[3]) end
+-- The second in which a job is due, rounded up; nil if that is not in the future.
+local function due_second(moment, delay)
+  local due
+  if moment ~= '' then due = tonumber(moment) * 1000 else due = now + rest + tonumber(delay) end
+  if due <= now + rest then return nil end
+  local at = math.ceil(due / 1000)
+  return at > seconds and at or nil
+end
+
+local function is_delayed(index, at, raw)
+  local name = 'delayed:' .. whole(at)
+  return redis.pcall('SISMEMBER', index, name) == 1 and type(redis.pcall('LPOS', prefix .. name, raw)) == 'number'
+end
+
+local function enqueue(queue, list, wake, raw)
+  local problem = failed(redis.pcall('RPUSH', list, raw))
+  if not problem then arrived(KEYS[1], queue, wake, KEYS[2]) end
+  return problem
 end
 
 while arg <= #ARGV do
-  local name, queue, unique, guards = ARGV[arg], ARGV[arg + 1], ARGV[arg + 2], tonumber(ARGV[arg + 3])
-  local bucket, index, list, wake = KEYS[key], KEYS[key + 1], KEYS[key + 2], KEYS[key + 3]
-  local at = tonumber(name)
-  local raw_at = arg + 4 + 2 * guards
+  local queue, unique, guards = ARGV[arg + 2], ARGV[arg + 3], tonumber(ARGV[arg + 4])
+  local index, list, wake = KEYS[key], KEYS[key + 1], KEYS[key + 2]
+  local at = due_second(ARGV[arg], ARGV[arg + 1])
+  local raw_at = arg + 5 + 2 * guards
   local raw = ARGV[raw_at]
   local result
-  if at > seconds and unique == '1' and redis.pcall('SISMEMBER', index, 'delayed:' .. name) == 1
-    and type(redis.pcall('LPOS', bucket, raw)) == 'number' then
+  if at and unique == '1' and is_delayed(index, at, raw) then
     result = 'duplicate'
   else
-    local held = take(guards, arg + 4, key + 4, now, prefix, at > seconds and 'later' or nil)
-    if not held then
-      result = 'refused'
-    elseif at > seconds then
-      local problem = store(at, bucket, index, raw, name)
+    local held = take(guards, arg + 5, key + 3, now, prefix, at and 'later' or nil)
+    if held then
+      local problem
+      if at then
+        problem = delay_to(at, raw, KEYS[4], KEYS[3], prefix)
+      else
+        problem = enqueue(queue, list, wake, raw)
+      end
       if problem then release(held) end
-      result = problem and 'error ' .. problem or 'delayed'
+      result = problem and 'error ' .. problem or (at and 'delayed' or 'queued')
     else
-      local problem = failed(redis.pcall('RPUSH', list, raw))
-      if problem then release(held) else arrived(KEYS[1], queue, wake, KEYS[2]) end
-      result = problem and 'error ' .. problem or 'queued'
+      result = 'refused'
     end
   end
   results[#results + 1] = result
-  arg, key = raw_at + 1, key + 4 + guards
+  arg, key = raw_at + 1, key + 3 + guards
 end
 return results

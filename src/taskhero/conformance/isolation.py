@@ -1,0 +1,424 @@
+"""Verbs that deal with several items: one that is damaged affects no other, is lost for nobody, and is reported."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import attrs
+import pytest
+
+from taskhero.backends.inspected import DelayedEntry, FailedEntry, FailedRetry, Mended
+from taskhero.backends.protocol import (
+    Delayed,
+    Dismissed,
+    Done,
+    DueJob,
+    Entry,
+    Fired,
+    FreeLock,
+    Interest,
+    Kept,
+    Move,
+    Moved,
+    Next,
+    NotDelayed,
+    Rescued,
+    Retried,
+    Scheduled,
+    Settlement,
+    TimedEntry,
+)
+from taskhero.errors import BackendError, BackendRefused, PartlyRefused
+from taskhero.wire.jobs import unmark
+
+from .cron import TASK
+from .periodic import periodic
+from .promises import needs, promise
+from .steps import (
+    LEASE,
+    beat,
+    claim,
+    claim_one,
+    due,
+    free_locks,
+    in_line,
+    job,
+    now_of,
+    push,
+    raws,
+    registered,
+    schedule,
+    settle,
+    within,
+)
+from .suite import Suite
+
+if TYPE_CHECKING:
+    from taskhero.backends.protocol import Backend, Claim, Ending, Process
+    from taskhero.clock import ManualClock
+
+__all__ = ["Isolation"]
+
+_ITEM = "One bad thing (a key of the wrong type, a counter that is no number) spoils only the item it belongs to."
+_RESCUE = "A job whose queue cannot take it stays claimed as it is, and the answer says why."
+_NO_OTHER = "It does not count for *limit* and keeps no other job from its rescue."
+_HOLDS = "A worker whose queue cannot take its job stays in view and holds it, and the answer names the claim."
+_PARTLY = "If some entries cannot be stored, the others are, and `PartlyRefused` tells of each."
+_UNSETTLED = "If one settlement cannot be recorded, it stays as it was and is told in `unsettled`; all others are"
+
+ENDINGS: dict[str, Ending] = {"delayed": Delayed(60), "tried-again": Retried("no", "retry:a", 9, (60.0,))}
+
+
+class Isolation(Suite):
+    """Each item alone."""
+
+    async def _claims(self, backend: Backend, number: int, *queues: str) -> tuple[Process, list[Claim]]:
+        """A process that holds one job of each of these queues, claimed in this order."""
+        process = await registered(backend, number, slots=range(1, len(queues) + 1), queues=queues)
+        claims = []
+        for slot, queue in enumerate(queues, 1):
+            await push(backend, job(f"{number}.{slot}", queue), queue=queue)
+            claims.append(await claim_one(backend, process, slot, queue))
+        return process, claims
+
+    # the dead
+
+    @promise("rescue", _RESCUE)
+    @promise("rescue", _NO_OTHER)
+    @promise("all", _ITEM)
+    @pytest.mark.parametrize("limit", [1, 100])
+    @needs("clock", "wrong_types")
+    async def test_a_rescue_passes_a_queue_that_cannot_take_its_job(
+        self, backend: Backend, clock: ManualClock, limit: int
+    ) -> None:
+        """In the same process and in others, each time; once the queue is repaired the job is rescued, too."""
+        first, claims = await self._claims(backend, 1, "q", "bad", "bad", "r")
+        _, others = await self._claims(backend, 2, "q", "bad")
+        living = await registered(backend, 3)
+        await self.break_queue(backend, "bad")
+        clock.advance(LEASE + 1)
+        await beat(backend, living)
+        found: list[Rescued] = []
+        for _ in range(5):
+            found += await backend.rescue(limit)
+        taken = [unmark(one.raw) for one in found if one.problem is None]
+        assert sorted(taken) == sorted([claims[0].raw, claims[3].raw, others[0].raw])
+        blocked = {(one.worker, one.queue, one.raw) for one in found if one.problem}
+        assert blocked >= {(first.worker(held.slot), "bad", held.raw) for held in claims[1:3]}
+        assert list((await backend.claims(first)).claims) == claims[1:3]
+        assert (await beat(backend, living)).dead == 2
+        await backend.delete_queue("bad")
+        again = [one for _ in range(5) for one in await backend.rescue(limit)]
+        assert [one.problem for one in again] == [None] * 3
+        assert {unmark(raw) for raw in await backend.queued("bad")} == {claims[1].raw, claims[2].raw, others[1].raw}
+        assert (await beat(backend, living)).dead == 0
+
+    @promise("rescue", _RESCUE)
+    @needs("clock", "wrong_types")
+    async def test_a_job_that_cannot_be_rescued_is_not_marked(self, backend: Backend, clock: ManualClock) -> None:
+        """However often that is tried, it counts as one death when it is rescued."""
+        process, (claimed,) = await self._claims(backend, 1, "bad")
+        await backend.begin(process, claimed)
+        living = await registered(backend, 2)
+        await self.break_queue(backend, "bad")
+        clock.advance(LEASE + 1)
+        await beat(backend, living)
+        for _ in range(3):
+            (blocked,) = await backend.rescue(10)
+            assert (blocked.raw, blocked.running) == (claimed.raw, True)
+        await backend.delete_queue("bad")
+        (rescued,) = await backend.rescue(10)
+        assert rescued.raw == (await backend.queued("bad"))[0]
+        assert rescued.raw.count("taskhero:rescues") == 1
+        assert '"taskhero:rescues":1' in rescued.raw
+
+    @promise("all", _ITEM)
+    @needs("clock", "wrong_types")
+    async def test_a_rescue_passes_a_worker_that_cannot_be_read(self, backend: Backend, clock: ManualClock) -> None:
+        """The jobs of the other workers and processes are rescued."""
+        first, claims = await self._claims(backend, 1, "q", "q")
+        _, others = await self._claims(backend, 2, "q")
+        living = await registered(backend, 3)
+        await self.break_worker(backend, first.worker_id(1))
+        clock.advance(LEASE + 1)
+        await beat(backend, living)
+        assert {unmark(one.raw) for one in await backend.rescue(10)} == {claims[1].raw, others[0].raw}
+
+    @promise("all", _ITEM)
+    @needs("wrong_types")
+    async def test_what_is_claimed_is_read_beside_a_worker_that_cannot_be(self, backend: Backend) -> None:
+        """A process finds its other claims, and the damaged worker gets a new job."""
+        process, claims = await self._claims(backend, 1, "q", "q")
+        await self.break_worker(backend, process.worker_id(1))
+        assert list((await backend.claims(process)).claims) == claims[1:]
+        await push(backend, job("new"))
+        assert raws(await claim(backend, process, (1, 2))) == [job("new")]
+
+    # those who leave
+
+    @promise("retire", _HOLDS)
+    @promise("all", _ITEM)
+    @needs("wrong_types")
+    async def test_a_worker_whose_job_has_no_place_does_not_retire(self, backend: Backend) -> None:
+        """The others do; it does when its queue is repaired."""
+        process, (good, bad, last) = await self._claims(backend, 1, "q", "bad", "q")
+        await self.break_queue(backend, "bad")
+        answer = await backend.retire(process, (1, 2, 3))
+        assert [held for held, reason in answer.blocked if reason] == [bad]
+        assert answer.given_back == 2
+        assert await backend.queued("q") == [good.raw, last.raw]
+        assert list((await backend.claims(process)).claims) == [bad]
+        assert [entry.id for entry in await backend.workers()] == [process.worker_id(2)]
+        await backend.delete_queue("bad")
+        assert await backend.retire(process, (2,)) == Dismissed(given_back=1)
+        assert await backend.queued("bad") == [bad.raw]
+
+    @promise("deregister", _HOLDS)
+    @promise("deregister", "Then the process counts as dead at once, so that others rescue the job when they can.")
+    @promise("all", _ITEM)
+    @needs("wrong_types")
+    async def test_a_process_leaves_behind_what_has_no_place(self, backend: Backend) -> None:
+        """Its other jobs go back; it may not claim any more."""
+        process, (good, bad) = await self._claims(backend, 1, "q", "bad")
+        other = await registered(backend, 2)
+        await self.break_queue(backend, "bad")
+        answer = await backend.deregister(process)
+        assert (answer.given_back, [held for held, reason in answer.blocked if reason]) == (1, [bad])
+        assert await backend.queued("q") == [good.raw]
+        assert not (await backend.exchange(process, (), (1,), ("q",))).claims
+        assert (await beat(backend, other)).dead == 1
+        assert [one.raw for one in await backend.rescue(10) if one.problem] == [bad.raw]
+        await backend.delete_queue("bad")
+        assert [unmark(one.raw) for one in await backend.rescue(10)] == [bad.raw]
+
+    # producers
+
+    @promise("push", _PARTLY)
+    @promise("all", _ITEM)
+    @needs("wrong_types")
+    async def test_a_push_stores_what_it_can(self, backend: Backend) -> None:
+        """And says of each entry what became of it: stored, refused by a guard, or not storable, and why."""
+        await self.break_queue(backend, "bad")
+        lock, other = FreeLock("lock:a", 60), FreeLock("lock:b", 60)
+        entries = [
+            Entry("q", job(1)),
+            Entry("bad", job(2)),
+            Entry("bad", job(3), guards=(lock,)),
+            Entry("q", job(4), guards=(lock,)),
+            Entry("q", job(5), guards=(lock, other)),
+        ]
+        with pytest.raises(PartlyRefused) as refused:
+            await backend.push(entries)
+        assert refused.value.answers == (True, None, None, True, False)
+        assert sorted(refused.value.problems) == [1, 2]
+        assert all(refused.value.problems.values())
+        assert await backend.queued("q") == [job(1), job(4)]
+        assert await free_locks(backend, "lock:a", "lock:b") == ["lock:b"]
+
+    @promise("schedule", _PARTLY)
+    @promise("all", _ITEM)
+    @needs("wrong_types")
+    async def test_what_can_be_delayed_is_delayed(self, backend: Backend) -> None:
+        """Beside a second, and a queue of what is due, that cannot take a job."""
+        now = await now_of(backend)
+        await self.break_queue(backend, "bad")
+        await schedule(backend, now + 60, job("lost"))
+        await self.break_moment(backend, now + 60)
+        entries = [
+            TimedEntry(now + 60, "q", job(1)),
+            TimedEntry(now + 70, "q", job(2)),
+            TimedEntry(0, "bad", job(3), guards=(FreeLock("lock:a", 60),)),
+            TimedEntry(0, "q", job(4)),
+        ]
+        with pytest.raises(PartlyRefused) as refused:
+            await backend.schedule(entries)
+        assert refused.value.answers == (None, Scheduled.DELAYED, None, Scheduled.QUEUED)
+        assert sorted(refused.value.problems) == [0, 2]
+        assert list(await backend.moments()) == [(now + 70, 1)]
+        assert await backend.queued("q") == [job(4)]
+        assert await free_locks(backend, "lock:a") == ["lock:a"]
+        with pytest.raises(BackendRefused):
+            await backend.schedule(entries[:1])
+
+    @promise("all", _ITEM)
+    @needs("clock", "wrong_types")
+    async def test_a_text_whose_seconds_cannot_be_read_is_delayed(self, backend: Backend, clock: ManualClock) -> None:
+        """And promoted; guards that ask for it take it for not delayed, and others are not affected."""
+        now = await now_of(backend)
+        await schedule(backend, now + 5, job(1))
+        await self.break_seconds_of(backend, job(1))
+        await schedule(backend, now + 6, job(1), job(2))
+        guarded = [Entry("q", job(n), guards=(NotDelayed((job(n),)),)) for n in (1, 2)]
+        assert (await backend.push(guarded))[1] is False
+        clock.advance(6)
+        jobs = await due(backend)
+        assert [each.raw for each in jobs] == [job(1), job(1), job(2)]
+        assert list(await backend.promote([Move(each, "r") for each in jobs])) == [Moved.QUEUED] * 3
+        assert await due(backend) == []
+        await schedule(backend, now + 60, job(1), job(2))
+        entries = [DelayedEntry(now + 60, job(n)) for n in (1, 2)]
+        assert list(await backend.remove_delayed(entries)) == [1, 1]
+
+    # schedulers
+
+    @promise("all", _ITEM)
+    @needs("clock", "wrong_types")
+    async def test_a_second_that_cannot_be_read_stops_no_promotion(self, backend: Backend, clock: ManualClock) -> None:
+        """What is due after it is shown and moved, and what is delayed to another second can be removed."""
+        now = await now_of(backend)
+        for at, number in ((5, 1), (6, 2), (7, 3)):
+            await schedule(backend, now + at, job(number))
+        await self.break_moment(backend, now + 5)
+        clock.advance(6)
+        found = await due(backend, 1) or await due(backend, 1)
+        assert [each.raw for each in found] == [job(2)]
+        moves = [Move(DueJob(now + 5, job(1)), "q"), Move(found[0], "q")]
+        assert list(await backend.promote(moves)) == [Moved.MISSED, Moved.QUEUED]
+        entries = [DelayedEntry(now + at, job(number)) for at, number in ((5, 1), (7, 3))]
+        assert list(await backend.remove_delayed(entries)) == [0, 1]
+
+    @promise("all", _ITEM)
+    @needs("wrong_types")
+    async def test_a_failure_of_a_spoilt_list_is_missing_alone(self, backend: Backend) -> None:
+        """Others are retried and removed."""
+        process, claims = await self._claims(backend, 1, "q")
+        await backend.exchange(process, [Settlement(claims[0], Retried("a", "retry:a", 1, (1.0,)))], (), ())
+        await self.break_queue(backend, "bad")
+        retries = [
+            FailedRetry(FailedEntry("b", "bad_failed"), Entry("q", job(1))),
+            FailedRetry(FailedEntry("a"), Entry("bad", job(2))),
+            FailedRetry(FailedEntry("a"), Entry("q", job(3))),
+        ]
+        assert list(await backend.retry_failed(retries)) == [Mended.MISSING, Mended.REFUSED, Mended.STORED]
+        assert await backend.queued("q") == [job(3)]
+
+    # endings
+
+    @promise("exchange", _UNSETTLED)
+    @promise("all", _ITEM)
+    @pytest.mark.parametrize("ending", ENDINGS.values(), ids=ENDINGS)
+    @needs("clock", "wrong_types")
+    async def test_a_job_whose_second_is_spoilt_stays_claimed(
+        self, backend: Backend, clock: ManualClock, ending: Ending
+    ) -> None:
+        """Another ending of the batch is recorded; a second later there is another second, and no attempt is lost."""
+        now = await now_of(backend)
+        process, (first, second) = await self._claims(backend, 1, "q", "q")
+        await schedule(backend, now + 60, job("lost"))
+        await self.break_moment(backend, now + 60)
+        answer = await backend.exchange(process, [Settlement(first, ending), Settlement(second, Done())], (), ())
+        assert [held for held, reason in answer.unsettled if reason] == [first]
+        assert list((await backend.claims(process)).claims) == [first]
+        clock.advance(1)
+        answer = await settle(backend, process, first, ending)
+        assert (list(answer.gone), list(answer.unsettled)) == ([], [])
+        assert [attempt for _, attempt in answer.attempts] in ([], [1])
+        assert await backend.delayed(now + 61) == [first.raw]
+
+    @promise("exchange", _UNSETTLED)
+    @needs("clock", "wrong_types")
+    async def test_a_next_run_without_a_place_keeps_what_there_is(self, backend: Backend, clock: ManualClock) -> None:
+        """The ending is not recorded, and the copy that is delayed stays; a second later both are done."""
+        now = await now_of(backend)
+        process, (claimed,) = await self._claims(backend, 1, "q")
+        await schedule(backend, now + 10, job("lost"))
+        await schedule(backend, now + 900, job(1))
+        await self.break_moment(backend, now + 10)
+        following = Next("tick", job(1), (job(1),), 10)
+        answer = await backend.exchange(process, [Settlement(claimed, Done(), next=following)], (), ())
+        assert [held for held, reason in answer.unsettled if reason] == [claimed]
+        assert await backend.delayed(now + 900) == [job(1)]
+        assert await backend.stats() == {}
+        clock.advance(1)
+        answer = await backend.exchange(process, [Settlement(claimed, Done(), next=following)], (), ())
+        assert list(answer.nexts) == [(claimed, now + 11)]
+        assert await backend.delayed(now + 11) == [job(1)]
+        assert await backend.delayed(now + 900) == []
+
+    # periodic tasks
+
+    @promise("Kept", "REFUSED")
+    @needs("clock", "wrong_types")
+    async def test_a_copy_that_cannot_come_earlier_stays(self, backend: Backend, clock: ManualClock) -> None:
+        """Where it is delayed to; another task is seen to."""
+        now = int(clock.now())
+        await schedule(backend, now + 10, job("lost"))
+        await schedule(backend, now + 900, job(1))
+        await self.break_moment(backend, now + 10)
+        tasks = [attrs.evolve(periodic(), guards=()), periodic("b", queue="other")]
+        assert list(await backend.ensure(tasks)) == [Kept.REFUSED, Kept.ENQUEUED]
+        assert await backend.delayed(now + 900) == [job(1)]
+        clock.advance(1)
+        assert list(await backend.ensure(tasks[:1])) == [Kept.DELAYED]
+        assert await backend.delayed(now + 11) == [job(1)]
+
+    @promise("all", "`BackendUnavailable` means that nothing was asked, `BackendRefused` that nothing was changed,")
+    @needs("clock", "wrong_types")
+    async def test_a_task_that_cannot_begin_anew_stays_as_it_is(self, backend: Backend, clock: ManualClock) -> None:
+        """Its copies stay, and it is stopped as before; another one begins anew."""
+        now = int(clock.now())
+        task = periodic()
+        await backend.stop_periodic(task)
+        await push(backend, job(1))
+        await schedule(backend, now + 10, job("lost"))
+        await schedule(backend, now + 900, job(1))
+        await self.break_moment(backend, now + 10)
+        with pytest.raises(BackendRefused):
+            await backend.restart(task)
+        assert await backend.queued("q") == [job(1)]
+        assert await backend.delayed(now + 900) == [job(1)]
+        assert (await backend.periodic()).stopped == {"tick": "asked"}
+        assert await backend.restart(periodic("b", 20)) == now + 20
+
+    @promise("all", _ITEM)
+    @needs("wrong_types")
+    async def test_a_task_is_stopped_though_its_queue_is_spoilt(self, backend: Backend) -> None:
+        """Its delayed copies go."""
+        now = await now_of(backend)
+        await schedule(backend, now + 900, job(1))
+        await self.break_queue(backend, "q")
+        assert await backend.stop_periodic(periodic()) == 1
+        assert list(await backend.ensure([periodic()])) == [Kept.STOPPED]
+
+    @promise("all", "`BackendUnavailable` means that nothing was asked, `BackendRefused` that nothing was changed,")
+    @needs("clock", "wrong_types")
+    async def test_slots_whose_jobs_have_no_place_are_not_seen(self, backend: Backend, clock: ManualClock) -> None:
+        """They are fired when the queue is repaired; a task of another queue is fired all the same."""
+        now = int(clock.now())
+        other = attrs.evolve(TASK, name="other", queue="r")
+        await backend.periodic([TASK, other], 60)
+        await self.break_queue(backend, "q")
+        with pytest.raises(BackendRefused):
+            await backend.fire(TASK, now, now + 5, 2)
+        assert await backend.fire(other, now, now + 5, 2) == Fired.STORED
+        await backend.delete_queue("q")
+        assert await backend.fire(TASK, now, now + 5, 2) == Fired.STORED
+        assert await backend.queued("q") == [job(1)] * 2
+
+    # waking
+
+    @promise("all", _ITEM)
+    @needs("wrong_types")
+    async def test_a_spoilt_queue_keeps_no_other_from_waking(self, backend: Backend) -> None:
+        """A wake-up is passed on for those that hold jobs."""
+        first, second = await registered(backend, 1), await registered(backend, 2)
+        await self.break_queue(backend, "bad")
+        wait = await in_line(backend, first, Interest(queues=("q",)))
+        await push(backend, job(1))
+        assert (await within(wait)).jobs
+        wait = await in_line(backend, second, Interest(queues=("q",)))
+        await backend.notify(["bad", "q"])
+        assert (await within(wait)).jobs
+
+    @promise("all", _ITEM)
+    @needs("wrong_types")
+    async def test_listings_show_what_can_be_read(self, backend: Backend) -> None:
+        """Only who asks for the spoilt queue itself is refused."""
+        await push(backend, job(1))
+        await push(backend, job(1), queue="bad")
+        await self.break_queue(backend, "bad")
+        assert (await backend.overview()).lengths == {"bad": None, "q": 1}
+        assert await backend.queues() == ["bad", "q"]
+        assert await backend.queued("q") == [job(1)]
+        with pytest.raises(BackendError):
+            await backend.queued("bad")
