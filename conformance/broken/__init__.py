@@ -1,6 +1,7 @@
 """Backends that break one promise each: what the kit is worth is what it finds in them."""
 
 from broken import (  # noqa: F401
+    bounding,
     claiming,
     dying,
     holding,

@@ -6,7 +6,7 @@ from broken.registry import found_by
 from broken.spoiling import Spoilt
 from taskhero.backends.memory import MemoryBackend
 from taskhero.backends.protocol import Dismissed, Kept, Moved
-from taskhero.conformance import Isolation, Scheduling
+from taskhero.conformance import Isolation, Scheduling, SpoiltPlaces
 from taskhero.errors import BackendRefused, PartlyRefused, WrongType
 
 
@@ -156,7 +156,7 @@ class RetriesAllOrNothing(Spoilt):
         return await super().retry_failed(retries)
 
 
-@found_by(Isolation, "test_a_job_whose_second_is_spoilt_stays_claimed")
+@found_by(SpoiltPlaces, "test_a_job_whose_second_is_spoilt_stays_claimed")
 class OneEndingRefusesAll(Spoilt):
     """It records all endings or none."""
 
@@ -167,7 +167,7 @@ class OneEndingRefusesAll(Spoilt):
         return answer
 
 
-@found_by(Isolation, "test_a_next_run_without_a_place_keeps_what_there_is")
+@found_by(SpoiltPlaces, "test_a_next_run_without_a_place_keeps_what_there_is")
 class LosesTheNextRun(Spoilt):
     """It records the ending though the next run cannot be delayed."""
 
@@ -178,7 +178,7 @@ class LosesTheNextRun(Spoilt):
         return await super().exchange(process, bare, (), ()) if bare else answer
 
 
-@found_by(Isolation, "test_a_copy_that_cannot_come_earlier_stays")
+@found_by(SpoiltPlaces, "test_a_copy_that_cannot_come_earlier_stays")
 class LosesWhatCannotComeEarlier(Spoilt):
     """It takes the late copy away before it sees that there is no place for another one."""
 
@@ -190,7 +190,7 @@ class LosesWhatCannotComeEarlier(Spoilt):
         return found
 
 
-@found_by(Isolation, "test_a_task_that_cannot_begin_anew_stays_as_it_is")
+@found_by(SpoiltPlaces, "test_a_task_that_cannot_begin_anew_stays_as_it_is")
 class BeginsAnewHalfWay(Spoilt):
     """The copies of a task are gone before it sees that there is no place for the next one."""
 
@@ -202,7 +202,7 @@ class BeginsAnewHalfWay(Spoilt):
             raise
 
 
-@found_by(Isolation, "test_a_task_is_stopped_though_its_queue_is_spoilt")
+@found_by(SpoiltPlaces, "test_a_task_is_stopped_though_its_queue_is_spoilt")
 class StopsOnlyWhatIsWhole(Spoilt):
     """A task whose queue cannot be read is not stopped."""
 
@@ -211,7 +211,7 @@ class StopsOnlyWhatIsWhole(Spoilt):
         return await super().stop_periodic(task)
 
 
-@found_by(Isolation, "test_slots_whose_jobs_have_no_place_are_not_seen")
+@found_by(SpoiltPlaces, "test_slots_whose_jobs_have_no_place_are_not_seen")
 class SeesWhatItCannotFire(Spoilt):
     """Slots count as seen though their jobs could not be stored."""
 

@@ -5,7 +5,7 @@ import pytest
 from broken import BROKEN
 from broken.spoiling import Spoilt
 from taskhero.backends.memory import MemoryBackend
-from taskhero.conformance import Capabilities, Damage, Isolation
+from taskhero.conformance import Capabilities, Damage, Isolation, SpoiltPlaces
 
 
 class OnMemory:
@@ -95,7 +95,7 @@ def _suite(broken):
 globals().update({suite_name(broken): _suite(broken) for broken in BROKEN})
 
 
-class TestSpoilt(OnSpoilt, Damage, Isolation):
+class TestSpoilt(OnSpoilt, Damage, Isolation, SpoiltPlaces):
     """Unbroken."""
 
     make = Spoilt

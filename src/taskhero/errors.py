@@ -44,7 +44,6 @@ TaskheroError
 
 from __future__ import annotations
 
-import math
 from datetime import timedelta
 from typing import TYPE_CHECKING
 
@@ -93,6 +92,10 @@ __all__ = [
     "UnknownWorker",
     "WrongType",
 ]
+
+
+#: The longest delay, timeout or frequency, in seconds: 1000 years.
+LONGEST_DELAY = 31_557_600_000
 
 
 class TaskheroError(Exception):
@@ -152,7 +155,7 @@ class InvalidQueueName(TaskheroError, ValueError):
 
 
 class InvalidMoment(TaskheroError, ValueError):
-    """A time or duration is one that can only be a mistake."""
+    """A time, duration or count is one that can only be a mistake."""
 
 
 class InvalidArguments(TaskheroError, ValueError, TypeError):
@@ -241,15 +244,22 @@ class RetryLater(TaskheroError):
         delay: The same in seconds.
 
     Raises:
-        InvalidMoment: *delay* is no duration, negative or not finite.
+        InvalidMoment: *delay* is no duration, negative, not finite or longer than 1000 years.
     """
 
     delay: float
 
     def __init__(self, delay: timedelta | float) -> None:
         seconds: object = delay.total_seconds() if isinstance(delay, timedelta) else delay
-        if isinstance(seconds, bool) or not isinstance(seconds, (int, float)) or not 0 <= seconds < math.inf:
-            raise InvalidMoment(f"RetryLater({delay!r}): pass a timedelta, or seconds, of 0 or more")
+        if isinstance(seconds, bool) or not isinstance(seconds, (int, float)) or not 0 <= seconds <= LONGEST_DELAY:
+            try:
+                shown = repr(delay)
+            except ValueError:
+                # An int of thousands of digits cannot be written.
+                shown = f"<{type(delay).__name__} that cannot be shown>"
+            raise InvalidMoment(
+                f"RetryLater({shown}): pass a timedelta, or seconds, of 0 or more, and not longer than 1000 years"
+            )
         super().__init__(seconds)
         self.delay = seconds
 

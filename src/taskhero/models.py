@@ -10,6 +10,8 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 
 import attrs
 
+from taskhero.bounds import LONGEST, MOST, between
+
 if TYPE_CHECKING:
     from datetime import datetime
 
@@ -226,7 +228,7 @@ class Refused:
 class Postponed:
     """The job is to be tried again after *delay* seconds; nothing is counted."""
 
-    delay: float
+    delay: float = attrs.field(validator=between(0, LONGEST))
 
 
 @attrs.frozen
@@ -245,8 +247,8 @@ class Retrying:
     error: BaseException
     duration: float
     counter: str
-    limit: int
-    delays: tuple[float, ...]
+    limit: int = attrs.field(validator=between(0, MOST, whole=True))
+    delays: tuple[float, ...] = attrs.field(validator=between(0, LONGEST))
     trace: str = ""
 
 

@@ -145,3 +145,31 @@ async def test_a_worker_out_of_view_that_holds_a_job_is_shown_to_who_asks_for_it
     (entry,) = await backend.workers(["p+1:q,other"])
     assert RAW in entry.working
     assert entry.started is None
+
+
+# --- items that cannot be stored
+
+
+async def test_a_queue_that_takes_no_job_keeps_no_other_one_from_its_own(backend, path, clock):
+    """What the dead and the leaving hold of it stays theirs, and comes back when it takes jobs again."""
+    first, second = Process("host.a:1", ("q", "bad")), Process("host.b:2", ("q", "bad"))
+    for process in (first, second):
+        await backend.register(process, (1, 2), 10.0)
+        await backend.push([Entry("q", RAW), Entry("bad", OTHER)])
+        for slot, queue in enumerate(("q", "bad"), 1):
+            assert len((await backend.exchange(process, (), (slot,), (queue,))).claims) == 1
+    full = "SELECT RAISE(ABORT, 'bad is full')"
+    change(path, f"CREATE TRIGGER full BEFORE INSERT ON job WHEN CAST(NEW.queue AS TEXT) = 'bad' BEGIN {full}; END")
+    left = await backend.deregister(first)
+    assert (left.given_back, [(claim.queue, why) for claim, why in left.blocked]) == (1, [("bad", "bad is full")])
+    clock.advance(11)
+    rescued = await backend.rescue(100)
+    assert sorted((one.worker, one.queue, one.problem) for one in rescued) == [
+        ("host.a:1+2", "bad", "bad is full"),
+        ("host.b:2+1", "q", None),
+        ("host.b:2+2", "bad", "bad is full"),
+    ]
+    assert [claim.raw for claim in (await backend.claims(second)).claims] == [OTHER]
+    change(path, "DROP TRIGGER full")
+    assert [one.problem for one in await backend.rescue(100)] == [None, None]
+    assert await backend.length("bad") == 2

@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING
 
 import attrs
 
+from taskhero.bounds import LONGEST, between
+
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
@@ -40,7 +42,7 @@ class Periodic:
     forms: tuple[str, ...]
     guards: tuple[Guard, ...] = ()
     holds: tuple[str, ...] = ()
-    frequency: float | None = None
+    frequency: float | None = attrs.field(default=None, validator=attrs.validators.optional(between(0, LONGEST)))
     cron: str | None = None
     timezone: str = "UTC"
     misfire: str = "once"
@@ -96,7 +98,7 @@ class Next:
     name: str
     raw: str
     forms: tuple[str, ...]
-    frequency: float
+    frequency: float = attrs.field(validator=between(0, LONGEST))
     stop_if_failed: bool = False
 
 

@@ -54,7 +54,10 @@ def duration(_context: click.Context, _option: click.Parameter, given: str | Non
         raise click.BadParameter(f"{given!r} is no delay: pass seconds such as 90 or 0.5, or 15m, 2h, 10d")
     number = float(found[1])
     if found[2]:
-        return delay_of(timedelta(seconds=min(number * _UNITS[found[2]], LATEST)))
+        try:
+            return delay_of(timedelta(seconds=min(number * _UNITS[found[2]], LATEST)))
+        except InvalidMoment:
+            raise click.BadParameter(f"{given} is longer than 1000 years") from None
     try:
         return delay_of(number)
     except InvalidMoment:

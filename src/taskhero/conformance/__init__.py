@@ -36,6 +36,7 @@ from .cron import CronTasks  # noqa: E402
 from .damage import Damage  # noqa: E402
 from .delays import Delays  # noqa: E402
 from .exchange import Exchanging  # noqa: E402
+from .extremes import Extremes  # noqa: E402
 from .failures import Failures  # noqa: E402
 from .fairness import Fairness  # noqa: E402
 from .holding import Holding  # noqa: E402
@@ -55,6 +56,7 @@ from .rescue import Rescue  # noqa: E402
 from .retrying import Retrying  # noqa: E402
 from .schedule import Scheduling  # noqa: E402
 from .settling import Settling  # noqa: E402
+from .spoilt_places import SpoiltPlaces  # noqa: E402
 from .suite import Suite  # noqa: E402
 from .texts import Texts  # noqa: E402
 from .waking import Waking  # noqa: E402
@@ -67,6 +69,7 @@ __all__ = [
     "Damage",
     "Delays",
     "Exchanging",
+    "Extremes",
     "Failures",
     "Fairness",
     "Holding",
@@ -85,6 +88,7 @@ __all__ = [
     "Retrying",
     "Scheduling",
     "Settling",
+    "SpoiltPlaces",
     "Suite",
     "Texts",
     "Waking",
@@ -117,6 +121,8 @@ class BackendConformance(
     Overseeing,
     Damage,
     Isolation,
+    SpoiltPlaces,
+    Extremes,
     Concurrency,
 ):
     """All topics; derive a class named ``Test...`` from it and give it a fixture ``backend``."""

@@ -4,23 +4,17 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-import attrs
 import pytest
 
 from taskhero.backends.inspected import DelayedEntry, FailedEntry, FailedRetry, Mended
 from taskhero.backends.protocol import (
-    Delayed,
     Dismissed,
-    Done,
     DueJob,
     Entry,
-    Fired,
     FreeLock,
     Interest,
-    Kept,
     Move,
     Moved,
-    Next,
     NotDelayed,
     Rescued,
     Retried,
@@ -31,8 +25,6 @@ from taskhero.backends.protocol import (
 from taskhero.errors import BackendError, BackendRefused, PartlyRefused
 from taskhero.wire.jobs import unmark
 
-from .cron import TASK
-from .periodic import periodic
 from .promises import needs, promise
 from .steps import (
     LEASE,
@@ -48,16 +40,15 @@ from .steps import (
     raws,
     registered,
     schedule,
-    settle,
     within,
 )
 from .suite import Suite
 
 if TYPE_CHECKING:
-    from taskhero.backends.protocol import Backend, Claim, Ending, Process
+    from taskhero.backends.protocol import Backend, Claim, Process
     from taskhero.clock import ManualClock
 
-__all__ = ["Isolation"]
+__all__ = ["Isolation", "claim_each"]
 
 _ITEM = "One bad thing (a key of the wrong type, a counter that is no number) spoils only the item it belongs to."
 _RESCUE = "A job whose queue cannot take it stays claimed as it is, and the answer says why."
@@ -66,20 +57,19 @@ _HOLDS = "A worker whose queue cannot take its job stays in view and holds it, a
 _PARTLY = "If some entries cannot be stored, the others are, and `PartlyRefused` tells of each."
 _UNSETTLED = "If one settlement cannot be recorded, it stays as it was and is told in `unsettled`; all others are"
 
-ENDINGS: dict[str, Ending] = {"delayed": Delayed(60), "tried-again": Retried("no", "retry:a", 9, (60.0,))}
+
+async def claim_each(backend: Backend, number: int, *queues: str) -> tuple[Process, list[Claim]]:
+    """A process that holds one job of each of these queues, claimed in this order."""
+    process = await registered(backend, number, slots=range(1, len(queues) + 1), queues=queues)
+    claims = []
+    for slot, queue in enumerate(queues, 1):
+        await push(backend, job(f"{number}.{slot}", queue), queue=queue)
+        claims.append(await claim_one(backend, process, slot, queue))
+    return process, claims
 
 
 class Isolation(Suite):
-    """Each item alone."""
-
-    async def _claims(self, backend: Backend, number: int, *queues: str) -> tuple[Process, list[Claim]]:
-        """A process that holds one job of each of these queues, claimed in this order."""
-        process = await registered(backend, number, slots=range(1, len(queues) + 1), queues=queues)
-        claims = []
-        for slot, queue in enumerate(queues, 1):
-            await push(backend, job(f"{number}.{slot}", queue), queue=queue)
-            claims.append(await claim_one(backend, process, slot, queue))
-        return process, claims
+    """Each item alone: those who die, leave, produce, promote and wake."""
 
     # the dead
 
@@ -92,8 +82,8 @@ class Isolation(Suite):
         self, backend: Backend, clock: ManualClock, limit: int
     ) -> None:
         """In the same process and in others, each time; once the queue is repaired the job is rescued, too."""
-        first, claims = await self._claims(backend, 1, "q", "bad", "bad", "r")
-        _, others = await self._claims(backend, 2, "q", "bad")
+        first, claims = await claim_each(backend, 1, "q", "bad", "bad", "r")
+        _, others = await claim_each(backend, 2, "q", "bad")
         living = await registered(backend, 3)
         await self.break_queue(backend, "bad")
         clock.advance(LEASE + 1)
@@ -117,7 +107,7 @@ class Isolation(Suite):
     @needs("clock", "wrong_types")
     async def test_a_job_that_cannot_be_rescued_is_not_marked(self, backend: Backend, clock: ManualClock) -> None:
         """However often that is tried, it counts as one death when it is rescued."""
-        process, (claimed,) = await self._claims(backend, 1, "bad")
+        process, (claimed,) = await claim_each(backend, 1, "bad")
         await backend.begin(process, claimed)
         living = await registered(backend, 2)
         await self.break_queue(backend, "bad")
@@ -136,8 +126,8 @@ class Isolation(Suite):
     @needs("clock", "wrong_types")
     async def test_a_rescue_passes_a_worker_that_cannot_be_read(self, backend: Backend, clock: ManualClock) -> None:
         """The jobs of the other workers and processes are rescued."""
-        first, claims = await self._claims(backend, 1, "q", "q")
-        _, others = await self._claims(backend, 2, "q")
+        first, claims = await claim_each(backend, 1, "q", "q")
+        _, others = await claim_each(backend, 2, "q")
         living = await registered(backend, 3)
         await self.break_worker(backend, first.worker_id(1))
         clock.advance(LEASE + 1)
@@ -148,7 +138,7 @@ class Isolation(Suite):
     @needs("wrong_types")
     async def test_what_is_claimed_is_read_beside_a_worker_that_cannot_be(self, backend: Backend) -> None:
         """A process finds its other claims, and the damaged worker gets a new job."""
-        process, claims = await self._claims(backend, 1, "q", "q")
+        process, claims = await claim_each(backend, 1, "q", "q")
         await self.break_worker(backend, process.worker_id(1))
         assert list((await backend.claims(process)).claims) == claims[1:]
         await push(backend, job("new"))
@@ -161,7 +151,7 @@ class Isolation(Suite):
     @needs("wrong_types")
     async def test_a_worker_whose_job_has_no_place_does_not_retire(self, backend: Backend) -> None:
         """The others do; it does when its queue is repaired."""
-        process, (good, bad, last) = await self._claims(backend, 1, "q", "bad", "q")
+        process, (good, bad, last) = await claim_each(backend, 1, "q", "bad", "q")
         await self.break_queue(backend, "bad")
         answer = await backend.retire(process, (1, 2, 3))
         assert [held for held, reason in answer.blocked if reason] == [bad]
@@ -179,7 +169,7 @@ class Isolation(Suite):
     @needs("wrong_types")
     async def test_a_process_leaves_behind_what_has_no_place(self, backend: Backend) -> None:
         """Its other jobs go back; it may not claim any more."""
-        process, (good, bad) = await self._claims(backend, 1, "q", "bad")
+        process, (good, bad) = await claim_each(backend, 1, "q", "bad")
         other = await registered(backend, 2)
         await self.break_queue(backend, "bad")
         answer = await backend.deregister(process)
@@ -281,7 +271,7 @@ class Isolation(Suite):
     @needs("wrong_types")
     async def test_a_failure_of_a_spoilt_list_is_missing_alone(self, backend: Backend) -> None:
         """Others are retried and removed."""
-        process, claims = await self._claims(backend, 1, "q")
+        process, claims = await claim_each(backend, 1, "q")
         await backend.exchange(process, [Settlement(claims[0], Retried("a", "retry:a", 1, (1.0,)))], (), ())
         await self.break_queue(backend, "bad")
         retries = [
@@ -291,109 +281,6 @@ class Isolation(Suite):
         ]
         assert list(await backend.retry_failed(retries)) == [Mended.MISSING, Mended.REFUSED, Mended.STORED]
         assert await backend.queued("q") == [job(3)]
-
-    # endings
-
-    @promise("exchange", _UNSETTLED)
-    @promise("all", _ITEM)
-    @pytest.mark.parametrize("ending", ENDINGS.values(), ids=ENDINGS)
-    @needs("clock", "wrong_types")
-    async def test_a_job_whose_second_is_spoilt_stays_claimed(
-        self, backend: Backend, clock: ManualClock, ending: Ending
-    ) -> None:
-        """Another ending of the batch is recorded; a second later there is another second, and no attempt is lost."""
-        now = await now_of(backend)
-        process, (first, second) = await self._claims(backend, 1, "q", "q")
-        await schedule(backend, now + 60, job("lost"))
-        await self.break_moment(backend, now + 60)
-        answer = await backend.exchange(process, [Settlement(first, ending), Settlement(second, Done())], (), ())
-        assert [held for held, reason in answer.unsettled if reason] == [first]
-        assert list((await backend.claims(process)).claims) == [first]
-        clock.advance(1)
-        answer = await settle(backend, process, first, ending)
-        assert (list(answer.gone), list(answer.unsettled)) == ([], [])
-        assert [attempt for _, attempt in answer.attempts] in ([], [1])
-        assert await backend.delayed(now + 61) == [first.raw]
-
-    @promise("exchange", _UNSETTLED)
-    @needs("clock", "wrong_types")
-    async def test_a_next_run_without_a_place_keeps_what_there_is(self, backend: Backend, clock: ManualClock) -> None:
-        """The ending is not recorded, and the copy that is delayed stays; a second later both are done."""
-        now = await now_of(backend)
-        process, (claimed,) = await self._claims(backend, 1, "q")
-        await schedule(backend, now + 10, job("lost"))
-        await schedule(backend, now + 900, job(1))
-        await self.break_moment(backend, now + 10)
-        following = Next("tick", job(1), (job(1),), 10)
-        answer = await backend.exchange(process, [Settlement(claimed, Done(), next=following)], (), ())
-        assert [held for held, reason in answer.unsettled if reason] == [claimed]
-        assert await backend.delayed(now + 900) == [job(1)]
-        assert await backend.stats() == {}
-        clock.advance(1)
-        answer = await backend.exchange(process, [Settlement(claimed, Done(), next=following)], (), ())
-        assert list(answer.nexts) == [(claimed, now + 11)]
-        assert await backend.delayed(now + 11) == [job(1)]
-        assert await backend.delayed(now + 900) == []
-
-    # periodic tasks
-
-    @promise("Kept", "REFUSED")
-    @needs("clock", "wrong_types")
-    async def test_a_copy_that_cannot_come_earlier_stays(self, backend: Backend, clock: ManualClock) -> None:
-        """Where it is delayed to; another task is seen to."""
-        now = int(clock.now())
-        await schedule(backend, now + 10, job("lost"))
-        await schedule(backend, now + 900, job(1))
-        await self.break_moment(backend, now + 10)
-        tasks = [attrs.evolve(periodic(), guards=()), periodic("b", queue="other")]
-        assert list(await backend.ensure(tasks)) == [Kept.REFUSED, Kept.ENQUEUED]
-        assert await backend.delayed(now + 900) == [job(1)]
-        clock.advance(1)
-        assert list(await backend.ensure(tasks[:1])) == [Kept.DELAYED]
-        assert await backend.delayed(now + 11) == [job(1)]
-
-    @promise("all", "`BackendUnavailable` means that nothing was asked, `BackendRefused` that nothing was changed,")
-    @needs("clock", "wrong_types")
-    async def test_a_task_that_cannot_begin_anew_stays_as_it_is(self, backend: Backend, clock: ManualClock) -> None:
-        """Its copies stay, and it is stopped as before; another one begins anew."""
-        now = int(clock.now())
-        task = periodic()
-        await backend.stop_periodic(task)
-        await push(backend, job(1))
-        await schedule(backend, now + 10, job("lost"))
-        await schedule(backend, now + 900, job(1))
-        await self.break_moment(backend, now + 10)
-        with pytest.raises(BackendRefused):
-            await backend.restart(task)
-        assert await backend.queued("q") == [job(1)]
-        assert await backend.delayed(now + 900) == [job(1)]
-        assert (await backend.periodic()).stopped == {"tick": "asked"}
-        assert await backend.restart(periodic("b", 20)) == now + 20
-
-    @promise("all", _ITEM)
-    @needs("wrong_types")
-    async def test_a_task_is_stopped_though_its_queue_is_spoilt(self, backend: Backend) -> None:
-        """Its delayed copies go."""
-        now = await now_of(backend)
-        await schedule(backend, now + 900, job(1))
-        await self.break_queue(backend, "q")
-        assert await backend.stop_periodic(periodic()) == 1
-        assert list(await backend.ensure([periodic()])) == [Kept.STOPPED]
-
-    @promise("all", "`BackendUnavailable` means that nothing was asked, `BackendRefused` that nothing was changed,")
-    @needs("clock", "wrong_types")
-    async def test_slots_whose_jobs_have_no_place_are_not_seen(self, backend: Backend, clock: ManualClock) -> None:
-        """They are fired when the queue is repaired; a task of another queue is fired all the same."""
-        now = int(clock.now())
-        other = attrs.evolve(TASK, name="other", queue="r")
-        await backend.periodic([TASK, other], 60)
-        await self.break_queue(backend, "q")
-        with pytest.raises(BackendRefused):
-            await backend.fire(TASK, now, now + 5, 2)
-        assert await backend.fire(other, now, now + 5, 2) == Fired.STORED
-        await backend.delete_queue("q")
-        assert await backend.fire(TASK, now, now + 5, 2) == Fired.STORED
-        assert await backend.queued("q") == [job(1)] * 2
 
     # waking
 

@@ -6,13 +6,11 @@ import math
 from datetime import UTC, datetime, timedelta
 from typing import Final
 
+from taskhero.bounds import LATEST, LONGEST
 from taskhero.errors import InvalidMoment
 from taskhero.wire.refusals import shown
 
 __all__ = ["LATEST", "delay_of", "duration_of", "moment_after", "moment_of", "second_of", "to_datetime"]
-
-#: The first second of the year 5000: a moment from then on can only be a mistake.
-LATEST: Final = 95_617_584_000
 
 _WEEK: Final = 7 * 24 * 3600
 _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
@@ -39,18 +37,27 @@ def duration_of(given: timedelta | float, what: str) -> float:
     return seconds
 
 
-def delay_of(given: timedelta | float) -> float:
-    """Seconds of the delay of an `enqueue_in`; a bare number over a week is taken for milliseconds and refused.
+def delay_of(given: timedelta | float, *, instead: str = "") -> float:
+    """Seconds of a delay; a bare number over a week is taken for milliseconds and refused.
+
+    Args:
+        given: The delay.
+        instead: What to do instead of passing a negative one, for the message.
 
     Raises:
         InvalidMoment: It is no delay.
     """
-    seconds = duration_of(given, "delay")
-    if seconds > _WEEK and not isinstance(given, timedelta):
+    number = given.total_seconds() if isinstance(given, timedelta) else _number(given)
+    if instead and number is not None and number < 0:
+        raise InvalidMoment(f"delay={shown(given)} is negative: pass a timedelta, or seconds, of 0 or more; {instead}")
+    if number is not None and _finite(number) and number > _WEEK and not isinstance(given, timedelta):
         raise InvalidMoment(
             f"delay={shown(given)} is more than a week in seconds (there are no milliseconds here): "
             "pass a timedelta if that is what you mean"
         )
+    seconds = duration_of(given, "delay")
+    if seconds > LONGEST:
+        raise InvalidMoment(f"delay={shown(given)} is longer than 1000 years: pass a timedelta, or seconds, of less")
     return seconds
 
 

@@ -201,7 +201,7 @@ class Queue(Recurrent, DelayedJobs, Overseeing):
 
     async def push_in(self, delay: timedelta | float, job: Job, *, suppress_duplicate: bool = False) -> bool:
         """Store a job for a while; all of `enqueue_in` but making the job."""
-        seconds = delay_of(delay)
+        seconds = delay_of(delay, instead="enqueue_at takes a moment, and one that has passed means now")
         # An estimate, for hooks: the due time is counted by the store's clock, in the step that stores the job.
         at = moment_after(seconds, self.context.clock.now())
         return await self._schedule(job, at, seconds, suppress=suppress_duplicate)

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Final, Literal, TypeAlias
 
 import attrs
 
+from taskhero.bounds import LONGEST, MOST
 from taskhero.errors import PluginError, RetryLater
 from taskhero.hooks.needs import CountAttempts
 from taskhero.hooks.specs import hookimpl
@@ -34,10 +35,10 @@ DAY: Final = 24 * 3600.0
 
 def _limit(given: int) -> int:
     limit: object = given
-    if isinstance(limit, bool) or not isinstance(limit, int) or limit < 1:
+    if isinstance(limit, bool) or not isinstance(limit, int) or not 1 <= limit <= MOST:
         raise PluginError(
             f"limit={shown(given)}: pass how many attempts there are in all, a whole number of 1 or more (3 is the "
-            "first and two retries)"
+            f"first and two retries), and not more than {MOST}"
         )
     return int(limit)
 
@@ -139,4 +140,5 @@ class Retry:
 
     def _varied(self, delay: float) -> float:
         spread = self.jitter * delay
-        return max(0.0, delay + random.uniform(-spread, spread))  # noqa: S311 - nothing is kept secret by it
+        varied = delay + random.uniform(-spread, spread)  # noqa: S311 - nothing is kept secret by it
+        return min(max(0.0, varied), float(LONGEST))

@@ -244,7 +244,7 @@ async def test_an_ending_that_cannot_be_recorded_keeps_its_claim(backend):
     await backend.push([Entry("q", "x")])
     (claim,) = (await backend.exchange(PROCESS, (), (1,), ("q",))).claims
     with pytest.raises(TypeError):
-        await backend.exchange(PROCESS, [Settlement(claim, Retried("no", "retry:a", 3, (None,)))], (), ())
+        await backend.exchange(PROCESS, [Settlement(claim, Retried("no", ["retry:a"], 3, (1.0,)))], (), ())
     assert list((await backend.claims(PROCESS)).claims) == [claim]
     await backend.exchange(PROCESS, [Settlement(claim, GivenBack())], (), ())
     assert await backend.queued("q") == ["x"]

@@ -96,6 +96,7 @@ def test_a_delay_is_a_timedelta_or_seconds(delay, seconds):
         (10**400, "more than a week"),
         (-1, "is negative"),
         (timedelta(seconds=-1), "is negative"),
+        (timedelta(days=366_000), "is longer than 1000 years"),
         (float("nan"), "is not finite"),
         (float("inf"), "is not finite"),
         (True, "is no duration: pass a timedelta, or seconds"),
@@ -132,3 +133,11 @@ def test_a_number_too_long_to_be_shown_is_refused_all_the_same(sign):
         moment_of(number)
     with pytest.raises(InvalidMoment):
         delay_of(number)
+
+
+@pytest.mark.parametrize("delay", [-1, -0.5, timedelta(seconds=-3)])
+def test_a_negative_delay_is_shown_with_what_to_do_instead(delay):
+    with pytest.raises(InvalidMoment) as refused:
+        delay_of(delay, instead="enqueue_at takes a moment")
+    assert repr(delay) in str(refused.value)
+    assert str(refused.value).endswith("of 0 or more; enqueue_at takes a moment")

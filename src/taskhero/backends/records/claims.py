@@ -6,6 +6,8 @@ from typing import TYPE_CHECKING
 
 import attrs
 
+from taskhero.bounds import LONGEST, between
+
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
@@ -72,7 +74,7 @@ class Lock:
     """
 
     key: str
-    timeout: int
+    timeout: int = attrs.field(validator=between(1, LONGEST, whole=True))
 
 
 @attrs.frozen

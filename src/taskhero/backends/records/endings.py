@@ -6,6 +6,8 @@ from typing import TYPE_CHECKING, TypeAlias
 
 import attrs
 
+from taskhero.bounds import LONGEST, MOST, between
+
 if TYPE_CHECKING:
     from taskhero.backends.periodic import Next
     from taskhero.backends.records.claims import Claim
@@ -50,7 +52,7 @@ class GivenBack:
 class Delayed:
     """The job is delayed by *delay* seconds, counted from now and rounded up; nothing is counted."""
 
-    delay: float
+    delay: float = attrs.field(validator=between(0, LONGEST))
 
 
 @attrs.frozen
@@ -70,8 +72,8 @@ class Retried:
 
     entry: str
     counter: str
-    limit: int
-    delays: tuple[float, ...]
+    limit: int = attrs.field(validator=between(0, MOST, whole=True))
+    delays: tuple[float, ...] = attrs.field(validator=between(0, LONGEST))
     trace: tuple[str, str] | None = None
 
 

@@ -6,6 +6,8 @@ from typing import TypeAlias
 
 import attrs
 
+from taskhero.bounds import LONGEST, MOST, between
+
 __all__ = [
     "Entry",
     "FreeLock",
@@ -15,6 +17,10 @@ __all__ = [
     "Scheduled",
     "TimedEntry",
 ]
+
+
+#: The last second that a store needs to know; other programs delay to seconds that are milliseconds by mistake.
+_LAST = 2**52
 
 
 @attrs.frozen
@@ -28,7 +34,7 @@ class FreeLock:
     """
 
     key: str
-    timeout: int
+    timeout: int = attrs.field(validator=between(1, LONGEST, whole=True))
     shared: bool = False
 
 
@@ -76,12 +82,12 @@ class TimedEntry:
         delay: Seconds from now until the due time; None if *at* is given.
     """
 
-    at: float | None
+    at: float | None = attrs.field(validator=attrs.validators.optional(between(0, _LAST)))
     queue: str
     raw: str
     guards: tuple[Guard, ...] = ()
     unique: bool = True
-    delay: float | None = None
+    delay: float | None = attrs.field(default=None, validator=attrs.validators.optional(between(0, LONGEST)))
 
     def __attrs_post_init__(self) -> None:
         if (self.at is None) == (self.delay is None):
@@ -99,7 +105,7 @@ class Removal:
     """
 
     raw: str
-    count: int = 0
+    count: int = attrs.field(default=0, validator=between(-MOST, MOST, whole=True))
     release: tuple[str, ...] = ()
 
 

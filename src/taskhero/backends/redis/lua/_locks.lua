@@ -19,5 +19,6 @@ end
 
 -- Holds a lock for so many milliseconds; its number is the second in which it lapses, as node-resque writes it.
 local function hold(lock, owner, now, milliseconds)
+  milliseconds = math.max(1, milliseconds)
   redis.call('SET', lock, whole(math.floor((now + milliseconds) / 1000) + 1) .. ':' .. owner, 'PX', whole(milliseconds))
 end

@@ -17,11 +17,12 @@ local arg, key = 3, 5
 
 -- The second in which a job is due, rounded up; nil if that is not in the future.
 local function due_second(moment, delay)
-  local due
-  if moment ~= '' then due = tonumber(moment) * 1000 else due = now + rest + tonumber(delay) end
-  if due <= now + rest then return nil end
-  local at = math.ceil(due / 1000)
-  return at > seconds and at or nil
+  local exact = now + rest
+  if moment ~= '' then
+    local at = tonumber(moment)
+    return at * 1000 > exact and at > seconds and math.ceil(at) or nil
+  end
+  return tonumber(delay) > 0 and math.ceil((exact + tonumber(delay)) / 1000) or nil
 end
 
 local function is_delayed(index, at, raw)

@@ -1,0 +1,200 @@
+"""The smallest and the largest number of each kind that a verb takes: the step happens whole."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import attrs
+import pytest
+
+from taskhero.backends.inspected import FailedEntry, FailedRetry, Mended
+from taskhero.backends.protocol import (
+    Delayed,
+    Done,
+    DueJob,
+    Entry,
+    Failed,
+    FreeLock,
+    HeldLock,
+    Kept,
+    Lock,
+    Move,
+    Moved,
+    Next,
+    Preparation,
+    Prepared,
+    Removal,
+    Retried,
+    Scheduled,
+    Settlement,
+    TimedEntry,
+)
+from taskhero.bounds import LATEST, LONGEST, MOST
+from taskhero.errors import InvalidMoment
+
+from .periodic import periodic
+from .promises import needs, promise
+from .steps import beat, claim, claim_one, due, free_locks, job, make_process, now_of, push, raws, registered, schedule
+from .suite import Suite
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from taskhero.backends.protocol import Backend, Ending
+    from taskhero.clock import ManualClock
+
+__all__ = ["Extremes"]
+
+_REFUSED = "Records refuse numbers that are out of their bounds (`taskhero.bounds`)."
+_WHOLE = "A step with any other number happens whole."
+
+_timeouts = pytest.mark.parametrize("timeout", [1, LONGEST], ids=["shortest", "longest"])
+_delays = pytest.mark.parametrize("delay", [0, 1e-6, 0.5, LONGEST], ids=["none", "tiny", "half", "longest"])
+_counts = pytest.mark.parametrize("count", [1, MOST], ids=["one", "most"])
+
+RECORDS: dict[str, Callable[[float], object]] = {
+    "FreeLock.timeout": lambda number: FreeLock("lock:a", number),  # type: ignore[arg-type]
+    "Lock.timeout": lambda number: Lock("work:a", number),  # type: ignore[arg-type]
+    "TimedEntry.at": lambda number: TimedEntry(number, "q", job(1)),
+    "TimedEntry.delay": lambda number: TimedEntry(None, "q", job(1), delay=number),
+    "Delayed.delay": Delayed,
+    "Retried.limit": lambda number: Retried("no", "retry:a", number, (1.0,)),  # type: ignore[arg-type]
+    "Retried.delays": lambda number: Retried("no", "retry:a", 3, (1.0, number)),
+    "Next.frequency": lambda number: Next("tick", job(1), (job(1),), number),
+    "Periodic.frequency": lambda number: attrs.evolve(periodic(), frequency=number),
+}
+
+
+class Extremes(Suite):
+    """Numbers at their bounds."""
+
+    @promise("all", _REFUSED)
+    @pytest.mark.parametrize(
+        "number",
+        [-1, -0.5, float("nan"), float("inf"), 1e17, 10**5000, True, "1"],
+        ids=["negative", "half", "nan", "inf", "huge", "endless", "bool", "text"],
+    )
+    @pytest.mark.parametrize("record", RECORDS.values(), ids=RECORDS)
+    async def test_no_backend_is_given_a_number_out_of_its_bounds(
+        self, backend: Backend, record: Callable[[float], object], number: float
+    ) -> None:
+        """So that none has to look; the message names the field."""
+        assert backend.location
+        with pytest.raises(InvalidMoment, match=r"pass an? (int|number) from"):
+            record(number)
+
+    @promise("all", _WHOLE)
+    @_timeouts
+    @needs("clock")
+    async def test_a_lock_of_a_queued_job_is_held_for_any_time(
+        self, backend: Backend, clock: ManualClock, timeout: int
+    ) -> None:
+        """Wherever it is taken: by a push, a promotion and a retry of a failure."""
+        now = await now_of(backend)
+        guards = [(FreeLock(f"lock:{name}", timeout),) for name in "abcd"]
+        assert list(await backend.push([Entry("q", job(1), guards=guards[0])])) == [True]
+        assert list(await backend.schedule([TimedEntry(0, "q", job(2), guards=guards[1])])) == [Scheduled.QUEUED]
+        await schedule(backend, now + 1, job(3))
+        process = await registered(backend)
+        failed = await claim_one(backend, process)
+        await backend.exchange(process, [Settlement(failed, Failed("no"))], (), ())
+        clock.advance(1)
+        assert list(await backend.promote([Move(DueJob(now + 1, job(3)), "q", guards[2])])) == [Moved.QUEUED]
+        retry = FailedRetry(FailedEntry("no"), Entry("q", job(1), guards=guards[3]))
+        assert list(await backend.retry_failed([retry])) == [Mended.STORED]
+        assert await backend.queued("q") == [job(2), job(3), job(1)]
+        assert list(await backend.push([Entry("q", job(4), guards=guards[3])])) == [False]
+
+    @promise("all", _WHOLE)
+    @_timeouts
+    async def test_a_running_job_holds_its_lock_for_any_time(self, backend: Backend, timeout: int) -> None:
+        """Taken, renewed and released."""
+        process = await registered(backend)
+        await push(backend, job(1))
+        claimed = await claim_one(backend, process)
+        lock = Lock("work:a", timeout)
+        assert list(await backend.prepare(process, [Preparation(claimed, hold=(lock,))])) == [Prepared()]
+        assert (await beat(backend, process, locks=[HeldLock(claimed, lock)])).lost == ()
+        await backend.exchange(process, [Settlement(claimed, Done(), release=("work:a",))], (), ())
+        assert await free_locks(backend, "work:a") == ["work:a"]
+
+    @promise("all", _WHOLE)
+    @_delays
+    @pytest.mark.parametrize("kind", ["delayed", "retried"])
+    async def test_a_job_that_ended_is_delayed_by_any_time(self, backend: Backend, kind: str, delay: float) -> None:
+        """Once, and its claim is over; the rest of the batch is recorded."""
+        process = await registered(backend, slots=(1, 2))
+        await push(backend, job(1), job(2))
+        first, second = await claim(backend, process, (1, 2))
+        retried = Retried("no", "retry:a", MOST, (delay,))
+        ending: Ending = Delayed(delay) if kind == "delayed" else retried
+        answer = await backend.exchange(process, [Settlement(first, ending), Settlement(second, Done())], (), ())
+        assert (list(answer.gone), list(answer.unsettled)) == ([], [])
+        assert list((await backend.claims(process)).claims) == []
+        ((_, count),) = await backend.moments()
+        assert count == 1
+        (prepared,) = await self._count(backend)
+        assert prepared == (None if kind == "delayed" else 0)
+
+    async def _count(self, backend: Backend) -> list[int | None]:
+        """What the counter of attempts holds."""
+        process = make_process(2, ("counting",))
+        await backend.register(process, (1,), 60)
+        await push(backend, job(1), queue="counting")
+        claimed = await claim_one(backend, process, queue="counting")
+        return [found.count for found in await backend.prepare(process, [Preparation(claimed, counter="retry:a")])]
+
+    @promise("all", _WHOLE)
+    @_delays
+    async def test_a_new_job_is_delayed_by_any_time(self, backend: Backend, delay: float) -> None:
+        """No delay at all is now."""
+        (answer,) = await backend.schedule([TimedEntry(None, "q", job(1), delay=delay)])
+        assert answer == (Scheduled.DELAYED if delay else Scheduled.QUEUED)
+        assert [count for _, count in await backend.moments()] == ([1] if delay else [])
+
+    @promise("all", _WHOLE)
+    async def test_a_job_is_delayed_to_any_second(self, backend: Backend) -> None:
+        """The first one, and the last before the year 5000; other programs take milliseconds for seconds."""
+        entries = [TimedEntry(at, "q", job(1)) for at in (0, LATEST - 1, 4_102_444_800_000)]
+        assert list(await backend.schedule(entries)) == [Scheduled.QUEUED, Scheduled.DELAYED, Scheduled.DELAYED]
+        assert list(await backend.moments()) == [(LATEST - 1, 1), (4_102_444_800_000, 1)]
+
+    @promise("all", _WHOLE)
+    @pytest.mark.parametrize("frequency", [1e-9, LONGEST], ids=["tiny", "longest"])
+    async def test_a_periodic_task_has_any_frequency(self, backend: Backend, frequency: float) -> None:
+        """One copy is delayed after its end, and when it begins anew; one that is not there is enqueued."""
+        task = attrs.evolve(periodic("b"), frequency=frequency)
+        assert list(await backend.ensure([task])) == [Kept.ENQUEUED]
+        process = await registered(backend)
+        claimed = await claim_one(backend, process)
+        following = Next("b", task.raw, task.forms, frequency)
+        answer = await backend.exchange(process, [Settlement(claimed, Done(), next=following)], (), ())
+        assert [count for _, count in await backend.moments()] == [1]
+        assert len(answer.nexts) == 1
+        assert await backend.restart(task) is not None
+        assert [count for _, count in await backend.moments()] == [1]
+        assert list(await backend.ensure([task])) == [Kept.DELAYED]
+
+    @promise("all", _WHOLE)
+    @_counts
+    async def test_any_number_is_asked_for(self, backend: Backend, count: int) -> None:
+        """Of jobs that are due, of rescued ones, of delayed ones and of those to remove."""
+        await push(backend, job(1), job(1), job(2))
+        process = await registered(backend)
+        assert len(await due(backend, count)) == 0
+        assert list(await backend.rescue(count)) == []
+        assert len((await backend.search_delayed(limit=count)).entries) == 0
+        found = await backend.remove("q", [Removal(job(2)), Removal(job(1), -count), Removal(job(1), count)])
+        assert list(found) == ([1, 1, 1] if count == 1 else [1, 2, 0])
+        assert raws(await claim(backend, process)) == []
+
+    @promise("all", _WHOLE)
+    @pytest.mark.parametrize("lease", [1e-9, LONGEST], ids=["shortest", "longest"])
+    async def test_a_lease_has_any_length(self, backend: Backend, lease: float) -> None:
+        """Of a process, and of the leader."""
+        process = make_process()
+        await backend.register(process, (1,), lease)
+        assert (await beat(backend, process)).missing == ()
+        await backend.deregister(process)
+        assert await backend.lead("me", lease)
+        assert await backend.lead("me", 60)

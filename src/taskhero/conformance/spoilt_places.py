@@ -1,0 +1,136 @@
+"""Places that cannot take a job: the end of another one, and periodic tasks, where their queue or second is damaged."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import attrs
+import pytest
+
+from taskhero.backends.protocol import Delayed, Done, Fired, Kept, Next, Retried, Settlement
+from taskhero.errors import BackendRefused
+
+from .cron import TASK
+from .isolation import claim_each
+from .periodic import periodic
+from .promises import needs, promise
+from .steps import job, now_of, push, schedule, settle
+from .suite import Suite
+
+if TYPE_CHECKING:
+    from taskhero.backends.protocol import Backend, Ending
+    from taskhero.clock import ManualClock
+
+__all__ = ["SpoiltPlaces"]
+
+_ITEM = "One bad thing (a key of the wrong type, a counter that is no number) spoils only the item it belongs to."
+_UNSETTLED = "If one settlement cannot be recorded, it stays as it was and is told in `unsettled`; all others are"
+
+ENDINGS: dict[str, Ending] = {"delayed": Delayed(60), "tried-again": Retried("no", "retry:a", 9, (60.0,))}
+
+
+class SpoiltPlaces(Suite):
+    """A job stays where it is until there is a place for it."""
+
+    # endings
+
+    @promise("exchange", _UNSETTLED)
+    @promise("all", _ITEM)
+    @pytest.mark.parametrize("ending", ENDINGS.values(), ids=ENDINGS)
+    @needs("clock", "wrong_types")
+    async def test_a_job_whose_second_is_spoilt_stays_claimed(
+        self, backend: Backend, clock: ManualClock, ending: Ending
+    ) -> None:
+        """Another ending of the batch is recorded; a second later there is another second, and no attempt is lost."""
+        now = await now_of(backend)
+        process, (first, second) = await claim_each(backend, 1, "q", "q")
+        await schedule(backend, now + 60, job("lost"))
+        await self.break_moment(backend, now + 60)
+        answer = await backend.exchange(process, [Settlement(first, ending), Settlement(second, Done())], (), ())
+        assert [held for held, reason in answer.unsettled if reason] == [first]
+        assert list((await backend.claims(process)).claims) == [first]
+        clock.advance(1)
+        answer = await settle(backend, process, first, ending)
+        assert (list(answer.gone), list(answer.unsettled)) == ([], [])
+        assert [attempt for _, attempt in answer.attempts] in ([], [1])
+        assert await backend.delayed(now + 61) == [first.raw]
+
+    @promise("exchange", _UNSETTLED)
+    @needs("clock", "wrong_types")
+    async def test_a_next_run_without_a_place_keeps_what_there_is(self, backend: Backend, clock: ManualClock) -> None:
+        """The ending is not recorded, and the copy that is delayed stays; a second later both are done."""
+        now = await now_of(backend)
+        process, (claimed,) = await claim_each(backend, 1, "q")
+        await schedule(backend, now + 10, job("lost"))
+        await schedule(backend, now + 900, job(1))
+        await self.break_moment(backend, now + 10)
+        following = Next("tick", job(1), (job(1),), 10)
+        answer = await backend.exchange(process, [Settlement(claimed, Done(), next=following)], (), ())
+        assert [held for held, reason in answer.unsettled if reason] == [claimed]
+        assert await backend.delayed(now + 900) == [job(1)]
+        assert await backend.stats() == {}
+        clock.advance(1)
+        answer = await backend.exchange(process, [Settlement(claimed, Done(), next=following)], (), ())
+        assert list(answer.nexts) == [(claimed, now + 11)]
+        assert await backend.delayed(now + 11) == [job(1)]
+        assert await backend.delayed(now + 900) == []
+
+    # periodic tasks
+
+    @promise("Kept", "REFUSED")
+    @needs("clock", "wrong_types")
+    async def test_a_copy_that_cannot_come_earlier_stays(self, backend: Backend, clock: ManualClock) -> None:
+        """Where it is delayed to; another task is seen to."""
+        now = int(clock.now())
+        await schedule(backend, now + 10, job("lost"))
+        await schedule(backend, now + 900, job(1))
+        await self.break_moment(backend, now + 10)
+        tasks = [attrs.evolve(periodic(), guards=()), periodic("b", queue="other")]
+        assert list(await backend.ensure(tasks)) == [Kept.REFUSED, Kept.ENQUEUED]
+        assert await backend.delayed(now + 900) == [job(1)]
+        clock.advance(1)
+        assert list(await backend.ensure(tasks[:1])) == [Kept.DELAYED]
+        assert await backend.delayed(now + 11) == [job(1)]
+
+    @promise("all", "`BackendUnavailable` means that nothing was asked, `BackendRefused` that nothing was changed,")
+    @needs("clock", "wrong_types")
+    async def test_a_task_that_cannot_begin_anew_stays_as_it_is(self, backend: Backend, clock: ManualClock) -> None:
+        """Its copies stay, and it is stopped as before; another one begins anew."""
+        now = int(clock.now())
+        task = periodic()
+        await backend.stop_periodic(task)
+        await push(backend, job(1))
+        await schedule(backend, now + 10, job("lost"))
+        await schedule(backend, now + 900, job(1))
+        await self.break_moment(backend, now + 10)
+        with pytest.raises(BackendRefused):
+            await backend.restart(task)
+        assert await backend.queued("q") == [job(1)]
+        assert await backend.delayed(now + 900) == [job(1)]
+        assert (await backend.periodic()).stopped == {"tick": "asked"}
+        assert await backend.restart(periodic("b", 20)) == now + 20
+
+    @promise("all", _ITEM)
+    @needs("wrong_types")
+    async def test_a_task_is_stopped_though_its_queue_is_spoilt(self, backend: Backend) -> None:
+        """Its delayed copies go."""
+        now = await now_of(backend)
+        await schedule(backend, now + 900, job(1))
+        await self.break_queue(backend, "q")
+        assert await backend.stop_periodic(periodic()) == 1
+        assert list(await backend.ensure([periodic()])) == [Kept.STOPPED]
+
+    @promise("all", "`BackendUnavailable` means that nothing was asked, `BackendRefused` that nothing was changed,")
+    @needs("clock", "wrong_types")
+    async def test_slots_whose_jobs_have_no_place_are_not_seen(self, backend: Backend, clock: ManualClock) -> None:
+        """They are fired when the queue is repaired; a task of another queue is fired all the same."""
+        now = int(clock.now())
+        other = attrs.evolve(TASK, name="other", queue="r")
+        await backend.periodic([TASK, other], 60)
+        await self.break_queue(backend, "q")
+        with pytest.raises(BackendRefused):
+            await backend.fire(TASK, now, now + 5, 2)
+        assert await backend.fire(other, now, now + 5, 2) == Fired.STORED
+        await backend.delete_queue("q")
+        assert await backend.fire(TASK, now, now + 5, 2) == Fired.STORED
+        assert await backend.queued("q") == [job(1)] * 2
