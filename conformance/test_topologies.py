@@ -98,6 +98,10 @@ class OnTopology(BackendConformance):
         await backend._link.call("DEL", backend._keys.delayed(at))
         await backend._link.call("SET", backend._keys.delayed(at), "no list")
 
+    async def break_seconds_of(self, backend, raw):
+        await backend._link.call("DEL", backend._keys.timestamps(raw))
+        await backend._link.call("SET", backend._keys.timestamps(raw), "no set")
+
     async def break_worker(self, backend, worker_id):
         await backend._link.call("DEL", backend._keys.worker(worker_id))
         await backend._link.call("RPUSH", backend._keys.worker(worker_id), "no text")
