@@ -89,7 +89,15 @@ class RoundsDown(Forging):
     """A delay loses its fraction."""
 
     def forge(self, ending):
-        return Delayed(math.floor(ending.delay) - 0.25) if isinstance(ending, Delayed) else ending
+        return attrs.evolve(ending, delay=math.floor(ending.delay) - 0.25) if isinstance(ending, Delayed) else ending
+
+
+@found_by(Settling, "test_another_text_is_delayed_if_one_is_given", only=True)
+class DelaysTheClaimedText(Forging):
+    """It ignores the text that names the queue."""
+
+    def forge(self, ending):
+        return attrs.evolve(ending, raw=None) if isinstance(ending, Delayed) else ending
 
 
 @found_by(Settling, "test_equal_jobs_that_are_delayed_are_all_kept")
@@ -161,6 +169,14 @@ class RetriesAsRescued(MemoryBackend):
     async def exchange(self, process, settled, free, queues):
         with patch("taskhero.backends.memory.store.unmark", str):
             return await super().exchange(process, settled, free, queues)
+
+
+@found_by(Retrying, "test_another_text_is_tried_again_if_one_is_given", only=True)
+class RetriesTheClaimedText(Forging):
+    """It ignores the text that names the queue."""
+
+    def forge(self, ending):
+        return attrs.evolve(ending, raw=None) if isinstance(ending, Retried) else ending
 
 
 @found_by(Retrying, "test_the_last_delay_holds_for_all_that_follow")

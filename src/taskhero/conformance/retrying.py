@@ -81,6 +81,20 @@ class Retrying(Suite):
             assert await backend.queued("q") == [bare]
             await backend.delete_queue("q")
 
+    @promise("Retried", "If *raw* is given, the store delays that text.")
+    @needs("clock")
+    async def test_another_text_is_tried_again_if_one_is_given(self, backend: Backend, clock: ManualClock) -> None:
+        """One that names the queue, where the claimed text does not; rescued before or not."""
+        process = await registered(backend)
+        bare, named = '{"class":"task","args":[1.0]}', '{"class":"task","queue":"q","args":[1.0]}'
+        for text in (bare, mark_rescued(bare, running=True)):
+            await push(backend, text)
+            ending = Retried("failure", "retry:a", 9, (5.0,), trace=("error:a", "no"), raw=named)
+            assert await self._fail(backend, process, ending) is not None
+            await self._promote(backend, clock)
+            assert await backend.queued("q") == [named]
+            await backend.delete_queue("q")
+
     @promise("Retried", "The job failed and is delayed again until it has been tried *limit* times")
     @needs("clock")
     async def test_the_last_delay_holds_for_all_that_follow(self, backend: Backend, clock: ManualClock) -> None:

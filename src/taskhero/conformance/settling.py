@@ -125,6 +125,18 @@ class Settling(Suite):
         assert await due(backend) == [DueJob(at, job(1))]
         assert await backend.stats() == {}
 
+    @promise("Delayed", "The store delays the job's text as it was claimed, or *raw* if that is given.")
+    @needs("clock")
+    async def test_another_text_is_delayed_if_one_is_given(self, backend: Backend, clock: ManualClock) -> None:
+        """One that names the queue, where the claimed text does not; the claimed text is not delayed too."""
+        process = await registered(backend, slots=(1, 2))
+        await push(backend, '{"class":"task","args":[1.0]}', job(2))
+        first, second = await claim(backend, process, (1, 2))
+        named = '{"class":"task","queue":"q","args":[1.0]}'
+        await backend.exchange(process, [Settlement(first, Delayed(5, named)), Settlement(second, Delayed(5))], (), ())
+        clock.advance(6)
+        assert [found.raw for found in await due(backend)] == [named, job(2)]
+
     @promise("Delayed", "The job is delayed by *delay* seconds")
     @needs("clock")
     async def test_equal_jobs_that_are_delayed_are_all_kept(self, backend: Backend, clock: ManualClock) -> None:

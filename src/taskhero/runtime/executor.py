@@ -19,8 +19,9 @@ from taskhero.runtime.current import Running, enter, leave, task_logger
 from taskhero.runtime.events import WorkerJob
 from taskhero.runtime.failures import describe, task_lines
 from taskhero.wire.failures import encode_failure
-from taskhero.wire.jobs import decode_job, rescues
+from taskhero.wire.jobs import decode_job, rescues, unmark
 from taskhero.wire.last_errors import encode_last_error
+from taskhero.wire.splicing import keep_queue
 
 if TYPE_CHECKING:
     from taskhero.backends.protocol import Claim, Ending, Next
@@ -277,7 +278,7 @@ class Executor:
         if isinstance(outcome, Success):
             return _DONE
         if isinstance(outcome, (Refused, Postponed)):
-            return _DROPPED if isinstance(outcome, Refused) else Delayed(outcome.delay)
+            return _DROPPED if isinstance(outcome, Refused) else Delayed(outcome.delay, _respelled(claim.raw, claim))
         words, now = describe(outcome.error), self._clock.now()
         entry = encode_failure(
             raw=claim.raw,
@@ -301,7 +302,14 @@ class Executor:
                 failed_at=now,
             )
             trace = (outcome.trace, text)
-        return Retried(entry, outcome.counter, outcome.limit, tuple(outcome.delays), trace)
+        raw = _respelled(unmark(claim.raw), claim)
+        return Retried(entry, outcome.counter, outcome.limit, tuple(outcome.delays), trace, raw)
+
+
+def _respelled(raw: str, claim: Claim) -> str | None:
+    """Return the text to delay if it must name the queue of the claim first, or None if it does so already."""
+    text = keep_queue(raw, claim.queue)
+    return None if text == raw else text
 
 
 def _context(running: Running) -> PerformContext:

@@ -116,7 +116,8 @@ def encode_job(name: str, args: Sequence[Any], queue: str) -> str:
 def job_forms(name: str, args: Sequence[Any], queue: str) -> tuple[str, ...]:
     """The texts that programs write for a job: node-resque and we, Ruby Resque, resque-scheduler.
 
-    Ruby writes whole floats and large ones in its own way, so arguments with such have two more forms.
+    Ruby writes whole floats and large ones in its own way, so arguments with such have three more forms: the third is
+    what `taskhero.wire.splicing.keep_queue` makes of Ruby's.
 
     Raises:
         InvalidArguments: As `encode_job`.
@@ -126,7 +127,9 @@ def job_forms(name: str, args: Sequence[Any], queue: str) -> tuple[str, ...]:
     text, ruby = ours[len(_head(name, queue)) : -1], encode_as_ruby(args)
     head, tail = f'{{"class":{quote(name)},"args":', f',"queue":{quote(queue)}}}'
     forms = (ours, f"{head}{text}}}", f"{head}{text}{tail}")
-    return forms if ruby == text else (*forms, f"{head}{ruby}}}", f"{head}{ruby}{tail}")
+    if ruby == text:
+        return forms
+    return (*forms, f"{head}{ruby}}}", f"{head}{ruby}{tail}", f"{_head(name, queue)}{ruby}}}")
 
 
 # --- reading -----------------------------------------------------------------------------------------------------

@@ -112,7 +112,8 @@ def test_ruby_writes_whole_floats_in_its_own_way() -> None:
     assert forms[1] == '{"class":"OkJob","args":["hé",1,1e+21,{"2":1e-7,"b":1}]}'
     assert '{"class":"OkJob","args":["hé",1.0,1.0e+21,{"b":1,"2":1.0e-07}]}' in forms
     assert '{"class":"OkJob","args":["hé",1.0,1.0e+21,{"b":1,"2":1.0e-07}],"queue":"default"}' in forms
-    assert len(forms) == 5
+    assert '{"class":"OkJob","queue":"default","args":["hé",1.0,1.0e+21,{"b":1,"2":1.0e-07}]}' in forms
+    assert len(forms) == 6
 
 
 # --- read -------------------------------------------------------------------------------------------------------

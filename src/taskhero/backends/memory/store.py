@@ -175,7 +175,7 @@ class Store:
         if isinstance(ending, Failed):
             self.fail(ending.entry, worker)
         elif isinstance(ending, Delayed):
-            self.delay(later(now, ending.delay), claim.raw)
+            self.delay(later(now, ending.delay), claim.raw if ending.raw is None else ending.raw)
         elif isinstance(ending, GivenBack):
             self.queues.give_back(claim.queue, claim.raw if ending.raw is None else ending.raw)
         elif isinstance(ending, Retried):
@@ -211,7 +211,7 @@ class Store:
                 self.traces.delete(ending.trace[0])
             return None
         delay = ending.delays[min(attempt, len(ending.delays)) - 1] if ending.delays else 0.0
-        self.delay(later(now, delay), unmark(claim.raw))
+        self.delay(later(now, delay), unmark(claim.raw) if ending.raw is None else ending.raw)
         until = now + delay + _COUNTER_LIFE
         self.attempts.set(ending.counter, count, until=until, now=now)
         if ending.trace is not None:

@@ -50,9 +50,17 @@ class GivenBack:
 
 @attrs.frozen
 class Delayed:
-    """The job is delayed by *delay* seconds, counted from now and rounded up; nothing is counted."""
+    """The job is delayed by *delay* seconds, counted from now and rounded up; nothing is counted.
+
+    The store delays the job's text as it was claimed, or *raw* if that is given.
+
+    Attributes:
+        delay: Seconds.
+        raw: The text to delay, where the claimed one does not name the queue that it was claimed from.
+    """
 
     delay: float = attrs.field(validator=between(0, LONGEST))
+    raw: str | None = None
 
 
 @attrs.frozen
@@ -60,7 +68,7 @@ class Retried:
     """The job failed and is delayed again until it has been tried *limit* times; then it is in the failures.
 
     It is counted as failed each time. Counter and trace outlive the wait for the next attempt by a day, and go with the
-    last one. What is delayed is not marked as rescued any more.
+    last one. What is delayed is not marked as rescued any more. If *raw* is given, the store delays that text.
 
     Attributes:
         entry: The failure's text, appended when this was the last attempt.
@@ -68,6 +76,7 @@ class Retried:
         limit: How many attempts there are in all.
         delays: Seconds before the second attempt, the third ...; the last one holds for all that follow.
         trace: Name and text of what is kept of the last error beside the counter; None for nothing.
+        raw: The text to delay, where the claimed one does not name the queue that it was claimed from.
     """
 
     entry: str
@@ -75,6 +84,7 @@ class Retried:
     limit: int = attrs.field(validator=between(0, MOST, whole=True))
     delays: tuple[float, ...] = attrs.field(validator=between(0, LONGEST))
     trace: tuple[str, str] | None = None
+    raw: str | None = None
 
 
 Ending: TypeAlias = Done | Dropped | Failed | GivenBack | Delayed | Retried

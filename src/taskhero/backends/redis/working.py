@@ -161,11 +161,11 @@ class Working(Living):
             arguments += (to_bytes(ending.raw or ""), claim.queue)
             return "B"
         if isinstance(ending, Delayed):
-            arguments.append(milliseconds(ending.delay))
+            arguments += (milliseconds(ending.delay), to_bytes(ending.raw or ""))
             return "L"
         keys += (own.failed_by(process.worker(claim.slot)), to_bytes(own.named(ending.counter)))
         delays = list(map(milliseconds, ending.delays))
-        arguments += (to_bytes(ending.entry), ending.limit, len(delays), *delays)
+        arguments += (to_bytes(ending.entry), to_bytes(ending.raw or ""), ending.limit, len(delays), *delays)
         if ending.trace is None:
             arguments.append(0)
         else:

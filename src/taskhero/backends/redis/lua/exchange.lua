@@ -17,8 +17,8 @@
 --          are stopped, sets of the texts' moments)
 --          'F' failed: entry (keys: counter of the worker's failures)
 --          'B' given back: raw or '', queue (keys: list, wake list)
---          'L' delayed: delay in ms
---          'R' retried: entry, limit, number of delays, delays in ms, number of traces (0 or 1), their texts
+--          'L' delayed: delay in ms, text to delay or ''
+--          'R' retried: entry, text to delay or '', limit, number of delays, delays in ms, number of traces (0 or 1), their texts
 --              (keys: counter of the worker's failures, counter of attempts, trace)
 --          'D' done: nothing (keys: counter of the worker's processed jobs)
 --          'X' dropped: nothing
@@ -54,7 +54,9 @@ local function payload(value)
   return string.sub(value, head + 1, -2)
 end
 
-local function delay_until(raw, milliseconds)
+-- Delays the text that was given, or else the job's own.
+local function delay_until(given, own, milliseconds)
+  local raw = given ~= '' and given or own
   return delay_to(math.ceil((now + rest + milliseconds) / 1000), raw, KEYS[7], KEYS[8], prefix)
 end
 
@@ -66,9 +68,9 @@ local function record_failure(entry, worker_counter)
 end
 
 local function retry(i, value)
-  local entry, limit, count = ARGV[arg], tonumber(ARGV[arg + 1]), tonumber(ARGV[arg + 2])
+  local entry, given, limit, count = ARGV[arg], ARGV[arg + 1], tonumber(ARGV[arg + 2]), tonumber(ARGV[arg + 3])
   local worker_counter, counter = KEYS[key], KEYS[key + 1]
-  local first_delay = arg + 3
+  local first_delay = arg + 4
   arg, key = first_delay + count + 1, key + 2
   local trace, text
   if ARGV[arg - 1] == '1' then
@@ -84,7 +86,7 @@ local function retry(i, value)
     return problem
   end
   local delay = tonumber(ARGV[first_delay + math.min(attempt, count) - 1])
-  local problem = delay_until(unmarked(payload(value)), delay)
+  local problem = delay_until(given, unmarked(payload(value)), delay)
   if problem then return problem end
   -- It lives a day longer than the longest wait, so that no attempt outlives its count.
   local life = math.ceil(delay / 1000) + 86400
@@ -118,8 +120,9 @@ local function settle(i, ending, value)
   elseif ending == 'B' then
     return give_back(value), true
   elseif ending == 'L' then
-    arg = arg + 1
-    return value and delay_until(payload(value), tonumber(ARGV[arg - 1])), true
+    local delay, given = tonumber(ARGV[arg]), ARGV[arg + 1]
+    arg = arg + 2
+    return value and delay_until(given, payload(value), delay), true
   elseif ending == 'R' then
     return retry(i, value)
   end
