@@ -89,7 +89,7 @@ async def test_failures_of_every_program_are_read(stage):
         assert await app.queue.failed_count() == 3
         ruby, node, spaced = await app.queue.failed()
         assert ruby == FailedJob(
-            job=Job("add", ["hé", [], 1.0], "math", raw='{"class":"add","args":["hé",[],1],"meta":{"a":1}}'),
+            job=Job("add", ["hé", [], 1.0], "math", raw='{"class":"add","args":["hé",[],1.0],"meta":{"a":1}}'),
             queue="math",
             worker="vm:14559:math",
             exception="Math::Wrong",
@@ -150,9 +150,9 @@ async def test_exactly_the_entry_given_is_removed(stage):
 @pytest.mark.parametrize(
     ("entry", "stored"),
     [
-        (RUBY, '{"class":"add","queue":"math","args":["hé",[],1],"meta":{"a":1}}'),
+        (RUBY, '{"class":"add","queue":"math","args":["hé",[],1.0],"meta":{"a":1}}'),
         (NODE, '{"class":"add","queue":"math","args":[1,2]}'),
-        (SPACED, '{"class":"add","queue":"math","args":[1,2]}'),
+        (SPACED, '{"args": [1, 2], "class": "add","queue":"math"}'),
     ],
     ids=["ruby", "node", "spaced"],
 )

@@ -181,7 +181,7 @@ async def test_workers_of_every_program_are_shown(stage):
         ruby = Working(
             worker="vm:14545",
             queue="slow",
-            job=Job("SlowJob", ["hé", [], 1e21], "slow", raw='{"class":"SlowJob","args":["hé",[],1e+21]}'),
+            job=Job("SlowJob", ["hé", [], 1e21], "slow", raw='{"class":"SlowJob","args":["hé",[],1.0e+21]}'),
             run_at=datetime(2026, 11, 23, 10, 32, 5, tzinfo=UTC),
             raw=RUBY_WORKS,
         )

@@ -10,14 +10,15 @@ from taskhero.wire.dates import format_ruby_utc, parse_date
 from taskhero.wire.jobs import MARK_KEYS, decode_job, encode_job, job_of, unmark
 from taskhero.wire.jsjson import decode, encode, encode_any
 from taskhero.wire.refusals import shown
+from taskhero.wire.splicing import VISIBLE, keep_queue, value_text, visible, without
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
 __all__ = ["decode_failure", "encode_failure", "format_ruby_utc", "retry_text"]
 
-#: What a text that is written anew has from elsewhere, or does without.
-_NOT_COPIED = MARK_KEYS | {"class", "queue", "args"}
+#: What `encode_job` checks, and the marks of rescues.
+_CHECKED = MARK_KEYS | {"class", "queue", "args"}
 
 
 def encode_failure(
@@ -32,6 +33,9 @@ def encode_failure(
 ) -> str:
     """Write an entry of the list of failures that Ruby and node-resque can show, retry and remove.
 
+    The entry holds the job's text as its producer wrote it: numbers, escapes, key order and blanks stay. node-resque
+    finds an entry by the bytes that it would write itself, so it cannot remove or retry one that has others.
+
     Args:
         raw: The job's text as it was claimed. What cannot be read becomes the only argument of a job without a name.
         queue: The queue it came from.
@@ -44,28 +48,26 @@ def encode_failure(
     Returns:
         The entry. Bytes that are no text, which would stop Ruby's programs, stand in it as visible escapes.
     """
-    entry = {
-        "worker": worker,
-        "queue": queue,
-        "payload": _payload(unmark(raw), queue),
-        "exception": exception,
-        "error": error,
-        "backtrace": list(backtrace),
-        "failed_at": format_ruby_utc(failed_at),
-    }
-    return encode_any(entry, surrogate="\\\\u")
+    before = _fields({"worker": worker, "queue": queue})
+    what = {"exception": exception, "error": error, "backtrace": list(backtrace)}
+    after = _fields({**what, "failed_at": format_ruby_utc(failed_at)})
+    return f'{{{before},"payload":{_payload(unmark(raw), queue)},{after}}}'
 
 
-def _payload(raw: str, queue: str) -> dict[str, Any]:
+def _fields(values: dict[str, Any]) -> str:
+    """Write members of an object without the braces around them."""
+    return encode_any(values, surrogate=VISIBLE)[1:-1]
+
+
+def _payload(raw: str, queue: str) -> str:
     job = decode_job(raw, queue)
-    if job.problem is not None:
-        return {"class": "", "queue": queue, "args": job.args}
-    payload: dict[str, Any] = decode(raw)
-    return {key: value for key, value in payload.items() if key not in MARK_KEYS}
+    if job.problem is None:
+        return visible(without(raw, MARK_KEYS).strip())
+    return f"{{{_fields({'class': '', 'queue': queue, 'args': job.args})}}}"
 
 
 def retry_text(failed: FailedJob) -> str:
-    """The text of a failed job as it goes back to its queue: all that its payload has, for the entry's queue.
+    """Return the text of a failed job as it goes back to its queue: its payload's own text, for the entry's queue.
 
     Raises:
         Undecodable: The entry holds no job.
@@ -75,9 +77,10 @@ def retry_text(failed: FailedJob) -> str:
     if problem is not None:
         raise Undecodable(problem)
     payload = decode(failed.raw)["payload"]
-    rest = {key: value for key, value in payload.items() if key not in _NOT_COPIED}
-    text = encode_job(failed.job.name, failed.job.args, failed.queue)
-    return f"{text[:-1]},{encode(rest, path='payload')[1:]}" if rest else text
+    # What could not be written could not be read everywhere either; the texts that this makes are not needed.
+    encode_job(failed.job.name, failed.job.args, failed.queue)
+    encode({key: value for key, value in payload.items() if key not in _CHECKED}, path="payload")
+    return keep_queue(without(value_text(failed.raw, "payload") or "", MARK_KEYS), failed.queue)
 
 
 def decode_failure(raw: str, source: str = "failed") -> FailedJob:
@@ -88,8 +91,8 @@ def decode_failure(raw: str, source: str = "failed") -> FailedJob:
         source: The list in which it stands.
 
     Returns:
-        The failure. Fields that the writer left out are empty; its job's text is the payload written anew. If the
-        entry is not a JSON object or has no job, `problem` says so, and its job's too.
+        The failure. Fields that the writer left out are empty; its job's text is the payload as the entry holds it. If
+        the entry is not a JSON object or has no job, `problem` says so, and its job's too.
     """
     try:
         entry = decode(raw)
@@ -99,7 +102,7 @@ def decode_failure(raw: str, source: str = "failed") -> FailedJob:
         return _unreadable(raw, source, f"it is not a JSON object but {shown(entry)}")
     payload = entry.get("payload")
     queue = _queue(entry.get("queue"), payload)
-    job = job_of(payload, queue, "" if payload is None else encode_any(payload))
+    job = job_of(payload, queue, "" if payload is None else value_text(raw, "payload") or "")
     return FailedJob(
         job=job,
         queue=queue,

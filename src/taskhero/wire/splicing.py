@@ -8,14 +8,17 @@ from __future__ import annotations
 import json
 import re
 from json.scanner import make_scanner
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 from taskhero.wire.exact import SURROGATE, quote
 
 if TYPE_CHECKING:
     from collections.abc import Collection
 
-__all__ = ["keep_queue", "value_text", "visible", "without"]
+__all__ = ["VISIBLE", "keep_queue", "value_text", "visible", "without"]
+
+#: What to put before the four digits of a lone surrogate, so that it is visible text.
+VISIBLE: Final = "\\\\u"
 
 _BLANKS = re.compile(r"[ \t\n\r]*")
 # No number is read: its value does not matter, and it may have any number of digits.

@@ -16,8 +16,9 @@ from taskhero.errors import Undecodable
 from taskhero.models import Job, Working
 from taskhero.wire.dates import iso_offset, iso_z, parse_date, ruby_time
 from taskhero.wire.jobs import decode_job, job_of
-from taskhero.wire.jsjson import decode, encode_any, quote
+from taskhero.wire.jsjson import decode, quote
 from taskhero.wire.refusals import shown
+from taskhero.wire.splicing import value_text
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -171,7 +172,7 @@ def decode_working(value: str, worker: str) -> Working:
 
     Returns:
         What it is busy with. node-resque writes empty arrays as ``{}`` here and cuts numbers, so the arguments of its
-        jobs may differ from what was enqueued; the text of another program's job is its payload written anew.
+        jobs may differ from what was enqueued. The text of another program's job is its payload as the value holds it.
     """
     parts, held = _split(value), parse_working(value)
     if parts is not None and held is not None:
@@ -185,7 +186,7 @@ def decode_working(value: str, worker: str) -> Working:
         return _unreadable(value, worker, f"it is not a JSON object but {shown(data)}")
     payload = data.get("payload")
     queue = _first_text(data.get("queue"), payload.get("queue") if isinstance(payload, dict) else None)
-    job = job_of(payload, queue, "" if payload is None else encode_any(payload))
+    job = job_of(payload, queue, "" if payload is None else value_text(value, "payload") or "")
     return Working(worker=worker, queue=queue, job=job, run_at=parse_date(data.get("run_at")), raw=value)
 
 

@@ -10,9 +10,11 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from taskhero.errors import InvalidArguments
 from taskhero.models import Job
-from taskhero.wire.failures import decode_failure, encode_failure
+from taskhero.wire.failures import decode_failure, encode_failure, retry_text
 from taskhero.wire.jobs import encode_job, mark_rescued
+from taskhero.wire.splicing import value_text
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -51,7 +53,47 @@ def test_the_payload_keeps_what_the_job_had_but_the_mark_of_its_rescues() -> Non
     late = mark_rescued(raw, running=True, late=True)
     for text in (raw, mark_rescued(raw, running=True), late, '{"taskhero:late":2,"taskhero:rescues":3,' + raw[1:]):
         payload = failure(raw=text).partition('"payload":')[2].partition(',"exception"')[0]
-        assert payload == '{"class":"Ok","args":{"a":1},"meta":{"1":2,"2":1}}'
+        assert payload == raw
+
+
+SPELLED = [
+    '{"class":"Div","args":[7.0,-0.0,1.0e+22,12345678901234567890.5,{"b":1,"a":2,"10":3,"2":4},"\\u00e9\\/"]}',
+    ' { "args" : [ 1E+3 ] , "meta" : {"z":1.0,"a":null} , "class" : "Div" , "class":"Div" } ',
+    '{"class":"Div"}',
+    '{"class":"Div","args":null,"queue":null}',
+    '{"class":"Div","args":{}}',
+    '{"class":"Div","args":{"b":1.0,"a":2}}',
+    '{"class":"Div","payload":{"args":[1]},"args":["}","\\"args\\":[2]"]}',
+]
+
+
+@pytest.mark.parametrize("raw", SPELLED)
+def test_a_job_keeps_its_bytes_when_it_fails_and_is_retried(raw: str) -> None:
+    for text in (raw, mark_rescued(raw, running=True)):
+        entry = failure(raw=text)
+        assert f'"payload":{raw.strip()},' in entry
+        found = decode_failure(entry)
+        assert found.job.raw == raw.strip()
+        again = retry_text(found)
+        assert value_text(again, "args") == value_text(raw, "args")
+        assert value_text(again, "meta") == value_text(raw, "meta")
+        assert json.loads(again) == json.loads(raw) | {"queue": "math"}
+
+
+def test_a_retried_failure_of_another_program_keeps_its_bytes() -> None:
+    for payload in map(str.strip, SPELLED):
+        entry = f'{{"payload":5, "payload" : {payload} , "queue":"math","error":"\\"payload\\":[]"}}'
+        assert decode_failure(entry).job.raw == payload
+        assert value_text(retry_text(decode_failure(entry)), "args") == value_text(payload, "args")
+    marked = '{"payload":{"taskhero:rescues":1,"class":"A","taskhero:late":2,"args":[]},"queue":"q"}'
+    assert retry_text(decode_failure(marked)) == '{"class":"A","queue":"q","args":[]}'
+
+
+@pytest.mark.parametrize("args", ['["\\ud83d"]', "[" * 95 + "]" * 95])
+def test_what_would_stop_a_worker_of_ruby_is_listed_and_not_retried(args: str) -> None:
+    entry = failure(raw=f'{{"class":"A","args":{args}}}').replace("\\\\ud83d", "\\ud83d")
+    with pytest.raises(InvalidArguments):
+        retry_text(decode_failure(entry))
 
 
 @pytest.mark.parametrize("raw", ["", "not json", "null", "[1]", '{"args":[1]}', '{"class":5}', '{"class":"A"} x'])

@@ -40,6 +40,14 @@ def test_an_error_without_text_is_its_class():
     assert json.loads(written(error=""))["error"] == "TypeError"
 
 
+def test_the_arguments_are_spelled_as_in_the_job():
+    args = '[7.0, -0.0,{"b":1,"2":1.0e+22},"\\u00e9"]'
+    text = written(raw=f'{{"args":{args},"class":"RetryJob"}}')
+    assert f'"payload":{args},' in text
+    assert json.loads(text)["worker"] == "RetryJob"
+    assert json.loads(written(raw='{"class":"RetryJob","args":{"a":1}}'))["payload"] == [{"a": 1}]
+
+
 def test_what_is_no_text_stands_in_it_as_visible_escapes():
     text = written(raw=r'{"class":"RetryJob","args":["\ud800"]}')
     assert json.loads(text)["payload"] == [r"\ud800"]
