@@ -9,7 +9,10 @@ import attrs
 from broken.registry import found_by
 from taskhero.backends.memory import MemoryBackend
 from taskhero.backends.protocol import Delayed, Done, Dropped, Failed, GivenBack, Retried
-from taskhero.conformance import Concurrency, Retrying, Settling
+from taskhero.conformance import Concurrency, Retrying, Settling, Texts
+from taskhero.errors import Undecodable
+from taskhero.wire.jobs import unmark
+from taskhero.wire.jsjson import decode, encode_any
 
 
 class Forging(MemoryBackend):
@@ -177,6 +180,25 @@ class RetriesTheClaimedText(Forging):
 
     def forge(self, ending):
         return attrs.evolve(ending, raw=None) if isinstance(ending, Retried) else ending
+
+
+@found_by(
+    Texts, "test_a_text_is_retried_and_rescued_exactly[ruby]", "test_a_text_is_retried_and_rescued_exactly[spaces]"
+)
+class RetriesInItsOwnSpelling(MemoryBackend):
+    """It writes the next attempt anew, as JavaScript would."""
+
+    async def exchange(self, process, settled, free, queues):
+        return await super().exchange(process, [self._anew(each) for each in settled], free, queues)
+
+    def _anew(self, settlement):
+        try:
+            text = encode_any(decode(unmark(settlement.claim.raw)))
+        except Undecodable:
+            return settlement
+        if not isinstance(settlement.ending, Retried):
+            return settlement
+        return attrs.evolve(settlement, ending=attrs.evolve(settlement.ending, raw=text))
 
 
 @found_by(Retrying, "test_the_last_delay_holds_for_all_that_follow")

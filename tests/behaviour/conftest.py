@@ -1,4 +1,4 @@
-"""The same behaviour on every store: in memory, on fakeredis, on each kind of server."""
+"""The same behaviour on every store: in memory, on fakeredis, on each kind of server, and on a SQLite file."""
 
 from __future__ import annotations
 
@@ -7,11 +7,23 @@ import servers
 from server_fixtures import _start
 from stage import Stage
 
+#: Of the stores that Redis programs do not share, the example's SQLite file is tried where a module asks for it.
+KINDS = ("memory", "fakeredis", *servers.KINDS)
 
-@pytest.fixture(params=["memory", "fakeredis", *servers.KINDS])
-async def stage(request, server_pool):
+
+def pytest_generate_tests(metafunc):
+    """Run each test that has a stage on each kind of store."""
+    if "stage" in metafunc.fixturenames:
+        more = ("sqlite",) if getattr(metafunc.module, "ON_SQLITE_TOO", False) else ()
+        metafunc.parametrize("stage", [*KINDS, *more], indirect=True)
+
+
+@pytest.fixture
+async def stage(request, server_pool, tmp_path):
     """A store with nothing in it."""
     kind = request.param
+    if kind == "sqlite":
+        return Stage(tmp_path / "jobs.db")
     if kind in {"memory", "fakeredis"}:
         return Stage(kind)
     if kind not in server_pool:

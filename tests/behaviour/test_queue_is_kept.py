@@ -11,6 +11,7 @@ from taskhero.plugins import DelayQueueLock, JobLock, Retry
 from taskhero.wire.jobs import unmark
 
 pytestmark = pytest.mark.anyio
+ON_SQLITE_TOO = True
 
 # As claimed from the queue "math", and as it waits among the delayed.
 TEXTS = {

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable
 from itertools import count
+from pathlib import Path
 from typing import Any
 
 from taskhero import Settings, TaskHero
@@ -13,6 +14,8 @@ from taskhero.backends.redis import RedisBackend
 from taskhero.backends.redis.fake import FakeRedisBackend
 from taskhero.clock import ManualClock
 from taskhero.runtime.events import EVENTS, Event
+from taskhero_sqlite import SqliteBackend
+from taskhero_sqlite.address import Address
 
 __all__ = ["Stage"]
 
@@ -26,10 +29,10 @@ class Stage:
     """Makes apps on one store, and waits for what they tell.
 
     Args:
-        where: ``memory``, ``fakeredis`` or the URL of a server.
+        where: ``memory``, ``fakeredis``, the path of a file for the example's SQLite backend, or the URL of a server.
     """
 
-    def __init__(self, where: str) -> None:
+    def __init__(self, where: str | Path) -> None:
         self.where = where
         self._number = next(_numbers)
         self.clock = ManualClock()
@@ -40,7 +43,7 @@ class Stage:
     @property
     def is_redis(self) -> bool:
         """Whether others could look into the store by Redis commands."""
-        return self.where != "memory"
+        return self.where != "memory" and not isinstance(self.where, Path)
 
     def backend(self) -> Any:
         """A backend on the store; in memory it is always the same, so that apps share the jobs."""
@@ -49,6 +52,8 @@ class Stage:
             return self._memory
         if self.where == "fakeredis":
             return FakeRedisBackend(f"fakeredis://stage-{self._number}", clock=self.clock)
+        if isinstance(self.where, Path):
+            return SqliteBackend(Address(path=self.where, poll=0.005, synchronous="off"), clock=self.clock)
         return RedisBackend(self.where, clock=self.clock)
 
     def app(self, *, processors: int = 2, scheduler: bool = True, settings: dict[str, Any] | None = None, **more: Any):

@@ -6,7 +6,8 @@ these docstrings has a test in the conformance kit (`taskhero.conformance`).
 
 Rules for all verbs:
 
-* A job is its raw text. A backend stores and returns that text exactly and never looks inside.
+* A job is its raw text. A backend stores and returns that text exactly and never looks inside. It changes no byte when
+  a job moves, but for the mark of a rescue and where an ending gives another text.
 * The order of a queue is first in, first out; what is put at the front comes next.
 * "Now" is the backend's own clock (a shared server's clock where there is one), in unix seconds.
 * `BackendUnavailable` means that nothing was asked, `BackendRefused` that nothing was changed, `ReplyLost` that the

@@ -6,10 +6,12 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from taskhero.backends.protocol import Delayed, Entry, Failed, GivenBack, Removal
+from taskhero.backends.inspected import FailedEntry, FailedRetry, Mended
+from taskhero.backends.protocol import Delayed, Entry, Failed, GivenBack, Removal, Retried
+from taskhero.wire.jobs import unmark
 
 from .promises import needs, promise
-from .steps import claim, claim_one, due, job, moves_of, now_of, push, raws, registered, schedule, settle
+from .steps import LEASE, claim, claim_one, due, job, moves_of, now_of, push, raws, registered, schedule, settle
 from .suite import Suite
 
 if TYPE_CHECKING:
@@ -26,6 +28,8 @@ TEXTS = {
     "control": '{"class":"a\x00b\r\n\t","args":[]}',
     "unicode": '{"class":"é😀日本語\u2028","args":["<&>"]}',
     "spaces": '  { "class" : "a" , "args" : [ ] }  ',
+    "ruby": '{"class":"a","args":[7.0,-0.0,1.0e+22,{"b":1,"a":2,"10":3,"2":4},"\\u00e9\\/"]}',
+    "another-queue": '{"queue":"other","queue":null,"class":"a","args":null,"meta":{"x":1.0}}',
     "large-numbers": '{"class":"a","args":[12345678901234567890,1e400,1.0,-0]}',
     "like-a-claim": '{"token":"1","queue":"q","worker":"w","payload":{"class":"a"}}',
     "quotes": '\'"\\"%d%s{}$1',
@@ -89,6 +93,30 @@ class Texts(Suite):
         await settle(backend, process, await claim_one(backend, process), Delayed(5))
         clock.advance(6)
         assert [job.raw for job in await due(backend)] == [text]
+
+    @_text
+    @promise(
+        "all", "It changes no byte when a job moves, but for the mark of a rescue and where an ending gives another"
+    )
+    @needs("clock")
+    async def test_a_text_is_retried_and_rescued_exactly(self, backend: Backend, clock: ManualClock, text: str) -> None:
+        """By the ending of an attempt, from the failures, and from a process that died."""
+        process = await registered(backend)
+        await push(backend, text)
+        await settle(backend, process, await claim_one(backend, process), Retried("no", "retry:a", 9, (5.0,)))
+        clock.advance(6)
+        found = await due(backend)
+        assert [job.raw for job in found] == [text]
+        assert list(await backend.promote(moves_of(found))) == ["queued"]
+        await settle(backend, process, await claim_one(backend, process), Failed("failure"))
+        retry = FailedRetry(FailedEntry("failure"), Entry("q", text))
+        assert list(await backend.retry_failed([retry])) == [Mended.STORED]
+        assert await backend.queued("q") == [text]
+        await claim_one(backend, process)
+        clock.advance(LEASE + 1)
+        (rescued,) = await backend.rescue(10)
+        assert await backend.queued("q") == [rescued.raw]
+        assert unmark(rescued.raw) == (text.rstrip() if text.rstrip().endswith("}") else text)
 
     @_text
     @promise("all", "A backend stores and returns that text exactly")
