@@ -103,6 +103,24 @@ class DelaysTheClaimedText(Forging):
         return attrs.evolve(ending, raw=None) if isinstance(ending, Delayed) else ending
 
 
+@found_by(Settling, "test_a_text_is_found_by_its_meaning_while_it_is_delayed", only=True)
+class KnowsTextsOnly(Forging):
+    """It forgets what a text means."""
+
+    def forge(self, ending):
+        return attrs.evolve(ending, meaning=None) if isinstance(ending, (Delayed, Retried)) else ending
+
+
+@found_by(Settling, "test_a_text_is_found_by_its_meaning_while_it_is_delayed", only=True)
+class RemembersMeaningsForEver(MemoryBackend):
+    """What was once delayed keeps its equals out when it is not any more."""
+
+    def __init__(self, *, clock=None):
+        super().__init__(clock=clock)
+        store = self._store
+        store._still_delayed = lambda meaning: set(store._spelled.get(meaning, ()))
+
+
 @found_by(Settling, "test_equal_jobs_that_are_delayed_are_all_kept")
 class MergesDelayed(MemoryBackend):
     """Of equal jobs that are delayed to one second, it keeps one."""

@@ -89,6 +89,11 @@ async def test_a_job_that_waits_is_found_by_what_it_means(stage):
         meant = [7, {"a": 2, "b": 1}]
         assert len(await app.queue.scheduled_at("math", "work", meant)) == 1
         assert len(await app.queue.scheduled_at("math", "work", [8])) == 1
+        assert not await work.enqueue(8), "an equal job waits"
+        assert not await work.enqueue(*meant), "an equal job waits"
+        assert await work.enqueue(9)
+        assert await work.options(queue="other").enqueue(8)
         assert len(await app.queue.delete_delayed("math", "work", meant)) == 1
+        assert await work.enqueue(*meant)
         assert len(await app.queue.delete_delayed("math", "work", [8])) == 1
         assert await work.enqueue(8)

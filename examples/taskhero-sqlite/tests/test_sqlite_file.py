@@ -8,7 +8,7 @@ import sqlite3
 
 import pytest
 
-from taskhero.backends.protocol import Entry, Process
+from taskhero.backends.protocol import Entry, NotDelayed, Process
 from taskhero.backends.registry import open_backend
 from taskhero.errors import BackendRefused, BackendUnavailable, NotConnected, UnknownBackend
 from taskhero_sqlite import SqliteBackend
@@ -80,6 +80,21 @@ async def test_a_file_that_is_no_database_is_refused(path):
         await SqliteBackend(path).connect()
 
 
+async def test_a_file_of_an_older_version_is_brought_up_to_date(path):
+    backend = SqliteBackend(path)
+    await backend.connect()
+    await backend.push([Entry("q", "job")])
+    await backend.close()
+    connection = sqlite3.connect(path)
+    connection.executescript("DROP TABLE spelled; PRAGMA user_version = 1;")
+    connection.close()
+    backend = SqliteBackend(path)
+    await backend.connect()
+    assert await backend.queued("q") == ["job"]
+    assert list(await backend.push([Entry("q", "x", guards=(NotDelayed(("x",), "m"),))])) == [True]
+    await backend.close()
+
+
 async def test_a_file_of_a_newer_version_is_refused(path):
     backend = SqliteBackend(path)
     await backend.connect()
@@ -87,7 +102,7 @@ async def test_a_file_of_a_newer_version_is_refused(path):
     with sqlite3.connect(path) as connection:
         connection.execute("PRAGMA user_version = 99")
     connection.close()
-    with pytest.raises(BackendUnavailable, match="schema 99, this one knows 1.*pip install --upgrade"):
+    with pytest.raises(BackendUnavailable, match="schema 99, this one knows 2.*pip install --upgrade"):
         await backend.connect()
 
 

@@ -24,7 +24,7 @@ def encode_periodic(task: Periodic) -> str:
         "guards": [
             {"lock": guard.key, "timeout": guard.timeout, "shared": guard.shared}
             if isinstance(guard, FreeLock)
-            else {"delayed": list(guard.forms)}
+            else {"delayed": list(guard.forms), "meaning": guard.meaning}
             for guard in task.guards
         ],
         "holds": list(task.holds),
@@ -60,4 +60,4 @@ def decode_periodic(text: str) -> Periodic | None:
 def _guard_of(given: dict[str, Any]) -> Guard:
     if "lock" in given:
         return FreeLock(given["lock"], int(given["timeout"]), shared=bool(given.get("shared")))
-    return NotDelayed(tuple(given["delayed"]))
+    return NotDelayed(tuple(given["delayed"]), given.get("meaning"))

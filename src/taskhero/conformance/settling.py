@@ -8,7 +8,19 @@ from typing import TYPE_CHECKING
 import attrs
 import pytest
 
-from taskhero.backends.protocol import Delayed, Done, Dropped, DueJob, Failed, GivenBack, Retried, Settlement
+from taskhero.backends.protocol import (
+    Delayed,
+    Done,
+    Dropped,
+    DueJob,
+    Entry,
+    Failed,
+    GivenBack,
+    Move,
+    NotDelayed,
+    Retried,
+    Settlement,
+)
 
 from .promises import needs, promise
 from .steps import LEASE, beat, claim, claim_one, due, job, now_of, push, registered, settle
@@ -136,6 +148,34 @@ class Settling(Suite):
         await backend.exchange(process, [Settlement(first, Delayed(5, named)), Settlement(second, Delayed(5))], (), ())
         clock.advance(6)
         assert [found.raw for found in await due(backend)] == [named, job(2)]
+
+    @promise("NotDelayed", "A text that an ending delayed under the same *meaning* counts as one of them while it is")
+    @needs("clock")
+    @pytest.mark.parametrize(
+        "ending",
+        [Delayed(5, job(2), "m"), Retried("no", "retry:a", 9, (5.0,), ("error:a", "no"), job(2), "m")],
+        ids=["delayed", "retried"],
+    )
+    async def test_a_text_is_found_by_its_meaning_while_it_is_delayed(
+        self, backend: Backend, clock: ManualClock, ending: Delayed | Retried
+    ) -> None:
+        """Whatever forms the guard knows; not by another meaning, and not by none."""
+        process = await registered(backend)
+        await push(backend, job(1))
+        await settle(backend, process, await claim_one(backend, process), ending)
+        equal = Entry("other", job(3), guards=(NotDelayed((job(3),), "m"),))
+        others = [Entry("other", job(4), guards=(NotDelayed((job(4),), meaning),)) for meaning in ("n", None)]
+        assert list(await backend.push([equal, *others])) == [False, True, True]
+        clock.advance(6)
+        (moving,) = await due(backend)
+        # A move is not in its own way.
+        assert list(await backend.promote([Move(moving, "q", guards=equal.guards)])) == ["queued"]
+        assert list(await backend.push([equal])) == [True]
+        await backend.delete_queue("q")
+        await push(backend, job(1))
+        again = attrs.evolve(ending, raw=None)
+        await settle(backend, process, await claim_one(backend, process), again)
+        assert list(await backend.push([equal])) == [False]
 
     @promise("Delayed", "The job is delayed by *delay* seconds")
     @needs("clock")

@@ -14,7 +14,7 @@ from taskhero.engine.signature import is_nothing
 from taskhero.errors import InvalidSchedule, InvalidTask
 from taskhero.hooks.needs import HoldLock
 from taskhero.models import Job
-from taskhero.wire.jobs import encode_job, job_forms
+from taskhero.wire.jobs import encode_job, forms_without_args, job_forms
 from taskhero.wire.refusals import shown
 
 if TYPE_CHECKING:
@@ -71,7 +71,8 @@ class Recurrence:
         if not self.is_its_own(job.args):
             return ()
         spellings: list[list[Any]] = [[{}], [None], []] if self.args else [[]]
-        return tuple(form for args in spellings for form in job_forms(self.name, args, job.queue))
+        usual = [form for args in spellings for form in job_forms(self.name, args, job.queue)]
+        return (*usual, *forms_without_args(self.name, job.queue))
 
 
 def recurrence_of(options: TaskOptions, name: str, signature: TaskSignature) -> Recurrence | None:

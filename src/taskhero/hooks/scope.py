@@ -144,7 +144,10 @@ class HookScope:
             for guard in _several(impl, "taskhero_guards", job):
                 if not isinstance(guard, Guard):
                     raise PluginError(f"{impl.plugin}: taskhero_guards gave {guard!r}, which is no guard")
-                guards.append(NotDelayed(forms) if forms and isinstance(guard, NotDelayed) else guard)
+                if forms and isinstance(guard, NotDelayed):
+                    guards.append(NotDelayed(forms, guard.meaning))
+                else:
+                    guards.append(guard)
         return tuple(guards) if len(guards) < 2 else _last_of_each(guards, FreeLock)
 
     # performing

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, Final, Protocol
 
 import attrs
 
-from taskhero.backends.protocol import Delayed, Done, Dropped, Failed, Retried
+from taskhero.backends.protocol import Delayed, Done, Dropped, Failed, NotDelayed, Retried
 from taskhero.clock import SystemClock
 from taskhero.engine.recurring import next_run_of
 from taskhero.errors import KilledItsProcess, NoSuchTask, Undecodable
@@ -19,7 +19,7 @@ from taskhero.runtime.current import Running, enter, leave, task_logger
 from taskhero.runtime.events import WorkerJob
 from taskhero.runtime.failures import describe, task_lines
 from taskhero.wire.failures import encode_failure
-from taskhero.wire.jobs import decode_job, rescues, unmark
+from taskhero.wire.jobs import decode_job, has_one_spelling, rescues, unmark
 from taskhero.wire.last_errors import encode_last_error
 from taskhero.wire.splicing import keep_queue
 
@@ -278,7 +278,9 @@ class Executor:
         if isinstance(outcome, Success):
             return _DONE
         if isinstance(outcome, (Refused, Postponed)):
-            return _DROPPED if isinstance(outcome, Refused) else Delayed(outcome.delay, _respelled(claim.raw, claim))
+            return (
+                _DROPPED if isinstance(outcome, Refused) else Delayed(outcome.delay, *self._spelling(claim, claim.raw))
+            )
         words, now = describe(outcome.error), self._clock.now()
         entry = encode_failure(
             raw=claim.raw,
@@ -302,14 +304,20 @@ class Executor:
                 failed_at=now,
             )
             trace = (outcome.trace, text)
-        raw = _respelled(unmark(claim.raw), claim)
-        return Retried(entry, outcome.counter, outcome.limit, tuple(outcome.delays), trace, raw)
+        delays = tuple(outcome.delays)
+        return Retried(entry, outcome.counter, outcome.limit, delays, trace, *self._spelling(claim, unmark(claim.raw)))
 
-
-def _respelled(raw: str, claim: Claim) -> str | None:
-    """Return the text to delay if it must name the queue of the claim first, or None if it does so already."""
-    text = keep_queue(raw, claim.queue)
-    return None if text == raw else text
+    def _spelling(self, claim: Claim, raw: str) -> tuple[str | None, str | None]:
+        """Return the text to delay if it is not *raw*, and its meaning if not every guard knows its spelling."""
+        job, text, meaning = decode_job(raw, claim.queue), keep_queue(raw, claim.queue), None
+        try:
+            guards = self._tasks.scope_of(job.name).guards(job)
+        except Exception:  # noqa: BLE001 - a plugin that cannot tell its guards must not lose the ending
+            guards = ()
+        for guard in guards:
+            if isinstance(guard, NotDelayed) and not (text in guard.forms and has_one_spelling(job.args)):
+                meaning = guard.meaning
+        return None if text == raw else text, meaning
 
 
 def _context(running: Running) -> PerformContext:

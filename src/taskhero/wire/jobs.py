@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import re
 import unicodedata
 from functools import lru_cache
@@ -9,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from taskhero.errors import InvalidArguments, InvalidQueueName, Undecodable
 from taskhero.models import Job
-from taskhero.wire.jsjson import decode, encode, encode_as_ruby, quote
+from taskhero.wire.jsjson import decode, encode, encode_any, encode_as_ruby, quote
 from taskhero.wire.refusals import shown
 
 if TYPE_CHECKING:
@@ -20,10 +21,13 @@ __all__ = [
     "check_queue_name",
     "decode_job",
     "encode_job",
+    "forms_without_args",
+    "has_one_spelling",
     "job_forms",
     "job_of",
     "late_deaths",
     "mark_rescued",
+    "meaning_of",
     "payload_queue",
     "rescues",
     "same_meaning",
@@ -132,6 +136,18 @@ def job_forms(name: str, args: Sequence[Any], queue: str) -> tuple[str, ...]:
     return (*forms, f"{head}{ruby}}}", f"{head}{ruby}{tail}", f"{_head(name, queue)}{ruby}}}")
 
 
+def forms_without_args(name: str, queue: str) -> tuple[str, ...]:
+    """Return the texts of a job whose args are missing, null or an empty object, with its queue or without.
+
+    No program writes such a job by itself, but people and older programs do, and it means a job without arguments.
+    """
+    start, end = f'{{"class":{quote(name)}', f'"queue":{quote(queue)}'
+    forms = [f"{start}}}", f"{start},{end}}}"]
+    for args in ("null", "{}"):
+        forms += (f'{start},"args":{args}}}', f'{start},{end},"args":{args}}}', f'{start},"args":{args},{end}}}')
+    return tuple(forms)
+
+
 # --- reading -----------------------------------------------------------------------------------------------------
 
 
@@ -197,6 +213,28 @@ def same_meaning(raw: str, name: str, args: Sequence[Any]) -> bool:
     """
     job = decode_job(raw, "")
     return job.problem is None and job.name == name and _same(job.args, args)
+
+
+def meaning_of(name: str, args: Sequence[Any], queue: str) -> str:
+    """Return what all texts of one job have in common: a digest of its name, queue and arguments.
+
+    The order of an object's keys and the form of a number do not matter, as for `same_meaning`.
+    """
+    text = encode_any([name, queue, _in_order(args)])
+    return hashlib.sha1(text.encode("utf-8", "surrogatepass"), usedforsecurity=False).hexdigest()
+
+
+def has_one_spelling(value: Any) -> bool:
+    """Return whether all programs write this value alike: it has no float, and no object of several keys."""
+    if isinstance(value, dict):
+        return len(value) < 2 and all(map(has_one_spelling, value.values()))
+    return all(map(has_one_spelling, value)) if isinstance(value, list) else not isinstance(value, float)
+
+
+def _in_order(value: Any) -> Any:
+    if isinstance(value, dict):
+        return {key: _in_order(value[key]) for key in sorted(value)}
+    return [_in_order(item) for item in value] if isinstance(value, (list, tuple)) else value
 
 
 def _same(left: Any, right: Any) -> bool:

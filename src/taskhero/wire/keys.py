@@ -119,6 +119,10 @@ class Keys:
         """Set of the moments to which exactly this text is delayed, as ``delayed:<second>``."""
         return self._timestamps + raw
 
+    def spelled(self, meaning: str) -> str:
+        """Set of what endings delayed of one meaning, each as ``<second> <text>``."""
+        return f"{self._prefix}taskhero:spelled:{meaning}"
+
     def worker(self, worker_id: str) -> str:
         """What the worker with this id is busy with."""
         return self._worker + worker_id

@@ -102,7 +102,7 @@ def test_it_has_the_locks_that_keep_it_one_chain():
     definition = definition_of(declared(frequency=5))
     lock, not_delayed = definition.guards
     assert (lock.key, definition.holds) == ("lock:tick:default:[{}]", ("workerslock:tick:default:[{}]",))
-    assert len(not_delayed.forms) == 9
+    assert len(not_delayed.forms) == 17
 
 
 def test_a_plugin_of_its_own_is_not_there_twice():

@@ -15,7 +15,7 @@ from taskhero.backends.protocol import FreeLock, NotDelayed
 from taskhero.errors import PluginError
 from taskhero.hooks.needs import HoldLock
 from taskhero.plugins import DelayQueueLock, JobLock, QueueLock, Retry
-from taskhero.wire.jobs import decode_job, job_forms
+from taskhero.wire.jobs import decode_job, job_forms, meaning_of
 
 JOB = Job("add", [1, "zwei", {"k": [1.0]}], "math")
 
@@ -37,7 +37,7 @@ def test_a_job_that_finds_its_job_lock_held_is_postponed_or_dropped():
 
 def test_delay_queue_lock_looks_for_all_forms_that_mean_the_same():
     (guard,) = DelayQueueLock().taskhero_guards(JOB)
-    assert guard == NotDelayed(job_forms("add", JOB.args, "math"))
+    assert guard == NotDelayed(job_forms("add", JOB.args, "math"), meaning_of("add", JOB.args, "math"))
     assert '{"class":"add","args":[1,"zwei",{"k":[1.0]}],"queue":"math"}' in guard.forms
 
 
@@ -49,7 +49,7 @@ def test_what_others_wrote_and_we_would_not_is_locked_all_the_same(args):
     assert job.problem is None
     assert QueueLock().taskhero_guards(job)[0].key == f"lock:add:math:{args}"
     assert JobLock().taskhero_needs(job)[0].key == f"workerslock:add:math:{args}"
-    assert DelayQueueLock().taskhero_guards(job) == (NotDelayed((raw,)),)
+    assert DelayQueueLock().taskhero_guards(job) == (NotDelayed((raw,), meaning_of(job.name, job.args, job.queue)),)
     job_without_text = Job(job.name, job.args, job.queue)
     assert DelayQueueLock().taskhero_guards(job_without_text) == ()
 

@@ -26,7 +26,7 @@ Result = TypeVar("Result")
 #: Marks a file as ours ("TkHo"), so that jobs are not stored among an application's own tables.
 APPLICATION_ID: Final = 0x546B486F
 #: What `schema.sql` makes.
-SCHEMA_VERSION: Final = 1
+SCHEMA_VERSION: Final = 2
 
 
 class Database:

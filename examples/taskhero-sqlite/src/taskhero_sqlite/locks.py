@@ -51,6 +51,7 @@ def take(step: Step, guards: Sequence[Guard], *, moving: DueJob | None = None, o
             holds = (over and not guard.shared) or not is_taken(step, guard.key, None)
         else:
             holds = not any(_is_delayed(step, form, moving) for form in guard.forms)
+            holds = holds and not _is_spelled(step, guard.meaning, moving)
         if not holds:
             return guard
     take_over(step, guards)
@@ -69,6 +70,15 @@ def _is_delayed(step: Step, raw: str, moving: DueJob | None) -> bool:
     if moving is None or moving.raw != raw:
         return step.value("SELECT 1 FROM delayed WHERE raw = ?", name) is not None
     return step.value("SELECT 1 FROM delayed WHERE raw = ? AND at != ?", name, moving.at) is not None
+
+
+def _is_spelled(step: Step, meaning: str | None, moving: DueJob | None) -> bool:
+    """Whether a text of this meaning is delayed in a spelling of its own."""
+    if meaning is None:
+        return False
+    at, raw = (-1, b"") if moving is None else (moving.at, blob(moving.raw))
+    sql = "SELECT 1 FROM spelled JOIN delayed USING (at, raw) WHERE meaning = ? AND NOT (at = ? AND raw = ?)"
+    return step.value(sql, meaning, at, raw) is not None
 
 
 def hold(step: Step, wanted: Sequence[Lock], owner: str, lease_ends: float) -> int | None:

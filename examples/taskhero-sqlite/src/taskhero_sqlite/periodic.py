@@ -71,7 +71,7 @@ def _task_of(definition: str) -> Periodic | None:
 
 
 def _guard_of(fields: dict[str, Any]) -> Guard:
-    return FreeLock(**fields) if "key" in fields else NotDelayed(tuple(fields["forms"]))
+    return FreeLock(**fields) if "key" in fields else NotDelayed(tuple(fields["forms"]), fields.get("meaning"))
 
 
 # --- one chain

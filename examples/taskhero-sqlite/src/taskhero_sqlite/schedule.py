@@ -39,8 +39,12 @@ def later(now: float, seconds: float) -> int:
     return -(-microseconds // 1_000_000)
 
 
-def delay(step: Step, at: int, raw: str) -> None:
+def delay(step: Step, at: int, raw: str, meaning: str | None = None) -> None:
     """Store a text until a moment, and tell who waits for the schedule if that is the earliest now."""
+    if meaning is not None:
+        still = "SELECT 1 FROM delayed AS d WHERE d.raw = spelled.raw AND d.at = spelled.at"
+        step.do(f"DELETE FROM spelled WHERE meaning = ? AND NOT EXISTS ({still})", meaning)
+        step.do("INSERT OR IGNORE INTO spelled VALUES (?, ?, ?)", meaning, at, blob(raw))
     earliest = step.value("SELECT min(at) FROM delayed")
     step.do("INSERT INTO delayed (at, raw) VALUES (?, ?)", at, blob(raw))
     if earliest is None or at < earliest:

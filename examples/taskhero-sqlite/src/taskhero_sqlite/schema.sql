@@ -28,6 +28,14 @@ CREATE TABLE IF NOT EXISTS delayed (
 CREATE INDEX IF NOT EXISTS delayed_at ON delayed (at, id);
 CREATE INDEX IF NOT EXISTS delayed_raw ON delayed (raw, at);
 
+-- Delayed texts whose spelling no guard knows, by their meaning. What is not delayed any more is as good as none.
+CREATE TABLE IF NOT EXISTS spelled (
+  meaning TEXT NOT NULL,
+  at INTEGER NOT NULL,
+  raw BLOB NOT NULL,
+  PRIMARY KEY (meaning, at, raw)
+) WITHOUT ROWID;
+
 CREATE TABLE IF NOT EXISTS failure (
   id INTEGER PRIMARY KEY AUTOINCREMENT,
   digest INTEGER NOT NULL,               -- by which an entry is found: an index on the texts would be as large as they

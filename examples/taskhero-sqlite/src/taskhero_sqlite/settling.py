@@ -82,7 +82,7 @@ def _end(step: Step, worker: str, claim: Claim, raw: str, ending: Ending) -> int
     elif isinstance(ending, Failed):
         fail(step, ending.entry, worker)
     elif isinstance(ending, Delayed):
-        delay(step, later(step.now, ending.delay), raw if ending.raw is None else ending.raw)
+        delay(step, later(step.now, ending.delay), raw if ending.raw is None else ending.raw, ending.meaning)
     elif isinstance(ending, GivenBack):
         queues.give_back(step, claim.queue, raw if ending.raw is None else ending.raw)
     elif isinstance(ending, Retried):
@@ -102,7 +102,7 @@ def _retry(step: Step, worker: str, raw: str, ending: Retried) -> int | None:
         return None
     seconds = ending.delays[min(attempt, len(ending.delays)) - 1] if ending.delays else 0.0
     until = step.now + seconds + _COUNTER_LIFE
-    delay(step, later(step.now, seconds), unmark(raw) if ending.raw is None else ending.raw)
+    delay(step, later(step.now, seconds), unmark(raw) if ending.raw is None else ending.raw, ending.meaning)
     step.do("INSERT OR REPLACE INTO attempts VALUES (?, ?, ?)", counter, count, until)
     if ending.trace is not None:
         step.do("INSERT OR REPLACE INTO trace VALUES (?, ?, ?)", *map(blob, ending.trace), until)

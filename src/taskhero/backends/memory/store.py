@@ -6,7 +6,7 @@ import math
 import threading
 from typing import TYPE_CHECKING
 
-from taskhero.backends.protocol import Delayed, Done, Failed, FreeLock, GivenBack, Moved, NotDelayed, Retried
+from taskhero.backends.protocol import Delayed, Done, DueJob, Failed, FreeLock, GivenBack, Moved, NotDelayed, Retried
 from taskhero.wire.jobs import unmark
 
 from .expiring import Expiring
@@ -19,7 +19,7 @@ from .schedule import Schedule
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
-    from taskhero.backends.protocol import Claim, DueJob, Ending, Guard, Move, Removal, Settlement, TimedEntry
+    from taskhero.backends.protocol import Claim, Ending, Guard, Move, Removal, Settlement, TimedEntry
 
     from .members import Member
 
@@ -56,6 +56,8 @@ class Store:
         self.line = Line()
         self.queues = Queues(self.line)
         self.schedule = Schedule()
+        # What endings delayed in a spelling of its own, by its meaning; what is not delayed any more goes with a look.
+        self._spelled: dict[str, set[DueJob]] = {}
         self.locks = Locks()
         self.attempts: Expiring[int] = Expiring()
         self.traces: Expiring[str] = Expiring()
@@ -72,8 +74,10 @@ class Store:
         self.counters.pop(f"processed:{worker}", None)
         self.counters.pop(f"failed:{worker}", None)
 
-    def delay(self, at: int, raw: str) -> None:
+    def delay(self, at: int, raw: str, meaning: str | None = None) -> None:
         """Store a text until a moment, and tell who waits for the schedule if that is the earliest now."""
+        if meaning is not None:
+            self._spelled[meaning] = {*self._still_delayed(meaning), DueJob(at, raw)}
         if self.schedule.add(at, raw):
             self.line.ring_schedule()
 
@@ -94,6 +98,7 @@ class Store:
             for guard in guards:
                 if isinstance(guard, NotDelayed):
                     holds = not any(self._delayed(form, moving) for form in guard.forms)
+                    holds = holds and not self._still_delayed(guard.meaning) - {moving}
                 else:
                     holds = (over and not guard.shared) or self.locks.get(guard.key, now) is None
                 if not holds:
@@ -106,6 +111,17 @@ class Store:
     def _delayed(self, raw: str, moving: DueJob | None) -> bool:
         moments = self.schedule.moments(raw)
         return any(moving is None or (moment, raw) != (moving.at, moving.raw) for moment in moments)
+
+    def _still_delayed(self, meaning: str | None) -> set[DueJob]:
+        """What is delayed in a spelling of its own and has this meaning."""
+        if meaning is None or meaning not in self._spelled:
+            return set()
+        found = {job for job in self._spelled[meaning] if self.schedule.holds(job.at, job.raw)}
+        if found:
+            self._spelled[meaning] = found
+        else:
+            del self._spelled[meaning]
+        return found
 
     def take_or_merge(self, move: Move, queue: str, now: float) -> str:
         """Take what a due job's guards ask for, also locks that were left behind; return what becomes of it."""
@@ -175,7 +191,7 @@ class Store:
         if isinstance(ending, Failed):
             self.fail(ending.entry, worker)
         elif isinstance(ending, Delayed):
-            self.delay(later(now, ending.delay), claim.raw if ending.raw is None else ending.raw)
+            self.delay(later(now, ending.delay), claim.raw if ending.raw is None else ending.raw, ending.meaning)
         elif isinstance(ending, GivenBack):
             self.queues.give_back(claim.queue, claim.raw if ending.raw is None else ending.raw)
         elif isinstance(ending, Retried):
@@ -211,7 +227,7 @@ class Store:
                 self.traces.delete(ending.trace[0])
             return None
         delay = ending.delays[min(attempt, len(ending.delays)) - 1] if ending.delays else 0.0
-        self.delay(later(now, delay), unmark(claim.raw) if ending.raw is None else ending.raw)
+        self.delay(later(now, delay), unmark(claim.raw) if ending.raw is None else ending.raw, ending.meaning)
         until = now + delay + _COUNTER_LIFE
         self.attempts.set(ending.counter, count, until=until, now=now)
         if ending.trace is not None:

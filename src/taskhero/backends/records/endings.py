@@ -57,10 +57,12 @@ class Delayed:
     Attributes:
         delay: Seconds.
         raw: The text to delay, where the claimed one does not name the queue that it was claimed from.
+        meaning: By what `NotDelayed` finds the text, where its forms may not hold it.
     """
 
     delay: float = attrs.field(validator=between(0, LONGEST))
     raw: str | None = None
+    meaning: str | None = None
 
 
 @attrs.frozen
@@ -77,6 +79,7 @@ class Retried:
         delays: Seconds before the second attempt, the third ...; the last one holds for all that follow.
         trace: Name and text of what is kept of the last error beside the counter; None for nothing.
         raw: The text to delay, where the claimed one does not name the queue that it was claimed from.
+        meaning: By what `NotDelayed` finds the text, where its forms may not hold it.
     """
 
     entry: str
@@ -85,6 +88,7 @@ class Retried:
     delays: tuple[float, ...] = attrs.field(validator=between(0, LONGEST))
     trace: tuple[str, str] | None = None
     raw: str | None = None
+    meaning: str | None = None
 
 
 Ending: TypeAlias = Done | Dropped | Failed | GivenBack | Delayed | Retried

@@ -42,11 +42,15 @@ class FreeLock:
 class NotDelayed:
     """Store the job only if none of these texts is delayed.
 
+    A text that an ending delayed under the same *meaning* counts as one of them while it is delayed.
+
     Attributes:
-        forms: The raw texts that mean the same job.
+        forms: The raw texts that mean the same job, as programs usually write them.
+        meaning: What texts in any other spelling have in common (`taskhero.wire.jobs.meaning_of`); None if unknown.
     """
 
     forms: tuple[str, ...]
+    meaning: str | None = None
 
 
 Guard: TypeAlias = FreeLock | NotDelayed

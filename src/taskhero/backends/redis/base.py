@@ -76,7 +76,10 @@ class Part:
         return await run(self._link, name, keys, arguments)
 
     def _guards(self, guards: Sequence[Guard]) -> tuple[list[str | bytes], list[str | bytes | int]]:
-        """The keys and arguments that scripts take for guards; one key and two arguments each."""
+        """The keys and arguments that scripts take for guards; one key and two arguments each.
+
+        A `NotDelayed` is one for each form, and one for its meaning.
+        """
         keys: list[str | bytes] = []
         arguments: list[str | bytes | int] = []
         for guard in guards:
@@ -87,4 +90,7 @@ class Part:
                 for form in guard.forms:
                     keys.append(to_bytes(self._keys.timestamps(form)))
                     arguments += ("D", to_bytes(form))
+                if guard.meaning is not None:
+                    keys.append(self._keys.spelled(guard.meaning))
+                    arguments += ("M", "")
         return keys, arguments

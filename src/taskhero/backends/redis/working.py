@@ -161,11 +161,13 @@ class Working(Living):
             arguments += (to_bytes(ending.raw or ""), claim.queue)
             return "B"
         if isinstance(ending, Delayed):
-            arguments += (milliseconds(ending.delay), to_bytes(ending.raw or ""))
+            self._spelling(ending, keys, arguments)
+            arguments.append(milliseconds(ending.delay))
             return "L"
+        self._spelling(ending, keys, arguments)
         keys += (own.failed_by(process.worker(claim.slot)), to_bytes(own.named(ending.counter)))
         delays = list(map(milliseconds, ending.delays))
-        arguments += (to_bytes(ending.entry), to_bytes(ending.raw or ""), ending.limit, len(delays), *delays)
+        arguments += (to_bytes(ending.entry), ending.limit, len(delays), *delays)
         if ending.trace is None:
             arguments.append(0)
         else:
@@ -173,6 +175,12 @@ class Working(Living):
             keys.append(to_bytes(own.named(name)))
             arguments += (1, to_bytes(text))
         return "R"
+
+    def _spelling(self, ending: Delayed | Retried, keys: _Keys, arguments: _Arguments) -> None:
+        """Add the text to delay, and where it is noted by its meaning."""
+        arguments += (to_bytes(ending.raw or ""), int(ending.meaning is not None))
+        if ending.meaning is not None:
+            keys.append(self._keys.spelled(ending.meaning))
 
     def _go_along(self, settlement: Settlement, keys: _Keys, arguments: _Arguments) -> None:
         """Add what goes with an ending: locks, counters, and the next run of a periodic task."""

@@ -24,21 +24,26 @@ end
 
 -- Takes what `count` guards ask for, all or nothing. `mode` is nil, 'later' (the job does not go to a queue yet, so it takes no
 -- lock) or 'over' (locks are taken over, but for shared ones).
--- Returns the locks taken (or false), the next argument, the next key, and the kind of the guard that does not hold.
-local function take(count, arg, key, now, prefix, mode)
+-- `moving` is the delayed text that is on its way, as in _spelled.lua.
+-- Returns the locks taken (or false), the next argument, the next key, and the kind of the guard that does not hold ('D'
+-- for one that looks for delayed texts).
+local function take(count, arg, key, now, prefix, mode, moving)
   local next_arg, next_key, held = arg + 2 * count, key + count, {}
   for i = 0, count - 1 do
     local kind, lock = ARGV[arg + 2 * i], KEYS[key + i]
     local holds
     if kind == 'D' then
       holds = not delayed(lock, ARGV[arg + 2 * i + 1], prefix)
+    elseif kind == 'M' then
+      kind, holds = 'D', not any_spelled(lock, prefix, moving)
     else
       holds = mode == 'later' or (mode == 'over' and kind == 'L') or is_free(lock, now)
     end
     if not holds then return false, next_arg, next_key, kind end
   end
   for i = 0, count - 1 do
-    if ARGV[arg + 2 * i] ~= 'D' and mode ~= 'later' then
+    local kind = ARGV[arg + 2 * i]
+    if kind ~= 'D' and kind ~= 'M' and mode ~= 'later' then
       local timeout, lock = tonumber(ARGV[arg + 2 * i + 1]), KEYS[key + i]
       redis.call('SET', lock, whole(math.floor(now / 1000) + timeout + 1), 'EX', timeout)
       held[#held + 1] = lock

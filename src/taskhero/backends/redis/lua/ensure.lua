@@ -9,6 +9,7 @@
 --          of texts; the timeouts of the locks of the queued job (negative: others may hold it, too); the texts, that of the next job first
 -- Returns for each task what was found or done (`Kept`).
 --!include common
+--!include spelled
 --!include guards
 --!include locks
 --!include delaying

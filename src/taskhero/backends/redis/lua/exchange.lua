@@ -17,8 +17,8 @@
 --          are stopped, sets of the texts' moments)
 --          'F' failed: entry (keys: counter of the worker's failures)
 --          'B' given back: raw or '', queue (keys: list, wake list)
---          'L' delayed: delay in ms, text to delay or ''
---          'R' retried: entry, text to delay or '', limit, number of delays, delays in ms, number of traces (0 or 1), their texts
+--          'L' delayed: text to delay or '', number of meanings (0 or 1), delay in ms (keys: texts of that meaning)
+--          'R' retried: text and meanings as for 'L'; entry, limit, number of delays, delays in ms, number of traces (0 or 1), their texts
 --              (keys: counter of the worker's failures, counter of attempts, trace)
 --          'D' done: nothing (keys: counter of the worker's processed jobs)
 --          'X' dropped: nothing
@@ -29,6 +29,7 @@
 local KEYS, ARGV = KEYS, ARGV
 --!include common
 --!include delaying
+--!include spelled
 --!include recurring
 --!include claiming
 go_on_when_full(KEYS[1])
@@ -54,10 +55,20 @@ local function payload(value)
   return string.sub(value, head + 1, -2)
 end
 
+-- Reads the text to delay, or '', and the set of the texts of its meaning, if it is to be noted there.
+local function spelling()
+  local given, spelled = ARGV[arg], nil
+  if ARGV[arg + 1] == '1' then spelled, key = KEYS[key], key + 1 end
+  arg = arg + 2
+  return given, spelled
+end
+
 -- Delays the text that was given, or else the job's own.
-local function delay_until(given, own, milliseconds)
-  local raw = given ~= '' and given or own
-  return delay_to(math.ceil((now + rest + milliseconds) / 1000), raw, KEYS[7], KEYS[8], prefix)
+local function delay_until(given, own, spelled, milliseconds)
+  local at, raw = math.ceil((now + rest + milliseconds) / 1000), given ~= '' and given or own
+  local problem = delay_to(at, raw, KEYS[7], KEYS[8], prefix)
+  if not problem and spelled then note_spelling(spelled, at, raw, prefix, now) end
+  return problem
 end
 
 local function record_failure(entry, worker_counter)
@@ -68,9 +79,10 @@ local function record_failure(entry, worker_counter)
 end
 
 local function retry(i, value)
-  local entry, given, limit, count = ARGV[arg], ARGV[arg + 1], tonumber(ARGV[arg + 2]), tonumber(ARGV[arg + 3])
+  local given, spelled = spelling()
+  local entry, limit, count = ARGV[arg], tonumber(ARGV[arg + 1]), tonumber(ARGV[arg + 2])
   local worker_counter, counter = KEYS[key], KEYS[key + 1]
-  local first_delay = arg + 4
+  local first_delay = arg + 3
   arg, key = first_delay + count + 1, key + 2
   local trace, text
   if ARGV[arg - 1] == '1' then
@@ -86,7 +98,7 @@ local function retry(i, value)
     return problem
   end
   local delay = tonumber(ARGV[first_delay + math.min(attempt, count) - 1])
-  local problem = delay_until(given, unmarked(payload(value)), delay)
+  local problem = delay_until(given, unmarked(payload(value)), spelled, delay)
   if problem then return problem end
   -- It lives a day longer than the longest wait, so that no attempt outlives its count.
   local life = math.ceil(delay / 1000) + 86400
@@ -120,9 +132,9 @@ local function settle(i, ending, value)
   elseif ending == 'B' then
     return give_back(value), true
   elseif ending == 'L' then
-    local delay, given = tonumber(ARGV[arg]), ARGV[arg + 1]
-    arg = arg + 2
-    return value and delay_until(given, payload(value), delay), true
+    local given, spelled = spelling()
+    arg = arg + 1
+    return value and delay_until(given, payload(value), spelled, tonumber(ARGV[arg - 1])), true
   elseif ending == 'R' then
     return retry(i, value)
   end

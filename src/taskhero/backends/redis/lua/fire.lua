@@ -7,6 +7,7 @@
 -- in push.lua; the job's text
 -- Returns 'stored', 'missed' or 'stopped', or 'error <text>'.
 --!include common
+--!include spelled
 --!include guards
 --!include recurring
 local now = now_ms(ARGV[1])

@@ -8,6 +8,7 @@
 --         number of texts that mean the same job, these
 -- Returns for each move 'queued', 'merged', 'held', 'failed', 'missed' or 'refused'.
 --!include common
+--!include spelled
 --!include guards
 go_on_when_full(KEYS[1])
 local now = now_ms(ARGV[1])
@@ -53,12 +54,12 @@ local function waits(list, raw, count, first)
 end
 
 -- Takes the guards' locks, also those that were left behind, or says what becomes of the job instead.
-local function take_or_merge(guards, first, first_key, list, raw, count, first_equal)
-  local held, _, _, refused = take(guards, first, first_key, now, prefix)
+local function take_or_merge(guards, first, first_key, list, raw, count, first_equal, moving)
+  local held, _, _, refused = take(guards, first, first_key, now, prefix, nil, moving)
   if held then return held end
   if refused == 'D' or waits(list, raw, count, first_equal) then return nil, 'merged' end
   if refused == 'L' then
-    held, _, _, refused = take(guards, first, first_key, now, prefix, 'over')
+    held, _, _, refused = take(guards, first, first_key, now, prefix, 'over', moving)
     if held then return held end
   end
   return nil, refused == 'D' and 'merged' or 'held'
@@ -77,7 +78,8 @@ while arg <= #ARGV do
     else
       -- The entry itself must not count as "delayed" for its own guards.
       redis.pcall('SREM', index, 'delayed:' .. moment)
-      local held, instead = take_or_merge(guards, arg + 4, key + 4, list, raw, equal, raw_at + 2)
+      local moving = moment .. ' ' .. raw
+      local held, instead = take_or_merge(guards, arg + 4, key + 4, list, raw, equal, raw_at + 2, moving)
       result = held and enqueue(queue, list, wake, raw, held) or instead
     end
     if result == 'refused' or result == 'held' then

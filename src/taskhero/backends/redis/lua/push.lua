@@ -10,8 +10,10 @@
 --          'G' queue front guards (guard...) raw      one job with conditions; a guard is
 --              'L' or 'S' timeout                     (takes the next key: a lock; 'S' is shared)
 --              'D' form                               (takes the next key: the set of moments of that text)
+--              'M' ''                                 (takes the next key: what was delayed of that meaning)
 -- Returns for each job 1 (stored), 0 (refused by a guard) or the text of an error.
 --!include common
+--!include spelled
 --!include guards
 local now = now_ms(ARGV[1])
 local prefix, queues = ARGV[2], tonumber(ARGV[3])

@@ -6,6 +6,7 @@
 --         queue, front (1 or 0), number of guards, guards (as in push.lua), text of the failure, text of the job
 -- Returns for each 'stored', 'missing' or 'refused'.
 --!include common
+--!include spelled
 --!include guards
 go_on_when_full(KEYS[1])
 local now = now_ms(ARGV[1])

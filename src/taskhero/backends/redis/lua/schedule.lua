@@ -7,6 +7,7 @@
 --         in push.lua), raw
 -- Returns for each job 'delayed', 'queued', 'duplicate', 'refused' or 'error <text>'.
 --!include common
+--!include spelled
 --!include guards
 --!include delaying
 local now, rest = now_ms(ARGV[1])
