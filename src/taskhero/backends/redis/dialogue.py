@@ -16,7 +16,7 @@ from redis import exceptions as redis_errors
 
 from taskhero.ending import end_tasks
 
-from .address import REPLY_TIMEOUT
+from .options import REPLY_TIMEOUT
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence

@@ -10,6 +10,7 @@ from taskhero.ending import end_tasks
 from taskhero.wire.keys import Keys
 
 from .address import address_of
+from .beating import Beating
 from .link import Link
 from .mending import Mending
 from .producing import Producing
@@ -54,8 +55,7 @@ class RedisBackend(Producing, Promoting, Recurring, Working, Waking, Mending, Wa
         self._last_places = None
         self._last_claim = None
         self._lease = 12.0
-        self._beating = None
-        self._connect_beating = self._link.make_client
+        self._beating = Beating(self._link.address, self._link.make_client)
         self._reset()
 
     def _reset(self) -> None:
@@ -84,7 +84,7 @@ class RedisBackend(Producing, Promoting, Recurring, Working, Waking, Mending, Wa
     async def connect(self) -> None:
         """See `Backend.connect`."""
         if self._link.forget_lost():
-            self._stop_beating()
+            self._beating.stop()
             self._reset()
         await self._link.open()
 
@@ -95,7 +95,7 @@ class RedisBackend(Producing, Promoting, Recurring, Working, Waking, Mending, Wa
         await end_tasks(tasks)
         for waiting in waits:
             await waiting.close()
-        self._stop_beating()
+        self._beating.stop()
         self._reset()
         await self._link.close()
 

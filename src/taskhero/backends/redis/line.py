@@ -10,6 +10,7 @@ from redis import exceptions as redis_errors
 from taskhero.errors import BackendError, BackendUnavailable
 
 from .base import to_text
+from .refusals import cannot_act
 
 if TYPE_CHECKING:
     from redis.asyncio.connection import AbstractConnection
@@ -38,6 +39,7 @@ class Line:
     def __init__(self, link: Link) -> None:
         self._link = link
         self._connection: AbstractConnection | None = None
+        self._generation = -1
         self._id = 0
         self._keys: tuple[str, ...] = ()
         self._pop: asyncio.Task[str | None] | None = None
@@ -79,8 +81,11 @@ class Line:
         return None
 
     async def _connect(self) -> AbstractConnection:
+        if self._connection is not None and self._generation != self._link.generation:
+            await self._disconnect()
         if self._connection is None:
             try:
+                self._generation = self._link.generation
                 self._connection = await self._link.own_connection()
                 self._id = await self._client_id(self._connection)
             except (redis_errors.RedisError, OSError) as error:
@@ -100,14 +105,20 @@ class Line:
             return 0
 
     async def _blpop(self, connection: AbstractConnection, keys: tuple[str, ...], timeout: float) -> str | None:
+        generation = self._generation
         try:
             await connection.send_command("BLPOP", *keys, f"{max(timeout, 0.001):.3f}", check_health=False)
             async with asyncio.timeout(timeout + OVERDUE):
                 reply = await connection.read_response()
         except redis_errors.ResponseError as error:
+            if cannot_act(error):
+                await self._disconnect()
+                await self._link.follow(error, generation)
             raise BackendUnavailable(f"Redis at {self._link.location} refused to wait: {error}") from error
         except (redis_errors.RedisError, OSError, TimeoutError) as error:
             await self._disconnect()
+            if cannot_act(error):
+                await self._link.follow(error, generation)
             reason = str(error) or "no answer came"
             raise BackendUnavailable(f"the wait at Redis {self._link.location} broke: {reason}") from error
         except BaseException:

@@ -12,15 +12,14 @@ from taskhero.wire.jsjson import encode_any
 from taskhero.wire.workers import parse_worker_id, parse_working
 
 from .base import Part, claim_order, to_bytes, to_number, to_text
-from .scripts import script
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
-
-    import redis
+    from collections.abc import Sequence
 
     from taskhero.backends.protocol import HeldLock, Preparation, Process
     from taskhero.wire.workers import Held
+
+    from .beating import Beating
 
 __all__ = ["Living"]
 
@@ -37,8 +36,7 @@ class Living(Part):
     _slots: dict[str, dict[int, Process]]
     _lease: float
     _looked_to: int = 0
-    _beating: redis.Redis | None
-    _connect_beating: Callable[[], redis.Redis]
+    _beating: Beating
 
     async def register(self, process: Process, slots: Sequence[int], lease: float) -> None:
         """See `Backend.register`."""
@@ -61,18 +59,9 @@ class Living(Part):
         return Beat(bool(alive), gone, int(dead), tuple(locks[position - 1] for position in positions))
 
     def _send_beat(self, keys: _Keys, arguments: _Arguments) -> list[Any]:
-        if self._beating is None:
-            self._beating = self._connect_beating()
-        wanted = script("beat")
-        reply: Any
         try:
-            try:
-                reply = self._beating.evalsha(wanted.sha, len(keys), *keys, *arguments)
-            except redis_errors.NoScriptError:
-                reply = self._beating.eval(wanted.text, len(keys), *keys, *arguments)
+            reply: Any = self._beating.run("beat", keys, arguments)
         except (redis_errors.RedisError, OSError) as error:
-            # The next beat looks anew where the server is.
-            self._stop_beating()
             raise BackendUnavailable(f"cannot renew the lease in Redis at {self._link.location}: {error}") from error
         return list(reply)
 
@@ -81,11 +70,6 @@ class Living(Part):
         first = self._looked_to if self._looked_to < len(slots) else 0
         self._looked_to = first + _LOOKED_FOR
         return slots[first : self._looked_to]
-
-    def _stop_beating(self) -> None:
-        beating, self._beating = self._beating, None
-        if beating is not None:
-            beating.close()
 
     def _beat_request(
         self, process: Process, slots: Sequence[int], lease: float, locks: Sequence[HeldLock] = ()

@@ -16,6 +16,7 @@ from redis import exceptions as redis_errors
 from taskhero.backends.protocol import Wake
 
 from .dialogue import Read, direct
+from .refusals import cannot_act
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -45,25 +46,36 @@ class Sentry:
         self._link = link
         self._on_heard = on_heard
         self._dialogue: Dialogue | None = None
+        self._generation = -1
         self._watched: tuple[tuple[str, ...], str | None, str | None] | None = None
         self._known_queues = 0
         self._unchecked = False
         self._listeners: set[asyncio.Future[bool]] = set()
 
+    async def follow(self, error: Exception) -> None:
+        """Drop the connection after *error*, and look for the server if it says that it is not the master."""
+        await self.close()
+        if cannot_act(error):
+            await self._link.follow(error, self._generation)
+
     @property
     def active(self) -> bool:
-        """Whether it is connected and listening."""
-        return self._dialogue is not None and not self._dialogue.lost
+        """Whether it is connected to where the server is now, and listening."""
+        connected = self._dialogue is not None and not self._dialogue.lost
+        return connected and self._generation == self._link.generation
 
     async def open(self) -> bool:
         """Connect and switch tracking on; False if the server refuses that."""
         await self.close()
+        generation = self._link.generation
         connection = await self._link.own_connection(protocol=3)
         dialogue = direct(connection, self._hear, self.doubt) or Read(connection, self._hear, self.doubt)
         try:
             await dialogue.ask_all([("CLIENT", "TRACKING", "ON")])
         except redis_errors.ResponseError as error:
             await dialogue.close()
+            if cannot_act(error):
+                raise
             logger.info(
                 "the server at %s refuses CLIENT TRACKING (%s): only the slow poll finds jobs that other programs push",
                 self._link.location,
@@ -73,7 +85,7 @@ class Sentry:
         except BaseException:
             await dialogue.close()
             raise
-        self._dialogue, self._watched = dialogue, None
+        self._dialogue, self._generation, self._watched = dialogue, generation, None
         self.heard, self.changed = False, set()
         return True
 

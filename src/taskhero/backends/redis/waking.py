@@ -75,6 +75,7 @@ class Waking(Part):
         if waiting.departure is not None:
             await asyncio.wait({waiting.departure})
         wants_jobs = bool(interest.queues) or interest.everything
+        seen = self._link.generation
         if wants_jobs:
             waiting.present, waiting.queues = True, interest.queues
         try:
@@ -85,6 +86,11 @@ class Waking(Part):
                     return Wake()
                 return await self._wait_as_sentry(waiting, interest, timeout)
             return await self._wait_in_line(waiting, interest, timeout)
+        except BackendUnavailable:
+            if self._link.generation == seen:
+                raise
+            # The server moved: whatever came to its new place meanwhile left no wake-up here.
+            return Wake(jobs=wants_jobs, schedule=interest.schedule)
         finally:
             waiting.present = False
 
@@ -170,7 +176,7 @@ class Waking(Part):
             try:
                 wake = await sentry.watch(queues, names, schedule)
             except _BROKEN as error:
-                await sentry.close()
+                await sentry.follow(error)
                 raise BackendUnavailable(f"the wait at Redis {self._link.location} broke: {error}") from error
             if wake.schedule:
                 # The wake-up is taken last, so that one who is cancelled leaves it for the next wait.

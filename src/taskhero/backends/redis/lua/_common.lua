@@ -7,9 +7,12 @@ local function now_ms(given)
   return tonumber(time[1]) * 1000 + math.floor(micros / 1000), micros % 1000 / 1000
 end
 
--- The text of an error reply, or nil.
+-- The text of an error reply, or nil. A server that is not the master refuses each write: that ends the script, before
+-- it has done anything, so that the driver looks for the master.
 local function failed(reply)
-  return type(reply) == 'table' and reply.err and tostring(reply.err) or nil
+  local text = type(reply) == 'table' and reply.err and tostring(reply.err) or nil
+  if text and string.find(text, 'READONLY ', 1, true) then error(text) end
+  return text
 end
 
 -- Why nothing can be appended to a list, or nil.
@@ -40,5 +43,5 @@ end
 -- it deletes, and those behind it are not, so that no script ends half-way: so this deletes nothing from a sorted set.
 -- What moves a job, ends a claim or keeps a process alive has to go on; it is how a full server empties.
 local function go_on_when_full(key)
-  redis.pcall('ZREMRANGEBYSCORE', key, 1, 0)
+  failed(redis.pcall('ZREMRANGEBYSCORE', key, 1, 0))
 end
