@@ -14,6 +14,7 @@ class Proxy:
 
     `lose(when, match)` arms it once: of the first request that holds *match*, either the request never reaches the
     server ("before" it acted), or its reply never reaches the client ("after"); the client's connection is cut.
+    `lead_to(port)` does as a balancer after a failover: new connections go elsewhere, those that there are stay.
     `silence()` does as a firewall that forgot: connections stay open, and nothing passes them any more.
     """
 
@@ -46,6 +47,10 @@ class Proxy:
         """Cut the next connection that sends a request with *match* in it, after *skip* such requests."""
         self._when, self._match, self._skip = when, match.encode(), skip
         self.cut.clear()
+
+    def lead_to(self, port: int) -> None:
+        """Lead new connections to another server at 127.0.0.1."""
+        self._server_port = port
 
     def silence(self) -> None:
         """Let nothing more pass on the connections that there are, and say nothing of it; new ones work."""

@@ -7,15 +7,16 @@ import socket
 import subprocess
 import time
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
+import redis
 import trustme
 from servers import READY_WITHIN, Server, program, start
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-__all__ = ["cluster", "sentinel", "tls", "unix_socket"]
+__all__ = ["Watched", "cluster", "sentinel", "tls", "unix_socket", "watched"]
 
 
 def _free_port() -> int:
@@ -71,6 +72,112 @@ def sentinel(folder: Path) -> Iterator[tuple[Server, str]]:
         process.terminate()
         process.wait()
         master.close()
+
+
+class Watched:
+    """A master, its replica, and three Sentinels that make the one the other.
+
+    Attributes:
+        url: The URL by the Sentinels.
+        servers: The two servers.
+    """
+
+    def __init__(self, folder: Path, kind: str) -> None:
+        options = ("--repl-diskless-sync-delay", "0")
+        self.servers = [start(kind, *options) for _ in range(2)]
+        master, replica = self.servers
+        replica.command("REPLICAOF", master.host, master.port)
+        self._ports = [_free_port() for _ in range(3)]
+        self._sentinels = [self._start_sentinel(folder, kind, port, master) for port in self._ports]
+        self.url = "redis+sentinel://" + ",".join(f"127.0.0.1:{port}" for port in self._ports) + "/jobs/0"
+        self.wait_for_sentinels()
+
+    def _start_sentinel(self, folder: Path, kind: str, port: int, master: Server) -> subprocess.Popen[bytes]:
+        settings = folder / f"sentinel-{port}.conf"
+        settings.write_text(
+            f"port {port}\nbind 127.0.0.1\ndir {folder}\nsentinel monitor jobs 127.0.0.1 {master.port} 2\n"
+            "sentinel down-after-milliseconds jobs 500\nsentinel failover-timeout jobs 3000\n"
+        )
+        return subprocess.Popen([program(kind), str(settings), "--sentinel"], stdout=subprocess.DEVNULL)
+
+    def ask(self, *words: str | int) -> list[Any]:
+        """What each Sentinel answers."""
+        replies = []
+        for port in self._ports:
+            with redis.Redis(port=port, protocol=2) as client:
+                replies.append(client.execute_command("SENTINEL", *words))
+        return replies
+
+    def wait_for_sentinels(self) -> None:
+        """Wait until each Sentinel knows all others, the same master, and a replica that could take its place."""
+        _until(self._settled)
+
+    def _settled(self) -> bool:
+        try:
+            masters = [_pairs(reply) for reply in self.ask("MASTER", "jobs")]
+            replicas = [[_pairs(each) for each in reply] for reply in self.ask("REPLICAS", "jobs")]
+        except redis.RedisError:
+            return False
+        return (
+            len({each[b"port"] for each in masters}) == 1
+            and all((each[b"flags"], each[b"num-other-sentinels"]) == (b"master", b"2") for each in masters)
+            and all(
+                [(each[b"flags"], each[b"master-link-status"]) for each in known] == [(b"slave", b"ok")]
+                for known in replicas
+            )
+        )
+
+    def is_master(self, server: Server) -> bool:
+        """Whether a server says that it is the master."""
+        try:
+            with redis.Redis(port=server.port) as client:
+                return bool(client.execute_command("ROLE")[0] == b"master")
+        except redis.RedisError:
+            return False
+
+    @property
+    def roles(self) -> tuple[Server, Server]:
+        """The master as the Sentinels name it, and the other one."""
+        (_, port), *_ = self.ask("GET-MASTER-ADDR-BY-NAME", "jobs")
+        first, second = self.servers
+        return (first, second) if first.port == int(port) else (second, first)
+
+    def fail_over(self) -> None:
+        """Ask for a planned failover."""
+        with redis.Redis(port=self._ports[0]) as client:
+            client.execute_command("SENTINEL", "FAILOVER", "jobs")
+
+    def bring_back(self, server: Server, master: Server) -> None:
+        """Start a server that was killed as the replica of the new master, and wait until the Sentinels know."""
+        server.restart("--repl-diskless-sync-delay", "0", "--replicaof", f"{master.host} {master.port}")
+        self.wait_for_sentinels()
+
+    def close(self) -> None:
+        """End all of them."""
+        for sentinel in self._sentinels:
+            sentinel.kill()
+            sentinel.wait()
+        for server in self.servers:
+            server.close()
+
+
+def _is_one_healthy(replicas: list[dict[bytes, bytes]]) -> bool:
+    return [(each[b"flags"], each[b"master-link-status"]) for each in replicas] == [(b"slave", b"ok")]
+
+
+def _pairs(flat: list[bytes]) -> dict[bytes, bytes]:
+    """Names and values in turn, as a mapping."""
+    return dict(zip(flat[::2], flat[1::2], strict=True))
+
+
+@contextlib.contextmanager
+def watched(folder: Path, kind: str = "redis7") -> Iterator[Watched]:
+    """A master, its replica and three Sentinels."""
+    topology = Watched(folder, kind)
+    try:
+        yield topology
+    finally:
+        topology.close()
 
 
 @contextlib.contextmanager

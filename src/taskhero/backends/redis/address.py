@@ -157,16 +157,17 @@ class SentinelAddress(MovingAddress):
 
     def _choose(self, answers: dict[Node, Node]) -> Node:
         """The answer with the highest epoch: after a failover, Sentinels learn of it one after the other."""
-        if len(set(answers.values())) > 1:
-            epochs = ask_all(self._epoch, list(answers))
-            return answers[max(epochs, key=epochs.__getitem__)]
-        return next(iter(answers.values()))
+        if len(set(answers.values())) == 1:
+            return next(iter(answers.values()))
+        epochs = ask_all(self._epoch, list(answers))
+        return answers[max(epochs, key=lambda sentinel: (epochs[sentinel], answers[sentinel] != self._node))]
 
     def _epoch(self, host: str, port: int) -> int:
         """The number of the failover that made the master that this Sentinel knows; each has a higher one."""
         client = redis.Redis(host=host, port=port, **thread_options())
         try:
-            reply: Any = client.execute_command("SENTINEL MASTER", self._service)  # type: ignore[no-untyped-call]
+            # In two words, since redis-py fails at an answer to "SENTINEL MASTER" that lacks a field.
+            reply: Any = client.execute_command("SENTINEL", "MASTER", self._service)  # type: ignore[no-untyped-call]
         finally:
             client.close()
         fields = reply.items() if isinstance(reply, dict) else zip(reply[::2], reply[1::2], strict=True)

@@ -208,8 +208,10 @@ def ask_all(ask: Callable[[str, int], _Answer], whom: Sequence[Node]) -> dict[No
     def run(node: Node) -> None:
         try:
             replies.put((node, ask(*node)))
-        except Exception as error:  # noqa: BLE001 - it is raised where the answer is read
+        except (redis_errors.RedisError, OSError) as error:
             replies.put((node, error))
+        except Exception as error:  # noqa: BLE001 - what one of them answers must not hide what others say
+            replies.put((node, redis_errors.InvalidResponse(f"{node[0]}:{node[1]} gave a strange answer: {error!r}")))
 
     for node in whom:
         threading.Thread(target=run, args=(node,), name="taskhero asks for the master", daemon=True).start()
