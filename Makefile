@@ -2,6 +2,7 @@
 #
 #   make demo      what it does, in colour, in a few seconds
 #   make test      everything that CI checks: ruff, mypy, the floors, all tests
+#   make soak      kills of the Redis master by the dozen, which take minutes (needs Redis 7)
 #   make bench     how fast it is beside node-resque and BullMQ (needs node, npm and Redis 7)
 #   make format    let ruff put the code in order
 #   make clean     remove what was built and installed
@@ -16,12 +17,12 @@ PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check
 # Two processes of tests; PYTEST_FLAGS= runs them in one.
 PYTEST_FLAGS ?= -n 2
 
-.PHONY: demo test bench format clean
+.PHONY: demo test soak bench format clean
 .DEFAULT_GOAL := help
 
 .PHONY: help
 help:
-	@sed -n '3,7s/^# *//p' Makefile
+	@sed -n '3,8s/^# *//p' Makefile
 
 demo: $(VENV)/.demo
 	@FORCE_COLOR=1 $(BIN)/taskhero demo
@@ -32,6 +33,9 @@ test: $(VENV)/.dev
 	$(BIN)/mypy
 	$(BIN)/lint-imports
 	$(BIN)/python -m pytest $(PYTEST_FLAGS)
+
+soak: $(VENV)/.dev
+	TASKHERO_KILLS=20 $(BIN)/python -m pytest tests/integration/redis/test_failover.py
 
 bench: $(VENV)/.dev benchmarks/node_modules/.ready
 	$(BIN)/python benchmarks/run.py $(BENCH_FLAGS)

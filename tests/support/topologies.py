@@ -16,7 +16,7 @@ from servers import READY_WITHIN, Server, program, start
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-__all__ = ["Watched", "cluster", "sentinel", "tls", "unix_socket", "watched"]
+__all__ = ["Watched", "cluster", "cluster_with_replica", "is_master", "sentinel", "tls", "unix_socket", "watched"]
 
 
 def _free_port() -> int:
@@ -127,14 +127,6 @@ class Watched:
             )
         )
 
-    def is_master(self, server: Server) -> bool:
-        """Whether a server says that it is the master."""
-        try:
-            with redis.Redis(port=server.port) as client:
-                return bool(client.execute_command("ROLE")[0] == b"master")
-        except redis.RedisError:
-            return False
-
     @property
     def roles(self) -> tuple[Server, Server]:
         """The master as the Sentinels name it, and the other one."""
@@ -159,6 +151,15 @@ class Watched:
             sentinel.wait()
         for server in self.servers:
             server.close()
+
+
+def is_master(server: Server) -> bool:
+    """Whether a server says that it is the master."""
+    try:
+        with redis.Redis(port=server.port) as client:
+            return bool(client.execute_command("ROLE")[0] == b"master")
+    except redis.RedisError:
+        return False
 
 
 def _is_one_healthy(replicas: list[dict[bytes, bytes]]) -> bool:
@@ -190,6 +191,30 @@ def cluster(kind: str = "redis7") -> Iterator[tuple[list[Server], str]]:
         nodes[0].command("CLUSTER", "MEET", "127.0.0.1", str(nodes[1].port))
         _until(lambda: all(_answers(node.port, b"CLUSTER INFO\r\n", b"cluster_state:ok") for node in nodes))
         yield nodes, f"redis+cluster://127.0.0.1:{nodes[0].port},127.0.0.1:{nodes[1].port}"
+    finally:
+        for node in nodes:
+            node.close()
+
+
+@contextlib.contextmanager
+def cluster_with_replica(slot: int, kind: str = "redis7") -> Iterator[tuple[Server, Server, str]]:
+    """Three masters, and a replica of the one that has *slot*; that master, the replica, and the URL of the master."""
+    options = ("--cluster-enabled", "yes", "--cluster-node-timeout", "1000", "--repl-diskless-sync-delay", "0")
+    nodes = [start(kind, *options) for _ in range(4)]
+    try:
+        bounds = (0, 5461, 10923, 16384)
+        for node, first, end in zip(nodes, bounds, bounds[1:], strict=False):
+            node.command("CLUSTER", "ADDSLOTSRANGE", first, end - 1)
+        for node in nodes[1:]:
+            nodes[0].command("CLUSTER", "MEET", "127.0.0.1", node.port)
+        _until(lambda: all(_answers(node.port, b"CLUSTER INFO\r\n", b"cluster_known_nodes:4") for node in nodes))
+        master, replica = nodes[sum(slot >= bound for bound in bounds[1:])], nodes[3]
+        with redis.Redis(port=master.port) as client:
+            name = client.execute_command("CLUSTER", "MYID")
+        _until(lambda: replica.command("CLUSTER", "REPLICATE", name) == b"+OK")
+        _until(lambda: _answers(replica.port, b"INFO replication\r\n", b"master_link_status:up"))
+        _until(lambda: all(_answers(node.port, b"CLUSTER INFO\r\n", b"cluster_state:ok") for node in nodes))
+        yield master, replica, f"redis+cluster://127.0.0.1:{master.port}"
     finally:
         for node in nodes:
             node.close()

@@ -32,7 +32,7 @@ URLS = [
     "unix:///nowhere/redis.sock?password=s3cr3t",
     "rdis://:s3cr3t@127.0.0.1:1/0",
     "redis:/:s3cr3t@127.0.0.1:1/0",
-    "rediss://127.0.0.1:1/0?ssl_cert_reqs=s3cr3t",
+    "rediss://127.0.0.1:1/0?ssl_password=s3cr3t",
 ]
 
 
@@ -61,7 +61,9 @@ async def test_no_error_log_line_or_repr_shows_it(url: str, caplog: pytest.LogCa
     [
         ("redis://localhost:6379/0", "redis://localhost:6379/0"),
         ("redis://ann:pw@localhost:6379/0?x=1", "redis://localhost:6379/0"),
-        ("unix://:pw@/run/redis.sock?db=1", "unix:///run/redis.sock"),
+        ("unix://:pw@/run/redis.sock?db=1", "unix:///run/redis.sock?db=1"),
+        ("redis://:pw@localhost?password=pw&db=3", "redis://localhost?db=3"),
+        ("redis://localhost?db=pw", "redis://localhost"),
         ("redis+sentinel://:pw@a:1,b:2/main/0", "redis+sentinel://a:1,b:2/main/0"),
         ("redis://:p/w@localhost/0", "redis://***"),
         ("redis://localhost/0?password=p@w", "redis://***"),

@@ -217,9 +217,23 @@ async def test_a_server_behind_a_unix_socket(start_server, tmp_path):
         ("redis://localhost:abc", "Port could not be cast"),
         (
             "redis://:s3cret@localhost/0?socket_timout=3",
-            "an option behind its '\\?' that is not known: 'socket_timout'",
+            "'socket_timout'; supported are client_name, db, max_connections, password",
         ),
-        ("rediss://localhost/0?ssl_cert_reqs=maybe", "write rediss://"),
+        (
+            "rediss://localhost/0?ssl_cert_reqs=maybe",
+            "cannot be 'maybe': give none, optional or required",
+        ),
+        ("redis://localhost?db=three", "its option db cannot be 'three': give a whole number from 0"),
+        ("redis://localhost?db=-1", "its option db cannot be '-1'"),
+        ("redis://localhost?max_connections=0", "max_connections cannot be '0': give a whole number"),
+        (
+            "redis://localhost?socket_connect_timeout=0",
+            "connect_timeout cannot be '0': give a number of seconds",
+        ),
+        ("redis://localhost?socket_keepalive=maybe", "socket_keepalive cannot be 'maybe': give true or false"),
+        ("redis://localhost?ssl_cert_reqs=none", "not supported: 'ssl_cert_reqs'"),
+        ("redis://localhost?pasword=s3cret", "not supported: 'pasword'"),
+        ("redis+sentinel://localhost/jobs?db=s3cret&password=s3cret", r"its option db cannot be '\*\*\*'"),
         (
             "redis+sentinel://localhost:26379",
             r"names no service; write redis\+sentinel://user:password@host:26379/service/0",
@@ -232,3 +246,55 @@ def test_a_url_that_can_only_be_a_mistake_is_refused_where_it_is_written(url, wh
     with pytest.raises(UnknownBackend, match=why) as caught:
         RedisBackend(url)
     assert "s3cret" not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    "option",
+    [
+        "decode_responses=true",
+        "encoding=latin-1",
+        "encoding_errors=replace",
+        "protocol=3",
+        "socket_timeout=1",
+        "retry_on_timeout=true",
+        "retry_on_error=ConnectionError",
+        "retry=3",
+        "health_check_interval=1",
+        "parser_class=x",
+        "connection_class=x",
+        "redis_connect_func=x",
+        "credential_provider=x",
+        "host=elsewhere",
+        "port=1",
+        "path=/x",
+        "timeout=1",
+        "legacy_responses=false",
+    ],
+)
+@pytest.mark.parametrize(
+    "url",
+    [
+        "redis://localhost/0",
+        "rediss://localhost/0",
+        "unix:///run/redis.sock",
+        "redis+sentinel://localhost/jobs",
+        "redis+cluster://localhost",
+    ],
+)
+def test_an_option_that_would_change_what_the_driver_reads_or_repeats_is_refused(url, option):
+    with pytest.raises(UnknownBackend, match=f"not supported: '{option.split('=')[0]}'; supported are client_name"):
+        RedisBackend(f"{url}?{option}", namespace="{resque}")
+
+
+@pytest.mark.parametrize("form", ["redis://{host}?db=3", "redis://{host}/1?db=3", "redis://{host}/3"])
+async def test_the_database_of_a_url_is_used_and_shown_in_either_form(start_server, form):
+    server = start_server("redis7")
+    backend = RedisBackend(form.format(host=f"127.0.0.1:{server.port}"))
+    await backend.connect()
+    await backend.push([Entry("q", RAW)])
+    await backend.close()
+    there = RedisBackend(server.url.replace("/0", "/3"))
+    await there.connect()
+    assert await there.length("q") == 1
+    await there.close()
+    assert backend.location.endswith(("?db=3", "/3"))

@@ -1,4 +1,4 @@
-"""Failovers by real Sentinels: every connection of every process reaches the new master in time.
+"""Failovers by real Sentinels and in a real Cluster: every connection of every process reaches the new master in time.
 
 CI kills the master three times; ``make soak`` sets TASKHERO_KILLS to twenty.
 """
@@ -9,13 +9,14 @@ import asyncio
 import itertools
 import os
 import time
-from contextlib import AsyncExitStack
+from contextlib import AsyncExitStack, ExitStack
 from operator import le
 
 import pytest
 from redis import Redis
+from redis.crc import key_slot
 from servers import MissingProgram
-from topologies import watched
+from topologies import cluster_with_replica, is_master, watched
 
 from taskhero import Settings, TaskHero
 from taskhero.errors import BackendError
@@ -30,34 +31,56 @@ WORKERS = ("first", "second", "third")
 
 
 @pytest.fixture(scope="module")
-def topology(tmp_path_factory):
-    try:
-        with watched(tmp_path_factory.mktemp("sentinels")) as topology:
-            yield topology
-    except MissingProgram as missing:
-        if os.environ.get("CI"):
-            pytest.fail(f"required where CI is set: {missing}", pytrace=False)
-        pytest.skip(str(missing))
+def enter():
+    """Enter a topology; what is missing is a failure in CI and a visible skip elsewhere."""
+    with ExitStack() as stack:
+
+        def enter(topology):
+            try:
+                return stack.enter_context(topology)
+            except MissingProgram as missing:
+                if os.environ.get("CI"):
+                    pytest.fail(f"required where CI is set: {missing}", pytrace=False)
+                pytest.skip(str(missing))
+
+        yield enter
+
+
+@pytest.fixture(scope="module")
+def topology(enter, tmp_path_factory):
+    return enter(watched(tmp_path_factory.mktemp("sentinels")))
+
+
+@pytest.fixture
+def cluster(enter):
+    return enter(cluster_with_replica(key_slot(b"{resque}")))
 
 
 class Fleet:
     """Three worker processes and a producer, each with connections of a name of its own, in one event loop."""
 
-    def __init__(self, topology) -> None:
-        self._topology = topology
+    def __init__(self, url, namespace="resque") -> None:
+        self._url = url
+        self._namespace = namespace
         self._numbers = itertools.count()
         self.begun: dict[int, float] = {}
 
     async def __aenter__(self):
         settings = Settings(
-            queues=("q",), min_task_processors=2, max_task_processors=2, scheduler=True, heartbeat_interval=1
+            queues=("q",),
+            min_task_processors=2,
+            max_task_processors=2,
+            scheduler=True,
+            heartbeat_interval=1,
+            namespace=self._namespace,
         )
         self._stack = AsyncExitStack()
         for name in WORKERS:
-            app = TaskHero(f"{self._topology.url}?client_name={name}", settings=settings)
+            app = TaskHero(f"{self._url}?client_name={name}", settings=settings)
             app.task(queue="q", name="note")(self._note)
             await self._stack.enter_async_context(app.running())
-        self.producer = await self._stack.enter_async_context(TaskHero(f"{self._topology.url}?client_name=producer"))
+        producer = TaskHero(f"{self._url}?client_name=producer", settings=Settings(namespace=self._namespace))
+        self.producer = await self._stack.enter_async_context(producer)
         return self
 
     async def __aexit__(self, *_):
@@ -70,7 +93,7 @@ class Fleet:
         """Both of them begin in time: a job that another program pushes, and one that the producer enqueues."""
         foreign, own = next(self._numbers), next(self._numbers)
         with Redis(port=master.port) as client:
-            client.rpush("resque:queue:q", f'{{"class":"note","queue":"q","args":[{foreign}]}}')
+            client.rpush(f"{self._namespace}:queue:q", f'{{"class":"note","queue":"q","args":[{foreign}]}}')
         while True:
             try:
                 assert await self.producer.queue.enqueue("note", [own], "q")
@@ -84,7 +107,7 @@ class Fleet:
         """Each process has renewed its lease there, waits there, and uses its pool there (or has none to use)."""
         with Redis(port=master.port) as client:
             leases = [since_epoch(client) + LEASE * 1000] * len(WORKERS)
-            await until(lambda: all(map(le, leases, sorted(renewed(client)))), since + IN_TIME)
+            await until(lambda: all(map(le, leases, sorted(renewed(client, self._namespace)))), since + IN_TIME)
         await until(lambda: all(waits(master, name) for name in WORKERS), since + IN_TIME)
         assert connections(master, "producer")
 
@@ -95,9 +118,9 @@ def since_epoch(client):
     return seconds * 1000 + microseconds // 1000
 
 
-def renewed(client):
+def renewed(client, namespace):
     """The ends of all leases, in milliseconds."""
-    return [score for _, score in client.zrange("resque:taskhero:processes", 0, -1, withscores=True)]
+    return [score for _, score in client.zrange(f"{namespace}:taskhero:processes", 0, -1, withscores=True)]
 
 
 def connections(server, name):
@@ -117,34 +140,49 @@ async def until(condition, deadline):
         await asyncio.sleep(0.02)
 
 
-async def reign(topology, server):
+async def reign(server):
     """Wait until a server says that it is the master; the time of that."""
-    await until(lambda: topology.is_master(server), time.monotonic() + 30)
+    await until(lambda: is_master(server), time.monotonic() + 30)
     return time.monotonic()
 
 
 @pytest.mark.timeout(60 + 30 * KILLS)
 async def test_after_each_kill_of_the_master_every_connection_reaches_the_new_one(topology):
-    async with Fleet(topology) as fleet:
+    async with Fleet(topology.url) as fleet:
         for _ in range(KILLS):
             master, replica = topology.roles
             await fleet.works(master, time.monotonic())
             await fleet.is_connected(master, time.monotonic())
             master.kill()
-            since = await reign(topology, replica)
+            since = await reign(replica)
             await fleet.works(replica, since)
             await fleet.is_connected(replica, since)
             await asyncio.to_thread(topology.bring_back, master, replica)
 
 
 async def test_a_planned_failover_is_followed_long_before_the_old_master_is_demoted(topology):
-    async with Fleet(topology) as fleet:
+    async with Fleet(topology.url) as fleet:
         master, replica = topology.roles
         await fleet.works(master, time.monotonic())
         topology.fail_over()
-        since = await reign(topology, replica)
+        since = await reign(replica)
         await until(lambda: all(waits(replica, name) for name in WORKERS), since + IN_TIME)
         await fleet.works(replica, since)
         await fleet.is_connected(replica, since)
         await until(lambda: not any(connections(master, name) for name in (*WORKERS, "producer")), since + IN_TIME)
-        assert topology.is_master(master), "the old master was demoted so soon that this shows nothing"
+        assert is_master(master), "the old master was demoted so soon that this shows nothing"
+
+
+@pytest.mark.parametrize("planned", [False, True], ids=["killed", "planned"])
+async def test_after_a_failover_in_a_cluster_every_connection_reaches_the_new_master(cluster, planned):
+    """The URL names the old master only."""
+    master, replica, url = cluster
+    async with Fleet(url, "{resque}") as fleet:
+        await fleet.works(master, time.monotonic())
+        if planned:
+            replica.command("CLUSTER", "FAILOVER")
+        else:
+            master.kill()
+        since = await reign(replica)
+        await fleet.works(replica, since)
+        await fleet.is_connected(replica, since)
