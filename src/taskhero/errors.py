@@ -195,7 +195,7 @@ class BackendError(TaskheroError):
 
 
 class BackendUnavailable(BackendError, ConnectionError):
-    """The store could not be reached; nothing was asked of it, so nothing was changed."""
+    """The store could not be reached, or is not ready or not the master; nothing was changed."""
 
 
 class BackendDenied(BackendUnavailable):

@@ -10,7 +10,7 @@ Rules for all verbs:
   a job moves, but for the mark of a rescue and where an ending gives another text.
 * The order of a queue is first in, first out; what is put at the front comes next.
 * "Now" is the backend's own clock (a shared server's clock where there is one), in unix seconds.
-* `BackendUnavailable` means that nothing was asked, `BackendRefused` that nothing was changed, `ReplyLost` that the
+* `BackendUnavailable` means that nothing was done, `BackendRefused` that nothing was changed, `ReplyLost` that the
   step may or may not have happened. A backend never repeats a step by itself after it may have happened.
 * One bad thing (a key of the wrong type, a counter that is no number) spoils only the item it belongs to.
 * Records refuse numbers that are out of their bounds (`taskhero.bounds`). A step with any other number happens whole.

@@ -53,7 +53,7 @@ __all__ = ["Damage"]
 
 _ITEM = "One bad thing (a key of the wrong type, a counter that is no number) spoils only the item it belongs to."
 _REFUSED = (
-    "`BackendUnavailable` means that nothing was asked, `BackendRefused` that nothing was changed, `ReplyLost` that"
+    "`BackendUnavailable` means that nothing was done, `BackendRefused` that nothing was changed, `ReplyLost` that"
 )
 _UNSETTLED = (
     "If one settlement cannot be recorded, it stays as it was and is told in `unsettled`; all others are recorded."

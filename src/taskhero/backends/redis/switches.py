@@ -27,7 +27,6 @@ _CHANNEL = "+switch-master"
 _SILENCE = 10.0
 _FIRST_DELAY = 0.5
 _LONGEST_DELAY = 5.0
-_BROKEN = (redis_errors.RedisError, OSError, TimeoutError)
 
 
 class Switches:
@@ -53,6 +52,7 @@ class Switches:
         self._loop: asyncio.AbstractEventLoop | None = None
         self._task: asyncio.Task[Any] | None = None
         self._heard: set[Node] = set()
+        self._deaf = False
 
     def start(self) -> None:
         """Start to listen."""
@@ -91,19 +91,19 @@ class Switches:
         while True:
             try:
                 await self._listen(sentinel)
-            except _BROKEN as error:
+            except Exception as error:  # noqa: BLE001 - whatever comes from one Sentinel, the others are heard
                 if sentinel in self._heard:
                     delay = _FIRST_DELAY
-                self._heard.discard(sentinel)
-                logger.log(
-                    logging.DEBUG if self._heard else logging.INFO,
-                    "no subscription to the Sentinel at %s:%d, tried again in %.1f s (%s)",
-                    *sentinel,
-                    delay,
-                    error,
-                )
+                self._lose(sentinel, error)
             await asyncio.sleep(delay)
             delay = min(delay * 2, _LONGEST_DELAY)
+
+    def _lose(self, sentinel: Node, error: Exception) -> None:
+        """Say once that a planned failover would be noticed late, until a Sentinel is heard again."""
+        self._heard.discard(sentinel)
+        said = logging.DEBUG if self._heard or self._deaf else logging.INFO
+        self._deaf = not self._heard
+        logger.log(said, "cannot subscribe to the Sentinel at %s:%d, and goes on trying: %s", *sentinel, error)
 
     async def _listen(self, sentinel: Node) -> None:
         host, port = sentinel
@@ -114,6 +114,7 @@ class Switches:
             async with asyncio.timeout(REPLY_TIMEOUT):
                 await connection.read_response()
             self._heard.add(sentinel)
+            self._deaf = False
             self._follow()
             while True:
                 if self._concerns(await self._next(connection)):
