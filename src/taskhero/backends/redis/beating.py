@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import socket
 import threading
 from typing import TYPE_CHECKING, Any
 
@@ -15,6 +16,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
     import redis
+    from redis.connection import AbstractConnection
 
     from .places import Address
 
@@ -28,15 +30,17 @@ class Beating:
 
     Args:
         address: Where the server is.
-        connect: Makes a client.
+        connect: Makes a client, given options of its connections.
     """
 
-    def __init__(self, address: Address, connect: Callable[[], redis.Redis]) -> None:
+    def __init__(self, address: Address, connect: Callable[..., redis.Redis]) -> None:
         self._address = address
         self._connect = connect
         self._lock = threading.Lock()
-        self._client: redis.Redis | None = None
+        self._client: _Client | None = None
         self._generation = -1
+        #: The client that a beat uses at the moment.
+        self._used: _Client | None = None
         self._uses = 0
         address.listen(self._moved)
 
@@ -46,46 +50,60 @@ class Beating:
         Raises:
             redis.exceptions.RedisError | OSError: It may or may not have run.
         """
-        seen, client = self._current()
+        seen = self._address.generation
         try:
-            return _evaluate(client, name, keys, arguments)
+            return self._run_once(name, keys, arguments)
         except _BROKEN as error:
-            self._drop(client)
             if not self._moved_since(seen, refused=cannot_act(error)):
                 raise
-        _, client = self._current()
-        try:
-            return _evaluate(client, name, keys, arguments)
-        except _BROKEN:
-            self._drop(client)
-            raise
+        return self._run_once(name, keys, arguments)
 
     def stop(self) -> None:
         """Disconnect."""
         with self._lock:
             self._uses += 1
-            client, self._client = self._client, None
-        if client is not None:
-            client.close()
+            old, used = self._leave()
+        if old is not None and not used:
+            old.close()
 
-    def _current(self) -> tuple[int, redis.Redis]:
-        """A client of the current generation, and that generation."""
+    def _run_once(self, name: str, keys: Sequence[str | bytes], arguments: Sequence[str | bytes | int]) -> Any:
+        client = self._take()
+        try:
+            return client.run(name, keys, arguments)
+        except _BROKEN:
+            with self._lock:
+                if self._client is client:
+                    self._client = None
+            raise
+        finally:
+            with self._lock:
+                self._used = None
+                dropped = self._client is not client
+            if dropped:
+                client.close()
+
+    def _take(self) -> _Client:
+        """A client of the current generation, for the beat that begins."""
         with self._lock:
-            generation = self._address.generation
-            old = None
+            generation, old = self._address.generation, None
             if self._client is None or self._generation != generation:
-                old, self._client = self._client, self._connect()
+                old, self._client = self._client, self._make(generation)
                 self._generation = generation
-            client = self._client
+            self._used = client = self._client
         if old is not None:
             old.close()
-        return generation, client
+        return client
 
-    def _drop(self, client: redis.Redis) -> None:
-        with self._lock:
-            if self._client is client:
-                self._client = None
-        client.close()
+    def _make(self, generation: int) -> _Client:
+        return _Client(self._connect, lambda: self._address.generation == generation)
+
+    def _leave(self) -> tuple[_Client | None, bool]:
+        """Give up the client; whether a beat uses it, which is woken and closes it then. The lock is held."""
+        old, self._client = self._client, None
+        used = old is not None and self._used is old
+        if old is not None and used:
+            old.wake()
+        return old, used
 
     def _moved_since(self, seen: int, *, refused: bool) -> bool:
         try:
@@ -96,19 +114,19 @@ class Beating:
     def _moved(self) -> None:
         """Go to the new place at once: the next beat may be seconds away, and one that is under way may hang."""
         with self._lock:
-            old, self._client = self._client, None
+            old, used = self._leave()
             use = self._uses
         if old is not None:
-            threading.Thread(
-                target=self._reconnect, args=(old, use), name="taskhero heartbeat follows", daemon=True
-            ).start()
+            target, name = self._reconnect, "taskhero heartbeat follows"
+            threading.Thread(target=target, args=(None if used else old, use), name=name, daemon=True).start()
 
-    def _reconnect(self, old: redis.Redis, use: int) -> None:
-        old.close()
+    def _reconnect(self, old: _Client | None, use: int) -> None:
+        if old is not None:
+            old.close()
         generation = self._address.generation
-        client = self._connect()
+        client = self._make(generation)
         with contextlib.suppress(*_BROKEN):
-            client.ping()
+            client.redis.ping()
             with self._lock:
                 if self._client is None and self._uses == use and self._address.generation == generation:
                     self._client, self._generation = client, generation
@@ -116,11 +134,42 @@ class Beating:
         client.close()
 
 
-def _evaluate(
-    client: redis.Redis, name: str, keys: Sequence[str | bytes], arguments: Sequence[str | bytes | int]
-) -> Any:
-    wanted = script(name)
-    try:
-        return client.evalsha(wanted.sha, len(keys), *keys, *arguments)
-    except redis_errors.NoScriptError:
-        return client.eval(wanted.text, len(keys), *keys, *arguments)
+class _Client:
+    """A client with one connection, which is made only as long as *is_current* says so.
+
+    One that was left must not go back to the old server.
+    """
+
+    def __init__(self, connect: Callable[..., redis.Redis], is_current: Callable[[], bool]) -> None:
+        self._is_current = is_current
+        self._socket: socket.socket | None = None
+        self.redis = connect(redis_connect_func=self._greet)
+
+    def _greet(self, connection: AbstractConnection) -> None:
+        # In this order: a change of the generation after the question finds the socket, and wakes who reads from it.
+        self._socket = getattr(connection, "_sock", None)
+        if not self._is_current():
+            raise redis_errors.ConnectionError("the server moved meanwhile")
+        connection.on_connect()  # type: ignore[no-untyped-call]
+
+    def run(self, name: str, keys: Sequence[str | bytes], arguments: Sequence[str | bytes | int]) -> Any:
+        """Run a script; its text is sent only if the server does not know it yet."""
+        wanted = script(name)
+        try:
+            return self.redis.evalsha(wanted.sha, len(keys), *keys, *arguments)
+        except redis_errors.NoScriptError:
+            return self.redis.eval(wanted.text, len(keys), *keys, *arguments)
+
+    def wake(self) -> None:
+        """Let a command that waits for its answer in another thread fail.
+
+        The socket stays open: else another one could get its number, and that thread wait for that.
+        """
+        if self._socket is not None:
+            with contextlib.suppress(OSError):
+                # Not the method of a TLS socket, which takes from that thread what it reads with.
+                socket.socket.shutdown(self._socket, socket.SHUT_RDWR)
+
+    def close(self) -> None:
+        """Disconnect."""
+        self.redis.close()

@@ -85,9 +85,9 @@ class Connections:
         """A pool with this link's address and *options*."""
         return self._address.pool(**options)
 
-    def make_client(self) -> redis.Redis:
+    def make_client(self, **options: Any) -> redis.Redis:
         """A client of its own for a thread."""
-        return self._address.client()
+        return self._address.client(**options)
 
     def forget_lost(self) -> bool:
         """Drop what belongs to an event loop that has ended without closing it; say whether there was anything."""

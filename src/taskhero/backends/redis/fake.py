@@ -50,7 +50,7 @@ class FakeLink(Link):
         pool: ConnectionPool = fakeredis.FakeAsyncRedis(server=self.server).connection_pool
         return pool
 
-    def make_client(self) -> redis.Redis:
+    def make_client(self, **_options: Any) -> redis.Redis:
         """See `Link.make_client`."""
         client: redis.Redis = fakeredis.FakeStrictRedis(server=self.server)
         return client

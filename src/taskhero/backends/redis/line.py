@@ -52,7 +52,7 @@ class Line:
         Raises:
             BackendUnavailable: The connection cannot be had, or broke.
         """
-        if self._leaving is not None or (self._pop is not None and self._keys != keys):
+        if self._leaving is not None or (self._pop is not None and (self._keys != keys or self._is_elsewhere)):
             key = await self.leave()
             if key is not None:
                 return key
@@ -80,8 +80,13 @@ class Line:
             # It was begun by an older wait, whose time was up before this one's.
         return None
 
+    @property
+    def _is_elsewhere(self) -> bool:
+        """Whether the server moved since the connection was made."""
+        return self._generation != self._link.generation
+
     async def _connect(self) -> AbstractConnection:
-        if self._connection is not None and self._generation != self._link.generation:
+        if self._connection is not None and self._is_elsewhere:
             await self._disconnect()
         if self._connection is None:
             try:
@@ -159,7 +164,8 @@ class Line:
 
     async def _unblock(self) -> bool:
         """Ask the server to end the wait; False if it cannot be asked."""
-        if not self._id:
+        if not self._id or self._is_elsewhere:
+            # On another server, the number is that of somebody else's connection.
             return False
         try:
             await self._link.call("CLIENT", "UNBLOCK", self._id)

@@ -41,6 +41,7 @@ class Waiting:
 
     def __init__(self, process: Process, link: Link, on_heard: Callable[[Waiting], None]) -> None:
         self.process = process
+        self.generation = link.generation
         self.line = Line(link)
         self.sentry = Sentry(link, lambda: on_heard(self))
         self.seat_until = 0.0
@@ -75,10 +76,11 @@ class Waking(Part):
         if waiting.departure is not None:
             await asyncio.wait({waiting.departure})
         wants_jobs = bool(interest.queues) or interest.everything
-        seen = self._link.generation
         if wants_jobs:
             waiting.present, waiting.queues = True, interest.queues
         try:
+            if self._has_moved(waiting):
+                return Wake(jobs=wants_jobs, schedule=interest.schedule)
             if wants_jobs and await self._has_seat(waiting):
                 if waiting.line.ended:
                     # Closed while it took the seat.
@@ -87,12 +89,16 @@ class Waking(Part):
                 return await self._wait_as_sentry(waiting, interest, timeout)
             return await self._wait_in_line(waiting, interest, timeout)
         except BackendUnavailable:
-            if self._link.generation == seen:
+            if not self._has_moved(waiting):
                 raise
-            # The server moved: whatever came to its new place meanwhile left no wake-up here.
             return Wake(jobs=wants_jobs, schedule=interest.schedule)
         finally:
             waiting.present = False
+
+    def _has_moved(self, waiting: Waiting) -> bool:
+        """Whether the server moved since the last wait: what came to its new place meanwhile left no wake-up here."""
+        before, waiting.generation = waiting.generation, self._link.generation
+        return before != waiting.generation
 
     async def notify(self, queues: Sequence[str]) -> None:
         """See `Backend.notify`."""
