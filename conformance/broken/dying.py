@@ -45,6 +45,34 @@ class NeverMissesAWorker(MemoryBackend):
         return super().beat(process, slots, lease, full=False, locks=locks)
 
 
+@found_by(Registration, "test_a_claim_that_is_gone_is_restored", "test_a_restored_claim_is_rescued")
+class RestoresNothing(MemoryBackend):
+    """It answers as if the claim existed again."""
+
+    async def restore(self, process, claims):
+        return [claim.slot != 7 for claim in claims]
+
+
+@found_by(Registration, "test_a_claim_is_not_restored_over_another")
+class RestoresOverOthers(MemoryBackend):
+    """It writes the claim, whatever the slot holds by now."""
+
+    async def restore(self, process, claims):
+        member = self._work._members.get(process.name)
+        for claim in claims if member else ():
+            if claim.slot in member.slots:
+                member.let_go(claim.slot)
+        return await super().restore(process, claims)
+
+
+@found_by(Registration, "test_a_dead_process_restores_nothing")
+class RestoresForTheDead(MemoryBackend):
+    """It does not look whether the process still lives."""
+
+    async def restore(self, process, claims):
+        return self._work.restore(process, claims, 0.0)
+
+
 @found_by(Registration, "test_a_retired_worker_gives_back_its_job")
 class RetiresWithTheJob(MemoryBackend):
     """A worker that retires takes its job along."""

@@ -228,8 +228,8 @@ KNOWN = "a key that no Resque knows is not written outside taskhero's own names"
 
 
 async def test_a_job_that_pruning_wrote_to_the_failures_is_not_counted_as_done_here_too(place, stage):
-    """Ruby deletes the worker's key and lists the job as failed; then its end here changes nothing any more."""
-    app = stage.app(processors=1, scheduler=False, settings={"queues": ("work",), "heartbeat_interval": 0.3})
+    """Ruby deletes the claim and lists the job as failed; it ends before the next heartbeat could restore the claim."""
+    app = stage.app(processors=1, scheduler=False, settings={"queues": ("work",), "heartbeat_interval": 3})
     began, release = asyncio.Event(), asyncio.Event()
 
     @app.task(queue="work")

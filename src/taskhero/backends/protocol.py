@@ -262,6 +262,14 @@ class Backend(Inspectable, Protocol):
         """Read what stands under the names of the process's workers: after a lost reply, what was really claimed."""
         ...
 
+    async def restore(self, process: Process, claims: Sequence[Claim]) -> Sequence[bool]:
+        """Write claims again that another program deleted under their workers; True for each that its worker holds now.
+
+        Each claim is one atomic step. Nothing is written where the worker holds another job or is not in view, nor for
+        a process that is not registered or was declared dead.
+        """
+        ...
+
     async def begin(self, process: Process, claim: Claim, *, alone: bool = True) -> bool:
         """Mark that the process now runs this job alone, so that its death counts; False if the claim is gone.
 

@@ -6,7 +6,9 @@ import asyncio
 import inspect
 from typing import TYPE_CHECKING
 
-from taskhero.backends.protocol import Beat, Dismissed, Interest
+import attrs
+
+from taskhero.backends.protocol import Beat, Dismissed, Dropped, Interest
 from taskhero.wire.jobs import rescues
 
 from .promises import needs, promise
@@ -36,7 +38,7 @@ __all__ = ["Registration"]
 
 
 class Registration(Suite):
-    """`Backend.register`, `beat`, `retire` and `deregister`."""
+    """`Backend.register`, `beat`, `restore`, `retire` and `deregister`."""
 
     # register
 
@@ -152,6 +154,70 @@ class Registration(Suite):
         process = make_process()
         assert not (await beat(backend, process, full=True)).alive
         assert (await backend.exchange(process, (), (), ())).registered
+
+    # restore
+
+    @promise("restore", "Write claims again that another program deleted under their workers; True for each that its")
+    async def test_a_claim_that_is_gone_is_restored(self, backend: Backend) -> None:
+        """It is settled once, and goes back with its process; one that is still there stays as it is."""
+        process = await registered(backend, slots=(1, 2))
+        await push(backend, job(1), job(2))
+        first, second = await claim(backend, process, (1, 2))
+        await settle(backend, process, first, Dropped())
+        assert list(await backend.restore(process, [first, second])) == [True, True]
+        assert sorted(raws((await backend.claims(process)).claims)) == [job(1), job(2)]
+        assert list((await settle(backend, process, first)).gone) == []
+        assert list((await settle(backend, process, first)).gone) == [first]
+        assert list((await settle(backend, process, second)).gone) == []
+        assert (await backend.stats())["processed"] == 2
+
+    @promise("restore", "Write claims again that another program deleted under their workers; True for each that its")
+    @promise("restore", "Each claim is one atomic step.")
+    @needs("clock")
+    async def test_a_restored_claim_is_rescued(self, backend: Backend, clock: ManualClock) -> None:
+        """As if it had never been away; one that cannot be restored keeps no other from it."""
+        process, other = await registered(backend, 1), await registered(backend, 2)
+        await push(backend, job(1))
+        claimed = await claim_one(backend, process)
+        await settle(backend, process, claimed, Dropped())
+        assert list(await backend.restore(process, [attrs.evolve(claimed, slot=7), claimed])) == [False, True]
+        clock.advance(LEASE + 1)
+        await beat(backend, other)
+        assert [rescued.queue for rescued in await backend.rescue(10)] == ["q"]
+        assert (await claim_one(backend, other)).raw.startswith(job(1)[:-1])
+
+    @promise(
+        "restore", "Nothing is written where the worker holds another job or is not in view, nor for a process that"
+    )
+    async def test_a_claim_is_not_restored_over_another(self, backend: Backend) -> None:
+        """The slot works on that one; nor is it restored for a worker that went, or a process that left."""
+        process = await registered(backend, slots=(1, 2))
+        await push(backend, job(1), job(2))
+        first = await claim_one(backend, process)
+        await settle(backend, process, first, Dropped())
+        second = await claim_one(backend, process)
+        assert list(await backend.restore(process, [first])) == [False]
+        assert list((await backend.claims(process)).claims) == [second]
+        await backend.retire(process, (1,))
+        assert list(await backend.restore(process, [first, second])) == [False, False]
+        await backend.deregister(process)
+        assert list(await backend.restore(process, [first, second])) == [False, False]
+        assert list((await backend.claims(process)).claims) == []
+        assert await backend.queued("q") == [job(2)]
+
+    @promise(
+        "restore", "Nothing is written where the worker holds another job or is not in view, nor for a process that"
+    )
+    @needs("clock")
+    async def test_a_dead_process_restores_nothing(self, backend: Backend, clock: ManualClock) -> None:
+        """What it held may be somebody else's."""
+        process = await registered(backend)
+        await push(backend, job(1))
+        claimed = await claim_one(backend, process)
+        await settle(backend, process, claimed, Dropped())
+        clock.advance(LEASE + 1)
+        assert list(await backend.restore(process, [claimed])) == [False]
+        assert list((await backend.claims(process)).claims) == []
 
     # retire
 

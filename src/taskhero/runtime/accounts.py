@@ -6,7 +6,7 @@ import asyncio
 import time
 from typing import TYPE_CHECKING
 
-from taskhero.backends.protocol import Failed, Retried, Settlement
+from taskhero.backends.protocol import Failed, GivenBack, Retried, Settlement
 from taskhero.errors import BackendError
 from taskhero.runtime.backoff import Backoff
 from taskhero.runtime.events import WorkerError, WorkerGone
@@ -68,6 +68,7 @@ class Accounts:
         # What was sent with no answer: it may be recorded already.
         self._resent: set[Key] = set()
         self._unsettled: dict[Key, tuple[Settlement, Performed | None]] = {}
+        self._reasons: dict[Key, str] = {}
         self._backoff = backoff
         self._timer: asyncio.TimerHandle | None = None
         self._told: dict[tuple[str, str], float] = {}
@@ -88,6 +89,11 @@ class Accounts:
         else:
             settlement = Settlement(claim, ending)
         self.ended.append((settlement, performed))
+
+    def give_back(self, claim: Claim, reason: str) -> None:
+        """Release a job to the front of its queue; *reason* says why, for the event."""
+        self._reasons[key(claim)] = reason
+        self.add(claim, GivenBack(), None)
 
     def send(self) -> list[Settlement]:
         """What the exchange that begins is to record, as much as goes into one."""
@@ -118,7 +124,10 @@ class Accounts:
             self._backoff.reset()
         attempts = {key(claim): attempt for claim, attempt in answer.attempts} if answer.attempts else {}
         if sent:
-            tell(self._emitter, self._process, sent, attempts)
+            tell(self._emitter, self._process, sent, attempts, self._reasons)
+        for settlement, _ in all_sent if self._reasons else ():
+            if key(settlement.claim) not in self._unsettled:
+                self._reasons.pop(key(settlement.claim), None)
         if answer.nexts:
             tell_next(self._emitter, self._process, answer.nexts)
         for queue, reason in answer.problems.items():

@@ -18,6 +18,7 @@ from taskhero.runtime.backoff import Backoff, Pause
 from taskhero.runtime.doubts import Doubts
 from taskhero.runtime.events import WorkerEnd, WorkerPause, WorkerPoll
 from taskhero.runtime.performing import Performer, Performing
+from taskhero.runtime.restoring import Restorer
 from taskhero.runtime.roster import Roster
 
 if TYPE_CHECKING:
@@ -66,6 +67,7 @@ class Exchanger:
     Attributes:
         roster: The task processors.
         backlog: Whether the queues held more jobs than could be claimed, when last asked.
+        restorer: Restores claims that another program deleted.
     """
 
     def __init__(
@@ -117,6 +119,7 @@ class Exchanger:
         if control is not None:
             control.attach(self)
         self._doubts = Doubts(backend=backend, process=process, accounts=self._accounts, start=self._jobs.start)
+        self.restorer = Restorer(backend, process, self.roster, self._accounts.complain)
         # Why there is to be an exchange even if nothing ended: somebody is newly free, a wake-up, the slow poll.
         self._look = True
         self._woken = False
@@ -251,8 +254,8 @@ class Exchanger:
                 self._drained.set_result(None)
 
     async def _round(self) -> None:
-        if self._doubts.due:
-            await self._doubts.reconcile()
+        if self._doubts.due or self.restorer.wanted:
+            await self._see_to_claims()
         if not self._names.complete and self._free():
             await self._read_names()
         free = self._free()
@@ -380,6 +383,7 @@ class Exchanger:
             # Once was not enough.
             await self._pause.sleep(self._backoff.next())
         self._unregistered = True
+        self.restorer.disown()
         await self._backend.register(self._process, sorted(self.roster.workers), self._lease)
         self.look()
 
@@ -393,3 +397,8 @@ class Exchanger:
         delay = self._backoff.next()
         await self._pause.sleep(min(delay, 0.2) if self._jobs.closing else delay)
         self.look()
+
+    async def _see_to_claims(self) -> None:
+        if self._doubts.due:
+            await self._doubts.reconcile()
+        await self.restorer.step(self._jobs.marked_alone)

@@ -45,9 +45,9 @@ _MESSAGES: Final[Mapping[type[Event], str]] = {
     "from queue %(queue)r: %(exception)s: %(error)s",
     events.WorkerReEnqueue: "task %(task)r is put off for %(delay)g s, from queue %(queue)r",
     events.WorkerRefused: "task %(task)r is not run, since a plugin refused it, from queue %(queue)r",
-    events.WorkerGivenBack: "task %(task)r is given back to queue %(queue)r, since its worker stops",
-    events.WorkerGone: "how task %(task)r of queue %(queue)r ended is not recorded: its worker was taken for dead, and "
-    "the job was given to others",
+    events.WorkerGivenBack: "task %(task)r is released to the front of queue %(queue)r: %(reason)s",
+    events.WorkerGone: "how task %(task)r of queue %(queue)r ended is not recorded: it was no longer the worker's, "
+    "since another program took the worker for dead or removed it",
     events.WorkerCleaningWorker: "worker %(worker)s is dead and is cleaned up",
     events.WorkerRescue: "task %(task)r is back at the front of queue %(queue)r: its worker %(worker)s is dead",
     events.WorkerError: "worker %(worker)s met an error: %(exception)s: %(error)s",

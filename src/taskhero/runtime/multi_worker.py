@@ -157,6 +157,7 @@ class MultiWorker:
         )
         self._scaling: asyncio.Task[None] | None = None
         self._running = False
+        self._removed: set[int] = set()
 
     @property
     def workers(self) -> list[Worker]:
@@ -331,6 +332,7 @@ class MultiWorker:
             self._exchanger.look()
         if beat.missing:
             _logger.info("registered again, since somebody had removed them: %s", ", ".join(beat.missing))
+        self._see_to_removed(beat)
         for held in beat.lost:
             text = (
                 f"lock {held.lock.key!r} is no longer that of the job which runs under it, so an equal job may run "
@@ -345,3 +347,16 @@ class MultiWorker:
         if beat.dead or not beat.alive:
             # Where our own lease was lost, those of processes that died may be, and then nobody counts them.
             self.context.on_dead()
+
+    def _see_to_removed(self, beat: Beat) -> None:
+        """Restore what workers hold that another program removed; what taskhero itself took from them stays theirs."""
+        restorer, slots = self._exchanger.restorer, {worker.name: worker.slot for worker in self.workers}
+        if not beat.alive:
+            restorer.disown()
+        taken = set(beat.missing).difference(beat.removed)
+        restorer.disown(slots[name] for name in taken if name in slots)
+        # Ruby deletes the claim a moment after the worker: look again with the next beat.
+        again, self._removed = self._removed, {slots[name] for name in beat.removed if name in slots}
+        restorer.ask(again | self._removed)
+        if restorer.wanted:
+            self._exchanger.look()

@@ -9,6 +9,7 @@ from taskhero.backends.protocol import Done, Failed, GivenBack, Retried
 from taskhero.ending import end_tasks
 from taskhero.runtime.events import WorkerError
 from taskhero.runtime.probation import probation
+from taskhero.runtime.telling import CROWDED, PAUSED, STOPS, TAKEN
 from taskhero.wire.jobs import rescues
 
 if TYPE_CHECKING:
@@ -121,6 +122,11 @@ class Performing:
         """How many jobs run, without threads of jobs that are over."""
         return self.running - len(self._outlasting)
 
+    @property
+    def marked_alone(self) -> Claim | None:
+        """The claim of the suspect that runs alone, if one does."""
+        return self.suspect[1] if self.suspect is not None and self.alone else None
+
     def take_peak(self) -> int:
         """How many processors worked at once, at most, since this was last asked."""
         peak, self._peak = max(self._peak, self.running), self.running
@@ -128,13 +134,13 @@ class Performing:
 
     def start(self, claims: Iterable[Claim]) -> None:
         """Start claimed jobs at once, but for suspects: the first is held, others go back in their order."""
-        others: list[Claim] = []
+        others: list[tuple[Claim, str]] = []
         workers = self._roster.workers
         for claim in claims:
             worker = workers.get(claim.slot)
             if worker is None or not worker.idle or self.closing or self.paused:
                 # Claimed while the processor went, or the process was paused or began to stop.
-                others.append(claim)
+                others.append((claim, STOPS if self.closing else PAUSED if self.paused else TAKEN))
             elif not self._is_suspect(claim.raw):
                 self._launch(worker, claim)
             elif self.suspect is None:
@@ -143,12 +149,12 @@ class Performing:
                 worker.claim = claim
                 self._roster.free.pop(claim.slot, None)
             else:
-                others.append(claim)
+                others.append((claim, CROWDED))
         self._peak = max(self._peak, self.running)
         if others or self.suspect is not None:
             # Each goes to the very front, so the last one must go first.
-            for claim in reversed(others):
-                self._accounts.add(claim, GivenBack(), None)
+            for claim, reason in reversed(others):
+                self._accounts.give_back(claim, reason)
             self._signal()
 
     def launch_alone(self) -> None:
@@ -258,7 +264,7 @@ class Performing:
     def pause(self) -> None:
         """Begin no job until `resume`; those that run go on."""
         self.paused = True
-        self._return_suspect()
+        self._return_suspect(PAUSED)
 
     def resume(self) -> None:
         """Begin jobs again."""
@@ -289,11 +295,11 @@ class Performing:
         if performed is not None:
             self._end(worker, claim, performed.ending, performed)
 
-    def _return_suspect(self) -> None:
+    def _return_suspect(self, reason: str) -> None:
         """Give the suspect back if it has not begun."""
         if self.suspect is not None and not self.alone:
             _, claim = self.suspect
-            self._accounts.add(claim, GivenBack(), None)
+            self._accounts.give_back(claim, reason)
             self.drop_suspect()
 
     # the stop
@@ -304,7 +310,7 @@ class Performing:
         What then still runs is given back all the same. Threads of jobs that are over are not waited for.
         """
         self.closing = True
-        self._return_suspect()
+        self._return_suspect(STOPS)
         # The last one first: each goes to the very front, so they end up in the order in which they began.
         workers = sorted(self._roster.workers.values(), key=lambda worker: -worker.turn)
         if self.jobs and grace > 0:
@@ -324,7 +330,7 @@ class Performing:
         for worker in workers:
             if worker.claim is not None:
                 claim, worker.claim = worker.claim, None
-                self._accounts.add(claim, GivenBack(), None)
+                self._accounts.give_back(claim, STOPS)
         self._signal()
 
     def hurry(self) -> None:

@@ -25,7 +25,13 @@ if TYPE_CHECKING:
     from taskhero.runtime.events import Emitter, Event
     from taskhero.runtime.executor import Performed
 
-__all__ = ["Key", "key", "tell", "tell_next"]
+__all__ = ["CROWDED", "PAUSED", "STOPS", "TAKEN", "Key", "key", "tell", "tell_next"]
+
+#: Why a claimed job is released, as the event and the log say it.
+STOPS = "this process stops"
+PAUSED = "this process is paused"
+TAKEN = "its task processor is no longer free"
+CROWDED = "it may have killed a process, and another such job runs in this process first"
 
 #: A claim's slot and token, which name it among all claims of the process.
 Key: TypeAlias = "tuple[int, str]"
@@ -41,6 +47,7 @@ def tell(
     process: Process,
     recorded: Sequence[tuple[Settlement, Performed | None]],
     attempts: Mapping[Key, int],
+    reasons: Mapping[Key, str],
 ) -> None:
     """Emit an event for each job whose end was recorded.
 
@@ -49,6 +56,7 @@ def tell(
         process: Whose jobs they were.
         recorded: The settlements, each with what was performed (None if the job was not, or not to its end).
         attempts: The number of the attempt that failed, by claim, for those that are tried again.
+        reasons: Why a job is released, by claim.
     """
     # Most jobs succeed, and often nobody listens: then this is all there is to do.
     successes = emitter.wants(WorkerSuccess)
@@ -57,7 +65,8 @@ def tell(
         if performed is None:
             if type(settlement.ending) is GivenBack:
                 job = decode_job(claim.raw, claim.queue)
-                emitter.emit(WorkerGivenBack(process.worker(claim.slot), claim.queue, job))
+                reason = reasons.get(key(claim), STOPS)
+                emitter.emit(WorkerGivenBack(process.worker(claim.slot), claim.queue, job, reason))
         elif type(performed.outcome) is not Success:
             emitter.emit(_event(process.worker(claim.slot), claim, performed.job, performed.outcome, attempts))
         elif successes:

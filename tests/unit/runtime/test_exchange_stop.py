@@ -12,6 +12,7 @@ from taskhero.errors import BackendUnavailable, ReplyLost
 from taskhero.models import Failure, Job
 from taskhero.runtime.events import WorkerFailure, WorkerGivenBack, WorkerGone, WorkerSuccess
 from taskhero.runtime.executor import Performed
+from taskhero.runtime.telling import STOPS
 
 pytestmark = pytest.mark.anyio
 
@@ -45,6 +46,7 @@ async def test_a_stop_without_grace_gives_jobs_back_to_the_front() -> None:
         assert await floor.queued() == ["a", "b", "c"]
         assert await floor.stats() == {"processed": 0, "failed": 0}
         assert sorted(event.job.name for event in floor.told(WorkerGivenBack)) == ["a", "b"]
+        assert {event.reason for event in floor.told(WorkerGivenBack)} == {STOPS}
         assert not (await floor.memory.claims(floor.process)).claims
 
 

@@ -17,12 +17,14 @@ from taskhero.models import Job
 from taskhero.runtime import events
 from taskhero.runtime.events import EVENTS, Emitter, Event
 from taskhero.runtime.logs import log_events
+from taskhero.runtime.telling import CROWDED, PAUSED, STOPS, TAKEN
 from taskhero.settings import Settings
 
 JOB = Job("add", [1, {"b": 2}], "math")
 EVERYTHING = {"worker": "host.t:1+1", "owner": "host.t:1", "queue": "math", "queues": ("a", "b"), "job": JOB}
 EVERYTHING |= {"error": ValueError("no"), "result": [3], "duration": 0.25, "delay": 5.0, "attempt": 1, "limit": 3}
 EVERYTHING |= {"running": True, "verb": "+", "count": 2, "timestamp": 1_800_000_000, "time": 1.8e9}
+EVERYTHING |= {"reason": "this process stops"}
 
 
 def example(kind: type[Event], **changes: Any) -> Any:
@@ -67,6 +69,12 @@ def test_every_event_has_a_message_and_a_level_and_its_fields_are_in_the_record(
     for field in attrs.fields(kind):
         if field.name not in {"job", "error"}:
             assert getattr(record, field.name) == EVERYTHING[field.name]
+
+
+@pytest.mark.parametrize("reason", [CROWDED, PAUSED, STOPS, TAKEN])
+def test_a_released_job_is_logged_with_its_reason(reason: str, logged: Callable[..., list[Any]]) -> None:
+    (record,) = logged(example(events.WorkerGivenBack, reason=reason))
+    assert record.getMessage() == f"task 'add' is released to the front of queue 'math': {reason}"
 
 
 def test_a_failure_tells_job_error_and_traceback(logged: Callable[..., list[Any]]) -> None:

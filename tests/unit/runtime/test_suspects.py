@@ -12,6 +12,7 @@ from taskhero.errors import BackendUnavailable, ReplyLost
 from taskhero.models import Failure, Job
 from taskhero.runtime.events import WorkerGivenBack, WorkerGone, WorkerSuccess
 from taskhero.runtime.executor import Performed
+from taskhero.runtime.telling import CROWDED
 from taskhero.wire.jobs import encode_job, mark_rescued
 
 pytestmark = pytest.mark.anyio
@@ -211,6 +212,7 @@ async def test_of_several_suspects_the_first_is_kept_and_the_others_go_back_in_t
         await floor.start(4)
         await floor.until(lambda: floor.crew.begun == ["plain", "s1"])
         await floor.until(lambda: len(floor.told(WorkerGivenBack)) == 2)
+        assert {event.reason for event in floor.told(WorkerGivenBack)} == {CROWDED}
         assert await floor.queued() == ["s2", "s3"]
         gate.set()
         await floor.until(lambda: len(floor.told(WorkerSuccess)) == 4)

@@ -100,6 +100,10 @@ class SqliteBackend(Recurring, Inspecting):
         """See `Backend.claims`."""
         return await self._ask(work.claims, process)
 
+    async def restore(self, process: Process, claims: Sequence[Claim]) -> Sequence[bool]:
+        """See `Backend.restore`."""
+        return await self._do(work.restore, process, claims)
+
     async def begin(self, process: Process, claim: Claim, *, alone: bool = True) -> bool:
         """See `Backend.begin`."""
         return await self._do(work.begin, process, claim, alone=alone)

@@ -29,6 +29,7 @@ __all__ = [
     "prepare",
     "renew",
     "rescue",
+    "restore",
     "retire",
 ]
 
@@ -219,6 +220,21 @@ def _prepare(step: Step, process: Process, preparation: Preparation, lease_ends:
         name = blob(preparation.counter)
         count = step.value("SELECT count FROM attempts WHERE name = ? AND until > ?", name, step.now)
     return Prepared(blocked_by=blocked_by, count=count)
+
+
+def restore(step: Step, process: Process, wanted: Sequence[Claim]) -> list[bool]:
+    """See `Backend.restore`."""
+    return [_restore(step, process, claim) for claim in wanted]
+
+
+def _restore(step: Step, process: Process, claim: Claim) -> bool:
+    in_view = "SELECT 1 FROM worker WHERE process = ? AND slot = ?"
+    if _lease(step, process) is not None and step.value(in_view, process.name, claim.slot):
+        step.do(
+            "INSERT OR IGNORE INTO claim (token, process, slot, queue, raw, since) VALUES (?, ?, ?, ?, ?, ?)",
+            *(int(claim.token), process.name, claim.slot, blob(claim.queue), blob(claim.raw), step.now),
+        )
+    return held_by(step, process, claim) is not None
 
 
 def begin(step: Step, process: Process, claim: Claim, *, alone: bool) -> bool:

@@ -213,6 +213,11 @@ class MemoryBackend(PeriodicVerbs, Inspecting):
         self._use()
         return self._work.claims(process)
 
+    async def restore(self, process: Process, claims: Sequence[Claim]) -> Sequence[bool]:
+        """See `Backend.restore`."""
+        self._use()
+        return self._work.restore(process, claims, self._clock.now())
+
     async def begin(self, process: Process, claim: Claim, *, alone: bool = True) -> bool:
         """See `Backend.begin`."""
         self._use()

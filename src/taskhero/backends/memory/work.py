@@ -166,6 +166,17 @@ class Work:
         count = None if preparation.counter is None else store.attempts.get(preparation.counter, now)
         return Prepared(blocked_by=blocked_by, count=count)
 
+    def restore(self, process: Process, claims: Sequence[Claim], now: float) -> list[bool]:
+        """See `Backend.restore`."""
+        with self._store.guard:
+            member = self._members.get(process.name)
+            if member is None:
+                return [False] * len(claims)
+            for claim in claims:
+                if claim.slot in member.slots and claim.slot not in member.held and member.lease_ends > now:
+                    member.held[claim.slot] = (claim, now)
+            return [member.holds(claim) for claim in claims]
+
     def begin(self, process: Process, claim: Claim, *, alone: bool) -> bool:
         """See `Backend.begin`."""
         with self._store.guard:

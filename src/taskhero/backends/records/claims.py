@@ -162,12 +162,15 @@ class Beat:
         missing: Worker names that somebody had removed; they are registered again now.
         dead: How many processes have outlived their lease.
         lost: Locks that somebody else holds meanwhile.
+        removed: Those of `missing` that another program removed. What they run may be written again by `restore`; what
+            was taken from the others by taskhero may not.
     """
 
     alive: bool
     missing: tuple[str, ...]
     dead: int
     lost: tuple[HeldLock, ...] = ()
+    removed: tuple[str, ...] = ()
 
 
 @attrs.frozen

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from typing import TYPE_CHECKING, Any
 
 from redis import exceptions as redis_errors
@@ -9,7 +10,7 @@ from redis import exceptions as redis_errors
 from taskhero.backends.protocol import Beat, Claim, Dismissed, Prepared
 from taskhero.errors import BackendUnavailable
 from taskhero.wire.jsjson import encode_any
-from taskhero.wire.workers import parse_worker_id, parse_working
+from taskhero.wire.workers import parse_worker_id, parse_working, working_head
 
 from .base import Part, claim_order, to_bytes, to_number, to_text
 
@@ -50,13 +51,18 @@ class Living(Part):
         keys, arguments = self._beat_request(process, slots if full else (), lease, locks)
         if slots and not full:
             arguments.append("\n".join(map(process.worker_id, self._looked_for(slots))))
-        alive, dead, positions, *missing = self._send_beat(keys, arguments)
+        alive, dead, positions, taken, *missing = self._send_beat(keys, arguments)
         if missing and not full:
             # Somebody removed them, perhaps with all others, so that nobody could rescue our jobs.
-            missing = self._send_beat(*self._beat_request(process, slots, lease))[3:]
+            taken, *missing = self._send_beat(*self._beat_request(process, slots, lease))[3:]
         names = {process.worker_id(slot): process.worker(slot) for slot in slots}
-        gone = tuple(names.get(to_text(worker_id), "") for worker_id in missing)
-        return Beat(bool(alive), gone, int(dead), tuple(locks[position - 1] for position in positions))
+        return Beat(
+            alive=bool(alive),
+            missing=tuple(names.get(to_text(worker_id), "") for worker_id in missing),
+            dead=int(dead),
+            lost=tuple(locks[position - 1] for position in positions),
+            removed=tuple(names.get(to_text(worker_id), "") for worker_id in missing if worker_id not in taken),
+        )
 
     def _send_beat(self, keys: _Keys, arguments: _Arguments) -> list[Any]:
         try:
@@ -108,6 +114,20 @@ class Living(Part):
             Prepared(mine=bool(mine), blocked_by=blocked_by - 1 if blocked_by else None, count=to_number(count))
             for mine, blocked_by, count in zip(reply[::3], reply[1::3], reply[2::3], strict=True)
         ]
+
+    async def restore(self, process: Process, claims: Sequence[Claim]) -> Sequence[bool]:
+        """See `Backend.restore`."""
+        if not claims:
+            return []
+        own, now = self._keys, self._clock.now() if self._clock else time.time()
+        keys: _Keys = [own.processes, own.own_workers]
+        arguments: _Arguments = [self._now(), process.name]
+        for claim in claims:
+            worker_id = process.worker_id(claim.slot)
+            head = working_head(token=claim.token, queue=claim.queue, worker=process.worker(claim.slot), run_at=now)
+            keys.append(own.worker(worker_id))
+            arguments += (worker_id, head[: head.index(",")], to_bytes(f"{head}{claim.raw}}}"))
+        return [bool(there) for there in await self._run("restore", keys, arguments)]
 
     async def retire(self, process: Process, slots: Sequence[int]) -> Dismissed:
         """See `Backend.retire`."""

@@ -167,18 +167,19 @@ class WorkerRefused(Event):
 
 @attrs.frozen
 class WorkerGivenBack(Event):
-    """*job* went back to the front of *queue*, since *worker* stops."""
+    """*worker* released *job* to the front of *queue*; *reason* says why."""
 
     source = "worker"
     name = "given_back"
     worker: str
     queue: str
     job: Job
+    reason: str
 
 
 @attrs.frozen
 class WorkerGone(Event):
-    """How *job* ended was not recorded: it was no longer *worker*'s, since its process had been taken for dead."""
+    """How *job* ended was not recorded: it was no longer *worker*'s, which was taken for dead or removed."""
 
     source = "worker"
     name = "gone"

@@ -7,8 +7,8 @@
 -- ARGV[5] number of locks; then for each: token of its claim, worker name, timeout in ms
 -- ARGV[6+] for each slot its worker name and its id; or one text only, of ids with newlines between, to see whether the
 --          sets of workers still have them
--- Returns whether the lease still held, how many processes are dead, which locks are lost, then the ids that are or were
--- missing.
+-- Returns whether the lease still held, how many processes are dead, which locks are lost, the ids that the workers of
+-- taskhero did not name either (if slots are given), then the ids that are or were missing.
 --!include common
 --!include locks
 go_on_when_full(KEYS[1])
@@ -46,14 +46,16 @@ for i = 1, locks do
     hold(lock, owner, now, math.min(tonumber(ARGV[5 + 3 * i]), tonumber(ARGV[3])))
   end
 end
-local result = { alive, dead, lost }
+-- Other programs remove a worker from the set of all workers only.
+local taken = {}
+local result = { alive, dead, lost, taken }
 if #ARGV == first_arg then
   local ids = {}
   for id in string.gmatch(ARGV[first_arg], '[^\n]+') do ids[#ids + 1] = id end
   for _, key in ipairs({ KEYS[2], KEYS[4] }) do
     local known = redis.pcall('SMISMEMBER', key, unpack(ids))
     for i, id in ipairs(failed(known) and {} or ids) do
-      if known[i] == 0 then result[4] = id end
+      if known[i] == 0 then result[5] = id end
     end
   end
 elseif #ARGV > first_arg then
@@ -76,6 +78,10 @@ elseif #ARGV > first_arg then
     -- Ruby prunes a worker whose sign of life is missing, so that comes first.
     redis.pcall('HSET', KEYS[3], unpack(heartbeats))
     -- Other programs write the set of all workers; this one says what to rescue if that is lost.
+    local own = redis.pcall('SMISMEMBER', KEYS[4], unpack(ids))
+    for i, id in ipairs(failed(own) and {} or ids) do
+      if own[i] == 0 then taken[#taken + 1] = id end
+    end
     redis.pcall('SADD', KEYS[4], unpack(ids))
     redis.call('MSET', unpack(pings))
     local known = redis.pcall('SMISMEMBER', KEYS[2], unpack(ids))
