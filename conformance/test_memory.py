@@ -17,6 +17,7 @@ class TestMemoryBackend(BackendConformance):
         foreign_scheduler=False,
         foreign_workers=False,
         foreign_failures=False,
+        leftovers=False,
         lost_lease=False,
         batch_bytes=4 * 1024 * 1024,
     )

@@ -68,6 +68,13 @@ class OnRedis(BackendConformance):
         lock = "resque:resque:resque_scheduler_master_lock"
         await backend._link.call(*(("SET", lock, "localhost:1") if leads else ("DEL", lock)))
 
+    async def add_orphan(self, backend, moment, text):
+        await backend._link.call("RPUSH", f"resque:delayed:{moment}", text)
+        await backend._link.call("SADD", f"resque:timestamps:{text}", f"delayed:{moment}")
+
+    async def add_lock(self, backend, key, text):
+        await backend._link.call("SET", backend._keys.named(key), text)
+
     async def forget_lease(self, backend, process):
         await backend._link.call("ZREM", "resque:taskhero:processes", process.name)
 

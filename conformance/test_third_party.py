@@ -35,6 +35,7 @@ class TestMineBackend(BackendConformance):
         foreign_scheduler=False,
         foreign_workers=False,
         foreign_failures=False,
+        leftovers=False,
         lost_lease=False,
         traces=False,
     )

@@ -128,6 +128,13 @@ class OnTopology(BackendConformance):
         lock = backend._keys.ruby_master_lock
         await backend._link.call(*(("SET", lock, "localhost:1") if leads else ("DEL", lock)))
 
+    async def add_orphan(self, backend, moment, text):
+        await backend._link.call("RPUSH", backend._keys.named(f"delayed:{moment}"), text)
+        await backend._link.call("SADD", backend._keys.timestamps(text), f"delayed:{moment}")
+
+    async def add_lock(self, backend, key, text):
+        await backend._link.call("SET", backend._keys.named(key), text)
+
     async def forget_lease(self, backend, process):
         await backend._link.call("ZREM", backend._keys.processes, process.name)
 

@@ -17,6 +17,7 @@ class OnMemory:
         foreign_scheduler=False,
         foreign_workers=False,
         foreign_failures=False,
+        leftovers=False,
         lost_lease=False,
         batch_bytes=4 * 1024 * 1024,
     )
@@ -40,7 +41,7 @@ class OnMemory:
 class OnSpoilt(OnMemory):
     """How the kit spoils a store."""
 
-    capabilities = Capabilities(second_view=False, foreign_scheduler=False, lost_lease=False)
+    capabilities = Capabilities(second_view=False, lost_lease=False)
     patience = 2.0
 
     async def break_queue(self, backend, queue):
@@ -74,6 +75,16 @@ class OnSpoilt(OnMemory):
     async def add_failure(self, backend, source, text):
         await backend._link.call("SADD", "resque:failed_queues", source)
         await backend._link.call("RPUSH", f"resque:{source}", text)
+
+    async def add_orphan(self, backend, moment, text):
+        await backend._link.call("RPUSH", f"resque:delayed:{moment}", text)
+
+    async def add_lock(self, backend, key, text):
+        await backend._link.call("SET", f"resque:{key}", text)
+
+    async def set_foreign_scheduler(self, backend, *, leads):
+        lock = "resque:resque:resque_scheduler_master_lock"
+        await backend._link.call(*(("SET", lock, "localhost:1") if leads else ("DEL", lock)))
 
     async def break_lock(self, backend, key):
         await backend.spoil(key, "RPUSH")

@@ -21,11 +21,13 @@ __all__ = [
     "FailedJob",
     "Failure",
     "Job",
+    "LockState",
     "MendedJob",
     "Outcome",
     "Postponed",
     "Refused",
     "Retrying",
+    "SchedulerLock",
     "Success",
     "WorkerState",
     "Working",
@@ -134,6 +136,48 @@ class WorkerState:
 
 
 @attrs.frozen(kw_only=True)
+class SchedulerLock:
+    """The lock by which a scheduler of another program (resque-scheduler) leads; it stops the promotion here.
+
+    Attributes:
+        key: Its full name in the store.
+        holder: What it says of its holder: host and process number.
+        since: When a scheduler of taskhero first saw this holder, or None if none did.
+        expires_in: Seconds after which it is gone unless its holder renews it; None if it has no lifetime.
+        dead: Whether it counts as dead (`Settings.ignore_dead_master_lock`), so that it stops nothing.
+    """
+
+    key: str
+    holder: str
+    since: datetime | None = None
+    expires_in: float | None = None
+    dead: bool = False
+
+
+@attrs.frozen(kw_only=True)
+class LockState:
+    """A lock as it stands in the store.
+
+    Attributes:
+        name: Its name, as `Queue.locks` has it; the full key for that of a scheduler.
+        kind: Whose it is: a ``queued`` job's, a ``running`` job's, or another program's ``scheduler``'s.
+        value: What stands there.
+        owner: Who holds it, as far as that stands there, or None.
+        expires_at: When it counts as free at the latest, by the store's clock; None if it never does.
+        has_lifetime: Whether the store deletes it then.
+        ends: What ends it before.
+    """
+
+    name: str
+    kind: str
+    value: str
+    owner: str | None
+    expires_at: datetime | None
+    has_lifetime: bool
+    ends: str
+
+
+@attrs.frozen(kw_only=True)
 class Details:
     """Everything at a glance.
 
@@ -146,6 +190,7 @@ class Details:
         delayed: How many jobs are delayed.
         failed: How many failures are listed, in all lists.
         paused: Whether no worker may claim jobs (``pause-all-workers``).
+        scheduler_lock: The lock of another program's scheduler, or None.
     """
 
     now: datetime
@@ -156,6 +201,7 @@ class Details:
     delayed: int
     failed: int
     paused: bool
+    scheduler_lock: SchedulerLock | None = None
 
 
 @attrs.frozen(kw_only=True)

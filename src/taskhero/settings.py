@@ -198,6 +198,8 @@ class Settings(_Given):
         namespace: What stands before each key in Redis, without its colon; ``""`` for nothing.
         resque_scheduler_prefix: What ``RESQUE_SCHEDULER_MASTER_LOCK_PREFIX`` is for Ruby's resque-scheduler on the same
             Redis, colons included: part of the name of the lock that it leads by, while which nothing is promoted here.
+        ignore_dead_master_lock: Whether that lock stops nothing once it has had no lifetime and has not changed for 10
+            minutes, as a scheduler leaves it that died between two commands.
 
     There is no counterpart of ActionHero's ``toDisconnectProcessors``: processors share connections.
 
@@ -226,6 +228,7 @@ class Settings(_Given):
     filtered_params: tuple[str, ...] = attrs.field(default=(), converter=_to_names, validator=_names_of_values)
     namespace: str = attrs.field(default="resque", validator=_namespace)
     resque_scheduler_prefix: str = attrs.field(default="", validator=_name)
+    ignore_dead_master_lock: bool = attrs.field(default=True, validator=_yes_or_no)
 
     def __new__(cls, *_args: object, **given: object) -> Self:
         """Refuse what is no setting before attrs does, with a better sentence."""

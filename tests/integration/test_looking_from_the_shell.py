@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 import time
+from datetime import datetime
 from typing import Any
 
 import pytest
@@ -12,6 +13,8 @@ from pages import shape, shown_json
 from shell_fixtures import Shop
 
 from taskhero import TaskHero
+
+MASTER_LOCK = "resque:resque:resque_scheduler_master_lock"
 
 # --- queues and what is delayed
 
@@ -115,6 +118,7 @@ def test_locks_are_listed_with_their_owners_and_deleted(shop: Shop) -> None:
         ("lock:add:math:[1]", "2096-10-02T07:06:40+00:00", None),
         ("workerslock:add:math:[1]", "2096-10-02T07:06:40+00:00", "host:1+1/token"),
     ]
+    assert [(each["kind"], each["has_lifetime"]) for each in told["locks"]] == [("queued", False), ("running", False)]
     told = shop("locks", "delete", "lock:add:math:[1]", "lock:add:math:[2]", "--yes")
     assert (told.exit_code, told.stdout) == (1, "deleted 1 lock\n")
     assert "there is no lock 'lock:add:math:[2]'" in told.stderr
@@ -122,6 +126,60 @@ def test_locks_are_listed_with_their_owners_and_deleted(shop: Shop) -> None:
     assert (told, shape(told)) == ({"deleted": 1, "missing": []}, shape(shown_json("locks delete")))
     told = shop("locks", "delete", "queues", "--yes")
     assert (told.exit_code, "is no lock's name" in told.stderr) == (1, True)
+
+
+def test_what_ends_each_lock_is_shown(shop: Shop) -> None:
+    """The real lifetime, or what counts where a program left none."""
+    shop.redis("SET", "resque:lock:a", "4000000000", "EX", "90")
+    shop.redis("SET", "resque:lock:b", "true")
+    shop.redis("SET", "resque:workerslock:a", "4000000000")
+    shop.redis("SET", "resque:workerslock:b", "4000000000", "EX", "90")
+    shop.redis("SET", "resque:workerslock:c", "true")
+    shop.redis("SET", "resque:workerslock:d", "4000000000:host:1+1/1.1", "EX", "90")
+    shop.redis("SET", MASTER_LOCK, "ruby-host:7", "EX", "170")
+    locks = {lock["name"]: lock for lock in shop.json("locks")["locks"]}
+    now = time.time()
+    left = {
+        name: None if lock["lapses_at"] is None else datetime.fromisoformat(lock["lapses_at"]).timestamp() - now
+        for name, lock in locks.items()
+    }
+    for name, seconds in (("lock:a", 90), ("workerslock:b", 90), ("workerslock:d", 90), (MASTER_LOCK, 170)):
+        assert locks[name]["has_lifetime"] is True
+        assert seconds - 20 < left[name] < seconds + 2
+    assert left["workerslock:a"] == pytest.approx(4_000_000_060 - now)
+    assert left["workerslock:c"] is None
+    assert {name: lock["ends"] for name, lock in locks.items()} == {
+        "lock:a": "a worker claims its job, or the job is deleted",
+        "lock:b": "it names no second, so it counts as free",
+        "workerslock:a": "its job ends in the program that holds it",
+        "workerslock:b": "its job ends in the program that holds it",
+        "workerslock:c": "nothing ends it: delete it if no job needs it",
+        "workerslock:d": "its job or its process ends",
+        MASTER_LOCK: "its scheduler stops",
+    }
+    told = shop("locks").stdout
+    assert "7 locks" in told
+    assert "no TTL" in told
+    assert "never" in told
+
+
+def test_the_lock_of_another_programs_scheduler_is_shown(shop: Shop) -> None:
+    """With its holder, in the status and among the locks; without a lifetime too."""
+    assert shop.json("status")["scheduler_lock"] is None
+    shop.redis("SET", MASTER_LOCK, "dead-host:123")
+    told = shop.json("status")["scheduler_lock"]
+    assert told == {"key": MASTER_LOCK, "holder": "dead-host:123", "since": None, "expires_in": None, "dead": False}
+    lines = shop("status").stdout.splitlines()
+    first = lines.index("no delayed jobs are promoted here: another program's scheduler leads")
+    assert lines[first + 1 : first + 3] == [f"  lock: {MASTER_LOCK}", "  holder: dead-host:123, no TTL"]
+    (lock,) = shop.json("locks")["locks"]
+    assert (lock["name"], lock["kind"], lock["owner"], lock["lapses_at"]) == (
+        MASTER_LOCK,
+        "scheduler",
+        "dead-host:123",
+        None,
+    )
+    assert lock["ends"] == "its scheduler; else it counts as dead after 10 minutes without a change"
 
 
 def test_periodic_tasks_are_shown_stopped_and_started(shop: Shop) -> None:

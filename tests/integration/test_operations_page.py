@@ -77,6 +77,11 @@ async def test_the_page_is_true(start_server: Any, tmp_path: Path) -> None:
     wrong, fixed = (program.replace("redis://localhost:6379/0", server.url) for program in programs())
     shop.write_text(wrong)
 
+    troubles = [
+        ("resque:resque:resque_scheduler_master_lock", "app-host:4321", "EX", "180"),
+        ("resque:pause-all-workers", "true"),
+    ]
+
     def prepare(command: str) -> None:
         """What has gone wrong before this command is typed."""
         if command == "taskhero failed retry 0 --yes":
@@ -84,7 +89,8 @@ async def test_the_page_is_true(start_server: Any, tmp_path: Path) -> None:
         elif command == "taskhero workers":
             leave_a_worker(server)
         elif command == "taskhero status":
-            assert server.command("SET", "resque:pause-all-workers", "true") == b"+OK"
+            key, value, *life = troubles.pop(0)
+            assert server.command("SET", key, value, *life) == b"+OK"
 
     path = os.pathsep.join([str(Path(sys.executable).parent), os.environ["PATH"]])
     environment = {**os.environ, "PATH": path, "PYTHONUNBUFFERED": "1", "PYTHONDONTWRITEBYTECODE": "1"}

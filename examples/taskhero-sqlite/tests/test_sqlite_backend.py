@@ -23,6 +23,7 @@ class TestSqliteBackend(BackendConformance):
         foreign_scheduler=False,
         foreign_workers=False,
         foreign_failures=False,
+        leftovers=False,
         lost_lease=False,
         batch_bytes=MAX_BATCH,
     )

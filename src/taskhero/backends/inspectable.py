@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Protocol
 from taskhero.backends.inspected import FAILED
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
 
     from taskhero.backends.inspected import (
         Cleaning,
@@ -103,6 +103,13 @@ class Inspectable(Protocol):
         """The locks of queued and of running jobs whose names begin with ``lock:`` or ``workerslock:``, with values.
 
         A value that is no text is told in words.
+        """
+        ...
+
+    async def lifetimes(self, keys: Sequence[str]) -> Mapping[str, float | None]:
+        """For how many seconds these locks exist, unless they are renewed or released; None for one without end.
+
+        A lock that does not exist is left out.
         """
         ...
 

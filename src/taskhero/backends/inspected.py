@@ -12,7 +12,7 @@ import attrs
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-    from taskhero.backends.records import Entry
+    from taskhero.backends.records import Entry, ForeignLeader
 
 __all__ = [
     "FAILED",
@@ -164,6 +164,7 @@ class Overview:
         failed: How many jobs failed.
         leader: Who leads, or None.
         paused: Whether claiming is switched off for all workers.
+        foreign: The lock by which another program's scheduler leads, or None.
     """
 
     now: float
@@ -173,3 +174,4 @@ class Overview:
     failed: int = 0
     leader: str | None = None
     paused: bool = False
+    foreign: ForeignLeader | None = None

@@ -36,6 +36,7 @@ from taskhero.backends.records import (
     Entry,
     Exchange,
     Failed,
+    ForeignLeader,
     FreeLock,
     GivenBack,
     Guard,
@@ -76,6 +77,7 @@ __all__ = [
     "Exchange",
     "Failed",
     "Fired",
+    "ForeignLeader",
     "FreeLock",
     "GivenBack",
     "Guard",
@@ -167,6 +169,16 @@ class Backend(Inspectable, Protocol):
 
         A moment has come when the floor of now is not less than it: no job is ever shown early. Moments without jobs
         are cleaned up. While another program's scheduler holds its lock, `yielded` is true and no job is shown.
+        `foreign` tells who holds it and since when that was seen. Such a lock without a lifetime counts as dead after
+        10 minutes in which it did not change and this verb saw it at least once a minute.
+        """
+        ...
+
+    async def adopt(self) -> int:
+        """Make delayed jobs known that another program stored without their moments; return how many there were.
+
+        They are promoted, shown and removed like all others from then on. One whose moment is no whole second is
+        delayed to the next one. What is in order stays as it is.
         """
         ...
 
@@ -254,7 +266,8 @@ class Backend(Inspectable, Protocol):
         lease of its process, whichever is sooner, unless `beat` renews it. Each claim is one atomic step; for one that
         is no longer the process's, nothing is changed, nor for any if the process is not registered or was declared
         dead. The counter of attempts is read, whether the locks were taken or not. A lock of the wrong type counts as
-        held by somebody else.
+        held by somebody else. One that another program left without a lifetime is free 60 seconds after the second that
+        its text begins with.
         """
         ...
 

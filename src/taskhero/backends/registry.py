@@ -55,6 +55,8 @@ _SAME_AS: Final = {
 _INSTALL: Final = {"fakeredis": "taskhero[fakeredis]", "lupa": "taskhero[fakeredis]"}
 
 _NAMESPACE: Final = "resque"
+#: Settings that a driver is given if it knows them: they mean nothing to a store that Ruby's programs do not share.
+_RUBYS: Final = {"resque_scheduler_prefix": "", "ignore_dead_master_lock": True}
 _SCHEME = re.compile(r"([A-Za-z][A-Za-z0-9+.-]*)://")
 _SCHEME_NAME = re.compile(r"[a-z][a-z0-9+.-]*")
 _EXAMPLES = "such as 'redis://localhost:6379/0' or 'memory://'"
@@ -160,9 +162,11 @@ def open_backend(
         raise UnknownBackend(
             f"the driver for {scheme}://, {_name_of(driver)}, has no method from_url(url, *, namespace) to make it with"
         )
-    options = {"namespace": _NAMESPACE if settings is None else settings.namespace}
-    if settings is not None and settings.resque_scheduler_prefix and _takes(make, "resque_scheduler_prefix"):
-        options["resque_scheduler_prefix"] = settings.resque_scheduler_prefix
+    options: dict[str, Any] = {"namespace": _NAMESPACE if settings is None else settings.namespace}
+    for name, default in _RUBYS.items():
+        given = default if settings is None else getattr(settings, name)
+        if given != default and _takes(make, name):
+            options[name] = given
     try:
         return _checked(make(where, **options))
     except TaskheroError:
@@ -174,7 +178,7 @@ def open_backend(
 
 
 def _takes(make: Callable[..., Backend], option: str) -> bool:
-    """Whether a driver knows this option, which means nothing to a store that Ruby's programs do not share."""
+    """Whether a driver knows this option."""
     try:
         return option in inspect.signature(make).parameters
     except (TypeError, ValueError):

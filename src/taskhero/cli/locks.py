@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 import time
 from typing import TYPE_CHECKING, Any
 
@@ -13,23 +12,21 @@ from taskhero.cli.given import confirm, near, want_yes, yes_option
 from taskhero.cli.output import iso, json_option, print_json, print_table, shown
 from taskhero.cli.targets import note_if_private, open_target, run_connected, target_options
 from taskhero.cli.verbs import Listing
-from taskhero.engine.moments import to_datetime
 
 if TYPE_CHECKING:
-    from datetime import datetime
-
     from taskhero.app import TaskHero
+    from taskhero.models import LockState
 
 __all__ = ["delete", "locks"]
-
-_VALUE = re.compile(r"(\d{1,11})(?:\.\d+)?(?::(.*))?", re.ASCII | re.DOTALL)
 
 
 @click.group(cls=Listing, short_help="List the locks of queued and running jobs, and delete some.")
 @target_options
 @json_option
 def locks(*, app: str | None, backend: str | None, as_json: bool) -> None:
-    """List the locks of queued jobs (lock:...) and running ones (workerslock:...), with their owners; or delete some.
+    """List the locks of queued jobs (lock:...) and running ones (workerslock:...), with what ends each; or delete some.
+
+    The lock of another program's scheduler, which stops the promotion of delayed jobs, is listed too.
 
     \b
     Examples:
@@ -38,12 +35,12 @@ def locks(*, app: str | None, backend: str | None, as_json: bool) -> None:
     """  # noqa: D301 - click's mark of text that keeps its lines
     target = open_target(app, backend)
     note_if_private(target)
-    found = run_connected(target, lambda app: app.queue.locks())
+    found = run_connected(target, lambda app: app.queue.lock_states())
     if as_json:
-        print_json({"locks": [_as_json(name, value) for name, value in sorted(found.items())]})
+        print_json({"locks": [_as_json(lock) for lock in found]})
         return
-    rows = [(name, _lapses(value), _parts(value)[1]) for name, value in sorted(found.items())]
-    print_table(counted(len(found), "lock"), ("lock", "lapses", "owner"), rows)
+    rows = [(lock.name, _expires(lock), lock.ends, lock.owner) for lock in found]
+    print_table(counted(len(found), "lock"), ("lock", "expires", "ends when", "owner"), rows)
 
 
 @locks.command(short_help="Delete locks by their names.")
@@ -54,7 +51,7 @@ def locks(*, app: str | None, backend: str | None, as_json: bool) -> None:
 def delete(*, names: tuple[str, ...], yes: bool, app: str | None, backend: str | None, as_json: bool) -> None:
     """Delete locks, whoever holds them, by the names that `taskhero locks` shows.
 
-    A lock lapses by itself; delete one only if you know that what it keeps out may begin.
+    A lock expires; delete one only if you know that what it keeps out may begin.
 
     \b
     Examples:
@@ -80,20 +77,22 @@ def delete(*, names: tuple[str, ...], yes: bool, app: str | None, backend: str |
         raise click.ClickException(f"there is no lock {missing[0]!r}{near(missing[0], left)}")
 
 
-def _parts(value: str) -> tuple[datetime | None, str | None]:
-    """When a lock lapses, and who holds it, as far as that stands there."""
-    found = _VALUE.fullmatch(value)
-    return (None, None) if found is None else (to_datetime(int(found[1])), found[2])
+def _expires(lock: LockState) -> str:
+    """When a lock is over by itself."""
+    if lock.expires_at is None:
+        return "never"
+    left = lock.expires_at.timestamp() - time.time()
+    when = f"{local(lock.expires_at)} ({'in ' + ago(left) if left >= 0 else ago(-left) + ' ago'})"
+    return when if lock.has_lifetime else f"{when}, no TTL"
 
 
-def _lapses(value: str) -> str:
-    moment, _ = _parts(value)
-    if moment is None:
-        return f"(unreadable: {value})"
-    left = moment.timestamp() - time.time()
-    return f"{local(moment)} ({'in ' + ago(left) if left >= 0 else ago(-left) + ' ago'})"
-
-
-def _as_json(name: str, value: str) -> dict[str, Any]:
-    moment, owner = _parts(value)
-    return {"name": name, "value": value, "lapses_at": iso(moment), "owner": owner}
+def _as_json(lock: LockState) -> dict[str, Any]:
+    return {
+        "name": lock.name,
+        "kind": lock.kind,
+        "value": lock.value,
+        "lapses_at": iso(lock.expires_at),
+        "has_lifetime": lock.has_lifetime,
+        "ends": lock.ends,
+        "owner": lock.owner,
+    }

@@ -12,7 +12,7 @@ from rich.console import Group
 from rich.live import Live
 from rich.text import Text
 
-from taskhero.cli.entries import counted, worker_json
+from taskhero.cli.entries import ago, counted, local, worker_json
 from taskhero.cli.output import console, iso, json_option, print_json, shown, table
 from taskhero.cli.queues import length_rows
 from taskhero.cli.targets import note_if_private, open_target, run_connected, target_options
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from rich.console import RenderableType
 
     from taskhero.app import TaskHero
-    from taskhero.models import Details
+    from taskhero.models import Details, SchedulerLock
 
 __all__ = ["Look", "look", "status"]
 
@@ -37,6 +37,7 @@ _FIELDS = (
     "failed",
     "failed_jobs",
     "leader",
+    "scheduler_lock",
     "error",
     "delayed",
     "paused",
@@ -114,6 +115,7 @@ async def look(app: TaskHero, before: Details | None = None) -> Look:
         "failed": details.stats["failed"],
         "failed_jobs": details.failed,
         "leader": details.leader,
+        "scheduler_lock": _lock_json(details.scheduler_lock),
         "error": None,
         "delayed": details.delayed,
         "paused": details.paused,
@@ -122,6 +124,29 @@ async def look(app: TaskHero, before: Details | None = None) -> Look:
         "now": iso(details.now),
     }
     return Look(told, details)
+
+
+def _lock_json(lock: SchedulerLock | None) -> dict[str, Any] | None:
+    if lock is None:
+        return None
+    return {
+        "key": lock.key,
+        "holder": lock.holder,
+        "since": iso(lock.since),
+        "expires_in": None if lock.expires_in is None else round(lock.expires_in, 3),
+        "dead": lock.dead,
+    }
+
+
+def _lock_lines(lock: SchedulerLock) -> list[Text]:
+    """What another program's scheduler does to delayed jobs, in short lines."""
+    since = "" if lock.since is None else f" since {local(lock.since)}"
+    life = "no TTL" if lock.expires_in is None else f"TTL {ago(lock.expires_in)}"
+    what, style = "no delayed jobs are promoted here: another program's scheduler leads", "bold red"
+    if lock.dead:
+        what, style = "a lock of another program's scheduler counts as dead and stops nothing", "bold yellow"
+    lines = (what, f"  lock: {shown(lock.key).plain}", f"  holder: {shown(lock.holder).plain}{since}, {life}")
+    return [Text(line, style) for line in lines]
 
 
 def _rates(before: Details, details: Details) -> dict[str, float] | None:
@@ -181,6 +206,8 @@ def _summary(told: dict[str, Any], details: Details, busy: int) -> list[Renderab
         rates = told["rates"]
         lines.append(shown(f"a second: processed {rates['processed']:.1f}, failed {rates['failed']:.1f}"))
     lines += [shown(f"delayed {told['delayed']}"), shown(f"leader: {told['leader'] or 'none'}")]
+    if details.scheduler_lock is not None:
+        lines += _lock_lines(details.scheduler_lock)
     if details.paused:
         lines.append(Text("all workers are paused: they claim no jobs (pause-all-workers)", "bold red"))
     return lines

@@ -198,7 +198,7 @@ def _settings(app: TaskHero, told: _Options) -> Settings:
 
 def _with_own_place(own: Settings, outside: Settings) -> Settings:
     """What the app says of where its jobs are, since those who enqueue have nothing but the app."""
-    for key in ("namespace", "resque_scheduler_prefix"):
+    for key in ("namespace", "resque_scheduler_prefix", "ignore_dead_master_lock"):
         mine, theirs = getattr(own, key), getattr(outside, key)
         if mine != theirs:
             _logger.warning(

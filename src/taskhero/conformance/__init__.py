@@ -43,6 +43,7 @@ from .holding import Holding  # noqa: E402
 from .inspection import Inspection  # noqa: E402
 from .isolation import Isolation  # noqa: E402
 from .leader import Leadership  # noqa: E402
+from .leftovers import Leftovers  # noqa: E402
 from .lifecycle import Lifecycle  # noqa: E402
 from .next_runs import NextRuns  # noqa: E402
 from .overseeing import Overseeing  # noqa: E402
@@ -76,6 +77,7 @@ __all__ = [
     "Inspection",
     "Isolation",
     "Leadership",
+    "Leftovers",
     "Lifecycle",
     "NextRuns",
     "Overseeing",
@@ -123,6 +125,7 @@ class BackendConformance(
     Isolation,
     SpoiltPlaces,
     Extremes,
+    Leftovers,
     Concurrency,
 ):
     """All topics; derive a class named ``Test...`` from it and give it a fixture ``backend``."""

@@ -27,6 +27,8 @@ class Capabilities:
         foreign_scheduler: Schedulers of other programs work in the same store (`Suite.set_foreign_scheduler`).
         foreign_workers: Workers of other programs are in view of the same store (`Suite.add_worker`).
         foreign_failures: Other programs keep lists of failures besides (`Suite.add_failure`).
+        leftovers: Other programs may leave halves of what they write, a delayed job without its moment or a lock
+            without a lifetime (`Suite.add_orphan`, `Suite.add_lock`).
         lost_lease: A process's lease can be lost while its workers stay (`Suite.forget_lease`).
         traces: What is left of the last error beside a counter of attempts can be seen (`Suite.trace_of`). Without,
             since no verb shows it, it need not be kept.
@@ -40,6 +42,7 @@ class Capabilities:
     foreign_scheduler: bool = True
     foreign_workers: bool = True
     foreign_failures: bool = True
+    leftovers: bool = True
     lost_lease: bool = True
     traces: bool = True
     batch_bytes: int = 16 * _MEBIBYTE

@@ -143,8 +143,16 @@ class Suite:
         self._lacks("trace_of", "traces", backend, name)
 
     async def set_foreign_scheduler(self, backend: Backend, *, leads: bool) -> None:
-        """Let the scheduler of another program lead, or lead no more."""
+        """Let the scheduler of another program lead, by a lock without a lifetime, or lead no more."""
         self._lacks("set_foreign_scheduler", "foreign_scheduler", backend, leads)
+
+    async def add_orphan(self, backend: Backend, moment: str, text: str) -> None:
+        """Delay a job as a program does that dies before it says to which moment; *moment* is written as given."""
+        self._lacks("add_orphan", "leftovers", backend, moment, text)
+
+    async def add_lock(self, backend: Backend, key: str, text: str) -> None:
+        """Leave a lock that has this text and no lifetime."""
+        self._lacks("add_lock", "leftovers", backend, key, text)
 
     async def forget_lease(self, backend: Backend, process: Process) -> None:
         """Lose the lease of a process, but not its workers."""

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Final
 
 from taskhero.backends.inspected import Cleaned, Cleaning, WorkerEntry
 from taskhero.engine.failures import FailedFilter, FailedJobs
+from taskhero.engine.lock_states import lock_state, scheduler_lock, state_of_scheduler_lock
 from taskhero.engine.moments import duration_of, to_datetime
 from taskhero.errors import BackendRefused, InvalidLockName, InvalidMoment, UnknownWorker
 from taskhero.models import CleanedWorker, Details, Job, WorkerState, Working
@@ -20,7 +21,7 @@ if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Sequence
     from datetime import datetime, timedelta
 
-    from taskhero.models import FailedJob
+    from taskhero.models import FailedJob, LockState
 
 __all__ = ["Overseeing"]
 
@@ -53,6 +54,7 @@ class Overseeing(FailedJobs):
             delayed=sum(count for _, count in moments),
             failed=sum(count or 0 for count in overview.failures.values()),
             paused=overview.paused,
+            scheduler_lock=scheduler_lock(overview.foreign),
         )
 
     # locks
@@ -64,6 +66,20 @@ class Overseeing(FailedJobs):
         A lock whose ``key`` does not begin so is not listed. There is no index of locks, so all keys are scanned.
         """
         return await self.backend.locks()
+
+    async def lock_states(self) -> list[LockState]:
+        """The locks that `locks` lists, sorted by name, each with what ends it.
+
+        The lock of another program's scheduler comes last, if there is one. Like `locks`, it scans all keys.
+        """
+        backend = self.backend
+        values = await backend.locks()
+        lives, overview = await backend.lifetimes(list(values)), await backend.overview()
+        # One that went meanwhile has no lifetime to tell.
+        states = [lock_state(name, values[name], lives[name], overview.now) for name in sorted(values) if name in lives]
+        return (
+            states if overview.foreign is None else [*states, state_of_scheduler_lock(overview.foreign, overview.now)]
+        )
 
     async def delete_lock(self, name: str) -> int:
         """Delete a lock, whoever holds it, by its name as `locks` shows it.

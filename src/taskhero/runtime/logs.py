@@ -63,7 +63,8 @@ _MESSAGES: Final[Mapping[type[Event], str]] = {
     events.SchedulerLeaderLost: "scheduler %(owner)s leads no longer",
     events.SchedulerEnqueue: "enqueued periodic task %(task)r in queue %(queue)r",
     events.SchedulerReEnqueue: "re-enqueued recurrent job %(task)s",
-    events.SchedulerYielded: "scheduler %(owner)s leaves the schedule to another program's scheduler",
+    events.SchedulerYielded: "scheduler %(owner)s promotes no delayed jobs: another program's scheduler, "
+    "%(holder)r, holds the lock %(key)r, seen since %(since)s",
     events.SchedulerWorkingTimestamp: "jobs of the moment %(timestamp)d are due",
     events.SchedulerTransferredJob: "task %(task)r is due and stands in queue %(queue)r",
     events.SchedulerMerged: "task %(task)r is due, but an equal job waits in queue %(queue)r already",

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 import attrs
 
 from taskhero.backends.protocol import FreeLock, Move, Moved
+from taskhero.engine.moments import to_datetime
 from taskhero.errors import BackendError, BackendRefused, InvalidQueueName, Undecodable
 from taskhero.runtime.events import (
     SchedulerError,
@@ -78,7 +79,9 @@ class Promotion:
         self._timeout = timeout
         self._clock = clock
         self._missed: dict[DueJob, _Missed] = {}
-        self._yielded = False
+        # The key and the holder of the lock that stops the promotion, and those of one that is dead.
+        self._yielded: tuple[str, str] | None = None
+        self._dead: tuple[str, str] | None = None
         self._timestamp: int | None = None
 
     async def step(self) -> float:
@@ -93,7 +96,7 @@ class Promotion:
         self._emitter.emit(SchedulerPoll(self._owner))
         limit = BATCH + min(len(self._missed), MOST_MISSED)
         due = await self._backend.due(limit)
-        self._note_yielded(yielded=due.yielded)
+        self._note_foreign(due)
         if due.yielded:
             return min(YIELD, self._timeout)
         self._forget(due.jobs, limit)
@@ -192,11 +195,24 @@ class Promotion:
         beyond = shown[-1].at if len(shown) >= limit else math.inf
         self._missed = {job: missed for job, missed in self._missed.items() if job in jobs or job.at >= beyond}
 
-    def _note_yielded(self, *, yielded: bool) -> None:
-        if yielded and not self._yielded:
+    def _note_foreign(self, due: Due) -> None:
+        """Tell when another program's scheduler begins to stop the promotion, and when its lock counts as dead."""
+        lock = due.foreign
+        stopped_by = (lock.key, lock.holder) if lock is not None else ("", "")
+        if due.yielded and self._yielded != stopped_by:
             self._missed.clear()
-            self._emitter.emit(SchedulerYielded(self._owner))
-        self._yielded = yielded
+            since = to_datetime(lock.since) if lock is not None and lock.since is not None else None
+            self._emitter.emit(SchedulerYielded(self._owner, *stopped_by, since))
+        self._yielded = stopped_by if due.yielded else None
+        dead = stopped_by if lock is not None and lock.dead else None
+        if dead is not None and self._dead != dead:
+            text = (
+                f"the lock {stopped_by[0]!r} of another program's scheduler, {stopped_by[1]!r}, has no lifetime and "
+                "did not change for 10 minutes. It counts as dead: delayed jobs are promoted here. Delete the lock if "
+                "that scheduler is gone; if it lives, let the app have Settings(ignore_dead_master_lock=False)"
+            )
+            self._emitter.emit(SchedulerError(self._owner, BackendError(text)))
+        self._dead = dead
 
     def _until_next(self, due: Due) -> float:
         if due.jobs:

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 import attrs
 
 from taskhero.ending import end_tasks
+from taskhero.runtime.adoption import Adoption
 from taskhero.runtime.backoff import Backoff, Pause
 from taskhero.runtime.events import SchedulerEnd, SchedulerLeader, SchedulerLeaderLost, SchedulerStart
 from taskhero.runtime.keeper import Keeper
@@ -99,6 +100,7 @@ class Scheduler:
         self._keeper = Keeper(
             backend=context.backend, emitter=context.emitter, owner=context.name, recurrent=context.recurrent
         )
+        self._adoption = Adoption(context.backend, context.clock)
         self._asleep = Pause()
         self._resting = Pause()
         self._leading = Pause()
@@ -154,12 +156,16 @@ class Scheduler:
     async def keep(self) -> float:
         """See to the periodic tasks once: this app's, and those of all apps if this scheduler leads.
 
+        A leader also looks for delayed jobs that other programs left without their moments.
+
         Returns:
             Seconds until it is to be done again.
 
         Raises:
             BackendError: The backend could not do it.
         """
+        if self.leader:
+            await self._adoption.step()
         return await self._keeper.step(leads=lambda: self.leader)
 
     async def seek_lead(self) -> bool:

@@ -125,11 +125,13 @@ def test_a_third_partys_driver_gets_url_and_namespace(installed):
 def test_a_driver_is_told_of_rubys_schedulers_if_it_can_share_a_store_with_them(installed):
     """The setting does not keep other stores from being used."""
     installed(notes=here("NotesBackend"))
-    settings = Settings(resque_scheduler_prefix="shop")
+    settings = Settings(resque_scheduler_prefix="shop", ignore_dead_master_lock=False)
     assert open_backend("notes://", settings=settings).made_with == ("notes://", "resque")
     assert open_backend("memory://", settings=settings)
     backend = open_backend("redis://localhost", settings=settings)
     assert backend._keys.ruby_master_lock == "resque:resque:shop:resque_scheduler_master_lock"
+    assert backend._ignore_dead_master_lock is False
+    assert open_backend("redis://localhost")._ignore_dead_master_lock is True
 
 
 def test_a_prefix_of_rubys_schedulers_with_a_colon_is_taken_as_ruby_takes_it():

@@ -48,6 +48,7 @@ CALLS = {
     "exchange": (PROCESS, (), (), ()),
     "claims": (PROCESS,),
     "prepare": (PROCESS, []),
+    "restore": (PROCESS, []),
     "begin": (PROCESS, Claim(1, "1", "q", "")),
     "rescue": (1,),
     "wait": (PROCESS, Interest(), SOON),

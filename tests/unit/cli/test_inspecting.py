@@ -116,6 +116,7 @@ def test_status(filled, run):
         "failed": 2,
         "failed_jobs": 2,
         "leader": None,
+        "scheduler_lock": None,
         "error": None,
         "delayed": 1,
         "paused": False,

@@ -24,7 +24,7 @@ JOB = Job("add", [1, {"b": 2}], "math")
 EVERYTHING = {"worker": "host.t:1+1", "owner": "host.t:1", "queue": "math", "queues": ("a", "b"), "job": JOB}
 EVERYTHING |= {"error": ValueError("no"), "result": [3], "duration": 0.25, "delay": 5.0, "attempt": 1, "limit": 3}
 EVERYTHING |= {"running": True, "verb": "+", "count": 2, "timestamp": 1_800_000_000, "time": 1.8e9}
-EVERYTHING |= {"reason": "this process stops"}
+EVERYTHING |= {"reason": "this process stops", "key": "lock", "holder": "host:1", "since": None}
 
 
 def example(kind: type[Event], **changes: Any) -> Any:

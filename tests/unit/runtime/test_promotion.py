@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import asyncio
+from datetime import UTC, datetime
 from typing import Any
 
 import attrs
 import pytest
 from office import Office
 
-from taskhero.backends.protocol import Due, DueJob, FreeLock, Moved, NotDelayed
+from taskhero.backends.protocol import Due, DueJob, ForeignLeader, FreeLock, Moved, NotDelayed
 from taskhero.errors import BackendRefused, BackendUnavailable
 from taskhero.models import Job
 from taskhero.runtime.events import (
@@ -175,9 +176,43 @@ async def test_nothing_is_promoted_while_another_program_does() -> None:
             office.backend.change("due", lambda due: Due(now=due.now, yielded=True))
         assert 0 < await office.scheduler.promote() <= 1
         assert 0 < await office.scheduler.promote() <= 1
-        assert len(office.told(SchedulerYielded)) == 1
+        assert office.told(SchedulerYielded) == [SchedulerYielded("host.abc:1", "", "", None)]
         await office.promote_all()
         assert await office.queued() == ["job"]
+
+
+def led_by(holder: str, *, dead: bool = False) -> Any:
+    """What a backend answers while another program's scheduler holds its lock."""
+    lock = ForeignLeader(key="ns:lock", holder=holder, since=1_800_000_000.0, dead=dead)
+    return lambda due: attrs.evolve(due, yielded=not dead, foreign=lock)
+
+
+async def test_each_holder_of_the_lock_is_told_once_with_its_name_and_since_when() -> None:
+    async with Office() as office:
+        for holder in ("ruby:1", "ruby:1", "ruby:2"):
+            office.backend.change("due", led_by(holder))
+            await office.scheduler.promote()
+        await office.scheduler.promote()
+        office.backend.change("due", led_by("ruby:2"))
+        await office.scheduler.promote()
+        since = datetime.fromtimestamp(1_800_000_000, UTC)
+        assert office.told(SchedulerYielded) == [
+            SchedulerYielded("host.abc:1", "ns:lock", holder, since) for holder in ("ruby:1", "ruby:2", "ruby:2")
+        ]
+
+
+async def test_a_lock_that_counts_as_dead_is_told_once_and_stops_nothing() -> None:
+    async with Office() as office:
+        await office.delay("job", seconds=1)
+        office.clock.advance(1)
+        for _ in range(2):
+            office.backend.change("due", led_by("ruby:1", dead=True))
+            await office.scheduler.promote()
+        assert await office.queued() == ["job"]
+        (told,) = office.told(SchedulerError)
+        for words in ("'ns:lock'", "'ruby:1'", "counts as dead", "ignore_dead_master_lock=False"):
+            assert words in str(told.error)
+        assert office.told(SchedulerYielded) == []
 
 
 # --- jobs that cannot be promoted ---

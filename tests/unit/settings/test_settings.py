@@ -37,6 +37,7 @@ def test_defaults_are_those_of_the_table():
         "filtered_params": (),
         "namespace": "resque",
         "resque_scheduler_prefix": "",
+        "ignore_dead_master_lock": True,
     }
 
 

@@ -33,6 +33,7 @@ EVERY_KEY = {
     "filtered_params": ("password, card.number", '["password", "card.number"]', ("password", "card.number")),
     "namespace": ("shop", '"shop"', "shop"),
     "resque_scheduler_prefix": ("shop", '"shop"', "shop"),
+    "ignore_dead_master_lock": ("false", "false", False),
 }
 
 

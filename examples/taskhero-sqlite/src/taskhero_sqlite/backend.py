@@ -58,6 +58,11 @@ class SqliteBackend(Recurring, Inspecting):
         """See `Backend.due`."""
         return await self._ask(schedule.due, limit)
 
+    async def adopt(self) -> int:
+        """See `Backend.adopt`: each delayed job is one row, so none can lack its moment."""
+        self._here()
+        return 0
+
     async def promote(self, moves: Sequence[Move]) -> Sequence[str]:
         """See `Backend.promote`."""
         return await self._do(schedule.promote, moves)

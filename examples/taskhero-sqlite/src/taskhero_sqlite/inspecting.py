@@ -108,6 +108,10 @@ class Inspecting(Connected):
         """See `Backend.locks`."""
         return await self._ask(locks.locks)
 
+    async def lifetimes(self, keys: Sequence[str]) -> dict[str, float | None]:
+        """See `Backend.lifetimes`."""
+        return await self._ask(locks.lifetimes, keys)
+
     async def delete_lock(self, key: str) -> bool:
         """See `Backend.delete_lock`."""
         return await self._do(locks.delete_lock, key)

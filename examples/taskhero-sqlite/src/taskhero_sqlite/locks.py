@@ -20,6 +20,7 @@ __all__ = [
     "held_until",
     "hold",
     "is_taken",
+    "lifetimes",
     "locks",
     "owner_of",
     "release",
@@ -101,6 +102,12 @@ def held_until(step: Step, key: str) -> float | None:
     """Until when a lock is held, whoever holds it, or None if it is free."""
     until: float | None = step.value("SELECT until FROM lock WHERE key = ? AND until > ?", blob(key), step.now)
     return until
+
+
+def lifetimes(step: Step, keys: Sequence[str]) -> dict[str, float | None]:
+    """See `Backend.lifetimes`."""
+    ends = {key: held_until(step, key) for key in keys}
+    return {key: until - step.now for key, until in ends.items() if until is not None}
 
 
 def renew(step: Step, lock: Lock, owner: str, lease_ends: float, *, ours: bool) -> bool:

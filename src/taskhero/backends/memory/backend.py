@@ -146,6 +146,11 @@ class MemoryBackend(PeriodicVerbs, Inspecting):
         store, now = self._use(), self._clock.now()
         return Due(now=now, jobs=store.schedule.due(now, limit), next_at=store.schedule.next_at())
 
+    async def adopt(self) -> int:
+        """See `Backend.adopt`: nobody else stores anything here."""
+        self._use()
+        return 0
+
     async def promote(self, moves: Sequence[Move]) -> Sequence[str]:
         """See `Backend.promote`."""
         store, now = self._use(), self._clock.now()

@@ -29,6 +29,10 @@ class Expiring(Generic[Value]):
             return None
         return value
 
+    def lifetime(self, name: str, now: float) -> float | None:
+        """The seconds until a value lapses, or None if there is none."""
+        return None if self.get(name, now) is None else self._values[name][1] - now
+
     def set(self, name: str, value: Value, *, until: float, now: float) -> None:
         """Keep a value until a moment."""
         self._values[name] = (value, until)

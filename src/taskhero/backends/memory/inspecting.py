@@ -111,6 +111,13 @@ class Inspecting:
         with store.guard:
             return {key: value for key, value in store.locks.listing(now).items() if key.startswith(_LOCKS)}
 
+    async def lifetimes(self, keys: Sequence[str]) -> dict[str, float | None]:
+        """See `Backend.lifetimes`."""
+        store, now = self._use(), self._clock.now()
+        with store.guard:
+            lives = {key: store.locks.lifetime(key, now) for key in keys}
+        return {key: life for key, life in lives.items() if life is not None}
+
     async def delete_lock(self, key: str) -> bool:
         """See `Backend.delete_lock`."""
         store, now = self._use(), self._clock.now()

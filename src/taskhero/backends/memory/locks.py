@@ -33,6 +33,10 @@ class Locks:
         """Who holds a lock, and the second that node-resque reads there; None if it is free."""
         return self._held.get(key, now)
 
+    def lifetime(self, key: str, now: float) -> float | None:
+        """For how many seconds a lock is held from now on; None if it is free."""
+        return self._held.lifetime(key, now)
+
     def take(self, key: str, owner: Owner, until: float, now: float) -> None:
         """Hold a lock from now on until a moment, whoever held it."""
         self._held.set(key, (owner, int(until) + 1), until=until, now=now)

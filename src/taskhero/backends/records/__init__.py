@@ -31,6 +31,7 @@ from taskhero.backends.records.endings import (
 from taskhero.backends.records.moves import (
     Due,
     DueJob,
+    ForeignLeader,
     Interest,
     Move,
     Moved,
@@ -60,6 +61,7 @@ __all__ = [
     "Entry",
     "Exchange",
     "Failed",
+    "ForeignLeader",
     "FreeLock",
     "GivenBack",
     "Guard",

@@ -14,6 +14,7 @@ if TYPE_CHECKING:
 __all__ = [
     "Due",
     "DueJob",
+    "ForeignLeader",
     "Interest",
     "Move",
     "Moved",
@@ -30,6 +31,25 @@ class DueJob:
 
 
 @attrs.frozen(kw_only=True)
+class ForeignLeader:
+    """The lock by which another program's scheduler leads.
+
+    Attributes:
+        key: Its full name in the store.
+        holder: What it says of its holder.
+        since: The unix second in which `Backend.due` first saw this holder, or None if it did not.
+        expires_in: Seconds after which it is gone unless its holder renews it; None if it has no lifetime.
+        dead: Whether it counts as dead, so that it stops nothing.
+    """
+
+    key: str
+    holder: str
+    since: float | None = None
+    expires_in: float | None = None
+    dead: bool = False
+
+
+@attrs.frozen(kw_only=True)
 class Due:
     """Answer of `Backend.due`.
 
@@ -38,12 +58,14 @@ class Due:
         jobs: The first jobs that are due, by moment and then in the order stored.
         next_at: The earliest moment for which something is delayed, or None; not in the future if jobs are due.
         yielded: Whether another program's scheduler holds its lock, so that nothing may be promoted.
+        foreign: That lock, or None if there is none; it may be one that counts as dead.
     """
 
     now: float
     jobs: Sequence[DueJob] = ()
     next_at: int | None = None
     yielded: bool = False
+    foreign: ForeignLeader | None = None
 
 
 @attrs.frozen

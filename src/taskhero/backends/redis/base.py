@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from typing import TYPE_CHECKING, Any
 
-from taskhero.backends.protocol import FreeLock
+from taskhero.backends.protocol import ForeignLeader, FreeLock
 
 from .scripts import run
 
@@ -74,6 +74,19 @@ class Part:
 
     async def _run(self, name: str, keys: Sequence[str | bytes], arguments: Sequence[str | bytes | int]) -> Any:
         return await run(self._link, name, keys, arguments)
+
+    def _foreign(self, told: Sequence[Any]) -> ForeignLeader | None:
+        """What a script tells of the lock of another program's scheduler."""
+        if not told:
+            return None
+        holder, lifetime, since, dead = told
+        return ForeignLeader(
+            key=self._keys.ruby_master_lock,
+            holder=to_text(holder),
+            since=int(since) / 1000 if since else None,
+            expires_in=int(lifetime) / 1000 if int(lifetime) >= 0 else None,
+            dead=bool(dead),
+        )
 
     def _guards(self, guards: Sequence[Guard]) -> tuple[list[str | bytes], list[str | bytes | int]]:
         """The keys and arguments that scripts take for guards; one key and two arguments each.

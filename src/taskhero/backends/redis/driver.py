@@ -37,6 +37,7 @@ class RedisBackend(Producing, Promoting, Recurring, Working, Waking, Mending, Wa
         namespace: What stands before every key; ``""`` for nothing.
         clock: For tests: the time of all steps, in place of the server's.
         resque_scheduler_prefix: See `Settings`.
+        ignore_dead_master_lock: See `Settings`.
     """
 
     def __init__(
@@ -46,10 +47,12 @@ class RedisBackend(Producing, Promoting, Recurring, Working, Waking, Mending, Wa
         namespace: str = "resque",
         clock: Clock | None = None,
         resque_scheduler_prefix: str = "",
+        ignore_dead_master_lock: bool = True,
     ) -> None:
         self._link = self._make_link(url, namespace)
         self._keys = Keys(namespace, resque_scheduler_prefix=resque_scheduler_prefix)
         self._clock = clock
+        self._ignore_dead_master_lock = ignore_dead_master_lock
         self._batches = count(1)
         self._slots = {}
         self._last_places = None
@@ -66,9 +69,21 @@ class RedisBackend(Producing, Promoting, Recurring, Working, Waking, Mending, Wa
         self._tracking = True
 
     @classmethod
-    def from_url(cls, url: str, *, namespace: str = "resque", resque_scheduler_prefix: str = "") -> Self:
+    def from_url(
+        cls,
+        url: str,
+        *,
+        namespace: str = "resque",
+        resque_scheduler_prefix: str = "",
+        ignore_dead_master_lock: bool = True,
+    ) -> Self:
         """The backend at *url*."""
-        return cls(url, namespace=namespace, resque_scheduler_prefix=resque_scheduler_prefix)
+        return cls(
+            url,
+            namespace=namespace,
+            resque_scheduler_prefix=resque_scheduler_prefix,
+            ignore_dead_master_lock=ignore_dead_master_lock,
+        )
 
     def _make_link(self, url: str, namespace: str) -> Link:
         return Link(address_of(url, namespace), location_of(url))

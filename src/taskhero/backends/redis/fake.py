@@ -65,6 +65,7 @@ class FakeRedisBackend(RedisBackend):
         namespace: What stands before every key.
         clock: For tests: the time of all steps.
         resque_scheduler_prefix: See `Settings`.
+        ignore_dead_master_lock: See `Settings`.
     """
 
     def __init__(
@@ -74,9 +75,16 @@ class FakeRedisBackend(RedisBackend):
         namespace: str = "resque",
         clock: Clock | None = None,
         resque_scheduler_prefix: str = "",
+        ignore_dead_master_lock: bool = True,
     ) -> None:
         self._server = _server(urlsplit(url).netloc.rpartition("@")[2])
-        super().__init__(url, namespace=namespace, clock=clock, resque_scheduler_prefix=resque_scheduler_prefix)
+        super().__init__(
+            url,
+            namespace=namespace,
+            clock=clock,
+            resque_scheduler_prefix=resque_scheduler_prefix,
+            ignore_dead_master_lock=ignore_dead_master_lock,
+        )
 
     def _reset(self) -> None:
         super()._reset()

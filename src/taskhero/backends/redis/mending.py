@@ -38,7 +38,8 @@ class Mending(Inspecting):
         """See `Backend.overview`."""
         own = self._keys
         keys = (own.queues, own.failed, own.failed_queues, own.processed, own.failures, own.leader, own.pause)
-        now, lease, pause, done, failed, queues, lists = await self._run("overview", keys, (self._now(), self._prefix))
+        reply = await self._run("overview", (*keys, own.ruby_master_lock), (self._now(), self._prefix))
+        now, lease, pause, done, failed, queues, lists, foreign = reply
         until, _, owner = _text(lease).partition(" ")
         leads = owner and until.isdigit() and int(until) > int(now)
         return Overview(
@@ -49,9 +50,19 @@ class Mending(Inspecting):
             failed=_number(failed) or 0,
             leader=owner if leads else None,
             paused=_text(pause).strip().lower() == "true",
+            foreign=self._foreign(foreign),
         )
 
     # what is delayed
+
+    async def adopt(self) -> int:
+        """See `Backend.adopt`."""
+        head = f"{self._prefix}delayed:"
+        names = {to_text(name).removeprefix(head) async for name in self._scan(head)}
+        adopted, keys = 0, (self._keys.schedule, self._keys.wake_schedule)
+        for some in _cut(sorted(names), _TEXTS):
+            adopted += await self._run("adopt", keys, (self._prefix, *map(to_bytes, some)))
+        return adopted
 
     async def moments(self) -> Sequence[tuple[int, int]]:
         """See `Backend.moments`."""
@@ -145,6 +156,15 @@ class Mending(Inspecting):
                 if value is not None:
                     locks[name.removeprefix(prefix)] = _problem(value) or to_text(value)
         return locks
+
+    async def lifetimes(self, keys: Sequence[str]) -> dict[str, float | None]:
+        """See `Backend.lifetimes`."""
+        found: dict[str, float | None] = {}
+        for some in _cut(keys, _TEXTS):
+            lives = await self._run("lifetimes", [to_bytes(self._keys.named(key)) for key in some], ())
+            pairs = zip(some, map(int, lives), strict=True)
+            found.update((key, ms / 1000 if ms >= 0 else None) for key, ms in pairs if ms != -2)
+        return found
 
     async def delete_lock(self, key: str) -> bool:
         """See `Backend.delete_lock`."""

@@ -19,16 +19,20 @@ __all__ = ["Promoting"]
 class Promoting(Part):
     """The verbs of schedulers."""
 
+    _ignore_dead_master_lock: bool
+
     async def due(self, limit: int) -> Due:
         """See `Backend.due`."""
         keys = (self._keys.schedule, self._keys.ruby_master_lock)
-        reply = await self._run("due", keys, (self._now(), self._prefix, limit))
-        now, yielded, next_at, jobs = reply
+        dies = "1" if self._ignore_dead_master_lock else ""
+        reply = await self._run("due", keys, (self._now(), self._prefix, limit, dies))
+        now, yielded, next_at, jobs, foreign = reply
         return Due(
             now=int(now) / 1000,
             yielded=bool(yielded),
             next_at=int(next_at) if next_at else None,
             jobs=[DueJob(int(at), to_text(raw)) for at, raw in zip(jobs[::2], jobs[1::2], strict=True)],
+            foreign=self._foreign(foreign),
         )
 
     async def promote(self, moves: Sequence[Move]) -> Sequence[str]:

@@ -9,6 +9,8 @@ import attrs
 from taskhero.runtime.events.base import Event
 
 if TYPE_CHECKING:
+    from datetime import datetime
+
     from taskhero.models import Job
 
 __all__ = [
@@ -100,11 +102,17 @@ class SchedulerReEnqueue(Event):
 
 @attrs.frozen
 class SchedulerYielded(Event):
-    """*owner* promotes nothing as long as another program's scheduler holds its lock."""
+    """*owner* promotes nothing as long as another program's scheduler, *holder*, holds the lock *key*.
+
+    *since* is when a scheduler of taskhero first saw that holder, or None if the backend cannot say it.
+    """
 
     source = "scheduler"
     name = "yielded"
     owner: str
+    key: str
+    holder: str
+    since: datetime | None
 
 
 @attrs.frozen

@@ -3,8 +3,7 @@ local function delayed(index, form, prefix)
   local members = redis.pcall('SMEMBERS', index)
   if failed(members) then return false end
   for _, member in ipairs(members) do
-    local position = redis.pcall('LPOS', prefix .. member, form)
-    if type(position) == 'number' then return true end
+    if is_delayed_to(member, index, form, prefix) then return true end
   end
   return false
 end

@@ -5,13 +5,22 @@ local function stands(worker, token)
   return type(value) == 'string' and string.sub(value, 1, #head) == head
 end
 
+-- Whether a lock that another program left without a lifetime is over: 60 seconds after the second that its text names.
+local function is_over(lock, value, now)
+  local second = type(value) == 'string' and tonumber(string.match(value, '^%s*[+-]?%d+'))
+  return second and math.floor(now / 1000) >= second + 60 and redis.call('PTTL', lock) == -1
+end
+
 -- Whose a lock is: nil if it is free, '' if it is none of taskhero's, whatever its value or type.
 local function holder(lock, now)
   local value = redis.pcall('GET', lock)
   if not value then return nil end
   local lapses, owner
   if type(value) == 'string' then lapses, owner = string.match(value, '^(%d+):(.*)$') end
-  if not owner then return '' end
+  if not owner then
+    if is_over(lock, value, now) then return nil end
+    return ''
+  end
   -- It lapses by itself; where a test sets the time, its number says when.
   if tonumber(lapses) < math.floor(now / 1000) then return nil end
   return owner

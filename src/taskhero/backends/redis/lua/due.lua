@@ -2,8 +2,11 @@
 --
 -- KEYS[1] sorted set of moments, KEYS[2] master lock of Ruby's scheduler
 -- ARGV[1] now in ms or '', ARGV[2] prefix of the namespace (lists of moments are named in the set), ARGV[3] how many
--- Returns now in ms, whether Ruby's scheduler leads, the earliest moment or '', and the jobs: moment and raw in turn.
+-- ARGV[4] '1' if a lock of Ruby's scheduler that is dead counts as none
+-- Returns now in ms, whether Ruby's scheduler leads, the earliest moment or '', the jobs: moment and raw in turn, and what
+-- is known of that scheduler's lock.
 --!include common
+--!include foreign
 go_on_when_full(KEYS[1])
 local now = now_ms(ARGV[1])
 local prefix, limit = ARGV[2], tonumber(ARGV[3])
@@ -45,13 +48,13 @@ local function show(member)
   end
 end
 
-local yielded = redis.call('EXISTS', KEYS[2])
+local yielded, foreign = look_at_foreign(KEYS[2], prefix, now, ARGV[4] == '1')
 if yielded == 0 then
   local found = redis.pcall('ZRANGEBYSCORE', schedule, '-inf', seconds, 'WITHSCORES', 'LIMIT', 0, limit)
   if failed(found) then return found end
   for i = 1, #found, 2 do
     local member, score = found[i], tonumber(found[i + 1]) or 0
-    if not string.find(member, '^%d+$') then
+    if member ~= '0' and not string.find(member, '^[1-9]%d*$') then
       mend(member, score)
     elseif tonumber(member) > seconds then
       redis.call('ZADD', schedule, member, member)
@@ -63,4 +66,4 @@ end
 local first = redis.pcall('ZRANGE', schedule, 0, 0, 'WITHSCORES')
 local next_at = not failed(first) and first[2] or ''
 if next_at ~= '' then next_at = whole(math.ceil(math.max(0, math.min(tonumber(next_at) or 0, 2 ^ 52)))) end
-return { whole(now), yielded, next_at, jobs }
+return { whole(now), yielded, next_at, jobs, foreign }

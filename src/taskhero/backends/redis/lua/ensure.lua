@@ -10,6 +10,7 @@
 -- Returns for each task what was found or done (`Kept`).
 --!include common
 --!include spelled
+--!include adopting
 --!include guards
 --!include locks
 --!include delaying
@@ -67,7 +68,7 @@ local function earliest(forms, first, first_index)
     for _, member in ipairs(failed(members) and {} or members) do
       local at = tonumber(string.sub(member, 9))
       if at and (not found or at < found)
-        and type(redis.pcall('LPOS', prefix .. member, ARGV[first + i])) == 'number' then
+        and is_delayed_to(member, KEYS[first_index + i], ARGV[first + i], prefix) then
         found = at
       end
     end

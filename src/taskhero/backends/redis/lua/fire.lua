@@ -8,6 +8,7 @@
 -- Returns 'stored', 'missed' or 'stopped', or 'error <text>'.
 --!include common
 --!include spelled
+--!include adopting
 --!include guards
 --!include recurring
 local now = now_ms(ARGV[1])

@@ -9,12 +9,14 @@
 -- Returns for each move 'queued', 'merged', 'held', 'failed', 'missed' or 'refused'.
 --!include common
 --!include spelled
+--!include adopting
 --!include guards
+--!include foreign
 go_on_when_full(KEYS[1])
 local now = now_ms(ARGV[1])
 local prefix = ARGV[2]
 local seconds = math.floor(now / 1000)
-local held_by_ruby = redis.call('EXISTS', KEYS[2]) == 1
+local held_by_ruby = foreign_leads(KEYS[2], prefix)
 local results = {}
 local arg, key = 3, 7
 

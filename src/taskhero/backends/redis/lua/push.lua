@@ -14,6 +14,7 @@
 -- Returns for each job 1 (stored), 0 (refused by a guard) or the text of an error.
 --!include common
 --!include spelled
+--!include adopting
 --!include guards
 local now = now_ms(ARGV[1])
 local prefix, queues = ARGV[2], tonumber(ARGV[3])

@@ -7,6 +7,7 @@
 -- Returns for each 'stored', 'missing' or 'refused'.
 --!include common
 --!include spelled
+--!include adopting
 --!include guards
 go_on_when_full(KEYS[1])
 local now = now_ms(ARGV[1])

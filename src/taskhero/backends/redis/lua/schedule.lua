@@ -8,6 +8,7 @@
 -- Returns for each job 'delayed', 'queued', 'duplicate', 'refused' or 'error <text>'.
 --!include common
 --!include spelled
+--!include adopting
 --!include guards
 --!include delaying
 local now, rest = now_ms(ARGV[1])

@@ -1,0 +1,82 @@
+"""Locks as people look at them: whose each is, when it is over, and what ends it before."""
+
+from __future__ import annotations
+
+import re
+from typing import TYPE_CHECKING
+
+from taskhero.engine.moments import to_datetime
+from taskhero.models import LockState, SchedulerLock
+
+if TYPE_CHECKING:
+    from taskhero.backends.protocol import ForeignLeader
+
+__all__ = ["lock_state", "scheduler_lock", "state_of_scheduler_lock"]
+
+_VALUE = re.compile(r"\s*([+-]?\d{1,15})(?:\.\d*)?(?::(.*))?\s*", re.ASCII | re.DOTALL)
+#: How `Backend.locks` tells of a value of a wrong type.
+_NO_TEXT = "not text but "
+#: Seconds after the second that it names in which the lock of a running job still counts, if it has no lifetime.
+_GRACE = 60
+
+_QUEUED = "a worker claims its job, or the job is deleted"
+_RUNNING = "its job or its process ends"
+_FOREIGN = "its job ends in the program that holds it"
+_NOTHING = "nothing ends it: delete it if no job needs it"
+_FREE = "it names no second, so it counts as free"
+
+
+def lock_state(name: str, value: str, lifetime: float | None, now: float) -> LockState:
+    """What is to be said of a lock.
+
+    Args:
+        name: Its name.
+        value: What stands there.
+        lifetime: The seconds after which the store deletes it, or None.
+        now: The store's time.
+    """
+    queued = name.startswith("lock:")
+    found = _VALUE.fullmatch(value)
+    second, owner = (None, None) if found is None else (int(found[1]), found[2])
+    ends = [] if lifetime is None else [now + lifetime]
+    if second is not None and (queued or lifetime is None):
+        # A queued job's lock counts up to that second, and so does one of ours, which has an owner.
+        ends.append(second + (0 if queued or owner else _GRACE))
+    free = queued and second is None and not value.startswith(_NO_TEXT)
+    by = _FREE if free else _QUEUED if queued else _RUNNING if owner else _FOREIGN
+    return LockState(
+        name=name,
+        kind="queued" if queued else "running",
+        value=value,
+        owner=owner,
+        expires_at=to_datetime(round(now if free else min(ends))) if free or ends else None,
+        has_lifetime=lifetime is not None,
+        ends=by if ends or free else _NOTHING,
+    )
+
+
+def scheduler_lock(lock: ForeignLeader | None) -> SchedulerLock | None:
+    """The lock of another program's scheduler, as `Queue.details` tells it."""
+    if lock is None:
+        return None
+    since = None if lock.since is None else to_datetime(lock.since)
+    return SchedulerLock(key=lock.key, holder=lock.holder, since=since, expires_in=lock.expires_in, dead=lock.dead)
+
+
+def state_of_scheduler_lock(lock: ForeignLeader, now: float) -> LockState:
+    """The same, as one of all locks."""
+    if lock.dead:
+        ends = "it counts as dead and stops nothing; delete it"
+    elif lock.expires_in is None:
+        ends = "its scheduler; else it counts as dead after 10 minutes without a change"
+    else:
+        ends = "its scheduler stops"
+    return LockState(
+        name=lock.key,
+        kind="scheduler",
+        value=lock.holder,
+        owner=lock.holder,
+        expires_at=None if lock.expires_in is None else to_datetime(round(now + lock.expires_in)),
+        has_lifetime=lock.expires_in is not None,
+        ends=ends,
+    )
