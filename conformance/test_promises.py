@@ -10,6 +10,7 @@ import pytest
 from taskhero.backends import inspected, protocol
 from taskhero.backends.inspectable import Inspectable
 from taskhero.backends.protocol import Backend
+from taskhero.backends.repeating import Repeating
 from taskhero.conformance import BackendConformance, promises_of
 
 #: Classes whose docstrings promise what a backend does; of the others, the verbs' docstrings speak.
@@ -37,7 +38,7 @@ def rules():
 
 def contract():
     """Each promise: its subject and its sentence."""
-    for name, verb in (*vars(Backend).items(), *vars(Inspectable).items()):
+    for name, verb in (*vars(Backend).items(), *vars(Repeating).items(), *vars(Inspectable).items()):
         if not name.startswith("_"):
             documented = verb.fget if isinstance(verb, property) else verb
             yield from ((name, sentence) for sentence in sentences(documented.__doc__))

@@ -14,6 +14,7 @@ from importlib.metadata import entry_points
 from typing import TYPE_CHECKING, Any, Final, Protocol
 
 from taskhero.backends.protocol import Backend
+from taskhero.backends.repeating import Repeating
 from taskhero.backends.urls import without_secrets
 from taskhero.distributions import BROKEN, origin_of, reason
 from taskhero.errors import PluginError, TaskheroError, UnknownBackend
@@ -60,7 +61,7 @@ _RUBYS: Final = {"resque_scheduler_prefix": "", "ignore_dead_master_lock": True}
 _SCHEME = re.compile(r"([A-Za-z][A-Za-z0-9+.-]*)://")
 _SCHEME_NAME = re.compile(r"[a-z][a-z0-9+.-]*")
 _EXAMPLES = "such as 'redis://localhost:6379/0' or 'memory://'"
-_VERBS: Final = tuple(sorted(name for name in vars(Backend) if not name.startswith("_")))
+_VERBS: Final = tuple(sorted(name for name in {**vars(Repeating), **vars(Backend)} if not name.startswith("_")))
 
 
 class Driver(Protocol):

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from taskhero.backends.protocol import Backend, Interest, TimedEntry
+from taskhero.backends.repeating import Repeating
 from taskhero.errors import TaskheroError
 
 from .promises import promise
@@ -27,7 +28,11 @@ class Lifecycle(Suite):
 
     async def test_it_is_a_backend(self, backend: Backend) -> None:
         """It has all verbs of the contract."""
-        missing = [name for name in vars(Backend) if not name.startswith("_") and not hasattr(backend, name)]
+        missing = [
+            name
+            for name in {**vars(Repeating), **vars(Backend)}
+            if not name.startswith("_") and not hasattr(backend, name)
+        ]
         assert missing == []
         assert isinstance(backend, Backend)
 

@@ -12,6 +12,7 @@ if TYPE_CHECKING:
 
     from taskhero.backends.protocol import Backend, Claim, Process
     from taskhero.runtime.accounts import Accounts
+    from taskhero.runtime.restoring import Restorer
 
 __all__ = ["Doubts"]
 
@@ -24,6 +25,7 @@ class Doubts:
         process: Whose claims they are.
         accounts: Tells which claims are known, and reports what cannot be read.
         start: Called with the claims that were not known.
+        restorer: Restores claims that another program deleted.
 
     Attributes:
         due: Whether the claims must be read before the next exchange.
@@ -31,11 +33,12 @@ class Doubts:
 
     def __init__(
         self,
-        *,
         backend: Backend,
         process: Process,
+        *,
         accounts: Accounts,
         start: Callable[[Sequence[Claim]], None],
+        restorer: Restorer,
     ) -> None:
         self.due = False
         self._left = 0
@@ -43,6 +46,25 @@ class Doubts:
         self._process = process
         self._accounts = accounts
         self._start = start
+        self._restorer = restorer
+
+    @property
+    def open(self) -> bool:
+        """Whether there is something to do before the next exchange."""
+        return self.due or self._restorer.wanted
+
+    async def settle(self, alone: Claim | None) -> None:
+        """Read the claims if that is due, and restore those that another program deleted.
+
+        Args:
+            alone: The claim that is marked as running alone.
+
+        Raises:
+            BackendError: It could not be done; it is still to do.
+        """
+        if self.due:
+            await self.reconcile()
+        await self._restorer.step(alone)
 
     def lost(self) -> None:
         """Read the claims before the next exchange, and once more later: the step may act after the first reading."""

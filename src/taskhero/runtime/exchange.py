@@ -118,8 +118,8 @@ class Exchanger:
         self._jobs.paused = control is not None and control.paused
         if control is not None:
             control.attach(self)
-        self._doubts = Doubts(backend=backend, process=process, accounts=self._accounts, start=self._jobs.start)
         self.restorer = Restorer(backend, process, self.roster, self._accounts.complain)
+        self._doubts = Doubts(backend, process, accounts=self._accounts, start=self._jobs.start, restorer=self.restorer)
         # Why there is to be an exchange even if nothing ended: somebody is newly free, a wake-up, the slow poll.
         self._look = True
         self._woken = False
@@ -254,8 +254,8 @@ class Exchanger:
                 self._drained.set_result(None)
 
     async def _round(self) -> None:
-        if self._doubts.due or self.restorer.wanted:
-            await self._see_to_claims()
+        if self._doubts.open:
+            await self._doubts.settle(self._jobs.marked_alone)
         if not self._names.complete and self._free():
             await self._read_names()
         free = self._free()
@@ -397,8 +397,3 @@ class Exchanger:
         delay = self._backoff.next()
         await self._pause.sleep(min(delay, 0.2) if self._jobs.closing else delay)
         self.look()
-
-    async def _see_to_claims(self) -> None:
-        if self._doubts.due:
-            await self._doubts.reconcile()
-        await self.restorer.step(self._jobs.marked_alone)

@@ -27,6 +27,7 @@ from taskhero.backends.protocol import (
     Settlement,
     Wake,
 )
+from taskhero.backends.repeating import Repeating
 from taskhero.clock import ManualClock
 from taskhero.errors import NotConnected
 
@@ -67,7 +68,9 @@ CALLS = {
     "pause_all_workers": (True,),
 }
 VERBS = sorted(
-    name for name in {*vars(Backend), "pause_all_workers"} - {"location", "connect", "close"} if name[0] != "_"
+    name
+    for name in {*vars(Repeating), *vars(Backend), "pause_all_workers"} - {"location", "connect", "close"}
+    if name[0] != "_"
 )
 
 
