@@ -92,7 +92,7 @@ class SpoiltPlaces(Suite):
         assert list(await backend.ensure(tasks[:1])) == [Kept.DELAYED]
         assert await backend.delayed(now + 11) == [job(1)]
 
-    @promise("all", "`BackendUnavailable` means that nothing was asked, `BackendRefused` that nothing was changed,")
+    @promise("all", "`BackendUnavailable` means that nothing was done, `BackendRefused` that nothing was changed,")
     @needs("clock", "wrong_types")
     async def test_a_task_that_cannot_begin_anew_stays_as_it_is(self, backend: Backend, clock: ManualClock) -> None:
         """Its copies stay, and it is stopped as before; another one begins anew."""
@@ -120,7 +120,7 @@ class SpoiltPlaces(Suite):
         assert await backend.stop_periodic(periodic()) == 1
         assert list(await backend.ensure([periodic()])) == [Kept.STOPPED]
 
-    @promise("all", "`BackendUnavailable` means that nothing was asked, `BackendRefused` that nothing was changed,")
+    @promise("all", "`BackendUnavailable` means that nothing was done, `BackendRefused` that nothing was changed,")
     @needs("clock", "wrong_types")
     async def test_slots_whose_jobs_have_no_place_are_not_seen(self, backend: Backend, clock: ManualClock) -> None:
         """They are fired when the queue is repaired; a task of another queue is fired all the same."""
