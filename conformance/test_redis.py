@@ -76,7 +76,9 @@ class OnRedis(BackendConformance):
         await backend._link.call("SET", backend._keys.named(key), text)
 
     async def forget_lease(self, backend, process):
-        await backend._link.call("ZREM", "resque:taskhero:processes", process.name)
+        for key in ("processes", "renewals"):
+            await backend._link.call("ZREM", f"resque:taskhero:{key}", process.name)
+        await backend._link.call("HDEL", "resque:taskhero:leases", process.name)
 
 
 class TestServer(OnRedis):

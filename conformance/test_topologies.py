@@ -136,7 +136,9 @@ class OnTopology(BackendConformance):
         await backend._link.call("SET", backend._keys.named(key), text)
 
     async def forget_lease(self, backend, process):
-        await backend._link.call("ZREM", backend._keys.processes, process.name)
+        for key in (backend._keys.processes, backend._keys.renewals):
+            await backend._link.call("ZREM", key, process.name)
+        await backend._link.call("HDEL", backend._keys.leases, process.name)
 
 
 class TestTls(OnTopology):

@@ -95,7 +95,7 @@ class TakesAll(MemoryBackend):
 
     def __init__(self, *, clock=None):
         super().__init__(clock=clock)
-        self._work._members.living = lambda _now: 1
+        self._work._members.living = lambda: 1
 
 
 @found_by(Fairness, "test_the_dead_have_no_share")
@@ -105,7 +105,7 @@ class LeavesSharesToTheDead(MemoryBackend):
     def __init__(self, *, clock=None):
         super().__init__(clock=clock)
         members = self._work._members
-        members.living = lambda _now: len(members._members)
+        members.living = lambda: len(members._members)
 
 
 @found_by(Exchanging, "test_nothing_is_claimed_while_paused")

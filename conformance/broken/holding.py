@@ -14,43 +14,44 @@ from taskhero.conformance import Holding
 class RenewsTheLeaseOnly(MemoryBackend):
     """Locks lapse under long jobs."""
 
-    def beat(self, process, slots, lease, *, full, locks=()):
-        return super().beat(process, slots, lease, full=full)
+    def beat(self, process, slots, lease, *, full, locks=(), seen=""):
+        return super().beat(process, slots, lease, full=full, seen=seen)
 
 
 @found_by(Holding, "test_a_beat_renews_the_locks_that_it_names[short]")
 class RenewsInFullOnly(MemoryBackend):
     """A short beat renews no locks."""
 
-    def beat(self, process, slots, lease, *, full, locks=()):
-        return super().beat(process, slots, lease, full=full, locks=locks if full else ())
+    def beat(self, process, slots, lease, *, full, locks=(), seen=""):
+        return super().beat(process, slots, lease, full=full, locks=locks if full else (), seen=seen)
 
 
 @found_by(Holding, "test_a_beat_renews_the_locks_that_it_names[short]")
 class RenewsTheFirst(MemoryBackend):
     """It knows of one lock."""
 
-    def beat(self, process, slots, lease, *, full, locks=()):
-        return super().beat(process, slots, lease, full=full, locks=locks[:1])
+    def beat(self, process, slots, lease, *, full, locks=(), seen=""):
+        return super().beat(process, slots, lease, full=full, locks=locks[:1], seen=seen)
 
 
 @found_by(Holding, "test_a_beat_renews_the_locks_that_it_names[full]")
-class RenewsBeyondTheLease(Locking):
-    """A renewed lock lives for its timeout, whether its process does or not."""
+class RenewsForTooLong(Locking):
+    """A renewed lock lives longer than its timeout."""
 
     class locks(Locks):
-        def renew(self, held, owner, lease_ends, now, *, ours):
-            return super().renew(held, owner, now + 10**6, now, ours=ours)
+        def renew(self, held, owner, now, *, ours):
+            longer = attrs.evolve(held, lock=attrs.evolve(held.lock, timeout=held.lock.timeout + 30))
+            return super().renew(longer, owner, now, ours=ours)
 
 
 @found_by(Holding, "test_a_short_timeout_holds_no_longer_than_it_says")
-class RenewsForTheLease(Locking):
-    """A renewed lock lives as long as the lease, whatever its timeout."""
+class RenewsForAMinute(Locking):
+    """A renewed lock lives for a minute, whatever its timeout."""
 
     class locks(Locks):
-        def renew(self, held, owner, lease_ends, now, *, ours):
-            forged = attrs.evolve(held, lock=attrs.evolve(held.lock, timeout=10**6))
-            return super().renew(forged, owner, lease_ends, now, ours=ours)
+        def renew(self, held, owner, now, *, ours):
+            forged = attrs.evolve(held, lock=attrs.evolve(held.lock, timeout=60))
+            return super().renew(forged, owner, now, ours=ours)
 
 
 @found_by(Holding, "test_a_lock_that_lapsed_and_is_free_is_taken_again[short]")
@@ -58,8 +59,8 @@ class GivesUpWhatLapsed(Locking):
     """A lock that lapsed is lost, though nobody else wants it."""
 
     class locks(Locks):
-        def renew(self, held, owner, lease_ends, now, *, ours):
-            return self.get(held.lock.key, now) is not None and super().renew(held, owner, lease_ends, now, ours=ours)
+        def renew(self, held, owner, now, *, ours):
+            return self.get(held.lock.key, now) is not None and super().renew(held, owner, now, ours=ours)
 
 
 @found_by(Holding, "test_a_lock_that_lapsed_and_is_free_is_taken_again[full]")
@@ -67,8 +68,8 @@ class RenewsWhatStandsOnly(Locking):
     """A lock that lapsed is neither lost nor taken again."""
 
     class locks(Locks):
-        def renew(self, held, owner, lease_ends, now, *, ours):
-            return self.get(held.lock.key, now) is None or super().renew(held, owner, lease_ends, now, ours=ours)
+        def renew(self, held, owner, now, *, ours):
+            return self.get(held.lock.key, now) is None or super().renew(held, owner, now, ours=ours)
 
 
 @found_by(Holding, "test_the_lock_of_a_job_that_ended_is_not_taken_again")
@@ -76,8 +77,8 @@ class RenewsForTheEnded(Locking):
     """It does not look whether the claim still stands."""
 
     class locks(Locks):
-        def renew(self, held, owner, lease_ends, now, *, ours):
-            return super().renew(held, owner, lease_ends, now, ours=True)
+        def renew(self, held, owner, now, *, ours):
+            return super().renew(held, owner, now, ours=True)
 
 
 @found_by(Holding, "test_a_lock_that_a_settled_job_kept_is_renewed")
@@ -85,8 +86,8 @@ class ForgetsWhatTheSettledKept(Locking):
     """It renews locks of claims that stand, and no others."""
 
     class locks(Locks):
-        def renew(self, held, owner, lease_ends, now, *, ours):
-            return super().renew(held, owner, lease_ends, now, ours=ours) if ours else True
+        def renew(self, held, owner, now, *, ours):
+            return super().renew(held, owner, now, ours=ours) if ours else True
 
 
 @found_by(Holding, "test_a_lock_that_somebody_else_holds_is_lost[short]", "test_a_queued_jobs_lock_is_somebody_elses")
@@ -94,8 +95,8 @@ class TakesWhatIsLost(Locking):
     """It renews a lock without looking whose it is."""
 
     class locks(Locks):
-        def renew(self, held, owner, lease_ends, now, *, ours):
-            self.take(held.lock.key, owner, min(now + held.lock.timeout, lease_ends), now)
+        def renew(self, held, owner, now, *, ours):
+            self.take(held.lock.key, owner, now + held.lock.timeout, now)
             return True
 
 
@@ -104,27 +105,27 @@ class RenewsForSomebodyElse(Locking):
     """A lock is renewed, whoever holds it."""
 
     class locks(Locks):
-        def renew(self, held, owner, lease_ends, now, *, ours):
+        def renew(self, held, owner, now, *, ours):
             found = self.get(held.lock.key, now)
             if found is not None:
-                self.take(held.lock.key, found[0], lease_ends + 60, now)
-            return super().renew(held, owner, lease_ends, now, ours=ours)
+                self.take(held.lock.key, found[0], now + held.lock.timeout + 60, now)
+            return super().renew(held, owner, now, ours=ours)
 
 
 @found_by(Holding, "test_a_lock_that_somebody_else_holds_is_lost[full]", "test_a_queued_jobs_lock_is_somebody_elses")
 class TellsNoLoss(MemoryBackend):
     """A process is not told that its lock is somebody else's."""
 
-    def beat(self, process, slots, lease, *, full, locks=()):
-        return attrs.evolve(super().beat(process, slots, lease, full=full, locks=locks), lost=())
+    def beat(self, process, slots, lease, *, full, locks=(), seen=""):
+        return attrs.evolve(super().beat(process, slots, lease, full=full, locks=locks, seen=seen), lost=())
 
 
 @found_by(Holding, "test_a_lock_that_somebody_else_holds_is_lost[full]")
 class LosesAllAtOnce(MemoryBackend):
     """Where one lock is lost, all are."""
 
-    def beat(self, process, slots, lease, *, full, locks=()):
-        answer = super().beat(process, slots, lease, full=full, locks=locks)
+    def beat(self, process, slots, lease, *, full, locks=(), seen=""):
+        answer = super().beat(process, slots, lease, full=full, locks=locks, seen=seen)
         return attrs.evolve(answer, lost=tuple(locks)) if answer.lost else answer
 
 
@@ -205,3 +206,15 @@ class ForgetsItsOwnCounter(Settling):
     def change(self, settlement):
         counter = getattr(settlement.ending, "counter", None)
         return attrs.evolve(settlement, forget=(*settlement.forget, *([counter] if counter else [])))
+
+
+@found_by(Holding, "test_the_own_lock_of_a_claim_that_is_gone_is_released[done]")
+class KeepsLocksOfTheGone(MemoryBackend):
+    """What a claim that is gone held stays locked, for as long as its timeout."""
+
+    async def exchange(self, process, settled, free, queues):
+        member = self._work._members.get(process.name)
+        told = [
+            one if member is not None and member.holds(one.claim) else attrs.evolve(one, release=()) for one in settled
+        ]
+        return await super().exchange(process, told, free, queues)

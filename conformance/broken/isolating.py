@@ -14,8 +14,8 @@ from taskhero.errors import BackendRefused, PartlyRefused, WrongType
 class OneQueueStopsAllRescues(Spoilt):
     """It raises at the first queue that cannot take a job."""
 
-    async def rescue(self, limit):
-        rescued = await super().rescue(limit)
+    async def rescue(self, expired, limit):
+        rescued = await super().rescue(expired, limit)
         if any(one.problem for one in rescued):
             raise BackendRefused("a queue cannot take its job")
         return rescued
@@ -25,24 +25,24 @@ class OneQueueStopsAllRescues(Spoilt):
 class BlockedJobsFillTheLimit(Spoilt):
     """It tries as many jobs as it may rescue, whatever becomes of them."""
 
-    async def rescue(self, limit):
-        return sorted(await super().rescue(100), key=lambda one: one.problem is None)[:limit]
+    async def rescue(self, expired, limit):
+        return sorted(await super().rescue(expired, 100), key=lambda one: one.problem is None)[:limit]
 
 
 @found_by(Isolation, "test_a_rescue_passes_a_queue_that_cannot_take_its_job")
 class NeverTellsWhatIsBlocked(Spoilt):
     """A job that cannot be rescued is passed over without a word."""
 
-    async def rescue(self, limit):
-        return [one for one in await super().rescue(limit) if one.problem is None]
+    async def rescue(self, expired, limit):
+        return [one for one in await super().rescue(expired, limit) if one.problem is None]
 
 
 @found_by(Isolation, "test_a_job_that_cannot_be_rescued_is_not_marked")
 class MarksWhatItCannotRescue(Spoilt):
     """Each attempt leaves a mark on the job."""
 
-    async def rescue(self, limit):
-        rescued = await super().rescue(limit)
+    async def rescue(self, expired, limit):
+        rescued = await super().rescue(expired, limit)
         mark = ',"taskhero:rescues":1}'
         return [attrs.evolve(one, raw=one.raw[:-1] + mark) if one.problem else one for one in rescued]
 
@@ -51,10 +51,10 @@ class MarksWhatItCannotRescue(Spoilt):
 class DemandsReadableWorkers(Spoilt):
     """It rescues nothing while a worker cannot be read."""
 
-    async def rescue(self, limit):
+    async def rescue(self, expired, limit):
         if any("working" in entry.problems for entry in await self.workers()):
             raise WrongType("a worker cannot be read")
-        return await super().rescue(limit)
+        return await super().rescue(expired, limit)
 
 
 @found_by(Isolation, "test_what_is_claimed_is_read_beside_a_worker_that_cannot_be")

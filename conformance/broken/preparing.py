@@ -26,9 +26,9 @@ class TakesWhatItCan(Locking):
     """It takes lock after lock, and keeps them when one is not to be had."""
 
     class locks(Locks):
-        def hold(self, locks, owner, lease_ends, now):
+        def hold(self, locks, owner, now):
             for position, lock in enumerate(locks):
-                if super().hold((lock,), owner, lease_ends, now) is not None:
+                if super().hold((lock,), owner, now) is not None:
                     return position
             return None
 
@@ -38,8 +38,8 @@ class GivesBackWhatItHeld(Locking):
     """When one lock is not to be had, it frees all others, and those that it held before with them."""
 
     class locks(Locks):
-        def hold(self, locks, owner, lease_ends, now):
-            blocked_by = super().hold(locks, owner, lease_ends, now)
+        def hold(self, locks, owner, now):
+            blocked_by = super().hold(locks, owner, now)
             if blocked_by is not None:
                 self.release([lock.key for lock in locks], owner, now)
             return blocked_by
@@ -155,22 +155,34 @@ class HoldsAsLongAsItLives(Changing):
         return attrs.evolve(wanted, hold=tuple(attrs.evolve(lock, timeout=10**6) for lock in wanted.hold))
 
 
-@found_by(Preparing, "test_a_held_lock_dies_with_the_lease[0]", "test_a_lock_that_nobody_renews_lapses")
+@found_by(Preparing, "test_a_held_lock_dies_with_the_lease[leaves]", "test_a_held_lock_dies_with_the_lease[is dead]")
 class OutlivesTheLease(Locking):
-    """A lock of a process that died lapses after an hour."""
+    """A lock of a process that is dead expires after its timeout only."""
 
     class locks(Locks):
-        def hold(self, locks, owner, lease_ends, now):
-            return super().hold(locks, owner, now + 10**6, now)
+        def free_of(self, process):
+            pass
 
 
-@found_by(Preparing, "test_a_held_lock_dies_with_the_lease[50]")
-class HoldsForAWholeLease(Locking):
-    """It takes the lease's length for what is left of it."""
+@found_by(Preparing, "test_a_held_lock_outlives_an_outage", only=True)
+class LapsesInAnOutage(Locking):
+    """A lock expires after 90 seconds without a beat, though its job may run."""
 
     class locks(Locks):
-        def hold(self, locks, owner, lease_ends, now):
-            return super().hold(locks, owner, now + 60, now)
+        def hold(self, locks, owner, now):
+            return super().hold([attrs.evolve(lock, timeout=min(lock.timeout, 90)) for lock in locks], owner, now)
+
+
+@found_by(Preparing, "test_a_lock_that_nobody_renews_lapses", only=True)
+class RenewsAllLocks(MemoryBackend):
+    """A beat renews what it does not name."""
+
+    def beat(self, process, slots, lease, *, full, locks=(), seen=""):
+        now, held = self._clock.now(), self._store.locks._held
+        for key, (owner, number) in held.items(now):
+            if owner is not None and owner[0].startswith(process.name):
+                held.set(key, (owner, number), until=now + 60, now=now)
+        return super().beat(process, slots, lease, full=full, locks=locks, seen=seen)
 
 
 @found_by(Preparing, "test_for_what_is_gone_nothing_is_changed", "test_for_a_dead_process_nothing_is_changed")
@@ -190,11 +202,11 @@ class LocksForAnybody(MemoryBackend):
     async def prepare(self, process, preparations):
         now = self._clock.now()
         for wanted in preparations:
-            self._store.locks.hold(wanted.hold, owner_of(process, wanted.claim), now + 60, now)
+            self._store.locks.hold(wanted.hold, owner_of(process, wanted.claim), now)
         return await super().prepare(process, preparations)
 
 
-@found_by(Preparing, "test_for_a_dead_process_nothing_is_changed")
+@found_by(Preparing, "test_for_a_dead_process_nothing_is_changed", only=True)
 class PreparesTheDead(MemoryBackend):
     """A claim is enough, whether its process is alive or not."""
 
@@ -202,11 +214,11 @@ class PreparesTheDead(MemoryBackend):
         member = self._work._members.get(process.name)
         if member is None:
             return await super().prepare(process, preparations)
-        lease_ends, member.lease_ends = member.lease_ends, self._clock.now() + 60
+        dead, member.dead = member.dead, False
         try:
             return await super().prepare(process, preparations)
         finally:
-            member.lease_ends = lease_ends
+            member.dead = dead
 
 
 @found_by(Preparing, "test_each_job_gets_its_answer_in_the_order_given")

@@ -384,7 +384,7 @@ def _known(dump: Dump) -> Iterator[tuple[str, str]]:
 
 @_rule("what taskhero keeps for itself lapses or is bounded by what runs")
 def _own(dump: Dump) -> Iterator[tuple[str, str]]:
-    bounded = {"taskhero:processes", "taskhero:workers"}
+    bounded = {"taskhero:processes", "taskhero:renewals", "taskhero:leases", "taskhero:workers"}
     for key, _, elements in _keys(dump, "taskhero:"):
         if key not in bounded and dump[key][1] < 0:
             yield key, str(elements[:3])

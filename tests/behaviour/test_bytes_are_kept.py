@@ -260,9 +260,9 @@ async def released(world, payload):
 
 async def rescued(world, payload):
     process, _ = await world.claimed(payload, "Held", lease=1.0)
-    world.stage.clock.advance(2)
+    expired = [lease for lease in (await world.backend.leases()).leases if lease.process == process.name]
     while (await world.backend.claims(process)).claims:
-        await world.backend.rescue(10)
+        await world.backend.rescue(expired, 10)
     (job,) = await world.queue.queued(HELD)
     found = json.loads(job.raw)
     assert found.pop("taskhero:rescues") == 0

@@ -9,6 +9,7 @@ import time
 from pathlib import Path
 
 import pytest
+from processes import Workers
 
 from taskhero import Settings, TaskHero
 from taskhero.errors import BackendError, BackendUnavailable
@@ -102,6 +103,46 @@ async def test_what_runs_while_redis_is_away_ends_and_is_recorded_on_its_return(
                     await asyncio.sleep(0.01)
         assert await app.queue.failed_count() == 0
         assert await app.queue.length("q") == 0
+
+
+async def test_an_outage_that_is_longer_than_the_lease_starts_no_job_twice(start_server):
+    """No process died, so none is rescued, and job-locks hold. One that dies after the outage is rescued as ever."""
+    server = start_server("redis7", *DURABLE)
+    quick = {"queues": ["work"], "heartbeat_interval": 0.4, "rescue_after": 2.0, "timeout": 0.5, "scheduler": True}
+    three = {"min_task_processors": 3, "max_task_processors": 3}
+    async with Workers(server.url, **quick, **three) as workers:
+        first, second = await workers.start("victim"), await workers.start("victim")
+        async with TaskHero(server.url) as app:
+            await app.queue.enqueue("alone", [1], "work")
+            for n in range(2, 7):
+                await app.queue.enqueue("hold", [n], "work")
+        jobs = ["began alone 1", *(f"began {n}" for n in range(2, 7))]
+        async with asyncio.timeout(20):
+            while not {*jobs} <= {*workers.said()}:
+                await asyncio.sleep(0.01)
+        others = [await workers.start() for _ in range(2)]
+        await asyncio.to_thread(server.kill)
+        await asyncio.sleep(3 * quick["rescue_after"])  # nothing happens in an outage that a test could wait for
+        await asyncio.to_thread(server.restart)
+        async with TaskHero(server.url) as app:
+            await app.queue.enqueue("alone", [1], "work")
+            await app.queue.enqueue("quick", [7], "work")
+            theirs = [line.removeprefix("began ") for line in second.said if line.startswith("began")]
+            assert theirs
+            second.kill()
+            async with asyncio.timeout(20):
+                while not {"did 7", *(f"did {name}" for name in theirs)} <= {*workers.said()}:
+                    await asyncio.sleep(0.01)
+            once = [line for line in first.said if line.startswith("began")]
+            assert [workers.said().count(line) for line in once] == [1] * len(once)
+            assert sorted(once + [f"began {name}" for name in theirs]) == sorted(jobs)
+            first.kill()
+            async with asyncio.timeout(20):
+                while (await app.queue.stats()).get("processed", 0) < 8:
+                    await asyncio.sleep(0.02)
+            assert (workers.said().count("did alone 1"), await app.queue.failed_count()) == (2, 0)
+        for other in others:
+            assert await other.stop() == 0
 
 
 def workers(server) -> int:

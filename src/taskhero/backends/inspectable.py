@@ -130,9 +130,9 @@ class Inspectable(Protocol):
     async def silences(self) -> Sequence[Silence]:
         """For how long each worker in view has given no sign of life, sorted by id.
 
-        A worker of taskhero's is silent from the end of its process's lease on. Another program's is silent from the
-        first call on that saw all that stands of it now, in whatever process that call was made: no clock but the
-        backend's own counts. Of a worker whose process has no lease nothing is said.
+        A worker of taskhero's is silent from the end of its process's lease on, by the backend's clock. Another
+        program's is silent from the first call on that saw all that stands of it now, in whatever process that call was
+        made: no clock but the backend's own counts. Of a worker whose process has no lease nothing is said.
         """
         ...
 

@@ -42,6 +42,8 @@ from taskhero.backends.records import (
     Guard,
     HeldLock,
     Interest,
+    Lease,
+    Leases,
     Lock,
     Move,
     Moved,
@@ -86,6 +88,8 @@ __all__ = [
     "Interest",
     "Kept",
     "KnownPeriodic",
+    "Lease",
+    "Leases",
     "Lock",
     "Move",
     "Moved",
@@ -195,14 +199,22 @@ class Backend(Inspectable, Repeating, Protocol):
     # working
 
     async def register(self, process: Process, slots: Sequence[int], lease: float) -> None:
-        """Make the process and the workers of these slots visible to others, alive for *lease* seconds from now.
+        """Make the process and the workers of these slots visible to others, and give the process a lease.
 
-        A second call adds slots and renews the lease.
+        A second call adds slots and renews the lease. The lease holds until `deregister` or `rescue` ends it: no clock
+        of the backend does, however it jumps. *lease* is what others read in `Lease.length`.
         """
         ...
 
     def beat(
-        self, process: Process, slots: Sequence[int], lease: float, *, full: bool, locks: Sequence[HeldLock] = ()
+        self,
+        process: Process,
+        slots: Sequence[int],
+        lease: float,
+        *,
+        full: bool,
+        locks: Sequence[HeldLock] = (),
+        seen: str = "",
     ) -> Beat:
         """Renew the process's lease; called from a thread of its own, and the only verb that is not a coroutine.
 
@@ -210,9 +222,11 @@ class Backend(Inspectable, Repeating, Protocol):
         *slots* that somebody removed. A process that was declared dead is alive again; what was taken from it is not
         given back.
 
-        Each of *locks* that is still its claim's own is held from now on for its timeout or as long as the lease,
-        whichever is shorter, even if the job has been settled. So is one that is free, if the claim still stands. One
-        that somebody else holds is `lost` and stays theirs.
+        Each of *locks* that is still its claim's own is held from now on for its timeout, even if the job has been
+        settled. So is one that is free, if the claim still stands. One that somebody else holds is `lost` and stays
+        theirs.
+
+        It shows the leases of other processes as `leases` does.
         """
         ...
 
@@ -245,14 +259,15 @@ class Backend(Inspectable, Repeating, Protocol):
         A settlement counts once: if the claim's token no longer stands under the slot, nothing is changed and the
         claim is `gone`. If one settlement cannot be recorded, it stays as it was and is told in `unsettled`; all
         others are recorded. Where a job goes (failures, delayed list, queue) and its claim ends in the same step. In
-        that step, locks that are to be released go if they are still the claim's own, and so do counters that are to
-        be forgotten; of what is gone or cannot be recorded, they stay.
+        that step, locks that are to be released go if they are still the claim's own, even if the claim is `gone`.
+        Counters that are to be forgotten go, too, but not if the claim is gone. Of what cannot be recorded, both stay.
 
         Queues are emptied in the order given, each from its front: a later queue only if the earlier ones hold no
         more or cannot be read. From one queue at most its fair share is taken: its length divided by the number of
-        living processes, rounded up. A claimed job stands under its worker's own name, with a new token, from the
-        instant in which it leaves the queue. A slot that still holds a job gets no other. A batch is bounded in bytes
-        too, but has at least one job if there is one. If jobs remain, another waiting process is woken.
+        living processes, rounded up. A process lives while it has a lease and was not declared dead. A claimed job
+        stands under its worker's own name, with a new token, from the instant in which it leaves the queue. A slot that
+        still holds a job gets no other. A batch is bounded in bytes too, but has at least one job if there is one. If
+        jobs remain, another waiting process is woken.
 
         Nothing is claimed while ``pause-all-workers`` is set, nor for a process that is not registered or was
         declared dead; its settlements still count where the claim is its own.
@@ -263,12 +278,12 @@ class Backend(Inspectable, Repeating, Protocol):
         """Give claimed jobs what they need before they run; the answer is a `Prepared` for each, in the order given.
 
         The locks of the queued job go. The locks to hold are taken, all or none; a lock is free if it does not exist,
-        and its owner is the claim, which holds it already if it asks again. A lock lapses after its timeout or with the
-        lease of its process, whichever is sooner, unless `beat` renews it. Each claim is one atomic step; for one that
-        is no longer the process's, nothing is changed, nor for any if the process is not registered or was declared
-        dead. The counter of attempts is read, whether the locks were taken or not. A lock of the wrong type counts as
-        held by somebody else. One that another program left without a lifetime is free 60 seconds after the second that
-        its text begins with.
+        and its owner is the claim, which holds it already if it asks again. A lock expires after its timeout, unless
+        `beat` renews it. It is free, too, once its process has no lease or was declared dead. Each claim is one atomic
+        step; for one that is no longer the process's, nothing is changed, nor for any if the process is not registered
+        or was declared dead. The counter of attempts is read, whether the locks were taken or not. A lock of the wrong
+        type counts as held by somebody else. One that another program left without a lifetime is free 60 seconds after
+        the second that its text begins with.
         """
         ...
 
@@ -292,15 +307,28 @@ class Backend(Inspectable, Repeating, Protocol):
         """
         ...
 
-    async def rescue(self, limit: int) -> Sequence[Rescued]:
-        """Take up to *limit* jobs from processes that outlived their lease, each to the front of its queue.
+    async def leases(self, seen: str = "", *, lease: float | None = None) -> Leases:
+        """Show the leases of all processes, those first that went longest without a renewal.
 
-        Each job is one atomic step: it is taken only if its process is still dead in that instant, and by one rescuer
-        only. Jobs of one queue keep the order in which they were claimed. The job's text is then marked as rescued
-        (`taskhero.wire`), one more if it had been begun alone. If that was taken back, it has one late death more,
-        unless another job that the process holds is begun alone and has no death counted yet: then that one is to
-        blame. A dead process without jobs is taken from view. The living are never touched. A worker of taskhero's
-        whose process is unknown gets a lease before it is rescued.
+        `Lease.renewal` is a different text after each renewal. With *seen* of an earlier answer, leases that were
+        renewed after that answer are left out. At most a thousand leases are shown. With *lease*, a worker of
+        taskhero's whose process is unknown gets a lease of that length, so that it can be rescued.
+        """
+        ...
+
+    async def rescue(self, expired: Sequence[Lease], limit: int) -> Sequence[Rescued]:
+        """Take up to *limit* jobs from the processes of these leases, each to the front of its queue.
+
+        The engine passes a lease only after it saw the same renewal for `Lease.length` and for its own `rescue_after`,
+        whichever is longer. It measures that with its own monotonic clock, while it reaches the backend without a gap
+        longer than a heartbeat interval (`taskhero.runtime.lease_watch`).
+
+        Each job is one atomic step: it is taken only if the lease is still exactly the one given, and by one rescuer
+        only. The process is declared dead in the same step, until it beats again or is registered again. Jobs of one
+        queue keep the order in which they were claimed. The job's text is then marked as rescued (`taskhero.wire`), one
+        more if it had been begun alone. If that was taken back, it has one late death more, unless another job that the
+        process holds is begun alone and has no death counted yet: then that one is to blame. A dead process without
+        jobs is taken from view. A process that renewed its lease is never touched.
 
         A job whose queue cannot take it stays claimed as it is, and the answer says why. It does not count for *limit*
         and keeps no other job from its rescue.

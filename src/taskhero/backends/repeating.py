@@ -28,10 +28,10 @@ class Repeating(Protocol):
 
         Each task is one atomic step: of many who ask at once, one enqueues it, with the locks that its guards name, and
         wakes as `push` does. It counts as queued, too, if its text, rescued or not, is among the first hundred of its
-        queue. If all its copies are delayed for longer than its frequency, one takes their place that is not. While a
-        process is dead for less than a minute and not rescued, nothing is enqueued. With *thoroughly*, a lock of queued
-        jobs that is not shared and has been held for more than a minute counts as free if its queue holds no text of
-        the task.
+        queue. If all its copies are delayed for longer than its frequency, one takes their place that is not. While the
+        time of a lease, by the backend's clock, is over for less than a minute, nothing is enqueued. With *thoroughly*,
+        a lock of queued jobs that is not shared and has been held for more than a minute counts as free if its queue
+        holds no text of the task.
         """
         ...
 

@@ -134,7 +134,7 @@ def doing(worker: WorkerState, now: datetime) -> tuple[str, str]:
 def sign_of_life(worker: WorkerState, now: datetime) -> str:
     """How a worker is known to live, or not."""
     if worker.alive_for is not None:
-        return "alive" if worker.alive_for >= 0 else f"dead for {ago(-worker.alive_for)}"
+        return "alive" if worker.alive_for >= 0 else f"overdue for {ago(-worker.alive_for)}"
     if worker.seen_at is not None:
         return f"seen {ago((now - worker.seen_at).total_seconds())} ago"
     return "no lease" if worker.program == "taskhero" else ""

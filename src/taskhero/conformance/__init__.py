@@ -43,6 +43,7 @@ from .holding import Holding  # noqa: E402
 from .inspection import Inspection  # noqa: E402
 from .isolation import Isolation  # noqa: E402
 from .leader import Leadership  # noqa: E402
+from .leases import LeaseKeeping  # noqa: E402
 from .leftovers import Leftovers  # noqa: E402
 from .lifecycle import Lifecycle  # noqa: E402
 from .next_runs import NextRuns  # noqa: E402
@@ -77,6 +78,7 @@ __all__ = [
     "Inspection",
     "Isolation",
     "Leadership",
+    "LeaseKeeping",
     "Leftovers",
     "Lifecycle",
     "NextRuns",
@@ -111,6 +113,7 @@ class BackendConformance(
     Settling,
     Retrying,
     Holding,
+    LeaseKeeping,
     Rescue,
     Waking,
     Leadership,

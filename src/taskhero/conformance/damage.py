@@ -223,7 +223,7 @@ class Damage(Suite):
         assert await free_locks(backend, "bad", "good", "other") == ["good"]
 
     @promise("prepare", "The locks of the queued job go.")
-    @promise("exchange", "In that step, locks that are to be released go if they are still the claim's own, and so do")
+    @promise("exchange", "Counters that are to be forgotten go, too, but not if the claim is gone.")
     @needs("wrong_types")
     async def test_what_has_no_owner_goes_whatever_its_type(self, backend: Backend) -> None:
         """A queued job's lock, and a counter of attempts."""
@@ -255,7 +255,7 @@ class Damage(Suite):
         assert list(answer.attempts) == [(claimed, 1)]
 
     @pytest.mark.parametrize("last", [False, True], ids=["failed", "last-attempt"])
-    @promise("exchange", "In that step, locks that are to be released go if they are still the claim's own, and so do")
+    @promise("exchange", "Of what cannot be recorded, both stay.")
     @promise("exchange", _UNSETTLED)
     @needs("wrong_types")
     async def test_what_goes_with_an_end_that_cannot_be_recorded_stays(self, backend: Backend, *, last: bool) -> None:

@@ -17,6 +17,7 @@ from taskhero.backends.protocol import (
     FreeLock,
     HeldLock,
     Kept,
+    Lease,
     Lock,
     Move,
     Moved,
@@ -182,7 +183,9 @@ class Extremes(Suite):
         await push(backend, job(1), job(1), job(2))
         process = await registered(backend)
         assert len(await due(backend, count)) == 0
-        assert list(await backend.rescue(count)) == []
+        assert list(await backend.rescue([], count)) == []
+        gone = Lease(make_process(2).name, "1", 1.0)
+        assert list(await backend.rescue([gone], count)) == []
         assert len((await backend.search_delayed(limit=count)).entries) == 0
         found = await backend.remove("q", [Removal(job(2)), Removal(job(1), -count), Removal(job(1), count)])
         assert list(found) == ([1, 1, 1] if count == 1 else [1, 2, 0])

@@ -12,7 +12,22 @@ from taskhero.backends.protocol import Beat, Done, Dropped, Entry, FreeLock, Hel
 
 from .promises import needs, promise
 from .settling import ENDINGS
-from .steps import LEASE, beat, blocked_by, claim, claim_one, free_locks, hold, job, push, registered, settle, within
+from .steps import (
+    LEASE,
+    beat,
+    blocked_by,
+    claim,
+    claim_one,
+    free_locks,
+    hold,
+    job,
+    push,
+    registered,
+    rescue,
+    settle,
+    told,
+    within,
+)
 from .suite import Suite
 
 if TYPE_CHECKING:
@@ -24,20 +39,20 @@ if TYPE_CHECKING:
 __all__ = ["Holding"]
 
 _RENEWED = (
-    "Each of *locks* that is still its claim's own is held from now on for its timeout or as long as the lease, "
-    "whichever is shorter, even if the job has been settled."
+    "Each of *locks* that is still its claim's own is held from now on for its timeout, even if the job has been "
+    "settled."
 )
 _TAKEN_AGAIN = "So is one that is free, if the claim still stands."
 _LOST = "One that somebody else holds is `lost` and stays theirs."
-_END = (
-    "In that step, locks that are to be released go if they are still the claim's own, and so do counters that are to "
-    "be forgotten; of what is gone or cannot be recorded, they stay."
-)
+_END = "In that step, locks that are to be released go if they are still the claim's own, even if the claim is `gone`."
+_FORGOTTEN = "Counters that are to be forgotten go, too, but not if the claim is gone."
 _ending = pytest.mark.parametrize("ending", ENDINGS.values(), ids=ENDINGS.keys())
 _full = pytest.mark.parametrize("full", [False, True], ids=["short", "full"])
 
 #: Seconds after which a lock that lapsed is free; a backend's seconds may be whole ones.
 _SLACK = 4
+#: Seconds after which a lock expires, where a test waits for that.
+_TIMEOUT = 60
 
 
 async def _two_claims(backend: Backend) -> tuple[Process, Claim, Claim]:
@@ -58,14 +73,15 @@ class Holding(Suite):
     async def test_a_beat_renews_the_locks_that_it_names(
         self, backend: Backend, clock: ManualClock, *, full: bool
     ) -> None:
-        """For as long as the lease, each time from now; several at once."""
+        """For their timeouts, each time from now; several at once."""
         process, first, second = await _two_claims(backend)
-        locks = [await hold(backend, process, *held) for held in ((first, "a"), (first, "b"), (second, "c"))]
+        held = ((first, "a"), (first, "b"), (second, "c"))
+        locks = [await hold(backend, process, *one, timeout=_TIMEOUT) for one in held]
         for _ in range(3):
-            clock.advance(LEASE - 1)
+            clock.advance(_TIMEOUT - 1)
             answer = await beat(backend, process, (1, 2), full=full, locks=locks)
-            assert answer == Beat(alive=True, missing=(), dead=0)
-        clock.advance(LEASE - 1)
+            assert told(answer) == Beat(alive=True)
+        clock.advance(_TIMEOUT - 1)
         assert await free_locks(backend, "a", "b", "c") == []
         clock.advance(1 + _SLACK)
         assert await free_locks(backend, "a", "b", "c") == ["a", "b", "c"]
@@ -73,7 +89,7 @@ class Holding(Suite):
     @promise("beat", _RENEWED)
     @needs("clock")
     async def test_a_short_timeout_holds_no_longer_than_it_says(self, backend: Backend, clock: ManualClock) -> None:
-        """It is renewed by a beat, and lapses though the lease goes on."""
+        """It is renewed by a beat, and expires if the next one does not name it."""
         process, first, _ = await _two_claims(backend)
         held = await hold(backend, process, first, "a", timeout=20)
         clock.advance(15)
@@ -88,11 +104,11 @@ class Holding(Suite):
     async def test_a_lock_that_a_settled_job_kept_is_renewed(self, backend: Backend, clock: ManualClock) -> None:
         """What is left of the job, such as a thread after its timeout, may run on under it."""
         process, first, _ = await _two_claims(backend)
-        held = await hold(backend, process, first, "a")
+        held = await hold(backend, process, first, "a", timeout=_TIMEOUT)
         await settle(backend, process, first)
-        clock.advance(LEASE - 1)
+        clock.advance(_TIMEOUT - 1)
         assert (await beat(backend, process, locks=[held])).lost == ()
-        clock.advance(LEASE - 1)
+        clock.advance(_TIMEOUT - 1)
         assert await free_locks(backend, "a") == []
 
     @_full
@@ -101,12 +117,12 @@ class Holding(Suite):
     async def test_a_lock_that_lapsed_and_is_free_is_taken_again(
         self, backend: Backend, clock: ManualClock, *, full: bool
     ) -> None:
-        """Of a process that was late, or dead for others that had no use for it."""
+        """Of a process that was late for its next beat."""
         process, first, _ = await _two_claims(backend)
-        held = await hold(backend, process, first, "a")
-        clock.advance(LEASE + _SLACK)
+        held = await hold(backend, process, first, "a", timeout=_TIMEOUT)
+        clock.advance(_TIMEOUT + _SLACK)
         answer = await beat(backend, process, (1, 2), full=full, locks=[held])
-        assert (answer.alive, answer.lost) == (False, ())
+        assert (answer.alive, answer.lost) == (True, ())
         assert await free_locks(backend, "a") == []
         assert await blocked_by(backend, process, first, "a") is None, "it is the claim's own"
 
@@ -127,7 +143,7 @@ class Holding(Suite):
         mine = [await hold(backend, process, first, f"mine:{number}") for number in range(20)]
 
         def beats() -> list[Beat]:
-            return [backend.beat(process, (1, 2), LEASE, full=False, locks=mine) for _ in range(50)]
+            return [told(backend.beat(process, (1, 2), LEASE, full=False, locks=mine)) for _ in range(50)]
 
         beating = asyncio.create_task(asyncio.to_thread(beats))
         keys = tuple(f"other:{number}" for number in range(50))
@@ -137,7 +153,7 @@ class Holding(Suite):
             assert await blocked_by(backend, process, second, *keys) is None
             await backend.exchange(process, [Settlement(second, Dropped(), release=keys)], (), ())
             second = await claim_one(backend, process, second.slot)
-        assert await within(beating) == [Beat(alive=True, missing=(), dead=0)] * 50
+        assert await within(beating) == [Beat(alive=True)] * 50
 
     # losing
 
@@ -150,15 +166,15 @@ class Holding(Suite):
         """That one only, and it stays theirs; the lease and the other locks are renewed all the same."""
         process, first, second = await _two_claims(backend)
         short = await hold(backend, process, first, "a", timeout=10)
-        long = await hold(backend, process, second, "b")
+        long = await hold(backend, process, second, "b", timeout=_TIMEOUT)
         clock.advance(10 + _SLACK)
         view, other = await views(), await registered(backend, 2)
         await push(backend, job(3))
         theirs = await claim_one(view, other)
-        await hold(view, other, theirs, "a")
+        await hold(view, other, theirs, "a", timeout=_TIMEOUT)
         answer = await beat(backend, process, (1, 2), full=full, locks=[short, long])
-        assert answer == Beat(alive=True, missing=(), dead=0, lost=(short,))
-        clock.advance(LEASE - _SLACK - 1)
+        assert told(answer) == Beat(alive=True, lost=(short,))
+        clock.advance(_TIMEOUT - _SLACK - 1)
         assert await free_locks(backend, "a", "b") == []
         clock.advance(1 + 2 * _SLACK)
         assert await free_locks(backend, "a", "b") == ["a", "b"], "neither was renewed longer"
@@ -228,7 +244,7 @@ class Holding(Suite):
 
     # forgetting
 
-    @promise("exchange", _END)
+    @promise("exchange", _FORGOTTEN)
     async def test_counters_are_forgotten_with_the_end(self, backend: Backend) -> None:
         """An equal job that comes later starts anew; other counters stay, and so do those of a job that is retried."""
         process = await registered(backend)
@@ -244,8 +260,28 @@ class Holding(Suite):
 
     @_ending
     @promise("exchange", _END)
+    async def test_the_own_lock_of_a_claim_that_is_gone_is_released(self, backend: Backend, ending: Ending) -> None:
+        """Else it would keep out the job that was taken from it, for as long as its timeout."""
+        process, other = await registered(backend, 1), await registered(backend, 2)
+        for taken in ("given back", "rescued"):
+            await push(backend, job(1))
+            claimed = await claim_one(backend, process)
+            held = await hold(backend, process, claimed, "a")
+            if taken == "rescued":
+                assert len(await rescue(backend, other)) == 1
+            else:
+                await backend.retire(process, (1,))
+            await backend.register(process, (1,), LEASE)
+            await beat(backend, process, locks=[held])
+            settlement = Settlement(claimed, ending, release=("a",))
+            assert list((await backend.exchange(process, [settlement], (), ())).gone) == [claimed]
+            assert await free_locks(backend, "a") == ["a"]
+            await backend.delete_queue("q")
+
+    @_ending
+    @promise("exchange", _END, _FORGOTTEN)
     async def test_what_goes_with_a_claim_that_is_gone_stays(self, backend: Backend, ending: Ending) -> None:
-        """Said again, as after a lost reply, an end releases and forgets nothing."""
+        """Said again, as after a lost reply, an end releases nothing of others and forgets nothing."""
         process, first, second = await _two_claims(backend)
         settlement = Settlement(first, ending, release=("a",), forget=("retry:b",))
         await backend.exchange(process, [settlement], (), ())

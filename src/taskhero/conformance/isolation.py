@@ -27,18 +27,18 @@ from taskhero.wire.jobs import unmark
 
 from .promises import needs, promise
 from .steps import (
-    LEASE,
-    beat,
     claim,
     claim_one,
     due,
     free_locks,
     in_line,
     job,
+    leases_but,
     now_of,
     push,
     raws,
     registered,
+    rescue,
     schedule,
     within,
 )
@@ -77,62 +77,54 @@ class Isolation(Suite):
     @promise("rescue", _NO_OTHER)
     @promise("all", _ITEM)
     @pytest.mark.parametrize("limit", [1, 100])
-    @needs("clock", "wrong_types")
-    async def test_a_rescue_passes_a_queue_that_cannot_take_its_job(
-        self, backend: Backend, clock: ManualClock, limit: int
-    ) -> None:
+    @needs("wrong_types")
+    async def test_a_rescue_passes_a_queue_that_cannot_take_its_job(self, backend: Backend, limit: int) -> None:
         """In the same process and in others, each time; once the queue is repaired the job is rescued, too."""
         first, claims = await claim_each(backend, 1, "q", "bad", "bad", "r")
         _, others = await claim_each(backend, 2, "q", "bad")
         living = await registered(backend, 3)
         await self.break_queue(backend, "bad")
-        clock.advance(LEASE + 1)
-        await beat(backend, living)
         found: list[Rescued] = []
         for _ in range(5):
-            found += await backend.rescue(limit)
+            found += await rescue(backend, living, limit=limit)
         taken = [unmark(one.raw) for one in found if one.problem is None]
         assert sorted(taken) == sorted([claims[0].raw, claims[3].raw, others[0].raw])
         blocked = {(one.worker, one.queue, one.raw) for one in found if one.problem}
         assert blocked >= {(first.worker(held.slot), "bad", held.raw) for held in claims[1:3]}
         assert list((await backend.claims(first)).claims) == claims[1:3]
-        assert (await beat(backend, living)).dead == 2
+        assert len(await leases_but(backend, living)) == 2
         await backend.delete_queue("bad")
-        again = [one for _ in range(5) for one in await backend.rescue(limit)]
+        again = [one for _ in range(5) for one in await rescue(backend, living, limit=limit)]
         assert [one.problem for one in again] == [None] * 3
         assert {unmark(raw) for raw in await backend.queued("bad")} == {claims[1].raw, claims[2].raw, others[1].raw}
-        assert (await beat(backend, living)).dead == 0
+        assert await leases_but(backend, living) == []
 
     @promise("rescue", _RESCUE)
-    @needs("clock", "wrong_types")
-    async def test_a_job_that_cannot_be_rescued_is_not_marked(self, backend: Backend, clock: ManualClock) -> None:
+    @needs("wrong_types")
+    async def test_a_job_that_cannot_be_rescued_is_not_marked(self, backend: Backend) -> None:
         """However often that is tried, it counts as one death when it is rescued."""
         process, (claimed,) = await claim_each(backend, 1, "bad")
         await backend.begin(process, claimed)
         living = await registered(backend, 2)
         await self.break_queue(backend, "bad")
-        clock.advance(LEASE + 1)
-        await beat(backend, living)
         for _ in range(3):
-            (blocked,) = await backend.rescue(10)
+            (blocked,) = await rescue(backend, living)
             assert (blocked.raw, blocked.running) == (claimed.raw, True)
         await backend.delete_queue("bad")
-        (rescued,) = await backend.rescue(10)
+        (rescued,) = await rescue(backend, living)
         assert rescued.raw == (await backend.queued("bad"))[0]
         assert rescued.raw.count("taskhero:rescues") == 1
         assert '"taskhero:rescues":1' in rescued.raw
 
     @promise("all", _ITEM)
-    @needs("clock", "wrong_types")
-    async def test_a_rescue_passes_a_worker_that_cannot_be_read(self, backend: Backend, clock: ManualClock) -> None:
+    @needs("wrong_types")
+    async def test_a_rescue_passes_a_worker_that_cannot_be_read(self, backend: Backend) -> None:
         """The jobs of the other workers and processes are rescued."""
         first, claims = await claim_each(backend, 1, "q", "q")
         _, others = await claim_each(backend, 2, "q")
         living = await registered(backend, 3)
         await self.break_worker(backend, first.worker_id(1))
-        clock.advance(LEASE + 1)
-        await beat(backend, living)
-        assert {unmark(one.raw) for one in await backend.rescue(10)} == {claims[1].raw, others[0].raw}
+        assert {unmark(one.raw) for one in await rescue(backend, living)} == {claims[1].raw, others[0].raw}
 
     @promise("all", _ITEM)
     @needs("wrong_types")
@@ -176,10 +168,10 @@ class Isolation(Suite):
         assert (answer.given_back, [held for held, reason in answer.blocked if reason]) == (1, [bad])
         assert await backend.queued("q") == [good.raw]
         assert not (await backend.exchange(process, (), (1,), ("q",))).claims
-        assert (await beat(backend, other)).dead == 1
-        assert [one.raw for one in await backend.rescue(10) if one.problem] == [bad.raw]
+        assert [lease.process for lease in await leases_but(backend, other)] == [process.name]
+        assert [one.raw for one in await rescue(backend, other) if one.problem] == [bad.raw]
         await backend.delete_queue("bad")
-        assert [unmark(one.raw) for one in await backend.rescue(10)] == [bad.raw]
+        assert [unmark(one.raw) for one in await rescue(backend, other)] == [bad.raw]
 
     # producers
 

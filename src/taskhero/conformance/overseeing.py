@@ -210,7 +210,7 @@ class Overseeing(Suite):
     # silence
 
     @promise("silences", "For how long each worker in view has given no sign of life, sorted by id.")
-    @promise("silences", "A worker of taskhero's is silent from the end of its process's lease on.")
+    @promise("silences", "A worker of taskhero's is silent from the end of its process's lease on")
     @needs("clock")
     async def test_our_workers_are_silent_from_the_end_of_the_lease(self, backend: Backend, clock: ManualClock) -> None:
         """Not before, and no longer when it is renewed."""

@@ -25,6 +25,7 @@ from .steps import (
     moves_of,
     push,
     registered,
+    rescue,
     settle,
 )
 from .suite import Suite
@@ -43,7 +44,8 @@ _HELD = (
     "The locks to hold are taken, all or none; a lock is free if it does not exist, and its owner is the claim, which "
     "holds it already if it asks again."
 )
-_LAPSES = "A lock lapses after its timeout or with the lease of its process, whichever is sooner"
+_LAPSES = "A lock expires after its timeout, unless `beat` renews it."
+_DIES = "It is free, too, once its process has no lease or was declared dead."
 _MINE = (
     "Each claim is one atomic step; for one that is no longer the process's, nothing is changed, nor for any if the "
     "process is not registered or was declared dead."
@@ -193,19 +195,45 @@ class Preparing(Suite):
         clock.advance(1 + _SLACK)
         assert await free_locks(backend, "work:a") == ["work:a"]
 
-    @pytest.mark.parametrize("age", [0, 50])
-    @promise("prepare", _LAPSES)
+    @promise("prepare", _DIES)
     @needs("clock")
-    async def test_a_held_lock_dies_with_the_lease(self, backend: Backend, clock: ManualClock, age: int) -> None:
-        """Whenever within the lease it was taken."""
+    async def test_a_held_lock_outlives_an_outage(self, backend: Backend, clock: ManualClock) -> None:
+        """No process could renew its lease for long; the job may still run."""
         process = await registered(backend)
         await push(backend, job(1))
-        clock.advance(age)
-        await hold(backend, process, await claim_one(backend, process), "work:a")
-        clock.advance(LEASE - age - 1)
+        await hold(backend, process, await claim_one(backend, process), "work:a", timeout=3600)
+        clock.advance(20 * LEASE)
         assert await free_locks(backend, "work:a") == []
-        clock.advance(1 + _SLACK)
-        assert await free_locks(backend, "work:a") == ["work:a"]
+
+    @pytest.mark.parametrize("end", ["leaves", "is dead"])
+    @promise("prepare", _DIES)
+    async def test_a_held_lock_dies_with_the_lease(self, backend: Backend, end: str) -> None:
+        """Another process's is still held."""
+        process, other = await registered(backend, 1), await registered(backend, 2)
+        await push(backend, job(1), job(2))
+        await hold(backend, process, await claim_one(backend, process), "work:a")
+        await hold(backend, other, await claim_one(backend, other), "work:b")
+        if end == "leaves":
+            await backend.deregister(process)
+        else:
+            await rescue(backend, other)
+        assert await free_locks(backend, "work:a", "work:b") == ["work:a"]
+
+    @promise("prepare", _DIES)
+    async def test_a_rescued_job_is_not_kept_out_by_its_own_lock(self, backend: Backend) -> None:
+        """Though the dead process holds other jobs still; its lock as a guard is free, too."""
+        process = await registered(backend, 1, slots=(1, 2))
+        await push(backend, job(1), job(2))
+        first, second = await claim(backend, process, (1, 2))
+        await hold(backend, process, first, "work:a")
+        await hold(backend, process, second, "work:b")
+        other = await registered(backend, 2)
+        assert len(await rescue(backend, other, limit=1)) == 1
+        assert len((await backend.claims(process)).claims) == 1
+        assert await blocked_by(backend, other, await claim_one(backend, other), "work:b", "work:a") is None
+        assert (await backend.deregister(other)).given_back == 1
+        guards = (FreeLock("work:a", 60), FreeLock("work:b", 60))
+        assert list(await backend.push([Entry("q", job(3), guards=guards)])) == [True]
 
     @promise("prepare", _LAPSES)
     @needs("clock")
@@ -213,8 +241,8 @@ class Preparing(Suite):
         """A beat that does not name it renews the lease only."""
         process = await registered(backend)
         await push(backend, job(1))
-        await hold(backend, process, await claim_one(backend, process), "work:a")
-        clock.advance(LEASE - 1)
+        await hold(backend, process, await claim_one(backend, process), "work:a", timeout=60)
+        clock.advance(59)
         await beat(backend, process)
         clock.advance(1 + _SLACK)
         assert await free_locks(backend, "work:a") == ["work:a"]
@@ -236,13 +264,15 @@ class Preparing(Suite):
         assert await free_locks(backend, "lock:a", "work:a") == ["work:a"]
 
     @promise("prepare", _MINE)
-    @needs("clock")
-    async def test_for_a_dead_process_nothing_is_changed(self, backend: Backend, clock: ManualClock) -> None:
-        """Others may take its jobs at any instant; if nobody did and it lives again, they are its own as before."""
-        process = await registered(backend)
-        await backend.push([Entry("q", job(1), guards=(FreeLock("lock:a", 3600),))])
-        wanted = Preparation(await claim_one(backend, process), release=("lock:a",), hold=_wants("work:a"))
-        clock.advance(LEASE + 1)
+    async def test_for_a_dead_process_nothing_is_changed(self, backend: Backend) -> None:
+        """Others may take its jobs at any instant; what is left is its own as before once it lives again."""
+        process = await registered(backend, 1, slots=(1, 2))
+        await backend.push([Entry("q", job(1), guards=(FreeLock("lock:a", 3600),)), Entry("q", job(2))])
+        first, _ = await claim(backend, process, (1, 2))
+        other = await registered(backend, 2)
+        wanted = Preparation(first, release=("lock:a",), hold=_wants("work:a"))
+        assert len(await rescue(backend, other, limit=1)) == 1
+        assert list((await backend.claims(process)).claims) == [first]
         assert list(await backend.prepare(process, [wanted])) == [Prepared(mine=False)]
         assert await free_locks(backend, "lock:a", "work:a") == ["work:a"]
         await beat(backend, process)

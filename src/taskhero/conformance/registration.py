@@ -19,11 +19,14 @@ from .steps import (
     claim_one,
     in_line,
     job,
+    leases_but,
     make_process,
     push,
     raws,
     registered,
+    rescue,
     settle,
+    told,
     within,
 )
 from .suite import Suite
@@ -42,7 +45,7 @@ class Registration(Suite):
 
     # register
 
-    @promise("register", "Make the process and the workers of these slots visible to others, alive for *lease* seconds")
+    @promise("register", "Make the process and the workers of these slots visible to others, and give the process a")
     async def test_a_registered_process_is_visible_to_others(self, backend: Backend, views: Views) -> None:
         """Its share is left to it from then on."""
         first = await registered(backend, 1, slots=range(1, 5))
@@ -50,30 +53,15 @@ class Registration(Suite):
         await (await views()).register(make_process(2), (1,), LEASE)
         assert len(await claim(backend, first, range(1, 5))) == 2
 
-    @promise("register", "Make the process and the workers of these slots visible to others, alive for *lease* seconds")
-    @needs("clock")
-    async def test_its_lease_counts_from_now(self, backend: Backend, clock: ManualClock) -> None:
-        """Alive until its end, dead from then on."""
-        process, other = make_process(1), await registered(backend, 2)
-        await backend.register(process, (1,), 10.0)
-        clock.advance(9.9)
-        assert (await backend.exchange(process, (), (), ())).registered
-        assert (await beat(backend, other)).dead == 0
-        clock.advance(0.2)
-        assert not (await backend.exchange(process, (), (), ())).registered
-        assert (await beat(backend, other)).dead == 1
-
     @promise("register", "A second call adds slots and renews the lease.")
-    @needs("clock")
-    async def test_a_second_call_adds_slots_and_renews(self, backend: Backend, clock: ManualClock) -> None:
+    async def test_a_second_call_adds_slots_and_renews(self, backend: Backend) -> None:
         """What the first slots hold stays theirs."""
-        process = make_process()
-        await backend.register(process, (1,), 10.0)
+        process = await registered(backend, slots=(1,))
         await push(backend, job(1), job(2))
         await claim_one(backend, process, 1)
-        clock.advance(9)
-        await backend.register(process, (2,), 10.0)
-        clock.advance(9)
+        before = await leases_but(backend)
+        await backend.register(process, (2,), LEASE)
+        assert await leases_but(backend) != before
         await claim_one(backend, process, 2)
         assert raws((await backend.claims(process)).claims) == [job(1), job(2)]
         assert await backend.deregister(process) == Dismissed(given_back=2)
@@ -81,14 +69,14 @@ class Registration(Suite):
     # beat
 
     @promise("beat", "Renew the process's lease; called from a thread of its own, and the only verb that is not a")
-    @needs("clock")
-    async def test_a_beat_renews_the_lease(self, backend: Backend, clock: ManualClock) -> None:
-        """Again and again, full or not, each time from now."""
+    async def test_a_beat_renews_the_lease(self, backend: Backend) -> None:
+        """Again and again, full or not."""
         process = await registered(backend)
         for full in (False, True, False, True):
-            clock.advance(LEASE - 1)
-            assert await beat(backend, process, full=full) == Beat(alive=True, missing=(), dead=0)
-        clock.advance(LEASE - 1)
+            before = await leases_but(backend)
+            assert told(await beat(backend, process, full=full)) == Beat(alive=True)
+            (renewed,) = await leases_but(backend)
+            assert renewed not in before
         assert (await backend.exchange(process, (), (), ())).registered
 
     @promise("beat", "Renew the process's lease; called from a thread of its own, and the only verb that is not a")
@@ -97,13 +85,13 @@ class Registration(Suite):
         process = await registered(backend)
 
         def beats() -> list[Beat]:
-            return [backend.beat(process, (1,), LEASE, full=number % 2 == 0) for number in range(50)]
+            return [told(backend.beat(process, (1,), LEASE, full=number % 2 == 0)) for number in range(50)]
 
         beating = asyncio.create_task(asyncio.to_thread(beats))
         for number in range(50):
             await push(backend, job(number))
             await settle(backend, process, await claim_one(backend, process))
-        assert await within(beating) == [Beat(alive=True, missing=(), dead=0)] * 50
+        assert await within(beating) == [Beat(alive=True)] * 50
         assert not inspect.iscoroutinefunction(backend.beat)
 
     @promise(
@@ -113,23 +101,20 @@ class Registration(Suite):
         """And names those workers, once, and no others; a short beat need not look, but may."""
         process = await registered(backend, slots=(1, 2, 3))
         await (await views()).retire(process, (1, 3))
-        short = await beat(backend, process, (1, 2, 3))
-        assert short == Beat(alive=True, missing=short.missing, dead=0)
+        short = told(await beat(backend, process, (1, 2, 3)))
+        assert short == Beat(alive=True, missing=short.missing)
         found = await beat(backend, process, (1, 2, 3), full=True)
         assert found.alive
         assert sorted([*short.missing, *found.missing]) == [process.worker(1), process.worker(3)]
         assert (await beat(backend, process, (1, 2, 3), full=True)).missing == ()
 
     @promise("beat", "A process that was declared dead is alive again; what was taken from it is not given back.")
-    @needs("clock")
-    async def test_a_dead_process_lives_again(self, backend: Backend, clock: ManualClock) -> None:
+    async def test_a_dead_process_lives_again(self, backend: Backend) -> None:
         """It is told that it was dead, once; it may claim again, and has nothing of what it held."""
         process, other = await registered(backend, 1), await registered(backend, 2)
         await push(backend, job(1), job(2))
         await claim_one(backend, process)
-        clock.advance(LEASE + 1)
-        await beat(backend, other)
-        assert len(await backend.rescue(10)) == 1
+        assert len(await rescue(backend, other)) == 1
         assert not (await beat(backend, process)).alive
         assert (await beat(backend, process)).alive
         assert list((await backend.claims(process)).claims) == []
@@ -138,14 +123,12 @@ class Registration(Suite):
     @promise("beat", "A process that was declared dead is alive again; what was taken from it is not given back.")
     @needs("clock")
     async def test_a_process_that_nobody_rescued_keeps_its_jobs(self, backend: Backend, clock: ManualClock) -> None:
-        """If it beats before anybody takes them, they are its own as before."""
-        process, other = await registered(backend, 1), await registered(backend, 2)
+        """However late it beats: no rescuer declared it dead."""
+        process = await registered(backend, 1)
         await push(backend, job(1))
         claimed = await claim_one(backend, process)
-        clock.advance(LEASE + 1)
-        assert not (await beat(backend, process)).alive
-        await beat(backend, other)
-        assert list(await backend.rescue(10)) == []
+        clock.advance(100 * LEASE)
+        assert (await beat(backend, process)).alive
         assert list((await backend.claims(process)).claims) == [claimed]
         assert list((await settle(backend, process, claimed)).gone) == []
 
@@ -173,17 +156,14 @@ class Registration(Suite):
 
     @promise("restore", "Write claims again that another program deleted under their workers; True for each that its")
     @promise("restore", "Each claim is one atomic step.")
-    @needs("clock")
-    async def test_a_restored_claim_is_rescued(self, backend: Backend, clock: ManualClock) -> None:
+    async def test_a_restored_claim_is_rescued(self, backend: Backend) -> None:
         """As if it had never been away; one that cannot be restored keeps no other from it."""
         process, other = await registered(backend, 1), await registered(backend, 2)
         await push(backend, job(1))
         claimed = await claim_one(backend, process)
         await settle(backend, process, claimed, Dropped())
         assert list(await backend.restore(process, [attrs.evolve(claimed, slot=7), claimed])) == [False, True]
-        clock.advance(LEASE + 1)
-        await beat(backend, other)
-        assert [rescued.queue for rescued in await backend.rescue(10)] == ["q"]
+        assert [rescued.queue for rescued in await rescue(backend, other)] == ["q"]
         assert (await claim_one(backend, other)).raw.startswith(job(1)[:-1])
 
     @promise(
@@ -208,16 +188,15 @@ class Registration(Suite):
     @promise(
         "restore", "Nothing is written where the worker holds another job or is not in view, nor for a process that"
     )
-    @needs("clock")
-    async def test_a_dead_process_restores_nothing(self, backend: Backend, clock: ManualClock) -> None:
-        """What it held may be somebody else's."""
-        process = await registered(backend)
-        await push(backend, job(1))
-        claimed = await claim_one(backend, process)
+    async def test_a_dead_process_restores_nothing(self, backend: Backend) -> None:
+        """What it held may be another process's, though it still holds other jobs."""
+        process = await registered(backend, slots=(1, 2, 3))
+        await push(backend, job(1), job(2), job(3))
+        claimed, left, _ = await claim(backend, process, (1, 2, 3))
         await settle(backend, process, claimed, Dropped())
-        clock.advance(LEASE + 1)
+        assert len(await rescue(backend, limit=1)) == 1
         assert list(await backend.restore(process, [claimed])) == [False]
-        assert list((await backend.claims(process)).claims) == []
+        assert list((await backend.claims(process)).claims) == [left]
 
     # retire
 
@@ -250,7 +229,7 @@ class Registration(Suite):
         process, other = await registered(backend, 1, slots=(1, 2)), await registered(backend, 2, slots=(1, 2))
         await push(backend, job(1), job(2))
         assert await backend.deregister(process) == Dismissed()
-        assert (await beat(backend, other)).dead == 0
+        assert await leases_but(backend, other) == []
         answer = await backend.exchange(process, (), (1,), ("q",))
         assert (list(answer.claims), answer.registered) == ([], False)
         assert len(await claim(backend, other, (1, 2))) == 2

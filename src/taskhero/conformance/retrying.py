@@ -193,10 +193,7 @@ class Retrying(Suite):
         assert await backend.failed() == ["no", "no"]
 
     @promise("Retried", "Counter and trace outlive the wait for the next attempt by a day, and go with the last one.")
-    @promise(
-        "exchange",
-        "In that step, locks that are to be released go if they are still the claim's own, and so do counters",
-    )
+    @promise("exchange", "Counters that are to be forgotten go, too, but not if the claim is gone.")
     @needs("traces")
     async def test_a_trace_is_forgotten_with_its_counter(self, backend: Backend) -> None:
         """By a job that succeeds; one whose claim is gone forgets nothing, and writes nothing."""

@@ -23,7 +23,7 @@ from taskhero.backends.protocol import (
 )
 
 from .promises import needs, promise
-from .steps import LEASE, beat, claim, claim_one, due, job, now_of, push, registered, settle
+from .steps import claim, claim_one, due, job, now_of, push, registered, rescue, settle
 from .suite import Suite
 
 if TYPE_CHECKING:
@@ -254,15 +254,12 @@ class Settling(Suite):
         assert "processed" not in await backend.stats()
 
     @promise("exchange", _ONCE)
-    @needs("clock")
-    async def test_what_was_rescued_is_gone(self, backend: Backend, clock: ManualClock) -> None:
+    async def test_what_was_rescued_is_gone(self, backend: Backend) -> None:
         """It runs elsewhere, perhaps; here its end does not count."""
         process, other = await registered(backend, 1), await registered(backend, 2)
         await push(backend, job(1))
         claimed = await claim_one(backend, process)
-        clock.advance(LEASE + 1)
-        await beat(backend, other)
-        await backend.rescue(10)
+        await rescue(backend, other)
         assert list((await settle(backend, process, claimed)).gone) == [claimed]
         assert (await backend.stats(), await backend.length("q")) == ({}, 1)
 

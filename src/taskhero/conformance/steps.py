@@ -6,12 +6,15 @@ import asyncio
 import json
 from typing import TYPE_CHECKING, TypeVar
 
+import attrs
+
 from taskhero.backends.protocol import (
     Claim,
     Done,
     Dropped,
     Entry,
     HeldLock,
+    Leases,
     Lock,
     Move,
     Preparation,
@@ -24,7 +27,7 @@ from taskhero.wire.workers import new_process_name
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Iterable, Sequence
 
-    from taskhero.backends.protocol import Backend, Beat, DueJob, Ending, Exchange, Interest, Wake
+    from taskhero.backends.protocol import Backend, Beat, DueJob, Ending, Exchange, Interest, Lease, Rescued, Wake
 
 __all__ = [
     "LEASE",
@@ -39,6 +42,7 @@ __all__ = [
     "hold",
     "in_line",
     "job",
+    "leases_but",
     "long",
     "make_process",
     "moves_of",
@@ -46,13 +50,15 @@ __all__ = [
     "push",
     "raws",
     "registered",
+    "rescue",
     "schedule",
     "settle",
+    "told",
     "wake",
     "within",
 ]
 
-#: Seconds for which a process is taken for alive, in tests that do not let it die.
+#: Seconds of a process's lease, in tests for which its length does not matter.
 LEASE = 60.0
 #: Seconds after which what should come has not come; each suite sets its own (`Suite.patience`).
 PATIENCE = 5.0
@@ -133,9 +139,29 @@ async def beat(
     *,
     full: bool = False,
     locks: Sequence[HeldLock] = (),
+    seen: str = "",
 ) -> Beat:
     """Renew a lease, from a thread."""
-    return await asyncio.to_thread(backend.beat, process, slots, LEASE, full=full, locks=locks)
+    return await asyncio.to_thread(backend.beat, process, slots, LEASE, full=full, locks=locks, seen=seen)
+
+
+def told(answer: Beat) -> Beat:
+    """What a beat says of its own process: the leases of others are left out."""
+    return attrs.evolve(answer, leases=Leases())
+
+
+# rescue
+
+
+async def leases_but(backend: Backend, *living: Process) -> list[Lease]:
+    """The leases of all processes but these."""
+    names = {process.name for process in living}
+    return [lease for lease in (await backend.leases()).leases if lease.process not in names]
+
+
+async def rescue(backend: Backend, *living: Process, limit: int = 10) -> list[Rescued]:
+    """Rescue from all processes but these, as an engine does that saw their leases unchanged for long enough."""
+    return list(await backend.rescue(await leases_but(backend, *living), limit))
 
 
 # locks

@@ -11,7 +11,7 @@ from taskhero.backends.protocol import Delayed, Entry, Failed, GivenBack, Remova
 from taskhero.wire.jobs import unmark
 
 from .promises import needs, promise
-from .steps import LEASE, claim, claim_one, due, job, moves_of, now_of, push, raws, registered, schedule, settle
+from .steps import claim, claim_one, due, job, moves_of, now_of, push, raws, registered, rescue, schedule, settle
 from .suite import Suite
 
 if TYPE_CHECKING:
@@ -113,8 +113,7 @@ class Texts(Suite):
         assert list(await backend.retry_failed([retry])) == [Mended.STORED]
         assert await backend.queued("q") == [text]
         await claim_one(backend, process)
-        clock.advance(LEASE + 1)
-        (rescued,) = await backend.rescue(10)
+        (rescued,) = await rescue(backend)
         assert await backend.queued("q") == [rescued.raw]
         assert unmark(rescued.raw) == (text.rstrip() if text.rstrip().endswith("}") else text)
 

@@ -133,7 +133,8 @@ class Overseeing(FailedJobs):
     async def clean_old_workers(self, age: timedelta | float) -> dict[str, FailedJob]:
         """Take workers from view that gave no sign of life for *age*, busy or idle, and list their jobs as failed.
 
-        A worker of taskhero's gives signs as long as its process has its lease. Another program's does whenever
+        A worker of taskhero's gives signs until its process's lease ends, by the store's clock: after an outage, or if
+        that clock jumped, wait for a heartbeat before you call this. Another program's does whenever
         anything that stands of it changes; for how long nothing did is known from earlier calls, of this one or of a
         scheduler that leads, by the store's clock. So nothing is found where nobody has watched for that long: call it
         again.

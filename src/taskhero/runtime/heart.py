@@ -7,6 +7,8 @@ import threading
 import time
 from typing import TYPE_CHECKING
 
+from taskhero.runtime.lease_watch import Look
+
 if TYPE_CHECKING:
     from collections.abc import Callable
 
@@ -16,6 +18,8 @@ __all__ = ["Heart"]
 
 #: Seconds between two beats that also renew what other programs take for a sign of life.
 FULL_INTERVAL = 30.0
+#: Seconds between two tries at most while beats fail.
+RETRY_INTERVAL = 1.0
 
 
 class Heart:
@@ -27,10 +31,11 @@ class Heart:
         backend: Where the lease lies.
         process: The process that is to stay alive.
         interval: Seconds between two beats.
-        lease: Seconds for which a beat keeps the process alive.
+        lease: Seconds after which others may take the process for dead, from when they see the last beat.
         slots: Tells, in the heart's thread, which slots the beat is to name.
         locks: Tells, in the heart's thread, which locks the beat is to renew.
         on_beat: Called in the event loop with each answer and the slots that were named in the beat.
+        on_look: Called in the event loop with the leases of other processes that each answer shows.
         on_error: Called in the event loop with the error of a beat that failed.
     """
 
@@ -44,6 +49,7 @@ class Heart:
         slots: Callable[[], tuple[int, ...]],
         locks: Callable[[], tuple[HeldLock, ...]] = tuple,
         on_beat: Callable[[Beat, tuple[int, ...]], None],
+        on_look: Callable[[Look], None],
         on_error: Callable[[Exception], None],
     ) -> None:
         self._backend = backend
@@ -53,6 +59,7 @@ class Heart:
         self._slots = slots
         self._locks = locks
         self._on_beat = on_beat
+        self._on_look = on_look
         self._on_error = on_error
         self._stopping = False
         self._full = True
@@ -97,6 +104,7 @@ class Heart:
 
     def _run(self) -> None:
         next_full = 0.0
+        looked: Look | None = None
         while not self._stopping:
             begun = time.monotonic()
             self._nudge.clear()
@@ -105,15 +113,19 @@ class Heart:
             if self._stopping:
                 break
             try:
-                beat = self._backend.beat(self._process, slots, self._lease, full=full, locks=self._locks())
+                seen = "" if looked is None else looked.leases.seen
+                locks = self._locks()
+                beat = self._backend.beat(self._process, slots, self._lease, full=full, locks=locks, seen=seen)
             except Exception as error:  # noqa: BLE001 - a heart that stops kills its process's jobs
                 self._full = self._full or full
                 self._tell(self._on_error, error)
-                # Sooner than usual: the lease runs out meanwhile.
-                self._nudge.wait(self._interval / 3)
+                # Sooner than usual: others watch the lease meanwhile.
+                self._nudge.wait(min(self._interval / 3, RETRY_INTERVAL))
                 continue
             if full:
                 next_full = begun + FULL_INTERVAL
+            looked = Look(time.monotonic(), beat.leases, None if looked is None else looked.at)
+            self._tell(self._on_look, looked)
             self._tell(self._on_beat, beat, slots)
             self._nudge.wait(max(0.0, begun + self._interval - time.monotonic()))
         self._tell(self._end)

@@ -33,6 +33,7 @@ if TYPE_CHECKING:
     from taskhero.backends.protocol import Backend, Beat, Process
     from taskhero.runtime.backoff import Outage
     from taskhero.runtime.events import Emitter
+    from taskhero.runtime.lease_watch import Look
     from taskhero.runtime.performing import Performer
     from taskhero.runtime.preparing import Preparer
     from taskhero.runtime.waiter import Waiter
@@ -96,7 +97,8 @@ class MultiWorkerContext:
         preparer: What gives jobs what they need before they run, and keeps account of their locks.
         waiter: Tells when there may be jobs.
         outage: Is told how the backend fares.
-        on_dead: Called when there are processes that outlived their lease.
+        on_look: Called with the leases of other processes that each heartbeat shows.
+        on_lease_lost: Called when this process's lease was gone; those of processes that died may be gone, too.
         control: Through it an operator pauses the processors and fails their jobs.
     """
 
@@ -108,7 +110,8 @@ class MultiWorkerContext:
     preparer: Preparer
     waiter: Waiter
     outage: Outage
-    on_dead: Callable[[], None]
+    on_look: Callable[[Look], None]
+    on_lease_lost: Callable[[], None]
     control: WorkerControl = attrs.field(factory=WorkerControl)
 
 
@@ -153,6 +156,7 @@ class MultiWorker:
             slots=lambda: self._roster.slots,
             locks=lambda: context.preparer.held,
             on_beat=self._on_beat,
+            on_look=context.on_look,
             on_error=lambda error: context.outage.failed("beating", error),
         )
         self._scaling: asyncio.Task[None] | None = None
@@ -305,7 +309,7 @@ class MultiWorker:
             async with asyncio.timeout(limit):
                 answer = await self._backend.deregister(self.process)
         except (Exception, TimeoutError) as error:  # noqa: BLE001 - the process ends all the same
-            after = f"others rescue its jobs {self.settings.rescue_after:g} s after its last sign of life"
+            after = f"others rescue its jobs {self.settings.rescue_after:g} s after its last heartbeat"
             reason = str(error) or f"no answer in {limit:.1f} s"
             left = "" if recorded else ", nor could all endings of its jobs be recorded"
             text = f"process {self.process.name} could not be taken from view{left}: {reason}; {after}"
@@ -344,9 +348,8 @@ class MultiWorker:
         if departed:
             # The beat was under way while they went, and may have registered them again.
             self._exchanger.retire_again(departed)
-        if beat.dead or not beat.alive:
-            # Where our own lease was lost, those of processes that died may be, and then nobody counts them.
-            self.context.on_dead()
+        if not beat.alive:
+            self.context.on_lease_lost()
 
     def _see_to_removed(self, beat: Beat) -> None:
         """Restore what workers hold that another program removed; what taskhero itself took from them stays theirs."""

@@ -124,7 +124,7 @@ class Preparer:
         Args:
             claim: The job.
             ending: How it ended.
-            busy: Done when nothing of it runs any more; its locks are renewed until then, and lapse after that.
+            busy: Done when nothing of it runs any more; its locks are renewed until then, and expire soon after that.
         """
         name = key(claim)
         kept = self._kept.pop(name, None)
@@ -132,10 +132,15 @@ class Preparer:
             return (), ()
         forgotten = kept.counters if isinstance(ending, (Done, Failed, Dropped)) else ()
         if busy is not None and name in self._held:
-            busy.add_done_callback(lambda _: self._held.pop(name, None))
+            busy.add_done_callback(lambda _: self._let_lapse(name))
             return (), forgotten
         self._held.pop(name, None)
         return kept.locks, forgotten
+
+    def _let_lapse(self, name: Key) -> None:
+        """Renew the locks of a job for a few heartbeats only: no step of the backend releases them any more."""
+        self._held[name] = tuple(HeldLock(held.claim, Lock(held.lock.key, self._shortest)) for held in self._held[name])
+        asyncio.get_running_loop().call_later(self._shortest, self._held.pop, name, None)
 
     async def stop(self) -> None:
         """Ask the backend no more."""

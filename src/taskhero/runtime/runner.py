@@ -49,9 +49,6 @@ _Part = TypeVar("_Part")
 #: Seconds that async handlers of events get to end when all else has stopped.
 HANDLERS_LIMIT = 2.0
 
-#: A process that works looks for the dead unasked so many leases after it did so before.
-RESCUE_ROUNDS = 5
-
 
 class Runner:
     """Starts and stops what the settings ask for.
@@ -155,9 +152,15 @@ class Runner:
         outage = self._worker_outage(process)
         waiter = Waiter(backend=backend, process=process, timeout=settings.timeout, outage=outage)
         self._running.push_async_callback(waiter.stop)
-        # Beats tell of the dead; but not of those whose leases were lost with ours, if we had registered again before.
-        every = settings.rescue_after * (RESCUE_ROUNDS if works else 0.5)
-        rescuer = Rescuer(backend=backend, name=process.name, emitter=emitter, outage=outage, every=every)
+        rescuer = Rescuer(
+            backend=backend,
+            name=process.name,
+            emitter=emitter,
+            outage=outage,
+            heartbeat=settings.heartbeat_interval,
+            rescue_after=settings.rescue_after,
+            looks=not works,
+        )
         self._running.push_async_callback(rescuer.stop)
         if works:
             await self._start_workers(process, waiter, outage, rescuer)
@@ -197,7 +200,8 @@ class Runner:
             preparer=preparer,
             waiter=waiter,
             outage=outage,
-            on_dead=rescuer.wake,
+            on_look=rescuer.see,
+            on_lease_lost=rescuer.look,
             control=self._control,
         )
         made = self._make_multi_worker(context) if self._make_multi_worker is not None else None

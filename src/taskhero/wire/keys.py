@@ -25,7 +25,9 @@ class Keys:
         failures: Counter of failures.
         pause: While its value is ``true``, no worker claims jobs.
         ruby_master_lock: Held by the scheduler of resque-scheduler; the namespace stands in it twice.
-        processes: Our processes and the ends of their leases.
+        processes: Our processes and when the times of their leases end.
+        renewals: Our processes and the number of each one's last renewal.
+        leases: Hash of our process to the milliseconds of its lease; under the empty name, the last renewal.
         leader: Lease of our leader.
         periodic: Periodic tasks that processes declare, by name.
         stopped: Why periodic tasks are stopped, by name.
@@ -51,6 +53,7 @@ class Keys:
         "failures",
         "heartbeats",
         "leader",
+        "leases",
         "namespace",
         "own_workers",
         "pause",
@@ -58,6 +61,7 @@ class Keys:
         "processed",
         "processes",
         "queues",
+        "renewals",
         "ruby_master_lock",
         "schedule",
         "seen",
@@ -94,6 +98,8 @@ class Keys:
         chosen = f"{resque_scheduler_prefix}:" if resque_scheduler_prefix else ""
         self.ruby_master_lock = f"{prefix}{namespace}:{chosen}resque_scheduler_master_lock"
         self.processes = f"{prefix}taskhero:processes"
+        self.renewals = f"{prefix}taskhero:renewals"
+        self.leases = f"{prefix}taskhero:leases"
         self.own_workers = f"{prefix}taskhero:workers"
         self.leader = f"{prefix}taskhero:leader"
         self.periodic = f"{prefix}taskhero:periodic"

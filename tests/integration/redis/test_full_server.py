@@ -127,10 +127,11 @@ async def test_pushes_and_delays_are_refused_whole(server: servers.Server, backe
 
 
 async def test_a_living_process_stays_alive_on_a_full_server(server: servers.Server, backend: RedisBackend) -> None:
-    """Nobody takes its jobs, and it needs not register again."""
+    """No other process takes its jobs, and it needs not register again."""
     process, other = await registered(backend, 1, lease=1.0), await registered(backend, 1)
     await push(backend, 1)
     (claim,) = (await exchange(backend, process, free=[1])).claims
+    seen = (await backend.leases()).leases
     fill(server)
     for full in (False, True):
         assert (await asyncio.to_thread(backend.beat, process, (1,), LEASE, full=full)).alive
@@ -140,7 +141,7 @@ async def test_a_living_process_stays_alive_on_a_full_server(server: servers.Ser
     assert await backend.begin(process, claim)
     newcomer = await registered(backend, 1)
     assert (await exchange(backend, newcomer)).registered
-    assert await backend.rescue(10) == []
+    assert await backend.rescue(seen, 10) == []
     assert await backend.lead(other.name, 10)
     assert await backend.resign(other.name)
 
@@ -156,9 +157,8 @@ async def test_the_jobs_of_the_dead_and_of_those_who_leave_go_back(
     await backend.retire(retiring, [1])
     assert (await backend.deregister(leaving)).given_back == 1
     await asyncio.to_thread(backend.beat, dead, (1,), 0.001, full=False)
-    async with asyncio.timeout(10):
-        while not (rescued := await backend.rescue(10)):
-            await asyncio.sleep(0)
+    expired = next(lease for lease in (await backend.leases()).leases if lease.process == dead.name)
+    rescued = await backend.rescue([expired], 10)
     assert [rescues(one.raw) for one in rescued] == [0]
     assert sorted(map(unmark, await backend.queued("q"))) == [job(1), job(2), job(3)]
 

@@ -143,7 +143,15 @@ KEYS = [
     *("queues", "queue:math", "queue:more", "delayed_queue_schedule", "delayed:4000000000", "delayed:4000000001"),
     *("failed", "failed_queues", "math_failed", "workers", "worker:vm:1:math", "worker:vm:1:math:started"),
     *("worker:ping:vm:1", "workers:heartbeat", "stat:processed", "stat:failed", "stat:processed:vm:1", "lock:add"),
-    *("workerslock:add", "taskhero:leader", "taskhero:signs", "taskhero:workers", "taskhero:processes"),
+    *(
+        "workerslock:add",
+        "taskhero:leader",
+        "taskhero:signs",
+        "taskhero:workers",
+        "taskhero:processes",
+        "taskhero:renewals",
+        "taskhero:leases",
+    ),
     *("pause-all-workers", "timestamps:x", "resque_scheduler_leader_lock"),
 ]
 MEMBERS = ["math", "more", "vm:1:math", "math_failed", "4000000000", "4000000001", '{"class":"add","args":[1,2]}', ""]

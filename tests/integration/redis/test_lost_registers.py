@@ -27,13 +27,17 @@ async def test_a_dead_process_is_rescued_though_the_list_of_all_workers_is_lost(
     await backend.push([Entry("q", RAW)])
     assert len((await backend.exchange(dead, [], [1, 2], ["q"])).claims) == 1
     await backend._link.call(*damage)
-    clock.advance(LEASE + 1)
-    assert [unmark(job.raw) for job in await backend.rescue(10)] == [RAW]
-    assert await backend.rescue(10) == []
+    expired = (await backend.leases()).leases
+    assert [unmark(job.raw) for job in await backend.rescue(expired, 10)] == [RAW]
+    assert await backend.rescue(expired, 10) == []
     assert [unmark(raw) for raw in await backend.queued("q")] == [RAW]
     keys = await backend._link.call("KEYS", "*")
     assert [key for key in keys if dead.name.encode() in key] == [], "nothing of the dead one is left"
-    assert await backend._link.call("EXISTS", "resque:taskhero:processes", "resque:taskhero:workers") == 0
+    gone = ("resque:taskhero:processes", "resque:taskhero:workers", "resque:taskhero:renewals")
+    assert await backend._link.call("EXISTS", *gone) == 0
+    assert 0 < await backend._link.call("TTL", "resque:taskhero:leases") <= 86400
+    await backend.register(dead, [1], LEASE)
+    assert await backend._link.call("TTL", "resque:taskhero:leases") == -1
     await backend.close()
 
 
@@ -49,10 +53,33 @@ async def test_a_dead_process_is_rescued_though_the_leases_are_lost(redis_url):
     own = [key async for key in backend._scan("resque:taskhero:")]
     await backend._link.call("DEL", *own)
     assert not backend.beat(living, (), LEASE, full=False).alive, "a sign that the leases were lost"
-    assert await backend.rescue(10) == []
-    clock.advance(LEASE + 1)
-    assert backend.beat(living, (), LEASE, full=False).dead == 1
-    assert [unmark(job.raw) for job in await backend.rescue(10)] == [RAW]
+    assert backend.beat(living, (), LEASE, full=False).leases.leases == ()
+    await backend.leases(lease=LEASE)
+    (expired,) = backend.beat(living, (), LEASE, full=False).leases.leases
+    assert (expired.process, expired.length) == (dead.name, LEASE)
+    assert [unmark(job.raw) for job in await backend.rescue([expired], 10)] == [RAW]
+    await backend.close()
+
+
+@pytest.mark.parametrize("lost", ["processes", "renewals", "leases"])
+async def test_a_dead_process_is_rescued_though_a_part_of_its_lease_is_lost(redis_url, lost):
+    """Any of the three keys; a living process renews all of its own with its next beat."""
+    backend = RedisBackend(redis_url)
+    await backend.connect()
+    dead, living = Process(new_process_name(), ("q",)), Process(new_process_name(), ("q",))
+    for process in (dead, living):
+        await backend.register(process, [1], LEASE)
+    await backend.push([Entry("q", RAW)])
+    await backend.exchange(dead, [], [1], ["q"])
+    seen = backend.beat(living, (), LEASE, full=False).leases.seen
+    await backend._link.call("DEL", f"resque:taskhero:{lost}")
+    before = await backend.leases(lease=LEASE)
+    renewed = backend.beat(living, (), LEASE, full=False, seen=seen)
+    assert int(renewed.leases.seen) > int(before.seen) > 0
+    (expired,) = [lease for lease in (await backend.leases()).leases if lease.process == dead.name]
+    assert expired in before.leases
+    assert [unmark(job.raw) for job in await backend.rescue([expired], 10)] == [RAW]
+    assert (await backend.exchange(living, [], [], [])).registered
     await backend.close()
 
 

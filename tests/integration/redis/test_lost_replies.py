@@ -160,9 +160,9 @@ async def a_due_job(direct: RedisBackend, lossy: RedisBackend) -> None:
     await direct._link.call("ZADD", "resque:delayed_queue_schedule", LONG_AGO, LONG_AGO)
 
 
-async def a_dead_process(direct: RedisBackend, lossy: RedisBackend) -> None:
+async def a_dead_process(direct: RedisBackend, lossy: RedisBackend) -> Any:
     await a_claim(direct, lossy)
-    await direct._link.call("ZADD", "resque:taskhero:processes", 1, P.name)
+    return (await direct.leases()).leases
 
 
 async def led(direct: RedisBackend, lossy: RedisBackend) -> None:
@@ -225,7 +225,7 @@ CASES = [
     Case("fire", nothing, lambda b, _: b.fire(NIGHTLY, None, 9, 1), sha("fire"), keys),
     Case("begin", a_claim, lambda b, claim: b.begin(P, claim), sha("begin"), keys),
     Case("begin", a_begun_claim, lambda b, c: b.begin(P, c, alone=False), sha("begin"), keys, "taken-back"),
-    Case("rescue", a_dead_process, lambda b, _: b.rescue(10), sha("rescue"), keys),
+    Case("rescue", a_dead_process, lambda b, dead: b.rescue(dead, 10), sha("rescue"), keys),
     Case("lead", nothing, lambda b, _: b.lead("me", 60), sha("lead"), lambda d: d.leader()),
     Case("resign", led, lambda b, _: b.resign("me"), sha("resign"), keys),
     Case("remove", a_queued_job, lambda b, _: b.remove("q", [Removal(RAW)]), sha("remove"), keys),

@@ -15,6 +15,7 @@ from taskhero.runtime.events import (
     EVENTS,
     Emitter,
 )
+from taskhero.runtime.lease_watch import Look
 from taskhero.runtime.multi_worker import MultiWorker, MultiWorkerContext
 from taskhero.runtime.preparing import Preparer
 from taskhero.runtime.waiter import Waiter
@@ -53,7 +54,8 @@ class Plant:
         self.crew = Crew(self.signals)
         self.process = Process("host.abc:1", ("default",))
         self.events: list[Any] = []
-        self.deaths = 0
+        self.looks: list[Look] = []
+        self.losses = 0
         self.troubles: list[Exception] = []
         self.delay = Delay()
         emitter = Emitter()
@@ -70,7 +72,8 @@ class Plant:
             preparer=Preparer(backend=self.backend, process=self.process, outage=outage, heartbeat=3),
             waiter=self.waiter,
             outage=outage,
-            on_dead=self._on_dead,
+            on_look=self._on_look,
+            on_lease_lost=self._on_lease_lost,
         )
         self.multi_worker = MultiWorker(context, loop_delay=self.delay)
 
@@ -82,8 +85,12 @@ class Plant:
         self.troubles.append(error)
         self.signals.happen()
 
-    def _on_dead(self) -> None:
-        self.deaths += 1
+    def _on_look(self, look: Look) -> None:
+        self.looks.append(look)
+        self.signals.happen()
+
+    def _on_lease_lost(self) -> None:
+        self.losses += 1
         self.signals.happen()
 
     async def __aenter__(self) -> Plant:

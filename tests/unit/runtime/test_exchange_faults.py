@@ -214,8 +214,7 @@ async def test_a_job_that_was_taken_from_us_is_told_and_not_settled() -> None:
         await floor.push("job")
         await floor.start(1)
         await floor.until(lambda: floor.crew.begun == ["job"])
-        floor.clock.advance(3600)
-        assert len(await floor.memory.rescue(10)) == 1
+        assert len(await floor.memory.rescue((await floor.memory.leases()).leases, 10)) == 1
         gate.set()
         await floor.until(lambda: floor.told(WorkerGone))
         assert floor.told(WorkerGone)[0].job.name == "job"

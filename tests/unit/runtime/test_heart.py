@@ -10,9 +10,10 @@ from collections.abc import AsyncIterator
 import pytest
 from floor import Signals
 
-from taskhero.backends.protocol import Beat, Process
+from taskhero.backends.protocol import Beat, Lease, Leases, Process
 from taskhero.errors import BackendUnavailable
-from taskhero.runtime.heart import Heart
+from taskhero.runtime.heart import RETRY_INTERVAL, Heart
+from taskhero.runtime.lease_watch import Look
 
 pytestmark = pytest.mark.anyio
 
@@ -26,11 +27,13 @@ class Beats:
         self.signals = Signals()
         self.until = self.signals.until
         self.calls: list[tuple[str, tuple[int, ...], float, bool]] = []
+        self.seen: list[str] = []
         self.threads: set[str] = set()
         self.answers: list[Beat | Exception] = []
         self.gate = threading.Event()
         self.gate.set()
         self.beats: list[tuple[Beat, tuple[int, ...]]] = []
+        self.looks: list[Look] = []
         self.errors: list[Exception] = []
         self.slots: tuple[int, ...] = (1, 2)
         self.heart = Heart(
@@ -40,15 +43,19 @@ class Beats:
             lease=12.0,
             slots=lambda: self.slots,
             on_beat=lambda beat, slots: self._note(self.beats, (beat, slots)),
+            on_look=lambda look: self._note(self.looks, look),
             on_error=lambda error: self._note(self.errors, error),
         )
 
-    def beat(self, process: Process, slots: tuple[int, ...], lease: float, *, full: bool, locks: object = ()) -> Beat:
+    def beat(
+        self, process: Process, slots: tuple[int, ...], lease: float, *, full: bool, locks: object = (), seen: str = ""
+    ) -> Beat:
         self.calls.append((process.name, slots, lease, full))
+        self.seen.append(seen)
         self.threads.add(threading.current_thread().name)
         self.signals.happen()
         self.gate.wait(10)
-        answer = self.answers.pop(0) if self.answers else Beat(True, (), 0)
+        answer = self.answers.pop(0) if self.answers else Beat(True)
         if isinstance(answer, Exception):
             raise answer
         return answer
@@ -72,7 +79,7 @@ async def test_the_first_beat_comes_at_once_in_full_and_from_a_thread(beats: Bea
     await beats.until(lambda: beats.beats)
     assert beats.calls == [("host.abc:1", (1, 2), 12.0, True)]
     assert beats.threads == {"taskhero host.abc:1 heart"}
-    assert beats.beats == [(Beat(True, (), 0), (1, 2))]
+    assert beats.beats == [(Beat(True), (1, 2))]
 
 
 async def test_it_beats_on_while_a_task_hogs_the_loop() -> None:
@@ -118,12 +125,12 @@ async def test_a_full_beat_that_was_asked_for_and_failed_is_made_up_for() -> Non
 
 async def test_an_error_is_told_and_the_next_beat_comes_sooner_and_is_still_full() -> None:
     beats = Beats(interval=0.03)
-    beats.answers = [BackendUnavailable("no route"), RuntimeError("a bug"), Beat(False, ("host.abc:1+1",), 2)]
+    beats.answers = [BackendUnavailable("no route"), RuntimeError("a bug"), Beat(False, ("host.abc:1+1",))]
     beats.heart.start()
     await beats.until(lambda: beats.beats)
     assert [type(error) for error in beats.errors] == [BackendUnavailable, RuntimeError]
     assert [call[3] for call in beats.calls[:3]] == [True, True, True]
-    assert beats.beats[0][0] == Beat(False, ("host.abc:1+1",), 2)
+    assert beats.beats[0][0] == Beat(False, ("host.abc:1+1",))
     assert await beats.heart.stop(5)
 
 
@@ -163,3 +170,33 @@ def test_a_closed_event_loop_ends_it() -> None:
     assert thread is not None
     thread.join(5)
     assert not thread.is_alive()
+
+
+async def test_each_beat_leaves_out_the_leases_that_were_renewed_since_the_last_answer() -> None:
+    """An answer that did not come counts as none; the time of each look is when its answer came."""
+    beats = Beats(interval=0.03)
+    lease = Lease("host.dead:1", "3", 12.0)
+    beats.answers = [
+        Beat(True, leases=Leases("7")),
+        BackendUnavailable("no route"),
+        Beat(True, leases=Leases("9", (lease,))),
+    ]
+    begun = time.monotonic()
+    beats.heart.start()
+    await beats.until(lambda: len(beats.looks) >= 2)
+    assert beats.seen[:3] == ["", "7", "7"]
+    first, second = beats.looks[:2]
+    assert (first.leases, first.since) == (Leases("7"), None)
+    assert (second.leases, second.since) == (Leases("9", (lease,)), first.at)
+    assert begun <= first.at < second.at <= time.monotonic()
+    assert await beats.heart.stop(5)
+
+
+async def test_beats_that_fail_are_tried_again_every_second_however_long_the_interval_is() -> None:
+    beats = Beats(interval=3600.0)
+    beats.answers = [BackendUnavailable("no route")]
+    beats.heart.start()
+    await beats.until(lambda: beats.beats)
+    assert len(beats.calls) == 2
+    assert RETRY_INTERVAL <= 1
+    assert await beats.heart.stop(5)

@@ -27,12 +27,13 @@ anyio = pytest.mark.anyio
 
 
 @anyio
-async def test_beats_are_told_and_the_dead_are_reported() -> None:
+async def test_beats_are_told_and_so_are_the_leases_of_others() -> None:
     async with Plant(1) as plant:
         await plant.memory.register(Process("host.dead:1", ("default",)), [1], 1.0)
-        plant.clock.advance(5)
         await plant.multi_worker.start()
-        await plant.until(lambda: plant.told(WorkerPing) and plant.deaths)
+        await plant.until(lambda: plant.told(WorkerPing) and plant.looks)
+        assert [lease.process for lease in plant.looks[0].leases.leases] == ["host.dead:1"]
+        assert plant.losses == 0
         assert plant.told(WorkerPing)[0].worker == "host.abc:1"
         assert abs(plant.told(WorkerPing)[0].time - time.time()) < 60
 
@@ -44,7 +45,7 @@ async def test_a_process_that_was_taken_for_dead_says_so() -> None:
         await plant.multi_worker.start()
         await plant.until(lambda: plant.told(WorkerError))
         assert "taken for dead" in str(plant.told(WorkerError)[0].error)
-        assert plant.deaths == 1, "where one lease was lost, others may be, which then nobody counts"
+        assert plant.losses == 1, "where one lease was lost, others may be, which heartbeats do not show"
 
 
 @anyio

@@ -143,16 +143,26 @@ async def test_the_count_of_attempts_is_forgotten_when_the_job_has_ended_for_goo
     assert not desk.preparer.keeps
 
 
-async def test_a_thread_that_outlasts_its_job_keeps_the_lock(desk):
-    """The job failed at its timeout; what is left of it may still do what equal jobs must not do beside it."""
+async def test_a_thread_that_outlasts_its_job_keeps_the_lock(desk, monkeypatch):
+    """The job failed at its timeout; what is left of it may still do what equal jobs must not do beside it.
+
+    Once it has ended, the lock is held for two heartbeats more, since no step of the backend would release it.
+    """
+    loop, timers = asyncio.get_running_loop(), []
     (claim,) = await desk.claim(1)
     await desk.prepare(claim, JobLock())
     busy = asyncio.get_running_loop().create_future()
     assert desk.preparer.settle(claim, Failed("timed out"), busy) == ((), ())
     (held,) = desk.preparer.held
     assert held.lock == Lock(LOCK, 3600)
+    monkeypatch.setattr(loop, "call_later", lambda delay, call, *given: timers.append((delay, call, given)))
     busy.set_result(None)
     await asyncio.sleep(0)
+    (held,) = desk.preparer.held
+    assert held.lock == Lock(LOCK, 6)
+    ((delay, call, given),) = timers
+    assert delay == 6
+    call(*given)
     assert desk.preparer.held == ()
 
 

@@ -127,7 +127,7 @@ async def test_only_what_the_settings_ask_for_is_started() -> None:
     async with program.running() as runner:
         assert runner.multi_worker is None
         assert runner.scheduler is not None
-        await program.until(lambda: program.backend.times["rescue"])
+        await program.until(lambda: program.backend.times["leases"])
         assert program.backend.times["register"] == 0
     program = Program(max_task_processors=1)
     async with program.running() as runner:
@@ -253,7 +253,7 @@ async def test_a_thread_that_never_ends_does_not_hold_up_the_stop() -> None:
 
 
 async def test_a_process_rescues_the_jobs_of_a_dead_one_and_works_them() -> None:
-    program = Program(max_task_processors=2)
+    program = Program(max_task_processors=2, heartbeat_interval=0.05, rescue_after=0.2)
 
     @program.app.task
     async def orphan() -> None:
@@ -262,9 +262,8 @@ async def test_a_process_rescues_the_jobs_of_a_dead_one_and_works_them() -> None
     async with program.app:
         await orphan.enqueue()
         dead = Process("host.dead:1", ("*",))
-        await program.memory.register(dead, [1], 10.0)
+        await program.memory.register(dead, [1], 0.2)
         await program.memory.exchange(dead, [], [1], ["default"])
-        program.clock.advance(60)
         runner = program.runner()
         await runner.start()
         await program.until(lambda: program.done == ["done"])

@@ -107,8 +107,7 @@ async def test_a_suspect_that_outlasts_its_time_and_dies_is_noted_in_the_store()
         await floor.until(lambda: floor.crew.begun == ["suspect"])
         await floor.push("after")
         await floor.until(lambda: len(floor.told(WorkerSuccess)) == 1)
-        floor.clock.advance(61)
-        await floor.memory.rescue(10)
+        await floor.memory.rescue((await floor.memory.leases()).leases, 10)
         assert await floor.memory.queued("default") == [suspect("suspect", late=1)]
     async with Floor("default", lease=0.05) as floor:
         floor.crew.hold("suspect")

@@ -22,6 +22,8 @@ WORKER = "vm:18825+1:default,slow"
         ("pause", "resque:pause-all-workers"),
         ("ruby_master_lock", "resque:resque:resque_scheduler_master_lock"),
         ("processes", "resque:taskhero:processes"),
+        ("renewals", "resque:taskhero:renewals"),
+        ("leases", "resque:taskhero:leases"),
         ("leader", "resque:taskhero:leader"),
         ("wake_new", "resque:taskhero:wake-new"),
         ("wake_schedule", "resque:taskhero:wake-schedule"),

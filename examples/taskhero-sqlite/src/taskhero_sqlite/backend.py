@@ -23,6 +23,8 @@ if TYPE_CHECKING:
         Exchange,
         HeldLock,
         Interest,
+        Lease,
+        Leases,
         Move,
         Preparation,
         Prepared,
@@ -74,10 +76,18 @@ class SqliteBackend(Recurring, Inspecting):
         await self._do(work.renew, process, slots, lease)
 
     def beat(
-        self, process: Process, slots: Sequence[int], lease: float, *, full: bool, locks: Sequence[HeldLock] = ()
+        self,
+        process: Process,
+        slots: Sequence[int],
+        lease: float,
+        *,
+        full: bool,
+        locks: Sequence[HeldLock] = (),
+        seen: str = "",
     ) -> Beat:
         """See `Backend.beat`."""
-        return self._sign(work.renew, process, slots if full else (), lease, locks)
+        named = slots if full else ()
+        return self._sign(work.renew, process, named, lease, held=locks, seen=seen)
 
     async def retire(self, process: Process, slots: Sequence[int]) -> Dismissed:
         """See `Backend.retire`."""
@@ -113,9 +123,13 @@ class SqliteBackend(Recurring, Inspecting):
         """See `Backend.begin`."""
         return await self._do(work.begin, process, claim, alone=alone)
 
-    async def rescue(self, limit: int) -> Sequence[Rescued]:
+    async def leases(self, seen: str = "", *, lease: float | None = None) -> Leases:  # noqa: ARG002 - none is unknown
+        """See `Backend.leases`."""
+        return await self._ask(work.leases, seen)
+
+    async def rescue(self, expired: Sequence[Lease], limit: int) -> Sequence[Rescued]:
         """See `Backend.rescue`."""
-        return await self._do(work.rescue, limit)
+        return await self._do(work.rescue, expired, limit)
 
     async def pause_all_workers(self, paused: bool = True) -> None:
         """Let nobody claim jobs until this is called with False."""

@@ -98,8 +98,8 @@ class Connected:
         self._here()
         return (await self._database.step(lambda step: verb(step, *given, **named), reads=True))[0]
 
-    def _sign(self, verb: Callable[..., Result], *given: Any) -> Result:
+    def _sign(self, verb: Callable[..., Result], *given: Any, **named: Any) -> Result:
         """Change something, in one step and in the calling thread."""
         if self._line is None:
             raise NotConnected(f"{self.location} is not connected: call `await backend.connect()` first")
-        return self._database.sign(lambda step: verb(step, *given))
+        return self._database.sign(lambda step: verb(step, *given, **named))

@@ -17,6 +17,7 @@ __all__ = [
     "delete_lock",
     "free",
     "free_claims",
+    "free_of",
     "held_until",
     "hold",
     "is_taken",
@@ -82,13 +83,13 @@ def _is_spelled(step: Step, meaning: str | None, moving: DueJob | None) -> bool:
     return step.value(sql, meaning, at, raw) is not None
 
 
-def hold(step: Step, wanted: Sequence[Lock], owner: str, lease_ends: float) -> int | None:
+def hold(step: Step, wanted: Sequence[Lock], owner: str) -> int | None:
     """Let a claim hold locks, all or none; return which of them somebody else holds, or None."""
     for position, lock in enumerate(wanted):
         if is_taken(step, lock.key, owner):
             return position
     for lock in wanted:
-        _set(step, lock.key, owner, min(step.now + lock.timeout, lease_ends))
+        _set(step, lock.key, owner, step.now + lock.timeout)
     return None
 
 
@@ -110,12 +111,12 @@ def lifetimes(step: Step, keys: Sequence[str]) -> dict[str, float | None]:
     return {key: until - step.now for key, until in ends.items() if until is not None}
 
 
-def renew(step: Step, lock: Lock, owner: str, lease_ends: float, *, ours: bool) -> bool:
+def renew(step: Step, lock: Lock, owner: str, *, ours: bool) -> bool:
     """Let a claim hold a lock longer if it has it, or if the claim is *ours* and it is free; False if it is lost."""
     if is_taken(step, lock.key, owner):
         return False
     if ours or is_taken(step, lock.key, None):
-        _set(step, lock.key, owner, min(step.now + lock.timeout, lease_ends))
+        _set(step, lock.key, owner, step.now + lock.timeout)
     return True
 
 
@@ -134,6 +135,11 @@ def free(step: Step, keys: Iterable[str]) -> None:
 def free_claims(step: Step, owner: str) -> None:
     """Free all that a claim holds: its job goes back to its queue."""
     step.do("DELETE FROM lock WHERE owner = ?", owner)
+
+
+def free_of(step: Step, process: str) -> None:
+    """Free all that jobs of a process hold: it is dead, or leaves."""
+    step.do("DELETE FROM lock WHERE substr(owner, 1, ?) = ?", len(process) + 1, f"{process}+")
 
 
 def sweep(step: Step) -> None:

@@ -52,8 +52,17 @@ CREATE TABLE IF NOT EXISTS counter (
 CREATE TABLE IF NOT EXISTS process (
   name TEXT PRIMARY KEY,
   queues BLOB NOT NULL,                     -- with commas between
-  lease_ends REAL NOT NULL
+  lease_ends REAL NOT NULL                  -- for people: no process dies by it
 ) WITHOUT ROWID;
+
+CREATE TABLE IF NOT EXISTS lease (
+  renewal INTEGER PRIMARY KEY AUTOINCREMENT, -- a larger one with each renewal, whosever it is
+  process TEXT NOT NULL UNIQUE,
+  length REAL NOT NULL,
+  dead INTEGER NOT NULL DEFAULT 0            -- 1 once a rescuer declared the process dead
+);
+-- Schema 1 had no such table. What is dead of those processes is rescued after this many seconds.
+INSERT OR IGNORE INTO lease (process, length) SELECT name, 12 FROM process;
 
 CREATE TABLE IF NOT EXISTS worker (
   process TEXT NOT NULL,

@@ -49,6 +49,7 @@ def settle(step: Step, process: Process, settled: Sequence[Settlement]) -> Settl
         raw = held_by(step, process, claim)
         if raw is None:
             answer.gone.append(claim)
+            locks.release(step, settlement.release, locks.owner_of(worker, claim.token))
             continue
         try:
             with step.part():

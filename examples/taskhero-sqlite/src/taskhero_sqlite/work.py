@@ -5,7 +5,7 @@ from __future__ import annotations
 import sqlite3
 from typing import TYPE_CHECKING
 
-from taskhero.backends.protocol import Beat, Claim, Claims, Dismissed, Exchange, Prepared, Rescued
+from taskhero.backends.protocol import Beat, Claim, Claims, Dismissed, Exchange, Lease, Leases, Prepared, Rescued
 from taskhero.wire.jobs import mark_rescued, rescues
 from taskhero_sqlite import locks, queues
 from taskhero_sqlite.leading import is_paused
@@ -25,6 +25,7 @@ __all__ = [
     "deregister",
     "dismiss",
     "exchange",
+    "leases",
     "may_hold_jobs_of_the_dead",
     "prepare",
     "renew",
@@ -35,40 +36,54 @@ __all__ = [
 
 #: A batch of claims holds no more bytes than this, unless one job alone does.
 MAX_BATCH = 4 * 1024 * 1024
-#: Seconds for which a process that died, and is not rescued, may hold any job.
+#: Seconds for which a process that is late with its lease may be dead, and hold any job.
 _FRESH = 60.0
+#: The number of leases that are shown at once, at most.
+_MOST_LEASES = 1000
 
 
 # --- being there
 
 
-def renew(step: Step, process: Process, slots: Sequence[int], lease: float, held: Sequence[HeldLock] = ()) -> Beat:
+def renew(
+    step: Step,
+    process: Process,
+    slots: Sequence[int],
+    lease: float,
+    *,
+    held: Sequence[HeldLock] = (),
+    seen: str = "",
+) -> Beat:
     """Give a process a lease, bring these slots into view and renew these locks; see `Backend.beat`."""
-    alive = _lease(step, process) is not None
-    ends = step.now + lease
+    alive, ends = _lives(step, process), step.now + lease
     step.do("INSERT OR REPLACE INTO process VALUES (?, ?, ?)", process.name, blob(",".join(process.queues)), ends)
+    step.do("INSERT OR REPLACE INTO lease (process, length) VALUES (?, ?)", process.name, lease)
     missing = tuple(
         process.worker(slot)
         for slot in slots
         if step.do("INSERT OR IGNORE INTO worker VALUES (?, ?, ?)", process.name, slot, step.now)
     )
-    dead = step.value("SELECT count(*) FROM process WHERE lease_ends <= ?", step.now)
-    lost = tuple(one for one in held if not _renew_lock(step, process, one, ends))
-    return Beat(alive, missing, dead, lost)
+    lost = tuple(one for one in held if not _renew_lock(step, process, one))
+    return Beat(alive, missing, leases(step, seen, but=process.name), lost)
 
 
-def _renew_lock(step: Step, process: Process, held: HeldLock, lease_ends: float) -> bool:
+def _renew_lock(step: Step, process: Process, held: HeldLock) -> bool:
     ours = held_by(step, process, held.claim) is not None
     owner = locks.owner_of(process.worker(held.claim.slot), held.claim.token)
-    return locks.renew(step, held.lock, owner, lease_ends, ours=ours)
+    return locks.renew(step, held.lock, owner, ours=ours)
 
 
-def _lease(step: Step, process: Process) -> float | None:
-    """When the process's lease ends, or None if it has none."""
-    ends: float | None = step.value(
-        "SELECT lease_ends FROM process WHERE name = ? AND lease_ends > ?", process.name, step.now
-    )
-    return ends
+def _lives(step: Step, process: Process) -> bool:
+    """Whether the process has a lease and was not declared dead."""
+    return step.value("SELECT 1 FROM lease WHERE process = ? AND NOT dead", process.name) is not None
+
+
+def leases(step: Step, seen: str = "", *, but: str = "") -> Leases:
+    """See `Backend.leases`; with *but*, not the lease of that process."""
+    sql = "SELECT process, renewal, length FROM lease WHERE process != ? AND renewal <= ? ORDER BY renewal LIMIT ?"
+    last = step.value("SELECT seq FROM sqlite_sequence WHERE name = 'lease'") or 0
+    rows = step.rows(sql, but, int(seen or last), _MOST_LEASES)
+    return Leases(str(last), tuple(Lease(process, str(renewal), length) for process, renewal, length in rows))
 
 
 def retire(step: Step, process: Process, slots: Sequence[int]) -> Dismissed:
@@ -121,10 +136,13 @@ def _forget(step: Step, process: str, but: Collection[int] = ()) -> None:
     """Take a process and its workers from view; with workers that stay, only end its lease."""
     slots = [slot for (slot,) in step.rows("SELECT slot FROM worker WHERE process = ?", process)]
     dismiss(step, process, [slot for slot in slots if slot not in but])
+    locks.free_of(step, process)
     if but:
-        step.do("UPDATE process SET lease_ends = min(lease_ends, ?) WHERE name = ?", step.now, process)
-    else:
-        step.do("DELETE FROM process WHERE name = ?", process)
+        # Others rescue what is left once its queue can take it.
+        step.do("UPDATE lease SET dead = 1 WHERE process = ?", process)
+        return
+    for table, column in (("process", "name"), ("lease", "process")):
+        step.do(f"DELETE FROM {table} WHERE {column} = ?", process)
 
 
 def dismiss(step: Step, process: str, slots: Iterable[int]) -> None:
@@ -143,7 +161,7 @@ def exchange(
 ) -> Exchange:
     """See `Backend.exchange`."""
     answer = settle(step, process, settled)
-    registered = _lease(step, process) is not None
+    registered = _lives(step, process)
     paused = is_paused(step)
     claimed = _claim(step, process, free, names) if registered and free and not paused else []
     return Exchange(
@@ -161,7 +179,7 @@ def exchange(
 def _claim(step: Step, process: Process, free: Sequence[int], names: Sequence[str]) -> list[Claim]:
     busy = {slot for (slot,) in step.rows("SELECT slot FROM claim WHERE process = ?", process.name)}
     slots = [slot for slot in dict.fromkeys(free) if slot not in busy]
-    living = step.value("SELECT count(*) FROM process WHERE lease_ends > ?", step.now)
+    living = step.value("SELECT count(*) FROM lease WHERE NOT dead")
     taken: list[Claim] = []
     room = MAX_BATCH
     for queue in names:
@@ -204,17 +222,17 @@ def claims(step: Step, process: Process) -> Claims:
 
 def prepare(step: Step, process: Process, preparations: Sequence[Preparation]) -> list[Prepared]:
     """See `Backend.prepare`."""
-    lease_ends = _lease(step, process)
-    return [_prepare(step, process, preparation, lease_ends) for preparation in preparations]
+    alive = _lives(step, process)
+    return [_prepare(step, process, preparation, alive=alive) for preparation in preparations]
 
 
-def _prepare(step: Step, process: Process, preparation: Preparation, lease_ends: float | None) -> Prepared:
+def _prepare(step: Step, process: Process, preparation: Preparation, *, alive: bool) -> Prepared:
     claim = preparation.claim
-    if lease_ends is None or held_by(step, process, claim) is None:
+    if not alive or held_by(step, process, claim) is None:
         return Prepared(mine=False)
     locks.free(step, preparation.release)
     owner = locks.owner_of(process.worker(claim.slot), claim.token)
-    blocked_by = locks.hold(step, preparation.hold, owner, lease_ends)
+    blocked_by = locks.hold(step, preparation.hold, owner)
     count = None
     if preparation.counter is not None:
         name = blob(preparation.counter)
@@ -229,7 +247,7 @@ def restore(step: Step, process: Process, wanted: Sequence[Claim]) -> list[bool]
 
 def _restore(step: Step, process: Process, claim: Claim) -> bool:
     in_view = "SELECT 1 FROM worker WHERE process = ? AND slot = ?"
-    if _lease(step, process) is not None and step.value(in_view, process.name, claim.slot):
+    if _lives(step, process) and step.value(in_view, process.name, claim.slot):
         step.do(
             "INSERT OR IGNORE INTO claim (token, process, slot, queue, raw, since) VALUES (?, ?, ?, ?, ?, ?)",
             *(int(claim.token), process.name, claim.slot, blob(claim.queue), blob(claim.raw), step.now),
@@ -251,16 +269,22 @@ def begin(step: Step, process: Process, claim: Claim, *, alone: bool) -> bool:
 
 
 def may_hold_jobs_of_the_dead(step: Step) -> bool:
-    """Whether a process that died less than a minute ago is not rescued yet."""
+    """Whether the time of a lease is over for less than a minute."""
     sql = "SELECT 1 FROM process WHERE lease_ends <= ? AND lease_ends > ?"
     return step.value(sql, step.now, step.now - _FRESH) is not None
 
 
-def rescue(step: Step, limit: int) -> list[Rescued]:
+def rescue(step: Step, expired: Sequence[Lease], limit: int) -> list[Rescued]:
     """See `Backend.rescue`."""
     rescued: list[Rescued] = []
     blocked: list[Rescued] = []
-    for (name,) in step.rows("SELECT name FROM process WHERE lease_ends <= ? ORDER BY lease_ends", step.now):
+    for lease in expired:
+        name = lease.process
+        if len(rescued) >= limit or not step.do(
+            "UPDATE lease SET dead = 1 WHERE process = ? AND renewal = ?", name, int(lease.renewal)
+        ):
+            continue
+        locks.free_of(step, name)
         held = _latest_first(step, name)
         begun = dict(step.rows("SELECT token, alone FROM claim WHERE process = ? AND alone > 0", name))
         blamed = any(begun.get(token) == 1 and not rescues(raw) for token, _, _, raw in held)

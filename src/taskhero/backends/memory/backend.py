@@ -27,6 +27,8 @@ if TYPE_CHECKING:
         Exchange,
         HeldLock,
         Interest,
+        Lease,
+        Leases,
         Move,
         Preparation,
         Prepared,
@@ -180,12 +182,19 @@ class MemoryBackend(PeriodicVerbs, Inspecting):
         self._work.renew(process, slots, lease, self._clock.now())
 
     def beat(
-        self, process: Process, slots: Sequence[int], lease: float, *, full: bool, locks: Sequence[HeldLock] = ()
+        self,
+        process: Process,
+        slots: Sequence[int],
+        lease: float,
+        *,
+        full: bool,
+        locks: Sequence[HeldLock] = (),
+        seen: str = "",
     ) -> Beat:
         """See `Backend.beat`."""
         if self._loop is None:
             raise self._misuse()
-        return self._work.renew(process, slots if full else (), lease, self._clock.now(), locks)
+        return self._work.renew(process, slots if full else (), lease, self._clock.now(), locks=locks, seen=seen)
 
     async def retire(self, process: Process, slots: Sequence[int]) -> Dismissed:
         """See `Backend.retire`."""
@@ -228,10 +237,15 @@ class MemoryBackend(PeriodicVerbs, Inspecting):
         self._use()
         return self._work.begin(process, claim, alone=alone)
 
-    async def rescue(self, limit: int) -> Sequence[Rescued]:
+    async def leases(self, seen: str = "", *, lease: float | None = None) -> Leases:  # noqa: ARG002 - none is unknown
+        """See `Backend.leases`."""
+        self._use()
+        return self._work.leases(seen)
+
+    async def rescue(self, expired: Sequence[Lease], limit: int) -> Sequence[Rescued]:
         """See `Backend.rescue`."""
         self._use()
-        return self._work.rescue(limit, self._clock.now())
+        return self._work.rescue(expired, limit)
 
     async def pause_all_workers(self, paused: bool = True) -> None:
         """Let nobody claim jobs until this is called with False; what ``pause-all-workers`` is on the wire."""

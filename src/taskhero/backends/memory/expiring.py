@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
-from typing import Generic, TypeVar
+from typing import TYPE_CHECKING, Generic, TypeVar
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
 
 __all__ = ["Expiring"]
 
@@ -47,3 +50,7 @@ class Expiring(Generic[Value]):
     def delete(self, name: str) -> bool:
         """Forget a value; False if there was none."""
         return self._values.pop(name, None) is not None
+
+    def delete_if(self, wanted: Callable[[Value], bool]) -> None:
+        """Forget all values for which *wanted* is true."""
+        self._values = {name: found for name, found in self._values.items() if not wanted(found[0])}

@@ -57,21 +57,25 @@ class Locks:
         """Free those of these locks that are the owner's."""
         self.free([key for key in keys if self._is_held(key, owner, now)])
 
-    def hold(self, locks: Sequence[Lock], owner: Owner, lease_ends: float, now: float) -> int | None:
+    def free_of(self, process: str) -> None:
+        """Free what the jobs of a process hold that is dead, or leaves."""
+        self._held.delete_if(lambda held: held[0] is not None and held[0][0].rpartition("+")[0] == process)
+
+    def hold(self, locks: Sequence[Lock], owner: Owner, now: float) -> int | None:
         """Take locks, all or none; return which of them somebody else holds, or None."""
         for position, lock in enumerate(locks):
             if self._is_taken(lock.key, owner, now):
                 return position
         for lock in locks:
-            self.take(lock.key, owner, min(now + lock.timeout, lease_ends), now)
+            self.take(lock.key, owner, now + lock.timeout, now)
         return None
 
-    def renew(self, held: HeldLock, owner: Owner, lease_ends: float, now: float, *, ours: bool) -> bool:
+    def renew(self, held: HeldLock, owner: Owner, now: float, *, ours: bool) -> bool:
         """Hold a lock longer, also one that is free if the claim is *ours*; False if somebody else holds it."""
         if self._is_taken(held.lock.key, owner, now):
             return False
         if ours or self._is_held(held.lock.key, owner, now):
-            self.hold((held.lock,), owner, lease_ends, now)
+            self.hold((held.lock,), owner, now)
         return True
 
     def _is_held(self, key: str, owner: Owner, now: float) -> bool:

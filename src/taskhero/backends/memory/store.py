@@ -164,6 +164,7 @@ class Store:
             claim, ending = settlement.claim, settlement.ending
             if member is None or not member.holds(claim):
                 gone.append(claim)
+                self._release(member, settlement, now)
                 continue
             worker = member.process.worker(claim.slot)
             attempt = None
@@ -174,8 +175,7 @@ class Store:
                 attempt = self._end(member.held[claim.slot][0], ending, worker, now)
                 if attempt:
                     attempts.append((claim, attempt))
-            if settlement.release:
-                self.locks.release(settlement.release, owner_of(member.process, claim), now)
+            self._release(member, settlement, now)
             if settlement.forget:
                 self.forget(settlement.forget)
             if settlement.next is not None and not attempt and not isinstance(ending, (GivenBack, Delayed)):
@@ -186,6 +186,10 @@ class Store:
         if done:
             self.count("processed", done)
         return gone, attempts, nexts
+
+    def _release(self, member: Member | None, settlement: Settlement, now: float) -> None:
+        if member is not None and settlement.release:
+            self.locks.release(settlement.release, owner_of(member.process, settlement.claim), now)
 
     def _end(self, claim: Claim, ending: Ending, worker: str, now: float) -> int | None:
         if isinstance(ending, Failed):

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from taskhero.backends.inspected import Cleaning
-    from taskhero.backends.protocol import HeldLock, Preparation, Process, Settlement
+    from taskhero.backends.protocol import HeldLock, Lease, Leases, Preparation, Process, Settlement
 
     from .members import Member
     from .store import Store
@@ -26,7 +26,7 @@ __all__ = ["Work"]
 
 #: A batch of claims holds no more characters than this, unless one job alone does.
 MAX_BATCH = 4 * 1024 * 1024
-#: Seconds for which a process that died, and is not rescued, may hold any job.
+#: Seconds for which a process that is late with its lease may be dead, and hold any job.
 FRESH = 60.0
 
 
@@ -49,22 +49,29 @@ class Work:
         self._batches = count(1)
 
     def renew(
-        self, process: Process, slots: Sequence[int], lease: float, now: float, locks: Sequence[HeldLock] = ()
+        self,
+        process: Process,
+        slots: Sequence[int],
+        lease: float,
+        now: float,
+        *,
+        locks: Sequence[HeldLock] = (),
+        seen: str = "",
     ) -> Beat:
         """Give a process a lease, bring these slots into view and renew these locks; see `Backend.beat`."""
         with self._store.guard:
             before = self._members.get(process.name)
-            alive = before is not None and before.lease_ends > now
-            member = self._members.renew(process, now + lease)
+            alive = before is not None and not before.dead
+            member = self._members.renew(process, lease, now)
             missing = [slot for slot in slots if slot not in member.slots]
             member.slots.update((slot, now) for slot in missing)
-            dead = len(self._members.dead(now))
+            leases = self._members.leases(seen, but=process.name)
             lost = tuple(held for held in locks if not self._renew_lock(member, held, now))
-        return Beat(alive, tuple(process.worker(slot) for slot in missing), dead, lost)
+        return Beat(alive, tuple(process.worker(slot) for slot in missing), leases, lost)
 
     def _renew_lock(self, member: Member, held: HeldLock, now: float) -> bool:
         owner = owner_of(member.process, held.claim)
-        return self._store.locks.renew(held, owner, member.lease_ends, now, ours=member.holds(held.claim))
+        return self._store.locks.renew(held, owner, now, ours=member.holds(held.claim))
 
     def retire(self, process: Process, slots: Sequence[int]) -> Dismissed:
         """See `Backend.retire`."""
@@ -77,6 +84,7 @@ class Work:
         with self._store.guard:
             member = self._members.remove(process.name)
             given_back = self._dismiss(member, [*member.slots, *member.held]) if member else 0
+            self._store.locks.free_of(process.name)
         # A wake-up that it had and did not use is for somebody else.
         queues = self._store.queues
         for queue in queues.texts if "*" in process.queues else process.queues:
@@ -104,7 +112,7 @@ class Work:
             member = self._members.get(process.name)
             gone, attempts, nexts = self._store.settle(member, settled, now)
             claims: Sequence[Claim] = ()
-            registered = member is not None and member.lease_ends > now
+            registered = member is not None and not member.dead
             if member is not None and registered and free and not self.paused:
                 claims = self._claim(member, free, queues, now)
         return Exchange(
@@ -120,7 +128,7 @@ class Work:
     def _claim(self, member: Member, free: Sequence[int], queues: Sequence[str], now: float) -> list[Claim]:
         held, line = member.held, self._store.line
         slots = [slot for slot in dict.fromkeys(free) if slot not in held]
-        living = self._members.living(now)
+        living = self._members.living()
         token = str(next(self._batches))
         claims: list[Claim] = []
         room = MAX_BATCH
@@ -159,10 +167,10 @@ class Work:
 
     def _prepare(self, member: Member | None, preparation: Preparation, now: float) -> Prepared:
         claim, store = preparation.claim, self._store
-        if member is None or member.lease_ends <= now or not member.holds(claim):
+        if member is None or member.dead or not member.holds(claim):
             return Prepared(mine=False)
         store.locks.free(preparation.release)
-        blocked_by = store.locks.hold(preparation.hold, owner_of(member.process, claim), member.lease_ends, now)
+        blocked_by = store.locks.hold(preparation.hold, owner_of(member.process, claim), now)
         count = None if preparation.counter is None else store.attempts.get(preparation.counter, now)
         return Prepared(blocked_by=blocked_by, count=count)
 
@@ -173,7 +181,7 @@ class Work:
             if member is None:
                 return [False] * len(claims)
             for claim in claims:
-                if claim.slot in member.slots and claim.slot not in member.held and member.lease_ends > now:
+                if claim.slot in member.slots and claim.slot not in member.held and not member.dead:
                     member.held[claim.slot] = (claim, now)
             return [member.holds(claim) for claim in claims]
 
@@ -234,15 +242,23 @@ class Work:
     # rescue
 
     def may_hold_jobs_of_the_dead(self, now: float) -> bool:
-        """Whether a process that died less than a minute ago is not rescued yet."""
-        return any(member.lease_ends > now - FRESH for member in self._members.dead(now))
+        """Whether the time of a lease is over for less than a minute."""
+        return any(now - FRESH < member.lease_ends <= now for member in self._members)
 
-    def rescue(self, limit: int, now: float) -> list[Rescued]:
+    def leases(self, seen: str) -> Leases:
+        """See `Backend.leases`."""
+        with self._store.guard:
+            return self._members.leases(seen)
+
+    def rescue(self, expired: Sequence[Lease], limit: int) -> list[Rescued]:
         """See `Backend.rescue`."""
         rescued: list[Rescued] = []
         with self._store.guard:
-            for member in self._members.dead(now):
+            for member in self._members.expired(expired):
                 left = max(limit - len(rescued), 0)
+                if left or not member.held:
+                    member.dead = True
+                    self._store.locks.free_of(member.process.name)
                 # Who is to blame is seen before any job is taken.
                 blamed = any(not rescues(member.held[slot][0].raw) for slot in member.running)
                 late = set() if blamed else set(member.late)

@@ -18,6 +18,8 @@ __all__ = [
     "Dismissed",
     "Exchange",
     "HeldLock",
+    "Lease",
+    "Leases",
     "Lock",
     "Preparation",
     "Prepared",
@@ -70,7 +72,7 @@ class Lock:
 
     Attributes:
         key: The lock's name, such as ``workerslock:add:math:[1,2]``.
-        timeout: Seconds until it lapses if nobody renews it.
+        timeout: Seconds until it lapses if `Backend.beat` does not renew it.
     """
 
     key: str
@@ -154,21 +156,49 @@ class Claims:
 
 
 @attrs.frozen
+class Lease:
+    """The lease of a process, as it was at one renewal.
+
+    Attributes:
+        process: The name of the process.
+        renewal: An opaque text, which is a different one after each renewal.
+        length: Seconds that the process asked for at that renewal.
+    """
+
+    process: str
+    renewal: str
+    length: float
+
+
+@attrs.frozen
+class Leases:
+    """Answer of `Backend.leases`.
+
+    Attributes:
+        seen: An opaque text. Pass it to the next call, which then leaves out the leases renewed after this one.
+        leases: Those that went longest without a renewal come first.
+    """
+
+    seen: str = ""
+    leases: tuple[Lease, ...] = ()
+
+
+@attrs.frozen
 class Beat:
     """Answer of `Backend.beat`.
 
     Attributes:
         alive: False if the process had been declared dead, or was not registered; it is registered (again) now.
         missing: Worker names that somebody had removed; they are registered again now.
-        dead: How many processes have outlived their lease.
+        leases: The leases of other processes.
         lost: Locks that somebody else holds meanwhile.
         removed: Those of `missing` that another program removed. What they run may be written again by `restore`; what
             was taken from the others by taskhero may not.
     """
 
     alive: bool
-    missing: tuple[str, ...]
-    dead: int
+    missing: tuple[str, ...] = ()
+    leases: Leases = attrs.field(factory=Leases)
     lost: tuple[HeldLock, ...] = ()
     removed: tuple[str, ...] = ()
 

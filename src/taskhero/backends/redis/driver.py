@@ -57,7 +57,6 @@ class RedisBackend(Producing, Promoting, Recurring, Working, Waking, Mending, Wa
         self._slots = {}
         self._last_places = None
         self._last_claim = None
-        self._lease = 12.0
         self._beating = Beating(self._link.address, self._link.make_client)
         self._reset()
 

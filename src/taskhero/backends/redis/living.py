@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from redis import exceptions as redis_errors
 
-from taskhero.backends.protocol import Beat, Claim, Dismissed, Prepared
+from taskhero.backends.protocol import Beat, Claim, Dismissed, Lease, Leases, Prepared
 from taskhero.errors import BackendUnavailable
 from taskhero.wire.jsjson import encode_any
 from taskhero.wire.workers import parse_worker_id, parse_working, working_head
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
     from .beating import Beating
 
-__all__ = ["Living"]
+__all__ = ["Living", "read_leases"]
 
 #: So many workers a beat that is not full looks for; the next one looks for others.
 _LOOKED_FOR = 1000
@@ -35,7 +35,6 @@ class Living(Part):
     """The verbs by which a worker process lives."""
 
     _slots: dict[str, dict[int, Process]]
-    _lease: float
     _looked_to: int = 0
     _beating: Beating
 
@@ -45,21 +44,28 @@ class Living(Part):
         await self._run("beat", keys, arguments)
 
     def beat(
-        self, process: Process, slots: Sequence[int], lease: float, *, full: bool, locks: Sequence[HeldLock] = ()
+        self,
+        process: Process,
+        slots: Sequence[int],
+        lease: float,
+        *,
+        full: bool,
+        locks: Sequence[HeldLock] = (),
+        seen: str = "",
     ) -> Beat:
         """See `Backend.beat`."""
-        keys, arguments = self._beat_request(process, slots if full else (), lease, locks)
+        keys, arguments = self._beat_request(process, slots if full else (), lease, locks, seen)
         if slots and not full:
             arguments.append("\n".join(map(process.worker_id, self._looked_for(slots))))
-        alive, dead, positions, taken, *missing = self._send_beat(keys, arguments)
+        alive, number, leases, positions, taken, *missing = self._send_beat(keys, arguments)
         if missing and not full:
             # Somebody removed them, perhaps with all others, so that nobody could rescue our jobs.
-            taken, *missing = self._send_beat(*self._beat_request(process, slots, lease))[3:]
+            taken, *missing = self._send_beat(*self._beat_request(process, slots, lease))[4:]
         names = {process.worker_id(slot): process.worker(slot) for slot in slots}
         return Beat(
             alive=bool(alive),
             missing=tuple(names.get(to_text(worker_id), "") for worker_id in missing),
-            dead=int(dead),
+            leases=read_leases(number, leases),
             lost=tuple(locks[position - 1] for position in positions),
             removed=tuple(names.get(to_text(worker_id), "") for worker_id in missing if worker_id not in taken),
         )
@@ -78,15 +84,19 @@ class Living(Part):
         return slots[first : self._looked_to]
 
     def _beat_request(
-        self, process: Process, slots: Sequence[int], lease: float, locks: Sequence[HeldLock] = ()
+        self,
+        process: Process,
+        slots: Sequence[int],
+        lease: float,
+        locks: Sequence[HeldLock] = (),
+        seen: str = "",
     ) -> tuple[_Keys, _Arguments]:
         own = self._keys
-        self._lease = lease
         known = self._slots.setdefault(process.name, {})
         known.update((slot, process) for slot in slots)
-        keys: _Keys = [own.processes, own.workers, own.heartbeats, own.own_workers]
+        keys: _Keys = [own.processes, own.workers, own.heartbeats, own.own_workers, own.renewals, own.leases]
         queues = encode_any(",".join(process.queues))
-        arguments: _Arguments = [self._now(), process.name, int(lease * 1000), queues, len(locks)]
+        arguments: _Arguments = [self._now(), process.name, int(lease * 1000), queues, seen, len(locks)]
         for held in locks:
             slot = held.claim.slot
             keys += (own.worker(process.worker_id(slot)), to_bytes(own.named(held.lock.key)))
@@ -121,7 +131,7 @@ class Living(Part):
             return []
         own, now = self._keys, self._clock.now() if self._clock else time.time()
         keys: _Keys = [own.processes, own.own_workers]
-        arguments: _Arguments = [self._now(), process.name]
+        arguments: _Arguments = [process.name]
         for claim in claims:
             worker_id = process.worker_id(claim.slot)
             head = working_head(token=claim.token, queue=claim.queue, worker=process.worker(claim.slot), run_at=now)
@@ -150,7 +160,7 @@ class Living(Part):
         return Dismissed(given_back=given_back, blocked=left)
 
     async def _retire(
-        self, process: str, ids: list[str], *, end_lease: bool, dead: bool = False
+        self, process: str, ids: list[str], *, end_lease: bool, renewal: str = ""
     ) -> tuple[int, list[tuple[str, Held, str]]]:
         """Take workers from view; return how many jobs were given back, and which could not be, with the reason."""
         own = self._keys
@@ -158,7 +168,8 @@ class Living(Part):
             values = await self._values(ids)
             held = {worker_id: parse_working(value) for worker_id, value in values.items()}
             keys: _Keys = [own.processes, own.workers, own.heartbeats, own.queues, own.wake_new, own.own_workers]
-            arguments: _Arguments = [self._now(), process, "dead" if dead else "living", "1" if end_lease else ""]
+            keys += (own.renewals, own.leases)
+            arguments: _Arguments = [process, renewal, "1" if end_lease else ""]
             latest_first = sorted(ids, key=lambda worker_id: claim_order(held.get(worker_id)), reverse=True)
             for worker_id in latest_first:
                 job = held.get(worker_id)
@@ -182,3 +193,12 @@ class Living(Part):
             return {}
         values = await self._link.call("MGET", *(self._keys.worker(worker_id) for worker_id in ids))
         return {worker_id: to_text(value) for worker_id, value in zip(ids, values, strict=True) if value}
+
+
+def read_leases(last: bytes, found: Sequence[bytes]) -> Leases:
+    """Leases as scripts show them: the number of the last renewal; then name, number and milliseconds in turn."""
+    rows = zip(found[::3], found[1::3], found[2::3], strict=True)
+    return Leases(
+        seen=to_text(last),
+        leases=tuple(Lease(to_text(name), to_text(number), float(length) / 1000) for name, number, length in rows),
+    )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections import defaultdict
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -24,14 +25,14 @@ from taskhero.wire.jsjson import encode_any
 from taskhero.wire.workers import parse_working, process_of
 
 from .base import milliseconds, to_bytes, to_text, token_order
-from .living import Living
+from .living import Living, read_leases
 from .scripts import Repeated
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
     from itertools import count
 
-    from taskhero.backends.protocol import Settlement
+    from taskhero.backends.protocol import Lease, Leases, Settlement
     from taskhero.wire.keys import Keys
     from taskhero.wire.workers import Held
 
@@ -126,7 +127,7 @@ class Working(Living):
         if last is None or last[0] != asked:
             last = self._last_claim = (asked, self._claiming(*asked))
         token = str(next(self._batches))
-        reply = await last[1].run(self._link, self._now(), token, self._run_at())
+        reply = await last[1].run(self._link, token, self._run_at())
         return _read_exchange(reply, token, slots, settled=(), queues=queues)
 
     def _claiming(self, process: Process, slots: tuple[int, ...], queues: tuple[str, ...]) -> Repeated:
@@ -135,7 +136,7 @@ class Working(Living):
         for queue in queues:
             keys += (own.queue(queue), own.wake(queue))
         arguments: _Arguments = [process.name, len(slots), MAX_BATCH_BYTES, *slots, *map(_json_name, queues)]
-        return Repeated("claim", keys, arguments, changing=3)
+        return Repeated("claim", keys, arguments, changing=2)
 
     def _run_at(self) -> str:
         return _second(int(self._clock.now() if self._clock else time.time()))
@@ -220,11 +221,19 @@ class Working(Living):
 
     # rescue
 
-    async def rescue(self, limit: int) -> Sequence[Rescued]:
+    async def leases(self, seen: str = "", *, lease: float | None = None) -> Leases:
+        """See `Backend.leases`."""
+        own = self._keys
+        keys = (own.processes, own.renewals, own.leases, own.workers, own.own_workers)
+        length = "" if lease is None else int(lease * 1000)
+        last, found = await self._run("leases", keys, (self._now(), seen, length))
+        return read_leases(last, found)
+
+    async def rescue(self, expired: Sequence[Lease], limit: int) -> Sequence[Rescued]:
         """See `Backend.rescue`."""
         rescued: list[Rescued] = []
         blocked: list[Rescued] = []
-        for process, ids in (await self._dead()).items():
+        for lease, ids in await self._expired(expired):
             values = await self._values(ids)
             held = [(worker_id, value, parse_working(value)) for worker_id, value in values.items()]
             found = [(worker_id, value, job) for worker_id, value, job in held if job is not None]
@@ -234,40 +243,39 @@ class Working(Living):
             tried, stuck = 0, len(blocked)
             while tried < len(found) and len(rescued) < limit:
                 taken = found[tried : tried + limit - len(rescued)]
-                for one in await self._take(process, taken, blamed=blamed):
+                for one in await self._take(lease, taken, blamed=blamed):
                     (rescued if one.problem is None else blocked).append(one)
                 tried += len(taken)
             if tried == len(found) and stuck == len(blocked):
-                await self._retire(process, ids, end_lease=True, dead=True)
+                await self._retire(lease.process, ids, end_lease=True, renewal=lease.renewal)
             if len(rescued) >= limit:
                 break
         return rescued + blocked
 
-    async def _dead(self) -> dict[str, list[str]]:
-        """The dead processes and their workers' ids."""
-        keys = (self._keys.processes, self._keys.workers, self._keys.own_workers)
-        lease = int(self._lease * 1000)
-        dead, workers, known = await self._run("dead", keys, (self._now(), lease))
-        owners = {to_text(worker_id): process_of(to_text(worker_id)) for worker_id in workers}
-        unknown = {name for name in owners.values() if name} - {to_text(name) for name in known}
-        if unknown:
-            await self._run("dead", keys, (self._now(), lease, *sorted(unknown)))
-        return {
-            to_text(name): sorted(worker_id for worker_id, owner in owners.items() if owner == to_text(name))
-            for name in dead
-        }
+    async def _expired(self, leases: Sequence[Lease]) -> list[tuple[Lease, list[str]]]:
+        """Those of these leases that were not renewed, each with the ids of its process's workers."""
+        if not leases:
+            return []
+        own = self._keys
+        names = [text for lease in leases for text in (lease.process, lease.renewal)]
+        expired, workers = await self._run("expired", (own.renewals, own.workers, own.own_workers), names)
+        unchanged = set(map(to_text, expired))
+        ids: defaultdict[str | None, set[str]] = defaultdict(set)
+        for worker_id in map(to_text, workers):
+            ids[process_of(worker_id)].add(worker_id)
+        return [(lease, sorted(ids[lease.process])) for lease in leases if lease.process in unchanged]
 
-    async def _take(self, process: str, found: list[tuple[str, str, Held]], *, blamed: bool) -> list[Rescued]:
+    async def _take(self, lease: Lease, found: list[tuple[str, str, Held]], *, blamed: bool) -> list[Rescued]:
         if not found:
             return []
         own = self._keys
-        keys: _Keys = [own.processes, own.queues, own.wake_new]
-        arguments: _Arguments = [self._now()]
+        keys: _Keys = [own.processes, own.queues, own.wake_new, own.renewals]
+        arguments: _Arguments = [lease.process, lease.renewal]
         wanted = []
         for worker_id, value, job in found:
             raw = mark_rescued(job.raw, running=job.running, late=job.late and not blamed)
             keys += (own.worker(worker_id), own.queue(job.queue), own.wake(job.queue))
-            arguments += (process, to_bytes(value), job.queue, to_bytes(raw))
+            arguments += (to_bytes(value), job.queue, to_bytes(raw))
             wanted.append(Rescued(job.worker, job.queue, raw, job.running))
         results: list[Rescued] = []
         became = await self._run("rescue", keys, arguments)

@@ -4,14 +4,14 @@
 -- free: which of the slots may have a job (1 is the first); names: all slots' numbers
 -- queues: how many there are; first_queue: the arguments with their names in JSON
 -- Returns whether jobs are left, problems {queue index, text, ...}, claims {slot index, queue index, number, raw, ...}.
-local function claim_jobs(free, names, queues, first_key, first_queue, now, process, token, run_at, max_bytes)
+local function claim_jobs(free, names, queues, first_key, first_queue, process, token, run_at, max_bytes)
   local queue_key, next_free, bytes = first_key + #names, 1, 0
   local problems, claims, writes, taken = {}, {}, {}, {}
 
   local living
   -- How many processes share the queues; seldom asked, since a single job needs no sharing.
   local function sharers()
-    living = living or math.max(1, redis.call('ZCOUNT', KEYS[1], '(' .. whole(now), '+inf'))
+    living = living or math.max(1, redis.call('ZCOUNT', KEYS[1], '(0', '+inf'))
     return living
   end
 
@@ -74,9 +74,9 @@ local function claim_jobs(free, names, queues, first_key, first_queue, now, proc
 end
 
 -- Whether the process is alive and nobody paused all workers, each as 1 or 0. Blanks are ignored, as by Ruby.
-local function may_claim(process, now, pause)
+local function may_claim(process, pause)
   local lease = redis.call('ZSCORE', KEYS[1], process)
-  local registered = lease and tonumber(lease) > now and 1 or 0
+  local registered = lease and tonumber(lease) > 0 and 1 or 0
   return registered, pause and string.find(string.lower(pause), '^%s*true%s*$') and 1 or 0
 end
 

@@ -8,13 +8,13 @@ local function delayed(index, form, prefix)
   return false
 end
 
--- Whether a lock does not exist or has lapsed; its value is the second in which it lapses.
-local function is_free(lock, now)
+-- Whether a lock does not exist, has expired or is a dead process's; its value is the second in which it expires.
+local function is_free(lock, now, prefix)
   local value = redis.pcall('GET', lock)
   if failed(value) then return false end
   -- A running job's lock has its owner behind the number.
   local lapses = value and tonumber(string.match(value, '^%s*[+-]?%d+'))
-  return not lapses or math.floor(now / 1000) > lapses
+  return not lapses or math.floor(now / 1000) > lapses or owner_is_dead(prefix .. 'taskhero:processes', value)
 end
 
 local function release(held)
@@ -36,7 +36,7 @@ local function take(count, arg, key, now, prefix, mode, moving)
     elseif kind == 'M' then
       kind, holds = 'D', not any_spelled(lock, prefix, moving)
     else
-      holds = mode == 'later' or (mode == 'over' and kind == 'L') or is_free(lock, now)
+      holds = mode == 'later' or (mode == 'over' and kind == 'L') or is_free(lock, now, prefix)
     end
     if not holds then return false, next_arg, next_key, kind end
   end

@@ -12,7 +12,7 @@ local function is_over(lock, value, now)
 end
 
 -- Whose a lock is: nil if it is free, '' if it is none of taskhero's, whatever its value or type.
-local function holder(lock, now)
+local function holder(lock, now, processes)
   local value = redis.pcall('GET', lock)
   if not value then return nil end
   local lapses, owner
@@ -22,7 +22,7 @@ local function holder(lock, now)
     return ''
   end
   -- It lapses by itself; where a test sets the time, its number says when.
-  if tonumber(lapses) < math.floor(now / 1000) then return nil end
+  if tonumber(lapses) < math.floor(now / 1000) or owner_is_dead(processes, value) then return nil end
   return owner
 end
 

@@ -9,10 +9,10 @@ local function process_of(id)
   if process and (rest == '' or string.sub(rest, 1, 1) == ':') then return process end
 end
 
--- When the lease of a process ends, in ms, or nil if it has none.
+-- When the lease of a process ends, in ms, or nil if it has none. It is negative where the process was declared dead.
 local function lease_of(processes, process)
   local lease = redis.pcall('ZSCORE', processes, process)
-  return type(lease) == 'string' and tonumber(lease) or nil
+  return type(lease) == 'string' and math.abs(tonumber(lease)) or nil
 end
 
 -- All that stands of another program's worker, as one short text: it changes with each sign of life.

@@ -2,14 +2,18 @@
 -- of life.
 --
 -- KEYS[1] processes, KEYS[2] workers, KEYS[3] heartbeats (Ruby), KEYS[4] workers of taskhero
--- KEYS[5+] for each lock: the worker key of its claim, the lock; then for each slot: ping (node), start time
+-- KEYS[5] renewals, KEYS[6] lengths of leases
+-- KEYS[7+] for each lock: the worker key of its claim, the lock; then for each slot: ping (node), start time
 -- ARGV[1] now in ms or '', ARGV[2] process, ARGV[3] lease in ms, ARGV[4] queues joined by commas, in JSON
--- ARGV[5] number of locks; then for each: token of its claim, worker name, timeout in ms
--- ARGV[6+] for each slot its worker name and its id; or one text only, of ids with newlines between, to see whether the
+-- ARGV[5] number of the last renewal that was seen, or ''
+-- ARGV[6] number of locks; then for each: token of its claim, worker name, timeout in ms
+-- ARGV[7+] for each slot its worker name and its id; or one text only, of ids with newlines between, to see whether the
 --          sets of workers still have them
--- Returns whether the lease still held, how many processes are dead, which locks are lost, the ids that the workers of
--- taskhero did not name either (if slots are given), then the ids that are or were missing.
+-- Returns whether the process was alive, the number of this renewal, the leases of others, which locks are lost, the ids that
+-- the workers of taskhero did not name either (if slots are given), then the ids that are or were missing.
 --!include common
+--!include leases
+--!include owners
 --!include locks
 go_on_when_full(KEYS[1])
 
@@ -30,32 +34,31 @@ end
 
 local now = now_ms(ARGV[1])
 local process = ARGV[2]
-local before = redis.call('ZSCORE', KEYS[1], process)
-redis.call('ZADD', KEYS[1], whole(now + tonumber(ARGV[3])), process)
-local alive = before and tonumber(before) > now and 1 or 0
-local dead = redis.call('ZCOUNT', KEYS[1], '-inf', whole(now))
-local lost, locks = {}, tonumber(ARGV[5])
-local first_arg, first_key = 6 + 3 * locks, 5 + 2 * locks
+local alive = lives(KEYS[1], process) and 1 or 0
+local number = renew(KEYS[1], KEYS[5], KEYS[6], process, now, tonumber(ARGV[3]))
+local leases = leases_until(KEYS[5], KEYS[6], ARGV[5] ~= '' and ARGV[5] or whole(number - 1))
+local lost, locks = {}, tonumber(ARGV[6])
+local first_arg, first_key = 7 + 3 * locks, 7 + 2 * locks
 for i = 1, locks do
-  local worker, lock = KEYS[3 + 2 * i], KEYS[4 + 2 * i]
-  local token, owner = ARGV[3 + 3 * i], ARGV[4 + 3 * i] .. '/' .. ARGV[3 + 3 * i]
-  local other = holder(lock, now)
+  local worker, lock = KEYS[5 + 2 * i], KEYS[6 + 2 * i]
+  local token, owner = ARGV[4 + 3 * i], ARGV[5 + 3 * i] .. '/' .. ARGV[4 + 3 * i]
+  local other = holder(lock, now, KEYS[1])
   if other and other ~= owner then
     lost[#lost + 1] = i
   elseif other or stands(worker, token) then
-    hold(lock, owner, now, math.min(tonumber(ARGV[5 + 3 * i]), tonumber(ARGV[3])))
+    hold(lock, owner, now, tonumber(ARGV[6 + 3 * i]))
   end
 end
 -- Other programs remove a worker from the set of all workers only.
 local taken = {}
-local result = { alive, dead, lost, taken }
+local result = { alive, whole(number), leases, lost, taken }
 if #ARGV == first_arg then
   local ids = {}
   for id in string.gmatch(ARGV[first_arg], '[^\n]+') do ids[#ids + 1] = id end
   for _, key in ipairs({ KEYS[2], KEYS[4] }) do
     local known = redis.pcall('SMISMEMBER', key, unpack(ids))
     for i, id in ipairs(failed(known) and {} or ids) do
-      if known[i] == 0 then result[5] = id end
+      if known[i] == 0 then result[6] = id end
     end
   end
 elseif #ARGV > first_arg then

@@ -11,6 +11,7 @@
 --!include common
 --!include spelled
 --!include adopting
+--!include owners
 --!include guards
 --!include locks
 --!include delaying
@@ -42,7 +43,7 @@ end
 -- For how many seconds a lock of a queued job is held, by its number; nil if it is free. One that others may hold, too,
 -- says nothing of this job.
 local function held_for(lock, timeout)
-  if is_free(lock, now) then return nil end
+  if is_free(lock, now, prefix) then return nil end
   local value = redis.pcall('GET', lock)
   if failed(value) or timeout < 0 then return 0 end
   return seconds - (tonumber(string.match(value, '^%s*[+-]?%d+')) - 1 - timeout)
@@ -98,7 +99,7 @@ local function see_to(name, queue, frequency, holds, locks, forms)
   local timeouts, first = arg + 6, arg + 6 + locks
   if redis.pcall('HEXISTS', KEYS[2], name) == 1 then return 'stopped' end
   for i = 0, holds - 1 do
-    if holder(KEYS[first_hold + i], now) then return 'running' end
+    if holder(KEYS[first_hold + i], now, KEYS[1]) then return 'running' end
   end
   if is_locked(list, locks, timeouts, first_lock, forms, first) then return 'queued' end
   local at, latest = earliest(forms, first, first_index), next_moment(now, frequency)
@@ -112,8 +113,11 @@ local function see_to(name, queue, frequency, holds, locks, forms)
   end
   -- A copy that was given back, or rescued, has no lock.
   if stands_first(list, forms, first) then return 'queued' end
-  -- What a dead process holds is rescued in a moment.
-  if redis.call('ZCOUNT', KEYS[1], '(' .. whole(now - 60000), whole(now)) > 0 then return 'unsure' end
+  -- What a dead process holds is rescued in a moment. The time of one that was declared dead is negative.
+  local recent, over = whole(now - 60000), whole(now)
+  if redis.call('ZCOUNT', KEYS[1], '(' .. recent, over) + redis.call('ZCOUNT', KEYS[1], '-' .. over, '(-' .. recent) > 0 then
+    return 'unsure'
+  end
   return enqueue(list, wake, queue, locks, timeouts, first_lock, ARGV[first])
 end
 

@@ -192,6 +192,9 @@ for i = 1, slots do
     if not value or blocked or problem then
       ends[#ends + 1] = i
       ends[#ends + 1] = value and 'error ' .. (blocked or problem) or 'gone'
+      if first and not value then
+        let_go(process .. '+' .. ARGV[slot_arg + 2 * (i - 1)] .. '/' .. token, first, locks, 0)
+      end
     else
       ended[#ended + 1] = worker_keys[i]
       held[worker_keys[i]] = false
@@ -219,7 +222,7 @@ end
 
 -- claiming ---------------------------------------------------------------------------------------------------------
 
-local registered, paused = may_claim(process, now, pause)
+local registered, paused = may_claim(process, pause)
 local free, names = {}, {}
 for i = 1, slots do
   names[i] = ARGV[slot_arg + 2 * (i - 1)]
@@ -227,5 +230,5 @@ for i = 1, slots do
   if is_free and registered == 1 and paused == 0 and not is_claim(held[worker_keys[i]]) then free[#free + 1] = i end
 end
 local waiting, problems, claims =
-  claim_jobs(free, names, queues, slot_key, queue_arg, now, process, ARGV[7], ARGV[8], max_bytes)
+  claim_jobs(free, names, queues, slot_key, queue_arg, process, ARGV[7], ARGV[8], max_bytes)
 return { { registered, paused, waiting }, ends, problems, claims }

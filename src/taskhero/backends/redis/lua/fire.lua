@@ -9,6 +9,7 @@
 --!include common
 --!include spelled
 --!include adopting
+--!include owners
 --!include guards
 --!include recurring
 local now = now_ms(ARGV[1])

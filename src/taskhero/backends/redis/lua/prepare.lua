@@ -7,19 +7,21 @@
 -- Returns for each job: 0 (not the process's, nothing was done), or 1; the lock that somebody else holds (0 for none);
 -- what the counter holds, or false.
 --!include common
+--!include leases
+--!include owners
 --!include locks
 go_on_when_full(KEYS[1])
 local now = now_ms(ARGV[1])
-local lease = tonumber(redis.call('ZSCORE', KEYS[1], ARGV[2]) or '0') - now
+local is_alive = lives(KEYS[1], ARGV[2])
 local results = {}
 
--- Takes `count` locks for as long as their timeouts and the lease allow, all or none; returns which is somebody else's.
+-- Takes `count` locks for as long as their timeouts, all or none; returns which is another owner's.
 local function take_all(count, arg, key, owner)
   for i = 0, count - 1 do
-    local other = holder(KEYS[key + i], now)
+    local other = holder(KEYS[key + i], now, KEYS[1])
     if other and other ~= owner then return i + 1 end
   end
-  for i = 0, count - 1 do hold(KEYS[key + i], owner, now, math.min(tonumber(ARGV[arg + i]), lease)) end
+  for i = 0, count - 1 do hold(KEYS[key + i], owner, now, tonumber(ARGV[arg + i])) end
   return 0
 end
 
@@ -29,7 +31,7 @@ while arg <= #ARGV do
   local first_lock = key + 1 + releases
   local next_key = first_lock + holds + tonumber(ARGV[arg + 4])
   local mine, blocked_by, count = 0, 0, false
-  if lease > 0 and stands(KEYS[key], token) then
+  if is_alive and stands(KEYS[key], token) then
     mine = 1
     if releases > 0 then redis.call('DEL', unpack(KEYS, key + 1, key + releases)) end
     blocked_by = take_all(holds, arg + 5, first_lock, ARGV[arg + 1] .. '/' .. token)

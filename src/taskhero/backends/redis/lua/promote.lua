@@ -10,6 +10,7 @@
 --!include common
 --!include spelled
 --!include adopting
+--!include owners
 --!include guards
 --!include foreign
 go_on_when_full(KEYS[1])

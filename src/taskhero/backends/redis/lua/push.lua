@@ -15,6 +15,7 @@
 --!include common
 --!include spelled
 --!include adopting
+--!include owners
 --!include guards
 local now = now_ms(ARGV[1])
 local prefix, queues = ARGV[2], tonumber(ARGV[3])

@@ -1,19 +1,24 @@
--- Takes jobs from dead processes, each to the front of its queue; each only if it still stands as it was seen.
+-- Takes jobs of a process whose lease is expired, each to the front of its queue and only if its claim is as it was seen.
 --
--- KEYS[1] processes, KEYS[2] queues, KEYS[3] wake list for new queues; then for each job: worker key, queue, wake list
--- ARGV[1] now in ms or ''; then for each job: process, value seen, queue, raw to store
+-- The process is declared dead first: it may not claim and holds no locks until it renews its lease.
+--
+-- KEYS[1] processes, KEYS[2] queues, KEYS[3] wake list for new queues, KEYS[4] renewals; then for each job: worker key, queue,
+-- wake list
+-- ARGV[1] process, ARGV[2] number of its renewal; then for each job: value seen, queue, raw to store
 -- Returns for each job 1 (taken), 0 (it is not there any more), or why its queue cannot take it.
 --!include common
+--!include leases
 go_on_when_full(KEYS[1])
-local now = now_ms(ARGV[1])
+local process = ARGV[1]
+local is_expired = is_unchanged(KEYS[4], process, ARGV[2])
+if is_expired then declare_dead(KEYS[1], process) end
 local results = {}
-local key = 4
-for arg = 2, #ARGV, 4 do
-  local process, seen, queue, raw = ARGV[arg], ARGV[arg + 1], ARGV[arg + 2], ARGV[arg + 3]
+local key = 5
+for arg = 3, #ARGV, 3 do
+  local seen, queue, raw = ARGV[arg], ARGV[arg + 1], ARGV[arg + 2]
   local worker, list, wake = KEYS[key], KEYS[key + 1], KEYS[key + 2]
-  local lease = redis.call('ZSCORE', KEYS[1], process)
   local result = 0
-  if lease and tonumber(lease) <= now and redis.pcall('GET', worker) == seen then
+  if is_expired and redis.pcall('GET', worker) == seen then
     result = failed(redis.pcall('LPUSH', list, raw)) or 1
     if result == 1 then
       redis.call('DEL', worker)

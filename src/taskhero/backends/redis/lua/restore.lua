@@ -1,17 +1,16 @@
 -- Writes claims again that another program deleted under their workers.
 --
 -- KEYS[1] processes, KEYS[2] workers of taskhero; then for each claim: its worker key
--- ARGV[1] now in ms or '', ARGV[2] process; then for each claim: worker id, head of the value up to the end of its token,
+-- ARGV[1] process; then for each claim: worker id, head of the value up to the end of its token,
 -- the whole value
 -- Returns for each claim 1 (its worker holds it) or 0.
 --!include common
+--!include leases
 go_on_when_full(KEYS[1])
-local now = now_ms(ARGV[1])
-local lease = redis.call('ZSCORE', KEYS[1], ARGV[2])
-local alive = lease and tonumber(lease) > now
+local alive = lives(KEYS[1], ARGV[1])
 local results = {}
 for i = 3, #KEYS do
-  local arg = 3 * i - 6
+  local arg = 3 * i - 7
   local id, head, value = ARGV[arg], ARGV[arg + 1], ARGV[arg + 2]
   local held, result = redis.pcall('GET', KEYS[i]), 0
   if type(held) == 'string' then

@@ -8,6 +8,7 @@
 --!include common
 --!include spelled
 --!include adopting
+--!include owners
 --!include guards
 go_on_when_full(KEYS[1])
 local now = now_ms(ARGV[1])

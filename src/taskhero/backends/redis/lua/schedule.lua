@@ -9,6 +9,7 @@
 --!include common
 --!include spelled
 --!include adopting
+--!include owners
 --!include guards
 --!include delaying
 local now, rest = now_ms(ARGV[1])

@@ -1,0 +1,51 @@
+-- Leases: `processes` holds when each ends by the server's clock, in ms, negative if the process was declared dead;
+-- `renewals` a number that grows with each renewal of any process; `lengths` the ms asked for, and under '' the last number.
+
+-- Whether a process has a lease and was not declared dead. No clock decides that.
+local function lives(processes, process)
+  local lease = redis.call('ZSCORE', processes, process)
+  return lease and tonumber(lease) > 0
+end
+
+local function renew(processes, renewals, lengths, process, now, length)
+  local top = redis.call('ZREVRANGE', renewals, 0, 0, 'WITHSCORES')
+  local number = math.max(tonumber(redis.call('HGET', lengths, '') or '') or 0, tonumber(top[2] or '') or 0) + 1
+  redis.call('HSET', lengths, '', whole(number), process, whole(length))
+  redis.call('PERSIST', lengths)
+  redis.call('ZADD', renewals, whole(number), process)
+  redis.call('ZADD', processes, whole(now + length), process)
+  return number
+end
+
+-- The leases whose last renewal has at most this number, the lowest first: name, number and length in ms in turn.
+local function leases_until(renewals, lengths, last)
+  local found = redis.call('ZRANGEBYSCORE', renewals, '-inf', last, 'WITHSCORES', 'LIMIT', 0, 1000)
+  local names, leases = {}, {}
+  for i = 1, #found, 2 do names[#names + 1] = found[i] end
+  local known = #names > 0 and redis.call('HMGET', lengths, unpack(names)) or {}
+  for i, name in ipairs(names) do
+    leases[3 * i - 2], leases[3 * i - 1], leases[3 * i] = name, whole(tonumber(found[2 * i])), known[i] or '0'
+  end
+  return leases
+end
+
+-- Whether the last renewal of a process is still the one with this number.
+local function is_unchanged(renewals, process, number)
+  local last = redis.call('ZSCORE', renewals, process)
+  return last and whole(tonumber(last)) == number
+end
+
+-- From now on the process may not claim and holds no locks, until it renews its lease.
+local function declare_dead(processes, process)
+  if lives(processes, process) then
+    redis.call('ZADD', processes, '-' .. redis.call('ZSCORE', processes, process), process)
+  end
+end
+
+local function end_lease(processes, renewals, lengths, process)
+  redis.call('ZREM', processes, process)
+  redis.call('ZREM', renewals, process)
+  redis.call('HDEL', lengths, process)
+  -- The last number is kept for a day, for processes that look at leases and have none.
+  if redis.call('EXISTS', renewals) == 0 then redis.call('EXPIRE', lengths, 86400) end
+end
