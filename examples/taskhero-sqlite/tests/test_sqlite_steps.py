@@ -162,8 +162,8 @@ async def test_a_queue_that_takes_no_job_keeps_no_other_one_from_its_own(backend
     change(path, f"CREATE TRIGGER full BEFORE INSERT ON job WHEN CAST(NEW.queue AS TEXT) = 'bad' BEGIN {full}; END")
     left = await backend.deregister(first)
     assert (left.given_back, [(claim.queue, why) for claim, why in left.blocked]) == (1, [("bad", "bad is full")])
-    clock.advance(11)
-    rescued = await backend.rescue(100)
+    expired = (await backend.leases()).leases
+    rescued = await backend.rescue(expired, 100)
     assert sorted((one.worker, one.queue, one.problem) for one in rescued) == [
         ("host.a:1+2", "bad", "bad is full"),
         ("host.b:2+1", "q", None),
@@ -171,5 +171,5 @@ async def test_a_queue_that_takes_no_job_keeps_no_other_one_from_its_own(backend
     ]
     assert [claim.raw for claim in (await backend.claims(second)).claims] == [OTHER]
     change(path, "DROP TRIGGER full")
-    assert [one.problem for one in await backend.rescue(100)] == [None, None]
+    assert [one.problem for one in await backend.rescue(expired, 100)] == [None, None]
     assert await backend.length("bad") == 2

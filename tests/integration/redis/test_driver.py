@@ -139,7 +139,8 @@ async def test_everything_of_our_own_in_redis_has_a_lifetime_or_is_a_bounded_set
     await backend.deregister(process)
     await backend.resign("me")
     left = [key async for key in backend._scan("resque:taskhero:")]
-    assert [key for key in left if b"wake" not in key] == []
+    assert [key for key in left if b"wake" not in key] == [b"resque:taskhero:leases"]
+    assert 0 < await backend._link.call("TTL", "resque:taskhero:leases") <= 86400
 
 
 async def test_a_full_server_refuses_a_push_clearly_and_keeps_what_it_has(start_server):
