@@ -12,7 +12,7 @@ from taskhero.backends.protocol import Delayed, Done, Dropped, Failed, GivenBack
 from taskhero.conformance import Concurrency, Retrying, Settling, Texts
 from taskhero.errors import Undecodable
 from taskhero.wire.jobs import unmark
-from taskhero.wire.jsjson import decode, encode_any
+from taskhero.wire.json import decode, encode_any
 
 
 class Forging(MemoryBackend):

@@ -10,7 +10,7 @@ import pytest
 from harmless import RULES
 
 from taskhero.wire.jobs import decode_job
-from taskhero.wire.jsjson import encode
+from taskhero.wire.json import encode
 
 pytestmark = pytest.mark.anyio
 

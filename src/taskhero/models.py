@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 
 import attrs
 
-from taskhero.bounds import LONGEST, MOST, between
+from taskhero._internal.bounds import LONGEST, MOST, between
 
 if TYPE_CHECKING:
     from datetime import datetime

@@ -7,7 +7,7 @@ from datetime import timedelta
 import pytest
 
 from taskhero import RetryLater, TaskHero
-from taskhero.bounds import LONGEST
+from taskhero._internal.bounds import LONGEST
 from taskhero.errors import InvalidMoment, PluginError
 from taskhero.models import Postponed, Retrying
 from taskhero.plugins import JobLock, Retry

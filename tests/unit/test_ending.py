@@ -6,7 +6,7 @@ import asyncio
 
 import pytest
 
-from taskhero.ending import end_tasks
+from taskhero._internal.async_helpers import end_tasks
 
 pytestmark = pytest.mark.anyio
 

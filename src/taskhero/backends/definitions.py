@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from taskhero.backends.protocol import FreeLock, NotDelayed, Periodic
 from taskhero.errors import Undecodable
-from taskhero.wire.jsjson import decode, encode_any
+from taskhero.wire.json import decode, encode_any
 
 if TYPE_CHECKING:
     from taskhero.backends.protocol import Guard

@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING, Literal
 
 import attrs
 
+from taskhero._internal.entry_points import BROKEN, Origin, entry_points_of, origin_of, reason
 from taskhero.backends.registry import BUILT_IN, GROUP
-from taskhero.distributions import BROKEN, Origin, entry_points_of, origin_of, reason
 from taskhero.errors import UnknownBackend
 
 if TYPE_CHECKING:

@@ -13,7 +13,8 @@ Rules for all verbs:
 * `BackendUnavailable` means that nothing was done, `BackendRefused` that nothing was changed, `ReplyLost` that the
   step may or may not have happened. A backend never repeats a step by itself after it may have happened.
 * One bad thing (a key of the wrong type, a counter that is no number) spoils only the item it belongs to.
-* Records refuse numbers that are out of their bounds (`taskhero.bounds`). A step with any other number happens whole.
+* Records refuse numbers that are out of their bounds (`taskhero._internal.bounds`). A step with any other number
+  happens whole.
 """
 
 from __future__ import annotations

@@ -13,10 +13,10 @@ from importlib import import_module
 from importlib.metadata import entry_points
 from typing import TYPE_CHECKING, Any, Final, Protocol
 
+from taskhero._internal.entry_points import BROKEN, origin_of, reason
 from taskhero.backends.protocol import Backend
 from taskhero.backends.repeating import Repeating
 from taskhero.backends.urls import without_secrets
-from taskhero.distributions import BROKEN, origin_of, reason
 from taskhero.errors import PluginError, TaskheroError, UnknownBackend
 
 if TYPE_CHECKING:

@@ -12,7 +12,7 @@ import click
 from taskhero.cli.verbs import Misuse
 from taskhero.engine.moments import LATEST, delay_of
 from taskhero.errors import InvalidMoment, Undecodable
-from taskhero.wire.jsjson import decode
+from taskhero.wire.json import decode
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

@@ -30,38 +30,38 @@ import pytest
 # Before the modules are imported, so that a failed assertion shows its values in third parties' runs, too.
 pytest.register_assert_rewrite(*(f"{__name__}.{module.name}" for module in iter_modules(__path__)))
 
-from .capabilities import Capabilities  # noqa: E402
-from .concurrency import Concurrency  # noqa: E402
-from .cron import CronTasks  # noqa: E402
-from .damage import Damage  # noqa: E402
-from .delays import Delays  # noqa: E402
-from .exchange import Exchanging  # noqa: E402
-from .extremes import Extremes  # noqa: E402
-from .failures import Failures  # noqa: E402
-from .fairness import Fairness  # noqa: E402
-from .holding import Holding  # noqa: E402
-from .inspection import Inspection  # noqa: E402
-from .isolation import Isolation  # noqa: E402
-from .leader import Leadership  # noqa: E402
-from .leases import LeaseKeeping  # noqa: E402
-from .leftovers import Leftovers  # noqa: E402
-from .lifecycle import Lifecycle  # noqa: E402
-from .next_runs import NextRuns  # noqa: E402
-from .overseeing import Overseeing  # noqa: E402
-from .periodic import PeriodicTasks  # noqa: E402
-from .preparing import Preparing  # noqa: E402
-from .producing import Producing  # noqa: E402
-from .promises import promises_of  # noqa: E402
-from .promoting import Promoting  # noqa: E402
-from .registration import Registration  # noqa: E402
-from .rescue import Rescue  # noqa: E402
-from .retrying import Retrying  # noqa: E402
-from .schedule import Scheduling  # noqa: E402
-from .settling import Settling  # noqa: E402
-from .spoilt_places import SpoiltPlaces  # noqa: E402
-from .suite import Suite  # noqa: E402
-from .texts import Texts  # noqa: E402
-from .waking import Waking  # noqa: E402
+from taskhero.conformance.capabilities import Capabilities  # noqa: E402
+from taskhero.conformance.concurrency import Concurrency  # noqa: E402
+from taskhero.conformance.cron import CronTasks  # noqa: E402
+from taskhero.conformance.damage import Damage  # noqa: E402
+from taskhero.conformance.delays import Delays  # noqa: E402
+from taskhero.conformance.exchange import Exchanging  # noqa: E402
+from taskhero.conformance.extremes import Extremes  # noqa: E402
+from taskhero.conformance.failures import Failures  # noqa: E402
+from taskhero.conformance.fairness import Fairness  # noqa: E402
+from taskhero.conformance.holding import Holding  # noqa: E402
+from taskhero.conformance.inspection import Inspection  # noqa: E402
+from taskhero.conformance.isolation import Isolation  # noqa: E402
+from taskhero.conformance.leader import Leadership  # noqa: E402
+from taskhero.conformance.leases import LeaseKeeping  # noqa: E402
+from taskhero.conformance.leftovers import Leftovers  # noqa: E402
+from taskhero.conformance.lifecycle import Lifecycle  # noqa: E402
+from taskhero.conformance.next_runs import NextRuns  # noqa: E402
+from taskhero.conformance.overseeing import Overseeing  # noqa: E402
+from taskhero.conformance.periodic import PeriodicTasks  # noqa: E402
+from taskhero.conformance.preparing import Preparing  # noqa: E402
+from taskhero.conformance.producing import Producing  # noqa: E402
+from taskhero.conformance.promises import promises_of  # noqa: E402
+from taskhero.conformance.promoting import Promoting  # noqa: E402
+from taskhero.conformance.registration import Registration  # noqa: E402
+from taskhero.conformance.rescue import Rescue  # noqa: E402
+from taskhero.conformance.retrying import Retrying  # noqa: E402
+from taskhero.conformance.schedule import Scheduling  # noqa: E402
+from taskhero.conformance.settling import Settling  # noqa: E402
+from taskhero.conformance.spoilt_places import SpoiltPlaces  # noqa: E402
+from taskhero.conformance.suite import Suite  # noqa: E402
+from taskhero.conformance.texts import Texts  # noqa: E402
+from taskhero.conformance.waking import Waking  # noqa: E402
 
 __all__ = [
     "BackendConformance",

@@ -20,18 +20,28 @@ from taskhero.backends.protocol import (
     Retried,
     Settlement,
 )
-
-from .promises import needs, promise
-from .steps import beat, claim, due, job, leases_but, moves_of, now_of, push, registered, schedule, within
-from .suite import Suite
+from taskhero.conformance.promises import needs, promise
+from taskhero.conformance.steps import (
+    beat,
+    claim,
+    due,
+    job,
+    leases_but,
+    moves_of,
+    now_of,
+    push,
+    registered,
+    schedule,
+    within,
+)
+from taskhero.conformance.suite import Suite
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Awaitable, Callable
 
     from taskhero.backends.protocol import Backend, Claim, Ending, Process
     from taskhero.clock import ManualClock
-
-    from .suite import Views
+    from taskhero.conformance.suite import Views
 
 __all__ = ["Concurrency"]
 

@@ -8,16 +8,14 @@ from typing import TYPE_CHECKING
 import attrs
 
 from taskhero.backends.protocol import Fired, FreeLock, Interest, Periodic
-
-from .promises import needs, promise
-from .steps import in_line, job, make_process
-from .suite import Suite
+from taskhero.conformance.promises import needs, promise
+from taskhero.conformance.steps import in_line, job, make_process
+from taskhero.conformance.suite import Suite
 
 if TYPE_CHECKING:
     from taskhero.backends.protocol import Backend
     from taskhero.clock import ManualClock
-
-    from .suite import Views
+    from taskhero.conformance.suite import Views
 
 __all__ = ["CronTasks"]
 

@@ -25,10 +25,8 @@ from taskhero.backends.protocol import (
     Settlement,
     TimedEntry,
 )
-from taskhero.errors import BackendRefused
-
-from .promises import needs, promise
-from .steps import (
+from taskhero.conformance.promises import needs, promise
+from taskhero.conformance.steps import (
     beat,
     blocked_by,
     claim,
@@ -43,7 +41,8 @@ from .steps import (
     schedule,
     settle,
 )
-from .suite import Suite
+from taskhero.conformance.suite import Suite
+from taskhero.errors import BackendRefused
 
 if TYPE_CHECKING:
     from taskhero.backends.protocol import Backend

@@ -8,11 +8,10 @@ import pytest
 
 from taskhero.backends.inspected import DelayedEntry
 from taskhero.backends.protocol import Entry, NotDelayed
-
-from .inspection import SLICES
-from .promises import needs, promise
-from .steps import due, job, now_of, push, schedule
-from .suite import Suite
+from taskhero.conformance.inspection import SLICES
+from taskhero.conformance.promises import needs, promise
+from taskhero.conformance.steps import due, job, now_of, push, schedule
+from taskhero.conformance.suite import Suite
 
 if TYPE_CHECKING:
     from taskhero.backends.protocol import Backend

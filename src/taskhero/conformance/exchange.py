@@ -5,10 +5,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from taskhero.backends.protocol import Done, Interest, Settlement
-from taskhero.wire.jobs import unmark
-
-from .promises import needs, promise
-from .steps import (
+from taskhero.conformance.promises import needs, promise
+from taskhero.conformance.steps import (
     beat,
     claim,
     claim_one,
@@ -22,12 +20,12 @@ from .steps import (
     settle,
     within,
 )
-from .suite import Suite
+from taskhero.conformance.suite import Suite
+from taskhero.wire.jobs import unmark
 
 if TYPE_CHECKING:
     from taskhero.backends.protocol import Backend
-
-    from .suite import Views
+    from taskhero.conformance.suite import Views
 
 __all__ = ["Exchanging"]
 

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 import attrs
 import pytest
 
+from taskhero._internal.bounds import LATEST, LONGEST, MOST
 from taskhero.backends.inspected import FailedEntry, FailedRetry, Mended
 from taskhero.backends.protocol import (
     Delayed,
@@ -30,13 +31,24 @@ from taskhero.backends.protocol import (
     Settlement,
     TimedEntry,
 )
-from taskhero.bounds import LATEST, LONGEST, MOST
+from taskhero.conformance.periodic import periodic
+from taskhero.conformance.promises import needs, promise
+from taskhero.conformance.steps import (
+    beat,
+    claim,
+    claim_one,
+    due,
+    free_locks,
+    job,
+    make_process,
+    now_of,
+    push,
+    raws,
+    registered,
+    schedule,
+)
+from taskhero.conformance.suite import Suite
 from taskhero.errors import InvalidMoment
-
-from .periodic import periodic
-from .promises import needs, promise
-from .steps import beat, claim, claim_one, due, free_locks, job, make_process, now_of, push, raws, registered, schedule
-from .suite import Suite
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -46,7 +58,7 @@ if TYPE_CHECKING:
 
 __all__ = ["Extremes"]
 
-_REFUSED = "Records refuse numbers that are out of their bounds (`taskhero.bounds`)."
+_REFUSED = "Records refuse numbers that are out of their bounds (`taskhero._internal.bounds`)."
 _WHOLE = "A step with any other number happens whole."
 
 _timeouts = pytest.mark.parametrize("timeout", [1, LONGEST], ids=["shortest", "longest"])

@@ -9,16 +9,14 @@ import pytest
 
 from taskhero.backends.inspected import FAILED, FailedEntry, FailedRetry, Mended
 from taskhero.backends.protocol import Entry, Failed, FreeLock, Interest, Settlement
-
-from .inspection import SLICES
-from .promises import needs, promise
-from .steps import claim, free_locks, in_line, job, push, raws, registered, within
-from .suite import Suite
+from taskhero.conformance.inspection import SLICES
+from taskhero.conformance.promises import needs, promise
+from taskhero.conformance.steps import claim, free_locks, in_line, job, push, raws, registered, within
+from taskhero.conformance.suite import Suite
 
 if TYPE_CHECKING:
     from taskhero.backends.protocol import Backend
-
-    from .suite import Views
+    from taskhero.conformance.suite import Views
 
 __all__ = ["Failures"]
 

@@ -6,9 +6,9 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from .promises import promise
-from .steps import claim, job, push, registered, rescue
-from .suite import Suite
+from taskhero.conformance.promises import promise
+from taskhero.conformance.steps import claim, job, push, registered, rescue
+from taskhero.conformance.suite import Suite
 
 if TYPE_CHECKING:
     from taskhero.backends.protocol import Backend

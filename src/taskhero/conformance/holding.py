@@ -9,10 +9,9 @@ import attrs
 import pytest
 
 from taskhero.backends.protocol import Beat, Done, Dropped, Entry, FreeLock, HeldLock, Lock, Retried, Settlement
-
-from .promises import needs, promise
-from .settling import ENDINGS
-from .steps import (
+from taskhero.conformance.promises import needs, promise
+from taskhero.conformance.settling import ENDINGS
+from taskhero.conformance.steps import (
     LEASE,
     beat,
     blocked_by,
@@ -28,13 +27,12 @@ from .steps import (
     told,
     within,
 )
-from .suite import Suite
+from taskhero.conformance.suite import Suite
 
 if TYPE_CHECKING:
     from taskhero.backends.protocol import Backend, Claim, Ending, Process
     from taskhero.clock import ManualClock
-
-    from .suite import Views
+    from taskhero.conformance.suite import Views
 
 __all__ = ["Holding"]
 

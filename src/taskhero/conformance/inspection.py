@@ -7,15 +7,24 @@ from typing import TYPE_CHECKING
 import pytest
 
 from taskhero.backends.protocol import Done, Entry, Failed, FreeLock, Removal, Settlement
-
-from .promises import promise
-from .steps import claim, claim_one, free_locks, hold, job, make_process, push, raws, registered, settle
-from .suite import Suite
+from taskhero.conformance.promises import promise
+from taskhero.conformance.steps import (
+    claim,
+    claim_one,
+    free_locks,
+    hold,
+    job,
+    make_process,
+    push,
+    raws,
+    registered,
+    settle,
+)
+from taskhero.conformance.suite import Suite
 
 if TYPE_CHECKING:
     from taskhero.backends.protocol import Backend
-
-    from .suite import Views
+    from taskhero.conformance.suite import Views
 
 __all__ = ["Inspection"]
 

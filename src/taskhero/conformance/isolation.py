@@ -22,11 +22,8 @@ from taskhero.backends.protocol import (
     Settlement,
     TimedEntry,
 )
-from taskhero.errors import BackendError, BackendRefused, PartlyRefused
-from taskhero.wire.jobs import unmark
-
-from .promises import needs, promise
-from .steps import (
+from taskhero.conformance.promises import needs, promise
+from taskhero.conformance.steps import (
     claim,
     claim_one,
     due,
@@ -42,7 +39,9 @@ from .steps import (
     schedule,
     within,
 )
-from .suite import Suite
+from taskhero.conformance.suite import Suite
+from taskhero.errors import BackendError, BackendRefused, PartlyRefused
+from taskhero.wire.jobs import unmark
 
 if TYPE_CHECKING:
     from taskhero.backends.protocol import Backend, Claim, Process

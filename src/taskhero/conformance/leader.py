@@ -5,14 +5,13 @@ from __future__ import annotations
 import asyncio
 from typing import TYPE_CHECKING
 
-from .promises import needs, promise
-from .suite import Suite
+from taskhero.conformance.promises import needs, promise
+from taskhero.conformance.suite import Suite
 
 if TYPE_CHECKING:
     from taskhero.backends.protocol import Backend
     from taskhero.clock import ManualClock
-
-    from .suite import Views
+    from taskhero.conformance.suite import Views
 
 __all__ = ["Leadership"]
 

@@ -8,17 +8,26 @@ from typing import TYPE_CHECKING
 import pytest
 
 from taskhero.backends.protocol import Lease, Leases
+from taskhero.conformance.promises import needs, promise
+from taskhero.conformance.steps import (
+    LEASE,
+    beat,
+    claim_one,
+    hold,
+    job,
+    leases_but,
+    make_process,
+    push,
+    registered,
+    rescue,
+)
+from taskhero.conformance.suite import Suite
 from taskhero.runtime.lease_watch import LeaseWatch, Look
-
-from .promises import needs, promise
-from .steps import LEASE, beat, claim_one, hold, job, leases_but, make_process, push, registered, rescue
-from .suite import Suite
 
 if TYPE_CHECKING:
     from taskhero.backends.protocol import Backend, Process
     from taskhero.clock import ManualClock
-
-    from .suite import Views
+    from taskhero.conformance.suite import Views
 
 __all__ = ["LeaseKeeping"]
 

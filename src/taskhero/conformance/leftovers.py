@@ -6,16 +6,25 @@ from typing import TYPE_CHECKING
 
 from taskhero.backends.inspected import DelayedEntry
 from taskhero.backends.protocol import DueJob, Entry, FreeLock, Moved
-
-from .promises import needs, promise
-from .steps import blocked_by, claim_one, due, hold, job, moves_of, now_of, push, registered, schedule
-from .suite import Suite
+from taskhero.conformance.promises import needs, promise
+from taskhero.conformance.steps import (
+    blocked_by,
+    claim_one,
+    due,
+    hold,
+    job,
+    moves_of,
+    now_of,
+    push,
+    registered,
+    schedule,
+)
+from taskhero.conformance.suite import Suite
 
 if TYPE_CHECKING:
     from taskhero.backends.protocol import Backend
     from taskhero.clock import ManualClock
-
-    from .suite import Views
+    from taskhero.conformance.suite import Views
 
 __all__ = ["Leftovers"]
 

@@ -11,11 +11,10 @@ import pytest
 
 from taskhero.backends.protocol import Backend, Interest, TimedEntry
 from taskhero.backends.repeating import Repeating
+from taskhero.conformance.promises import promise
+from taskhero.conformance.steps import at_ease, claim_one, job, long, now_of, push, registered, within
+from taskhero.conformance.suite import Suite
 from taskhero.errors import TaskheroError
-
-from .promises import promise
-from .steps import at_ease, claim_one, job, long, now_of, push, registered, within
-from .suite import Suite
 
 if TYPE_CHECKING:
     from taskhero.backends.protocol import Wake

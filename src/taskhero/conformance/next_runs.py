@@ -7,11 +7,10 @@ from typing import TYPE_CHECKING
 import pytest
 
 from taskhero.backends.protocol import Delayed, Done, Dropped, Failed, GivenBack, Next, Retried, Settlement
-
-from .periodic import periodic
-from .promises import needs, promise
-from .steps import claim_one, job, push, registered, schedule
-from .suite import Suite
+from taskhero.conformance.periodic import periodic
+from taskhero.conformance.promises import needs, promise
+from taskhero.conformance.steps import claim_one, job, push, registered, schedule
+from taskhero.conformance.suite import Suite
 
 if TYPE_CHECKING:
     from taskhero.backends.protocol import Backend, Claim, Ending, Exchange, Process

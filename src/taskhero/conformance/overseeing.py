@@ -8,19 +8,29 @@ import pytest
 
 from taskhero.backends.inspected import FAILED, Cleaned, Cleaning, Overview, Silence
 from taskhero.backends.protocol import Done, Entry, Failed, FreeLock, Process, Settlement
+from taskhero.conformance.promises import needs, promise
+from taskhero.conformance.steps import (
+    LEASE,
+    beat,
+    claim,
+    claim_one,
+    free_locks,
+    hold,
+    job,
+    now_of,
+    push,
+    registered,
+    settle,
+)
+from taskhero.conformance.suite import Suite
 from taskhero.wire.dates import parse_date
 from taskhero.wire.workers import parse_working
-
-from .promises import needs, promise
-from .steps import LEASE, beat, claim, claim_one, free_locks, hold, job, now_of, push, registered, settle
-from .suite import Suite
 
 if TYPE_CHECKING:
     from taskhero.backends.inspected import WorkerEntry
     from taskhero.backends.protocol import Backend
     from taskhero.clock import ManualClock
-
-    from .suite import Views
+    from taskhero.conformance.suite import Views
 
 __all__ = ["Overseeing"]
 

@@ -10,10 +10,8 @@ import attrs
 import pytest
 
 from taskhero.backends.protocol import Entry, FreeLock, GivenBack, Interest, Kept, NotDelayed, Periodic, TimedEntry
-from taskhero.wire.jobs import unmark
-
-from .promises import needs, promise
-from .steps import (
+from taskhero.conformance.promises import needs, promise
+from taskhero.conformance.steps import (
     LEASE,
     claim_one,
     hold,
@@ -27,13 +25,13 @@ from .steps import (
     schedule,
     settle,
 )
-from .suite import Suite
+from taskhero.conformance.suite import Suite
+from taskhero.wire.jobs import unmark
 
 if TYPE_CHECKING:
     from taskhero.backends.protocol import Backend
     from taskhero.clock import ManualClock
-
-    from .suite import Views
+    from taskhero.conformance.suite import Views
 
 __all__ = ["PeriodicTasks", "periodic"]
 

@@ -9,9 +9,8 @@ import attrs
 import pytest
 
 from taskhero.backends.protocol import Entry, FreeLock, Lock, Preparation, Prepared, Retried, Settlement
-
-from .promises import needs, promise
-from .steps import (
+from taskhero.conformance.promises import needs, promise
+from taskhero.conformance.steps import (
     LEASE,
     beat,
     blocked_by,
@@ -28,13 +27,12 @@ from .steps import (
     rescue,
     settle,
 )
-from .suite import Suite
+from taskhero.conformance.suite import Suite
 
 if TYPE_CHECKING:
     from taskhero.backends.protocol import Backend
     from taskhero.clock import ManualClock
-
-    from .suite import Views
+    from taskhero.conformance.suite import Views
 
 __all__ = ["Preparing"]
 

@@ -6,16 +6,14 @@ import asyncio
 from typing import TYPE_CHECKING
 
 from taskhero.backends.protocol import Entry, FreeLock, Move, NotDelayed, TimedEntry
-
-from .promises import needs, promise
-from .steps import claim, job, now_of, push, raws, registered, schedule
-from .suite import Suite
+from taskhero.conformance.promises import needs, promise
+from taskhero.conformance.steps import claim, job, now_of, push, raws, registered, schedule
+from taskhero.conformance.suite import Suite
 
 if TYPE_CHECKING:
     from taskhero.backends.protocol import Backend
     from taskhero.clock import ManualClock
-
-    from .suite import Views
+    from taskhero.conformance.suite import Views
 
 __all__ = ["Producing"]
 

@@ -4,27 +4,26 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from taskhero.backends.protocol import (
-    DueJob,
-    Entry,
-    FreeLock,
-    Interest,
-    Move,
-    Moved,
-    NotDelayed,
-    Removal,
-    TimedEntry,
+from taskhero.backends.protocol import DueJob, Entry, FreeLock, Interest, Move, Moved, NotDelayed, Removal, TimedEntry
+from taskhero.conformance.promises import needs, promise
+from taskhero.conformance.steps import (
+    due,
+    free_locks,
+    in_line,
+    job,
+    make_process,
+    moves_of,
+    now_of,
+    push,
+    schedule,
+    within,
 )
-
-from .promises import needs, promise
-from .steps import due, free_locks, in_line, job, make_process, moves_of, now_of, push, schedule, within
-from .suite import Suite
+from taskhero.conformance.suite import Suite
 
 if TYPE_CHECKING:
     from taskhero.backends.protocol import Backend
     from taskhero.clock import ManualClock
-
-    from .suite import Views
+    from taskhero.conformance.suite import Views
 
 __all__ = ["Promoting"]
 

@@ -9,10 +9,8 @@ from typing import TYPE_CHECKING
 import attrs
 
 from taskhero.backends.protocol import Beat, Dismissed, Dropped, Interest
-from taskhero.wire.jobs import rescues
-
-from .promises import needs, promise
-from .steps import (
+from taskhero.conformance.promises import needs, promise
+from taskhero.conformance.steps import (
     LEASE,
     beat,
     claim,
@@ -29,13 +27,13 @@ from .steps import (
     told,
     within,
 )
-from .suite import Suite
+from taskhero.conformance.suite import Suite
+from taskhero.wire.jobs import rescues
 
 if TYPE_CHECKING:
     from taskhero.backends.protocol import Backend
     from taskhero.clock import ManualClock
-
-    from .suite import Views
+    from taskhero.conformance.suite import Views
 
 __all__ = ["Registration"]
 

@@ -8,16 +8,25 @@ from typing import TYPE_CHECKING
 import pytest
 
 from taskhero.backends.protocol import Rescued
+from taskhero.conformance.promises import promise
+from taskhero.conformance.steps import (
+    LEASE,
+    beat,
+    claim,
+    claim_one,
+    job,
+    leases_but,
+    make_process,
+    push,
+    registered,
+    rescue,
+)
+from taskhero.conformance.suite import Suite
 from taskhero.wire.jobs import late_deaths, rescues, unmark
-
-from .promises import promise
-from .steps import LEASE, beat, claim, claim_one, job, leases_but, make_process, push, registered, rescue
-from .suite import Suite
 
 if TYPE_CHECKING:
     from taskhero.backends.protocol import Backend
-
-    from .suite import Views
+    from taskhero.conformance.suite import Views
 
 __all__ = ["Rescue"]
 

@@ -7,11 +7,10 @@ from typing import TYPE_CHECKING
 import attrs
 
 from taskhero.backends.protocol import Done, Retried, Settlement
+from taskhero.conformance.promises import needs, promise
+from taskhero.conformance.steps import LEASE, claim, claim_one, due, job, moves_of, push, registered, settle
+from taskhero.conformance.suite import Suite
 from taskhero.wire.jobs import mark_rescued
-
-from .promises import needs, promise
-from .steps import LEASE, claim, claim_one, due, job, moves_of, push, registered, settle
-from .suite import Suite
 
 if TYPE_CHECKING:
     from taskhero.backends.protocol import Backend, Process

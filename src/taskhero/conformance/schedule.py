@@ -9,16 +9,14 @@ import attrs
 import pytest
 
 from taskhero.backends.protocol import Entry, FreeLock, Move, Moved, NotDelayed, Scheduled, TimedEntry
-
-from .promises import needs, promise
-from .steps import due, free_locks, job, moves_of, now_of, schedule
-from .suite import Suite
+from taskhero.conformance.promises import needs, promise
+from taskhero.conformance.steps import due, free_locks, job, moves_of, now_of, schedule
+from taskhero.conformance.suite import Suite
 
 if TYPE_CHECKING:
     from taskhero.backends.protocol import Backend
     from taskhero.clock import ManualClock
-
-    from .suite import Views
+    from taskhero.conformance.suite import Views
 
 __all__ = ["Scheduling"]
 

@@ -21,16 +21,14 @@ from taskhero.backends.protocol import (
     Retried,
     Settlement,
 )
-
-from .promises import needs, promise
-from .steps import claim, claim_one, due, job, now_of, push, registered, rescue, settle
-from .suite import Suite
+from taskhero.conformance.promises import needs, promise
+from taskhero.conformance.steps import claim, claim_one, due, job, now_of, push, registered, rescue, settle
+from taskhero.conformance.suite import Suite
 
 if TYPE_CHECKING:
     from taskhero.backends.protocol import Backend, Ending
     from taskhero.clock import ManualClock
-
-    from .suite import Views
+    from taskhero.conformance.suite import Views
 
 __all__ = ["Settling"]
 

@@ -8,14 +8,13 @@ import attrs
 import pytest
 
 from taskhero.backends.protocol import Delayed, Done, Fired, Kept, Next, Retried, Settlement
+from taskhero.conformance.cron import TASK
+from taskhero.conformance.isolation import claim_each
+from taskhero.conformance.periodic import periodic
+from taskhero.conformance.promises import needs, promise
+from taskhero.conformance.steps import job, now_of, push, schedule, settle
+from taskhero.conformance.suite import Suite
 from taskhero.errors import BackendRefused
-
-from .cron import TASK
-from .isolation import claim_each
-from .periodic import periodic
-from .promises import needs, promise
-from .steps import job, now_of, push, schedule, settle
-from .suite import Suite
 
 if TYPE_CHECKING:
     from taskhero.backends.protocol import Backend, Ending

@@ -8,10 +8,9 @@ from typing import TYPE_CHECKING, ClassVar, NoReturn, TypeAlias
 import pytest
 
 from taskhero.clock import ManualClock
-
-from . import steps
-from .capabilities import Capabilities
-from .promises import needs_of
+from taskhero.conformance import steps
+from taskhero.conformance.capabilities import Capabilities
+from taskhero.conformance.promises import needs_of
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Awaitable, Callable

@@ -8,11 +8,23 @@ import pytest
 
 from taskhero.backends.inspected import FailedEntry, FailedRetry, Mended
 from taskhero.backends.protocol import Delayed, Entry, Failed, GivenBack, Removal, Retried
+from taskhero.conformance.promises import needs, promise
+from taskhero.conformance.steps import (
+    claim,
+    claim_one,
+    due,
+    job,
+    moves_of,
+    now_of,
+    push,
+    raws,
+    registered,
+    rescue,
+    schedule,
+    settle,
+)
+from taskhero.conformance.suite import Suite
 from taskhero.wire.jobs import unmark
-
-from .promises import needs, promise
-from .steps import claim, claim_one, due, job, moves_of, now_of, push, raws, registered, rescue, schedule, settle
-from .suite import Suite
 
 if TYPE_CHECKING:
     from taskhero.backends.protocol import Backend

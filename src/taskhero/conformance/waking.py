@@ -8,16 +8,25 @@ from typing import TYPE_CHECKING
 import pytest
 
 from taskhero.backends.protocol import Entry, Interest, TimedEntry
-
-from .promises import promise
-from .steps import QUIET, at_ease, in_line, job, make_process, now_of, push, registered, wake, within
-from .suite import Suite
-from .workers import Board, working
+from taskhero.conformance.promises import promise
+from taskhero.conformance.steps import (
+    QUIET,
+    at_ease,
+    in_line,
+    job,
+    make_process,
+    now_of,
+    push,
+    registered,
+    wake,
+    within,
+)
+from taskhero.conformance.suite import Suite
+from taskhero.conformance.workers import Board, working
 
 if TYPE_CHECKING:
     from taskhero.backends.protocol import Backend
-
-    from .suite import Views
+    from taskhero.conformance.suite import Views
 
 __all__ = ["Waking"]
 

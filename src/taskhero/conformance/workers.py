@@ -7,8 +7,7 @@ from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING
 
 from taskhero.backends.protocol import Done, Interest, Settlement
-
-from .steps import long, make_process, within
+from taskhero.conformance.steps import long, make_process, within
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Sequence

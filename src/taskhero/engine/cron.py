@@ -9,9 +9,9 @@ from typing import TYPE_CHECKING, Final
 
 import attrs
 
+from taskhero._internal.display import shown
 from taskhero.engine.moments import moment_of
 from taskhero.errors import InvalidMoment, InvalidSchedule
-from taskhero.wire.refusals import shown
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -9,9 +9,9 @@ from typing import TYPE_CHECKING, Any, Final, Literal, TypeAlias
 
 import attrs
 
+from taskhero._internal.display import shown
 from taskhero.engine.moments import duration_of
 from taskhero.errors import InvalidMoment, InvalidTask
-from taskhero.wire.refusals import shown
 
 if TYPE_CHECKING:
     from datetime import timedelta, tzinfo

@@ -10,7 +10,7 @@ from taskhero.engine.moments import second_of, to_datetime
 from taskhero.errors import WrongType
 from taskhero.models import Job
 from taskhero.wire.jobs import decode_job, payload_queue, same_meaning
-from taskhero.wire.jsjson import quote
+from taskhero.wire.json import quote
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Sequence

@@ -5,11 +5,11 @@ from __future__ import annotations
 from datetime import timedelta
 from typing import TYPE_CHECKING, Final, Literal, TypeAlias, get_args
 
+from taskhero._internal.display import shown
+from taskhero._internal.suggestions import nearest
 from taskhero.engine.cron import check_moment
 from taskhero.engine.moments import duration_of
 from taskhero.errors import InvalidMoment, InvalidSchedule
-from taskhero.wire.refusals import shown
-from taskhero.wording import nearest
 
 if TYPE_CHECKING:
     from datetime import datetime

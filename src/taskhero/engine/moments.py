@@ -6,9 +6,9 @@ import math
 from datetime import UTC, datetime, timedelta
 from typing import Final
 
-from taskhero.bounds import LATEST, LONGEST
+from taskhero._internal.bounds import LATEST, LONGEST
+from taskhero._internal.display import shown
 from taskhero.errors import InvalidMoment
-from taskhero.wire.refusals import shown
 
 __all__ = ["LATEST", "delay_of", "duration_of", "moment_after", "moment_of", "second_of", "to_datetime"]
 

@@ -6,9 +6,9 @@ import math
 from datetime import timedelta
 from typing import Final
 
+from taskhero._internal.display import shown
 from taskhero.engine.moments import duration_of
 from taskhero.errors import InvalidMoment, InvalidTask
-from taskhero.wire.refusals import shown
 
 __all__ = ["frequency_of", "next_run"]
 

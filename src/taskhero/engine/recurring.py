@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import attrs
 
+from taskhero._internal.display import shown
 from taskhero.backends.protocol import Next, Periodic
 from taskhero.engine.cron import CronSchedule
 from taskhero.engine.misfires import misfire_of
@@ -15,7 +16,6 @@ from taskhero.errors import InvalidSchedule, InvalidTask
 from taskhero.hooks.needs import HoldLock
 from taskhero.models import Job
 from taskhero.wire.jobs import encode_job, forms_without_args, job_forms
-from taskhero.wire.refusals import shown
 
 if TYPE_CHECKING:
     from taskhero.engine.declaring import TaskOptions

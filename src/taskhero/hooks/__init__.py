@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from taskhero.lazy import lazy_names
+from taskhero._internal.lazy import lazy_names
 
 if TYPE_CHECKING:
     from taskhero.backends.registry import BackendRegistry

@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, Any, Final, Literal
 
 import attrs
 
+from taskhero._internal.entry_points import BROKEN, Origin, entry_points_of, origin_of, reason
 from taskhero.backends.registry import BackendRegistry
-from taskhero.distributions import BROKEN, Origin, entry_points_of, origin_of, reason
 from taskhero.errors import AmbiguousOverride, PluginError
 from taskhero.hooks.commands import CommandRegistry
 from taskhero.hooks.reading import label, read_plugin

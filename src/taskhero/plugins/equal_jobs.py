@@ -11,7 +11,7 @@ from functools import lru_cache
 from typing import TYPE_CHECKING, Any, Final, TypeAlias
 
 from taskhero.errors import InvalidArguments, PluginError
-from taskhero.wire.jsjson import encode, encode_any
+from taskhero.wire.json import encode, encode_any
 
 if TYPE_CHECKING:
     from collections.abc import Callable

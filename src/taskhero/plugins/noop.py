@@ -7,10 +7,10 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 
 import attrs
 
+from taskhero._internal.display import shown
 from taskhero.errors import PluginError
 from taskhero.hooks.specs import hookimpl
 from taskhero.models import Failure, Success
-from taskhero.wire.refusals import shown
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -7,15 +7,15 @@ from typing import TYPE_CHECKING, Final, Literal, TypeAlias
 
 import attrs
 
-from taskhero.bounds import LONGEST, MOST
+from taskhero._internal.bounds import LONGEST, MOST
+from taskhero._internal.display import shown
+from taskhero._internal.suggestions import nearest
 from taskhero.errors import PluginError, RetryLater
 from taskhero.hooks.needs import CountAttempts
 from taskhero.hooks.specs import hookimpl
 from taskhero.models import Failure, Retrying
 from taskhero.plugins.equal_jobs import attempts_names, chosen_key
 from taskhero.plugins.options import delay_option, key_option
-from taskhero.wire.refusals import shown
-from taskhero.wording import nearest
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

@@ -11,7 +11,7 @@ import asyncio
 from itertools import islice
 from typing import TYPE_CHECKING
 
-from taskhero.ending import end_tasks
+from taskhero._internal.async_helpers import end_tasks
 from taskhero.errors import BackendRefused, BackendUnavailable
 from taskhero.runtime.accounts import BATCH, Accounts
 from taskhero.runtime.backoff import Backoff, Pause

@@ -18,9 +18,8 @@ from taskhero.runtime.calls import CLEANUP, Caller
 from taskhero.runtime.current import Running, enter, leave, task_logger
 from taskhero.runtime.events import WorkerJob
 from taskhero.runtime.failures import describe, task_lines
-from taskhero.wire.failures import encode_failure
+from taskhero.wire.failures import encode_failure, encode_last_error
 from taskhero.wire.jobs import decode_job, has_one_spelling, rescues, unmark
-from taskhero.wire.last_errors import encode_last_error
 from taskhero.wire.splicing import keep_queue
 
 if TYPE_CHECKING:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 import attrs
 
-from taskhero.ending import end_tasks
+from taskhero._internal.async_helpers import end_tasks
 from taskhero.errors import BackendError
 from taskhero.runtime.control import WorkerControl
 from taskhero.runtime.events import (

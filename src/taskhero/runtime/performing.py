@@ -5,8 +5,8 @@ from __future__ import annotations
 import asyncio
 from typing import TYPE_CHECKING, Protocol
 
+from taskhero._internal.async_helpers import end_tasks
 from taskhero.backends.protocol import Done, Failed, GivenBack, Retried
-from taskhero.ending import end_tasks
 from taskhero.runtime.events import WorkerError
 from taskhero.runtime.probation import probation
 from taskhero.runtime.telling import CROWDED, PAUSED, STOPS, TAKEN

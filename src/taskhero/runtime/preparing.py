@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING
 
 import attrs
 
+from taskhero._internal.async_helpers import end_tasks
 from taskhero.backends.protocol import Done, Dropped, Failed, FreeLock, HeldLock, Lock, Preparation
-from taskhero.ending import end_tasks
 from taskhero.hooks.needs import CountAttempts, HoldLock
 from taskhero.runtime.backoff import Backoff, Pause
 from taskhero.runtime.telling import key

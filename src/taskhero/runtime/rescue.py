@@ -7,7 +7,7 @@ import math
 import time
 from typing import TYPE_CHECKING
 
-from taskhero.ending import end_tasks
+from taskhero._internal.async_helpers import end_tasks
 from taskhero.errors import BackendError
 from taskhero.runtime.backoff import Backoff, Pause
 from taskhero.runtime.events import WorkerCleaningWorker, WorkerError, WorkerRescue

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import attrs
 
-from taskhero.ending import end_tasks
+from taskhero._internal.async_helpers import end_tasks
 from taskhero.runtime.adoption import Adoption
 from taskhero.runtime.backoff import Backoff, Pause
 from taskhero.runtime.events import SchedulerEnd, SchedulerLeader, SchedulerLeaderLost, SchedulerStart

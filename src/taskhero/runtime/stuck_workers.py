@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from typing import TYPE_CHECKING, Any
 
-from taskhero.ending import end_tasks
+from taskhero._internal.async_helpers import end_tasks
 from taskhero.runtime.backoff import Backoff
 from taskhero.runtime.events import SchedulerCleanStuckWorker, WorkerCleaningWorker
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 import asyncio
 from typing import TYPE_CHECKING
 
+from taskhero._internal.async_helpers import end_tasks
 from taskhero.backends.protocol import Interest
-from taskhero.ending import end_tasks
 from taskhero.runtime.backoff import Backoff, Pause
 
 if TYPE_CHECKING:

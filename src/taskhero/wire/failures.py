@@ -1,21 +1,21 @@
-"""Entries of the list of failures to text and back."""
+"""Encode and decode the entries of the failed list, and the last error that a retry counter keeps."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from taskhero._internal.display import shown
 from taskhero.errors import Undecodable
 from taskhero.models import FailedJob, Job
 from taskhero.wire.dates import format_ruby_utc, parse_date
 from taskhero.wire.jobs import MARK_KEYS, decode_job, encode_job, job_of, unmark
-from taskhero.wire.jsjson import decode, encode, encode_any
-from taskhero.wire.refusals import shown
+from taskhero.wire.json import decode, encode, encode_any
 from taskhero.wire.splicing import VISIBLE, keep_queue, value_text, visible, without
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-__all__ = ["decode_failure", "encode_failure", "format_ruby_utc", "retry_text"]
+__all__ = ["decode_failure", "encode_failure", "encode_last_error", "format_ruby_utc", "retry_text"]
 
 #: What `encode_job` checks, and the marks of rescues.
 _CHECKED = MARK_KEYS | {"class", "queue", "args"}
@@ -140,3 +140,36 @@ def _lines(value: object) -> list[str]:
     if isinstance(value, list):
         return [_string(line) for line in value]
     return _string(value).splitlines()
+
+
+def encode_last_error(
+    *, raw: str, queue: str, exception: str, error: str, backtrace: Sequence[str], failed_at: float
+) -> str:
+    """Write what node-resque's Retry writes: ``payload`` is the job's args, ``worker`` the name of its task.
+
+    Args that are a list stand there as the job's text spells them.
+
+    Args:
+        raw: The job's text as it was claimed.
+        queue: The queue it came from.
+        exception: The exception's class.
+        error: The exception's text.
+        backtrace: The lines of the traceback.
+        failed_at: When it failed, in unix seconds; unlike node-resque's, the date that is written names its zone.
+
+    Returns:
+        The text. Bytes that are no text stand in it as visible escapes.
+    """
+    job = decode_job(unmark(raw), queue)
+    written = None if job.problem is not None else value_text(raw, "args")
+    args = visible(written) if written and written.startswith("[") else encode_any(job.args, surrogate=VISIBLE)
+    text = f"{exception}: {error}" if error else exception
+    rest = {
+        "exception": text,
+        "error": text,
+        "backtrace": [text, *backtrace],
+        "worker": job.name,
+        "queue": queue,
+    }
+    moment = encode_any(format_ruby_utc(failed_at))
+    return f'{{"failed_at":{moment},"payload":{args},{encode_any(rest, surrogate=VISIBLE)[1:]}'

@@ -8,10 +8,10 @@ import unicodedata
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
+from taskhero._internal.display import shown
 from taskhero.errors import InvalidArguments, InvalidQueueName, Undecodable
 from taskhero.models import Job
-from taskhero.wire.jsjson import decode, encode, encode_any, encode_as_ruby, quote
-from taskhero.wire.refusals import shown
+from taskhero.wire.json import decode, encode, encode_any, encode_as_ruby, quote
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -107,7 +107,7 @@ def encode_job(name: str, args: Sequence[Any], queue: str) -> str:
         queue: The queue it is meant for.
 
     Raises:
-        InvalidArguments: The name is empty, or the arguments cannot be written (see `taskhero.wire.jsjson.encode`).
+        InvalidArguments: The name is empty, or the arguments cannot be written (see `taskhero.wire.json.encode`).
         InvalidQueueName: A queue cannot have this name.
     """
     if not isinstance(args, (list, tuple)):

@@ -10,7 +10,7 @@ import re
 from json.scanner import make_scanner
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
-from taskhero.wire.exact import SURROGATE, quote
+from taskhero.wire.json_writer import SURROGATE, quote
 
 if TYPE_CHECKING:
     from collections.abc import Collection

@@ -12,12 +12,12 @@ from typing import TYPE_CHECKING, Any
 
 import attrs
 
+from taskhero._internal.display import shown
 from taskhero.errors import Undecodable
 from taskhero.models import Job, Working
 from taskhero.wire.dates import iso_offset, iso_z, parse_date, ruby_time
 from taskhero.wire.jobs import decode_job, job_of
-from taskhero.wire.jsjson import decode, quote
-from taskhero.wire.refusals import shown
+from taskhero.wire.json import decode, quote
 from taskhero.wire.splicing import value_text
 
 if TYPE_CHECKING:

@@ -24,4 +24,4 @@ def test_a_name_that_is_not_there_is_an_attribute_error():
 def test_the_import_alone_loads_nothing_of_it():
     code = "import sys, taskhero; print(sorted(name for name in sys.modules if name.startswith('taskhero')))"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, timeout=60)
-    assert done.stdout.strip() == "['taskhero', 'taskhero.lazy']"
+    assert done.stdout.strip() == "['taskhero', 'taskhero._internal', 'taskhero._internal.lazy']"

@@ -8,7 +8,8 @@ from importlib import metadata
 
 import pytest
 
-from taskhero import Queue, TaskHero, distributions, hookimpl
+from taskhero import Queue, TaskHero, hookimpl
+from taskhero._internal import entry_points as distributions
 from taskhero.errors import AmbiguousOverride, PluginError, UnknownPlugin
 from taskhero.hooks import manager
 

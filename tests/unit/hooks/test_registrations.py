@@ -108,7 +108,7 @@ def test_taskhero_register_backends_is_asked_of_installed_plugins_when_a_scheme_
     (tmp_path / "stores_plugin.py").write_text(code)
     monkeypatch.syspath_prepend(tmp_path)
     points = EntryPoints([EntryPoint("stores", "stores_plugin", "taskhero")])
-    monkeypatch.setattr("taskhero.distributions.metadata.entry_points", points.select)
+    monkeypatch.setattr("taskhero._internal.entry_points.metadata.entry_points", points.select)
     TaskHero("memory://")
     assert "stores_plugin" not in sys.modules
     assert type(TaskHero("mine://").backend).__name__ == "Mine"

@@ -13,10 +13,7 @@ from taskhero.clock import ManualClock
 from taskhero.errors import BackendUnavailable
 from taskhero.models import Job
 from taskhero.runtime.backoff import Outage
-from taskhero.runtime.events import (
-    EVENTS,
-    Emitter,
-)
+from taskhero.runtime.events import EVENTS, Emitter
 from taskhero.runtime.scheduler import Scheduler, SchedulerContext
 from taskhero.runtime.waiter import Waiter
 from taskhero.settings import Settings

@@ -11,10 +11,7 @@ from taskhero.backends.memory import MemoryBackend
 from taskhero.backends.protocol import Entry, Process
 from taskhero.clock import ManualClock
 from taskhero.runtime.backoff import Outage
-from taskhero.runtime.events import (
-    EVENTS,
-    Emitter,
-)
+from taskhero.runtime.events import EVENTS, Emitter
 from taskhero.runtime.lease_watch import Look
 from taskhero.runtime.multi_worker import MultiWorker, MultiWorkerContext
 from taskhero.runtime.preparing import Preparer

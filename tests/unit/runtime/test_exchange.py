@@ -9,14 +9,7 @@ from floor import Floor
 
 from taskhero.backends.protocol import Delayed, Failed, Process, Retried
 from taskhero.models import Failure, Job, Postponed, Retrying
-from taskhero.runtime.events import (
-    WorkerFailure,
-    WorkerPause,
-    WorkerPoll,
-    WorkerReEnqueue,
-    WorkerRetry,
-    WorkerSuccess,
-)
+from taskhero.runtime.events import WorkerFailure, WorkerPause, WorkerPoll, WorkerReEnqueue, WorkerRetry, WorkerSuccess
 from taskhero.runtime.executor import Performed
 from taskhero.wire.jobs import decode_job, encode_job
 

@@ -11,13 +11,7 @@ import pytest
 from executor_house import APP, WAIT, WORKER, House, entry, failure, raiser
 
 from taskhero.backends.protocol import Delayed, Done, Dropped, Retried
-from taskhero.errors import (
-    ArgumentsMismatch,
-    KilledItsProcess,
-    NoSuchTask,
-    PluginError,
-    Undecodable,
-)
+from taskhero.errors import ArgumentsMismatch, KilledItsProcess, NoSuchTask, PluginError, Undecodable
 from taskhero.hooks.specs import hookimpl
 from taskhero.models import Postponed, Refused, Retrying, Success
 from taskhero.runtime.current import current

@@ -10,10 +10,7 @@ import pytest
 from executor_house import WAIT, WORKER, House, entry, failure
 
 from taskhero.backends.protocol import Claim, Done
-from taskhero.errors import (
-    JobTimeout,
-    ProcessDied,
-)
+from taskhero.errors import JobTimeout, ProcessDied
 from taskhero.models import Success
 from taskhero.wire.jobs import encode_job
 

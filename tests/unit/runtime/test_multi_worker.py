@@ -8,12 +8,7 @@ import pytest
 from plant import Plant
 
 from taskhero.errors import BackendRefused, BackendUnavailable, ReplyLost
-from taskhero.runtime.events import (
-    MultiWorkerAction,
-    MultiWorkerStart,
-    WorkerEnd,
-    WorkerStart,
-)
+from taskhero.runtime.events import MultiWorkerAction, MultiWorkerStart, WorkerEnd, WorkerStart
 from taskhero.runtime.multi_worker import Load, MultiWorker, decide
 
 anyio = pytest.mark.anyio

@@ -21,8 +21,8 @@ import attrs
 import pytest
 
 from taskhero.errors import InvalidArguments
-from taskhero.wire import jsjson
-from taskhero.wire.jsjson import decode, encode, encode_any, encode_as_ruby
+from taskhero.wire import json as wire_json
+from taskhero.wire.json import decode, encode, encode_any, encode_as_ruby
 
 ROWS = json.loads(Path(__file__).with_name("encodings.json").read_text("utf-8"))["rows"]
 SEEN = [pytest.param(ast.literal_eval(row["python"]), row["node"], row["ruby"], id=row["python"][:30]) for row in ROWS]
@@ -100,7 +100,7 @@ def test_a_huge_text_is_fine() -> None:
 def test_the_quick_and_the_exact_way_agree(monkeypatch: pytest.MonkeyPatch) -> None:
     values = [[], {}, [True, None, 'a\u2028\x00"\\'], {"a": [1, -2.5, {"b": ()}], "é": 1e-4}, [9999999999999998.0, 0.1]]
     quick = [(encode(value), encode_any(value)) for value in values]
-    monkeypatch.setattr(jsjson, "_is_plain", lambda value, room: False)
+    monkeypatch.setattr(wire_json, "_is_plain", lambda value, room: False)
     assert [(encode(value), encode_any(value)) for value in values] == quick
 
 
@@ -108,7 +108,7 @@ def test_an_interpreter_without_the_encoder_in_c_writes_the_same(monkeypatch: py
     value = [True, None, 'a\u2028\x00"\\é', {"a": [1, -2.5]}]
     expected = encode(value)
     monkeypatch.setattr(json.encoder, "c_make_encoder", None)
-    monkeypatch.setattr(jsjson, "_dump", jsjson._make_dump())
+    monkeypatch.setattr(wire_json, "_dump", wire_json._make_dump())
     assert encode(value) == expected
 
 

@@ -12,7 +12,7 @@ import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from taskhero.wire.jsjson import decode, encode, encode_any
+from taskhero.wire.json import decode, encode, encode_any
 
 Stringify = Callable[[str], str]
 

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from taskhero.errors import InvalidArguments, Undecodable
-from taskhero.wire.jsjson import decode, encode, encode_any
+from taskhero.wire.json import decode, encode, encode_any
 
 
 def nested(levels: int, inner: object) -> Any:

@@ -7,8 +7,8 @@ import json
 import pytest
 
 from taskhero.wire.dates import parse_date
+from taskhero.wire.failures import encode_last_error
 from taskhero.wire.jobs import mark_rescued
-from taskhero.wire.last_errors import encode_last_error
 
 # As node-resque 9.7 wrote it, but for the lines of JavaScript.
 THEIRS = (

@@ -108,7 +108,7 @@ class Hours:
         Raises:
             ValueError: It cannot be read.
         """
-        return cls(*cast(Any, options_of(text)))
+        return cls(*cast("Any", options_of(text)))
 
     def __str__(self) -> str:
         end = "24:00" if self.end is None else f"{self.end:%H:%M}"

@@ -1,5 +1,5 @@
 """Jobs in the memory of one program."""
 
-from .backend import MemoryBackend
+from taskhero.backends.memory.backend import MemoryBackend
 
 __all__ = ["MemoryBackend"]

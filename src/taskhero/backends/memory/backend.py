@@ -5,15 +5,14 @@ from __future__ import annotations
 import asyncio
 from typing import TYPE_CHECKING, Self
 
+from taskhero.backends.memory.inspecting import Inspecting
+from taskhero.backends.memory.periodic import PeriodicVerbs
+from taskhero.backends.memory.queues import part_of
+from taskhero.backends.memory.store import Store, due_second
+from taskhero.backends.memory.work import Work
 from taskhero.backends.protocol import Due, FreeLock, Moved, Scheduled
 from taskhero.clock import SystemClock
 from taskhero.errors import NotConnected, UnknownBackend
-
-from .inspecting import Inspecting
-from .periodic import PeriodicVerbs
-from .queues import part_of
-from .store import Store, due_second
-from .work import Work
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

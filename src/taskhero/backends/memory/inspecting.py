@@ -6,17 +6,15 @@ from abc import abstractmethod
 from typing import TYPE_CHECKING
 
 from taskhero.backends.inspected import FAILED, DelayedEntry, DelayedPage, Mended, Overview, Silence, WorkerEntry
-
-from .queues import part_of
+from taskhero.backends.memory.queues import part_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
     from taskhero.backends.inspected import Cleaning, FailedEntry, FailedRetry
+    from taskhero.backends.memory.store import Store
+    from taskhero.backends.memory.work import Work
     from taskhero.clock import Clock
-
-    from .store import Store
-    from .work import Work
 
 __all__ = ["Inspecting"]
 

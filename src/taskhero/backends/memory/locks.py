@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, TypeAlias
 
-from .expiring import Expiring
+from taskhero.backends.memory.expiring import Expiring
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence

@@ -5,18 +5,16 @@ from __future__ import annotations
 from abc import abstractmethod
 from typing import TYPE_CHECKING
 
+from taskhero.backends.memory.recurring import next_moment
 from taskhero.backends.protocol import Fired, FreeLock, Kept
-
-from .recurring import next_moment
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from taskhero.backends.memory.store import Store
+    from taskhero.backends.memory.work import Work
     from taskhero.backends.protocol import Periodic, Periodics
     from taskhero.clock import Clock
-
-    from .store import Store
-    from .work import Work
 
 __all__ = ["PeriodicVerbs"]
 

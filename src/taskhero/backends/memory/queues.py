@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from collections.abc import Collection
 
-    from .line import Line
+    from taskhero.backends.memory.line import Line
 
 __all__ = ["Queues", "part_of"]
 

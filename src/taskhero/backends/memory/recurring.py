@@ -13,12 +13,11 @@ from taskhero.wire.jobs import unmark
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
+    from taskhero.backends.memory.line import Line
+    from taskhero.backends.memory.locks import Locks
+    from taskhero.backends.memory.queues import Queues
+    from taskhero.backends.memory.schedule import Schedule
     from taskhero.backends.protocol import Next, Periodic
-
-    from .line import Line
-    from .locks import Locks
-    from .queues import Queues
-    from .schedule import Schedule
 
 __all__ = ["PATIENCE", "Recurring", "next_moment"]
 

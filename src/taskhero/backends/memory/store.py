@@ -6,22 +6,20 @@ import math
 import threading
 from typing import TYPE_CHECKING
 
+from taskhero.backends.memory.expiring import Expiring
+from taskhero.backends.memory.line import Line
+from taskhero.backends.memory.locks import Locks, owner_of
+from taskhero.backends.memory.queues import Queues
+from taskhero.backends.memory.recurring import Recurring
+from taskhero.backends.memory.schedule import Schedule
 from taskhero.backends.protocol import Delayed, Done, DueJob, Failed, FreeLock, GivenBack, Moved, NotDelayed, Retried
 from taskhero.wire.jobs import unmark
-
-from .expiring import Expiring
-from .line import Line
-from .locks import Locks, owner_of
-from .queues import Queues
-from .recurring import Recurring
-from .schedule import Schedule
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
+    from taskhero.backends.memory.members import Member
     from taskhero.backends.protocol import Claim, Ending, Guard, Move, Removal, Settlement, TimedEntry
-
-    from .members import Member
 
 __all__ = ["Store", "due_second", "later"]
 

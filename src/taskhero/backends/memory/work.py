@@ -6,21 +6,19 @@ from itertools import count, islice
 from typing import TYPE_CHECKING
 
 from taskhero.backends.inspected import Cleaned, WorkerEntry
+from taskhero.backends.memory.locks import owner_of
+from taskhero.backends.memory.members import Members
 from taskhero.backends.protocol import Beat, Claim, Claims, Dismissed, Exchange, Prepared, Rescued
 from taskhero.wire.jobs import mark_rescued, rescues
 from taskhero.wire.workers import ruby_time, working_head
-
-from .locks import owner_of
-from .members import Members
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from taskhero.backends.inspected import Cleaning
+    from taskhero.backends.memory.members import Member
+    from taskhero.backends.memory.store import Store
     from taskhero.backends.protocol import HeldLock, Lease, Leases, Preparation, Process, Settlement
-
-    from .members import Member
-    from .store import Store
 
 __all__ = ["Work"]
 

@@ -20,34 +20,9 @@ from taskhero.backends.records.claims import (
     Process,
     Rescued,
 )
-from taskhero.backends.records.endings import (
-    Delayed,
-    Done,
-    Dropped,
-    Ending,
-    Failed,
-    GivenBack,
-    Retried,
-    Settlement,
-)
-from taskhero.backends.records.moves import (
-    Due,
-    DueJob,
-    ForeignLeader,
-    Interest,
-    Move,
-    Moved,
-    Wake,
-)
-from taskhero.backends.records.stored import (
-    Entry,
-    FreeLock,
-    Guard,
-    NotDelayed,
-    Removal,
-    Scheduled,
-    TimedEntry,
-)
+from taskhero.backends.records.endings import Delayed, Done, Dropped, Ending, Failed, GivenBack, Retried, Settlement
+from taskhero.backends.records.moves import Due, DueJob, ForeignLeader, Interest, Move, Moved, Wake
+from taskhero.backends.records.stored import Entry, FreeLock, Guard, NotDelayed, Removal, Scheduled, TimedEntry
 
 __all__ = [
     "Beat",

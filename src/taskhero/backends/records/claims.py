@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import attrs
 
-from taskhero.bounds import LONGEST, between
+from taskhero._internal.bounds import LONGEST, between
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence

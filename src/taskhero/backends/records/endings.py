@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, TypeAlias
 
 import attrs
 
-from taskhero.bounds import LONGEST, MOST, between
+from taskhero._internal.bounds import LONGEST, MOST, between
 
 if TYPE_CHECKING:
     from taskhero.backends.periodic import Next

@@ -6,7 +6,7 @@ from typing import TypeAlias
 
 import attrs
 
-from taskhero.bounds import LONGEST, MOST, between
+from taskhero._internal.bounds import LONGEST, MOST, between
 
 __all__ = [
     "Entry",

@@ -13,10 +13,7 @@ from redis.asyncio import BlockingConnectionPool
 from redis.asyncio.connection import parse_url
 from redis.crc import key_slot
 
-from taskhero.backends.urls import location_of, without_secrets
-from taskhero.errors import InvalidSettings, UnknownBackend
-
-from .options import (
+from taskhero.backends.redis.options import (
     MAX_CONNECTIONS,
     REPLY_TIMEOUT,
     ManyHosts,
@@ -25,15 +22,17 @@ from .options import (
     check_options,
     thread_options,
 )
-from .places import Address, MovingAddress, ask_all
-from .switches import Switches
+from taskhero.backends.redis.places import Address, MovingAddress, ask_all
+from taskhero.backends.redis.switches import Switches
+from taskhero.backends.urls import location_of, without_secrets
+from taskhero.errors import InvalidSettings, UnknownBackend
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
     from redis.asyncio.connection import ConnectionPool
 
-    from .places import Node
+    from taskhero.backends.redis.places import Node
 
 __all__ = ["Address", "ClusterAddress", "SentinelAddress", "ServerAddress", "address_of"]
 

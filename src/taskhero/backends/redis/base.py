@@ -6,18 +6,16 @@ import math
 from typing import TYPE_CHECKING, Any
 
 from taskhero.backends.protocol import ForeignLeader, FreeLock
-
-from .scripts import run
+from taskhero.backends.redis.scripts import run
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from taskhero.backends.protocol import Guard
+    from taskhero.backends.redis.link import Link
     from taskhero.clock import Clock
     from taskhero.wire.keys import Keys
     from taskhero.wire.workers import Held
-
-    from .link import Link
 
 __all__ = ["Part", "claim_order", "milliseconds", "to_bytes", "to_number", "to_text", "token_order"]
 

@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, Any
 
 from redis import exceptions as redis_errors
 
-from .refusals import cannot_act
-from .scripts import script
+from taskhero.backends.redis.refusals import cannot_act
+from taskhero.backends.redis.scripts import script
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     import redis
     from redis.connection import AbstractConnection
 
-    from .places import Address
+    from taskhero.backends.redis.places import Address
 
 __all__ = ["Beating"]
 

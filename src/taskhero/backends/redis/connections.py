@@ -11,11 +11,10 @@ from weakref import WeakSet
 from redis import exceptions as redis_errors
 from redis.asyncio.connection import AbstractConnection
 
-from taskhero.ending import end_tasks
+from taskhero._internal.async_helpers import end_tasks
+from taskhero.backends.redis.dialogue import direct
+from taskhero.backends.redis.refusals import cannot_act
 from taskhero.errors import BackendDenied, BackendUnavailable, NotConnected
-
-from .dialogue import direct
-from .refusals import cannot_act
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -23,8 +22,8 @@ if TYPE_CHECKING:
     import redis
     from redis.asyncio.connection import ConnectionPool
 
-    from .dialogue import Direct
-    from .places import Address, Watching
+    from taskhero.backends.redis.dialogue import Direct
+    from taskhero.backends.redis.places import Address, Watching
 
 __all__ = ["LOST", "Connections"]
 

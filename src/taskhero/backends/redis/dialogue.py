@@ -14,9 +14,8 @@ from typing import TYPE_CHECKING, Any
 
 from redis import exceptions as redis_errors
 
-from taskhero.ending import end_tasks
-
-from .options import REPLY_TIMEOUT
+from taskhero._internal.async_helpers import end_tasks
+from taskhero.backends.redis.options import REPLY_TIMEOUT
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence

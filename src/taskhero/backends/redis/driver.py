@@ -5,20 +5,19 @@ from __future__ import annotations
 from itertools import count
 from typing import TYPE_CHECKING, Self
 
+from taskhero._internal.async_helpers import end_tasks
+from taskhero.backends.redis.address import address_of
+from taskhero.backends.redis.beating import Beating
+from taskhero.backends.redis.link import Link
+from taskhero.backends.redis.mending import Mending
+from taskhero.backends.redis.producing import Producing
+from taskhero.backends.redis.promoting import Promoting
+from taskhero.backends.redis.recurring import Recurring
+from taskhero.backends.redis.waking import Waking
+from taskhero.backends.redis.watching import Watching
+from taskhero.backends.redis.working import Working
 from taskhero.backends.urls import location_of
-from taskhero.ending import end_tasks
 from taskhero.wire.keys import Keys
-
-from .address import address_of
-from .beating import Beating
-from .link import Link
-from .mending import Mending
-from .producing import Producing
-from .promoting import Promoting
-from .recurring import Recurring
-from .waking import Waking
-from .watching import Watching
-from .working import Working
 
 if TYPE_CHECKING:
     from taskhero.backends.protocol import Dismissed, Process

@@ -6,12 +6,11 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
+from taskhero.backends.redis.address import ServerAddress
+from taskhero.backends.redis.driver import RedisBackend
+from taskhero.backends.redis.link import Link
 from taskhero.backends.urls import location_of
 from taskhero.errors import UnknownBackend
-
-from .address import ServerAddress
-from .driver import RedisBackend
-from .link import Link
 
 if TYPE_CHECKING:
     import redis

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from .base import Part, to_bytes, to_number, to_text
+from taskhero.backends.redis.base import Part, to_bytes, to_number, to_text
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Sequence

@@ -7,15 +7,14 @@ from typing import TYPE_CHECKING
 
 from redis import exceptions as redis_errors
 
+from taskhero.backends.redis.base import to_text
+from taskhero.backends.redis.refusals import cannot_act
 from taskhero.errors import BackendError, BackendUnavailable
-
-from .base import to_text
-from .refusals import cannot_act
 
 if TYPE_CHECKING:
     from redis.asyncio.connection import AbstractConnection
 
-    from .link import Link
+    from taskhero.backends.redis.link import Link
 
 __all__ = ["Line"]
 

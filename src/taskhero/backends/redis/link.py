@@ -7,18 +7,17 @@ from typing import TYPE_CHECKING, Any
 
 from redis import exceptions as redis_errors
 
+from taskhero.backends.redis.connections import Connections
+from taskhero.backends.redis.options import REPLY_TIMEOUT
+from taskhero.backends.redis.refusals import cannot_act
 from taskhero.errors import BackendError, BackendRefused, BackendTooOld, BackendUnavailable, ReplyLost, WrongType
-
-from .connections import Connections
-from .options import REPLY_TIMEOUT
-from .refusals import cannot_act
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
     from redis.asyncio.connection import AbstractConnection
 
-    from .dialogue import Direct
+    from taskhero.backends.redis.dialogue import Direct
 
 _pack: Callable[[tuple[Any, ...]], bytes] | None
 try:

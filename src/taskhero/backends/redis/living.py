@@ -8,19 +8,17 @@ from typing import TYPE_CHECKING, Any
 from redis import exceptions as redis_errors
 
 from taskhero.backends.protocol import Beat, Claim, Dismissed, Lease, Leases, Prepared
+from taskhero.backends.redis.base import Part, claim_order, to_bytes, to_number, to_text
 from taskhero.errors import BackendUnavailable
-from taskhero.wire.jsjson import encode_any
+from taskhero.wire.json import encode_any
 from taskhero.wire.workers import parse_worker_id, parse_working, working_head
-
-from .base import Part, claim_order, to_bytes, to_number, to_text
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from taskhero.backends.protocol import HeldLock, Preparation, Process
+    from taskhero.backends.redis.beating import Beating
     from taskhero.wire.workers import Held
-
-    from .beating import Beating
 
 __all__ = ["Living", "read_leases"]
 

@@ -5,9 +5,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from taskhero.backends.inspected import FAILED, DelayedEntry, DelayedPage, Overview
-
-from .base import to_bytes, to_number, to_text
-from .inspecting import Inspecting
+from taskhero.backends.redis.base import to_bytes, to_number, to_text
+from taskhero.backends.redis.inspecting import Inspecting
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence

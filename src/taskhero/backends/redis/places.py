@@ -14,14 +14,14 @@ import redis
 from redis import exceptions as redis_errors
 from redis.asyncio import BlockingConnectionPool
 
-from .options import MAX_CONNECTIONS, REPLY_TIMEOUT, async_options, thread_options
+from taskhero.backends.redis.options import MAX_CONNECTIONS, REPLY_TIMEOUT, async_options, thread_options
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
     from redis.asyncio.connection import ConnectionPool
 
-    from .options import ManyHosts
+    from taskhero.backends.redis.options import ManyHosts
 
 __all__ = ["Address", "MovingAddress", "Node", "Watching", "ask_all"]
 

@@ -7,9 +7,8 @@ from itertools import groupby
 from typing import TYPE_CHECKING
 
 from taskhero.backends.protocol import Scheduled
+from taskhero.backends.redis.base import Part, milliseconds, to_bytes
 from taskhero.errors import BackendRefused, PartlyRefused, TaskheroError
-
-from .base import Part, milliseconds, to_bytes
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence

@@ -5,8 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from taskhero.backends.protocol import Due, DueJob
-
-from .base import Part, to_bytes, to_text
+from taskhero.backends.redis.base import Part, to_bytes, to_text
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

@@ -6,9 +6,8 @@ from typing import TYPE_CHECKING
 
 from taskhero.backends.definitions import decode_periodic, encode_periodic
 from taskhero.backends.protocol import FreeLock, KnownPeriodic, Periodics
+from taskhero.backends.redis.base import Part, to_bytes, to_number, to_text
 from taskhero.errors import BackendRefused
-
-from .base import Part, to_bytes, to_number, to_text
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

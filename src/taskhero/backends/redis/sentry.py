@@ -14,15 +14,14 @@ from typing import TYPE_CHECKING, Any
 from redis import exceptions as redis_errors
 
 from taskhero.backends.protocol import Wake
-
-from .dialogue import Read, direct
-from .refusals import cannot_act
+from taskhero.backends.redis.dialogue import Read, direct
+from taskhero.backends.redis.refusals import cannot_act
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
-    from .dialogue import Dialogue
-    from .link import Link
+    from taskhero.backends.redis.dialogue import Dialogue
+    from taskhero.backends.redis.link import Link
 
 __all__ = ["Sentry"]
 

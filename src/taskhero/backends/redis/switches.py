@@ -11,12 +11,12 @@ from typing import TYPE_CHECKING, Any
 from redis import exceptions as redis_errors
 from redis.asyncio.connection import Connection
 
-from .options import REPLY_TIMEOUT, async_options
+from taskhero.backends.redis.options import REPLY_TIMEOUT, async_options
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
-    from .places import Node
+    from taskhero.backends.redis.places import Node
 
 __all__ = ["Switches"]
 

@@ -13,18 +13,16 @@ from typing import TYPE_CHECKING
 from redis import exceptions as redis_errors
 
 from taskhero.backends.protocol import Wake
+from taskhero.backends.redis.base import Part, to_bytes
+from taskhero.backends.redis.line import Line
+from taskhero.backends.redis.sentry import Sentry
 from taskhero.errors import BackendError, BackendUnavailable
-
-from .base import Part, to_bytes
-from .line import Line
-from .sentry import Sentry
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
     from taskhero.backends.protocol import Interest, Process
-
-    from .link import Link
+    from taskhero.backends.redis.link import Link
 
 __all__ = ["Waiting", "Waking"]
 

@@ -5,9 +5,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from taskhero.backends.inspected import Silence, WorkerEntry
+from taskhero.backends.redis.base import Part, to_bytes, to_number, to_text
 from taskhero.wire.workers import parse_worker_id
-
-from .base import Part, to_bytes, to_number, to_text
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

@@ -20,13 +20,12 @@ from taskhero.backends.protocol import (
     Rescued,
     Retried,
 )
+from taskhero.backends.redis.base import milliseconds, to_bytes, to_text, token_order
+from taskhero.backends.redis.living import Living, read_leases
+from taskhero.backends.redis.scripts import Repeated
 from taskhero.wire.jobs import mark_rescued, rescues
-from taskhero.wire.jsjson import encode_any
+from taskhero.wire.json import encode_any
 from taskhero.wire.workers import parse_working, process_of
-
-from .base import milliseconds, to_bytes, to_text, token_order
-from .living import Living, read_leases
-from .scripts import Repeated
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

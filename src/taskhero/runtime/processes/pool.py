@@ -210,7 +210,7 @@ def _outcome(answer: Answer) -> Any:
 def _error(pickled: bytes | None, description: Description) -> BaseException:
     if pickled is not None:
         with contextlib.suppress(BaseException):  # whatever its class does when it is made again
-            return cast(BaseException, pickle.loads(pickled))  # noqa: S301 -- our own child's
+            return cast("BaseException", pickle.loads(pickled))  # noqa: S301 -- our own child's
     # It cannot be sent. Its name and its text are what others see of it.
     about = {"__doc__": "Stands for an exception of a process that cannot be pickled."}
     stand_in: type[Exception] = type(description.exception, (Exception,), about)

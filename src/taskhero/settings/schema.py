@@ -14,9 +14,9 @@ from typing import TYPE_CHECKING, Any, Final, TypeAlias
 
 import attrs
 
+from taskhero._internal.suggestions import nearest, snake
 from taskhero.errors import InvalidSettings
-from taskhero.log_levels import SCHEDULER_EVENTS, WORKER_EVENTS, Levels, scheduler_levels, worker_levels
-from taskhero.wording import nearest, snake
+from taskhero.settings.log_levels import SCHEDULER_EVENTS, WORKER_EVENTS, Levels, scheduler_levels, worker_levels
 
 if TYPE_CHECKING:
     from typing import Self
@@ -276,7 +276,7 @@ class Settings(_Given):
                 variable, or the file and the key, and the value.
             ModuleNotFoundError: typed-settings is not installed.
         """
-        from taskhero.settings_loading import load_settings
+        from taskhero.settings.loading import load_settings
 
         return load_settings(cls() if base is None else base)
 

@@ -14,9 +14,9 @@ from json.scanner import make_scanner
 from math import inf
 from typing import TYPE_CHECKING, Any, Final
 
+from taskhero._internal.display import shown
 from taskhero.errors import Undecodable
-from taskhero.wire.exact import LENIENT, MOST_LEVELS_WRITTEN, RUBY, STRICT, SURROGATE, quote, write
-from taskhero.wire.refusals import shown
+from taskhero.wire.json_writer import LENIENT, MOST_LEVELS_WRITTEN, RUBY, STRICT, SURROGATE, quote, write
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -1,4 +1,4 @@
-"""Writing JSON exactly: every part is looked at, and what cannot be written is named with its place."""
+"""Write JSON exactly as JavaScript or Ruby writes it, and name the place of what JSON cannot express."""
 
 from __future__ import annotations
 
@@ -11,14 +11,56 @@ from typing import TYPE_CHECKING, Any, Final
 
 import attrs
 
+from taskhero._internal.display import path_to, remedy, shown
 from taskhero.errors import InvalidArguments
-from taskhero.wire.numbers import js_float, ruby_float
-from taskhero.wire.refusals import path_to, remedy, shown
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
 
-__all__ = ["LENIENT", "MOST_LEVELS_WRITTEN", "RUBY", "STRICT", "SURROGATE", "Style", "quote", "write"]
+__all__ = [
+    "LENIENT",
+    "MOST_LEVELS_WRITTEN",
+    "RUBY",
+    "STRICT",
+    "SURROGATE",
+    "Style",
+    "js_float",
+    "quote",
+    "ruby_float",
+    "write",
+]
+
+
+def js_float(value: float) -> str:
+    """Write a finite float as ``JSON.stringify`` does: ``1.0`` is ``1``, ``1e-7`` has no zero before the 7."""
+    text = float.__repr__(value)
+    if "e" not in text:
+        if not text.endswith(".0"):
+            return text
+        return "0" if value == 0 else text[:-2]
+    mantissa, _, power = text.partition("e")
+    exponent = int(power)
+    if exponent >= 21 or exponent < -6:
+        return f"{mantissa}e{exponent:+d}"
+    sign = "-" if value < 0 else ""
+    digits = mantissa.lstrip("-").replace(".", "")
+    if exponent > 0:
+        return sign + digits.ljust(exponent + 1, "0")
+    return f"{sign}0.{'0' * (-exponent - 1)}{digits}"
+
+
+def ruby_float(value: float) -> str:
+    """Write a finite float as Ruby's json library does: ``1.0``, ``1.0e+21``, ``1.0e-07``."""
+    text = float.__repr__(value)
+    mantissa, mark, power = text.partition("e")
+    if mark:
+        return text if "." in mantissa else f"{mantissa}.0e{power}"
+    if abs(value) < 1e15:
+        return text
+    digits = text.removesuffix(".0").replace(".", "")
+    head = 2 if value < 0 else 1
+    return f"{digits[:head]}.{digits[head:].rstrip('0') or '0'}e+15"
+
 
 #: How deep a job's arguments may be nested: Ruby's limit is 97, and failures wrap them further.
 MOST_LEVELS_WRITTEN: Final = 90

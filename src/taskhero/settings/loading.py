@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING, Any, Final, TypeVar, cast
 
 import attrs
 
+from taskhero._internal.suggestions import nearest, snake
 from taskhero.errors import InvalidSettings
-from taskhero.wording import nearest, snake
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import Final
 
+from taskhero._internal.suggestions import nearest, snake
 from taskhero.errors import InvalidSettings
-from taskhero.wording import nearest, snake
 
 __all__ = ["SCHEDULER_EVENTS", "WORKER_EVENTS", "Levels", "scheduler_levels", "worker_levels"]
 
