@@ -14,7 +14,7 @@ from taskhero.engine.queue import Queue, QueueContext
 from taskhero.engine.registry import TaskRegistry
 from taskhero.errors import AlreadyRunning, NothingToRun, PluginError
 from taskhero.hooks.manager import PluginManager
-from taskhero.plugins import names as shipped_names
+from taskhero.plugins import shipped_plugins as shipped_names
 from taskhero.runtime.events import Emitter
 from taskhero.runtime.functions import check_processable
 from taskhero.settings import Settings

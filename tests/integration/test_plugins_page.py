@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 from fresh import Fresh, make_fresh
 
-from taskhero.hooks.reading import HOOKS
+from taskhero.hooks.plugin_reader import HOOKS
 
 DOCS = Path(__file__).parents[2] / "docs"
 PAGE = (DOCS / "plugins.md").read_text()

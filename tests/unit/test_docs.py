@@ -13,7 +13,7 @@ import pytest
 
 from taskhero.errors import InvalidSettings
 from taskhero.hooks.manager import PluginManager
-from taskhero.plugins import DelayQueueLock, JobLock, Noop, QueueLock, Retry, names
+from taskhero.plugins import DelayQueueLock, JobLock, Noop, QueueLock, Retry, shipped_plugins
 from taskhero.runtime import events
 from taskhero.settings import SCHEDULER_EVENTS, WORKER_EVENTS, Settings
 
@@ -134,7 +134,7 @@ def test_the_tables_of_plugins_have_every_option_with_its_default_and_its_other_
         name: shown.get(one, repr(one)) for name, one in defaults.items()
     }
     (named,) = [row for row in plugin_names() if row[0] == plugin.__name__]
-    renamed = PluginManager(shipped=(names,)).registry.renamed(named[1].split("`")[0])
+    renamed = PluginManager(shipped=(shipped_plugins,)).registry.renamed(named[1].split("`")[0])
     theirs = {row[0].strip("`"): found[1] for row in table[2:] if (found := re.match(r"`(\w+)`", row[2]))}
     others = {option: other for option, other in theirs.items() if option != other}
     assert others == {one.option: other for other, one in renamed.items()}
@@ -143,7 +143,7 @@ def test_the_tables_of_plugins_have_every_option_with_its_default_and_its_other_
 @pytest.mark.parametrize("row", plugin_names(), ids=lambda row: row[0])
 def test_the_table_of_plugins_has_names_that_work(row: list[str]) -> None:
     """Each name stands for the class in its row."""
-    registry = PluginManager(shipped=(names,)).registry
+    registry = PluginManager(shipped=(shipped_plugins,)).registry
     for name in re.findall(r"[\w-]+", row[1]):
         (plugin,) = registry.build((name,), {name: {"limit": 3}} if "etry" in name else {})
         assert type(plugin).__name__ == row[0]

@@ -15,7 +15,7 @@ from taskhero.cli.verbs import Verbs
 if TYPE_CHECKING:
     from collections.abc import Collection
 
-    from taskhero.hooks.commands import CommandRegistry
+    from taskhero.hooks.command_registry import CommandRegistry
 
 __all__ = ["demo", "taskhero"]
 
@@ -37,7 +37,7 @@ VERBS = {
 
 def _commands_of_plugins(taken: Collection[str]) -> CommandRegistry:
     from taskhero.hooks.manager import PluginManager
-    from taskhero.plugins import names as shipped_names
+    from taskhero.plugins import shipped_plugins as shipped_names
 
     return PluginManager(shipped=(shipped_names,)).commands(taken)
 

@@ -14,8 +14,8 @@ from taskhero.backends.installed import found_backends
 from taskhero.cli.apps import app_option, load_app
 from taskhero.cli.output import console, json_option, print_json, table
 from taskhero.hooks.manager import SWITCH, PluginManager
-from taskhero.hooks.reading import label, read_plugin
-from taskhero.plugins import names as shipped_names
+from taskhero.hooks.plugin_reader import label, read_plugin
+from taskhero.plugins import shipped_plugins as shipped_names
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
     from taskhero.app import TaskHero
     from taskhero.backends.installed import FoundBackend
-    from taskhero.hooks.commands import CommandRegistry
+    from taskhero.hooks.command_registry import CommandRegistry
     from taskhero.hooks.manager import FoundPlugin
 
 __all__ = ["plugins"]

@@ -16,7 +16,7 @@ from click.core import ParameterSource
 
 from taskhero.cli.hints import command_hint, option_hint
 from taskhero.errors import TaskheroError
-from taskhero.hooks.commands import CommandRegistry
+from taskhero.hooks.command_registry import CommandRegistry
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Mapping

@@ -8,9 +8,9 @@ from taskhero._internal.lazy import lazy_names
 
 if TYPE_CHECKING:
     from taskhero.backends.registry import BackendRegistry
-    from taskhero.hooks.commands import CommandRegistry
+    from taskhero.hooks.command_registry import CommandRegistry
     from taskhero.hooks.contexts import EnqueueContext, OverrideContext, PerformContext
-    from taskhero.hooks.registry import PluginRegistry
+    from taskhero.hooks.plugin_registry import PluginRegistry
     from taskhero.hooks.specs import hookimpl
 
 __all__ = [
@@ -27,9 +27,9 @@ __getattr__, __dir__ = lazy_names(
     __name__,
     {
         "BackendRegistry": "taskhero.backends.registry",
-        "CommandRegistry": "taskhero.hooks.commands",
+        "CommandRegistry": "taskhero.hooks.command_registry",
         **dict.fromkeys(("EnqueueContext", "OverrideContext", "PerformContext"), "taskhero.hooks.contexts"),
-        "PluginRegistry": "taskhero.hooks.registry",
+        "PluginRegistry": "taskhero.hooks.plugin_registry",
         "hookimpl": "taskhero.hooks.specs",
     },
 )

@@ -12,9 +12,9 @@ import attrs
 from taskhero._internal.entry_points import BROKEN, Origin, entry_points_of, origin_of, reason
 from taskhero.backends.registry import BackendRegistry
 from taskhero.errors import AmbiguousOverride, PluginError
-from taskhero.hooks.commands import CommandRegistry
-from taskhero.hooks.reading import label, read_plugin
-from taskhero.hooks.registry import PluginRegistry
+from taskhero.hooks.command_registry import CommandRegistry
+from taskhero.hooks.plugin_reader import label, read_plugin
+from taskhero.hooks.plugin_registry import PluginRegistry
 from taskhero.hooks.scope import HookScope
 from taskhero.hooks.specs import NAME
 

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Protocol, TypeVar
 from taskhero.backends.protocol import FreeLock, Guard, NotDelayed
 from taskhero.errors import PluginError
 from taskhero.hooks.needs import HoldLock, Need
-from taskhero.hooks.reading import HOOKS, Impl, read_plugin
+from taskhero.hooks.plugin_reader import HOOKS, Impl, read_plugin
 from taskhero.models import Outcome, Refused
 
 if TYPE_CHECKING:

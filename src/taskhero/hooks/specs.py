@@ -26,10 +26,10 @@ if TYPE_CHECKING:
 
     from taskhero.backends.protocol import Guard
     from taskhero.backends.registry import BackendRegistry
-    from taskhero.hooks.commands import CommandRegistry
+    from taskhero.hooks.command_registry import CommandRegistry
     from taskhero.hooks.contexts import EnqueueContext, OverrideContext, PerformContext
     from taskhero.hooks.needs import Need
-    from taskhero.hooks.registry import PluginRegistry
+    from taskhero.hooks.plugin_registry import PluginRegistry
     from taskhero.models import Job, Outcome
 
 __all__ = [

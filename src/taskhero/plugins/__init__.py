@@ -10,7 +10,7 @@ from taskhero.backends.protocol import FreeLock, Guard, NotDelayed
 from taskhero.errors import RetryLater
 from taskhero.hooks.contexts import EnqueueContext, PerformContext
 from taskhero.hooks.needs import CountAttempts, HoldLock, Need
-from taskhero.hooks.registry import Renamed
+from taskhero.hooks.plugin_registry import Renamed
 from taskhero.hooks.specs import hookimpl
 from taskhero.models import Failure, Outcome, Postponed, Refused, Retrying, Success
 from taskhero.plugins.delay_queue_lock import DelayQueueLock

@@ -10,7 +10,7 @@ from taskhero.hooks.needs import HoldLock
 from taskhero.hooks.specs import hookimpl
 from taskhero.models import Postponed, Refused
 from taskhero.plugins.equal_jobs import chosen_key, lock_name
-from taskhero.plugins.options import delay_option, flag_option, key_option, timeout_option
+from taskhero.plugins.option_checks import delay_option, flag_option, key_option, timeout_option
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

@@ -9,7 +9,7 @@ import attrs
 from taskhero.backends.protocol import FreeLock
 from taskhero.hooks.specs import hookimpl
 from taskhero.plugins.equal_jobs import chosen_key, lock_name
-from taskhero.plugins.options import key_option, timeout_option
+from taskhero.plugins.option_checks import key_option, timeout_option
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

@@ -15,7 +15,7 @@ from taskhero.hooks.needs import CountAttempts
 from taskhero.hooks.specs import hookimpl
 from taskhero.models import Failure, Retrying
 from taskhero.plugins.equal_jobs import attempts_names, chosen_key
-from taskhero.plugins.options import delay_option, key_option
+from taskhero.plugins.option_checks import delay_option, key_option
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

@@ -10,7 +10,7 @@ import pytest
 
 from taskhero import Failure, Settings, Success, TaskHero, hookimpl
 from taskhero.backends.protocol import FreeLock
-from taskhero.hooks.reading import HOOKS
+from taskhero.hooks.plugin_reader import HOOKS
 
 pytestmark = pytest.mark.anyio
 

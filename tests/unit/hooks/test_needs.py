@@ -9,7 +9,7 @@ from taskhero import Job, PerformContext, Postponed, Refused, Success, TaskHero,
 from taskhero.backends.protocol import FreeLock, NotDelayed
 from taskhero.errors import PluginError
 from taskhero.hooks.needs import CountAttempts, HoldLock
-from taskhero.hooks.reading import HOOKS
+from taskhero.hooks.plugin_reader import HOOKS
 from taskhero.hooks.scope import HookScope
 
 JOB = Job("add", [1, 2], "math")

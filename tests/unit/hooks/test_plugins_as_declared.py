@@ -9,7 +9,7 @@ import pytest
 
 from taskhero import Job, TaskHero, hookimpl, task
 from taskhero.errors import PluginError, UnknownPlugin
-from taskhero.hooks.reading import HOOKS, read_plugin
+from taskhero.hooks.plugin_reader import HOOKS, read_plugin
 
 
 @attrs.frozen(eq=False)

@@ -13,7 +13,7 @@ from taskhero import TaskHero, hookimpl
 from taskhero.backends import registry as drivers
 from taskhero.backends.memory import MemoryBackend
 from taskhero.errors import PluginError, UnknownBackend
-from taskhero.hooks.commands import CommandRegistry
+from taskhero.hooks.command_registry import CommandRegistry
 from taskhero.hooks.manager import PluginManager
 
 
@@ -220,6 +220,6 @@ def test_of_two_commands_with_one_name_the_first_stays_and_both_are_named(caplog
 
 def test_the_hooks_know_no_click():
     """It is an extra of the command line."""
-    code = "import sys, taskhero.hooks.manager, taskhero.hooks.commands; print('click' in sys.modules)"
+    code = "import sys, taskhero.hooks.manager, taskhero.hooks.command_registry; print('click' in sys.modules)"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, timeout=60)
     assert done.stdout == "False\n"

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, Final
 
 from taskhero.errors import PluginError
-from taskhero.hooks.registry import Renamed
+from taskhero.hooks.plugin_registry import Renamed
 from taskhero.hooks.specs import hookimpl
 from taskhero.plugins.delay_queue_lock import DelayQueueLock
 from taskhero.plugins.job_lock import JobLock
@@ -16,7 +16,7 @@ from taskhero.plugins.retry import Retry
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from taskhero.hooks.registry import PluginRegistry
+    from taskhero.hooks.plugin_registry import PluginRegistry
 
 __all__ = ["taskhero_register_plugins"]
 
