@@ -7,16 +7,17 @@ import re
 
 import pytest
 
-from taskhero.backends import inspected, protocol
-from taskhero.backends.inspectable import Inspectable
+from taskhero.backends import protocol
+from taskhero.backends.inspection_protocol import Inspectable
+from taskhero.backends.periodic_protocol import Repeating
 from taskhero.backends.protocol import Backend
-from taskhero.backends.repeating import Repeating
+from taskhero.backends.records import inspection
 from taskhero.conformance import BackendConformance, promises_of
 
 #: Classes whose docstrings promise what a backend does; of the others, the verbs' docstrings speak.
 PROMISING = ("FreeLock", "NotDelayed", "Done", "Dropped", "Failed", "GivenBack", "Delayed", "Retried", "Next")
 #: Classes each of whose values is an answer that a backend gives.
-ANSWERS = (protocol.Scheduled, protocol.Moved, protocol.Kept, protocol.Fired, inspected.Mended, inspected.Cleaned)
+ANSWERS = (protocol.Scheduled, protocol.Moved, protocol.Kept, protocol.Fired, inspection.Mended, inspection.Cleaned)
 #: What no test of the kit can bring about.
 BEYOND_THE_KIT = {
     "A backend never repeats a step by itself": "the connection must break; tested by each driver that has one",

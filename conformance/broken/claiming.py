@@ -5,7 +5,7 @@ import asyncio
 import attrs
 
 from broken.registry import found_by
-from taskhero.backends.memory import MemoryBackend, work
+from taskhero.backends.memory import MemoryBackend, claim_store
 from taskhero.backends.protocol import Claim, Claims
 from taskhero.conformance import Concurrency, Exchanging, Fairness
 
@@ -130,11 +130,11 @@ class UnboundedBatches(MemoryBackend):
     """It hands out any number of bytes at once."""
 
     async def exchange(self, process, settled, free, queues):
-        bound, work.MAX_BATCH = work.MAX_BATCH, 10**12
+        bound, claim_store.MAX_BATCH = claim_store.MAX_BATCH, 10**12
         try:
             return await super().exchange(process, settled, free, queues)
         finally:
-            work.MAX_BATCH = bound
+            claim_store.MAX_BATCH = bound
 
 
 @found_by(Exchanging, "test_a_job_of_any_size_is_claimed")
@@ -143,7 +143,7 @@ class RefusesLargeJobs(MemoryBackend):
 
     async def exchange(self, process, settled, free, queues):
         first = next(iter(self._store.queues.texts.get("q", ())), "")
-        return await super().exchange(process, settled, free if len(first) <= work.MAX_BATCH else (), queues)
+        return await super().exchange(process, settled, free if len(first) <= claim_store.MAX_BATCH else (), queues)
 
 
 @found_by(Exchanging, "test_it_tells_whether_jobs_wait")

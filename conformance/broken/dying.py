@@ -6,7 +6,7 @@ import attrs
 
 from broken.registry import found_by
 from taskhero.backends.memory import MemoryBackend
-from taskhero.backends.memory.members import Member
+from taskhero.backends.memory.process_table import Member
 from taskhero.backends.protocol import Beat, Exchange, Lease, Leases
 from taskhero.conformance import Concurrency, LeaseKeeping, Registration, Rescue
 from taskhero.wire.jobs import mark_rescued

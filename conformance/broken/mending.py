@@ -6,8 +6,8 @@ import attrs
 
 from broken.registry import found_by
 from broken.spoiling import Spoilt
-from taskhero.backends.inspected import Cleaned, DelayedPage, FailedRetry, Mended, Silence
 from taskhero.backends.memory import MemoryBackend
+from taskhero.backends.records.inspection import Cleaned, DelayedPage, FailedRetry, Mended, Silence
 from taskhero.conformance import Delays, Failures, Overseeing
 
 # what is delayed

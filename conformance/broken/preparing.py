@@ -5,7 +5,7 @@ import asyncio
 import attrs
 
 from broken.registry import found_by
-from taskhero.backends.memory import MemoryBackend, work
+from taskhero.backends.memory import MemoryBackend, claim_store
 from taskhero.backends.memory.locks import Locks, owner_of
 from taskhero.backends.protocol import Prepared
 from taskhero.conformance import Preparing
@@ -61,11 +61,11 @@ class Owning(MemoryBackend):
         raise NotImplementedError
 
     async def prepare(self, process, preparations):
-        before, work.owner_of = work.owner_of, self.mark
+        before, claim_store.owner_of = claim_store.owner_of, self.mark
         try:
             return await super().prepare(process, preparations)
         finally:
-            work.owner_of = before
+            claim_store.owner_of = before
 
 
 @found_by(Preparing, "test_a_lock_is_the_claims_own", "test_a_job_takes_all_its_locks_or_none")

@@ -4,7 +4,7 @@ import asyncio
 
 from broken.registry import found_by
 from taskhero.backends.memory import MemoryBackend
-from taskhero.backends.memory.line import Line
+from taskhero.backends.memory.wakeup_queue import Line
 from taskhero.backends.protocol import Wake
 from taskhero.conformance import Exchanging, Waking
 

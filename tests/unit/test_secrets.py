@@ -8,8 +8,8 @@ import traceback
 import pytest
 
 from taskhero import Settings, TaskHero
+from taskhero._internal.display import location_of
 from taskhero.backends.registry import open_backend
-from taskhero.backends.urls import location_of
 
 pytestmark = pytest.mark.anyio
 

@@ -9,8 +9,8 @@ import zlib
 import attrs
 import pytest
 
-from taskhero.backends.inspected import DelayedEntry, FailedEntry
 from taskhero.backends.protocol import Entry, Failed, Kept, Lock, Periodic, Preparation, Process, Settlement, TimedEntry
+from taskhero.backends.records.inspection import DelayedEntry, FailedEntry
 from taskhero.clock import ManualClock
 from taskhero_sqlite import SqliteBackend
 

@@ -21,8 +21,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Protocol, runtime_checkable
 
-from taskhero.backends.inspectable import Inspectable
-from taskhero.backends.periodic import Fired, Kept, KnownPeriodic, Next, Periodic, Periodics
+from taskhero.backends.inspection_protocol import Inspectable
+from taskhero.backends.periodic_protocol import Repeating
 from taskhero.backends.records import (
     Beat,
     Claim,
@@ -60,7 +60,7 @@ from taskhero.backends.records import (
     TimedEntry,
     Wake,
 )
-from taskhero.backends.repeating import Repeating
+from taskhero.backends.records.periodic_tasks import Fired, Kept, KnownPeriodic, Next, Periodic, Periodics
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -116,7 +116,7 @@ __all__ = [
 
 @runtime_checkable
 class Backend(Inspectable, Repeating, Protocol):
-    """A store of jobs; the verbs of those who look and mend stand in `taskhero.backends.inspectable` for a part."""
+    """A store of jobs; the verbs of those who look and mend are in `taskhero.backends.inspection_protocol`."""
 
     @property
     def location(self) -> str:

@@ -8,24 +8,36 @@ from __future__ import annotations
 
 import inspect
 import re
+from collections import Counter
 from difflib import get_close_matches
 from importlib import import_module
 from importlib.metadata import entry_points
-from typing import TYPE_CHECKING, Any, Final, Protocol
+from typing import TYPE_CHECKING, Any, Final, Literal, Protocol
 
-from taskhero._internal.entry_points import BROKEN, origin_of, reason
+import attrs
+
+from taskhero._internal.display import without_secrets
+from taskhero._internal.entry_points import BROKEN, Origin, entry_points_of, origin_of, reason
+from taskhero.backends.periodic_protocol import Repeating
 from taskhero.backends.protocol import Backend
-from taskhero.backends.repeating import Repeating
-from taskhero.backends.urls import without_secrets
 from taskhero.errors import PluginError, TaskheroError, UnknownBackend
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Mapping
     from importlib.metadata import EntryPoint
 
     from taskhero.settings import Settings
 
-__all__ = ["BUILT_IN", "GROUP", "BackendRegistry", "Driver", "known_schemes", "open_backend"]
+__all__ = [
+    "BUILT_IN",
+    "GROUP",
+    "BackendRegistry",
+    "Driver",
+    "FoundBackend",
+    "found_backends",
+    "known_schemes",
+    "open_backend",
+]
 
 #: Entry-point group of third parties' drivers: the name is the URL's scheme, the object a class with `from_url`.
 GROUP: Final = "taskhero.backends"
@@ -279,3 +291,51 @@ def _name_of(driver: object) -> str:
 def _place_of(driver: object) -> str:
     """Where a driver stands, as an entry point says it."""
     return f"{getattr(driver, '__module__', '?')}:{getattr(driver, '__qualname__', type(driver).__qualname__)}"
+
+
+@attrs.frozen(kw_only=True)
+class FoundBackend:
+    """An installed backend.
+
+    Attributes:
+        scheme: What stands before ``://`` in its URLs.
+        origin: The distribution that brings it.
+        state: Whether it can be used, lacks an optional package, or failed.
+        error: What it lacks, or why it failed, else ``""``.
+    """
+
+    scheme: str
+    origin: Origin
+    state: Literal["loaded", "off", "failed"]
+    error: str = ""
+
+
+def found_backends() -> list[FoundBackend]:
+    """All backends that distributions bring as entry points, by scheme; each is imported for it."""
+    points = entry_points_of(GROUP)
+    times = Counter(point.name for point in points)
+    return [_found(point, times) for point in points]
+
+
+def _found(point: EntryPoint, times: Mapping[str, int]) -> FoundBackend:
+    state, error = _tried(point, times)
+    return FoundBackend(scheme=point.name, origin=origin_of(point), state=state, error=error)
+
+
+def _tried(point: EntryPoint, times: Mapping[str, int]) -> tuple[Literal["loaded", "off", "failed"], str]:
+    """Whether a driver can be used, and if not, why."""
+    scheme = point.name
+    if scheme in BUILT_IN and point.value != BUILT_IN[scheme]:
+        return "failed", f"{scheme}:// is taskhero's own, {BUILT_IN[scheme]}"
+    if times[scheme] > 1 and scheme not in BUILT_IN:
+        return "failed", f"{times[scheme]} distributions bring a driver for {scheme}://: keep one of them installed"
+    try:
+        driver = point.load()
+    except UnknownBackend as lacking:
+        # A driver that says itself which optional package it needs.
+        return "off", str(lacking)
+    except BROKEN as broken:
+        return "failed", reason(broken)
+    if not callable(getattr(driver, "from_url", None)):
+        return "failed", f"{point.value} has no method from_url(url, *, namespace)"
+    return "loaded", ""

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from datetime import datetime
 
     from taskhero.app import TaskHero
-    from taskhero.backends.inspected import DelayedEntry
+    from taskhero.backends.records.inspection import DelayedEntry
     from taskhero.models import Job
 
 __all__ = ["delayed", "delete"]

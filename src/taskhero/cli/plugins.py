@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import click
 from rich.console import Group
 
-from taskhero.backends.installed import found_backends
+from taskhero.backends.registry import found_backends
 from taskhero.cli.apps import app_option, load_app
 from taskhero.cli.output import console, json_option, print_json, table
 from taskhero.hooks.manager import SWITCH, PluginManager
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from rich.console import RenderableType
 
     from taskhero.app import TaskHero
-    from taskhero.backends.installed import FoundBackend
+    from taskhero.backends.registry import FoundBackend
     from taskhero.hooks.command_registry import CommandRegistry
     from taskhero.hooks.manager import FoundPlugin
 

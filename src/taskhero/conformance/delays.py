@@ -6,8 +6,8 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from taskhero.backends.inspected import DelayedEntry
 from taskhero.backends.protocol import Entry, NotDelayed
+from taskhero.backends.records.inspection import DelayedEntry
 from taskhero.conformance.inspection import SLICES
 from taskhero.conformance.promises import needs, promise
 from taskhero.conformance.steps import due, job, now_of, push, schedule

@@ -8,7 +8,6 @@ import attrs
 import pytest
 
 from taskhero._internal.bounds import LATEST, LONGEST, MOST
-from taskhero.backends.inspected import FailedEntry, FailedRetry, Mended
 from taskhero.backends.protocol import (
     Delayed,
     Done,
@@ -31,6 +30,7 @@ from taskhero.backends.protocol import (
     Settlement,
     TimedEntry,
 )
+from taskhero.backends.records.inspection import FailedEntry, FailedRetry, Mended
 from taskhero.conformance.periodic import periodic
 from taskhero.conformance.promises import needs, promise
 from taskhero.conformance.steps import (

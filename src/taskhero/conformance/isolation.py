@@ -6,7 +6,6 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from taskhero.backends.inspected import DelayedEntry, FailedEntry, FailedRetry, Mended
 from taskhero.backends.protocol import (
     Dismissed,
     DueJob,
@@ -22,6 +21,7 @@ from taskhero.backends.protocol import (
     Settlement,
     TimedEntry,
 )
+from taskhero.backends.records.inspection import DelayedEntry, FailedEntry, FailedRetry, Mended
 from taskhero.conformance.promises import needs, promise
 from taskhero.conformance.steps import (
     claim,

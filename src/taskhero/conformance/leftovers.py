@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from taskhero.backends.inspected import DelayedEntry
 from taskhero.backends.protocol import DueJob, Entry, FreeLock, Moved
+from taskhero.backends.records.inspection import DelayedEntry
 from taskhero.conformance.promises import needs, promise
 from taskhero.conformance.steps import (
     blocked_by,

@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from taskhero.backends.periodic_protocol import Repeating
 from taskhero.backends.protocol import Backend, Interest, TimedEntry
-from taskhero.backends.repeating import Repeating
 from taskhero.conformance.promises import promise
 from taskhero.conformance.steps import at_ease, claim_one, job, long, now_of, push, registered, within
 from taskhero.conformance.suite import Suite

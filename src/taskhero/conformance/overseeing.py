@@ -6,8 +6,8 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from taskhero.backends.inspected import FAILED, Cleaned, Cleaning, Overview, Silence
 from taskhero.backends.protocol import Done, Entry, Failed, FreeLock, Process, Settlement
+from taskhero.backends.records.inspection import FAILED, Cleaned, Cleaning, Overview, Silence
 from taskhero.conformance.promises import needs, promise
 from taskhero.conformance.steps import (
     LEASE,
@@ -27,8 +27,8 @@ from taskhero.wire.dates import parse_date
 from taskhero.wire.workers import parse_working
 
 if TYPE_CHECKING:
-    from taskhero.backends.inspected import WorkerEntry
     from taskhero.backends.protocol import Backend
+    from taskhero.backends.records.inspection import WorkerEntry
     from taskhero.clock import ManualClock
     from taskhero.conformance.suite import Views
 

@@ -6,8 +6,8 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from taskhero.backends.inspected import FailedEntry, FailedRetry, Mended
 from taskhero.backends.protocol import Delayed, Entry, Failed, GivenBack, Removal, Retried
+from taskhero.backends.records.inspection import FailedEntry, FailedRetry, Mended
 from taskhero.conformance.promises import needs, promise
 from taskhero.conformance.steps import (
     claim,

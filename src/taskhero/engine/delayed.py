@@ -15,7 +15,7 @@ from taskhero.wire.json import quote
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Sequence
 
-    from taskhero.backends.inspected import DelayedEntry
+    from taskhero.backends.records.inspection import DelayedEntry
 
 __all__ = ["DelayedJobs"]
 

@@ -6,8 +6,8 @@ from typing import TYPE_CHECKING, Final, TypedDict
 
 import attrs
 
-from taskhero.backends.inspected import FAILED, FailedEntry, FailedRetry, Mended
 from taskhero.backends.protocol import Entry
+from taskhero.backends.records.inspection import FAILED, FailedEntry, FailedRetry, Mended
 from taskhero.engine.inspection import Inspection, position
 from taskhero.engine.moments import duration_of
 from taskhero.errors import CannotRetry, InvalidArguments, InvalidQueueName, NotInFailures, Undecodable, WrongType

@@ -7,7 +7,7 @@ import re
 import socket
 from typing import TYPE_CHECKING, Final
 
-from taskhero.backends.inspected import Cleaned, Cleaning, WorkerEntry
+from taskhero.backends.records.inspection import Cleaned, Cleaning, WorkerEntry
 from taskhero.engine.failures import FailedFilter, FailedJobs
 from taskhero.engine.lock_states import lock_state, scheduler_lock, state_of_scheduler_lock
 from taskhero.engine.moments import duration_of, to_datetime

@@ -7,7 +7,9 @@ import asyncio
 import pytest
 
 from taskhero.backends.protocol import Entry, Interest, Process
-from taskhero.backends.redis import RedisBackend, address, dialogue, waking
+from taskhero.backends.redis import RedisBackend
+from taskhero.backends.redis.connection import addresses, pipelined
+from taskhero.backends.redis.notify import notifier
 from taskhero.errors import BackendRefused, ReplyLost
 from taskhero.wire.workers import new_process_name
 
@@ -20,7 +22,7 @@ READERS = pytest.mark.parametrize("reader", ["hiredis", "redis-py"])
 @pytest.fixture
 async def backend(redis_url, monkeypatch):
     """A connected driver with few connections."""
-    monkeypatch.setattr(address, "MAX_CONNECTIONS", 3)
+    monkeypatch.setattr(addresses, "MAX_CONNECTIONS", 3)
     backend = RedisBackend(redis_url)
     await backend.connect()
     yield backend
@@ -109,7 +111,7 @@ async def test_a_connection_that_breaks_before_the_answer_is_told_as_a_lost_repl
 
 
 async def test_an_answer_that_does_not_come_ends_the_connection_and_the_next_call_has_another(backend, monkeypatch):
-    monkeypatch.setattr(dialogue, "REPLY_TIMEOUT", 0.1)
+    monkeypatch.setattr(pipelined, "REPLY_TIMEOUT", 0.1)
     await backend._link.call("PING")
     with pytest.raises(ReplyLost, match=r"within 0\.1 seconds"):
         await backend._link.call("BLPOP", "nothing", 0)
@@ -132,11 +134,11 @@ async def test_what_is_no_redis_ends_the_connection_and_not_the_program(backend,
 @READERS
 async def test_an_answer_to_nothing_ends_the_connection(backend, reader, monkeypatch):
     if reader == "redis-py":
-        monkeypatch.setattr(dialogue, "_Push", None)
+        monkeypatch.setattr(pipelined, "_Push", None)
     ended = asyncio.Event()
     connection = await backend._link.own_connection(protocol=3)
-    talk = dialogue.direct(connection, on_lost=ended.set) or dialogue.Read(connection, on_lost=ended.set)
-    assert isinstance(talk, dialogue.Direct) == (reader == "hiredis")
+    talk = pipelined.direct(connection, on_lost=ended.set) or pipelined.Read(connection, on_lost=ended.set)
+    assert isinstance(talk, pipelined.Direct) == (reader == "hiredis")
     assert await talk.ask_all([("ECHO", "a"), ("ECHO", "b")]) == [b"a", b"b"]
     await connection.send_command("ECHO", "behind its back")
     async with asyncio.timeout(5):
@@ -150,7 +152,7 @@ async def test_an_answer_to_nothing_ends_the_connection(backend, reader, monkeyp
 @pytest.mark.parametrize("schedule", [False, True], ids=["jobs", "jobs-and-schedule"])
 async def test_a_foreign_push_wakes_the_sentry(backend, redis_url, reader, schedule, monkeypatch):
     if reader == "redis-py":
-        monkeypatch.setattr(dialogue, "_Push", None)
+        monkeypatch.setattr(pipelined, "_Push", None)
     me, interest = Process(new_process_name(), ("q",)), Interest(queues=("q",), schedule=schedule)
     pusher = RedisBackend(redis_url)
     await pusher.connect()
@@ -186,7 +188,7 @@ async def test_a_push_of_another_program_is_not_looked_for_once_more_before_the_
 
 async def test_an_idle_sentry_keeps_its_seat_with_two_commands(backend, redis_url, monkeypatch):
     """It renews it, and sees that its connection still answers; what it watches it need not name again."""
-    monkeypatch.setattr(waking, "SEAT_RENEWAL", 0)
+    monkeypatch.setattr(notifier, "SEAT_RENEWAL", 0)
     me, interest = Process(new_process_name(), ("q",)), Interest(queues=("q",), everything=True, schedule=True)
     assert not (await backend.wait(me, interest, 0.01)).jobs
     await backend._link.call("CONFIG", "RESETSTAT")

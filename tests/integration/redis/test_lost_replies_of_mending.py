@@ -5,8 +5,8 @@ from __future__ import annotations
 import pytest
 from test_lost_replies import RAW, Case, P, a_claim, a_queued_job, case_id, counted, direct, keys, lossy, sha
 
-from taskhero.backends.inspected import Cleaning, DelayedEntry, FailedEntry, FailedRetry
 from taskhero.backends.protocol import Entry, Failed, FreeLock, Settlement, TimedEntry
+from taskhero.backends.records.inspection import Cleaning, DelayedEntry, FailedEntry, FailedRetry
 from taskhero.errors import ReplyLost
 
 __all__ = ["direct", "lossy"]  # fixtures

@@ -10,7 +10,6 @@ from proxy import Proxy
 from redis import Redis
 
 from taskhero import Settings, TaskHero
-from taskhero.backends.inspected import Cleaning, DelayedEntry, FailedEntry, FailedRetry
 from taskhero.backends.protocol import (
     Delayed,
     Done,
@@ -31,6 +30,7 @@ from taskhero.backends.protocol import (
     Settlement,
     TimedEntry,
 )
+from taskhero.backends.records.inspection import Cleaning, DelayedEntry, FailedEntry, FailedRetry
 from taskhero.backends.redis import RedisBackend
 from taskhero.errors import BackendUnavailable
 from taskhero.wire.workers import new_process_name

@@ -8,7 +8,9 @@ import pytest
 from proxy import Proxy
 
 from taskhero.backends.protocol import Entry, Interest, Process, Wake
-from taskhero.backends.redis import RedisBackend, dialogue, line, waking
+from taskhero.backends.redis import RedisBackend
+from taskhero.backends.redis.connection import pipelined
+from taskhero.backends.redis.notify import blocking_listener, notifier
 from taskhero.errors import BackendUnavailable
 from taskhero.wire.workers import new_process_name
 
@@ -108,9 +110,9 @@ async def test_a_wake_up_that_comes_in_the_instant_in_which_a_wait_is_left_is_no
 @pytest.mark.parametrize("tracking", [False, True], ids=["in-line", "as-sentry"])
 async def test_a_wait_notices_that_its_connection_is_silently_gone(pusher, redis_url, monkeypatch, tracking):
     """As after a firewall forgot it: there is no error, and no wake-up would ever come."""
-    monkeypatch.setattr(line, "OVERDUE", 0.2)
-    monkeypatch.setattr(dialogue, "REPLY_TIMEOUT", 0.2)
-    monkeypatch.setattr(waking, "SEAT_RENEWAL", 0.1)
+    monkeypatch.setattr(blocking_listener, "OVERDUE", 0.2)
+    monkeypatch.setattr(pipelined, "REPLY_TIMEOUT", 0.2)
+    monkeypatch.setattr(notifier, "SEAT_RENEWAL", 0.1)
     me = Process(new_process_name(), ("q",))
     async with Proxy(int(redis_url.rsplit(":", 1)[1].split("/")[0])) as proxy:
         backend = RedisBackend(f"redis://127.0.0.1:{proxy.port}/0")

@@ -11,7 +11,7 @@ import pytest
 
 from taskhero.backends.protocol import Entry, Interest, Process, Removal, TimedEntry, Wake
 from taskhero.backends.redis import RedisBackend
-from taskhero.backends.redis.sentry import Sentry
+from taskhero.backends.redis.notify.tracking_listener import Sentry
 from taskhero.errors import BackendUnavailable
 from taskhero.wire.workers import new_process_name
 

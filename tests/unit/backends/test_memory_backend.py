@@ -9,9 +9,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from taskhero.backends.memory import MemoryBackend
-from taskhero.backends.memory.expiring import Expiring
-from taskhero.backends.memory.queues import part_of
-from taskhero.backends.memory.schedule import Schedule
+from taskhero.backends.memory.delayed_store import Schedule
+from taskhero.backends.memory.locks import Expiring
+from taskhero.backends.memory.queue_store import part_of
+from taskhero.backends.periodic_protocol import Repeating
 from taskhero.backends.protocol import (
     Backend,
     Claim,
@@ -27,7 +28,6 @@ from taskhero.backends.protocol import (
     Settlement,
     Wake,
 )
-from taskhero.backends.repeating import Repeating
 from taskhero.clock import ManualClock
 from taskhero.errors import NotConnected
 

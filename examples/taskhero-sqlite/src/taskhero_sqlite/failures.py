@@ -5,14 +5,14 @@ from __future__ import annotations
 import zlib
 from typing import TYPE_CHECKING
 
-from taskhero.backends.inspected import FAILED, Mended
+from taskhero.backends.records.inspection import FAILED, Mended
 from taskhero_sqlite import queues
 from taskhero_sqlite.steps import blob, text
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from taskhero.backends.inspected import FailedEntry, FailedRetry
+    from taskhero.backends.records.inspection import FailedEntry, FailedRetry
     from taskhero_sqlite.steps import Step
 
 __all__ = ["count_failure", "fail", "failed", "failed_count", "remove_failed", "retry_failed"]

@@ -4,14 +4,15 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from taskhero.backends.inspected import FAILED
+from taskhero.backends.records.inspection import FAILED
 from taskhero_sqlite import failures, leading, locks, queues, schedule, workers
 from taskhero_sqlite.base import Connected
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from taskhero.backends.inspected import (
+    from taskhero.backends.protocol import Removal
+    from taskhero.backends.records.inspection import (
         Cleaning,
         DelayedEntry,
         DelayedPage,
@@ -21,7 +22,6 @@ if TYPE_CHECKING:
         Silence,
         WorkerEntry,
     )
-    from taskhero.backends.protocol import Removal
 
 __all__ = ["Inspecting"]
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from taskhero.backends.inspected import FAILED, Overview
+from taskhero.backends.records.inspection import FAILED, Overview
 from taskhero_sqlite.failures import failed_count
 from taskhero_sqlite.steps import text
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 import math
 from typing import TYPE_CHECKING
 
-from taskhero.backends.inspected import DelayedEntry, DelayedPage
 from taskhero.backends.protocol import Due, DueJob, FreeLock, Moved, NotDelayed, Scheduled
+from taskhero.backends.records.inspection import DelayedEntry, DelayedPage
 from taskhero.wire.jobs import unmark
 from taskhero_sqlite import locks, queues
 from taskhero_sqlite.failures import fail

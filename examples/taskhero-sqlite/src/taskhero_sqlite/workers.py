@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import attrs
 
-from taskhero.backends.inspected import Cleaned, Silence, WorkerEntry
+from taskhero.backends.records.inspection import Cleaned, Silence, WorkerEntry
 from taskhero.wire.workers import ruby_time, working_head
 from taskhero_sqlite.failures import fail
 from taskhero_sqlite.steps import text
@@ -15,7 +15,7 @@ from taskhero_sqlite.work import dismiss
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from taskhero.backends.inspected import Cleaning
+    from taskhero.backends.records.inspection import Cleaning
     from taskhero_sqlite.steps import Step
 
 __all__ = ["clean_worker", "silences", "workers"]

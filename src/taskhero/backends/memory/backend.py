@@ -5,11 +5,11 @@ from __future__ import annotations
 import asyncio
 from typing import TYPE_CHECKING, Self
 
-from taskhero.backends.memory.inspecting import Inspecting
-from taskhero.backends.memory.periodic import PeriodicVerbs
-from taskhero.backends.memory.queues import part_of
+from taskhero.backends.memory.claim_store import Work
+from taskhero.backends.memory.inspection_verbs import Inspecting
+from taskhero.backends.memory.periodic_verbs import PeriodicVerbs
+from taskhero.backends.memory.queue_store import part_of
 from taskhero.backends.memory.store import Store, due_second
-from taskhero.backends.memory.work import Work
 from taskhero.backends.protocol import Due, FreeLock, Moved, Scheduled
 from taskhero.clock import SystemClock
 from taskhero.errors import NotConnected, UnknownBackend

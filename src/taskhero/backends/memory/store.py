@@ -6,19 +6,18 @@ import math
 import threading
 from typing import TYPE_CHECKING
 
-from taskhero.backends.memory.expiring import Expiring
-from taskhero.backends.memory.line import Line
-from taskhero.backends.memory.locks import Locks, owner_of
-from taskhero.backends.memory.queues import Queues
-from taskhero.backends.memory.recurring import Recurring
-from taskhero.backends.memory.schedule import Schedule
+from taskhero.backends.memory.delayed_store import Schedule
+from taskhero.backends.memory.locks import Expiring, Locks, owner_of
+from taskhero.backends.memory.periodic_store import Recurring
+from taskhero.backends.memory.queue_store import Queues
+from taskhero.backends.memory.wakeup_queue import Line
 from taskhero.backends.protocol import Delayed, Done, DueJob, Failed, FreeLock, GivenBack, Moved, NotDelayed, Retried
 from taskhero.wire.jobs import unmark
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
-    from taskhero.backends.memory.members import Member
+    from taskhero.backends.memory.process_table import Member
     from taskhero.backends.protocol import Claim, Ending, Guard, Move, Removal, Settlement, TimedEntry
 
 __all__ = ["Store", "due_second", "later"]

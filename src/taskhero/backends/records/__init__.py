@@ -20,9 +20,10 @@ from taskhero.backends.records.claims import (
     Process,
     Rescued,
 )
-from taskhero.backends.records.endings import Delayed, Done, Dropped, Ending, Failed, GivenBack, Retried, Settlement
-from taskhero.backends.records.moves import Due, DueJob, ForeignLeader, Interest, Move, Moved, Wake
-from taskhero.backends.records.stored import Entry, FreeLock, Guard, NotDelayed, Removal, Scheduled, TimedEntry
+from taskhero.backends.records.entries import Entry, FreeLock, Guard, NotDelayed, Removal, Scheduled, TimedEntry
+from taskhero.backends.records.promotions import Due, DueJob, ForeignLeader, Move, Moved
+from taskhero.backends.records.settlements import Delayed, Done, Dropped, Ending, Failed, GivenBack, Retried, Settlement
+from taskhero.backends.records.wakeups import Interest, Wake
 
 __all__ = [
     "Beat",

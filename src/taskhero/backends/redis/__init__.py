@@ -1,5 +1,5 @@
 """Jobs in Redis or Valkey."""
 
-from taskhero.backends.redis.driver import RedisBackend
+from taskhero.backends.redis.backend import RedisBackend
 
 __all__ = ["RedisBackend"]

@@ -6,10 +6,10 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
-from taskhero.backends.redis.address import ServerAddress
-from taskhero.backends.redis.driver import RedisBackend
-from taskhero.backends.redis.link import Link
-from taskhero.backends.urls import location_of
+from taskhero._internal.display import location_of
+from taskhero.backends.redis.backend import RedisBackend
+from taskhero.backends.redis.connection.addresses import ServerAddress
+from taskhero.backends.redis.connection.manager import Link
 from taskhero.errors import UnknownBackend
 
 if TYPE_CHECKING:

@@ -16,7 +16,7 @@ from taskhero.errors import BackendRefused
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from taskhero.backends.redis.link import Link
+    from taskhero.backends.redis.connection.manager import Link
 
 __all__ = ["Repeated", "Script", "run", "script"]
 

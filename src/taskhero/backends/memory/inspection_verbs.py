@@ -1,0 +1,180 @@
+"""Looking into the store, and mending it."""
+
+from __future__ import annotations
+
+from abc import abstractmethod
+from typing import TYPE_CHECKING
+
+from taskhero.backends.memory.queue_store import part_of
+from taskhero.backends.records.inspection import (
+    FAILED,
+    DelayedEntry,
+    DelayedPage,
+    Mended,
+    Overview,
+    Silence,
+    WorkerEntry,
+)
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+
+    from taskhero.backends.memory.claim_store import Work
+    from taskhero.backends.memory.store import Store
+    from taskhero.backends.records.inspection import Cleaning, FailedEntry, FailedRetry
+    from taskhero.clock import Clock
+
+__all__ = ["Inspecting"]
+
+_LOCKS = ("lock:", "workerslock:")
+
+
+class Inspecting:
+    """The verbs of those who look and mend."""
+
+    _clock: Clock
+    _work: Work
+
+    @abstractmethod
+    def _use(self) -> Store:
+        """The store, if it may be used here."""
+
+    @abstractmethod
+    def _leading(self) -> str | None:
+        """Who leads, or None."""
+
+    async def overview(self) -> Overview:
+        """See `Backend.overview`."""
+        store = self._use()
+        return Overview(
+            now=self._clock.now(),
+            lengths={name: len(texts) for name, texts in sorted(store.queues.texts.items())},
+            failures={FAILED: len(store.failures)},
+            processed=store.counters.get("processed", 0),
+            failed=store.counters.get("failed", 0),
+            leader=self._leading(),
+            paused=self._work.paused,
+        )
+
+    # what is delayed
+
+    async def moments(self) -> Sequence[tuple[int, int]]:
+        """See `Backend.moments`."""
+        return [(at, len(texts)) for at, texts in sorted(self._use().schedule.texts.items())]
+
+    async def delayed(self, at: int, start: int = 0, stop: int = -1) -> list[str]:
+        """See `Backend.delayed`."""
+        return part_of(self._use().schedule.texts.get(at, ()), start, stop)
+
+    async def search_delayed(
+        self, containing: Sequence[str] = (), *, limit: int = 1000, after: tuple[int, int] | None = None
+    ) -> DelayedPage:
+        """See `Backend.search_delayed`."""
+        store = self._use()
+        found: list[DelayedEntry] = []
+        for looked, (at, position, raw) in enumerate(_delayed_from(store, after or (0, 0))):
+            if looked == limit:
+                return DelayedPage(found, (at, position))
+            if not containing or any(part in raw for part in containing):
+                found.append(DelayedEntry(at, raw))
+        return DelayedPage(found)
+
+    async def remove_delayed(self, entries: Sequence[DelayedEntry]) -> Sequence[int]:
+        """See `Backend.remove_delayed`."""
+        schedule = self._use().schedule
+        return [schedule.remove_all(entry.at, entry.raw) for entry in entries]
+
+    # failures
+
+    async def failed_lists(self) -> list[str]:
+        """See `Backend.failed_lists`."""
+        self._use()
+        return [FAILED]
+
+    async def failed_count(self, source: str = FAILED) -> int:
+        """See `Backend.failed_count`."""
+        return len(_failures(self._use(), source))
+
+    async def failed(self, start: int = 0, stop: int = -1, source: str = FAILED) -> list[str]:
+        """See `Backend.failed`."""
+        return part_of(_failures(self._use(), source), start, stop)
+
+    async def remove_failed(self, entries: Sequence[FailedEntry]) -> Sequence[bool]:
+        """See `Backend.remove_failed`."""
+        store = self._use()
+        return [store.unfail(entry.raw) if entry.source == FAILED else False for entry in entries]
+
+    async def retry_failed(self, retries: Sequence[FailedRetry]) -> Sequence[str]:
+        """See `Backend.retry_failed`."""
+        store, now = self._use(), self._clock.now()
+        return [_retry(store, retry, now) for retry in retries]
+
+    # locks
+
+    async def locks(self) -> dict[str, str]:
+        """See `Backend.locks`."""
+        store, now = self._use(), self._clock.now()
+        with store.guard:
+            return {key: value for key, value in store.locks.listing(now).items() if key.startswith(_LOCKS)}
+
+    async def lifetimes(self, keys: Sequence[str]) -> dict[str, float | None]:
+        """See `Backend.lifetimes`."""
+        store, now = self._use(), self._clock.now()
+        with store.guard:
+            lives = {key: store.locks.lifetime(key, now) for key in keys}
+        return {key: life for key, life in lives.items() if life is not None}
+
+    async def delete_lock(self, key: str) -> bool:
+        """See `Backend.delete_lock`."""
+        store, now = self._use(), self._clock.now()
+        with store.guard:
+            held = store.locks.get(key, now) is not None
+            store.locks.free([key])
+        return held
+
+    # workers
+
+    async def workers(self, ids: Sequence[str] | None = None) -> Sequence[WorkerEntry]:
+        """See `Backend.workers`."""
+        self._use()
+        entries = self._work.entries(self._clock.now())
+        if ids is None:
+            return entries
+        found = {entry.id: entry for entry in entries}
+        return [found.get(worker_id) or WorkerEntry(id=worker_id) for worker_id in sorted(set(ids))]
+
+    async def silences(self) -> Sequence[Silence]:
+        """See `Backend.silences`."""
+        return [Silence(entry.id, max(0.0, -(entry.alive_for or 0.0))) for entry in await self.workers()]
+
+    async def clean_worker(self, cleaning: Cleaning) -> str:
+        """See `Backend.clean_worker`."""
+        self._use()
+        return self._work.clean(cleaning, self._clock.now())
+
+
+def _delayed_from(store: Store, place: tuple[int, int]) -> Iterator[tuple[int, int, str]]:
+    """All that is delayed from a place on: the moment, the position there, and the text."""
+    first, skip = place
+    for at, texts in sorted(store.schedule.texts.items()):
+        if at < first:
+            continue
+        for position, raw in enumerate(texts):
+            if at > first or position >= skip:
+                yield at, position, raw
+
+
+def _failures(store: Store, source: str) -> Sequence[str]:
+    return store.failures if source == FAILED else ()
+
+
+def _retry(store: Store, retry: FailedRetry, now: float) -> str:
+    failed, entry = retry.failed, retry.entry
+    if failed.source != FAILED or failed.raw not in store.failures:
+        return Mended.MISSING
+    if store.take(entry.guards, now) is not None:
+        return Mended.REFUSED
+    store.queues.put(entry.queue, entry.raw, front=entry.front)
+    store.line.ring(entry.queue)
+    store.unfail(failed.raw)
+    return Mended.STORED

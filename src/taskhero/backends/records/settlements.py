@@ -1,0 +1,113 @@
+"""How claimed jobs end."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, TypeAlias
+
+import attrs
+
+from taskhero._internal.bounds import LONGEST, MOST, between
+
+if TYPE_CHECKING:
+    from taskhero.backends.records.claims import Claim
+    from taskhero.backends.records.periodic_tasks import Next
+
+__all__ = [
+    "Delayed",
+    "Done",
+    "Dropped",
+    "Ending",
+    "Failed",
+    "GivenBack",
+    "Retried",
+    "Settlement",
+]
+
+
+@attrs.frozen
+class Done:
+    """The job succeeded: counted as processed."""
+
+
+@attrs.frozen
+class Dropped:
+    """The job was refused before it ran: it goes, and nothing is counted."""
+
+
+@attrs.frozen
+class Failed:
+    """The job failed: *entry* is appended to the failures, and it is counted as failed."""
+
+    entry: str
+
+
+@attrs.frozen
+class GivenBack:
+    """The job goes back to the front of its queue, as *raw* if that is given; nothing is counted."""
+
+    raw: str | None = None
+
+
+@attrs.frozen
+class Delayed:
+    """The job is delayed by *delay* seconds, counted from now and rounded up; nothing is counted.
+
+    The store delays the job's text as it was claimed, or *raw* if that is given.
+
+    Attributes:
+        delay: Seconds.
+        raw: The text to delay, where the claimed one does not name the queue that it was claimed from.
+        meaning: By what `NotDelayed` finds the text, where its forms may not hold it.
+    """
+
+    delay: float = attrs.field(validator=between(0, LONGEST))
+    raw: str | None = None
+    meaning: str | None = None
+
+
+@attrs.frozen
+class Retried:
+    """The job failed and is delayed again until it has been tried *limit* times; then it is in the failures.
+
+    It is counted as failed each time. Counter and trace outlive the wait for the next attempt by a day, and go with the
+    last one. What is delayed is not marked as rescued any more. If *raw* is given, the store delays that text.
+
+    Attributes:
+        entry: The failure's text, appended when this was the last attempt.
+        counter: Name of the counter of attempts; it starts at -1 as node-resque's does.
+        limit: How many attempts there are in all.
+        delays: Seconds before the second attempt, the third ...; the last one holds for all that follow.
+        trace: Name and text of what is kept of the last error beside the counter; None for nothing.
+        raw: The text to delay, where the claimed one does not name the queue that it was claimed from.
+        meaning: By what `NotDelayed` finds the text, where its forms may not hold it.
+    """
+
+    entry: str
+    counter: str
+    limit: int = attrs.field(validator=between(0, MOST, whole=True))
+    delays: tuple[float, ...] = attrs.field(validator=between(0, LONGEST))
+    trace: tuple[str, str] | None = None
+    raw: str | None = None
+    meaning: str | None = None
+
+
+Ending: TypeAlias = Done | Dropped | Failed | GivenBack | Delayed | Retried
+
+
+@attrs.frozen
+class Settlement:
+    """How a claimed job ended.
+
+    Attributes:
+        claim: The job.
+        ending: How it ended.
+        release: Locks that it held while it ran; those that are still the claim's own go.
+        forget: Counters, and what is kept beside them, that are not needed any more.
+        next: The next run, if the job is that of a periodic task.
+    """
+
+    claim: Claim
+    ending: Ending
+    release: tuple[str, ...] = ()
+    forget: tuple[str, ...] = ()
+    next: Next | None = None

@@ -1,0 +1,192 @@
+"""Looking at what is delayed, at failures and locks, and mending them."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, TypeVar
+
+from taskhero.backends.records.inspection import FAILED, DelayedEntry, DelayedPage, Overview
+from taskhero.backends.redis.commands.base import to_bytes, to_number, to_text
+from taskhero.backends.redis.commands.queue_commands import Inspecting
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+
+    from taskhero.backends.records.inspection import FailedEntry, FailedRetry
+
+__all__ = ["Mending"]
+
+#: Moments that are looked at in one step.
+_MOMENTS = 2000
+#: Bytes that a page of what is delayed has, about.
+_PAGE_BYTES = 4 * 1024 * 1024
+#: Removals in one step: each looks through a list, and Redis serves nobody else meanwhile.
+_REMOVALS = 50
+#: Texts that are read in one step.
+_TEXTS = 500
+_LOCKS = ("lock:", "workerslock:")
+
+_Keys = list["str | bytes"]
+_Arguments = list["str | bytes | int"]
+_Item = TypeVar("_Item")
+
+
+class Mending(Inspecting):
+    """The verbs of those who look at more than queues."""
+
+    async def overview(self) -> Overview:
+        """See `Backend.overview`."""
+        own = self._keys
+        keys = (own.queues, own.failed, own.failed_queues, own.processed, own.failures, own.leader, own.pause)
+        reply = await self._run("overview", (*keys, own.ruby_master_lock), (self._now(), self._prefix))
+        now, lease, pause, done, failed, queues, lists, foreign = reply
+        until, _, owner = _text(lease).partition(" ")
+        leads = owner and until.isdigit() and int(until) > int(now)
+        return Overview(
+            now=int(now) / 1000,
+            lengths=dict(sorted(_lengths(queues).items())),
+            failures=dict(sorted(_lengths(lists).items(), key=lambda item: (item[0] != FAILED, item[0]))),
+            processed=_number(done) or 0,
+            failed=_number(failed) or 0,
+            leader=owner if leads else None,
+            paused=_text(pause).strip().lower() == "true",
+            foreign=self._foreign(foreign),
+        )
+
+    # what is delayed
+
+    async def adopt(self) -> int:
+        """See `Backend.adopt`."""
+        head = f"{self._prefix}delayed:"
+        names = {to_text(name).removeprefix(head) async for name in self._scan(head)}
+        adopted, keys = 0, (self._keys.schedule, self._keys.wake_schedule)
+        for some in _cut(sorted(names), _TEXTS):
+            adopted += await self._run("adopt", keys, (self._prefix, *map(to_bytes, some)))
+        return adopted
+
+    async def moments(self) -> Sequence[tuple[int, int]]:
+        """See `Backend.moments`."""
+        found: list[tuple[int, int]] = []
+        first = "0"
+        while first:
+            after, *pairs = await self._run("moments", (self._keys.schedule,), (self._prefix, first, _MOMENTS))
+            found += [(int(at), int(number)) for at, number in zip(pairs[::2], pairs[1::2], strict=True)]
+            first = after.decode()
+        return found
+
+    async def delayed(self, at: int, start: int = 0, stop: int = -1) -> list[str]:
+        """See `Backend.delayed`."""
+        return [to_text(raw) for raw in await self._link.call("LRANGE", self._keys.delayed(at), start, stop)]
+
+    async def search_delayed(
+        self, containing: Sequence[str] = (), *, limit: int = 1000, after: tuple[int, int] | None = None
+    ) -> DelayedPage:
+        """See `Backend.search_delayed`."""
+        first, position = after or (0, 0)
+        arguments: _Arguments = [self._prefix, first, position, limit, _PAGE_BYTES, *map(to_bytes, containing)]
+        at, position, *pairs = await self._run("search_delayed", (self._keys.schedule,), arguments)
+        return DelayedPage(
+            [DelayedEntry(int(at), to_text(raw)) for at, raw in zip(pairs[::2], pairs[1::2], strict=True)],
+            (int(at), int(position)) if at else None,
+        )
+
+    async def remove_delayed(self, entries: Sequence[DelayedEntry]) -> Sequence[int]:
+        """See `Backend.remove_delayed`."""
+        removed: list[int] = []
+        for some in _cut(entries, _REMOVALS):
+            keys: _Keys = [self._keys.schedule]
+            arguments: _Arguments = []
+            for entry in some:
+                keys += (self._keys.delayed(entry.at), to_bytes(self._keys.timestamps(entry.raw)))
+                arguments += (entry.at, to_bytes(entry.raw))
+            removed += await self._run("remove_delayed", keys, arguments)
+        return removed
+
+    # failures
+
+    async def failed_lists(self) -> list[str]:
+        """See `Backend.failed_lists`."""
+        return list((await self.overview()).failures)
+
+    async def failed_count(self, source: str = FAILED) -> int:
+        """See `Backend.failed_count`."""
+        return int(await self._link.call("LLEN", to_bytes(self._keys.named(source))))
+
+    async def failed(self, start: int = 0, stop: int = -1, source: str = FAILED) -> list[str]:
+        """See `Backend.failed`."""
+        raws = await self._link.call("LRANGE", to_bytes(self._keys.named(source)), start, stop)
+        return [to_text(raw) for raw in raws]
+
+    async def remove_failed(self, entries: Sequence[FailedEntry]) -> Sequence[bool]:
+        """See `Backend.remove_failed`."""
+        removed: list[bool] = []
+        for some in _cut(entries, _REMOVALS):
+            keys = [to_bytes(self._keys.named(entry.source)) for entry in some]
+            removed += map(bool, await self._run("remove_failed", keys, [to_bytes(entry.raw) for entry in some]))
+        return removed
+
+    async def retry_failed(self, retries: Sequence[FailedRetry]) -> Sequence[str]:
+        """See `Backend.retry_failed`."""
+        own = self._keys
+        results: list[str] = []
+        for some in _cut(retries, _REMOVALS):
+            keys: _Keys = [own.queues, own.wake_new]
+            arguments: _Arguments = [self._now(), self._prefix]
+            for retry in some:
+                entry = retry.entry
+                guard_keys, guards = self._guards(entry.guards)
+                keys += (to_bytes(own.named(retry.failed.source)), own.queue(entry.queue), own.wake(entry.queue))
+                keys += guard_keys
+                arguments += (entry.queue, int(entry.front), len(guard_keys), *guards)
+                arguments += (to_bytes(retry.failed.raw), to_bytes(entry.raw))
+            results += [result.decode() for result in await self._run("retry_failed", keys, arguments)]
+        return results
+
+    # locks
+
+    async def locks(self) -> dict[str, str]:
+        """See `Backend.locks`."""
+        prefix = self._prefix
+        found = {to_text(name) async for name in self._scan(prefix, "*lock:*")}
+        names = sorted(name for name in found if name.removeprefix(prefix).startswith(_LOCKS))
+        locks: dict[str, str] = {}
+        for some in _cut(names, _TEXTS):
+            values = await self._run("texts", [to_bytes(name) for name in some], ())
+            for name, value in zip(some, values, strict=True):
+                if value is not None:
+                    locks[name.removeprefix(prefix)] = _problem(value) or to_text(value)
+        return locks
+
+    async def lifetimes(self, keys: Sequence[str]) -> dict[str, float | None]:
+        """See `Backend.lifetimes`."""
+        found: dict[str, float | None] = {}
+        for some in _cut(keys, _TEXTS):
+            lives = await self._run("lifetimes", [to_bytes(self._keys.named(key)) for key in some], ())
+            pairs = zip(some, map(int, lives), strict=True)
+            found.update((key, ms / 1000 if ms >= 0 else None) for key, ms in pairs if ms != -2)
+        return found
+
+    async def delete_lock(self, key: str) -> bool:
+        """See `Backend.delete_lock`."""
+        return bool(await self._link.call("DEL", to_bytes(self._keys.named(key))))
+
+
+def _cut(items: Sequence[_Item], size: int) -> Iterator[Sequence[_Item]]:
+    return (items[start : start + size] for start in range(0, len(items), size))
+
+
+def _lengths(pairs: list[Any]) -> dict[str, int | None]:
+    found = zip(pairs[::2], pairs[1::2], strict=True)
+    return {to_text(name): None if length < 0 else int(length) for name, length in found}
+
+
+def _problem(value: bytes | list[bytes] | None) -> str | None:
+    """What is wrong with a value that a script read: a list with its type is no text."""
+    return f"not text but a {to_text(value[0])}" if isinstance(value, list) else None
+
+
+def _text(value: bytes | list[bytes] | None) -> str:
+    return to_text(value) if isinstance(value, bytes) else ""
+
+
+def _number(value: bytes | list[bytes] | None) -> int | None:
+    return to_number(value) if isinstance(value, bytes) else None

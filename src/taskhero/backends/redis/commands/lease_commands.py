@@ -1,0 +1,202 @@
+"""Coming into view, staying alive with all that jobs hold, and leaving."""
+
+from __future__ import annotations
+
+import time
+from typing import TYPE_CHECKING, Any
+
+from redis import exceptions as redis_errors
+
+from taskhero.backends.protocol import Beat, Claim, Dismissed, Lease, Leases, Prepared
+from taskhero.backends.redis.commands.base import Part, claim_order, to_bytes, to_number, to_text
+from taskhero.errors import BackendUnavailable
+from taskhero.wire.json import encode_any
+from taskhero.wire.workers import parse_worker_id, parse_working, working_head
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from taskhero.backends.protocol import HeldLock, Preparation, Process
+    from taskhero.backends.redis.connection.heartbeat_client import Beating
+    from taskhero.wire.workers import Held
+
+__all__ = ["Living", "read_leases"]
+
+#: So many workers a beat that is not full looks for; the next one looks for others.
+_LOOKED_FOR = 1000
+
+_Keys = list["str | bytes"]
+_Arguments = list["str | bytes | int"]
+
+
+class Living(Part):
+    """The verbs by which a worker process lives."""
+
+    _slots: dict[str, dict[int, Process]]
+    _looked_to: int = 0
+    _beating: Beating
+
+    async def register(self, process: Process, slots: Sequence[int], lease: float) -> None:
+        """See `Backend.register`."""
+        keys, arguments = self._beat_request(process, slots, lease)
+        await self._run("beat", keys, arguments)
+
+    def beat(
+        self,
+        process: Process,
+        slots: Sequence[int],
+        lease: float,
+        *,
+        full: bool,
+        locks: Sequence[HeldLock] = (),
+        seen: str = "",
+    ) -> Beat:
+        """See `Backend.beat`."""
+        keys, arguments = self._beat_request(process, slots if full else (), lease, locks, seen)
+        if slots and not full:
+            arguments.append("\n".join(map(process.worker_id, self._looked_for(slots))))
+        alive, number, leases, positions, taken, *missing = self._send_beat(keys, arguments)
+        if missing and not full:
+            # Somebody removed them, perhaps with all others, so that nobody could rescue our jobs.
+            taken, *missing = self._send_beat(*self._beat_request(process, slots, lease))[4:]
+        names = {process.worker_id(slot): process.worker(slot) for slot in slots}
+        return Beat(
+            alive=bool(alive),
+            missing=tuple(names.get(to_text(worker_id), "") for worker_id in missing),
+            leases=read_leases(number, leases),
+            lost=tuple(locks[position - 1] for position in positions),
+            removed=tuple(names.get(to_text(worker_id), "") for worker_id in missing if worker_id not in taken),
+        )
+
+    def _send_beat(self, keys: _Keys, arguments: _Arguments) -> list[Any]:
+        try:
+            reply: Any = self._beating.run("beat", keys, arguments)
+        except (redis_errors.RedisError, OSError) as error:
+            raise BackendUnavailable(f"cannot renew the lease in Redis at {self._link.location}: {error}") from error
+        return list(reply)
+
+    def _looked_for(self, slots: Sequence[int]) -> Sequence[int]:
+        """The next of the slots, from where the last beat stopped looking."""
+        first = self._looked_to if self._looked_to < len(slots) else 0
+        self._looked_to = first + _LOOKED_FOR
+        return slots[first : self._looked_to]
+
+    def _beat_request(
+        self,
+        process: Process,
+        slots: Sequence[int],
+        lease: float,
+        locks: Sequence[HeldLock] = (),
+        seen: str = "",
+    ) -> tuple[_Keys, _Arguments]:
+        own = self._keys
+        known = self._slots.setdefault(process.name, {})
+        known.update((slot, process) for slot in slots)
+        keys: _Keys = [own.processes, own.workers, own.heartbeats, own.own_workers, own.renewals, own.leases]
+        queues = encode_any(",".join(process.queues))
+        arguments: _Arguments = [self._now(), process.name, int(lease * 1000), queues, seen, len(locks)]
+        for held in locks:
+            slot = held.claim.slot
+            keys += (own.worker(process.worker_id(slot)), to_bytes(own.named(held.lock.key)))
+            arguments += (held.claim.token, process.worker(slot), held.lock.timeout * 1000)
+        for slot in slots:
+            keys += (own.ping(process.worker(slot)), own.started(process.worker_id(slot)))
+            arguments += (process.worker(slot), process.worker_id(slot))
+        return keys, arguments
+
+    async def prepare(self, process: Process, preparations: Sequence[Preparation]) -> Sequence[Prepared]:
+        """See `Backend.prepare`."""
+        if not preparations:
+            return []
+        own = self._keys
+        keys: _Keys = [own.processes]
+        arguments: _Arguments = [self._now(), process.name]
+        for wanted in preparations:
+            slot, counters = wanted.claim.slot, () if wanted.counter is None else (wanted.counter,)
+            names = (*wanted.release, *(lock.key for lock in wanted.hold), *counters)
+            keys += (own.worker(process.worker_id(slot)), *(to_bytes(own.named(name)) for name in names))
+            arguments += (wanted.claim.token, process.worker(slot), len(wanted.release), len(wanted.hold))
+            arguments += (len(counters), *(lock.timeout * 1000 for lock in wanted.hold))
+        reply = await self._run("prepare", keys, arguments)
+        return [
+            Prepared(mine=bool(mine), blocked_by=blocked_by - 1 if blocked_by else None, count=to_number(count))
+            for mine, blocked_by, count in zip(reply[::3], reply[1::3], reply[2::3], strict=True)
+        ]
+
+    async def restore(self, process: Process, claims: Sequence[Claim]) -> Sequence[bool]:
+        """See `Backend.restore`."""
+        if not claims:
+            return []
+        own, now = self._keys, self._clock.now() if self._clock else time.time()
+        keys: _Keys = [own.processes, own.own_workers]
+        arguments: _Arguments = [process.name]
+        for claim in claims:
+            worker_id = process.worker_id(claim.slot)
+            head = working_head(token=claim.token, queue=claim.queue, worker=process.worker(claim.slot), run_at=now)
+            keys.append(own.worker(worker_id))
+            arguments += (worker_id, head[: head.index(",")], to_bytes(f"{head}{claim.raw}}}"))
+        return [bool(there) for there in await self._run("restore", keys, arguments)]
+
+    async def retire(self, process: Process, slots: Sequence[int]) -> Dismissed:
+        """See `Backend.retire`."""
+        answer = await self._dismiss(process, slots, end_lease=False)
+        known = self._slots.get(process.name, {})
+        for slot in {*slots} - {claim.slot for claim, _ in answer.blocked}:
+            known.pop(slot, None)
+        return answer
+
+    async def deregister(self, process: Process) -> Dismissed:
+        """See `Backend.deregister`."""
+        answer = await self._dismiss(process, [*self._slots.get(process.name, {})], end_lease=True)
+        self._slots.pop(process.name, None)
+        return answer
+
+    async def _dismiss(self, process: Process, slots: Sequence[int], *, end_lease: bool) -> Dismissed:
+        of = {process.worker_id(slot): slot for slot in slots}
+        given_back, blocked = await self._retire(process.name, list(of), end_lease=end_lease)
+        left = tuple((Claim(of[one], job.token, job.queue, job.raw), problem) for one, job, problem in blocked)
+        return Dismissed(given_back=given_back, blocked=left)
+
+    async def _retire(
+        self, process: str, ids: list[str], *, end_lease: bool, renewal: str = ""
+    ) -> tuple[int, list[tuple[str, Held, str]]]:
+        """Take workers from view; return how many jobs were given back, and which could not be, with the reason."""
+        own = self._keys
+        while True:
+            values = await self._values(ids)
+            held = {worker_id: parse_working(value) for worker_id, value in values.items()}
+            keys: _Keys = [own.processes, own.workers, own.heartbeats, own.queues, own.wake_new, own.own_workers]
+            keys += (own.renewals, own.leases)
+            arguments: _Arguments = [process, renewal, "1" if end_lease else ""]
+            latest_first = sorted(ids, key=lambda worker_id: claim_order(held.get(worker_id)), reverse=True)
+            for worker_id in latest_first:
+                job = held.get(worker_id)
+                queue = job.queue if job else ""
+                name = parse_worker_id(worker_id)[0]
+                keys += (own.worker(worker_id), own.started(worker_id), own.ping(name), own.processed_by(name))
+                keys += (own.failed_by(name), own.queue(queue), own.wake(queue))
+                value = to_bytes(values.get(worker_id, ""))
+                arguments += (worker_id, value, to_bytes(job.raw) if job else b"", queue)
+            given_back, *blocked = await self._run("retire", keys, arguments)
+            if given_back != -2:
+                break
+        found = [
+            (latest_first[place - 1], to_text(why)) for place, why in zip(blocked[::2], blocked[1::2], strict=True)
+        ]
+        return given_back, [(worker_id, job, why) for worker_id, why in found if (job := held[worker_id])]
+
+    async def _values(self, ids: Sequence[str]) -> dict[str, str]:
+        """What stands under workers, of those that hold something."""
+        if not ids:
+            return {}
+        values = await self._link.call("MGET", *(self._keys.worker(worker_id) for worker_id in ids))
+        return {worker_id: to_text(value) for worker_id, value in zip(ids, values, strict=True) if value}
+
+
+def read_leases(last: bytes, found: Sequence[bytes]) -> Leases:
+    """Leases as scripts show them: the number of the last renewal; then name, number and milliseconds in turn."""
+    rows = zip(found[::3], found[1::3], found[2::3], strict=True)
+    return Leases(
+        seen=to_text(last),
+        leases=tuple(Lease(to_text(name), to_text(number), float(length) / 1000) for name, number, length in rows),
+    )

@@ -1,0 +1,72 @@
+"""Looking into queues, failures and counters."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from taskhero.backends.redis.commands.base import Part, to_bytes, to_number, to_text
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator, Sequence
+
+    from taskhero.backends.protocol import Removal
+
+__all__ = ["Inspecting"]
+
+_SCAN_COUNT = 1000
+#: Removals in one step: each looks through the whole queue, and Redis serves nobody else meanwhile.
+_REMOVALS = 50
+
+
+class Inspecting(Part):
+    """The verbs of those who look and mend."""
+
+    async def queues(self) -> list[str]:
+        """See `Backend.queues`."""
+        return sorted(to_text(name) for name in await self._link.call("SMEMBERS", self._keys.queues))
+
+    async def length(self, queue: str) -> int:
+        """See `Backend.length`."""
+        return int(await self._link.call("LLEN", to_bytes(self._keys.queue(queue))))
+
+    async def queued(self, queue: str, start: int = 0, stop: int = -1) -> list[str]:
+        """See `Backend.queued`."""
+        return [to_text(raw) for raw in await self._link.call("LRANGE", to_bytes(self._keys.queue(queue)), start, stop)]
+
+    async def remove(self, queue: str, removals: Sequence[Removal]) -> Sequence[int]:
+        """See `Backend.remove`."""
+        removed: list[int] = []
+        for first in range(0, len(removals), _REMOVALS):
+            keys: list[str | bytes] = [to_bytes(self._keys.queue(queue))]
+            arguments: list[str | bytes | int] = []
+            for removal in removals[first : first + _REMOVALS]:
+                keys += [to_bytes(self._keys.named(key)) for key in removal.release]
+                arguments += (to_bytes(removal.raw), removal.count, len(removal.release))
+            removed += await self._run("remove", keys, arguments)
+        return removed
+
+    async def delete_queue(self, queue: str, *, only_if_empty: bool = False) -> int:
+        """See `Backend.delete_queue`."""
+        keys = (self._keys.queues, to_bytes(self._keys.queue(queue)), to_bytes(self._keys.wake(queue)))
+        return int(await self._run("delete_queue", keys, (to_bytes(queue), int(only_if_empty))))
+
+    async def stats(self) -> dict[str, int]:
+        """See `Backend.stats`."""
+        prefix = self._keys.named("stat:")
+        names = sorted({name async for name in self._scan(prefix)})
+        if not names:
+            return {}
+        values = await self._link.call("MGET", *names)
+        found = {to_text(name)[len(prefix) :]: to_number(value) for name, value in zip(names, values, strict=True)}
+        return {name: value for name, value in found.items() if value is not None}
+
+    async def _scan(self, prefix: str, pattern: str = "*") -> AsyncIterator[bytes]:
+        """All keys that start so and match then: there is no index of counters and of locks on the wire."""
+        pattern = "".join(f"\\{letter}" if letter in "*?[]\\^" else letter for letter in prefix) + pattern
+        cursor: Any = b"0"
+        while True:
+            cursor, names = await self._link.call("SCAN", cursor, "MATCH", pattern, "COUNT", _SCAN_COUNT)
+            for name in names:
+                yield name
+            if int(cursor) == 0:
+                return

@@ -1,0 +1,72 @@
+"""Moving delayed jobs to their queues, and the leader's lease."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from taskhero.backends.protocol import Due, DueJob
+from taskhero.backends.redis.commands.base import Part, to_bytes, to_text
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from taskhero.backends.protocol import Move
+
+__all__ = ["Promoting"]
+
+
+class Promoting(Part):
+    """The verbs of schedulers."""
+
+    _ignore_dead_master_lock: bool
+
+    async def due(self, limit: int) -> Due:
+        """See `Backend.due`."""
+        keys = (self._keys.schedule, self._keys.ruby_master_lock)
+        dies = "1" if self._ignore_dead_master_lock else ""
+        reply = await self._run("due", keys, (self._now(), self._prefix, limit, dies))
+        now, yielded, next_at, jobs, foreign = reply
+        return Due(
+            now=int(now) / 1000,
+            yielded=bool(yielded),
+            next_at=int(next_at) if next_at else None,
+            jobs=[DueJob(int(at), to_text(raw)) for at, raw in zip(jobs[::2], jobs[1::2], strict=True)],
+            foreign=self._foreign(foreign),
+        )
+
+    async def promote(self, moves: Sequence[Move]) -> Sequence[str]:
+        """See `Backend.promote`."""
+        if not moves:
+            return []
+        own = self._keys
+        keys: list[str | bytes] = [
+            own.schedule,
+            own.ruby_master_lock,
+            own.queues,
+            own.wake_new,
+            own.failed,
+            own.failures,
+        ]
+        arguments: list[str | bytes | int] = [self._now(), self._prefix]
+        for move in moves:
+            queue = move.queue or ""
+            guard_keys, guards = self._guards(move.guards)
+            keys += (own.delayed(move.job.at), to_bytes(own.timestamps(move.job.raw)), own.queue(queue))
+            keys += (own.wake(queue), *guard_keys)
+            failure = to_bytes(move.failure or "")
+            arguments += (move.job.at, queue, failure, len(guard_keys), *guards, to_bytes(move.job.raw))
+            arguments += (len(move.equal), *map(to_bytes, move.equal))
+        return [result.decode() for result in await self._run("promote", keys, arguments)]
+
+    async def lead(self, owner: str, lease: float) -> bool:
+        """See `Backend.lead`."""
+        return bool(await self._run("lead", (self._keys.leader,), (self._now(), owner, int(lease * 1000))))
+
+    async def resign(self, owner: str) -> bool:
+        """See `Backend.resign`."""
+        return bool(await self._run("resign", (self._keys.leader,), (owner, "")))
+
+    async def leader(self) -> str | None:
+        """See `Backend.leader`."""
+        owner = await self._run("leader", (self._keys.leader,), (self._now(),))
+        return to_text(owner) if owner else None

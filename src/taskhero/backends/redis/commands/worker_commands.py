@@ -1,0 +1,89 @@
+"""Looking at workers, and taking dead ones from view."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from taskhero.backends.records.inspection import Silence, WorkerEntry
+from taskhero.backends.redis.commands.base import Part, to_bytes, to_number, to_text
+from taskhero.wire.workers import parse_worker_id
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from taskhero.backends.records.inspection import Cleaning
+
+__all__ = ["Watching"]
+
+#: Seconds that a note of another program's sign of life is kept; `Settings.stuck_worker_timeout` is a week at most.
+_NOTES = 8 * 24 * 3600
+
+
+class Watching(Part):
+    """The verbs of those who look after workers."""
+
+    async def workers(self, ids: Sequence[str] | None = None) -> Sequence[WorkerEntry]:
+        """See `Backend.workers`."""
+        own = self._keys
+        arguments: list[str | bytes | int] = [self._now(), self._prefix, int(ids is not None)]
+        arguments += [to_bytes(worker_id) for worker_id in sorted(set(ids or ()))]
+        rows = await self._run("workers", (own.workers, own.heartbeats, own.processes), arguments)
+        return sorted((_worker(*row) for row in rows), key=lambda entry: entry.id)
+
+    async def silences(self) -> Sequence[Silence]:
+        """See `Backend.silences`."""
+        own = self._keys
+        keys = (own.workers, own.heartbeats, own.processes, own.signs)
+        found = await self._run("silences", keys, (self._now(), self._prefix, _NOTES))
+        silences = [Silence(to_text(name), int(ms) / 1000) for name, ms in zip(found[::2], found[1::2], strict=True)]
+        return sorted(silences, key=lambda silence: silence.id)
+
+    async def clean_worker(self, cleaning: Cleaning) -> str:
+        """See `Backend.clean_worker`."""
+        own, worker_id = self._keys, cleaning.id
+        name = parse_worker_id(worker_id)[0]
+        keys = [own.workers, own.own_workers, own.heartbeats, own.processes, own.signs, own.failed, own.failures]
+        keys += [own.worker(worker_id), own.started(worker_id), own.ping(name)]
+        keys += [own.processed_by(name), own.failed_by(name), own.processed_by(worker_id), own.failed_by(worker_id)]
+        arguments: list[str | bytes | int] = [self._now(), self._prefix, to_bytes(worker_id)]
+        arguments += (int(cleaning.seen is not None), to_bytes(cleaning.seen or ""), to_bytes(cleaning.failure or ""))
+        arguments.append("" if cleaning.silent_for is None else int(cleaning.silent_for * 1000))
+        answer: bytes = await self._run("clean_worker", [to_bytes(key) for key in keys], arguments)
+        return answer.decode()
+
+
+def _worker(worker_id: bytes, *values: Any) -> WorkerEntry:
+    working, started, ping, done, done_by_id, failed, failed_by_id, heartbeat, lease = values
+    problems = {
+        what: f"not text but a {to_text(value[0])}"
+        for what, value in (("working", working), ("started", started), ("ping", ping))
+        if isinstance(value, list)
+    }
+    for what, both in (("processed", (done, done_by_id)), ("failed", (failed, failed_by_id))):
+        if any(value is not None and _count(value) is None for value in both):
+            problems[what] = "not a number"
+    return WorkerEntry(
+        id=to_text(worker_id),
+        working=_read(working),
+        started=_read(started),
+        ping=_read(ping),
+        heartbeat=_read(heartbeat),
+        alive_for=int(lease) / 1000 if lease else None,
+        processed=_sum(done, done_by_id),
+        failed=_sum(failed, failed_by_id),
+        problems=problems,
+    )
+
+
+def _read(value: Any) -> str | None:
+    return to_text(value) if isinstance(value, bytes) else None
+
+
+def _count(value: Any) -> int | None:
+    return to_number(value) if isinstance(value, bytes) else None
+
+
+def _sum(*values: Any) -> int | None:
+    """node-resque counts by a worker's name, Ruby by its id."""
+    counts = [count for count in map(_count, values) if count is not None]
+    return sum(counts) if counts else None
