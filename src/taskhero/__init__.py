@@ -8,8 +8,8 @@ from taskhero._internal.lazy import lazy_names
 
 if TYPE_CHECKING:
     from taskhero.app import TaskHero
-    from taskhero.engine.queue import Queue, QueueContext
-    from taskhero.engine.tasks import Task, task
+    from taskhero.engine.queue.queue import Queue, QueueContext
+    from taskhero.engine.task.task import Task, task
     from taskhero.errors import AlreadyScheduled, NotConnected, RetryLater, TaskheroError, UnknownTask
     from taskhero.hooks.contexts import EnqueueContext, OverrideContext, PerformContext
     from taskhero.hooks.specs import hookimpl
@@ -61,10 +61,10 @@ __getattr__, __dir__ = lazy_names(
     __name__,
     {
         "TaskHero": "taskhero.app",
-        "Queue": "taskhero.engine.queue",
-        "QueueContext": "taskhero.engine.queue",
-        "Task": "taskhero.engine.tasks",
-        "task": "taskhero.engine.tasks",
+        "Queue": "taskhero.engine.queue.queue",
+        "QueueContext": "taskhero.engine.queue.queue",
+        "Task": "taskhero.engine.task.task",
+        "task": "taskhero.engine.task.task",
         **dict.fromkeys(("AlreadyScheduled", "NotConnected", "RetryLater"), "taskhero.errors"),
         **dict.fromkeys(("TaskheroError", "UnknownTask"), "taskhero.errors"),
         **dict.fromkeys(("EnqueueContext", "OverrideContext", "PerformContext"), "taskhero.hooks.contexts"),

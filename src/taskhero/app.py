@@ -9,9 +9,9 @@ from typing import TYPE_CHECKING, Any, TypeAlias, TypeVar, overload
 from taskhero.backends.registry import open_backend
 from taskhero.clock import SystemClock
 from taskhero.engine.connection import Connection
-from taskhero.engine.declarations import Declarations
-from taskhero.engine.queue import Queue, QueueContext
-from taskhero.engine.registry import TaskRegistry
+from taskhero.engine.queue.queue import Queue, QueueContext
+from taskhero.engine.task.decorators import Declarations
+from taskhero.engine.task.task_registry import TaskRegistry
 from taskhero.errors import AlreadyRunning, NothingToRun, PluginError
 from taskhero.hooks.manager import PluginManager
 from taskhero.plugins import shipped_plugins as shipped_names

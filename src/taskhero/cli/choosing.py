@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
     from taskhero.app import TaskHero
-    from taskhero.engine.failures import FailedFilter
+    from taskhero.engine.queue.failed import FailedFilter
     from taskhero.models import FailedJob
 
 __all__ = ["chosen", "read_positions", "source_option", "which_options"]
@@ -62,7 +62,7 @@ def which_options(command: _Command) -> _Command:
 
 def chosen(**which: Any) -> FailedFilter | None:
     """What must hold of failures, or None if nothing is asked."""
-    from taskhero.engine.failures import FailedFilter
+    from taskhero.engine.queue.failed import FailedFilter
 
     return None if all(value is None for value in which.values()) else FailedFilter(**which)
 

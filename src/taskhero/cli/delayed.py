@@ -12,8 +12,8 @@ from taskhero.cli.given import confirm, json_value, want_yes, yes_option
 from taskhero.cli.output import compact, iso, json_option, print_json, print_table, progress
 from taskhero.cli.targets import note_if_private, open_target, run_connected, target_options
 from taskhero.cli.verbs import Listing
-from taskhero.engine.moments import to_datetime
-from taskhero.engine.signature import is_nothing, wire_args
+from taskhero.engine.task.signature import is_nothing, wire_args
+from taskhero.engine.time.instants import to_datetime
 from taskhero.wire.jobs import decode_job, payload_queue, same_meaning
 
 if TYPE_CHECKING:

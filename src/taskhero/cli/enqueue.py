@@ -14,7 +14,7 @@ from taskhero.cli.given import duration, json_value
 from taskhero.cli.hints import Hinting
 from taskhero.cli.output import compact, iso, json_option, print_json
 from taskhero.cli.targets import is_private, open_target, run_connected, target_options
-from taskhero.engine.moments import moment_after, moment_of, to_datetime
+from taskhero.engine.time.instants import moment_after, moment_of, to_datetime
 from taskhero.errors import AlreadyScheduled, InvalidMoment
 
 if TYPE_CHECKING:

@@ -17,7 +17,7 @@ from taskhero.cli.verbs import Listing
 
 if TYPE_CHECKING:
     from taskhero.app import TaskHero
-    from taskhero.engine.failures import FailedFilter
+    from taskhero.engine.queue.failed import FailedFilter
     from taskhero.models import FailedJob
 
 __all__ = ["failed", "show"]

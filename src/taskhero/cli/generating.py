@@ -12,8 +12,8 @@ from typing import TYPE_CHECKING
 
 import attrs
 
-from taskhero.engine.declaring import check_name
-from taskhero.engine.loading import is_task_file
+from taskhero.engine.task.discovery import is_task_file
+from taskhero.engine.task.options import check_name
 from taskhero.errors import InvalidTask
 
 if TYPE_CHECKING:

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable
 
     from taskhero.app import TaskHero
-    from taskhero.engine.failures import FailedWhere
+    from taskhero.engine.queue.failed import FailedWhere
     from taskhero.models import FailedJob
 
 __all__ = ["remove", "retry"]

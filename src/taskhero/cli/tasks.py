@@ -16,7 +16,7 @@ from taskhero.errors import BackendError
 
 if TYPE_CHECKING:
     from taskhero.app import TaskHero
-    from taskhero.engine.tasks import Task
+    from taskhero.engine.task.task import Task
 
 __all__ = ["start", "stop", "tasks"]
 

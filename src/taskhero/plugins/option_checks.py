@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Final
 
 from taskhero._internal.display import shown
-from taskhero.engine.moments import delay_of, duration_of
+from taskhero.engine.time.instants import delay_of, duration_of
 from taskhero.errors import InvalidMoment, PluginError
 from taskhero.plugins.equal_jobs import sendable
 

@@ -15,7 +15,7 @@ from taskhero.runtime.failures import strip, timed_out
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
 
-    from taskhero.engine.tasks import Task
+    from taskhero.engine.task.task import Task
     from taskhero.models import Job
     from taskhero.runtime.processes import ProcessPool
     from taskhero.runtime.threads import ThreadPool

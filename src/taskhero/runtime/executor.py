@@ -10,7 +10,7 @@ import attrs
 
 from taskhero.backends.protocol import Delayed, Done, Dropped, Failed, NotDelayed, Retried
 from taskhero.clock import SystemClock
-from taskhero.engine.recurring import next_run_of
+from taskhero.engine.queue.periodic import next_run_of
 from taskhero.errors import KilledItsProcess, NoSuchTask, Undecodable
 from taskhero.hooks.contexts import PerformContext
 from taskhero.models import Failure, Postponed, Refused, Success
@@ -25,7 +25,7 @@ from taskhero.wire.splicing import keep_queue
 if TYPE_CHECKING:
     from taskhero.backends.protocol import Claim, Ending, Next
     from taskhero.clock import Clock
-    from taskhero.engine.tasks import Task
+    from taskhero.engine.task.task import Task
     from taskhero.hooks.scope import HookScope
     from taskhero.models import Job, Outcome
     from taskhero.runtime.calls import Bound

@@ -6,9 +6,9 @@ import math
 from typing import TYPE_CHECKING
 
 from taskhero.backends.protocol import Fired, Kept
-from taskhero.engine.cron import CronSchedule
-from taskhero.engine.misfires import due_slots, misfire_of
-from taskhero.engine.moments import to_datetime
+from taskhero.engine.time.cron import CronSchedule
+from taskhero.engine.time.instants import to_datetime
+from taskhero.engine.time.misfires import due_slots, misfire_of
 from taskhero.errors import BackendError, BackendRefused, TaskheroError
 from taskhero.runtime.events import SchedulerEnqueue, SchedulerError
 from taskhero.wire.jobs import decode_job
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
     from taskhero.backends.protocol import Backend, KnownPeriodic, Periodic, Periodics
-    from taskhero.engine.recurrent import Recurrent
+    from taskhero.engine.queue.periodic import Recurrent
     from taskhero.runtime.events import Emitter
 
 __all__ = ["Keeper"]

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import attrs
 
 from taskhero.backends.protocol import FreeLock, Move, Moved
-from taskhero.engine.moments import to_datetime
+from taskhero.engine.time.instants import to_datetime
 from taskhero.errors import BackendError, BackendRefused, InvalidQueueName, Undecodable
 from taskhero.runtime.events import (
     SchedulerError,

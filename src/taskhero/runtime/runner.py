@@ -36,8 +36,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from taskhero.backends.protocol import Backend, Guard
-    from taskhero.engine.queue import Queue
-    from taskhero.engine.registry import TaskRegistry
+    from taskhero.engine.queue.queue import Queue
+    from taskhero.engine.task.task_registry import TaskRegistry
     from taskhero.models import Job
     from taskhero.runtime.events import Emitter
     from taskhero.settings import Settings

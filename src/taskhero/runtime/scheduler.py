@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from taskhero.backends.protocol import Backend, Guard
-    from taskhero.engine.recurrent import Recurrent
+    from taskhero.engine.queue.periodic import Recurrent
     from taskhero.models import Job
     from taskhero.runtime.backoff import Outage
     from taskhero.runtime.events import Emitter

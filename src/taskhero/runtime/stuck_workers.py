@@ -12,7 +12,7 @@ from taskhero.runtime.events import SchedulerCleanStuckWorker, WorkerCleaningWor
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from taskhero.engine.queue import Queue
+    from taskhero.engine.queue.queue import Queue
     from taskhero.models import CleanedWorker
     from taskhero.runtime.backoff import Outage
     from taskhero.runtime.events import Emitter

@@ -128,7 +128,7 @@ async def test_every_form_of_no_arguments_runs_a_task_that_needs_none(app, args)
 
 def entry(name, args):
     from taskhero.backends.protocol import Entry
-    from taskhero.engine.signature import wire_args
+    from taskhero.engine.task.signature import wire_args
     from taskhero.wire.jobs import encode_job
 
     return Entry("default", encode_job(name, wire_args(args), "default"))

@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from taskhero.engine.cron import CronSchedule
+from taskhero.engine.time.cron import CronSchedule
 from taskhero.errors import InvalidMoment, InvalidSchedule, InvalidTask
 
 NEW_YORK, BERLIN, LORD_HOWE = "America/New_York", "Europe/Berlin", "Australia/Lord_Howe"

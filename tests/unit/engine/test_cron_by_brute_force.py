@@ -12,7 +12,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from taskhero.engine.cron import CronSchedule
+from taskhero.engine.time.cron import CronSchedule
 
 MINUTE = timedelta(minutes=1)
 START, END = datetime(2026, 1, 1, tzinfo=UTC), datetime(2027, 1, 1, tzinfo=UTC)

@@ -8,8 +8,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from taskhero.engine.cron import CronSchedule
-from taskhero.engine.misfires import due_slots, misfire_of
+from taskhero.engine.time.cron import CronSchedule
+from taskhero.engine.time.misfires import due_slots, misfire_of
 from taskhero.errors import InvalidMoment, InvalidSchedule
 
 HOURLY = CronSchedule("0 * * * *")

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from taskhero.engine.moments import LATEST, delay_of, duration_of, moment_after, moment_of, second_of, to_datetime
+from taskhero.engine.time.instants import LATEST, delay_of, duration_of, moment_after, moment_of, second_of, to_datetime
 from taskhero.errors import InvalidMoment
 
 NOW = 1_800_000_000.25

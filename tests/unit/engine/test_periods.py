@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from taskhero.engine.periods import frequency_of, next_run
+from taskhero.engine.time.instants import frequency_of, next_run
 from taskhero.errors import InvalidTask
 
 

@@ -9,8 +9,8 @@ import pytest
 from taskhero import AlreadyScheduled, Job, NotConnected, Queue, TaskHero, UnknownTask
 from taskhero.backends.memory import MemoryBackend
 from taskhero.clock import ManualClock
-from taskhero.engine import queue as queue_module
-from taskhero.engine.moments import to_datetime
+from taskhero.engine.queue import queue as queue_module
+from taskhero.engine.time.instants import to_datetime
 from taskhero.errors import ArgumentsMismatch, InvalidArguments, InvalidMoment, InvalidQueueName
 
 pytestmark = pytest.mark.anyio

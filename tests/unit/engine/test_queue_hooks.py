@@ -9,7 +9,7 @@ from taskhero import Job, TaskHero, hookimpl
 from taskhero.backends.memory import MemoryBackend
 from taskhero.backends.protocol import FreeLock
 from taskhero.clock import ManualClock
-from taskhero.engine.moments import to_datetime
+from taskhero.engine.time.instants import to_datetime
 from taskhero.errors import AlreadyScheduled
 from taskhero.hooks.scope import HookScope
 
@@ -157,7 +157,7 @@ async def test_without_plugins_no_hook_machinery_is_called(monkeypatch):
     async with app:
         for name in ("before_enqueue", "after_enqueue", "guards", "of"):
             monkeypatch.setattr(HookScope, name, forbidden)
-        monkeypatch.setattr("taskhero.engine.queue.EnqueueContext", forbidden)
+        monkeypatch.setattr("taskhero.engine.queue.queue.EnqueueContext", forbidden)
         await add.enqueue(1)
         await add.enqueue_in(60, 1)
         await app.queue.enqueue_many([add.job(2)])

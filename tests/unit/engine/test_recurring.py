@@ -8,7 +8,7 @@ from zoneinfo import ZoneInfo
 import pytest
 
 from taskhero import TaskHero
-from taskhero.engine.recurring import definition_of
+from taskhero.engine.queue.periodic import definition_of
 from taskhero.errors import InvalidSchedule, InvalidTask
 from taskhero.plugins import DelayQueueLock, JobLock, QueueLock
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from taskhero.engine.signature import TaskSignature, wire_args
+from taskhero.engine.task.signature import TaskSignature, wire_args
 from taskhero.errors import ArgumentsMismatch, InvalidTask
 
 

@@ -9,7 +9,7 @@ from typing import Any
 import attrs
 
 from taskhero.backends.protocol import Claim, Failed, Retried
-from taskhero.engine.tasks import Task, TaskOptions
+from taskhero.engine.task.task import Task, TaskOptions
 from taskhero.hooks.scope import HookScope
 from taskhero.models import FailedJob, Failure
 from taskhero.runtime.events import Emitter

@@ -12,7 +12,7 @@ import threading
 import time
 from typing import Any
 
-from taskhero.engine.tasks import Task, TaskOptions
+from taskhero.engine.task.task import Task, TaskOptions
 from taskhero.runtime.current import current
 
 

@@ -15,7 +15,7 @@ import process_tasks as tasks
 import pytest
 from outside import WAIT, lives, until
 
-from taskhero.engine.loading import find_tasks
+from taskhero.engine.task.discovery import find_tasks
 from taskhero.errors import InvalidTask, JobTimeout, ProcessDied
 from taskhero.models import Job
 from taskhero.runtime.failures import describe
@@ -247,7 +247,7 @@ async def test_tasks_of_a_folder_that_cannot_be_imported_are_found(pool: Process
     (folder / "more").mkdir(parents=True)
     (folder / "helper.py").write_text("FACTOR = 3\n")
     (folder / "more" / "times.py").write_text(
-        "from taskhero.engine.tasks import task\nfrom ..helper import FACTOR\n\n"
+        "from taskhero.engine.task.task import task\nfrom ..helper import FACTOR\n\n"
         "@task(run_in='process')\ndef times(a):\n    return a * FACTOR\n"
     )
     ((_, times),) = find_tasks(folder)

@@ -23,7 +23,7 @@ from taskhero.runtime.threads import ThreadPool
 if TYPE_CHECKING:
     import asyncio
 
-    from taskhero.engine.tasks import Task
+    from taskhero.engine.task.task import Task
     from taskhero.models import Job
     from taskhero.runtime.calls import Bound
     from taskhero.runtime.failures import Description

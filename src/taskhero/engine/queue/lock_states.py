@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING
 
-from taskhero.engine.moments import to_datetime
+from taskhero.engine.time.instants import to_datetime
 from taskhero.models import LockState, SchedulerLock
 
 if TYPE_CHECKING:

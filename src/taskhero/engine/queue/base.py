@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import attrs
 
 from taskhero.backends.protocol import FreeLock, Removal
-from taskhero.engine.signature import is_nothing, wire_args
+from taskhero.engine.task.signature import is_nothing, wire_args
 from taskhero.errors import InvalidQueueName, WrongType
 from taskhero.models import Job
 from taskhero.wire.jobs import check_queue_name, decode_job, job_forms, same_meaning
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
     from taskhero.backends.protocol import Backend
     from taskhero.clock import Clock
-    from taskhero.engine.registry import TaskRegistry
+    from taskhero.engine.task.task_registry import TaskRegistry
     from taskhero.hooks.scope import HookScope
     from taskhero.settings import Settings
 

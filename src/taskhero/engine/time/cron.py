@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Final
 import attrs
 
 from taskhero._internal.display import shown
-from taskhero.engine.moments import moment_of
+from taskhero.engine.time.instants import moment_of
 from taskhero.errors import InvalidMoment, InvalidSchedule
 
 if TYPE_CHECKING:

@@ -1,18 +1,19 @@
-"""Starting and stopping periodic tasks: a part of ``app.queue``."""
+"""Start and stop periodic tasks, and define what a backend stores about them."""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
-from taskhero.backends.protocol import Kept
-from taskhero.engine.inspection import Inspection
-from taskhero.engine.recurring import definition_of
+from taskhero.backends.protocol import Kept, Next, Periodic
+from taskhero.engine.queue.base import Inspection
+from taskhero.hooks.needs import HoldLock
+from taskhero.wire.jobs import encode_job
 
 if TYPE_CHECKING:
-    from taskhero.backends.protocol import Periodic
+    from taskhero.engine.task.task import Task
     from taskhero.models import Job
 
-__all__ = ["Recurrent"]
+__all__ = ["Recurrent", "definition_of", "next_run_of"]
 
 
 class Recurrent(Inspection):
@@ -99,3 +100,43 @@ class Recurrent(Inspection):
                 names.append(job.name)
         if names:
             await self.backend.resume(list(dict.fromkeys(names)))
+
+
+def definition_of(task: Task[Any, Any]) -> Periodic | None:
+    """All that a process needs to keep a periodic task going, or None for a task that is not periodic.
+
+    Raises:
+        Exception: A plugin of the task cannot tell its locks.
+    """
+    recurrence = task.recurrence
+    if recurrence is None:
+        return None
+    job = recurrence.job(task.queue)
+    schedule = recurrence.schedule
+    return Periodic(
+        name=task.name,
+        queue=task.queue,
+        raw=encode_job(job.name, job.args, job.queue),
+        forms=recurrence.forms(job),
+        guards=task.scope.guards(job),
+        holds=tuple(need.key for need in task.scope.needs(job) if isinstance(need, HoldLock)),
+        frequency=recurrence.frequency,
+        cron=None if schedule is None else schedule.expression,
+        timezone="UTC" if schedule is None else schedule.timezone,
+        misfire=recurrence.misfire,
+    )
+
+
+def next_run_of(task: Task[Any, Any] | None, job: Job) -> Next | None:
+    """What the store is told of the next run when *job* ends; None for a job that begins no other."""
+    recurrence = None if task is None else task.recurrence
+    if task is None or recurrence is None or recurrence.frequency is None or not recurrence.is_its_own(job.args):
+        return None
+    own = recurrence.job(task.queue)
+    return Next(
+        name=task.name,
+        raw=encode_job(own.name, own.args, own.queue),
+        forms=recurrence.forms(own),
+        frequency=recurrence.frequency,
+        stop_if_failed=not recurrence.reenqueue_on_error,
+    )

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, Generic, ParamSpec, Protocol, TypeVar, overload
 
-from taskhero.engine.declaring import (
+from taskhero.engine.task.options import (
     RunIn,
     TaskOptions,
     description_of,
@@ -17,8 +17,8 @@ from taskhero.engine.declaring import (
     timeout_of,
     where_of,
 )
-from taskhero.engine.recurring import recurrence_of
-from taskhero.engine.signature import TaskSignature
+from taskhero.engine.task.signature import TaskSignature
+from taskhero.engine.time.recurrence import recurrence_of
 from taskhero.errors import InvalidTask
 from taskhero.hooks.scope import HookScope
 from taskhero.models import Job
@@ -28,10 +28,10 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping
     from datetime import datetime, timedelta, tzinfo
 
-    from taskhero.engine.misfires import Misfire
-    from taskhero.engine.queue import Queue
-    from taskhero.engine.recurring import Recurrence
-    from taskhero.engine.signature import Wire
+    from taskhero.engine.queue.queue import Queue
+    from taskhero.engine.task.signature import Wire
+    from taskhero.engine.time.misfires import Misfire
+    from taskhero.engine.time.recurrence import Recurrence
 
 __all__ = ["Calls", "Home", "Task", "task"]
 

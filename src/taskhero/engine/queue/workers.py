@@ -8,9 +8,9 @@ import socket
 from typing import TYPE_CHECKING, Final
 
 from taskhero.backends.records.inspection import Cleaned, Cleaning, WorkerEntry
-from taskhero.engine.failures import FailedFilter, FailedJobs
-from taskhero.engine.lock_states import lock_state, scheduler_lock, state_of_scheduler_lock
-from taskhero.engine.moments import duration_of, to_datetime
+from taskhero.engine.queue.failed import FailedFilter, FailedJobs
+from taskhero.engine.queue.lock_states import lock_state, scheduler_lock, state_of_scheduler_lock
+from taskhero.engine.time.instants import duration_of, to_datetime
 from taskhero.errors import BackendRefused, InvalidLockName, InvalidMoment, UnknownWorker
 from taskhero.models import CleanedWorker, Details, Job, WorkerState, Working
 from taskhero.wire.dates import format_ruby_utc, parse_date

@@ -10,14 +10,14 @@ from typing import TYPE_CHECKING, Any, Final, Literal, TypeAlias
 import attrs
 
 from taskhero._internal.display import shown
-from taskhero.engine.moments import duration_of
+from taskhero.engine.time.instants import duration_of
 from taskhero.errors import InvalidMoment, InvalidTask
 
 if TYPE_CHECKING:
     from datetime import timedelta, tzinfo
 
-    from taskhero.engine.misfires import Misfire
-    from taskhero.engine.signature import Wire
+    from taskhero.engine.task.signature import Wire
+    from taskhero.engine.time.misfires import Misfire
 
 __all__ = [
     "RunIn",

@@ -8,8 +8,8 @@ import attrs
 
 from taskhero.backends.protocol import Entry
 from taskhero.backends.records.inspection import FAILED, FailedEntry, FailedRetry, Mended
-from taskhero.engine.inspection import Inspection, position
-from taskhero.engine.moments import duration_of
+from taskhero.engine.queue.base import Inspection, position
+from taskhero.engine.time.instants import duration_of
 from taskhero.errors import CannotRetry, InvalidArguments, InvalidQueueName, NotInFailures, Undecodable, WrongType
 from taskhero.hooks.contexts import EnqueueContext
 from taskhero.models import FailedJob, Job, MendedJob

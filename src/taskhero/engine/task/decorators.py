@@ -5,9 +5,9 @@ from __future__ import annotations
 from abc import abstractmethod
 from typing import TYPE_CHECKING, Any, ParamSpec, TypeVar, overload
 
-from taskhero.engine.declaring import options_of
-from taskhero.engine.loading import called_from, find_tasks, task_files
-from taskhero.engine.tasks import Task
+from taskhero.engine.task.discovery import called_from, find_tasks, task_files
+from taskhero.engine.task.options import options_of
+from taskhero.engine.task.task import Task
 from taskhero.errors import InvalidTask, PluginError
 
 if TYPE_CHECKING:
@@ -15,10 +15,10 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping
     from datetime import timedelta, tzinfo
 
-    from taskhero.engine.declaring import RunIn
-    from taskhero.engine.misfires import Misfire
-    from taskhero.engine.registry import TaskRegistry
-    from taskhero.engine.signature import Wire
+    from taskhero.engine.task.options import RunIn
+    from taskhero.engine.task.signature import Wire
+    from taskhero.engine.task.task_registry import TaskRegistry
+    from taskhero.engine.time.misfires import Misfire
 
 __all__ = ["Declarations"]
 

@@ -9,12 +9,12 @@ from typing import TYPE_CHECKING, Any
 import attrs
 
 from taskhero.backends.protocol import Entry, Scheduled, TimedEntry
-from taskhero.engine.delayed import DelayedJobs
-from taskhero.engine.inspection import QueueContext
-from taskhero.engine.moments import delay_of, moment_after, moment_of, to_datetime
-from taskhero.engine.overseeing import Overseeing
-from taskhero.engine.recurrent import Recurrent
-from taskhero.engine.signature import wire_args
+from taskhero.engine.queue.base import QueueContext
+from taskhero.engine.queue.delayed import DelayedJobs
+from taskhero.engine.queue.periodic import Recurrent
+from taskhero.engine.queue.workers import Overseeing
+from taskhero.engine.task.signature import wire_args
+from taskhero.engine.time.instants import delay_of, moment_after, moment_of, to_datetime
 from taskhero.errors import AlreadyScheduled, BackendRefused, InvalidArguments, PartlyRefused, UnknownTask
 from taskhero.hooks.contexts import EnqueueContext
 from taskhero.models import Job

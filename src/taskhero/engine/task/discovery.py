@@ -11,7 +11,7 @@ from importlib.machinery import ModuleSpec
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from taskhero.engine.tasks import Task
+from taskhero.engine.task.task import Task
 from taskhero.errors import InvalidTask
 
 if TYPE_CHECKING:
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 __all__ = ["called_from", "find_tasks", "is_task_file", "task_files"]
 
-_PACKAGE = Path(__file__).resolve().parents[1]
+_PACKAGE = Path(__file__).resolve().parents[2]
 
 
 def task_files(where: str | os.PathLike[str]) -> list[Path]:

@@ -7,23 +7,20 @@ from typing import TYPE_CHECKING, Any
 import attrs
 
 from taskhero._internal.display import shown
-from taskhero.backends.protocol import Next, Periodic
-from taskhero.engine.cron import CronSchedule
-from taskhero.engine.misfires import misfire_of
-from taskhero.engine.periods import frequency_of
-from taskhero.engine.signature import is_nothing
+from taskhero.engine.task.signature import is_nothing
+from taskhero.engine.time.cron import CronSchedule
+from taskhero.engine.time.instants import frequency_of
+from taskhero.engine.time.misfires import misfire_of
 from taskhero.errors import InvalidSchedule, InvalidTask
-from taskhero.hooks.needs import HoldLock
 from taskhero.models import Job
-from taskhero.wire.jobs import encode_job, forms_without_args, job_forms
+from taskhero.wire.jobs import forms_without_args, job_forms
 
 if TYPE_CHECKING:
-    from taskhero.engine.declaring import TaskOptions
-    from taskhero.engine.misfires import Misfire
-    from taskhero.engine.signature import TaskSignature
-    from taskhero.engine.tasks import Task
+    from taskhero.engine.task.options import TaskOptions
+    from taskhero.engine.task.signature import TaskSignature
+    from taskhero.engine.time.misfires import Misfire
 
-__all__ = ["IMPLIED_PLUGINS", "Recurrence", "definition_of", "next_run_of", "recurrence_of"]
+__all__ = ["IMPLIED_PLUGINS", "Recurrence", "recurrence_of"]
 
 #: The plugins that a task with a frequency has, with their options, unless it names them itself; as in ActionHero, a
 #: second copy is neither stored nor run, but dropped.
@@ -122,43 +119,3 @@ def _refuse_without_cron(options: TaskOptions, name: str) -> None:
         given = getattr(options, option)
         if given is not None:
             raise InvalidTask(f"task {name!r}: {option}={shown(given)} is for a task with cron=: pass that, too")
-
-
-def definition_of(task: Task[Any, Any]) -> Periodic | None:
-    """All that a process needs to keep a periodic task going, or None for a task that is not periodic.
-
-    Raises:
-        Exception: A plugin of the task cannot tell its locks.
-    """
-    recurrence = task.recurrence
-    if recurrence is None:
-        return None
-    job = recurrence.job(task.queue)
-    schedule = recurrence.schedule
-    return Periodic(
-        name=task.name,
-        queue=task.queue,
-        raw=encode_job(job.name, job.args, job.queue),
-        forms=recurrence.forms(job),
-        guards=task.scope.guards(job),
-        holds=tuple(need.key for need in task.scope.needs(job) if isinstance(need, HoldLock)),
-        frequency=recurrence.frequency,
-        cron=None if schedule is None else schedule.expression,
-        timezone="UTC" if schedule is None else schedule.timezone,
-        misfire=recurrence.misfire,
-    )
-
-
-def next_run_of(task: Task[Any, Any] | None, job: Job) -> Next | None:
-    """What the store is told of the next run when *job* ends; None for a job that begins no other."""
-    recurrence = None if task is None else task.recurrence
-    if task is None or recurrence is None or recurrence.frequency is None or not recurrence.is_its_own(job.args):
-        return None
-    own = recurrence.job(task.queue)
-    return Next(
-        name=task.name,
-        raw=encode_job(own.name, own.args, own.queue),
-        forms=recurrence.forms(own),
-        frequency=recurrence.frequency,
-        stop_if_failed=not recurrence.reenqueue_on_error,
-    )

@@ -5,8 +5,8 @@ from __future__ import annotations
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Final
 
-from taskhero.engine.inspection import Inspection, known_name
-from taskhero.engine.moments import second_of, to_datetime
+from taskhero.engine.queue.base import Inspection, known_name
+from taskhero.engine.time.instants import second_of, to_datetime
 from taskhero.errors import WrongType
 from taskhero.models import Job
 from taskhero.wire.jobs import decode_job, payload_queue, same_meaning

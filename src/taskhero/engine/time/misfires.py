@@ -7,14 +7,14 @@ from typing import TYPE_CHECKING, Final, Literal, TypeAlias, get_args
 
 from taskhero._internal.display import shown
 from taskhero._internal.suggestions import nearest
-from taskhero.engine.cron import check_moment
-from taskhero.engine.moments import duration_of
+from taskhero.engine.time.cron import check_moment
+from taskhero.engine.time.instants import duration_of
 from taskhero.errors import InvalidMoment, InvalidSchedule
 
 if TYPE_CHECKING:
     from datetime import datetime
 
-    from taskhero.engine.cron import CronSchedule
+    from taskhero.engine.time.cron import CronSchedule
 
 __all__ = ["GRACE", "LIMIT", "Misfire", "due_slots", "misfire_of"]
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 import difflib
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from taskhero.engine.recurring import IMPLIED_PLUGINS
-from taskhero.engine.tasks import Task
+from taskhero.engine.task.task import Task
+from taskhero.engine.time.recurrence import IMPLIED_PLUGINS
 from taskhero.errors import InvalidTask, UnknownTask
 from taskhero.hooks.scope import HookScope
 
@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
     from pathlib import Path
 
-    from taskhero.engine.tasks import Home
+    from taskhero.engine.task.task import Home
     from taskhero.hooks.manager import PluginManager
 
 __all__ = ["TaskRegistry"]
