@@ -3,7 +3,7 @@
 import asyncio
 
 from taskhero import Job, Settings, TaskHero
-from taskhero.runtime.events import WorkerFailure
+from taskhero.events import WorkerFailure
 
 app = TaskHero(settings=Settings(max_task_processors=2))
 ended = asyncio.Queue[None]()

@@ -14,9 +14,10 @@ if TYPE_CHECKING:
     from taskhero.hooks.contexts import EnqueueContext, OverrideContext, PerformContext
     from taskhero.hooks.specs import hookimpl
     from taskhero.models import FailedJob, Failure, Job, Outcome, Postponed, Refused, Retrying, Success, Working
-    from taskhero.runtime.current import Current, current
-    from taskhero.runtime.multi_worker import Load, MultiWorker, MultiWorkerContext
-    from taskhero.runtime.scheduler import Scheduler, SchedulerContext
+    from taskhero.runtime.execution.context import Current, current
+    from taskhero.runtime.scheduler.scheduler import Scheduler, SchedulerContext
+    from taskhero.runtime.worker.autoscale import Load
+    from taskhero.runtime.worker.pool import MultiWorker, MultiWorkerContext
     from taskhero.settings import Settings
 
 __version__ = "0.1.0"
@@ -71,9 +72,10 @@ __getattr__, __dir__ = lazy_names(
         "hookimpl": "taskhero.hooks.specs",
         **dict.fromkeys(("FailedJob", "Failure", "Job", "Outcome", "Postponed"), "taskhero.models"),
         **dict.fromkeys(("Refused", "Retrying", "Success", "Working"), "taskhero.models"),
-        **dict.fromkeys(("Current", "current"), "taskhero.runtime.current"),
-        **dict.fromkeys(("Load", "MultiWorker", "MultiWorkerContext"), "taskhero.runtime.multi_worker"),
-        **dict.fromkeys(("Scheduler", "SchedulerContext"), "taskhero.runtime.scheduler"),
+        **dict.fromkeys(("Current", "current"), "taskhero.runtime.execution.context"),
+        "Load": "taskhero.runtime.worker.autoscale",
+        **dict.fromkeys(("MultiWorker", "MultiWorkerContext"), "taskhero.runtime.worker.pool"),
+        **dict.fromkeys(("Scheduler", "SchedulerContext"), "taskhero.runtime.scheduler.scheduler"),
         "Settings": "taskhero.settings",
     },
 )

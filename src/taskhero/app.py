@@ -13,10 +13,10 @@ from taskhero.engine.queue.queue import Queue, QueueContext
 from taskhero.engine.task.decorators import Declarations
 from taskhero.engine.task.task_registry import TaskRegistry
 from taskhero.errors import AlreadyRunning, NothingToRun, PluginError
+from taskhero.events import Emitter
 from taskhero.hooks.manager import PluginManager
 from taskhero.plugins import shipped_plugins as shipped_names
-from taskhero.runtime.events import Emitter
-from taskhero.runtime.functions import check_processable
+from taskhero.runtime.execution.processes.function_reference import check_processable
 from taskhero.settings import Settings
 
 if TYPE_CHECKING:
@@ -27,11 +27,11 @@ if TYPE_CHECKING:
 
     from taskhero.backends.protocol import Backend
     from taskhero.clock import Clock
-    from taskhero.runtime.control import WorkerControl
-    from taskhero.runtime.events import Event
-    from taskhero.runtime.multi_worker import MultiWorker, MultiWorkerContext
-    from taskhero.runtime.runner import Runner
-    from taskhero.runtime.scheduler import Scheduler, SchedulerContext
+    from taskhero.events import Event
+    from taskhero.runtime.app_runner import Runner
+    from taskhero.runtime.scheduler.scheduler import Scheduler, SchedulerContext
+    from taskhero.runtime.worker.control import WorkerControl
+    from taskhero.runtime.worker.pool import MultiWorker, MultiWorkerContext
 
     Lifespan: TypeAlias = Callable[["TaskHero"], AbstractAsyncContextManager[object]]
 
@@ -272,8 +272,8 @@ class TaskHero(Declarations):
             AlreadyRunning: It runs already, or an event loop does.
             RuntimeError: This is not the main thread.
         """
-        from taskhero.runtime.control import WorkerControl
-        from taskhero.runtime.service import run_service, worker_settings
+        from taskhero.runtime.process.service import run_service, worker_settings
+        from taskhero.runtime.worker.control import WorkerControl
 
         said = self._settings
         self.reconfigure(settings=worker_settings(said, burst=burst))
@@ -319,7 +319,7 @@ class TaskHero(Declarations):
         return made
 
     def _new_runner(self) -> Runner:
-        from taskhero.runtime.runner import Runner
+        from taskhero.runtime.app_runner import Runner
 
         return Runner(
             app=self,

@@ -13,7 +13,7 @@ from taskhero.backends.protocol import Entry, FreeLock
 from taskhero.conformance.steps import LEASE, beat, claim_one, registered
 from taskhero.errors import InvalidLockName, InvalidMoment, UnknownWorker
 from taskhero.models import Details, WorkerState
-from taskhero.runtime.stuck_workers import StuckWorkers
+from taskhero.runtime.scheduler.stale_workers import StuckWorkers
 from taskhero.wire.jobs import encode_job
 
 pytestmark = pytest.mark.anyio

@@ -13,7 +13,7 @@ from taskhero.backends.memory import MemoryBackend
 from taskhero.backends.redis import RedisBackend
 from taskhero.backends.redis.fake import FakeRedisBackend
 from taskhero.clock import ManualClock
-from taskhero.runtime.events import EVENTS, Event
+from taskhero.events import EVENTS, Event
 from taskhero_sqlite import SqliteBackend
 from taskhero_sqlite.address import Address
 

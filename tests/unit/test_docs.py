@@ -11,10 +11,10 @@ from pathlib import Path
 import attrs
 import pytest
 
+from taskhero import events
 from taskhero.errors import InvalidSettings
 from taskhero.hooks.manager import PluginManager
 from taskhero.plugins import DelayQueueLock, JobLock, Noop, QueueLock, Retry, shipped_plugins
-from taskhero.runtime import events
 from taskhero.settings import SCHEDULER_EVENTS, WORKER_EVENTS, Settings
 
 ROOT = Path(__file__).parents[2]

@@ -1,4 +1,4 @@
-"""Ending asyncio tasks for sure."""
+"""Cancel asyncio tasks and wait for them; sleep until a time or a call."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, Final
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-__all__ = ["end_tasks"]
+__all__ = ["Pause", "end_tasks"]
 
 #: Seconds after which a task that goes on is cancelled once more.
 _AGAIN: Final = 0.1
@@ -28,3 +28,39 @@ async def end_tasks(tasks: Iterable[asyncio.Task[Any]]) -> None:
         for task in done:
             if not task.cancelled():
                 task.exception()  # it is known now, so asyncio need not complain of it
+
+
+class Pause:
+    """A sleep that can be cut short, for one task at a time."""
+
+    __slots__ = ("_cut", "_future")
+
+    def __init__(self) -> None:
+        self._future: asyncio.Future[None] | None = None
+        self._cut = False
+
+    async def sleep(self, seconds: float) -> None:
+        """Sleep *seconds*, or until `cut`; not at all if it was cut since the last sleep."""
+        if self._cut:
+            self._cut = False
+            return
+        loop = asyncio.get_running_loop()
+        self._future = future = loop.create_future()
+        timer = loop.call_later(seconds, _finish, future)
+        try:
+            await future
+        finally:
+            timer.cancel()
+            self._future = None
+            self._cut = False
+
+    def cut(self) -> None:
+        """End the sleep that is under way, or else the next one before it begins."""
+        self._cut = True
+        if self._future is not None:
+            _finish(self._future)
+
+
+def _finish(future: asyncio.Future[None]) -> None:
+    if not future.done():
+        future.set_result(None)

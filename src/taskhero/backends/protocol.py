@@ -322,7 +322,7 @@ class Backend(Inspectable, Repeating, Protocol):
 
         The engine passes a lease only after it saw the same renewal for `Lease.length` and for its own `rescue_after`,
         whichever is longer. It measures that with its own monotonic clock, while it reaches the backend without a gap
-        longer than a heartbeat interval (`taskhero.runtime.lease_watch`).
+        longer than a heartbeat interval (`taskhero.runtime.worker.lease_watch`).
 
         Each job is one atomic step: it is taken only if the lease is still exactly the one given, and by one rescuer
         only. The process is declared dead in the same step, until it beats again or is registered again. Jobs of one

@@ -20,7 +20,7 @@ from typing import TYPE_CHECKING, Any, Final, TextIO, TypeVar
 
 import click
 
-from taskhero.runtime.stopping import set_last_line
+from taskhero.runtime.process.shutdown import set_last_line
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -18,7 +18,7 @@ from taskhero.cli.hints import Hinting
 from taskhero.cli.logging_setup import log_options, set_up_logging
 from taskhero.cli.verbs import said
 from taskhero.errors import InvalidSettings, TaskheroError
-from taskhero.runtime.signals import orders_kept
+from taskhero.runtime.process.signals import orders_kept
 from taskhero.settings import Settings
 
 if TYPE_CHECKING:
@@ -182,7 +182,7 @@ def _bare(told: _Options) -> TaskHero:
 
 
 def _settings(app: TaskHero, told: _Options) -> Settings:
-    from taskhero.runtime.service import worker_settings
+    from taskhero.runtime.process.service import worker_settings
 
     outside = Settings.load(app.settings)
     if told.backend is None:
@@ -214,11 +214,11 @@ def _with_own_place(own: Settings, outside: Settings) -> Settings:
 
 def _supervise(told: _Options, processes: int, *, reload: bool) -> None:
     """Be the parent of worker processes."""
-    from taskhero.runtime.loops import run_in_loop
-    from taskhero.runtime.signals import Orders
-    from taskhero.runtime.sources import Sources
-    from taskhero.runtime.stopping import Stop
-    from taskhero.runtime.supervisor import Supervisor
+    from taskhero.runtime.process.event_loop import run_in_loop
+    from taskhero.runtime.process.reload import Sources
+    from taskhero.runtime.process.shutdown import Stop
+    from taskhero.runtime.process.signals import Orders
+    from taskhero.runtime.process.supervisor import Supervisor
 
     if not reload:
         # What is wrong is said once, rather than by each process again and again.

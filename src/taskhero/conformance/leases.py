@@ -22,7 +22,7 @@ from taskhero.conformance.steps import (
     rescue,
 )
 from taskhero.conformance.suite import Suite
-from taskhero.runtime.lease_watch import LeaseWatch, Look
+from taskhero.runtime.worker.lease_watch import LeaseWatch, Look
 
 if TYPE_CHECKING:
     from taskhero.backends.protocol import Backend, Process

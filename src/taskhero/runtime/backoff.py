@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import random
 import time
 from typing import TYPE_CHECKING
@@ -12,7 +11,7 @@ from taskhero.errors import BackendDenied, BackendError
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-__all__ = ["Backoff", "Outage", "Pause"]
+__all__ = ["Backoff", "Outage"]
 
 
 class Backoff:
@@ -41,42 +40,6 @@ class Backoff:
     def reset(self) -> None:
         """It worked: start from the first delay again."""
         self._next = self._first
-
-
-class Pause:
-    """A sleep that can be cut short, for one task at a time."""
-
-    __slots__ = ("_cut", "_future")
-
-    def __init__(self) -> None:
-        self._future: asyncio.Future[None] | None = None
-        self._cut = False
-
-    async def sleep(self, seconds: float) -> None:
-        """Sleep *seconds*, or until `cut`; not at all if it was cut since the last sleep."""
-        if self._cut:
-            self._cut = False
-            return
-        loop = asyncio.get_running_loop()
-        self._future = future = loop.create_future()
-        timer = loop.call_later(seconds, _finish, future)
-        try:
-            await future
-        finally:
-            timer.cancel()
-            self._future = None
-            self._cut = False
-
-    def cut(self) -> None:
-        """End the sleep that is under way, or else the next one before it begins."""
-        self._cut = True
-        if self._future is not None:
-            _finish(self._future)
-
-
-def _finish(future: asyncio.Future[None]) -> None:
-    if not future.done():
-        future.set_result(None)
 
 
 class Outage:

@@ -10,7 +10,7 @@ from taskhero import Settings, TaskHero
 from taskhero.backends.protocol import Entry, Process
 from taskhero.backends.redis.fake import FakeRedisBackend
 from taskhero.errors import BackendRefused, PartlyRefused
-from taskhero.runtime.events import WorkerError, WorkerSuccess
+from taskhero.events import WorkerError, WorkerSuccess
 from taskhero.wire.jobs import encode_job
 from taskhero.wire.workers import new_process_name
 

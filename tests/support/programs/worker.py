@@ -13,8 +13,8 @@ import sys
 import time
 
 from taskhero import Settings, TaskHero
+from taskhero.events import SchedulerLeader
 from taskhero.plugins import JobLock
-from taskhero.runtime.events import SchedulerLeader
 
 URL = sys.argv[1]
 OPTIONS = json.loads(sys.argv[2])

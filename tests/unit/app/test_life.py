@@ -462,8 +462,8 @@ async def test_a_lifespan_that_is_no_context_manager_is_refused_with_a_sentence(
 
 
 async def test_a_scheduler_and_a_multi_worker_of_ones_own():
-    from taskhero.runtime.multi_worker import MultiWorker
-    from taskhero.runtime.scheduler import Scheduler
+    from taskhero.runtime.scheduler.scheduler import Scheduler
+    from taskhero.runtime.worker.pool import MultiWorker
 
     class MyScheduler(Scheduler):
         pass
@@ -479,8 +479,8 @@ async def test_a_scheduler_and_a_multi_worker_of_ones_own():
 
 async def test_a_plugin_may_make_the_scheduler_and_the_multi_worker():
     from taskhero import hookimpl
-    from taskhero.runtime.multi_worker import MultiWorker
-    from taskhero.runtime.scheduler import Scheduler
+    from taskhero.runtime.scheduler.scheduler import Scheduler
+    from taskhero.runtime.worker.pool import MultiWorker
 
     class MyScheduler(Scheduler):
         pass

@@ -9,9 +9,9 @@ import pytest
 from executor_house import APP, House, Processes, Tasks
 
 from taskhero.clock import ManualClock
-from taskhero.runtime.events import Emitter
-from taskhero.runtime.executor import Executor
-from taskhero.runtime.threads import ThreadPool
+from taskhero.events import Emitter
+from taskhero.runtime.execution.executor import Executor
+from taskhero.runtime.execution.threads import ThreadPool
 
 
 @pytest.fixture

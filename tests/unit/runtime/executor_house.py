@@ -10,11 +10,11 @@ import attrs
 
 from taskhero.backends.protocol import Claim, Failed, Retried
 from taskhero.engine.task.task import Task, TaskOptions
+from taskhero.events import Emitter
 from taskhero.hooks.scope import HookScope
 from taskhero.models import FailedJob, Failure
-from taskhero.runtime.events import Emitter
-from taskhero.runtime.executor import Executor, Performed
-from taskhero.runtime.threads import ThreadPool
+from taskhero.runtime.execution.executor import Executor, Performed
+from taskhero.runtime.execution.threads import ThreadPool
 from taskhero.wire.failures import decode_failure
 from taskhero.wire.jobs import encode_job
 

@@ -11,15 +11,15 @@ from typing import Any
 from taskhero.backends.memory import MemoryBackend
 from taskhero.backends.protocol import Claim, Done, Entry, Failed, Process
 from taskhero.clock import ManualClock
+from taskhero.events import EVENTS, Emitter
 from taskhero.models import Failure, Success
 from taskhero.runtime.backoff import Backoff, Outage
-from taskhero.runtime.control import WorkerControl
-from taskhero.runtime.events import EVENTS, Emitter
-from taskhero.runtime.exchange import Exchanger
-from taskhero.runtime.executor import Performed
-from taskhero.runtime.preparing import Preparer
-from taskhero.runtime.queue_names import QueueNames
-from taskhero.runtime.waiter import Waiter
+from taskhero.runtime.execution.executor import Performed
+from taskhero.runtime.execution.preparation import Preparer
+from taskhero.runtime.worker.control import WorkerControl
+from taskhero.runtime.worker.dispatcher import Exchanger
+from taskhero.runtime.worker.listener import Waiter
+from taskhero.runtime.worker.queue_order import QueueNames
 from taskhero.wire.jobs import decode_job, encode_job
 
 

@@ -11,11 +11,11 @@ from taskhero.backends.memory import MemoryBackend
 from taskhero.backends.protocol import Process, TimedEntry
 from taskhero.clock import ManualClock
 from taskhero.errors import BackendUnavailable
+from taskhero.events import EVENTS, Emitter
 from taskhero.models import Job
 from taskhero.runtime.backoff import Outage
-from taskhero.runtime.events import EVENTS, Emitter
-from taskhero.runtime.scheduler import Scheduler, SchedulerContext
-from taskhero.runtime.waiter import Waiter
+from taskhero.runtime.scheduler.scheduler import Scheduler, SchedulerContext
+from taskhero.runtime.worker.listener import Waiter
 from taskhero.settings import Settings
 from taskhero.wire.jobs import decode_job, encode_job
 

@@ -10,12 +10,12 @@ from floor import Crew, Faulty, Signals, quick, tasks_left
 from taskhero.backends.memory import MemoryBackend
 from taskhero.backends.protocol import Entry, Process
 from taskhero.clock import ManualClock
+from taskhero.events import EVENTS, Emitter
 from taskhero.runtime.backoff import Outage
-from taskhero.runtime.events import EVENTS, Emitter
-from taskhero.runtime.lease_watch import Look
-from taskhero.runtime.multi_worker import MultiWorker, MultiWorkerContext
-from taskhero.runtime.preparing import Preparer
-from taskhero.runtime.waiter import Waiter
+from taskhero.runtime.execution.preparation import Preparer
+from taskhero.runtime.worker.lease_watch import Look
+from taskhero.runtime.worker.listener import Waiter
+from taskhero.runtime.worker.pool import MultiWorker, MultiWorkerContext
 from taskhero.settings import Settings
 from taskhero.wire.jobs import decode_job, encode_job
 

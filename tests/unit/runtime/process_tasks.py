@@ -13,7 +13,7 @@ import time
 from typing import Any
 
 from taskhero.engine.task.task import Task, TaskOptions
-from taskhero.runtime.current import current
+from taskhero.runtime.execution.context import current
 
 
 def add(a: int, b: int = 0) -> int:

@@ -8,7 +8,7 @@ import pytest
 from office import Office
 
 from taskhero.errors import BackendRefused, BackendUnavailable
-from taskhero.runtime.adoption import LEAST, MOST, SHARE, Adoption
+from taskhero.runtime.scheduler.orphan_adoption import LEAST, MOST, SHARE, Adoption
 
 pytestmark = pytest.mark.anyio
 

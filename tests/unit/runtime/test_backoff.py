@@ -6,8 +6,9 @@ import asyncio
 
 import pytest
 
+from taskhero._internal.async_helpers import Pause
 from taskhero.errors import BackendDenied, BackendRefused, BackendUnavailable, ReplyLost
-from taskhero.runtime.backoff import Backoff, Outage, Pause
+from taskhero.runtime.backoff import Backoff, Outage
 
 
 def test_delays_double_up_to_the_limit_and_start_again_after_a_success() -> None:

@@ -9,7 +9,7 @@ import pytest
 
 from taskhero.errors import NotRunningATask
 from taskhero.models import Job
-from taskhero.runtime.current import Running, current, enter, leave, mark_cancelled
+from taskhero.runtime.execution.context import Running, current, enter, leave, mark_cancelled
 
 pytestmark = pytest.mark.anyio
 

@@ -11,10 +11,10 @@ from typing import Any
 import attrs
 import pytest
 
+from taskhero import events
 from taskhero.errors import InvalidHandler, UnknownEvent
+from taskhero.events import EVENTS, Emitter, Event, SchedulerError, WorkerError, WorkerFailure, WorkerStart
 from taskhero.models import Job
-from taskhero.runtime import events
-from taskhero.runtime.events import EVENTS, Emitter, Event, SchedulerError, WorkerError, WorkerFailure, WorkerStart
 
 pytestmark = pytest.mark.anyio
 

@@ -8,9 +8,9 @@ import pytest
 from floor import Floor
 
 from taskhero.backends.protocol import Delayed, Failed, Process, Retried
+from taskhero.events import WorkerFailure, WorkerPause, WorkerPoll, WorkerReEnqueue, WorkerRetry, WorkerSuccess
 from taskhero.models import Failure, Job, Postponed, Retrying
-from taskhero.runtime.events import WorkerFailure, WorkerPause, WorkerPoll, WorkerReEnqueue, WorkerRetry, WorkerSuccess
-from taskhero.runtime.executor import Performed
+from taskhero.runtime.execution.executor import Performed
 from taskhero.wire.jobs import decode_job, encode_job
 
 pytestmark = pytest.mark.anyio

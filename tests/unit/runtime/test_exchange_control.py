@@ -9,7 +9,7 @@ from floor import Floor
 from test_suspects import suspect
 
 from taskhero.errors import ReplyLost, StoppedBySignal
-from taskhero.runtime.events import WorkerFailure, WorkerGivenBack, WorkerGone, WorkerSuccess
+from taskhero.events import WorkerFailure, WorkerGivenBack, WorkerGone, WorkerSuccess
 
 pytestmark = pytest.mark.anyio
 

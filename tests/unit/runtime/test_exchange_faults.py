@@ -8,7 +8,7 @@ from floor import Floor
 
 from taskhero.backends.protocol import Claims, Settlement
 from taskhero.errors import BackendRefused, BackendUnavailable, ReplyLost
-from taskhero.runtime.events import WorkerError, WorkerFailure, WorkerGone, WorkerSuccess
+from taskhero.events import WorkerError, WorkerFailure, WorkerGone, WorkerSuccess
 
 pytestmark = pytest.mark.anyio
 

@@ -9,10 +9,10 @@ from floor import Floor
 
 from taskhero.backends.protocol import Failed
 from taskhero.errors import BackendUnavailable, ReplyLost
+from taskhero.events import WorkerFailure, WorkerGivenBack, WorkerGone, WorkerSuccess
 from taskhero.models import Failure, Job
-from taskhero.runtime.events import WorkerFailure, WorkerGivenBack, WorkerGone, WorkerSuccess
-from taskhero.runtime.executor import Performed
-from taskhero.runtime.telling import STOPS
+from taskhero.runtime.execution.executor import Performed
+from taskhero.runtime.worker.settlement_buffer import STOPS
 
 pytestmark = pytest.mark.anyio
 

@@ -12,10 +12,10 @@ from executor_house import APP, WAIT, WORKER, House, entry, failure, raiser
 
 from taskhero.backends.protocol import Delayed, Done, Dropped, Retried
 from taskhero.errors import ArgumentsMismatch, KilledItsProcess, NoSuchTask, PluginError, Undecodable
+from taskhero.events import WorkerJob
 from taskhero.hooks.specs import hookimpl
 from taskhero.models import Postponed, Refused, Retrying, Success
-from taskhero.runtime.current import current
-from taskhero.runtime.events import WorkerJob
+from taskhero.runtime.execution.context import current
 from taskhero.wire.jobs import encode_job, mark_rescued
 
 pytestmark = pytest.mark.anyio

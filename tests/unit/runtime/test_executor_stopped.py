@@ -15,7 +15,7 @@ from taskhero.errors import StoppedBySignal
 from taskhero.hooks.specs import hookimpl
 from taskhero.models import Success
 from taskhero.plugins import Retry
-from taskhero.runtime.current import current
+from taskhero.runtime.execution.context import current
 from taskhero.wire.jobs import encode_job
 
 pytestmark = pytest.mark.anyio

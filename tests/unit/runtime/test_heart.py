@@ -12,8 +12,8 @@ from floor import Signals
 
 from taskhero.backends.protocol import Beat, Lease, Leases, Process
 from taskhero.errors import BackendUnavailable
-from taskhero.runtime.heart import RETRY_INTERVAL, Heart
-from taskhero.runtime.lease_watch import Look
+from taskhero.runtime.worker.heartbeat import RETRY_INTERVAL, Heart
+from taskhero.runtime.worker.lease_watch import Look
 
 pytestmark = pytest.mark.anyio
 
@@ -95,7 +95,7 @@ async def test_it_beats_on_while_a_task_hogs_the_loop() -> None:
 
 
 async def test_only_some_beats_are_full(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("taskhero.runtime.heart.FULL_INTERVAL", 0.05)
+    monkeypatch.setattr("taskhero.runtime.worker.heartbeat.FULL_INTERVAL", 0.05)
     beats = Beats(interval=0.01)
     beats.heart.start()
     await beats.until(lambda: sum(call[3] for call in beats.calls) >= 3)

@@ -9,8 +9,8 @@ from taskhero.backends.memory import MemoryBackend
 from taskhero.backends.protocol import Kept, Periodic
 from taskhero.clock import ManualClock
 from taskhero.errors import BackendRefused, BackendUnavailable
-from taskhero.runtime.events import EVENTS, Emitter
-from taskhero.runtime.keeper import Keeper
+from taskhero.events import EVENTS, Emitter
+from taskhero.runtime.scheduler.periodic_enqueuer import Keeper
 
 pytestmark = pytest.mark.anyio
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from taskhero.backends.protocol import Lease, Leases
-from taskhero.runtime.lease_watch import LeaseWatch, Look
+from taskhero.runtime.worker.lease_watch import LeaseWatch, Look
 
 HEARTBEAT, RESCUE_AFTER = 3.0, 12.0
 DEAD = Lease("host.dead:1", "7", 12.0)

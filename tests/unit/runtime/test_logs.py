@@ -11,13 +11,12 @@ from typing import Any
 import attrs
 import pytest
 
-from taskhero import TaskHero
+from taskhero import TaskHero, events
 from taskhero.errors import NoSuchTask
+from taskhero.events import EVENTS, Emitter, Event
 from taskhero.models import Job
-from taskhero.runtime import events
-from taskhero.runtime.events import EVENTS, Emitter, Event
-from taskhero.runtime.logs import log_events
-from taskhero.runtime.telling import CROWDED, PAUSED, STOPS, TAKEN
+from taskhero.runtime.logs.event_log import log_events
+from taskhero.runtime.worker.settlement_buffer import CROWDED, PAUSED, STOPS, TAKEN
 from taskhero.settings import Settings
 
 JOB = Job("add", [1, {"b": 2}], "math")

@@ -7,7 +7,7 @@ import time
 
 import pytest
 
-from taskhero.runtime.loop_delay import LoopDelay
+from taskhero.runtime.worker.autoscale import LoopDelay
 
 pytestmark = pytest.mark.anyio
 

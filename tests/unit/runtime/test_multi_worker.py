@@ -8,8 +8,9 @@ import pytest
 from plant import Plant
 
 from taskhero.errors import BackendRefused, BackendUnavailable, ReplyLost
-from taskhero.runtime.events import MultiWorkerAction, MultiWorkerStart, WorkerEnd, WorkerStart
-from taskhero.runtime.multi_worker import Load, MultiWorker, decide
+from taskhero.events import MultiWorkerAction, MultiWorkerStart, WorkerEnd, WorkerStart
+from taskhero.runtime.worker.autoscale import Load, decide
+from taskhero.runtime.worker.pool import MultiWorker
 
 anyio = pytest.mark.anyio
 

@@ -13,7 +13,7 @@ from plant import Plant
 
 from taskhero.backends.protocol import Process
 from taskhero.errors import BackendUnavailable
-from taskhero.runtime.events import MultiWorkerAction, MultiWorkerEnd, WorkerEnd, WorkerError, WorkerPing
+from taskhero.events import MultiWorkerAction, MultiWorkerEnd, WorkerEnd, WorkerError, WorkerPing
 
 anyio = pytest.mark.anyio
 

@@ -16,7 +16,7 @@ from taskhero.hooks.scope import HookScope
 from taskhero.models import Job, Postponed, Refused
 from taskhero.plugins import JobLock, QueueLock, Retry
 from taskhero.runtime.backoff import Outage
-from taskhero.runtime.preparing import Preparer
+from taskhero.runtime.execution.preparation import Preparer
 from taskhero.wire.jobs import decode_job, encode_job
 
 pytestmark = pytest.mark.anyio

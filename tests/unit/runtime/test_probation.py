@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from taskhero.runtime.probation import MOST, probation
+from taskhero.runtime.worker.quarantine import MOST, probation
 from taskhero.wire.jobs import mark_rescued
 
 RAW = '{"class":"A","queue":"q","args":[]}'

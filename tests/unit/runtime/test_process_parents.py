@@ -16,13 +16,13 @@ from typing import Any
 import pytest
 from outside import WAIT, lives, until
 
-from taskhero.runtime.processes.child import SIGNALS
+from taskhero.runtime.execution.processes.child_main import SIGNALS
 
 PARENT = """
     import asyncio, multiprocessing.resource_tracker, os, signal, sys, threading, time
     from types import SimpleNamespace
     from taskhero.models import Job
-    from taskhero.runtime.processes import ProcessPool
+    from taskhero.runtime.execution.processes import ProcessPool
 
     def work(seconds):
         print("child", os.getpid(), flush=True)

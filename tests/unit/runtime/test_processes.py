@@ -18,9 +18,9 @@ from outside import WAIT, lives, until
 from taskhero.engine.task.discovery import find_tasks
 from taskhero.errors import InvalidTask, JobTimeout, ProcessDied
 from taskhero.models import Job
-from taskhero.runtime.failures import describe
-from taskhero.runtime.functions import check_processable
-from taskhero.runtime.processes import ProcessCall, ProcessPool
+from taskhero.runtime.execution.failure_report import describe
+from taskhero.runtime.execution.processes import ProcessCall, ProcessPool
+from taskhero.runtime.execution.processes.function_reference import check_processable
 
 pytestmark = pytest.mark.anyio
 

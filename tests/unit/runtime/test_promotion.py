@@ -12,15 +12,15 @@ from office import Office
 
 from taskhero.backends.protocol import Due, DueJob, ForeignLeader, FreeLock, Moved, NotDelayed
 from taskhero.errors import BackendRefused, BackendUnavailable
-from taskhero.models import Job
-from taskhero.runtime.events import (
+from taskhero.events import (
     SchedulerError,
     SchedulerMerged,
     SchedulerTransferredJob,
     SchedulerWorkingTimestamp,
     SchedulerYielded,
 )
-from taskhero.runtime.promotion import BATCH
+from taskhero.models import Job
+from taskhero.runtime.scheduler.promoter import BATCH
 from taskhero.wire.failures import decode_failure
 from taskhero.wire.jobs import encode_job
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from taskhero.runtime.queue_names import QueueNames
+from taskhero.runtime.worker.queue_order import QueueNames
 
 
 @pytest.mark.parametrize(

@@ -11,10 +11,10 @@ from taskhero.backends.memory import MemoryBackend
 from taskhero.backends.protocol import Entry, Process, Rescued
 from taskhero.clock import ManualClock
 from taskhero.errors import BackendUnavailable
+from taskhero.events import Emitter, WorkerCleaningWorker, WorkerError, WorkerRescue
 from taskhero.runtime.backoff import Outage
-from taskhero.runtime.events import Emitter, WorkerCleaningWorker, WorkerError, WorkerRescue
-from taskhero.runtime.lease_watch import Look
-from taskhero.runtime.rescue import BATCH, Rescuer
+from taskhero.runtime.worker.lease_watch import Look
+from taskhero.runtime.worker.rescuer import BATCH, Rescuer
 from taskhero.wire.jobs import decode_job, encode_job, rescues
 
 pytestmark = pytest.mark.anyio

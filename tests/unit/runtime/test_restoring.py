@@ -6,7 +6,7 @@ import pytest
 from floor import Floor
 
 from taskhero.errors import BackendRefused, BackendUnavailable
-from taskhero.runtime.events import WorkerError, WorkerGone, WorkerSuccess
+from taskhero.events import WorkerError, WorkerGone, WorkerSuccess
 from taskhero.wire.jobs import encode_job, mark_rescued
 
 pytestmark = pytest.mark.anyio

@@ -17,10 +17,10 @@ from taskhero.backends.memory import MemoryBackend
 from taskhero.backends.protocol import Process
 from taskhero.clock import ManualClock
 from taskhero.errors import BackendUnavailable, InvalidQueueName, InvalidSettings, NothingToRun, ReplyLost
-from taskhero.runtime.events import EVENTS
-from taskhero.runtime.multi_worker import MultiWorker
-from taskhero.runtime.runner import Runner
-from taskhero.runtime.scheduler import Scheduler
+from taskhero.events import EVENTS
+from taskhero.runtime.app_runner import Runner
+from taskhero.runtime.scheduler.scheduler import Scheduler
+from taskhero.runtime.worker.pool import MultiWorker
 from taskhero.settings import Settings
 
 pytestmark = pytest.mark.anyio

@@ -6,7 +6,7 @@ import pytest
 from office import Office
 
 from taskhero.errors import BackendRefused, BackendUnavailable, ReplyLost
-from taskhero.runtime.events import (
+from taskhero.events import (
     SchedulerEnd,
     SchedulerLeader,
     SchedulerLeaderLost,

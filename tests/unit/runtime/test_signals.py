@@ -8,8 +8,8 @@ import signal
 
 import pytest
 
-from taskhero.runtime import signals
-from taskhero.runtime.signals import PARENT, Order, Orders, handled, orders_kept
+from taskhero.runtime.process import signals
+from taskhero.runtime.process.signals import PARENT, Order, Orders, handled, orders_kept
 
 pytestmark = pytest.mark.anyio
 LIMIT = 10

@@ -7,7 +7,7 @@ import os
 
 import pytest
 
-from taskhero.runtime.sources import Sources
+from taskhero.runtime.process.reload import Sources
 
 pytestmark = pytest.mark.anyio
 

@@ -10,9 +10,10 @@ from queue import SimpleQueue
 
 import pytest
 
-from taskhero.runtime import stopping
-from taskhero.runtime.signals import Order, Orders
-from taskhero.runtime.stopping import PARENT_PIPE, STOP, Stop, obey_parent, parent_pipe
+from taskhero.runtime.process import shutdown
+from taskhero.runtime.process.parent_pipe import PARENT_PIPE, STOP, obey_parent, parent_pipe
+from taskhero.runtime.process.shutdown import Stop
+from taskhero.runtime.process.signals import Order, Orders
 
 pytestmark = pytest.mark.anyio
 LIMIT = 10
@@ -22,7 +23,7 @@ LIMIT = 10
 def exits(monkeypatch):
     """Exit codes and reasons, in place of exits."""
     told: SimpleQueue[tuple[int, str]] = SimpleQueue()
-    monkeypatch.setattr(stopping, "exit_at_once", lambda code, why: told.put((code, why)))
+    monkeypatch.setattr(shutdown, "exit_at_once", lambda code, why: told.put((code, why)))
     return told
 
 
@@ -78,7 +79,7 @@ async def test_a_hangup_that_nohup_ignores_stays_ignored():
 
 
 async def test_a_loop_that_is_held_up_beyond_all_patience_ends_the_process(exits, monkeypatch):
-    monkeypatch.setattr(stopping, "ANSWER_LIMIT", 0.05)
+    monkeypatch.setattr(shutdown, "ANSWER_LIMIT", 0.05)
     with Stop(lambda: 0.0) as stop:
         waiting = asyncio.create_task(stop.wait())
         await asyncio.sleep(0)
@@ -91,7 +92,7 @@ async def test_a_loop_that_is_held_up_beyond_all_patience_ends_the_process(exits
 
 
 async def test_a_loop_that_answers_may_take_its_time(exits, monkeypatch):
-    monkeypatch.setattr(stopping, "ANSWER_LIMIT", 0.2)
+    monkeypatch.setattr(shutdown, "ANSWER_LIMIT", 0.2)
     asked = asyncio.Event()
     with Stop(lambda: 0.0) as stop:
         loop = asyncio.get_running_loop()

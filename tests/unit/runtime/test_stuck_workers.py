@@ -9,9 +9,9 @@ from typing import Any
 import pytest
 
 from taskhero.errors import BackendUnavailable
+from taskhero.events import Emitter
 from taskhero.runtime.backoff import Backoff, Outage
-from taskhero.runtime.events import Emitter
-from taskhero.runtime.stuck_workers import StuckWorkers
+from taskhero.runtime.scheduler.stale_workers import StuckWorkers
 from taskhero.settings import Settings
 
 pytestmark = pytest.mark.anyio

@@ -9,10 +9,10 @@ from floor import Floor
 
 from taskhero.backends.protocol import Failed
 from taskhero.errors import BackendUnavailable, ReplyLost
+from taskhero.events import WorkerGivenBack, WorkerGone, WorkerSuccess
 from taskhero.models import Failure, Job
-from taskhero.runtime.events import WorkerGivenBack, WorkerGone, WorkerSuccess
-from taskhero.runtime.executor import Performed
-from taskhero.runtime.telling import CROWDED
+from taskhero.runtime.execution.executor import Performed
+from taskhero.runtime.worker.settlement_buffer import CROWDED
 from taskhero.wire.jobs import encode_job, mark_rescued
 
 pytestmark = pytest.mark.anyio

@@ -12,7 +12,7 @@ import time
 
 import pytest
 
-from taskhero.runtime.threads import ThreadPool
+from taskhero.runtime.execution.threads import ThreadPool
 
 pytestmark = pytest.mark.anyio
 
@@ -157,7 +157,7 @@ def test_a_pool_serves_one_event_loop_after_another() -> None:
 def test_a_thread_that_runs_does_not_hold_up_the_exit() -> None:
     program = """
         import asyncio, time
-        from taskhero.runtime.threads import ThreadPool
+        from taskhero.runtime.execution.threads import ThreadPool
 
         async def main():
             ThreadPool(1).start(time.sleep, (1000,))

@@ -13,7 +13,7 @@ from taskhero.backends.protocol import Entry, Interest, Process, TimedEntry, Wak
 from taskhero.clock import ManualClock
 from taskhero.errors import BackendUnavailable
 from taskhero.runtime.backoff import Outage
-from taskhero.runtime.waiter import Waiter
+from taskhero.runtime.worker.listener import Waiter
 
 pytestmark = pytest.mark.anyio
 
@@ -133,7 +133,7 @@ async def test_no_wait_is_begun_and_cancelled_between_a_wakeup_and_its_answer(wa
 
 
 async def test_even_if_the_answer_takes_long(waits: Waits, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("taskhero.runtime.waiter.FULL_FOR", 0.0)
+    monkeypatch.setattr("taskhero.runtime.worker.listener.FULL_FOR", 0.0)
     waits.waiter.on_schedule = lambda: waits.tell("schedule")
     listen(waits)
     await waits.until(lambda: waits.interests)

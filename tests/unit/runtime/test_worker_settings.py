@@ -6,7 +6,7 @@ import pytest
 
 from taskhero import Settings
 from taskhero.errors import InvalidSettings
-from taskhero.runtime.service import worker_settings
+from taskhero.runtime.process.service import worker_settings
 
 
 @pytest.mark.parametrize(

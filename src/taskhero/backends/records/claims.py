@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeAlias
 
 import attrs
 
@@ -11,6 +11,7 @@ from taskhero._internal.bounds import LONGEST, between
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
+
 __all__ = [
     "Beat",
     "Claim",
@@ -18,6 +19,7 @@ __all__ = [
     "Dismissed",
     "Exchange",
     "HeldLock",
+    "Key",
     "Lease",
     "Leases",
     "Lock",
@@ -25,6 +27,7 @@ __all__ = [
     "Prepared",
     "Process",
     "Rescued",
+    "key",
 ]
 
 
@@ -233,3 +236,12 @@ class Dismissed:
 
     given_back: int = 0
     blocked: tuple[tuple[Claim, str], ...] = ()
+
+
+#: A claim's slot and token, which name it among all claims of the process.
+Key: TypeAlias = "tuple[int, str]"
+
+
+def key(claim: Claim) -> Key:
+    """What names *claim* among all claims of its process."""
+    return claim.slot, claim.token

@@ -12,8 +12,7 @@ import attrs
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from taskhero import Job, TaskHero
-    from taskhero.runtime import events
+    from taskhero import Job, TaskHero, events
 
 __all__ = ["Board", "Line", "Processor", "Tally", "call"]
 

@@ -1,0 +1,276 @@
+"""All that runs in a process for an app: task processors, a scheduler, and what both need."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+from typing import TYPE_CHECKING, Any, TypeVar
+
+from taskhero.backends.protocol import Process
+from taskhero.errors import BackendUnavailable, NothingToRun, PluginError, ReplyLost
+from taskhero.events import (
+    SchedulerError,
+    SchedulerOutage,
+    SchedulerRecovered,
+    WorkerError,
+    WorkerOutage,
+    WorkerRecovered,
+)
+from taskhero.runtime.backoff import Outage
+from taskhero.runtime.execution.executor import Executor
+from taskhero.runtime.execution.preparation import Preparer
+from taskhero.runtime.execution.processes import ProcessPool
+from taskhero.runtime.execution.threads import ThreadPool
+from taskhero.runtime.logs.event_log import log_events
+from taskhero.runtime.scheduler.scheduler import Scheduler, SchedulerContext
+from taskhero.runtime.scheduler.stale_workers import StuckWorkers
+from taskhero.runtime.worker.control import WorkerControl
+from taskhero.runtime.worker.listener import Waiter
+from taskhero.runtime.worker.pool import MultiWorker, MultiWorkerContext
+from taskhero.runtime.worker.queue_order import STAR
+from taskhero.runtime.worker.rescuer import Rescuer
+from taskhero.wire.jobs import check_queue_name
+from taskhero.wire.workers import new_process_name
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from taskhero.backends.protocol import Backend, Guard
+    from taskhero.engine.queue.queue import Queue
+    from taskhero.engine.task.task_registry import TaskRegistry
+    from taskhero.events import Emitter
+    from taskhero.models import Job
+    from taskhero.settings import Settings
+
+__all__ = ["Runner"]
+
+_Part = TypeVar("_Part")
+
+#: Seconds that async handlers of events get to end when all else has stopped.
+HANDLERS_LIMIT = 2.0
+
+
+class Runner:
+    """Starts and stops what the settings ask for.
+
+    Args:
+        app: What tasks get as their app.
+        backend: The store of jobs, connected.
+        settings: What to run.
+        tasks: The app's tasks.
+        queue: The app's queue.
+        emitter: Is told what happens.
+        multi_worker: Makes the multi-worker of a `MultiWorkerContext`; None, or an answer of None, is the default one.
+        scheduler: Makes the scheduler of a `SchedulerContext`, likewise.
+        control: Through it an operator controls the task processors; a private one if none is given.
+
+    Attributes:
+        process: This process as others see it; None before the start.
+        multi_worker: What has the task processors, or None if the settings ask for none.
+        scheduler: The scheduler, or None if the settings ask for none.
+    """
+
+    def __init__(
+        self,
+        *,
+        app: Any,
+        backend: Backend,
+        settings: Settings,
+        tasks: TaskRegistry,
+        queue: Queue,
+        emitter: Emitter,
+        multi_worker: Callable[..., Any] | None = None,
+        scheduler: Callable[..., Any] | None = None,
+        control: WorkerControl | None = None,
+    ) -> None:
+        self.process: Process | None = None
+        self.multi_worker: MultiWorker | None = None
+        self.scheduler: Scheduler | None = None
+        self._app = app
+        self._backend = backend
+        self._settings = settings
+        self._tasks = tasks
+        self._queue = queue
+        self._emitter = emitter
+        self._make_multi_worker = multi_worker
+        self._make_scheduler = scheduler
+        self._control = control or WorkerControl()
+        self._running = contextlib.AsyncExitStack()
+
+    async def start(self) -> None:
+        """Start all; if a part cannot be started, those that were are stopped again.
+
+        Raises:
+            NothingToRun: The settings ask for neither task processors nor a scheduler.
+            InvalidSettings, InvalidQueueName: The settings name no queues that can be worked.
+            BackendError: The backend could not be used.
+        """
+        settings = self._settings
+        works = settings.max_task_processors > 0
+        if not works and not settings.scheduler:
+            raise NothingToRun(
+                "the settings ask for neither task processors nor a scheduler: "
+                "pass Settings(max_task_processors=10), Settings(scheduler=True), or both"
+            )
+        queues = await settings.resolve_queues()
+        for name in queues:
+            if name != STAR:
+                check_queue_name(name)
+        self.process = process = Process(new_process_name(), queues)
+        try:
+            await self._start(process, works=works)
+        except BaseException:
+            await self.stop()
+            raise
+
+    async def stop(self) -> None:
+        """Stop all: the scheduler first, then the workers, then the rest; a second call changes nothing.
+
+        When it is cancelled, it goes on to its end, but gives running jobs no more time.
+        """
+        if isinstance(self.multi_worker, MultiWorker):
+            # At once: giving up the lead may take its time.
+            self.multi_worker.claim_no_more()
+        stopping = asyncio.create_task(self._running.aclose(), name="taskhero stops")
+        cancelled: asyncio.CancelledError | None = None
+        while not stopping.done():
+            try:
+                await asyncio.wait({stopping})
+            except asyncio.CancelledError as error:
+                cancelled = error
+                if self.multi_worker is not None:
+                    self.multi_worker.hurry()
+        if cancelled is not None:
+            raise cancelled
+        stopping.result()
+
+    async def _start(self, process: Process, *, works: bool) -> None:
+        settings, emitter, backend = self._settings, self._emitter, self._backend
+        self._running.push_async_callback(self._drain_handlers)
+        stop_logging = log_events(emitter, settings, self._names_of_args)
+        self._running.callback(stop_logging)
+        outage = self._worker_outage(process)
+        waiter = Waiter(backend=backend, process=process, timeout=settings.timeout, outage=outage)
+        self._running.push_async_callback(waiter.stop)
+        rescuer = Rescuer(
+            backend=backend,
+            name=process.name,
+            emitter=emitter,
+            outage=outage,
+            heartbeat=settings.heartbeat_interval,
+            rescue_after=settings.rescue_after,
+            looks=not works,
+        )
+        self._running.push_async_callback(rescuer.stop)
+        if works:
+            await self._start_workers(process, waiter, outage, rescuer)
+        rescuer.start()
+        if settings.scheduler:
+            await self._start_scheduler(process, waiter)
+        waiter.start()
+
+    def _names_of_args(self, name: str) -> tuple[str, ...]:
+        task = self._tasks.get(name)
+        return () if task is None else task.signature.names_in_list
+
+    async def _start_workers(self, process: Process, waiter: Waiter, outage: Outage, rescuer: Rescuer) -> None:
+        settings = self._settings
+        threads = ThreadPool(settings.max_task_processors)
+        self._running.callback(threads.close)
+        processes = ProcessPool()
+        self._running.callback(processes.close)
+        preparer = Preparer(
+            backend=self._backend, process=process, outage=outage, heartbeat=settings.heartbeat_interval
+        )
+        self._running.push_async_callback(preparer.stop)
+        context = MultiWorkerContext(
+            backend=self._backend,
+            process=process,
+            settings=settings,
+            emitter=self._emitter,
+            performer=Executor(
+                self._tasks,
+                self._emitter,
+                self._app,
+                threads,
+                processes,
+                preparer=preparer,
+                rescue_limit=settings.rescue_limit,
+            ),
+            preparer=preparer,
+            waiter=waiter,
+            outage=outage,
+            on_look=rescuer.see,
+            on_lease_lost=rescuer.look,
+            control=self._control,
+        )
+        made = self._make_multi_worker(context) if self._make_multi_worker is not None else None
+        self.multi_worker = multi_worker = MultiWorker(context) if made is None else _checked(made, MultiWorker)
+        self._running.push_async_callback(multi_worker.stop)
+        await multi_worker.start()
+
+    async def _start_scheduler(self, process: Process, waiter: Waiter) -> None:
+        context = SchedulerContext(
+            backend=self._backend,
+            settings=self._settings,
+            emitter=self._emitter,
+            name=process.name,
+            waiter=waiter,
+            outage=self._scheduler_outage(process),
+            guards=self._guards,
+            recurrent=self._queue,
+        )
+        made = self._make_scheduler(context) if self._make_scheduler is not None else None
+        self.scheduler = scheduler = Scheduler(context) if made is None else _checked(made, Scheduler)
+        self._running.push_async_callback(scheduler.stop)
+        await scheduler.start()
+        care = StuckWorkers(
+            queue=self._queue,
+            scheduler=scheduler,
+            settings=self._settings,
+            emitter=self._emitter,
+            name=process.name,
+            outage=context.outage,
+        )
+        self._running.push_async_callback(care.stop)
+        care.start()
+
+    def _guards(self, job: Job) -> tuple[Guard, ...]:
+        return self._tasks.scope_of(job.name).guards(job)
+
+    async def _drain_handlers(self) -> None:
+        # What takes longer goes on as long as the event loop does.
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(HANDLERS_LIMIT):
+                await self._emitter.drain()
+
+    # who is told of an outage
+
+    def _worker_outage(self, process: Process) -> Outage:
+        name, emit = process.name, self._emitter.emit
+
+        def began(_who: str, error: Exception) -> None:
+            emit(WorkerOutage(name, error) if _is_away(error) else WorkerError(name, error))
+
+        return Outage(began, lambda seconds: emit(WorkerRecovered(name, seconds)))
+
+    def _scheduler_outage(self, process: Process) -> Outage:
+        name, emit = process.name, self._emitter.emit
+
+        def began(_who: str, error: Exception) -> None:
+            emit(SchedulerOutage(name, error) if _is_away(error) else SchedulerError(name, error))
+
+        return Outage(began, lambda seconds: emit(SchedulerRecovered(name, seconds)))
+
+
+def _checked(made: Any, kind: type[_Part]) -> _Part:
+    if not isinstance(made, kind):
+        name = "".join(f" {letter.lower()}" if letter.isupper() else letter for letter in kind.__name__)
+        raise PluginError(
+            f"the app's{name} is to be {made!r}: make it of a class derived from taskhero.{kind.__name__}"
+        )
+    return made
+
+
+def _is_away(error: Exception) -> bool:
+    return isinstance(error, (BackendUnavailable, ReplyLost))

@@ -1,0 +1,181 @@
+"""What plugins say that jobs need before they run, and the locks that running jobs hold."""
+
+from __future__ import annotations
+
+import asyncio
+import math
+from typing import TYPE_CHECKING
+
+import attrs
+
+from taskhero._internal.async_helpers import Pause, end_tasks
+from taskhero.backends.protocol import Done, Dropped, Failed, FreeLock, HeldLock, Lock, Preparation
+from taskhero.backends.records.claims import key
+from taskhero.hooks.needs import CountAttempts, HoldLock
+from taskhero.runtime.backoff import Backoff
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from taskhero.backends.protocol import Backend, Claim, Ending, Prepared, Process
+    from taskhero.backends.records.claims import Key
+    from taskhero.hooks.scope import HookScope
+    from taskhero.models import Job, Outcome
+    from taskhero.runtime.backoff import Outage
+
+__all__ = ["Preparer"]
+
+_NAME = "preparing"
+
+#: A lock lasts for so many heartbeats at least, so that one that comes late does not lose it.
+_BEATS = 2
+
+
+@attrs.define
+class _Kept:
+    """What a claimed job has or may have until it is settled: locks, and counters that end with it."""
+
+    locks: tuple[str, ...] = ()
+    counters: tuple[str, ...] = ()
+
+
+class Preparer:
+    """Prepares claimed jobs, all of one moment in one step of the backend, and keeps account of what they hold.
+
+    An error of the backend fails no job: it is asked again until it answers.
+
+    Args:
+        backend: Where the locks lie.
+        process: Whose jobs they are.
+        outage: Is told how the backend fares.
+        heartbeat: Seconds between two renewals of locks.
+        rest: What bounds the delays after errors.
+    """
+
+    def __init__(
+        self,
+        *,
+        backend: Backend,
+        process: Process,
+        outage: Outage,
+        heartbeat: float,
+        rest: Callable[[], Backoff] = Backoff,
+    ) -> None:
+        self._backend = backend
+        self._process = process
+        self._outage = outage
+        self._shortest = math.ceil(heartbeat * _BEATS)
+        self._backoff = rest()
+        self._pause = Pause()
+        self._asked: list[tuple[Preparation, asyncio.Future[Prepared]]] = []
+        self._task: asyncio.Task[None] | None = None
+        self._kept: dict[Key, _Kept] = {}
+        self._held: dict[Key, tuple[HeldLock, ...]] = {}
+
+    @property
+    def keeps(self) -> bool:
+        """Whether any job has something that goes with its end."""
+        return bool(self._kept)
+
+    @property
+    def held(self) -> tuple[HeldLock, ...]:
+        """The locks that are to be renewed; may be read in any thread."""
+        return tuple(lock for locks in tuple(self._held.values()) for lock in locks)
+
+    async def prepare(self, claim: Claim, job: Job, scope: HookScope) -> tuple[Outcome | None, int]:
+        """Release what the job held while it was queued, and take what it needs to run.
+
+        Returns:
+            How it ends without running, or None if it may run; and the number of this attempt, from 1.
+
+        Raises:
+            asyncio.CancelledError: The process was taken for dead, so the job is not to run here.
+        """
+        released = tuple(guard.key for guard in scope.guards(job) if isinstance(guard, FreeLock))
+        needs = scope.needs(job)
+        holds = tuple(need for need in needs if isinstance(need, HoldLock))
+        counts = tuple(need for need in needs if isinstance(need, CountAttempts))
+        if not (released or holds or counts):
+            return None, 1
+        locks = tuple(Lock(hold.key, max(hold.timeout, self._shortest)) for hold in holds)
+        # The answer may be lost: from now on the locks may be held.
+        kept = self._kept[key(claim)] = _Kept(locks=tuple(lock.key for lock in locks))
+        prepared = await self._ask(
+            # The task's own plugins come last, and their word counts.
+            Preparation(claim, released, locks, counts[-1].counter if counts else None)
+        )
+        attempt = 1 if prepared.count is None else max(1, prepared.count + 2)
+        if not prepared.mine:
+            raise asyncio.CancelledError
+        if prepared.blocked_by is not None:
+            kept.locks = ()
+            return holds[prepared.blocked_by].otherwise, attempt
+        if locks:
+            self._held[key(claim)] = tuple(HeldLock(claim, lock) for lock in locks)
+        if prepared.count is not None:
+            kept.counters = tuple(name for count in counts for name in (count.counter, count.trace) if name)
+        return None, attempt
+
+    def settle(
+        self, claim: Claim, ending: Ending, busy: asyncio.Future[object] | None = None
+    ) -> tuple[tuple[str, ...], tuple[str, ...]]:
+        """What goes with the end of a job: its locks, and its counters if it will not be tried again.
+
+        Args:
+            claim: The job.
+            ending: How it ended.
+            busy: Done when nothing of it runs any more; its locks are renewed until then, and expire soon after that.
+        """
+        name = key(claim)
+        kept = self._kept.pop(name, None)
+        if kept is None:
+            return (), ()
+        forgotten = kept.counters if isinstance(ending, (Done, Failed, Dropped)) else ()
+        if busy is not None and name in self._held:
+            busy.add_done_callback(lambda _: self._let_lapse(name))
+            return (), forgotten
+        self._held.pop(name, None)
+        return kept.locks, forgotten
+
+    def _let_lapse(self, name: Key) -> None:
+        """Renew the locks of a job for a few heartbeats only: no step of the backend releases them any more."""
+        self._held[name] = tuple(HeldLock(held.claim, Lock(held.lock.key, self._shortest)) for held in self._held[name])
+        asyncio.get_running_loop().call_later(self._shortest, self._held.pop, name, None)
+
+    async def stop(self) -> None:
+        """Ask the backend no more."""
+        task, self._task = self._task, None
+        if task is not None:
+            await end_tasks([task])
+
+    async def _ask(self, preparation: Preparation) -> Prepared:
+        loop = asyncio.get_running_loop()
+        answer: asyncio.Future[Prepared] = loop.create_future()
+        self._asked.append((preparation, answer))
+        if self._task is None:
+            # Jobs that were claimed together ask before it runs.
+            self._task = loop.create_task(self._run(), name=f"taskhero {self._process.name} prepares")
+        return await answer
+
+    async def _run(self) -> None:
+        try:
+            while True:
+                # Those that were cancelled meanwhile do not ask any more.
+                batch = [(asked, answer) for asked, answer in self._asked if not answer.done()]
+                self._asked = []
+                if not batch:
+                    return
+                try:
+                    answers = await self._backend.prepare(self._process, [asked for asked, _ in batch])
+                    for (_, answer), prepared in zip(batch, answers, strict=True):
+                        if not answer.done():
+                            answer.set_result(prepared)
+                except Exception as error:  # noqa: BLE001 - whatever a driver raises is no job's fault
+                    self._asked[:0] = batch
+                    self._outage.failed(_NAME, error)
+                    await self._pause.sleep(self._backoff.next())
+                else:
+                    self._backoff.reset()
+                    self._outage.worked(_NAME)
+        finally:
+            self._task = None
