@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from taskhero import Settings
-from taskhero.cli.work import work
+from taskhero.cli.commands.work import work
 
 FOLDER = Path(__file__).parents[2] / "examples" / "deployment"
 

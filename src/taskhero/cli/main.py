@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 import click
 
 import taskhero as package
-from taskhero.cli.verbs import Verbs
+from taskhero.cli.groups import Verbs
 
 if TYPE_CHECKING:
     from collections.abc import Collection
@@ -21,17 +21,17 @@ __all__ = ["demo", "taskhero"]
 
 #: Where each verb stands; it is imported when it is asked for.
 VERBS = {
-    "delayed": "taskhero.cli.delayed:delayed",
-    "enqueue": "taskhero.cli.enqueue:enqueue",
-    "failed": "taskhero.cli.failed:failed",
-    "generate": "taskhero.cli.generate:generate",
-    "locks": "taskhero.cli.locks:locks",
-    "plugins": "taskhero.cli.plugins:plugins",
-    "queues": "taskhero.cli.queues:queues",
-    "status": "taskhero.cli.status:status",
-    "tasks": "taskhero.cli.tasks:tasks",
-    "work": "taskhero.cli.work:work",
-    "workers": "taskhero.cli.workers:workers",
+    "delayed": "taskhero.cli.commands.delayed:delayed",
+    "enqueue": "taskhero.cli.commands.enqueue:enqueue",
+    "failed": "taskhero.cli.commands.failed:failed",
+    "generate": "taskhero.cli.commands.generate:generate",
+    "locks": "taskhero.cli.commands.locks:locks",
+    "plugins": "taskhero.cli.commands.plugins:plugins",
+    "queues": "taskhero.cli.commands.queues:queues",
+    "status": "taskhero.cli.commands.status:status",
+    "tasks": "taskhero.cli.commands.tasks:tasks",
+    "work": "taskhero.cli.commands.work:work",
+    "workers": "taskhero.cli.commands.workers:workers",
 }
 
 
@@ -73,7 +73,7 @@ def taskhero() -> None:
 @click.option("--live/--plain", default=None, help="Redraw tables, or print lines; by default lines in a pipe.")
 def demo(*, color: bool | None, live: bool | None) -> None:
     """Show a few seconds of jobs being enqueued, delayed, worked and failing, in memory."""
-    from taskhero.cli.demo.show import new_console, perform
+    from taskhero.cli.demo.display import new_console, perform
 
     if live is None:
         live = sys.stdout.isatty() and os.environ.get("TERM") != "dumb"

@@ -9,7 +9,7 @@ import click
 from click.core import ParameterSource
 
 from taskhero.app import TaskHero
-from taskhero.cli.apps import app_option, load_app
+from taskhero.cli.app_loader import app_option, load_app
 from taskhero.settings import Settings
 
 if TYPE_CHECKING:

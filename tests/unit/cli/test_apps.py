@@ -8,7 +8,7 @@ import click
 import pytest
 
 from taskhero import TaskHero
-from taskhero.cli.apps import load_app, needed
+from taskhero.cli.app_loader import load_app, needed
 
 
 @pytest.fixture(autouse=True)

@@ -12,7 +12,7 @@ import pytest
 from click.testing import CliRunner
 
 from taskhero import TaskHero
-from taskhero.cli.generating import NewTask, module_of, write_new
+from taskhero.cli.commands.task_template import NewTask, module_of, write_new
 from taskhero.cli.main import taskhero as command
 from taskhero.errors import InvalidTask
 

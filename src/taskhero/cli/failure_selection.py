@@ -6,9 +6,9 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 
-from taskhero.cli.entries import counted
-from taskhero.cli.given import duration, near
+from taskhero.cli.formatting import counted
 from taskhero.cli.output import shown
+from taskhero.cli.parameters import duration, near
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence

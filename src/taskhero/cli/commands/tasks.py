@@ -6,12 +6,12 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from taskhero.cli.apps import app_option, load_app, needed
-from taskhero.cli.completing import complete_tasks
-from taskhero.cli.entries import counted
+from taskhero.cli.app_loader import app_option, load_app, needed
+from taskhero.cli.completion import complete_tasks
+from taskhero.cli.formatting import counted
+from taskhero.cli.groups import Listing
 from taskhero.cli.output import json_option, print_json, print_table, shown
 from taskhero.cli.targets import is_private, note_if_private, open_target, run_connected, target_options
-from taskhero.cli.verbs import Listing
 from taskhero.errors import BackendError
 
 if TYPE_CHECKING:

@@ -6,12 +6,12 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from taskhero.cli.completing import complete_queues
-from taskhero.cli.entries import counted, job_json, job_name
-from taskhero.cli.given import confirm, json_value, near, want_yes, yes_option
+from taskhero.cli.completion import complete_queues
+from taskhero.cli.formatting import counted, job_json, job_name
+from taskhero.cli.groups import Listing
 from taskhero.cli.output import compact, json_option, print_json, print_table, progress, shown
+from taskhero.cli.parameters import confirm, json_value, near, want_yes, yes_option
 from taskhero.cli.targets import note_if_private, open_target, run_connected, target_options
-from taskhero.cli.verbs import Listing
 from taskhero.errors import WrongType
 
 if TYPE_CHECKING:

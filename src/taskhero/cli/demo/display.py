@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 from rich.console import Console
 from rich.live import Live
 
-from taskhero.cli.demo import pictures, shop
+from taskhero.cli.demo import shop, tables
 from taskhero.cli.demo.board import Board
 
 if TYPE_CHECKING:
@@ -47,14 +47,14 @@ async def perform(console: Console, *, live: bool) -> None:
     Raises:
         TimeoutError: Not all jobs ended in a time in which they should.
     """
-    board = Board(None if live else lambda line: console.print(pictures.line(line), soft_wrap=True))
+    board = Board(None if live else lambda line: console.print(tables.line(line), soft_wrap=True))
     board.listen(shop.app)
-    console.print(pictures.title())
+    console.print(tables.title())
     async with asyncio.timeout(TOO_LONG), shop.app, shop.app.running(), _shown(board, console, live=live):
         await shop.open_shop(board)
         board.told()
         await board.finished.wait()
-        summary = await pictures.summary(shop.app, board)
+        summary = await tables.summary(shop.app, board)
     console.print(summary)
 
 
@@ -71,10 +71,10 @@ async def _shown(board: Board, console: Console, *, live: bool) -> AsyncIterator
         finally:
             drawing.cancel()
             await asyncio.wait([drawing])
-        screen.update(await pictures.everything(shop.app, board, screen.console.height), refresh=True)
+        screen.update(await tables.everything(shop.app, board, screen.console.height), refresh=True)
 
 
 async def _draw(board: Board, screen: Live) -> None:
     while True:
-        screen.update(await pictures.everything(shop.app, board, screen.console.height), refresh=True)
+        screen.update(await tables.everything(shop.app, board, screen.console.height), refresh=True)
         await asyncio.sleep(FRAME)

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from taskhero.cli.verbs import Misuse
+from taskhero.cli.groups import Misuse
 from taskhero.engine.time.instants import LATEST, delay_of
 from taskhero.errors import InvalidMoment, Undecodable
 from taskhero.wire.json import decode

@@ -11,7 +11,7 @@ import click
 from rich.console import Group
 
 from taskhero.backends.registry import found_backends
-from taskhero.cli.apps import app_option, load_app
+from taskhero.cli.app_loader import app_option, load_app
 from taskhero.cli.output import console, json_option, print_json, table
 from taskhero.hooks.manager import SWITCH, PluginManager
 from taskhero.hooks.plugin_reader import label, read_plugin

@@ -12,11 +12,11 @@ from rich.console import Group
 from rich.live import Live
 from rich.text import Text
 
-from taskhero.cli.entries import ago, counted, local, worker_json
+from taskhero.cli.commands.queues import length_rows
+from taskhero.cli.commands.workers import worker_rows
+from taskhero.cli.formatting import ago, counted, local, worker_json
 from taskhero.cli.output import console, iso, json_option, print_json, shown, table
-from taskhero.cli.queues import length_rows
 from taskhero.cli.targets import note_if_private, open_target, run_connected, target_options
-from taskhero.cli.workers import worker_rows
 from taskhero.errors import BackendError
 
 if TYPE_CHECKING:

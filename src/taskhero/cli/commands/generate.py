@@ -8,7 +8,7 @@ from pathlib import Path
 
 import click
 
-from taskhero.cli.generating import NewTask, module_of, write_new
+from taskhero.cli.commands.task_template import NewTask, module_of, write_new
 from taskhero.engine.time.instants import frequency_of
 from taskhero.errors import InvalidQueueName, InvalidTask
 from taskhero.wire.jobs import check_queue_name

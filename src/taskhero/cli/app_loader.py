@@ -23,7 +23,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from taskhero.app import TaskHero
-from taskhero.cli.verbs import said
+from taskhero.cli.groups import said
 from taskhero.errors import TaskheroError
 
 if TYPE_CHECKING:

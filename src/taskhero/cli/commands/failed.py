@@ -1,4 +1,4 @@
-"""``taskhero failed``: the list of failures; what mends them stands in `taskhero.cli.mending`."""
+"""``taskhero failed``: the list of failures; what mends them stands in `taskhero.cli.commands.failed_actions`."""
 
 from __future__ import annotations
 
@@ -7,13 +7,13 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from taskhero.cli.choosing import chosen, read_positions, source_option, which_options
-from taskhero.cli.entries import counted, error_line, failed_json, job_name, local
-from taskhero.cli.given import positions
-from taskhero.cli.mending import remove, retry
+from taskhero.cli.commands.failed_actions import remove, retry
+from taskhero.cli.failure_selection import chosen, read_positions, source_option, which_options
+from taskhero.cli.formatting import counted, error_line, failed_json, job_name, local
+from taskhero.cli.groups import Listing
 from taskhero.cli.output import compact, console, iso, json_option, print_json, print_table, shown
+from taskhero.cli.parameters import positions
 from taskhero.cli.targets import note_if_private, open_target, run_connected, target_options
-from taskhero.cli.verbs import Listing
 
 if TYPE_CHECKING:
     from taskhero.app import TaskHero

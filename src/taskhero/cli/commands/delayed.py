@@ -7,11 +7,11 @@ from typing import TYPE_CHECKING, Any
 import attrs
 import click
 
-from taskhero.cli.entries import counted, job_json, job_name, local
-from taskhero.cli.given import confirm, json_value, want_yes, yes_option
+from taskhero.cli.formatting import counted, job_json, job_name, local
+from taskhero.cli.groups import Listing
 from taskhero.cli.output import compact, iso, json_option, print_json, print_table, progress
+from taskhero.cli.parameters import confirm, json_value, want_yes, yes_option
 from taskhero.cli.targets import note_if_private, open_target, run_connected, target_options
-from taskhero.cli.verbs import Listing
 from taskhero.engine.task.signature import is_nothing, wire_args
 from taskhero.engine.time.instants import to_datetime
 from taskhero.wire.jobs import decode_job, payload_queue, same_meaning

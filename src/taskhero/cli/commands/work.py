@@ -13,10 +13,10 @@ from typing import TYPE_CHECKING, Any
 import attrs
 import click
 
-from taskhero.cli.apps import app_option, load_app, needed, search_here, top_module
+from taskhero.cli.app_loader import app_option, load_app, needed, search_here, top_module
+from taskhero.cli.groups import said
 from taskhero.cli.hints import Hinting
 from taskhero.cli.logging_setup import log_options, set_up_logging
-from taskhero.cli.verbs import said
 from taskhero.errors import InvalidSettings, TaskheroError
 from taskhero.runtime.process.signals import orders_kept
 from taskhero.settings import Settings

@@ -6,11 +6,11 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from taskhero.cli.entries import ago, counted, doing, job_line, local, sign_of_life, worker_json
-from taskhero.cli.given import confirm, duration, near, want_yes, yes_option
+from taskhero.cli.formatting import ago, counted, doing, job_line, local, sign_of_life, worker_json
+from taskhero.cli.groups import Listing
 from taskhero.cli.output import json_option, print_json, print_table, progress, shown
+from taskhero.cli.parameters import confirm, duration, near, want_yes, yes_option
 from taskhero.cli.targets import note_if_private, open_target, run_connected, target_options
-from taskhero.cli.verbs import Listing
 from taskhero.models import CleanedWorker
 
 if TYPE_CHECKING:

@@ -7,11 +7,11 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from taskhero.cli.entries import ago, counted, local
-from taskhero.cli.given import confirm, near, want_yes, yes_option
+from taskhero.cli.formatting import ago, counted, local
+from taskhero.cli.groups import Listing
 from taskhero.cli.output import iso, json_option, print_json, print_table, shown
+from taskhero.cli.parameters import confirm, near, want_yes, yes_option
 from taskhero.cli.targets import note_if_private, open_target, run_connected, target_options
-from taskhero.cli.verbs import Listing
 
 if TYPE_CHECKING:
     from taskhero.app import TaskHero

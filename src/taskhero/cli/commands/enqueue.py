@@ -9,10 +9,10 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from taskhero.cli.completing import complete_tasks
-from taskhero.cli.given import duration, json_value
+from taskhero.cli.completion import complete_tasks
 from taskhero.cli.hints import Hinting
 from taskhero.cli.output import compact, iso, json_option, print_json
+from taskhero.cli.parameters import duration, json_value
 from taskhero.cli.targets import is_private, open_target, run_connected, target_options
 from taskhero.engine.time.instants import moment_after, moment_of, to_datetime
 from taskhero.errors import AlreadyScheduled, InvalidMoment

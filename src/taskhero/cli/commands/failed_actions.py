@@ -7,10 +7,10 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from taskhero.cli.choosing import chosen, read_positions, which_options
-from taskhero.cli.entries import counted, error_line, job_json, job_line
-from taskhero.cli.given import confirm, positions, want_yes, yes_option
+from taskhero.cli.failure_selection import chosen, read_positions, which_options
+from taskhero.cli.formatting import counted, error_line, job_json, job_line
 from taskhero.cli.output import json_option, print_json, progress, shown
+from taskhero.cli.parameters import confirm, positions, want_yes, yes_option
 from taskhero.cli.targets import note_if_private, open_target, run_connected, target_options
 from taskhero.errors import BackendError, CannotRetry, NotConnected, NotInFailures
 from taskhero.models import MendedJob

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from taskhero.cli.apps import load_app
+from taskhero.cli.app_loader import load_app
 from taskhero.errors import TaskheroError
 
 if TYPE_CHECKING:
