@@ -31,37 +31,37 @@ import pytest
 pytest.register_assert_rewrite(*(f"{__name__}.{module.name}" for module in iter_modules(__path__)))
 
 from taskhero.conformance.capabilities import Capabilities  # noqa: E402
-from taskhero.conformance.concurrency import Concurrency  # noqa: E402
-from taskhero.conformance.cron import CronTasks  # noqa: E402
-from taskhero.conformance.damage import Damage  # noqa: E402
-from taskhero.conformance.delays import Delays  # noqa: E402
-from taskhero.conformance.exchange import Exchanging  # noqa: E402
-from taskhero.conformance.extremes import Extremes  # noqa: E402
-from taskhero.conformance.failures import Failures  # noqa: E402
-from taskhero.conformance.fairness import Fairness  # noqa: E402
-from taskhero.conformance.holding import Holding  # noqa: E402
-from taskhero.conformance.inspection import Inspection  # noqa: E402
-from taskhero.conformance.isolation import Isolation  # noqa: E402
-from taskhero.conformance.leader import Leadership  # noqa: E402
-from taskhero.conformance.leases import LeaseKeeping  # noqa: E402
-from taskhero.conformance.leftovers import Leftovers  # noqa: E402
-from taskhero.conformance.lifecycle import Lifecycle  # noqa: E402
-from taskhero.conformance.next_runs import NextRuns  # noqa: E402
-from taskhero.conformance.overseeing import Overseeing  # noqa: E402
-from taskhero.conformance.periodic import PeriodicTasks  # noqa: E402
-from taskhero.conformance.preparing import Preparing  # noqa: E402
-from taskhero.conformance.producing import Producing  # noqa: E402
+from taskhero.conformance.jobs.damaged_data import Damage  # noqa: E402
+from taskhero.conformance.jobs.damaged_keys import SpoiltPlaces  # noqa: E402
+from taskhero.conformance.jobs.delayed_jobs import Delays  # noqa: E402
+from taskhero.conformance.jobs.extreme_numbers import Extremes  # noqa: E402
+from taskhero.conformance.jobs.failed_jobs import Failures  # noqa: E402
+from taskhero.conformance.jobs.fair_shares import Fairness  # noqa: E402
+from taskhero.conformance.jobs.foreign_leftovers import Leftovers  # noqa: E402
+from taskhero.conformance.jobs.isolated_items import Isolation  # noqa: E402
+from taskhero.conformance.jobs.payload_bytes import Texts  # noqa: E402
+from taskhero.conformance.jobs.producing import Producing  # noqa: E402
+from taskhero.conformance.jobs.promoting import Promoting  # noqa: E402
+from taskhero.conformance.jobs.queue_inspection import Inspection  # noqa: E402
+from taskhero.conformance.jobs.scheduling import Scheduling  # noqa: E402
+from taskhero.conformance.processes.claiming import Exchanging  # noqa: E402
+from taskhero.conformance.processes.concurrency import Concurrency  # noqa: E402
+from taskhero.conformance.processes.held_locks import Holding  # noqa: E402
+from taskhero.conformance.processes.lease_keeping import LeaseKeeping  # noqa: E402
+from taskhero.conformance.processes.lifecycle import Lifecycle  # noqa: E402
+from taskhero.conformance.processes.preparing import Preparing  # noqa: E402
+from taskhero.conformance.processes.registration import Registration  # noqa: E402
+from taskhero.conformance.processes.rescuing import Rescue  # noqa: E402
+from taskhero.conformance.processes.retrying import Retrying  # noqa: E402
+from taskhero.conformance.processes.settling import Settling  # noqa: E402
+from taskhero.conformance.processes.waiting import Waking  # noqa: E402
+from taskhero.conformance.processes.worker_administration import Overseeing  # noqa: E402
 from taskhero.conformance.promises import promises_of  # noqa: E402
-from taskhero.conformance.promoting import Promoting  # noqa: E402
-from taskhero.conformance.registration import Registration  # noqa: E402
-from taskhero.conformance.rescue import Rescue  # noqa: E402
-from taskhero.conformance.retrying import Retrying  # noqa: E402
-from taskhero.conformance.schedule import Scheduling  # noqa: E402
-from taskhero.conformance.settling import Settling  # noqa: E402
-from taskhero.conformance.spoilt_places import SpoiltPlaces  # noqa: E402
+from taskhero.conformance.schedulers.cron_tasks import CronTasks  # noqa: E402
+from taskhero.conformance.schedulers.leadership import Leadership  # noqa: E402
+from taskhero.conformance.schedulers.next_runs import NextRuns  # noqa: E402
+from taskhero.conformance.schedulers.periodic_chains import PeriodicTasks  # noqa: E402
 from taskhero.conformance.suite import Suite  # noqa: E402
-from taskhero.conformance.texts import Texts  # noqa: E402
-from taskhero.conformance.waking import Waking  # noqa: E402
 
 __all__ = [
     "BackendConformance",

@@ -8,10 +8,10 @@ import attrs
 import pytest
 
 from taskhero.backends.protocol import Delayed, Done, Fired, Kept, Next, Retried, Settlement
-from taskhero.conformance.cron import TASK
-from taskhero.conformance.isolation import claim_each
-from taskhero.conformance.periodic import periodic
+from taskhero.conformance.jobs.isolated_items import claim_each
 from taskhero.conformance.promises import needs, promise
+from taskhero.conformance.schedulers.cron_tasks import TASK
+from taskhero.conformance.schedulers.periodic_chains import periodic
 from taskhero.conformance.steps import job, now_of, push, schedule, settle
 from taskhero.conformance.suite import Suite
 from taskhero.errors import BackendRefused

@@ -8,7 +8,7 @@ import pytest
 
 from taskhero.backends.protocol import Entry, NotDelayed
 from taskhero.backends.records.inspection import DelayedEntry
-from taskhero.conformance.inspection import SLICES
+from taskhero.conformance.jobs.queue_inspection import SLICES
 from taskhero.conformance.promises import needs, promise
 from taskhero.conformance.steps import due, job, now_of, push, schedule
 from taskhero.conformance.suite import Suite

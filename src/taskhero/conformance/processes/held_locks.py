@@ -9,8 +9,8 @@ import attrs
 import pytest
 
 from taskhero.backends.protocol import Beat, Done, Dropped, Entry, FreeLock, HeldLock, Lock, Retried, Settlement
+from taskhero.conformance.processes.settling import ENDINGS
 from taskhero.conformance.promises import needs, promise
-from taskhero.conformance.settling import ENDINGS
 from taskhero.conformance.steps import (
     LEASE,
     beat,

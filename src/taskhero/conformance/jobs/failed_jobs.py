@@ -9,7 +9,7 @@ import pytest
 
 from taskhero.backends.protocol import Entry, Failed, FreeLock, Interest, Settlement
 from taskhero.backends.records.inspection import FAILED, FailedEntry, FailedRetry, Mended
-from taskhero.conformance.inspection import SLICES
+from taskhero.conformance.jobs.queue_inspection import SLICES
 from taskhero.conformance.promises import needs, promise
 from taskhero.conformance.steps import claim, free_locks, in_line, job, push, raws, registered, within
 from taskhero.conformance.suite import Suite

@@ -31,8 +31,8 @@ from taskhero.backends.protocol import (
     TimedEntry,
 )
 from taskhero.backends.records.inspection import FailedEntry, FailedRetry, Mended
-from taskhero.conformance.periodic import periodic
 from taskhero.conformance.promises import needs, promise
+from taskhero.conformance.schedulers.periodic_chains import periodic
 from taskhero.conformance.steps import (
     beat,
     claim,

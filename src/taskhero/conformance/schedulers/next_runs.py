@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING
 import pytest
 
 from taskhero.backends.protocol import Delayed, Done, Dropped, Failed, GivenBack, Next, Retried, Settlement
-from taskhero.conformance.periodic import periodic
 from taskhero.conformance.promises import needs, promise
+from taskhero.conformance.schedulers.periodic_chains import periodic
 from taskhero.conformance.steps import claim_one, job, push, registered, schedule
 from taskhero.conformance.suite import Suite
 

@@ -9,6 +9,7 @@ import pytest
 
 from taskhero.backends.protocol import Entry, Interest, TimedEntry
 from taskhero.conformance.promises import promise
+from taskhero.conformance.simple_worker import Board, working
 from taskhero.conformance.steps import (
     QUIET,
     at_ease,
@@ -22,7 +23,6 @@ from taskhero.conformance.steps import (
     within,
 )
 from taskhero.conformance.suite import Suite
-from taskhero.conformance.workers import Board, working
 
 if TYPE_CHECKING:
     from taskhero.backends.protocol import Backend

@@ -1,0 +1,1 @@
+"""Tests about stored jobs: queues, delayed jobs, failed jobs."""

@@ -1,0 +1,1 @@
+"""Tests about worker processes: claims, settlements, leases, locks, wake-ups."""

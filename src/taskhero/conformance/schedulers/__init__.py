@@ -1,0 +1,1 @@
+"""Tests about schedulers: the leader lease, periodic tasks, cron tasks."""
