@@ -35,7 +35,7 @@ test: $(VENV)/.dev
 	$(BIN)/python -m pytest $(PYTEST_FLAGS)
 
 soak: $(VENV)/.dev
-	TASKHERO_KILLS=20 $(BIN)/python -m pytest tests/integration/redis/test_failover.py
+	TASKHERO_KILLS=20 $(BIN)/python -m pytest tests/integration/redis/connection/test_failover.py
 
 bench: $(VENV)/.dev benchmarks/node_modules/.ready
 	$(BIN)/python benchmarks/run.py $(BENCH_FLAGS)

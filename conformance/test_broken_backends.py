@@ -12,7 +12,7 @@ from xml.etree import ElementTree as ET
 import pytest
 
 from broken import BROKEN
-from broken.suites import suite_name
+from broken_suites import suite_name
 from taskhero import conformance
 from taskhero.conformance import BackendConformance
 

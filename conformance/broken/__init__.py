@@ -1,22 +1,22 @@
 """Backends that break one promise each: what the kit is worth is what it finds in them."""
 
 from broken import (  # noqa: F401
-    bounding,
+    administration,
     claiming,
-    dying,
-    holding,
-    isolating,
-    leading,
-    looking,
-    mending,
+    damaged_data,
+    extreme_numbers,
+    held_locks,
+    isolated_items,
+    leadership,
+    leases,
+    periodic_chains,
     preparing,
     producing,
     promoting,
-    recurring,
+    queue_inspection,
     settling,
-    spoiling,
-    waking,
+    waiting,
 )
-from broken.registry import BROKEN
+from broken.broken_backends import BROKEN
 
 __all__ = ["BROKEN"]

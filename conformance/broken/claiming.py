@@ -4,7 +4,7 @@ import asyncio
 
 import attrs
 
-from broken.registry import found_by
+from broken.broken_backends import found_by
 from taskhero.backends.memory import MemoryBackend, claim_store
 from taskhero.backends.protocol import Claim, Claims
 from taskhero.conformance import Concurrency, Exchanging, Fairness

@@ -4,7 +4,7 @@ import asyncio
 
 import attrs
 
-from broken.registry import found_by
+from broken.broken_backends import found_by
 from taskhero.backends.memory import MemoryBackend, claim_store
 from taskhero.backends.memory.locks import Locks, owner_of
 from taskhero.backends.protocol import Prepared

@@ -4,7 +4,7 @@ import json
 
 import attrs
 
-from broken.registry import found_by
+from broken.broken_backends import found_by
 from taskhero.backends.memory import MemoryBackend
 from taskhero.backends.protocol import Scheduled
 from taskhero.conformance import Lifecycle, Producing, Scheduling, Texts

@@ -4,7 +4,7 @@ import asyncio
 
 import attrs
 
-from broken.registry import found_by
+from broken.broken_backends import found_by
 from taskhero.backends.memory import MemoryBackend
 from taskhero.backends.protocol import FreeLock, Moved
 from taskhero.conformance import Concurrency, Promoting

@@ -6,7 +6,7 @@ from unittest.mock import patch
 
 import attrs
 
-from broken.registry import found_by
+from broken.broken_backends import found_by
 from taskhero.backends.memory import MemoryBackend
 from taskhero.backends.protocol import Delayed, Done, Dropped, Failed, GivenBack, Retried
 from taskhero.conformance import Concurrency, Retrying, Settling, Texts

@@ -7,10 +7,10 @@ import contextlib
 from typing import TYPE_CHECKING, Any
 
 import pytest
-from dumps import load, restore
+from app_harness import Stage
+from redis_dumps import load, restore
 from server_fixtures import _start
-from stage import Stage
-from watching import look
+from state_watcher import look
 
 if TYPE_CHECKING:
     from node_fixtures import StartNode

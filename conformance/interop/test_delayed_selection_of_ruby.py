@@ -7,7 +7,7 @@ import json
 
 import pytest
 import redis
-from watching import look
+from state_watcher import look
 
 pytestmark = pytest.mark.anyio
 

@@ -9,10 +9,10 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 from any_args import AnyArgs
-from harmless import harms
+from harm_rules import harms
 from processes import Workers
-from pruning import pruned
-from watching import Watcher, look
+from ruby_pruning import pruned
+from state_watcher import Watcher, look
 
 from taskhero.plugins import DelayQueueLock, JobLock, QueueLock, Retry
 

@@ -7,7 +7,7 @@ import json
 from pathlib import Path
 
 import pytest
-from harmless import RULES
+from harm_rules import RULES
 
 from taskhero.wire.jobs import decode_job
 from taskhero.wire.json import encode

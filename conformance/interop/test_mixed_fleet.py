@@ -8,7 +8,7 @@ from collections import Counter
 
 import pytest
 from processes import Workers
-from watching import look
+from state_watcher import look
 
 pytestmark = pytest.mark.anyio
 

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from datetime import UTC, datetime
 
-import dumps
 import pytest
-from watching import look
+import redis_dumps
+from state_watcher import look
 
 pytestmark = pytest.mark.anyio
 
@@ -22,7 +22,7 @@ MAILED = [
 
 def restore(place, name):
     """Write a dump into the server, and return what lies there then."""
-    dumps.restore(place.url, dumps.load(dumps.OWN / f"{name}.json"))
+    redis_dumps.restore(place.url, redis_dumps.load(redis_dumps.OWN / f"{name}.json"))
     return look(place.url)
 
 

@@ -11,7 +11,7 @@ from collections import Counter
 
 import pytest
 from processes import Workers
-from watching import Watcher, look
+from state_watcher import Watcher, look
 
 from taskhero import Settings, TaskHero
 

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 import servers
+from app_harness import Stage
 from server_fixtures import _start
-from stage import Stage
 
 #: Of the stores that Redis programs do not share, the example's SQLite file is tried where a module asks for it.
 KINDS = ("memory", "fakeredis", *servers.KINDS)

@@ -7,7 +7,7 @@ from datetime import UTC, datetime, timedelta
 from zoneinfo import ZoneInfo
 
 import pytest
-from stage import Stage
+from app_harness import Stage
 
 pytestmark = pytest.mark.anyio
 

@@ -8,7 +8,7 @@ import json
 import pytest
 from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
-from looking import look, mend
+from store_inspection import look, mend
 
 from taskhero import TaskHero
 

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from typing import Any
 
 import pytest
-from executor_house import APP, House, Processes, Tasks
+from executor_harness import APP, House, Processes, Tasks
 
 from taskhero.clock import ManualClock
 from taskhero.events import Emitter

@@ -1,0 +1,265 @@
+"""Broken ways to look at what is delayed, at failures, locks and workers, and to mend them."""
+
+import json
+
+import attrs
+
+from broken.broken_backends import found_by
+from broken.damaged_data import Spoilt
+from taskhero.backends.memory import MemoryBackend
+from taskhero.backends.records.inspection import Cleaned, DelayedPage, FailedRetry, Mended, Silence
+from taskhero.conformance import Delays, Failures, Overseeing
+
+# what is delayed
+
+
+@found_by(Delays, "test_moments_are_in_the_order_of_time")
+class SortsMomentsAsTexts(MemoryBackend):
+    """10 comes before 9."""
+
+    async def moments(self):
+        return sorted(await super().moments(), key=lambda pair: str(pair[0]))
+
+
+@found_by(Delays, "test_all_that_is_delayed_page_by_page[2]")
+class SkipsTheRestOfAMoment(MemoryBackend):
+    """A page ends in the middle of a second, and the next one begins with the next second."""
+
+    async def search_delayed(self, containing=(), *, limit=1000, after=None):
+        page = await super().search_delayed(containing, limit=limit, after=after)
+        return page if page.after is None else DelayedPage(page.entries, (page.after[0] + 1, 0))
+
+
+@found_by(Delays, "test_a_search_by_what_a_text_holds[1]", "test_all_that_is_delayed_page_by_page[1]")
+class StopsAtAnEmptyPage(MemoryBackend):
+    """Where nothing was found, nothing will be; it looks at a part of the first page alone."""
+
+    async def search_delayed(self, containing=(), *, limit=1000, after=None):
+        page = await super().search_delayed(containing, limit=limit, after=after)
+        return page if after is None and len(page.entries) > 1 else DelayedPage(page.entries[:1], None)
+
+
+@found_by(Delays, "test_a_moment_goes_with_its_last_job")
+class WakesForNothing(MemoryBackend):
+    """The moment stays when its last job was removed."""
+
+    async def remove_delayed(self, entries):
+        removed = await super().remove_delayed(entries)
+        self._ghosts = [entry.at for entry in entries if not self._store.schedule.texts.get(entry.at)]
+        return removed
+
+    async def due(self, limit):
+        due = await super().due(limit)
+        return attrs.evolve(due, next_at=min([due.next_at, *getattr(self, "_ghosts", ())]))
+
+
+@found_by(Delays, "test_delayed_texts_are_removed")
+class RemovesFromEveryMoment(MemoryBackend):
+    """It looks for the text alone."""
+
+    async def remove_delayed(self, entries):
+        schedule = self._store.schedule
+        return [sum(schedule.remove_all(at, entry.raw) for at in schedule.moments(entry.raw)) for entry in entries]
+
+
+# failures
+
+
+@found_by(Failures, "test_a_part_of_the_failures[1..3]")
+class ShowsTheNewestFirst(MemoryBackend):
+    """The failures are in the order in which people would like to read them."""
+
+    async def failed(self, start=0, stop=-1, source="failed"):
+        self._store.failures.reverse()
+        try:
+            return await super().failed(start, stop, source)
+        finally:
+            self._store.failures.reverse()
+
+
+@found_by(Failures, "test_failures_are_removed")
+class RemovesAllEqualFailures(MemoryBackend):
+    """One entry was given, and all of its text go."""
+
+    async def remove_failed(self, entries):
+        removed = await super().remove_failed(entries)
+        for entry in entries:
+            while self._store.unfail(entry.raw):
+                pass
+        return removed
+
+
+@found_by(Failures, "test_failures_are_tried_again")
+class RetriesWhatIsGone(MemoryBackend):
+    """It stores the job whether its failure is there or not."""
+
+    async def retry_failed(self, retries):
+        await super().remove_failed([retry.failed for retry in retries])
+        await self.push([retry.entry for retry in retries])
+        return [Mended.STORED for _ in retries]
+
+
+@found_by(Failures, "test_a_failure_whose_guard_does_not_hold_stays")
+class RetriesInTwoSteps(MemoryBackend):
+    """It removes the failure first, and then sees that the job may not be stored."""
+
+    async def retry_failed(self, retries):
+        answers = await super().retry_failed(retries)
+        for retry, answer in zip(retries, answers, strict=True):
+            if answer == Mended.REFUSED:
+                self._store.unfail(retry.failed.raw)
+        return answers
+
+
+@found_by(Failures, "test_failures_are_tried_again")
+class RetriesAtTheFront(MemoryBackend):
+    """It knows better where the job belongs."""
+
+    async def retry_failed(self, retries):
+        return await super().retry_failed([FailedRetry(r.failed, attrs.evolve(r.entry, front=True)) for r in retries])
+
+
+# all at once
+
+
+@found_by(Overseeing, "test_an_overview")
+class CountsWhatIsDelayedToo(MemoryBackend):
+    """Failures and successes are all done."""
+
+    async def overview(self):
+        seen = await super().overview()
+        return attrs.evolve(seen, processed=seen.processed + seen.failed)
+
+
+@found_by(Overseeing, "test_locks_of_both_kinds_are_listed")
+class ListsEveryName(MemoryBackend):
+    """A lock is a lock, whatever its name."""
+
+    async def locks(self):
+        return self._store.locks.listing(self._clock.now())
+
+
+@found_by(Overseeing, "test_locks_are_deleted")
+class DeletesLocksOfQueuedJobsOnly(MemoryBackend):
+    """A running job's lock is the job's."""
+
+    async def delete_lock(self, key):
+        return False if key.startswith("workerslock:") else await super().delete_lock(key)
+
+
+@found_by(Overseeing, "test_workers_are_shown_with_what_they_do")
+class HidesTheBusy(MemoryBackend):
+    """It shows who has time."""
+
+    async def workers(self, ids=None):
+        return [attrs.evolve(entry, working=None) for entry in await super().workers(ids)]
+
+
+@found_by(Overseeing, "test_our_workers_are_silent_from_the_end_of_the_lease")
+class TakesTheQuietForDead(MemoryBackend):
+    """It counts from the last beat on."""
+
+    async def silences(self):
+        return [Silence(entry.id, 60 - (entry.alive_for or 0)) for entry in await self.workers()]
+
+
+@found_by(Overseeing, "test_an_idle_worker_is_cleaned")
+class CountsAFailureInAnyCase(MemoryBackend):
+    """As node-resque does."""
+
+    async def clean_worker(self, cleaning):
+        answer = await super().clean_worker(cleaning)
+        if answer == Cleaned.CLEANED and cleaning.seen is None:
+            self._store.count("failed")
+        return answer
+
+
+@found_by(Overseeing, "test_a_worker_that_went_on_is_not_cleaned")
+class CleansWhatItFinds(MemoryBackend):
+    """It does not compare with what was seen."""
+
+    async def clean_worker(self, cleaning):
+        entries = await self.workers([cleaning.id])
+        return await super().clean_worker(attrs.evolve(cleaning, seen=entries[0].working))
+
+
+@found_by(Overseeing, "test_a_worker_that_was_not_silent_for_long_is_not_cleaned")
+class CleansTheLiving(MemoryBackend):
+    """Who was silent a moment ago is still."""
+
+    async def clean_worker(self, cleaning):
+        return await super().clean_worker(attrs.evolve(cleaning, silent_for=None))
+
+
+@found_by(Overseeing, "test_a_busy_worker_is_cleaned")
+class LosesTheJobOfTheStuck(MemoryBackend):
+    """The worker goes, and its job with it."""
+
+    async def clean_worker(self, cleaning):
+        return await super().clean_worker(attrs.evolve(cleaning, failure=None))
+
+
+# workers of other programs
+
+
+@found_by(Overseeing, "test_other_programs_workers_are_silent_while_nothing_of_them_changes")
+class BelievesTheirClocks(Spoilt):
+    """It takes the time that stands in a ping for the time of the ping."""
+
+    async def silences(self):
+        pings = {entry.id: json.loads(entry.ping)["time"] for entry in await self.workers() if entry.ping}
+        found = await super().silences()
+        return [Silence(each.id, self._clock.now() - pings.get(each.id, 0)) for each in found]
+
+
+@found_by(Overseeing, "test_other_programs_workers_are_silent_while_nothing_of_them_changes[heartbeat]")
+class LooksAtPingsAlone(Spoilt):
+    """It does not know the other one's sign of life."""
+
+    async def silences(self):
+        beats = await self._link.call("HGETALL", self._keys.heartbeats)
+        await self._link.call("DEL", self._keys.heartbeats)
+        try:
+            return await super().silences()
+        finally:
+            if beats:
+                await self._link.call("HSET", self._keys.heartbeats, *beats)
+
+
+@found_by(Overseeing, "test_another_programs_worker_is_cleaned")
+class LeavesKeysBehind(Spoilt):
+    """As node-resque leaves what a worker was busy with."""
+
+    async def clean_worker(self, cleaning):
+        answer = await super().clean_worker(cleaning)
+        if answer == Cleaned.CLEANED:
+            await self._link.call("SET", self._keys.started(cleaning.id), "long ago")
+        return answer
+
+
+@found_by(Overseeing, "test_a_worker_that_cannot_be_read_is_shown")
+class HidesWhatItCannotRead(Spoilt):
+    """A worker whose key is spoilt is none."""
+
+    async def workers(self, ids=None):
+        return [entry for entry in await super().workers(ids) if not entry.problems]
+
+
+@found_by(Failures, "test_other_programs_lists_of_failures")
+class KnowsOneListOfFailures(Spoilt):
+    """There is one list."""
+
+    async def failed_lists(self):
+        return ["failed"]
+
+
+@found_by(Delays, "test_a_moment_that_cannot_be_read_spoils_no_other")
+class StopsAtWhatItCannotRead(Spoilt):
+    """The first bad moment ends the search."""
+
+    async def search_delayed(self, containing=(), *, limit=1000, after=None):
+        counted = {at for at, _ in await self.moments()}
+        known = {int(at) for at in await self._link.call("ZRANGE", self._keys.schedule, 0, -1)}
+        if known - counted:
+            return DelayedPage()
+        return await super().search_delayed(containing, limit=limit, after=after)

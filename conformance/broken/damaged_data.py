@@ -1,0 +1,180 @@
+"""Broken ways to deal with what is broken already."""
+
+import attrs
+
+from broken.broken_backends import found_by
+from taskhero.backends.protocol import Dropped, Retried, Settlement
+from taskhero.backends.redis.fake import FakeRedisBackend
+from taskhero.conformance import Damage, Leftovers
+from taskhero.errors import BackendRefused
+
+
+class Spoilt(FakeRedisBackend):
+    """A store to which other programs write, too."""
+
+    def __init__(self, *, clock=None):
+        super().__init__("fakeredis://", clock=clock)
+
+    async def spoil(self, key, command="SET"):
+        """Put something of a wrong type under a key."""
+        await self._link.call("DEL", f"resque:{key}")
+        await self._link.call(command, f"resque:{key}", "spoilt")
+
+
+@found_by(Damage, "test_a_queue_that_cannot_be_read_is_passed_over")
+class OneBadQueueSpoilsAll(Spoilt):
+    """It claims nothing if it cannot read all."""
+
+    async def exchange(self, process, settled, free, queues):
+        answer = await super().exchange(process, settled, free, queues)
+        if answer.problems:
+            raise BackendRefused("a queue cannot be read")
+        return answer
+
+
+@found_by(Damage, "test_a_failure_that_cannot_be_listed_stays_claimed")
+class DropsWhatItCannotSettle(Spoilt):
+    """What cannot be recorded is forgotten."""
+
+    async def exchange(self, process, settled, free, queues):
+        answer = await super().exchange(process, settled, free, queues)
+        await super().exchange(process, [Settlement(claim, Dropped()) for claim, _ in answer.unsettled], (), ())
+        return answer
+
+
+@found_by(Damage, "test_a_lock_of_the_wrong_type_is_somebody_elses")
+class TakesWhatItCannotRead(Spoilt):
+    """A lock of the wrong type is none."""
+
+    async def prepare(self, process, preparations):
+        for key in {lock.key for wanted in preparations for lock in wanted.hold}:
+            if await self._link.call("TYPE", f"resque:{key}") != b"string":
+                await self._link.call("DEL", f"resque:{key}")
+        return await super().prepare(process, preparations)
+
+
+@found_by(Damage, "test_what_goes_with_an_end_that_cannot_be_recorded_stays")
+class ReleasesWhatItCannotSettle(Spoilt):
+    """Locks go before the end is recorded."""
+
+    async def exchange(self, process, settled, free, queues):
+        for settlement in settled:
+            for key in settlement.release:
+                await self._link.call("DEL", f"resque:{key}")
+        return await super().exchange(process, settled, free, queues)
+
+
+@found_by(Damage, "test_what_goes_with_an_end_that_cannot_be_recorded_stays[failed]")
+class ForgetsWhatItCannotSettle(Spoilt):
+    """Counters go before the end is recorded."""
+
+    async def exchange(self, process, settled, free, queues):
+        for settlement in settled:
+            for name in settlement.forget:
+                await self._link.call("DEL", f"resque:{name}")
+        return await super().exchange(process, settled, free, queues)
+
+
+@found_by(Damage, "test_what_goes_with_an_end_that_cannot_be_recorded_stays[last-attempt]")
+class EndsTheCountFirst(Spoilt):
+    """The counter goes with the last attempt, though its failure cannot be listed."""
+
+    async def exchange(self, process, settled, free, queues):
+        answer = await super().exchange(process, settled, free, queues)
+        unsettled = [claim for claim, _ in answer.unsettled]
+        for settlement in settled:
+            if settlement.claim in unsettled and isinstance(settlement.ending, Retried):
+                await self._link.call("DEL", f"resque:{settlement.ending.counter}")
+        return answer
+
+
+@found_by(Damage, "test_a_spoilt_queue_is_no_empty_one")
+class DeletesWhatItCannotRead(Spoilt):
+    """A queue that holds no jobs is empty."""
+
+    async def delete_queue(self, queue, *, only_if_empty=False):
+        return await super().delete_queue(queue)
+
+
+@found_by(Damage, "test_a_counter_of_attempts_that_is_no_number_is_none")
+class StumblesOverCounters(Spoilt):
+    """It demands that a counter is a number."""
+
+    async def prepare(self, process, preparations):
+        for wanted in preparations:
+            if wanted.counter is not None:
+                int(await self._link.call("GET", f"resque:{wanted.counter}") or 0)
+        return await super().prepare(process, preparations)
+
+
+@found_by(Leftovers, "test_jobs_without_their_moments_are_adopted", "test_a_job_without_a_whole_second_is_adopted")
+class AdoptsNothing(Spoilt):
+    """What another program left stays where it is."""
+
+    async def adopt(self):
+        return 0
+
+
+@found_by(Leftovers, "test_what_is_in_order_is_not_adopted")
+class CountsAllAsAdopted(Spoilt):
+    """It counts what it looks at."""
+
+    async def adopt(self):
+        return await super().adopt() or sum(count for _, count in await self.moments())
+
+
+@found_by(Leftovers, "test_a_lock_without_a_lifetime_ends")
+class BelievesEveryLock(Spoilt):
+    """A lock is held as long as it exists."""
+
+    async def prepare(self, process, preparations):
+        for key in {lock.key for wanted in preparations for lock in wanted.hold}:
+            if await self._link.call("PTTL", f"resque:{key}") == -1:
+                await self._link.call("EXPIRE", f"resque:{key}", 1000)
+        return await super().prepare(process, preparations)
+
+
+@found_by(Leftovers, "test_a_lock_without_end_has_no_lifetime")
+class EveryLockEnds(Spoilt):
+    """A lock without a lifetime is over."""
+
+    async def lifetimes(self, keys):
+        return {key: life or 0.0 for key, life in (await super().lifetimes(keys)).items()}
+
+
+@found_by(Leftovers, "test_lifetimes_of_locks")
+class TellsOfLocksThatAreGone(Spoilt):
+    """A lock that does not exist has a lifetime of 0."""
+
+    async def lifetimes(self, keys):
+        return dict.fromkeys(keys, 0.0) | await super().lifetimes(keys)
+
+
+@found_by(Leftovers, "test_it_tells_who_stops_the_promotion")
+class YieldsWithoutAWord(Spoilt):
+    """It does not tell to whom it yields."""
+
+    async def due(self, limit):
+        return attrs.evolve(await super().due(limit), foreign=None)
+
+
+@found_by(Leftovers, "test_a_lock_that_never_changes_is_dead")
+class YieldsToTheDead(Spoilt):
+    """Whatever the lock looks like, its holder leads."""
+
+    def __init__(self, *, clock=None):
+        super().__init__(clock=clock)
+        self._ignore_dead_master_lock = False
+
+
+@found_by(Leftovers, "test_a_lock_that_nobody_watched_is_not_dead")
+class TakesTheUnwatchedForDead(Spoilt):
+    """Two looks are enough for it, whatever was between them."""
+
+    async def due(self, limit):
+        note = await self._link.call("GET", "resque:taskhero:master-lock")
+        if note is not None:
+            since, still, _, rest = note.decode().split(" ", 3)
+            now = int(self._clock.now() * 1000)
+            await self._link.call("SET", "resque:taskhero:master-lock", f"{since} {still} {now} {rest}")
+        return await super().due(limit)

@@ -1,0 +1,72 @@
+"""Broken ways to deal with numbers."""
+
+import attrs
+
+from broken.broken_backends import found_by
+from taskhero.backends.memory import MemoryBackend
+from taskhero.backends.protocol import Delayed
+from taskhero.conformance import Extremes
+from taskhero.errors import BackendRefused
+
+CENTURY = 36525 * 24 * 3600
+
+
+@found_by(Extremes, "test_a_job_that_ended_is_delayed_by_any_time[delayed-longest]")
+class DelaysTwice(MemoryBackend):
+    """A long delay is recorded, and then the claim cannot be ended."""
+
+    async def exchange(self, process, settled, free, queues):
+        long = [one for one in settled if isinstance(one.ending, Delayed) and one.ending.delay > CENTURY]
+        for settlement in long:
+            self._store.delay(int(self._clock.now() + settlement.ending.delay), settlement.claim.raw)
+        if long:
+            raise BackendRefused("value is not an integer or out of range")
+        return await super().exchange(process, settled, free, queues)
+
+
+@found_by(Extremes, "test_a_job_that_ended_is_delayed_by_any_time[retried-longest]")
+class ForgetsLongRetries(MemoryBackend):
+    """The counter of a long wait lapses at once."""
+
+    def __init__(self, *, clock=None):
+        super().__init__(clock=clock)
+        keep = self._store.attempts.set
+
+        def keep_for_a_century(name, value, *, until, now):
+            keep(name, value, until=until if until < now + CENTURY else now, now=now)
+
+        self._store.attempts.set = keep_for_a_century
+
+
+@found_by(Extremes, "test_a_lock_of_a_queued_job_is_held_for_any_time[longest]")
+class NeedsShortLocks(MemoryBackend):
+    """A lock with a long timeout is not taken."""
+
+    def __init__(self, *, clock=None):
+        super().__init__(clock=clock)
+        take = self._store.locks.take
+
+        def take_for_a_century(key, owner, until, now):
+            if until < now + CENTURY:
+                take(key, owner, until, now)
+
+        self._store.locks.take = take_for_a_century
+
+
+@found_by(Extremes, "test_a_new_job_is_delayed_by_any_time[tiny]")
+class CutsOffTinyDelays(MemoryBackend):
+    """A delay of less than a millisecond is none."""
+
+    async def schedule(self, entries):
+        cut = [one if one.delay is None else attrs.evolve(one, delay=int(one.delay * 1000) / 1000) for one in entries]
+        return await super().schedule(cut)
+
+
+@found_by(Extremes, "test_any_number_is_asked_for[most]")
+class RemovesFewAtOnce(MemoryBackend):
+    """More than a thousand entries cannot be removed at once."""
+
+    async def remove(self, queue, removals):
+        if any(abs(removal.count) > 1000 for removal in removals):
+            raise BackendRefused("value is out of range")
+        return await super().remove(queue, removals)

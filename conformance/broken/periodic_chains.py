@@ -1,0 +1,266 @@
+"""Broken ways to keep periodic tasks going."""
+
+import asyncio
+
+import attrs
+
+from broken.broken_backends import found_by
+from taskhero.backends.memory import MemoryBackend
+from taskhero.backends.protocol import Done, Fired, FreeLock, Kept
+from taskhero.conformance import CronTasks, NextRuns, PeriodicTasks
+
+
+class Settling(MemoryBackend):
+    """It changes what it is told of next runs."""
+
+    def change(self, settlement):
+        return settlement.next
+
+    async def exchange(self, process, settled, free, queues):
+        settled = [attrs.evolve(each, next=self.change(each)) if each.next else each for each in settled]
+        return await super().exchange(process, settled, free, queues)
+
+
+@found_by(NextRuns, "test_the_next_run_is_delayed_with_the_end[failed]")
+class GoesOnAfterSuccess(Settling):
+    """A failure ends the chain."""
+
+    def change(self, settlement):
+        return settlement.next if isinstance(settlement.ending, Done) else None
+
+
+@found_by(NextRuns, "test_all_other_delayed_copies_go")
+class KnowsOneSpelling(Settling):
+    """Copies that another program wrote stay."""
+
+    def change(self, settlement):
+        return attrs.evolve(settlement.next, forms=(settlement.next.raw,))
+
+
+@found_by(NextRuns, "test_a_failure_stops_a_task_that_says_so[failed]")
+class NeverStops(Settling):
+    """A failure stops nothing."""
+
+    def change(self, settlement):
+        return attrs.evolve(settlement.next, stop_if_failed=False)
+
+
+@found_by(NextRuns, "test_the_moment_is_rounded_to_the_nearest_second")
+class RoundsUp(Settling):
+    """As all other delays are rounded."""
+
+    def change(self, settlement):
+        return attrs.evolve(settlement.next, frequency=settlement.next.frequency + 0.499)
+
+
+@found_by(NextRuns, "test_a_job_that_comes_again_has_no_next_run_yet")
+class GoesOnTooSoon(MemoryBackend):
+    """A job that comes again has a next run beside it."""
+
+    async def exchange(self, process, settled, free, queues):
+        answer = await super().exchange(process, settled, free, queues)
+        for each in settled:
+            if each.next is not None and not answer.nexts and each.claim not in answer.gone:
+                self._store.recurring.go_on(each.next, self._clock.now(), failed=True)
+        return answer
+
+
+@found_by(NextRuns, "test_what_is_settled_twice_has_one_next_run")
+class GoesOnForTheGone(MemoryBackend):
+    """A settlement that is told again delays again."""
+
+    async def exchange(self, process, settled, free, queues):
+        answer = await super().exchange(process, settled, free, queues)
+        for each in settled:
+            if each.claim in answer.gone:
+                self._store.recurring.go_on(each.next, self._clock.now(), failed=True)
+        return answer
+
+
+@found_by(NextRuns, "test_a_stopped_task_has_no_next_run")
+class GoesOnThoughStopped(Settling):
+    """It does not ask whether the task is stopped."""
+
+    def change(self, settlement):
+        self._store.recurring.stopped.pop(settlement.next.name, None)
+        return settlement.next
+
+
+class Ensuring(MemoryBackend):
+    """It changes what is to be ensured."""
+
+    def change(self, task):
+        return task
+
+    async def ensure(self, tasks, *, thoroughly=False):
+        return await super().ensure([self.change(task) for task in tasks], thoroughly=thoroughly)
+
+
+@found_by(PeriodicTasks, "test_of_many_at_once_one_enqueues_it")
+class LooksThenEnqueues(MemoryBackend):
+    """It looks, and enqueues a moment later."""
+
+    async def ensure(self, tasks, *, thoroughly=False):
+        if len(tasks) != 1 or self._store.recurring.find(
+            tasks[0], self._store.locks, self._clock.now(), thoroughly=thoroughly
+        ):
+            return await super().ensure(tasks, thoroughly=thoroughly)
+        await asyncio.sleep(0)
+        self._store.queues.put(tasks[0].queue, tasks[0].raw)
+        return [Kept.ENQUEUED]
+
+
+@found_by(PeriodicTasks, "test_a_task_that_is_nowhere_is_enqueued_once")
+class TakesNoLock(Ensuring):
+    """What it enqueues has no lock, so others are stored beside it."""
+
+    def change(self, task):
+        return attrs.evolve(task, guards=())
+
+
+@found_by(PeriodicTasks, "test_a_task_that_runs_is_left_alone")
+class ForgetsWhatRuns(Ensuring):
+    """A task that runs is nowhere."""
+
+    def change(self, task):
+        return attrs.evolve(task, holds=())
+
+
+@found_by(PeriodicTasks, "test_a_copy_without_a_lock_is_seen[one]", "test_a_delayed_copy_is_enough")
+class EnsuresOneSpelling(Ensuring):
+    """Copies that another program wrote do not count."""
+
+    def change(self, task):
+        return attrs.evolve(task, forms=(task.raw,))
+
+
+@found_by(PeriodicTasks, "test_what_the_dead_may_hold_is_waited_for")
+class ForgetsTheDead(MemoryBackend):
+    """What a dead process holds is enqueued beside it."""
+
+    def __init__(self, *, clock):
+        super().__init__(clock=clock)
+        self._work.may_hold_jobs_of_the_dead = lambda _now: False
+
+
+@found_by(PeriodicTasks, "test_a_lock_that_was_left_behind_does_not_end_a_chain[False]")
+class BelievesLocks(MemoryBackend):
+    """A lock that was left behind ends the chain."""
+
+    async def ensure(self, tasks, *, thoroughly=False):
+        return await super().ensure(tasks)
+
+
+@found_by(PeriodicTasks, "test_a_lock_that_was_left_behind_does_not_end_a_chain[True]")
+class TakesSharedLocksOver(Ensuring):
+    """It takes a lock over that other jobs hold."""
+
+    def change(self, task):
+        guards = [attrs.evolve(each, shared=False) if isinstance(each, FreeLock) else each for each in task.guards]
+        return attrs.evolve(task, guards=tuple(guards))
+
+
+@found_by(PeriodicTasks, "test_a_copy_that_is_delayed_for_too_long_comes_sooner")
+class WaitsForEver(Ensuring):
+    """A copy that is delayed for a year is enough."""
+
+    def change(self, task):
+        return attrs.evolve(task, frequency=10**6)
+
+
+@found_by(PeriodicTasks, "test_what_nobody_declares_is_forgotten")
+class ForgetsNobody(MemoryBackend):
+    """A task that was declared once is known for ever."""
+
+    async def periodic(self, declared=(), lifetime=0.0):
+        return await super().periodic(declared, 10**9)
+
+
+@found_by(PeriodicTasks, "test_what_nobody_declares_is_forgotten")
+class ForgetsWhatIsStopped(MemoryBackend):
+    """Who comes back is not stopped any more."""
+
+    async def periodic(self, declared=(), lifetime=0.0):
+        found = await super().periodic(declared, lifetime)
+        for name in self._store.recurring.stopped.keys() - {known.task.name for known in found.tasks}:
+            del self._store.recurring.stopped[name]
+        return found
+
+
+@found_by(PeriodicTasks, "test_a_stopped_task_is_nowhere")
+class StopsOneSpelling(MemoryBackend):
+    """Only what it would write itself goes."""
+
+    async def stop_periodic(self, task):
+        return await super().stop_periodic(attrs.evolve(task, forms=(task.raw,)))
+
+
+@found_by(PeriodicTasks, "test_a_stopped_task_is_nowhere")
+class KeepsLocksOfTheStopped(MemoryBackend):
+    """The lock of a copy that is gone stays."""
+
+    async def stop_periodic(self, task):
+        return await super().stop_periodic(attrs.evolve(task, guards=()))
+
+
+@found_by(PeriodicTasks, "test_a_task_begins_anew[False]")
+class BeginsBesideTheOld(MemoryBackend):
+    """Each restart adds a copy, as ActionHero's did."""
+
+    async def restart(self, task):
+        return await super().restart(attrs.evolve(task, forms=()))
+
+
+@found_by(PeriodicTasks, "test_a_task_is_stopped_no_longer")
+class ResumesWhatWasStopped(MemoryBackend):
+    """The start of a program resumes all."""
+
+    async def resume(self, names, *, failed=False):
+        return await super().resume(names)
+
+
+@found_by(CronTasks, "test_a_slot_is_fired_once")
+class FiresForAnybody(MemoryBackend):
+    """It does not ask what was seen."""
+
+    async def fire(self, task, since, until, times):
+        return await super().fire(task, self._store.recurring.seen.get(task.name), until, times)
+
+
+@found_by(CronTasks, "test_a_stopped_task_fires_nothing")
+class MakesUpForTheStop(MemoryBackend):
+    """While a task is stopped its slots are not noted, so that all of them come later."""
+
+    async def fire(self, task, since, until, times):
+        if task.name in self._store.recurring.stopped:
+            return Fired.STOPPED
+        return await super().fire(task, since, until, times)
+
+
+@found_by(CronTasks, "test_guards_hold")
+class FiresUnguarded(MemoryBackend):
+    """It asks no guard."""
+
+    async def fire(self, task, since, until, times):
+        return await super().fire(attrs.evolve(task, guards=()), since, until, times)
+
+
+@found_by(CronTasks, "test_a_new_task_has_missed_nothing")
+class SeesAllAgain(MemoryBackend):
+    """Each declaration forgets what was missed."""
+
+    async def periodic(self, declared=(), lifetime=0.0):
+        for task in declared:
+            self._store.recurring.seen.pop(task.name, None)
+        return await super().periodic(declared, lifetime)
+
+
+@found_by(CronTasks, "test_a_task_goes_on_with_its_next_slot")
+class ResumesInThePast(MemoryBackend):
+    """What came while the task was stopped is made up for."""
+
+    async def restart(self, task):
+        seen = self._store.recurring.seen.get(task.name)
+        answer = await super().restart(task)
+        self._store.recurring.seen[task.name] = seen
+        return answer

@@ -1,0 +1,112 @@
+"""A suite of the kit for each broken backend, and for those that they are made of."""
+
+import pytest
+
+from broken import BROKEN
+from broken.damaged_data import Spoilt
+from taskhero.backends.memory import MemoryBackend
+from taskhero.conformance import Capabilities, Damage, Isolation, SpoiltPlaces
+
+
+class OnMemory:
+    """How the kit handles a backend in memory."""
+
+    capabilities = Capabilities(
+        second_view=False,
+        wrong_types=False,
+        foreign_scheduler=False,
+        foreign_workers=False,
+        foreign_failures=False,
+        leftovers=False,
+        lost_lease=False,
+        batch_bytes=4 * 1024 * 1024,
+    )
+    patience = 0.4
+    make = MemoryBackend
+
+    @pytest.fixture
+    async def backend(self, clock):
+        backend = self.make(clock=clock)
+        await backend.connect()
+        yield backend
+        await backend.close()
+
+    async def set_paused(self, backend, *, paused):
+        await backend.pause_all_workers(paused)
+
+    async def trace_of(self, backend, name):
+        return backend._store.traces.get(name, backend._clock.now())
+
+
+class OnSpoilt(OnMemory):
+    """How the kit spoils a store."""
+
+    capabilities = Capabilities(second_view=False, lost_lease=False)
+    patience = 2.0
+
+    async def break_queue(self, backend, queue):
+        await backend.spoil(f"queue:{queue}")
+
+    async def break_failures(self, backend):
+        await backend.spoil("failed")
+
+    async def break_counter(self, backend, name):
+        await backend.spoil(f"stat:{name}")
+
+    async def break_moment(self, backend, at):
+        await backend.spoil(f"delayed:{at}")
+
+    async def break_seconds_of(self, backend, raw):
+        await backend.spoil(f"timestamps:{raw}")
+
+    async def break_worker(self, backend, worker_id):
+        await backend.spoil(f"worker:{worker_id}", "RPUSH")
+
+    async def add_worker(self, backend, worker_id, *, working=None, ping=None, heartbeat=None):
+        name = ":".join(worker_id.split(":")[:2])
+        await backend._link.call("SADD", "resque:workers", worker_id)
+        if working is not None:
+            await backend._link.call("SET", f"resque:worker:{worker_id}", working)
+        if ping is not None:
+            await backend._link.call("SET", f"resque:worker:ping:{name}", ping)
+        if heartbeat is not None:
+            await backend._link.call("HSET", "resque:workers:heartbeat", worker_id, heartbeat)
+
+    async def add_failure(self, backend, source, text):
+        await backend._link.call("SADD", "resque:failed_queues", source)
+        await backend._link.call("RPUSH", f"resque:{source}", text)
+
+    async def add_orphan(self, backend, moment, text):
+        await backend._link.call("RPUSH", f"resque:delayed:{moment}", text)
+
+    async def add_lock(self, backend, key, text):
+        await backend._link.call("SET", f"resque:{key}", text)
+
+    async def set_foreign_scheduler(self, backend, *, leads):
+        lock = "resque:resque:resque_scheduler_master_lock"
+        await backend._link.call(*(("SET", lock, "localhost:1") if leads else ("DEL", lock)))
+
+    async def break_lock(self, backend, key):
+        await backend.spoil(key, "RPUSH")
+
+    async def break_attempts(self, backend, name):
+        await backend.spoil(name)
+
+
+def suite_name(broken):
+    """The name of a broken backend's suite."""
+    return f"Test{broken.backend.__name__}In{broken.topic.__name__}"
+
+
+def _suite(broken):
+    hooks = OnSpoilt if issubclass(broken.backend, Spoilt) else OnMemory
+    return type(suite_name(broken), (hooks, broken.topic), {"make": broken.backend})
+
+
+globals().update({suite_name(broken): _suite(broken) for broken in BROKEN})
+
+
+class TestSpoilt(OnSpoilt, Damage, Isolation, SpoiltPlaces):
+    """Unbroken."""
+
+    make = Spoilt

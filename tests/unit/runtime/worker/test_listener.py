@@ -1,0 +1,240 @@
+"""The one wait of a process, for its processors and its scheduler."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator
+
+import pytest
+from dispatcher_harness import Faulty, Signals, quick
+
+from taskhero.backends.memory import MemoryBackend
+from taskhero.backends.protocol import Entry, Interest, Process, TimedEntry, Wake
+from taskhero.clock import ManualClock
+from taskhero.errors import BackendUnavailable
+from taskhero.runtime.backoff import Outage
+from taskhero.runtime.worker.listener import Waiter
+
+pytestmark = pytest.mark.anyio
+
+PROCESS = Process("host.abc:1", ("default",))
+
+
+class Waits:
+    """A waiter on a backend in memory, and what it told."""
+
+    def __init__(self, timeout: float = 60.0) -> None:
+        self.signals = Signals()
+        self.until = self.signals.until
+        self.clock = ManualClock()
+        self.memory = MemoryBackend(clock=self.clock)
+        self.backend = Faulty(self.memory, self.signals)
+        self.told: list[str] = []
+        self.outages: list[str] = []
+        outage = Outage(lambda who, _error: self.outages.append(who), lambda _seconds: self.outages.append("over"))
+        self.waiter = Waiter(backend=self.backend, process=PROCESS, timeout=timeout, outage=outage, rest=quick)
+        self.waiter.on_jobs = lambda: self.tell("jobs")
+
+    def tell(self, what: str) -> None:
+        self.told.append(what)
+        self.signals.happen()
+
+    @property
+    def interests(self) -> list[Interest]:
+        """What was waited for, in turn."""
+        return [args[1] for verb, args in self.backend.calls if verb == "wait"]
+
+
+@pytest.fixture
+async def waits() -> AsyncIterator[Waits]:
+    waits = Waits()
+    await waits.memory.connect()
+    waits.waiter.start()
+    yield waits
+    await waits.waiter.stop()
+    await waits.waiter.stop()
+    assert not [task for task in asyncio.all_tasks() if task.get_name().startswith("taskhero")]
+    await waits.memory.close()
+
+
+def listen(waits: Waits, *, found: bool = True) -> None:
+    waits.waiter.listen(("default",), everything=False, found=found)
+
+
+async def test_it_asks_for_nothing_as_long_as_nobody_wants_anything(waits: Waits) -> None:
+    for _ in range(20):
+        await asyncio.sleep(0)
+    assert waits.backend.calls == []
+
+
+async def test_a_job_wakes_who_listens(waits: Waits) -> None:
+    listen(waits)
+    await waits.until(lambda: waits.interests)
+    assert waits.interests == [Interest(queues=("default",))]
+    await waits.memory.push([Entry("default", "{}")])
+    await waits.until(lambda: waits.told == ["jobs"])
+
+
+async def test_after_a_wakeup_it_does_not_wait_before_it_is_told_to(waits: Waits) -> None:
+    listen(waits)
+    await waits.until(lambda: waits.interests)
+    await waits.memory.push([Entry("default", "{}")])
+    await waits.until(lambda: waits.told == ["jobs"])
+    await waits.memory.push([Entry("default", "{}")])
+    for _ in range(20):
+        await asyncio.sleep(0)
+    assert len(waits.interests) == 1
+    listen(waits)
+    await waits.until(lambda: waits.told == ["jobs", "jobs"])
+
+
+async def test_a_scheduler_is_woken_by_an_earlier_moment_and_goes_on_waiting(waits: Waits) -> None:
+    waits.waiter.on_schedule = lambda: waits.tell("schedule")
+    waits.waiter._changed.cut()
+    await waits.until(lambda: waits.interests)
+    at = int(waits.clock.now()) + 100
+    await waits.memory.schedule([TimedEntry(at, "default", "{}")])
+    await waits.until(lambda: waits.told == ["schedule"])
+    await waits.until(lambda: len(waits.interests) == 2)
+    await waits.memory.schedule([TimedEntry(at - 1, "default", "{}")])
+    await waits.until(lambda: waits.told == ["schedule"] * 2)
+    assert set(waits.interests) == {Interest(schedule=True)}
+
+
+async def test_a_wait_for_the_schedule_is_replaced_when_a_processor_becomes_free(waits: Waits) -> None:
+    waits.waiter.on_schedule = lambda: waits.tell("schedule")
+    waits.waiter._changed.cut()
+    await waits.until(lambda: waits.interests == [Interest(schedule=True)])
+    listen(waits)
+    await waits.until(lambda: len(waits.interests) == 2)
+    assert waits.interests[1] == Interest(queues=("default",), schedule=True)
+    await waits.memory.push([Entry("default", "{}")])
+    await waits.until(lambda: waits.told == ["jobs"])
+    waits.waiter.full()
+    await waits.until(lambda: len(waits.interests) == 3)
+    assert waits.interests[2] == Interest(schedule=True)
+
+
+async def test_no_wait_is_begun_and_cancelled_between_a_wakeup_and_its_answer(waits: Waits) -> None:
+    """With a scheduler in the process, too: to replace a wait costs a store round trips."""
+    waits.waiter.on_schedule = lambda: waits.tell("schedule")
+    listen(waits)
+    await waits.until(lambda: waits.interests)
+    await waits.memory.push([Entry("default", "{}")])
+    await waits.until(lambda: waits.told == ["jobs"])
+    for _ in range(20):
+        await asyncio.sleep(0)
+    waits.waiter.full()
+    for _ in range(20):
+        await asyncio.sleep(0)
+    listen(waits)
+    await waits.until(lambda: len(waits.interests) == 2)
+    assert all(interest.queues for interest in waits.interests)
+
+
+async def test_even_if_the_answer_takes_long(waits: Waits, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("taskhero.runtime.worker.listener.FULL_FOR", 0.0)
+    waits.waiter.on_schedule = lambda: waits.tell("schedule")
+    listen(waits)
+    await waits.until(lambda: waits.interests)
+    await waits.memory.push([Entry("default", "{}")])
+    await waits.until(lambda: waits.told == ["jobs"])
+    for _ in range(50):
+        await asyncio.sleep(0)
+    assert len(waits.interests) == 1
+    waits.waiter.full()
+    await waits.until(lambda: len(waits.interests) == 2)
+    assert waits.interests[1] == Interest(schedule=True)
+
+
+async def test_there_is_only_one_wait_at_a_time(waits: Waits) -> None:
+    waits.waiter.on_schedule = lambda: waits.tell("schedule")
+    for _ in range(5):
+        listen(waits)
+        await asyncio.sleep(0)
+    await waits.until(lambda: waits.interests)
+    for _ in range(20):
+        await asyncio.sleep(0)
+    assert len(waits.memory._store.line._places) == 1
+
+
+async def test_it_hushes_so_that_another_process_gets_the_wakeup(waits: Waits) -> None:
+    listen(waits)
+    await waits.until(lambda: waits.interests)
+    other = asyncio.create_task(waits.memory.wait(Process("other:1", ("default",)), waits.interests[0], 5))
+    await asyncio.sleep(0)
+    waits.waiter.hush()
+    for _ in range(5):
+        await asyncio.sleep(0)
+    assert len(waits.memory._store.line._places) == 1
+    await waits.memory.push([Entry("default", "{}")])
+    assert await asyncio.wait_for(other, 1) == Wake(jobs=True)
+    assert waits.told == []
+
+
+async def test_a_wakeup_is_passed_on_by_a_notification(waits: Waits) -> None:
+    waits.waiter.pass_on(("default",))
+    waits.waiter.pass_on(("default",))
+    await waits.until(lambda: waits.backend.times["notify"])
+    for _ in range(5):
+        await asyncio.sleep(0)
+    assert waits.backend.calls == [("notify", (("default",),))]
+    waits.waiter.pass_on(("default",))
+    await waits.until(lambda: waits.backend.times["notify"] == 2)
+
+
+async def test_errors_do_not_end_it_and_are_told_once(waits: Waits) -> None:
+    waits.backend.fail("wait", BackendUnavailable("nobody listens"), times=5)
+    waits.backend.fail("notify", BackendUnavailable("nobody listens"))
+    waits.waiter.pass_on(("default",))
+    listen(waits)
+    await waits.until(lambda: len(waits.interests) == 6)
+    await waits.memory.push([Entry("default", "{}")])
+    await waits.until(lambda: waits.told == ["jobs"])
+    assert waits.outages == ["waiting", "over"]
+
+
+async def test_time_that_is_up_is_no_wakeup() -> None:
+    waits = Waits(timeout=0.001)
+    await waits.memory.connect()
+    waits.waiter.start()
+    listen(waits)
+    await waits.until(lambda: len(waits.interests) > 3)
+    assert waits.told == []
+    await waits.waiter.stop()
+
+
+async def test_wakeups_for_nothing_are_believed_less_and_less(waits: Waits) -> None:
+    """A store that wakes without end does not make the process spin."""
+    slept: list[float] = []
+
+    class Resting:
+        async def sleep(self, seconds: float) -> None:
+            slept.append(seconds)
+            await asyncio.sleep(0)
+
+    waits.waiter._resting = Resting()
+    waits.waiter.on_jobs = lambda: listen(waits, found=False)
+    waits.memory.wait = _at_once
+    listen(waits)
+    await waits.until(lambda: len(waits.interests) >= 10)
+    assert len(slept) >= 5
+    listen(waits, found=True)
+    assert waits.waiter._fruitless == 0
+
+
+async def _at_once(*_args: object) -> Wake:
+    await asyncio.sleep(0)
+    return Wake(jobs=True)
+
+
+async def test_a_wait_is_replaced_when_there_are_other_queues_to_wait_for(waits: Waits) -> None:
+    listen(waits)
+    await waits.until(lambda: waits.interests)
+    listen(waits)
+    for _ in range(20):
+        await asyncio.sleep(0)
+    assert len(waits.interests) == 1
+    waits.waiter.listen(("default", "new"), everything=False, found=True)
+    await waits.until(lambda: len(waits.interests) == 2)
+    assert waits.interests[1] == Interest(queues=("default", "new"))
