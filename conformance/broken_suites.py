@@ -5,7 +5,7 @@ import pytest
 from broken import BROKEN
 from broken.damaged_data import Spoilt
 from taskhero.backends.memory import MemoryBackend
-from taskhero.conformance import Capabilities, Damage, Isolation, SpoiltPlaces
+from taskhero.conformance import Capabilities, DamagedData, DamagedKeys, IsolatedItems
 
 
 class OnMemory:
@@ -64,27 +64,27 @@ class OnSpoilt(OnMemory):
 
     async def add_worker(self, backend, worker_id, *, working=None, ping=None, heartbeat=None):
         name = ":".join(worker_id.split(":")[:2])
-        await backend._link.call("SADD", "resque:workers", worker_id)
+        await backend._connections.call("SADD", "resque:workers", worker_id)
         if working is not None:
-            await backend._link.call("SET", f"resque:worker:{worker_id}", working)
+            await backend._connections.call("SET", f"resque:worker:{worker_id}", working)
         if ping is not None:
-            await backend._link.call("SET", f"resque:worker:ping:{name}", ping)
+            await backend._connections.call("SET", f"resque:worker:ping:{name}", ping)
         if heartbeat is not None:
-            await backend._link.call("HSET", "resque:workers:heartbeat", worker_id, heartbeat)
+            await backend._connections.call("HSET", "resque:workers:heartbeat", worker_id, heartbeat)
 
     async def add_failure(self, backend, source, text):
-        await backend._link.call("SADD", "resque:failed_queues", source)
-        await backend._link.call("RPUSH", f"resque:{source}", text)
+        await backend._connections.call("SADD", "resque:failed_queues", source)
+        await backend._connections.call("RPUSH", f"resque:{source}", text)
 
     async def add_orphan(self, backend, moment, text):
-        await backend._link.call("RPUSH", f"resque:delayed:{moment}", text)
+        await backend._connections.call("RPUSH", f"resque:delayed:{moment}", text)
 
     async def add_lock(self, backend, key, text):
-        await backend._link.call("SET", f"resque:{key}", text)
+        await backend._connections.call("SET", f"resque:{key}", text)
 
     async def set_foreign_scheduler(self, backend, *, leads):
         lock = "resque:resque:resque_scheduler_master_lock"
-        await backend._link.call(*(("SET", lock, "localhost:1") if leads else ("DEL", lock)))
+        await backend._connections.call(*(("SET", lock, "localhost:1") if leads else ("DEL", lock)))
 
     async def break_lock(self, backend, key):
         await backend.spoil(key, "RPUSH")
@@ -106,7 +106,7 @@ def _suite(broken):
 globals().update({suite_name(broken): _suite(broken) for broken in BROKEN})
 
 
-class TestSpoilt(OnSpoilt, Damage, Isolation, SpoiltPlaces):
+class TestSpoilt(OnSpoilt, DamagedData, IsolatedItems, DamagedKeys):
     """Unbroken."""
 
     make = Spoilt

@@ -9,15 +9,32 @@ import pytest
 
 from taskhero.backends import protocol
 from taskhero.backends.inspection_protocol import Inspectable
-from taskhero.backends.periodic_protocol import Repeating
+from taskhero.backends.periodic_protocol import PeriodicTaskVerbs
 from taskhero.backends.protocol import Backend
 from taskhero.backends.records import inspection
 from taskhero.conformance import BackendConformance, promises_of
 
 #: Classes whose docstrings promise what a backend does; of the others, the verbs' docstrings speak.
-PROMISING = ("FreeLock", "NotDelayed", "Done", "Dropped", "Failed", "GivenBack", "Delayed", "Retried", "Next")
+PROMISING = (
+    "QueueLockGuard",
+    "NotDelayed",
+    "Succeeded",
+    "RefusedByPlugin",
+    "Failed",
+    "Released",
+    "PostponedByPlugin",
+    "Retried",
+    "NextRun",
+)
 #: Classes each of whose values is an answer that a backend gives.
-ANSWERS = (protocol.Scheduled, protocol.Moved, protocol.Kept, protocol.Fired, inspection.Mended, inspection.Cleaned)
+ANSWERS = (
+    protocol.ScheduleResult,
+    protocol.PromoteResult,
+    protocol.EnsureResult,
+    protocol.FireResult,
+    inspection.RetryResult,
+    inspection.RemoveWorkerResult,
+)
 #: What no test of the kit can bring about.
 BEYOND_THE_KIT = {
     "A backend never repeats a step by itself": "the connection must break; tested by each driver that has one",
@@ -39,7 +56,7 @@ def rules():
 
 def contract():
     """Each promise: its subject and its sentence."""
-    for name, verb in (*vars(Backend).items(), *vars(Repeating).items(), *vars(Inspectable).items()):
+    for name, verb in (*vars(Backend).items(), *vars(PeriodicTaskVerbs).items(), *vars(Inspectable).items()):
         if not name.startswith("_"):
             documented = verb.fget if isinstance(verb, property) else verb
             yield from ((name, sentence) for sentence in sentences(documented.__doc__))

@@ -64,7 +64,7 @@ class OnTopology(BackendConformance):
         backend = RedisBackend(url, namespace=namespace, clock=clock)
         backend.where = whereabouts
         await backend.connect()
-        await backend._link.call("FLUSHALL")
+        await backend._connections.call("FLUSHALL")
         yield backend
         await backend.close()
 
@@ -75,70 +75,70 @@ class OnTopology(BackendConformance):
         return other
 
     async def set_paused(self, backend, *, paused):
-        await backend._link.call("SET", backend._keys.pause, str(paused).lower())
+        await backend._connections.call("SET", backend._keys.pause, str(paused).lower())
 
     async def break_queue(self, backend, queue):
-        await backend._link.call("DEL", backend._keys.queue(queue))
-        await backend._link.call("SET", backend._keys.queue(queue), "no list")
+        await backend._connections.call("DEL", backend._keys.queue(queue))
+        await backend._connections.call("SET", backend._keys.queue(queue), "no list")
 
     async def break_failures(self, backend):
-        await backend._link.call("SET", backend._keys.failed, "no list")
+        await backend._connections.call("SET", backend._keys.failed, "no list")
 
     async def break_counter(self, backend, name):
-        await backend._link.call("SET", backend._keys.named(f"stat:{name}"), "no number")
+        await backend._connections.call("SET", backend._keys.named(f"stat:{name}"), "no number")
 
     async def break_lock(self, backend, key):
-        await backend._link.call("DEL", backend._keys.named(key))
-        await backend._link.call("RPUSH", backend._keys.named(key), "no text")
+        await backend._connections.call("DEL", backend._keys.named(key))
+        await backend._connections.call("RPUSH", backend._keys.named(key), "no text")
 
     async def break_attempts(self, backend, name):
-        await backend._link.call("SET", backend._keys.named(name), "no number")
+        await backend._connections.call("SET", backend._keys.named(name), "no number")
 
     async def break_moment(self, backend, at):
-        await backend._link.call("DEL", backend._keys.delayed(at))
-        await backend._link.call("SET", backend._keys.delayed(at), "no list")
+        await backend._connections.call("DEL", backend._keys.delayed(at))
+        await backend._connections.call("SET", backend._keys.delayed(at), "no list")
 
     async def break_seconds_of(self, backend, raw):
-        await backend._link.call("DEL", backend._keys.timestamps(raw))
-        await backend._link.call("SET", backend._keys.timestamps(raw), "no set")
+        await backend._connections.call("DEL", backend._keys.timestamps(raw))
+        await backend._connections.call("SET", backend._keys.timestamps(raw), "no set")
 
     async def break_worker(self, backend, worker_id):
-        await backend._link.call("DEL", backend._keys.worker(worker_id))
-        await backend._link.call("RPUSH", backend._keys.worker(worker_id), "no text")
+        await backend._connections.call("DEL", backend._keys.worker(worker_id))
+        await backend._connections.call("RPUSH", backend._keys.worker(worker_id), "no text")
 
     async def add_worker(self, backend, worker_id, *, working=None, ping=None, heartbeat=None):
         name = ":".join(worker_id.split(":")[:2])
-        await backend._link.call("SADD", backend._keys.workers, worker_id)
+        await backend._connections.call("SADD", backend._keys.workers, worker_id)
         if working is not None:
-            await backend._link.call("SET", backend._keys.worker(worker_id), working)
+            await backend._connections.call("SET", backend._keys.worker(worker_id), working)
         if ping is not None:
-            await backend._link.call("SET", backend._keys.ping(name), ping)
+            await backend._connections.call("SET", backend._keys.ping(name), ping)
         if heartbeat is not None:
-            await backend._link.call("HSET", backend._keys.heartbeats, worker_id, heartbeat)
+            await backend._connections.call("HSET", backend._keys.heartbeats, worker_id, heartbeat)
 
     async def add_failure(self, backend, source, text):
-        await backend._link.call("SADD", backend._keys.failed_queues, source)
-        await backend._link.call("RPUSH", backend._keys.named(source), text)
+        await backend._connections.call("SADD", backend._keys.failed_queues, source)
+        await backend._connections.call("RPUSH", backend._keys.named(source), text)
 
     async def trace_of(self, backend, name):
-        text = await backend._link.call("GET", backend._keys.named(name))
+        text = await backend._connections.call("GET", backend._keys.named(name))
         return None if text is None else text.decode()
 
     async def set_foreign_scheduler(self, backend, *, leads):
         lock = backend._keys.ruby_master_lock
-        await backend._link.call(*(("SET", lock, "localhost:1") if leads else ("DEL", lock)))
+        await backend._connections.call(*(("SET", lock, "localhost:1") if leads else ("DEL", lock)))
 
     async def add_orphan(self, backend, moment, text):
-        await backend._link.call("RPUSH", backend._keys.named(f"delayed:{moment}"), text)
-        await backend._link.call("SADD", backend._keys.timestamps(text), f"delayed:{moment}")
+        await backend._connections.call("RPUSH", backend._keys.named(f"delayed:{moment}"), text)
+        await backend._connections.call("SADD", backend._keys.timestamps(text), f"delayed:{moment}")
 
     async def add_lock(self, backend, key, text):
-        await backend._link.call("SET", backend._keys.named(key), text)
+        await backend._connections.call("SET", backend._keys.named(key), text)
 
     async def forget_lease(self, backend, process):
         for key in (backend._keys.processes, backend._keys.renewals):
-            await backend._link.call("ZREM", key, process.name)
-        await backend._link.call("HDEL", backend._keys.leases, process.name)
+            await backend._connections.call("ZREM", key, process.name)
+        await backend._connections.call("HDEL", backend._keys.leases, process.name)
 
 
 class TestTls(OnTopology):
@@ -228,7 +228,7 @@ async def test_the_new_master_is_found_when_a_sentinel_names_another(sentinel_se
     master.command("REPLICAOF", "127.0.0.1", elsewhere.port)
     try:
         assert await backend.lead("me", 60)
-        assert backend._link._address._node[1] == elsewhere.port
+        assert backend._connections._address._node[1] == elsewhere.port
     finally:
         master.command("REPLICAOF", "NO", "ONE")
         with redis.Redis(port=sentinel_port) as client:
@@ -242,15 +242,15 @@ async def test_a_slot_that_moves_to_another_node_is_followed(cluster_servers):
     (first, second), url = cluster_servers
     backend = RedisBackend(url, namespace="{resque}")
     await backend.connect()
-    await backend._link.call("FLUSHALL")
-    at = backend._link._address._node[1]
+    await backend._connections.call("FLUSHALL")
+    at = backend._connections._address._node[1]
     here, there = (first, second) if at == first.port else (second, first)
-    slot = str(backend._link._address._slot)
+    slot = str(backend._connections._address._slot)
     for node in (here, there):
         node.command("CLUSTER", "SETSLOT", slot, "NODE", name_of(there))
     assert await backend.lead("me", 60)
-    assert backend._link._address._node[1] == there.port
-    await backend._link.call("FLUSHALL")
+    assert backend._connections._address._node[1] == there.port
+    await backend._connections.call("FLUSHALL")
     await backend.close()
     for node in (there, here):
         node.command("CLUSTER", "SETSLOT", slot, "NODE", name_of(here))

@@ -7,21 +7,21 @@ import attrs
 from broken.broken_backends import found_by
 from broken.damaged_data import Spoilt
 from taskhero.backends.memory import MemoryBackend
-from taskhero.backends.records.inspection import Cleaned, DelayedPage, FailedRetry, Mended, Silence
-from taskhero.conformance import Delays, Failures, Overseeing
+from taskhero.backends.records.inspection import DelayedPage, FailedRetry, HeartbeatAge, RemoveWorkerResult, RetryResult
+from taskhero.conformance import DelayedJobListing, FailedJobListing, WorkerAdministration
 
 # what is delayed
 
 
-@found_by(Delays, "test_moments_are_in_the_order_of_time")
+@found_by(DelayedJobListing, "test_moments_are_in_the_order_of_time")
 class SortsMomentsAsTexts(MemoryBackend):
     """10 comes before 9."""
 
-    async def moments(self):
-        return sorted(await super().moments(), key=lambda pair: str(pair[0]))
+    async def due_times(self):
+        return sorted(await super().due_times(), key=lambda pair: str(pair[0]))
 
 
-@found_by(Delays, "test_all_that_is_delayed_page_by_page[2]")
+@found_by(DelayedJobListing, "test_all_that_is_delayed_page_by_page[2]")
 class SkipsTheRestOfAMoment(MemoryBackend):
     """A page ends in the middle of a second, and the next one begins with the next second."""
 
@@ -30,7 +30,7 @@ class SkipsTheRestOfAMoment(MemoryBackend):
         return page if page.after is None else DelayedPage(page.entries, (page.after[0] + 1, 0))
 
 
-@found_by(Delays, "test_a_search_by_what_a_text_holds[1]", "test_all_that_is_delayed_page_by_page[1]")
+@found_by(DelayedJobListing, "test_a_search_by_what_a_text_holds[1]", "test_all_that_is_delayed_page_by_page[1]")
 class StopsAtAnEmptyPage(MemoryBackend):
     """Where nothing was found, nothing will be; it looks at a part of the first page alone."""
 
@@ -39,13 +39,13 @@ class StopsAtAnEmptyPage(MemoryBackend):
         return page if after is None and len(page.entries) > 1 else DelayedPage(page.entries[:1], None)
 
 
-@found_by(Delays, "test_a_moment_goes_with_its_last_job")
+@found_by(DelayedJobListing, "test_a_moment_goes_with_its_last_job")
 class WakesForNothing(MemoryBackend):
     """The moment stays when its last job was removed."""
 
     async def remove_delayed(self, entries):
         removed = await super().remove_delayed(entries)
-        self._ghosts = [entry.at for entry in entries if not self._store.schedule.texts.get(entry.at)]
+        self._ghosts = [entry.at for entry in entries if not self._store.schedule.payloads.get(entry.at)]
         return removed
 
     async def due(self, limit):
@@ -53,19 +53,19 @@ class WakesForNothing(MemoryBackend):
         return attrs.evolve(due, next_at=min([due.next_at, *getattr(self, "_ghosts", ())]))
 
 
-@found_by(Delays, "test_delayed_texts_are_removed")
+@found_by(DelayedJobListing, "test_delayed_texts_are_removed")
 class RemovesFromEveryMoment(MemoryBackend):
     """It looks for the text alone."""
 
     async def remove_delayed(self, entries):
         schedule = self._store.schedule
-        return [sum(schedule.remove_all(at, entry.raw) for at in schedule.moments(entry.raw)) for entry in entries]
+        return [sum(schedule.remove_all(at, entry.raw) for at in schedule.due_times(entry.raw)) for entry in entries]
 
 
 # failures
 
 
-@found_by(Failures, "test_a_part_of_the_failures[1..3]")
+@found_by(FailedJobListing, "test_a_part_of_the_failures[1..3]")
 class ShowsTheNewestFirst(MemoryBackend):
     """The failures are in the order in which people would like to read them."""
 
@@ -77,7 +77,7 @@ class ShowsTheNewestFirst(MemoryBackend):
             self._store.failures.reverse()
 
 
-@found_by(Failures, "test_failures_are_removed")
+@found_by(FailedJobListing, "test_failures_are_removed")
 class RemovesAllEqualFailures(MemoryBackend):
     """One entry was given, and all of its text go."""
 
@@ -89,29 +89,29 @@ class RemovesAllEqualFailures(MemoryBackend):
         return removed
 
 
-@found_by(Failures, "test_failures_are_tried_again")
+@found_by(FailedJobListing, "test_failures_are_tried_again")
 class RetriesWhatIsGone(MemoryBackend):
     """It stores the job whether its failure is there or not."""
 
     async def retry_failed(self, retries):
         await super().remove_failed([retry.failed for retry in retries])
         await self.push([retry.entry for retry in retries])
-        return [Mended.STORED for _ in retries]
+        return [RetryResult.STORED for _ in retries]
 
 
-@found_by(Failures, "test_a_failure_whose_guard_does_not_hold_stays")
+@found_by(FailedJobListing, "test_a_failure_whose_guard_does_not_hold_stays")
 class RetriesInTwoSteps(MemoryBackend):
     """It removes the failure first, and then sees that the job may not be stored."""
 
     async def retry_failed(self, retries):
         answers = await super().retry_failed(retries)
         for retry, answer in zip(retries, answers, strict=True):
-            if answer == Mended.REFUSED:
+            if answer == RetryResult.NOT_STORED:
                 self._store.unfail(retry.failed.raw)
         return answers
 
 
-@found_by(Failures, "test_failures_are_tried_again")
+@found_by(FailedJobListing, "test_failures_are_tried_again")
 class RetriesAtTheFront(MemoryBackend):
     """It knows better where the job belongs."""
 
@@ -122,7 +122,7 @@ class RetriesAtTheFront(MemoryBackend):
 # all at once
 
 
-@found_by(Overseeing, "test_an_overview")
+@found_by(WorkerAdministration, "test_an_overview")
 class CountsWhatIsDelayedToo(MemoryBackend):
     """Failures and successes are all done."""
 
@@ -131,7 +131,7 @@ class CountsWhatIsDelayedToo(MemoryBackend):
         return attrs.evolve(seen, processed=seen.processed + seen.failed)
 
 
-@found_by(Overseeing, "test_locks_of_both_kinds_are_listed")
+@found_by(WorkerAdministration, "test_locks_of_both_kinds_are_listed")
 class ListsEveryName(MemoryBackend):
     """A lock is a lock, whatever its name."""
 
@@ -139,7 +139,7 @@ class ListsEveryName(MemoryBackend):
         return self._store.locks.listing(self._clock.now())
 
 
-@found_by(Overseeing, "test_locks_are_deleted")
+@found_by(WorkerAdministration, "test_locks_are_deleted")
 class DeletesLocksOfQueuedJobsOnly(MemoryBackend):
     """A running job's lock is the job's."""
 
@@ -147,7 +147,7 @@ class DeletesLocksOfQueuedJobsOnly(MemoryBackend):
         return False if key.startswith("workerslock:") else await super().delete_lock(key)
 
 
-@found_by(Overseeing, "test_workers_are_shown_with_what_they_do")
+@found_by(WorkerAdministration, "test_workers_are_shown_with_what_they_do")
 class HidesTheBusy(MemoryBackend):
     """It shows who has time."""
 
@@ -155,89 +155,89 @@ class HidesTheBusy(MemoryBackend):
         return [attrs.evolve(entry, working=None) for entry in await super().workers(ids)]
 
 
-@found_by(Overseeing, "test_our_workers_are_silent_from_the_end_of_the_lease")
+@found_by(WorkerAdministration, "test_our_workers_are_silent_from_the_end_of_the_lease")
 class TakesTheQuietForDead(MemoryBackend):
     """It counts from the last beat on."""
 
-    async def silences(self):
-        return [Silence(entry.id, 60 - (entry.alive_for or 0)) for entry in await self.workers()]
+    async def heartbeat_ages(self):
+        return [HeartbeatAge(entry.id, 60 - (entry.alive_for or 0)) for entry in await self.workers()]
 
 
-@found_by(Overseeing, "test_an_idle_worker_is_cleaned")
+@found_by(WorkerAdministration, "test_an_idle_worker_is_cleaned")
 class CountsAFailureInAnyCase(MemoryBackend):
     """As node-resque does."""
 
-    async def clean_worker(self, cleaning):
-        answer = await super().clean_worker(cleaning)
-        if answer == Cleaned.CLEANED and cleaning.seen is None:
+    async def remove_worker(self, removal):
+        answer = await super().remove_worker(removal)
+        if answer == RemoveWorkerResult.REMOVED and removal.seen is None:
             self._store.count("failed")
         return answer
 
 
-@found_by(Overseeing, "test_a_worker_that_went_on_is_not_cleaned")
+@found_by(WorkerAdministration, "test_a_worker_that_went_on_is_not_cleaned")
 class CleansWhatItFinds(MemoryBackend):
     """It does not compare with what was seen."""
 
-    async def clean_worker(self, cleaning):
-        entries = await self.workers([cleaning.id])
-        return await super().clean_worker(attrs.evolve(cleaning, seen=entries[0].working))
+    async def remove_worker(self, removal):
+        entries = await self.workers([removal.id])
+        return await super().remove_worker(attrs.evolve(removal, seen=entries[0].working))
 
 
-@found_by(Overseeing, "test_a_worker_that_was_not_silent_for_long_is_not_cleaned")
+@found_by(WorkerAdministration, "test_a_worker_that_was_not_silent_for_long_is_not_cleaned")
 class CleansTheLiving(MemoryBackend):
     """Who was silent a moment ago is still."""
 
-    async def clean_worker(self, cleaning):
-        return await super().clean_worker(attrs.evolve(cleaning, silent_for=None))
+    async def remove_worker(self, removal):
+        return await super().remove_worker(attrs.evolve(removal, heartbeat_age=None))
 
 
-@found_by(Overseeing, "test_a_busy_worker_is_cleaned")
+@found_by(WorkerAdministration, "test_a_busy_worker_is_cleaned")
 class LosesTheJobOfTheStuck(MemoryBackend):
     """The worker goes, and its job with it."""
 
-    async def clean_worker(self, cleaning):
-        return await super().clean_worker(attrs.evolve(cleaning, failure=None))
+    async def remove_worker(self, removal):
+        return await super().remove_worker(attrs.evolve(removal, failure=None))
 
 
 # workers of other programs
 
 
-@found_by(Overseeing, "test_other_programs_workers_are_silent_while_nothing_of_them_changes")
+@found_by(WorkerAdministration, "test_other_programs_workers_are_silent_while_nothing_of_them_changes")
 class BelievesTheirClocks(Spoilt):
     """It takes the time that stands in a ping for the time of the ping."""
 
-    async def silences(self):
+    async def heartbeat_ages(self):
         pings = {entry.id: json.loads(entry.ping)["time"] for entry in await self.workers() if entry.ping}
-        found = await super().silences()
-        return [Silence(each.id, self._clock.now() - pings.get(each.id, 0)) for each in found]
+        found = await super().heartbeat_ages()
+        return [HeartbeatAge(each.id, self._clock.now() - pings.get(each.id, 0)) for each in found]
 
 
-@found_by(Overseeing, "test_other_programs_workers_are_silent_while_nothing_of_them_changes[heartbeat]")
+@found_by(WorkerAdministration, "test_other_programs_workers_are_silent_while_nothing_of_them_changes[heartbeat]")
 class LooksAtPingsAlone(Spoilt):
     """It does not know the other one's sign of life."""
 
-    async def silences(self):
-        beats = await self._link.call("HGETALL", self._keys.heartbeats)
-        await self._link.call("DEL", self._keys.heartbeats)
+    async def heartbeat_ages(self):
+        beats = await self._connections.call("HGETALL", self._keys.heartbeats)
+        await self._connections.call("DEL", self._keys.heartbeats)
         try:
-            return await super().silences()
+            return await super().heartbeat_ages()
         finally:
             if beats:
-                await self._link.call("HSET", self._keys.heartbeats, *beats)
+                await self._connections.call("HSET", self._keys.heartbeats, *beats)
 
 
-@found_by(Overseeing, "test_another_programs_worker_is_cleaned")
+@found_by(WorkerAdministration, "test_another_programs_worker_is_cleaned")
 class LeavesKeysBehind(Spoilt):
     """As node-resque leaves what a worker was busy with."""
 
-    async def clean_worker(self, cleaning):
-        answer = await super().clean_worker(cleaning)
-        if answer == Cleaned.CLEANED:
-            await self._link.call("SET", self._keys.started(cleaning.id), "long ago")
+    async def remove_worker(self, removal):
+        answer = await super().remove_worker(removal)
+        if answer == RemoveWorkerResult.REMOVED:
+            await self._connections.call("SET", self._keys.started(removal.id), "long ago")
         return answer
 
 
-@found_by(Overseeing, "test_a_worker_that_cannot_be_read_is_shown")
+@found_by(WorkerAdministration, "test_a_worker_that_cannot_be_read_is_shown")
 class HidesWhatItCannotRead(Spoilt):
     """A worker whose key is spoilt is none."""
 
@@ -245,7 +245,7 @@ class HidesWhatItCannotRead(Spoilt):
         return [entry for entry in await super().workers(ids) if not entry.problems]
 
 
-@found_by(Failures, "test_other_programs_lists_of_failures")
+@found_by(FailedJobListing, "test_other_programs_lists_of_failures")
 class KnowsOneListOfFailures(Spoilt):
     """There is one list."""
 
@@ -253,13 +253,13 @@ class KnowsOneListOfFailures(Spoilt):
         return ["failed"]
 
 
-@found_by(Delays, "test_a_moment_that_cannot_be_read_spoils_no_other")
+@found_by(DelayedJobListing, "test_a_moment_that_cannot_be_read_spoils_no_other")
 class StopsAtWhatItCannotRead(Spoilt):
     """The first bad moment ends the search."""
 
     async def search_delayed(self, containing=(), *, limit=1000, after=None):
-        counted = {at for at, _ in await self.moments()}
-        known = {int(at) for at in await self._link.call("ZRANGE", self._keys.schedule, 0, -1)}
+        counted = {at for at, _ in await self.due_times()}
+        known = {int(at) for at in await self._connections.call("ZRANGE", self._keys.schedule, 0, -1)}
         if known - counted:
             return DelayedPage()
         return await super().search_delayed(containing, limit=limit, after=after)

@@ -6,109 +6,109 @@ import attrs
 
 from broken.broken_backends import found_by
 from taskhero.backends.memory import MemoryBackend, claim_store
-from taskhero.backends.protocol import Claim, Claims
-from taskhero.conformance import Concurrency, Exchanging, Fairness
+from taskhero.backends.protocol import Claim, ClaimsReply
+from taskhero.conformance import Claiming, Concurrency, FairShares
 
 
 @found_by(Concurrency, "test_each_job_is_claimed_once")
 class ClaimsInTwoSteps(MemoryBackend):
     """It looks what is there, and then takes it; in between, others look."""
 
-    async def exchange(self, process, settled, free, queues):
-        texts = {queue: list(self._store.queues.texts.get(queue, ())) for queue in queues}
+    async def settle_and_claim(self, process, settlements, free_slots, queues):
+        texts = {queue: list(self._store.queues.payloads.get(queue, ())) for queue in queues}
         await asyncio.sleep(0)
         for queue, seen in texts.items():
-            if queue in self._store.queues.texts:
-                self._store.queues.texts[queue].clear()
-                self._store.queues.texts[queue].extend(seen)
-        return await super().exchange(process, settled, free, queues)
+            if queue in self._store.queues.payloads:
+                self._store.queues.payloads[queue].clear()
+                self._store.queues.payloads[queue].extend(seen)
+        return await super().settle_and_claim(process, settlements, free_slots, queues)
 
 
-@found_by(Exchanging, "test_a_claim_stands_under_its_worker")
+@found_by(Claiming, "test_a_claim_stands_under_its_worker")
 class ClaimsWithoutARecord(MemoryBackend):
     """What it hands out stands nowhere: when the process dies, it is lost."""
 
     async def claims(self, _process):
-        return Claims()
+        return ClaimsReply()
 
 
 @found_by(Concurrency, "test_a_job_is_in_the_queue_or_claimed")
 class RecordsTooLate(MemoryBackend):
     """For an instant, a job that it hands out is neither in the queue nor claimed."""
 
-    async def exchange(self, process, settled, free, queues):
-        answer = await super().exchange(process, settled, free, queues)
-        member = self._work._members.get(process.name)
+    async def settle_and_claim(self, process, settlements, free_slots, queues):
+        answer = await super().settle_and_claim(process, settlements, free_slots, queues)
+        member = self._work._processes.get(process.name)
         held, member.held = member.held, {}
         await asyncio.sleep(0)
         member.held = held | member.held
         return answer
 
 
-@found_by(Exchanging, "test_each_claim_has_a_new_token")
+@found_by(Claiming, "test_each_claim_has_a_new_token")
 class UsesTokensAgain(MemoryBackend):
     """Every claim has the same token."""
 
-    async def exchange(self, process, settled, free, queues):
+    async def settle_and_claim(self, process, settlements, free_slots, queues):
         self._work._batches = iter([1])
-        return await super().exchange(process, settled, free, queues)
+        return await super().settle_and_claim(process, settlements, free_slots, queues)
 
 
-@found_by(Exchanging, "test_a_busy_slot_gets_no_other_job")
+@found_by(Claiming, "test_a_busy_slot_gets_no_other_job")
 class TwoJobsASlot(MemoryBackend):
     """It gives a slot whatever it asks for, and forgets what it had."""
 
-    async def exchange(self, process, settled, free, queues):
-        answer = await super().exchange(process, settled, (), queues)
+    async def settle_and_claim(self, process, settlements, free_slots, queues):
+        answer = await super().settle_and_claim(process, settlements, (), queues)
         if not answer.registered:
             return answer
-        member = self._work._members.get(process.name)
-        for slot in free:
+        member = self._work._processes.get(process.name)
+        for slot in free_slots:
             member.held.pop(slot, None)
-        claims = (await super().exchange(process, (), free, queues)).claims
+        claims = (await super().settle_and_claim(process, (), free_slots, queues)).claims
         return attrs.evolve(answer, claims=claims)
 
 
-@found_by(Exchanging, "test_a_slot_that_is_named_twice_gets_one_job")
+@found_by(Claiming, "test_a_slot_that_is_named_twice_gets_one_job")
 class LosesOneOfTwo(MemoryBackend):
     """A slot that is named twice gets two jobs, of which one is remembered."""
 
-    async def exchange(self, process, settled, free, queues):
-        answer = await super().exchange(process, settled, free, queues)
-        again = [slot for number, slot in enumerate(free) if slot in list(free)[:number]]
-        lost = [Claim(slot, "lost", "q", self._store.queues.texts["q"].popleft()) for slot in again]
+    async def settle_and_claim(self, process, settlements, free_slots, queues):
+        answer = await super().settle_and_claim(process, settlements, free_slots, queues)
+        again = [slot for number, slot in enumerate(free_slots) if slot in list(free_slots)[:number]]
+        lost = [Claim(slot, "lost", "q", self._store.queues.payloads["q"].popleft()) for slot in again]
         return attrs.evolve(answer, claims=[*answer.claims, *lost])
 
 
-@found_by(Exchanging, "test_queues_are_emptied_in_the_order_given")
-@found_by(Fairness, "test_a_share_leaves_later_queues_alone")
+@found_by(Claiming, "test_queues_are_emptied_in_the_order_given")
+@found_by(FairShares, "test_a_share_leaves_later_queues_alone")
 class SortsItsQueues(MemoryBackend):
     """It takes queues by name, whatever was asked for."""
 
-    async def exchange(self, process, settled, free, queues):
-        return await super().exchange(process, settled, free, sorted(queues, reverse=True))
+    async def settle_and_claim(self, process, settlements, free_slots, queues):
+        return await super().settle_and_claim(process, settlements, free_slots, sorted(queues, reverse=True))
 
 
-@found_by(Fairness, "test_each_process_takes_its_share")
+@found_by(FairShares, "test_each_process_takes_its_share")
 class TakesAll(MemoryBackend):
     """Who comes first takes what it can."""
 
     def __init__(self, *, clock=None):
         super().__init__(clock=clock)
-        self._work._members.living = lambda: 1
+        self._work._processes.alive = lambda: 1
 
 
-@found_by(Fairness, "test_the_dead_have_no_share")
+@found_by(FairShares, "test_the_dead_have_no_share")
 class LeavesSharesToTheDead(MemoryBackend):
     """Who died is still counted."""
 
     def __init__(self, *, clock=None):
         super().__init__(clock=clock)
-        members = self._work._members
-        members.living = lambda: len(members._members)
+        members = self._work._processes
+        members.alive = lambda: len(members._members)
 
 
-@found_by(Exchanging, "test_nothing_is_claimed_while_paused")
+@found_by(Claiming, "test_nothing_is_claimed_while_paused")
 class IgnoresThePause(MemoryBackend):
     """It goes on claiming."""
 
@@ -116,39 +116,41 @@ class IgnoresThePause(MemoryBackend):
         """Nobody listens."""
 
 
-@found_by(Exchanging, "test_a_process_that_is_not_registered_claims_nothing")
+@found_by(Claiming, "test_a_process_that_is_not_registered_claims_nothing")
 class ServesStrangers(MemoryBackend):
     """It registers whoever asks."""
 
-    async def exchange(self, process, settled, free, queues):
-        self._work.renew(process, free, 60.0, self._clock.now())
-        return await super().exchange(process, settled, free, queues)
+    async def settle_and_claim(self, process, settlements, free_slots, queues):
+        self._work.renew(process, free_slots, 60.0, self._clock.now())
+        return await super().settle_and_claim(process, settlements, free_slots, queues)
 
 
-@found_by(Exchanging, "test_a_batch_is_bounded_in_bytes")
+@found_by(Claiming, "test_a_batch_is_bounded_in_bytes")
 class UnboundedBatches(MemoryBackend):
     """It hands out any number of bytes at once."""
 
-    async def exchange(self, process, settled, free, queues):
+    async def settle_and_claim(self, process, settlements, free_slots, queues):
         bound, claim_store.MAX_BATCH = claim_store.MAX_BATCH, 10**12
         try:
-            return await super().exchange(process, settled, free, queues)
+            return await super().settle_and_claim(process, settlements, free_slots, queues)
         finally:
             claim_store.MAX_BATCH = bound
 
 
-@found_by(Exchanging, "test_a_job_of_any_size_is_claimed")
+@found_by(Claiming, "test_a_job_of_any_size_is_claimed")
 class RefusesLargeJobs(MemoryBackend):
     """A job that is larger than a batch is never claimed."""
 
-    async def exchange(self, process, settled, free, queues):
-        first = next(iter(self._store.queues.texts.get("q", ())), "")
-        return await super().exchange(process, settled, free if len(first) <= claim_store.MAX_BATCH else (), queues)
+    async def settle_and_claim(self, process, settlements, free_slots, queues):
+        first = next(iter(self._store.queues.payloads.get("q", ())), "")
+        return await super().settle_and_claim(
+            process, settlements, free_slots if len(first) <= claim_store.MAX_BATCH else (), queues
+        )
 
 
-@found_by(Exchanging, "test_it_tells_whether_jobs_wait")
+@found_by(Claiming, "test_it_tells_whether_jobs_wait")
 class NeverTellsWhatWaits(MemoryBackend):
     """It says that nothing waits."""
 
-    async def exchange(self, process, settled, free, queues):
-        return attrs.evolve(await super().exchange(process, settled, free, queues), waiting=False)
+    async def settle_and_claim(self, process, settlements, free_slots, queues):
+        return attrs.evolve(await super().settle_and_claim(process, settlements, free_slots, queues), jobs_left=False)

@@ -3,9 +3,9 @@
 import attrs
 
 from broken.broken_backends import found_by
-from taskhero.backends.protocol import Dropped, Retried, Settlement
+from taskhero.backends.protocol import RefusedByPlugin, Retried, Settlement
 from taskhero.backends.redis.fake import FakeRedisBackend
-from taskhero.conformance import Damage, Leftovers
+from taskhero.conformance import DamagedData, ForeignLeftovers
 from taskhero.errors import BackendRefused
 
 
@@ -17,78 +17,80 @@ class Spoilt(FakeRedisBackend):
 
     async def spoil(self, key, command="SET"):
         """Put something of a wrong type under a key."""
-        await self._link.call("DEL", f"resque:{key}")
-        await self._link.call(command, f"resque:{key}", "spoilt")
+        await self._connections.call("DEL", f"resque:{key}")
+        await self._connections.call(command, f"resque:{key}", "spoilt")
 
 
-@found_by(Damage, "test_a_queue_that_cannot_be_read_is_passed_over")
+@found_by(DamagedData, "test_a_queue_that_cannot_be_read_is_passed_over")
 class OneBadQueueSpoilsAll(Spoilt):
     """It claims nothing if it cannot read all."""
 
-    async def exchange(self, process, settled, free, queues):
-        answer = await super().exchange(process, settled, free, queues)
+    async def settle_and_claim(self, process, settlements, free_slots, queues):
+        answer = await super().settle_and_claim(process, settlements, free_slots, queues)
         if answer.problems:
             raise BackendRefused("a queue cannot be read")
         return answer
 
 
-@found_by(Damage, "test_a_failure_that_cannot_be_listed_stays_claimed")
+@found_by(DamagedData, "test_a_failure_that_cannot_be_listed_stays_claimed")
 class DropsWhatItCannotSettle(Spoilt):
     """What cannot be recorded is forgotten."""
 
-    async def exchange(self, process, settled, free, queues):
-        answer = await super().exchange(process, settled, free, queues)
-        await super().exchange(process, [Settlement(claim, Dropped()) for claim, _ in answer.unsettled], (), ())
+    async def settle_and_claim(self, process, settlements, free_slots, queues):
+        answer = await super().settle_and_claim(process, settlements, free_slots, queues)
+        await super().settle_and_claim(
+            process, [Settlement(claim, RefusedByPlugin()) for claim, _ in answer.unsettled], (), ()
+        )
         return answer
 
 
-@found_by(Damage, "test_a_lock_of_the_wrong_type_is_somebody_elses")
+@found_by(DamagedData, "test_a_lock_of_the_wrong_type_is_somebody_elses")
 class TakesWhatItCannotRead(Spoilt):
     """A lock of the wrong type is none."""
 
     async def prepare(self, process, preparations):
         for key in {lock.key for wanted in preparations for lock in wanted.hold}:
-            if await self._link.call("TYPE", f"resque:{key}") != b"string":
-                await self._link.call("DEL", f"resque:{key}")
+            if await self._connections.call("TYPE", f"resque:{key}") != b"string":
+                await self._connections.call("DEL", f"resque:{key}")
         return await super().prepare(process, preparations)
 
 
-@found_by(Damage, "test_what_goes_with_an_end_that_cannot_be_recorded_stays")
+@found_by(DamagedData, "test_what_goes_with_an_end_that_cannot_be_recorded_stays")
 class ReleasesWhatItCannotSettle(Spoilt):
     """Locks go before the end is recorded."""
 
-    async def exchange(self, process, settled, free, queues):
-        for settlement in settled:
+    async def settle_and_claim(self, process, settlements, free_slots, queues):
+        for settlement in settlements:
             for key in settlement.release:
-                await self._link.call("DEL", f"resque:{key}")
-        return await super().exchange(process, settled, free, queues)
+                await self._connections.call("DEL", f"resque:{key}")
+        return await super().settle_and_claim(process, settlements, free_slots, queues)
 
 
-@found_by(Damage, "test_what_goes_with_an_end_that_cannot_be_recorded_stays[failed]")
+@found_by(DamagedData, "test_what_goes_with_an_end_that_cannot_be_recorded_stays[failed]")
 class ForgetsWhatItCannotSettle(Spoilt):
     """Counters go before the end is recorded."""
 
-    async def exchange(self, process, settled, free, queues):
-        for settlement in settled:
+    async def settle_and_claim(self, process, settlements, free_slots, queues):
+        for settlement in settlements:
             for name in settlement.forget:
-                await self._link.call("DEL", f"resque:{name}")
-        return await super().exchange(process, settled, free, queues)
+                await self._connections.call("DEL", f"resque:{name}")
+        return await super().settle_and_claim(process, settlements, free_slots, queues)
 
 
-@found_by(Damage, "test_what_goes_with_an_end_that_cannot_be_recorded_stays[last-attempt]")
+@found_by(DamagedData, "test_what_goes_with_an_end_that_cannot_be_recorded_stays[last-attempt]")
 class EndsTheCountFirst(Spoilt):
     """The counter goes with the last attempt, though its failure cannot be listed."""
 
-    async def exchange(self, process, settled, free, queues):
-        answer = await super().exchange(process, settled, free, queues)
+    async def settle_and_claim(self, process, settlements, free_slots, queues):
+        answer = await super().settle_and_claim(process, settlements, free_slots, queues)
         unsettled = [claim for claim, _ in answer.unsettled]
-        for settlement in settled:
-            if settlement.claim in unsettled and isinstance(settlement.ending, Retried):
-                await self._link.call("DEL", f"resque:{settlement.ending.counter}")
+        for settlement in settlements:
+            if settlement.claim in unsettled and isinstance(settlement.disposition, Retried):
+                await self._connections.call("DEL", f"resque:{settlement.disposition.counter}")
         return answer
 
 
-@found_by(Damage, "test_a_spoilt_queue_is_no_empty_one")
+@found_by(DamagedData, "test_a_spoilt_queue_is_no_empty_one")
 class DeletesWhatItCannotRead(Spoilt):
     """A queue that holds no jobs is empty."""
 
@@ -96,18 +98,20 @@ class DeletesWhatItCannotRead(Spoilt):
         return await super().delete_queue(queue)
 
 
-@found_by(Damage, "test_a_counter_of_attempts_that_is_no_number_is_none")
+@found_by(DamagedData, "test_a_counter_of_attempts_that_is_no_number_is_none")
 class StumblesOverCounters(Spoilt):
     """It demands that a counter is a number."""
 
     async def prepare(self, process, preparations):
         for wanted in preparations:
             if wanted.counter is not None:
-                int(await self._link.call("GET", f"resque:{wanted.counter}") or 0)
+                int(await self._connections.call("GET", f"resque:{wanted.counter}") or 0)
         return await super().prepare(process, preparations)
 
 
-@found_by(Leftovers, "test_jobs_without_their_moments_are_adopted", "test_a_job_without_a_whole_second_is_adopted")
+@found_by(
+    ForeignLeftovers, "test_jobs_without_their_moments_are_adopted", "test_a_job_without_a_whole_second_is_adopted"
+)
 class AdoptsNothing(Spoilt):
     """What another program left stays where it is."""
 
@@ -115,26 +119,26 @@ class AdoptsNothing(Spoilt):
         return 0
 
 
-@found_by(Leftovers, "test_what_is_in_order_is_not_adopted")
+@found_by(ForeignLeftovers, "test_what_is_in_order_is_not_adopted")
 class CountsAllAsAdopted(Spoilt):
     """It counts what it looks at."""
 
     async def adopt(self):
-        return await super().adopt() or sum(count for _, count in await self.moments())
+        return await super().adopt() or sum(count for _, count in await self.due_times())
 
 
-@found_by(Leftovers, "test_a_lock_without_a_lifetime_ends")
+@found_by(ForeignLeftovers, "test_a_lock_without_a_lifetime_ends")
 class BelievesEveryLock(Spoilt):
     """A lock is held as long as it exists."""
 
     async def prepare(self, process, preparations):
         for key in {lock.key for wanted in preparations for lock in wanted.hold}:
-            if await self._link.call("PTTL", f"resque:{key}") == -1:
-                await self._link.call("EXPIRE", f"resque:{key}", 1000)
+            if await self._connections.call("PTTL", f"resque:{key}") == -1:
+                await self._connections.call("EXPIRE", f"resque:{key}", 1000)
         return await super().prepare(process, preparations)
 
 
-@found_by(Leftovers, "test_a_lock_without_end_has_no_lifetime")
+@found_by(ForeignLeftovers, "test_a_lock_without_end_has_no_lifetime")
 class EveryLockEnds(Spoilt):
     """A lock without a lifetime is over."""
 
@@ -142,7 +146,7 @@ class EveryLockEnds(Spoilt):
         return {key: life or 0.0 for key, life in (await super().lifetimes(keys)).items()}
 
 
-@found_by(Leftovers, "test_lifetimes_of_locks")
+@found_by(ForeignLeftovers, "test_lifetimes_of_locks")
 class TellsOfLocksThatAreGone(Spoilt):
     """A lock that does not exist has a lifetime of 0."""
 
@@ -150,7 +154,7 @@ class TellsOfLocksThatAreGone(Spoilt):
         return dict.fromkeys(keys, 0.0) | await super().lifetimes(keys)
 
 
-@found_by(Leftovers, "test_it_tells_who_stops_the_promotion")
+@found_by(ForeignLeftovers, "test_it_tells_who_stops_the_promotion")
 class YieldsWithoutAWord(Spoilt):
     """It does not tell to whom it yields."""
 
@@ -158,7 +162,7 @@ class YieldsWithoutAWord(Spoilt):
         return attrs.evolve(await super().due(limit), foreign=None)
 
 
-@found_by(Leftovers, "test_a_lock_that_never_changes_is_dead")
+@found_by(ForeignLeftovers, "test_a_lock_that_never_changes_is_dead")
 class YieldsToTheDead(Spoilt):
     """Whatever the lock looks like, its holder leads."""
 
@@ -167,14 +171,14 @@ class YieldsToTheDead(Spoilt):
         self._ignore_dead_master_lock = False
 
 
-@found_by(Leftovers, "test_a_lock_that_nobody_watched_is_not_dead")
+@found_by(ForeignLeftovers, "test_a_lock_that_nobody_watched_is_not_dead")
 class TakesTheUnwatchedForDead(Spoilt):
     """Two looks are enough for it, whatever was between them."""
 
     async def due(self, limit):
-        note = await self._link.call("GET", "resque:taskhero:master-lock")
+        note = await self._connections.call("GET", "resque:taskhero:master-lock")
         if note is not None:
             since, still, _, rest = note.decode().split(" ", 3)
             now = int(self._clock.now() * 1000)
-            await self._link.call("SET", "resque:taskhero:master-lock", f"{since} {still} {now} {rest}")
+            await self._connections.call("SET", "resque:taskhero:master-lock", f"{since} {still} {now} {rest}")
         return await super().due(limit)

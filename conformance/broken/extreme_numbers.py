@@ -4,27 +4,31 @@ import attrs
 
 from broken.broken_backends import found_by
 from taskhero.backends.memory import MemoryBackend
-from taskhero.backends.protocol import Delayed
-from taskhero.conformance import Extremes
+from taskhero.backends.protocol import PostponedByPlugin
+from taskhero.conformance import ExtremeNumbers
 from taskhero.errors import BackendRefused
 
 CENTURY = 36525 * 24 * 3600
 
 
-@found_by(Extremes, "test_a_job_that_ended_is_delayed_by_any_time[delayed-longest]")
+@found_by(ExtremeNumbers, "test_a_job_that_ended_is_delayed_by_any_time[delayed-longest]")
 class DelaysTwice(MemoryBackend):
     """A long delay is recorded, and then the claim cannot be ended."""
 
-    async def exchange(self, process, settled, free, queues):
-        long = [one for one in settled if isinstance(one.ending, Delayed) and one.ending.delay > CENTURY]
+    async def settle_and_claim(self, process, settlements, free_slots, queues):
+        long = [
+            one
+            for one in settlements
+            if isinstance(one.disposition, PostponedByPlugin) and one.disposition.delay > CENTURY
+        ]
         for settlement in long:
-            self._store.delay(int(self._clock.now() + settlement.ending.delay), settlement.claim.raw)
+            self._store.delay(int(self._clock.now() + settlement.disposition.delay), settlement.claim.raw)
         if long:
             raise BackendRefused("value is not an integer or out of range")
-        return await super().exchange(process, settled, free, queues)
+        return await super().settle_and_claim(process, settlements, free_slots, queues)
 
 
-@found_by(Extremes, "test_a_job_that_ended_is_delayed_by_any_time[retried-longest]")
+@found_by(ExtremeNumbers, "test_a_job_that_ended_is_delayed_by_any_time[retried-longest]")
 class ForgetsLongRetries(MemoryBackend):
     """The counter of a long wait lapses at once."""
 
@@ -38,7 +42,7 @@ class ForgetsLongRetries(MemoryBackend):
         self._store.attempts.set = keep_for_a_century
 
 
-@found_by(Extremes, "test_a_lock_of_a_queued_job_is_held_for_any_time[longest]")
+@found_by(ExtremeNumbers, "test_a_lock_of_a_queued_job_is_held_for_any_time[longest]")
 class NeedsShortLocks(MemoryBackend):
     """A lock with a long timeout is not taken."""
 
@@ -53,7 +57,7 @@ class NeedsShortLocks(MemoryBackend):
         self._store.locks.take = take_for_a_century
 
 
-@found_by(Extremes, "test_a_new_job_is_delayed_by_any_time[tiny]")
+@found_by(ExtremeNumbers, "test_a_new_job_is_delayed_by_any_time[tiny]")
 class CutsOffTinyDelays(MemoryBackend):
     """A delay of less than a millisecond is none."""
 
@@ -62,7 +66,7 @@ class CutsOffTinyDelays(MemoryBackend):
         return await super().schedule(cut)
 
 
-@found_by(Extremes, "test_any_number_is_asked_for[most]")
+@found_by(ExtremeNumbers, "test_any_number_is_asked_for[most]")
 class RemovesFewAtOnce(MemoryBackend):
     """More than a thousand entries cannot be removed at once."""
 

@@ -6,9 +6,9 @@ import attrs
 
 from broken.broken_backends import found_by
 from taskhero.backends.memory import MemoryBackend
-from taskhero.backends.memory.process_table import Member
-from taskhero.backends.protocol import Beat, Exchange, Lease, Leases
-from taskhero.conformance import Concurrency, LeaseKeeping, Registration, Rescue
+from taskhero.backends.memory.process_table import RegisteredProcess
+from taskhero.backends.protocol import HeartbeatReply, Lease, Leases, SettleAndClaimReply
+from taskhero.conformance import Concurrency, LeaseKeeping, Registration, Rescuing
 from taskhero.wire.jobs import mark_rescued
 
 
@@ -16,33 +16,33 @@ from taskhero.wire.jobs import mark_rescued
 class BeatsInTheLoopOnly(MemoryBackend):
     """Its beat needs the event loop that the heart's thread has not."""
 
-    def beat(self, process, slots, lease, *, full, locks=(), seen=""):
+    def heartbeat(self, process, slots, lease, *, full, locks=(), seen=""):
         asyncio.get_running_loop()
-        return super().beat(process, slots, lease, full=full, locks=locks, seen=seen)
+        return super().heartbeat(process, slots, lease, full=full, locks=locks, seen=seen)
 
 
 @found_by(Registration, "test_a_beat_renews_the_lease")
 class BeatsInVain(MemoryBackend):
     """A beat answers, and renews nothing."""
 
-    def beat(self, process, slots, lease, *, full, locks=(), seen=""):
-        return Beat(alive=True)
+    def heartbeat(self, process, slots, lease, *, full, locks=(), seen=""):
+        return HeartbeatReply(alive=True)
 
 
 @found_by(Registration, "test_a_dead_process_lives_again", "test_a_beat_registers_a_process_that_is_unknown")
 class NeverTellsTheDead(MemoryBackend):
     """A process is not told that it was dead, and works on what others run already."""
 
-    def beat(self, process, slots, lease, *, full, locks=(), seen=""):
-        return attrs.evolve(super().beat(process, slots, lease, full=full, locks=locks, seen=seen), alive=True)
+    def heartbeat(self, process, slots, lease, *, full, locks=(), seen=""):
+        return attrs.evolve(super().heartbeat(process, slots, lease, full=full, locks=locks, seen=seen), alive=True)
 
 
 @found_by(Registration, "test_a_full_beat_registers_again_what_was_removed")
 class NeverMissesAWorker(MemoryBackend):
     """It does not look who was removed."""
 
-    def beat(self, process, slots, lease, *, full, locks=(), seen=""):
-        return super().beat(process, slots, lease, full=False, locks=locks, seen=seen)
+    def heartbeat(self, process, slots, lease, *, full, locks=(), seen=""):
+        return super().heartbeat(process, slots, lease, full=False, locks=locks, seen=seen)
 
 
 @found_by(Registration, "test_a_claim_that_is_gone_is_restored", "test_a_restored_claim_is_rescued")
@@ -58,10 +58,10 @@ class RestoresOverOthers(MemoryBackend):
     """It writes the claim, whatever the slot holds by now."""
 
     async def restore(self, process, claims):
-        member = self._work._members.get(process.name)
+        member = self._work._processes.get(process.name)
         for claim in claims if member else ():
             if claim.slot in member.slots:
-                member.let_go(claim.slot)
+                member.release(claim.slot)
         return await super().restore(process, claims)
 
 
@@ -70,7 +70,7 @@ class RestoresForTheDead(MemoryBackend):
     """It does not look whether the process still lives."""
 
     async def restore(self, process, claims):
-        member = self._work._members.get(process.name)
+        member = self._work._processes.get(process.name)
         if member is not None:
             member.dead = False
         return await super().restore(process, claims)
@@ -80,11 +80,11 @@ class RestoresForTheDead(MemoryBackend):
 class RetiresWithTheJob(MemoryBackend):
     """A worker that retires takes its job along."""
 
-    async def retire(self, process, slots):
-        member = self._work._members.get(process.name)
+    async def deregister_slots(self, process, slots):
+        member = self._work._processes.get(process.name)
         for slot in slots:
-            member.let_go(slot)
-        return await super().retire(process, slots)
+            member.release(slot)
+        return await super().deregister_slots(process, slots)
 
 
 @found_by(Registration, "test_a_leaving_process_gives_back_in_order", "test_several_workers_give_back_in_order")
@@ -93,17 +93,17 @@ class GivesBackInAnyOrder(MemoryBackend):
 
     def __init__(self, *, clock=None):
         super().__init__(clock=clock)
-        renew = self._work._members.renew
+        renew = self._work._processes.renew
 
         def renew_by_slot(process, lease, now):
             member = renew(process, lease, now)
             member.__class__ = BySlot
             return member
 
-        self._work._members.renew = renew_by_slot
+        self._work._processes.renew = renew_by_slot
 
 
-class BySlot(Member):
+class BySlot(RegisteredProcess):
     """What it holds is sorted by slot."""
 
     __slots__ = ()
@@ -117,7 +117,7 @@ class LeavingIsARescue(MemoryBackend):
     """What a process gives back when it leaves is marked as if it had died."""
 
     async def deregister(self, process):
-        texts = self._store.queues.texts
+        texts = self._store.queues.payloads
         before = {queue: list(held) for queue, held in texts.items()}
         given_back = await super().deregister(process)
         for queue, held in texts.items():
@@ -135,7 +135,7 @@ class LeavesWithoutAWord(MemoryBackend):
 
 
 @found_by(
-    Rescue, "test_who_renewed_the_lease_is_not_touched[beat]", "test_who_renewed_the_lease_is_not_touched[register]"
+    Rescuing, "test_who_renewed_the_lease_is_not_touched[beat]", "test_who_renewed_the_lease_is_not_touched[register]"
 )
 class RescuesTheLiving(MemoryBackend):
     """It takes jobs from a process that renewed its lease a moment ago."""
@@ -146,26 +146,26 @@ class RescuesTheLiving(MemoryBackend):
         return await super().rescue(now, limit)
 
 
-@found_by(Rescue, "test_a_process_is_declared_dead_with_its_first_job[beat]")
+@found_by(Rescuing, "test_a_process_is_declared_dead_with_its_first_job[beat]")
 class DeclaresNobodyDead(MemoryBackend):
     """A process may claim while it is rescued."""
 
     async def rescue(self, expired, limit):
         rescued = await super().rescue(expired, limit)
-        for member in self._work._members:
+        for member in self._work._processes:
             member.dead = False
         return rescued
 
 
-@found_by(Rescue, "test_a_process_is_declared_dead_with_its_first_job[register]")
+@found_by(Rescuing, "test_a_process_is_declared_dead_with_its_first_job[register]")
 class DeadForEver(MemoryBackend):
     """Only a beat lets a dead process live again."""
 
     async def register(self, process, slots, lease):
-        member = self._work._members.get(process.name)
+        member = self._work._processes.get(process.name)
         dead = member is not None and member.dead
         await super().register(process, slots, lease)
-        self._work._members.get(process.name).dead = dead
+        self._work._processes.get(process.name).dead = dead
 
 
 class Showing(MemoryBackend):
@@ -174,8 +174,8 @@ class Showing(MemoryBackend):
     def show(self, leases, seen):
         raise NotImplementedError
 
-    def beat(self, process, slots, lease, *, full, locks=(), seen=""):
-        answer = super().beat(process, slots, lease, full=full, locks=locks, seen=seen)
+    def heartbeat(self, process, slots, lease, *, full, locks=(), seen=""):
+        answer = super().heartbeat(process, slots, lease, full=full, locks=locks, seen=seen)
         return attrs.evolve(answer, leases=self.show(answer.leases, seen))
 
     async def leases(self, seen="", *, lease=None):
@@ -188,7 +188,7 @@ class RenewsByTheClock(MemoryBackend):
 
     async def leases(self, seen="", *, lease=None):
         found = await super().leases(seen)
-        ends = {member.process.name: str(member.lease_ends) for member in self._work._members}
+        ends = {member.process.name: str(member.lease_ends) for member in self._work._processes}
         return attrs.evolve(
             found, leases=tuple(attrs.evolve(lease, renewal=ends[lease.process]) for lease in found.leases)
         )
@@ -198,18 +198,18 @@ class RenewsByTheClock(MemoryBackend):
 class RenewsWithEachStep(MemoryBackend):
     """A step by which a process claims renews its lease, as if its heartbeat had done so."""
 
-    async def exchange(self, process, settled, free, queues):
-        if self._work._members.get(process.name) is not None:
+    async def settle_and_claim(self, process, settlements, free_slots, queues):
+        if self._work._processes.get(process.name) is not None:
             await self.register(process, (), 60.0)
-        return await super().exchange(process, settled, free, queues)
+        return await super().settle_and_claim(process, settlements, free_slots, queues)
 
 
 @found_by(LeaseKeeping, "test_what_was_renewed_since_is_left_out", "test_a_beat_shows_the_leases_of_others")
 class ShowsAllLeases(MemoryBackend):
     """It shows a lease again and again, though it was renewed."""
 
-    def beat(self, process, slots, lease, *, full, locks=(), seen=""):
-        return super().beat(process, slots, lease, full=full, locks=locks)
+    def heartbeat(self, process, slots, lease, *, full, locks=(), seen=""):
+        return super().heartbeat(process, slots, lease, full=full, locks=locks)
 
     async def leases(self, seen="", *, lease=None):
         return await super().leases()
@@ -227,8 +227,8 @@ class ShowsLeasesByName(Showing):
 class ShowsNoLeases(MemoryBackend):
     """A beat does not tell what other processes do."""
 
-    def beat(self, process, slots, lease, *, full, locks=(), seen=""):
-        return attrs.evolve(super().beat(process, slots, lease, full=full, locks=locks), leases=Leases())
+    def heartbeat(self, process, slots, lease, *, full, locks=(), seen=""):
+        return attrs.evolve(super().heartbeat(process, slots, lease, full=full, locks=locks), leases=Leases())
 
 
 @found_by(LeaseKeeping, "test_a_thousand_leases_are_shown", only=True)
@@ -236,7 +236,7 @@ class ShowsTheYoungestLeases(Showing):
     """Where there are too many leases, those that are overdue are left out."""
 
     def show(self, leases, seen):
-        found = self._work._members._members.values()
+        found = self._work._processes._members.values()
         young = [member for member in found if not seen or member.renewal <= int(seen)][-1000:]
         shown = (Lease(member.process.name, str(member.renewal), member.length) for member in young)
         return attrs.evolve(leases, leases=tuple(shown)) if len(leases.leases) == 1000 else leases
@@ -246,11 +246,11 @@ class ShowsTheYoungestLeases(Showing):
 class BelievesItsClock(MemoryBackend):
     """A process whose lease is over by the clock may not claim."""
 
-    async def exchange(self, process, settled, free, queues):
-        member = self._work._members.get(process.name)
+    async def settle_and_claim(self, process, settlements, free_slots, queues):
+        member = self._work._processes.get(process.name)
         if member is not None and member.lease_ends <= self._clock.now():
-            return Exchange(registered=False)
-        return await super().exchange(process, settled, free, queues)
+            return SettleAndClaimReply(registered=False)
+        return await super().settle_and_claim(process, settlements, free_slots, queues)
 
 
 @found_by(LeaseKeeping, "test_an_outage_costs_nobody_its_jobs[steady]")
@@ -259,72 +259,72 @@ class RescuesByItsClock(MemoryBackend):
 
     async def rescue(self, expired, limit):
         now = self._clock.now()
-        dead = {member.process.name for member in self._work._members if member.lease_ends <= now}
+        dead = {member.process.name for member in self._work._processes if member.lease_ends <= now}
         late = [lease for lease in (await super().leases()).leases if lease.process in dead]
         return await super().rescue(late, limit)
 
 
-@found_by(Rescue, "test_jobs_of_a_dead_process_come_next", "test_it_takes_no_more_than_the_limit")
+@found_by(Rescuing, "test_jobs_of_a_dead_process_come_next", "test_it_takes_no_more_than_the_limit")
 class RescuesBackwards(MemoryBackend):
     """The job that was claimed first comes last."""
 
     async def rescue(self, expired, limit):
-        for member in self._work._members.expired(expired):
+        for member in self._work._processes.expired(expired):
             member.held = dict(reversed(member.held.items()))
         return await super().rescue(expired, limit)
 
 
-@found_by(Rescue, "test_a_mere_claim_is_marked_but_not_counted", "test_the_mark_of_one_job_is_not_its_neighbours")
+@found_by(Rescuing, "test_a_mere_claim_is_marked_but_not_counted", "test_the_mark_of_one_job_is_not_its_neighbours")
 class ConvictsTheInnocent(MemoryBackend):
     """Whatever a dead process held counts as what killed it."""
 
     async def rescue(self, expired, limit):
-        for member in self._work._members.expired(expired):
+        for member in self._work._processes.expired(expired):
             member.running.update(member.held)
         return await super().rescue(expired, limit)
 
 
-@found_by(Rescue, "test_a_job_that_was_begun_alone_is_counted")
+@found_by(Rescuing, "test_a_job_that_was_begun_alone_is_counted")
 class ConvictsNobody(MemoryBackend):
     """A job may kill any number of processes."""
 
-    async def begin(self, process, claim, *, alone=True):
+    async def mark_exclusive(self, process, claim, *, exclusive=True):
         return claim in (await self.claims(process)).claims
 
 
-@found_by(Rescue, "test_a_claim_that_is_gone_is_not_begun")
+@found_by(Rescuing, "test_a_claim_that_is_gone_is_not_begun")
 class BeginsAnything(MemoryBackend):
     """It lets a process run what others run already."""
 
-    async def begin(self, process, claim, *, alone=True):
-        await super().begin(process, claim, alone=alone)
+    async def mark_exclusive(self, process, claim, *, exclusive=True):
+        await super().mark_exclusive(process, claim, exclusive=exclusive)
         return True
 
 
-@found_by(Rescue, "test_the_mark_is_taken_back", only=True)
+@found_by(Rescuing, "test_the_mark_is_taken_back", only=True)
 class NeverForgivesASuspect(MemoryBackend):
     """What has been begun alone is to blame for ever, whoever runs beside it."""
 
-    async def begin(self, process, claim, *, alone=True):
-        return await super().begin(process, claim)
+    async def mark_exclusive(self, process, claim, *, exclusive=True):
+        return await super().mark_exclusive(process, claim)
 
 
-@found_by(Rescue, "test_a_late_death_is_counted_as_such", only=True)
+@found_by(Rescuing, "test_a_late_death_is_counted_as_such", only=True)
 class ForgetsLateDeaths(MemoryBackend):
     """Who kills its process only after a while may do so for ever."""
 
     async def rescue(self, expired, limit):
-        for member in self._work._members.expired(expired):
+        for member in self._work._processes.expired(expired):
             member.late.clear()
         return await super().rescue(expired, limit)
 
 
-@found_by(Rescue, "test_a_death_with_somebody_to_blame_is_no_late_one", only=True)
+@found_by(Rescuing, "test_a_death_with_somebody_to_blame_is_no_late_one", only=True)
 class SuspectsAllTheSame(MemoryBackend):
     """A job that ran alone once is kept alone ever longer, though another one is to blame."""
 
     async def rescue(self, expired, limit):
-        for member in self._work._members.expired(expired):
+        for member in self._work._processes.expired(expired):
             for slot in member.late if member.running else ():
                 claim, since = member.held[slot]
                 marked = mark_rescued(claim.raw, running=False, late=True)
@@ -332,18 +332,18 @@ class SuspectsAllTheSame(MemoryBackend):
         return await super().rescue(expired, limit)
 
 
-@found_by(Rescue, "test_a_death_with_somebody_to_blame_is_no_late_one", only=True)
+@found_by(Rescuing, "test_a_death_with_somebody_to_blame_is_no_late_one", only=True)
 class BlamesTheSameOne(MemoryBackend):
     """A job that is begun beside one that kills late is to blame each time, until it is convicted."""
 
     async def rescue(self, expired, limit):
-        for member in self._work._members.expired(expired):
+        for member in self._work._processes.expired(expired):
             if member.running:
                 member.late.clear()
         return await super().rescue(expired, limit)
 
 
-@found_by(Rescue, "test_it_takes_no_more_than_the_limit")
+@found_by(Rescuing, "test_it_takes_no_more_than_the_limit")
 class RescuesWithoutALimit(MemoryBackend):
     """It takes all at once."""
 
@@ -351,13 +351,13 @@ class RescuesWithoutALimit(MemoryBackend):
         return await super().rescue(expired, 10**6)
 
 
-@found_by(Rescue, "test_a_dead_process_goes_from_view")
+@found_by(Rescuing, "test_a_dead_process_goes_from_view")
 class KeepsTheDead(MemoryBackend):
     """A dead process stays in view for ever."""
 
     def __init__(self, *, clock=None):
         super().__init__(clock=clock)
-        self._work._members.remove = lambda _name: None
+        self._work._processes.remove = lambda _name: None
 
 
 @found_by(Concurrency, "test_a_job_is_claimed_or_rescued")
@@ -365,7 +365,7 @@ class RescuesInTwoSteps(MemoryBackend):
     """For an instant, a job that it rescues is nowhere."""
 
     async def rescue(self, expired, limit):
-        dead = [(member, dict(member.held)) for member in self._work._members.expired(expired)]
+        dead = [(member, dict(member.held)) for member in self._work._processes.expired(expired)]
         for member, _ in dead:
             member.held.clear()
         await asyncio.sleep(0)
@@ -374,12 +374,12 @@ class RescuesInTwoSteps(MemoryBackend):
         return await super().rescue(expired, limit)
 
 
-@found_by(Rescue, "test_each_job_is_taken_by_one_rescuer")
+@found_by(Rescuing, "test_each_job_is_taken_by_one_rescuer")
 class RescuedByAll(MemoryBackend):
     """Each rescuer takes a job that it has seen, though another one took it meanwhile."""
 
     async def rescue(self, expired, limit):
-        dead = [(member, dict(member.held)) for member in self._work._members.expired(expired)]
+        dead = [(member, dict(member.held)) for member in self._work._processes.expired(expired)]
         await asyncio.sleep(0)
         for member, held in dead:
             member.held = held

@@ -6,19 +6,21 @@ import attrs
 
 from broken.broken_backends import found_by
 from taskhero.backends.memory import MemoryBackend
-from taskhero.backends.protocol import Done, Fired, FreeLock, Kept
-from taskhero.conformance import CronTasks, NextRuns, PeriodicTasks
+from taskhero.backends.protocol import EnsureResult, FireResult, QueueLockGuard, Succeeded
+from taskhero.conformance import CronTasks, NextRuns, PeriodicChains
 
 
 class Settling(MemoryBackend):
     """It changes what it is told of next runs."""
 
     def change(self, settlement):
-        return settlement.next
+        return settlement.next_run
 
-    async def exchange(self, process, settled, free, queues):
-        settled = [attrs.evolve(each, next=self.change(each)) if each.next else each for each in settled]
-        return await super().exchange(process, settled, free, queues)
+    async def settle_and_claim(self, process, settlements, free_slots, queues):
+        settlements = [
+            attrs.evolve(each, next_run=self.change(each)) if each.next_run else each for each in settlements
+        ]
+        return await super().settle_and_claim(process, settlements, free_slots, queues)
 
 
 @found_by(NextRuns, "test_the_next_run_is_delayed_with_the_end[failed]")
@@ -26,7 +28,7 @@ class GoesOnAfterSuccess(Settling):
     """A failure ends the chain."""
 
     def change(self, settlement):
-        return settlement.next if isinstance(settlement.ending, Done) else None
+        return settlement.next_run if isinstance(settlement.disposition, Succeeded) else None
 
 
 @found_by(NextRuns, "test_all_other_delayed_copies_go")
@@ -34,7 +36,7 @@ class KnowsOneSpelling(Settling):
     """Copies that another program wrote stay."""
 
     def change(self, settlement):
-        return attrs.evolve(settlement.next, forms=(settlement.next.raw,))
+        return attrs.evolve(settlement.next_run, equivalent_payloads=(settlement.next_run.raw,))
 
 
 @found_by(NextRuns, "test_a_failure_stops_a_task_that_says_so[failed]")
@@ -42,7 +44,7 @@ class NeverStops(Settling):
     """A failure stops nothing."""
 
     def change(self, settlement):
-        return attrs.evolve(settlement.next, stop_if_failed=False)
+        return attrs.evolve(settlement.next_run, stop_if_failed=False)
 
 
 @found_by(NextRuns, "test_the_moment_is_rounded_to_the_nearest_second")
@@ -50,18 +52,18 @@ class RoundsUp(Settling):
     """As all other delays are rounded."""
 
     def change(self, settlement):
-        return attrs.evolve(settlement.next, frequency=settlement.next.frequency + 0.499)
+        return attrs.evolve(settlement.next_run, frequency=settlement.next_run.frequency + 0.499)
 
 
 @found_by(NextRuns, "test_a_job_that_comes_again_has_no_next_run_yet")
 class GoesOnTooSoon(MemoryBackend):
     """A job that comes again has a next run beside it."""
 
-    async def exchange(self, process, settled, free, queues):
-        answer = await super().exchange(process, settled, free, queues)
-        for each in settled:
-            if each.next is not None and not answer.nexts and each.claim not in answer.gone:
-                self._store.recurring.go_on(each.next, self._clock.now(), failed=True)
+    async def settle_and_claim(self, process, settlements, free_slots, queues):
+        answer = await super().settle_and_claim(process, settlements, free_slots, queues)
+        for each in settlements:
+            if each.next_run is not None and not answer.next_runs and each.claim not in answer.gone:
+                self._store.periodic.delay_next_run(each.next_run, self._clock.now(), failed=True)
         return answer
 
 
@@ -69,11 +71,11 @@ class GoesOnTooSoon(MemoryBackend):
 class GoesOnForTheGone(MemoryBackend):
     """A settlement that is told again delays again."""
 
-    async def exchange(self, process, settled, free, queues):
-        answer = await super().exchange(process, settled, free, queues)
-        for each in settled:
+    async def settle_and_claim(self, process, settlements, free_slots, queues):
+        answer = await super().settle_and_claim(process, settlements, free_slots, queues)
+        for each in settlements:
             if each.claim in answer.gone:
-                self._store.recurring.go_on(each.next, self._clock.now(), failed=True)
+                self._store.periodic.delay_next_run(each.next_run, self._clock.now(), failed=True)
         return answer
 
 
@@ -82,8 +84,8 @@ class GoesOnThoughStopped(Settling):
     """It does not ask whether the task is stopped."""
 
     def change(self, settlement):
-        self._store.recurring.stopped.pop(settlement.next.name, None)
-        return settlement.next
+        self._store.periodic.stopped.pop(settlement.next_run.name, None)
+        return settlement.next_run
 
 
 class Ensuring(MemoryBackend):
@@ -92,25 +94,25 @@ class Ensuring(MemoryBackend):
     def change(self, task):
         return task
 
-    async def ensure(self, tasks, *, thoroughly=False):
-        return await super().ensure([self.change(task) for task in tasks], thoroughly=thoroughly)
+    async def ensure_periodic(self, tasks, *, full_scan=False):
+        return await super().ensure_periodic([self.change(task) for task in tasks], full_scan=full_scan)
 
 
-@found_by(PeriodicTasks, "test_of_many_at_once_one_enqueues_it")
+@found_by(PeriodicChains, "test_of_many_at_once_one_enqueues_it")
 class LooksThenEnqueues(MemoryBackend):
     """It looks, and enqueues a moment later."""
 
-    async def ensure(self, tasks, *, thoroughly=False):
-        if len(tasks) != 1 or self._store.recurring.find(
-            tasks[0], self._store.locks, self._clock.now(), thoroughly=thoroughly
+    async def ensure_periodic(self, tasks, *, full_scan=False):
+        if len(tasks) != 1 or self._store.periodic.find(
+            tasks[0], self._store.locks, self._clock.now(), thoroughly=full_scan
         ):
-            return await super().ensure(tasks, thoroughly=thoroughly)
+            return await super().ensure_periodic(tasks, full_scan=full_scan)
         await asyncio.sleep(0)
         self._store.queues.put(tasks[0].queue, tasks[0].raw)
-        return [Kept.ENQUEUED]
+        return [EnsureResult.ENQUEUED]
 
 
-@found_by(PeriodicTasks, "test_a_task_that_is_nowhere_is_enqueued_once")
+@found_by(PeriodicChains, "test_a_task_that_is_nowhere_is_enqueued_once")
 class TakesNoLock(Ensuring):
     """What it enqueues has no lock, so others are stored beside it."""
 
@@ -118,7 +120,7 @@ class TakesNoLock(Ensuring):
         return attrs.evolve(task, guards=())
 
 
-@found_by(PeriodicTasks, "test_a_task_that_runs_is_left_alone")
+@found_by(PeriodicChains, "test_a_task_that_runs_is_left_alone")
 class ForgetsWhatRuns(Ensuring):
     """A task that runs is nowhere."""
 
@@ -126,15 +128,15 @@ class ForgetsWhatRuns(Ensuring):
         return attrs.evolve(task, holds=())
 
 
-@found_by(PeriodicTasks, "test_a_copy_without_a_lock_is_seen[one]", "test_a_delayed_copy_is_enough")
+@found_by(PeriodicChains, "test_a_copy_without_a_lock_is_seen[one]", "test_a_delayed_copy_is_enough")
 class EnsuresOneSpelling(Ensuring):
     """Copies that another program wrote do not count."""
 
     def change(self, task):
-        return attrs.evolve(task, forms=(task.raw,))
+        return attrs.evolve(task, equivalent_payloads=(task.raw,))
 
 
-@found_by(PeriodicTasks, "test_what_the_dead_may_hold_is_waited_for")
+@found_by(PeriodicChains, "test_what_the_dead_may_hold_is_waited_for")
 class ForgetsTheDead(MemoryBackend):
     """What a dead process holds is enqueued beside it."""
 
@@ -143,24 +145,26 @@ class ForgetsTheDead(MemoryBackend):
         self._work.may_hold_jobs_of_the_dead = lambda _now: False
 
 
-@found_by(PeriodicTasks, "test_a_lock_that_was_left_behind_does_not_end_a_chain[False]")
+@found_by(PeriodicChains, "test_a_lock_that_was_left_behind_does_not_end_a_chain[False]")
 class BelievesLocks(MemoryBackend):
     """A lock that was left behind ends the chain."""
 
-    async def ensure(self, tasks, *, thoroughly=False):
-        return await super().ensure(tasks)
+    async def ensure_periodic(self, tasks, *, full_scan=False):
+        return await super().ensure_periodic(tasks)
 
 
-@found_by(PeriodicTasks, "test_a_lock_that_was_left_behind_does_not_end_a_chain[True]")
+@found_by(PeriodicChains, "test_a_lock_that_was_left_behind_does_not_end_a_chain[True]")
 class TakesSharedLocksOver(Ensuring):
     """It takes a lock over that other jobs hold."""
 
     def change(self, task):
-        guards = [attrs.evolve(each, shared=False) if isinstance(each, FreeLock) else each for each in task.guards]
+        guards = [
+            attrs.evolve(each, shared=False) if isinstance(each, QueueLockGuard) else each for each in task.guards
+        ]
         return attrs.evolve(task, guards=tuple(guards))
 
 
-@found_by(PeriodicTasks, "test_a_copy_that_is_delayed_for_too_long_comes_sooner")
+@found_by(PeriodicChains, "test_a_copy_that_is_delayed_for_too_long_comes_sooner")
 class WaitsForEver(Ensuring):
     """A copy that is delayed for a year is enough."""
 
@@ -168,34 +172,34 @@ class WaitsForEver(Ensuring):
         return attrs.evolve(task, frequency=10**6)
 
 
-@found_by(PeriodicTasks, "test_what_nobody_declares_is_forgotten")
+@found_by(PeriodicChains, "test_what_nobody_declares_is_forgotten")
 class ForgetsNobody(MemoryBackend):
     """A task that was declared once is known for ever."""
 
-    async def periodic(self, declared=(), lifetime=0.0):
-        return await super().periodic(declared, 10**9)
+    async def declare_periodic(self, declared=(), lifetime=0.0):
+        return await super().declare_periodic(declared, 10**9)
 
 
-@found_by(PeriodicTasks, "test_what_nobody_declares_is_forgotten")
+@found_by(PeriodicChains, "test_what_nobody_declares_is_forgotten")
 class ForgetsWhatIsStopped(MemoryBackend):
     """Who comes back is not stopped any more."""
 
-    async def periodic(self, declared=(), lifetime=0.0):
-        found = await super().periodic(declared, lifetime)
-        for name in self._store.recurring.stopped.keys() - {known.task.name for known in found.tasks}:
-            del self._store.recurring.stopped[name]
+    async def declare_periodic(self, declared=(), lifetime=0.0):
+        found = await super().declare_periodic(declared, lifetime)
+        for name in self._store.periodic.stopped.keys() - {known.task.name for known in found.tasks}:
+            del self._store.periodic.stopped[name]
         return found
 
 
-@found_by(PeriodicTasks, "test_a_stopped_task_is_nowhere")
+@found_by(PeriodicChains, "test_a_stopped_task_is_nowhere")
 class StopsOneSpelling(MemoryBackend):
     """Only what it would write itself goes."""
 
     async def stop_periodic(self, task):
-        return await super().stop_periodic(attrs.evolve(task, forms=(task.raw,)))
+        return await super().stop_periodic(attrs.evolve(task, equivalent_payloads=(task.raw,)))
 
 
-@found_by(PeriodicTasks, "test_a_stopped_task_is_nowhere")
+@found_by(PeriodicChains, "test_a_stopped_task_is_nowhere")
 class KeepsLocksOfTheStopped(MemoryBackend):
     """The lock of a copy that is gone stays."""
 
@@ -203,64 +207,64 @@ class KeepsLocksOfTheStopped(MemoryBackend):
         return await super().stop_periodic(attrs.evolve(task, guards=()))
 
 
-@found_by(PeriodicTasks, "test_a_task_begins_anew[False]")
+@found_by(PeriodicChains, "test_a_task_begins_anew[False]")
 class BeginsBesideTheOld(MemoryBackend):
     """Each restart adds a copy, as ActionHero's did."""
 
-    async def restart(self, task):
-        return await super().restart(attrs.evolve(task, forms=()))
+    async def restart_periodic(self, task):
+        return await super().restart_periodic(attrs.evolve(task, equivalent_payloads=()))
 
 
-@found_by(PeriodicTasks, "test_a_task_is_stopped_no_longer")
+@found_by(PeriodicChains, "test_a_task_is_stopped_no_longer")
 class ResumesWhatWasStopped(MemoryBackend):
     """The start of a program resumes all."""
 
-    async def resume(self, names, *, failed=False):
-        return await super().resume(names)
+    async def resume_periodic(self, names, *, failed=False):
+        return await super().resume_periodic(names)
 
 
 @found_by(CronTasks, "test_a_slot_is_fired_once")
 class FiresForAnybody(MemoryBackend):
     """It does not ask what was seen."""
 
-    async def fire(self, task, since, until, times):
-        return await super().fire(task, self._store.recurring.seen.get(task.name), until, times)
+    async def fire_cron(self, task, expected_cursor, new_cursor, count):
+        return await super().fire_cron(task, self._store.periodic.cron_cursors.get(task.name), new_cursor, count)
 
 
 @found_by(CronTasks, "test_a_stopped_task_fires_nothing")
 class MakesUpForTheStop(MemoryBackend):
     """While a task is stopped its slots are not noted, so that all of them come later."""
 
-    async def fire(self, task, since, until, times):
-        if task.name in self._store.recurring.stopped:
-            return Fired.STOPPED
-        return await super().fire(task, since, until, times)
+    async def fire_cron(self, task, expected_cursor, new_cursor, count):
+        if task.name in self._store.periodic.stopped:
+            return FireResult.STOPPED
+        return await super().fire_cron(task, expected_cursor, new_cursor, count)
 
 
 @found_by(CronTasks, "test_guards_hold")
 class FiresUnguarded(MemoryBackend):
     """It asks no guard."""
 
-    async def fire(self, task, since, until, times):
-        return await super().fire(attrs.evolve(task, guards=()), since, until, times)
+    async def fire_cron(self, task, expected_cursor, new_cursor, count):
+        return await super().fire_cron(attrs.evolve(task, guards=()), expected_cursor, new_cursor, count)
 
 
 @found_by(CronTasks, "test_a_new_task_has_missed_nothing")
 class SeesAllAgain(MemoryBackend):
     """Each declaration forgets what was missed."""
 
-    async def periodic(self, declared=(), lifetime=0.0):
+    async def declare_periodic(self, declared=(), lifetime=0.0):
         for task in declared:
-            self._store.recurring.seen.pop(task.name, None)
-        return await super().periodic(declared, lifetime)
+            self._store.periodic.cron_cursors.pop(task.name, None)
+        return await super().declare_periodic(declared, lifetime)
 
 
 @found_by(CronTasks, "test_a_task_goes_on_with_its_next_slot")
 class ResumesInThePast(MemoryBackend):
     """What came while the task was stopped is made up for."""
 
-    async def restart(self, task):
-        seen = self._store.recurring.seen.get(task.name)
-        answer = await super().restart(task)
-        self._store.recurring.seen[task.name] = seen
+    async def restart_periodic(self, task):
+        seen = self._store.periodic.cron_cursors.get(task.name)
+        answer = await super().restart_periodic(task)
+        self._store.periodic.cron_cursors[task.name] = seen
         return answer

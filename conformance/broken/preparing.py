@@ -6,7 +6,7 @@ import attrs
 
 from broken.broken_backends import found_by
 from taskhero.backends.memory import MemoryBackend, claim_store
-from taskhero.backends.memory.locks import Locks, owner_of
+from taskhero.backends.memory.locks import LockStore, owner_of
 from taskhero.backends.protocol import Prepared
 from taskhero.conformance import Preparing
 
@@ -14,7 +14,7 @@ from taskhero.conformance import Preparing
 class Locking(MemoryBackend):
     """Its locks are of another make."""
 
-    locks = Locks
+    locks = LockStore
 
     def __init__(self, *, clock=None):
         super().__init__(clock=clock)
@@ -25,7 +25,7 @@ class Locking(MemoryBackend):
 class TakesWhatItCan(Locking):
     """It takes lock after lock, and keeps them when one is not to be had."""
 
-    class locks(Locks):
+    class locks(LockStore):
         def hold(self, locks, owner, now):
             for position, lock in enumerate(locks):
                 if super().hold((lock,), owner, now) is not None:
@@ -37,7 +37,7 @@ class TakesWhatItCan(Locking):
 class GivesBackWhatItHeld(Locking):
     """When one lock is not to be had, it frees all others, and those that it held before with them."""
 
-    class locks(Locks):
+    class locks(LockStore):
         def hold(self, locks, owner, now):
             blocked_by = super().hold(locks, owner, now)
             if blocked_by is not None:
@@ -49,7 +49,7 @@ class GivesBackWhatItHeld(Locking):
 class StandsInItsOwnWay(Locking):
     """What the claim holds already counts as somebody else's."""
 
-    class locks(Locks):
+    class locks(LockStore):
         def _is_taken(self, key, _owner, now):
             return self.get(key, now) is not None
 
@@ -159,7 +159,7 @@ class HoldsAsLongAsItLives(Changing):
 class OutlivesTheLease(Locking):
     """A lock of a process that is dead expires after its timeout only."""
 
-    class locks(Locks):
+    class locks(LockStore):
         def free_of(self, process):
             pass
 
@@ -168,7 +168,7 @@ class OutlivesTheLease(Locking):
 class LapsesInAnOutage(Locking):
     """A lock expires after 90 seconds without a beat, though its job may run."""
 
-    class locks(Locks):
+    class locks(LockStore):
         def hold(self, locks, owner, now):
             return super().hold([attrs.evolve(lock, timeout=min(lock.timeout, 90)) for lock in locks], owner, now)
 
@@ -177,12 +177,12 @@ class LapsesInAnOutage(Locking):
 class RenewsAllLocks(MemoryBackend):
     """A beat renews what it does not name."""
 
-    def beat(self, process, slots, lease, *, full, locks=(), seen=""):
+    def heartbeat(self, process, slots, lease, *, full, locks=(), seen=""):
         now, held = self._clock.now(), self._store.locks._held
         for key, (owner, number) in held.items(now):
             if owner is not None and owner[0].startswith(process.name):
                 held.set(key, (owner, number), until=now + 60, now=now)
-        return super().beat(process, slots, lease, full=full, locks=locks, seen=seen)
+        return super().heartbeat(process, slots, lease, full=full, locks=locks, seen=seen)
 
 
 @found_by(Preparing, "test_for_what_is_gone_nothing_is_changed", "test_for_a_dead_process_nothing_is_changed")
@@ -211,7 +211,7 @@ class PreparesTheDead(MemoryBackend):
     """A claim is enough, whether its process is alive or not."""
 
     async def prepare(self, process, preparations):
-        member = self._work._members.get(process.name)
+        member = self._work._processes.get(process.name)
         if member is None:
             return await super().prepare(process, preparations)
         dead, member.dead = member.dead, False

@@ -6,8 +6,8 @@ import attrs
 
 from broken.broken_backends import found_by
 from taskhero.backends.memory import MemoryBackend
-from taskhero.backends.protocol import Scheduled
-from taskhero.conformance import Lifecycle, Producing, Scheduling, Texts
+from taskhero.backends.protocol import ScheduleResult
+from taskhero.conformance import Lifecycle, PayloadBytes, Producing, Scheduling
 
 
 @found_by(Producing, "test_jobs_are_stored_in_the_order_given", "test_what_is_put_at_the_front_comes_next")
@@ -36,7 +36,7 @@ class LeaksLocks(MemoryBackend):
 
     def __init__(self, *, clock=None):
         super().__init__(clock=clock)
-        take = self._store.take
+        take = self._store.acquire
 
         def leak(guards, now, **more):
             for guard in guards:
@@ -45,7 +45,7 @@ class LeaksLocks(MemoryBackend):
                     return refused
             return None
 
-        self._store.take = leak
+        self._store.acquire = leak
 
 
 @found_by(Producing, "test_a_lock_lapses_after_its_timeout")
@@ -76,7 +76,7 @@ class CutsInPieces(MemoryBackend):
         return [*await super().push(entries[1000:]), *await super().push(entries[:1000])]
 
 
-@found_by(Texts, "test_a_text_is_queued_and_claimed_exactly[not-json]")
+@found_by(PayloadBytes, "test_a_text_is_queued_and_claimed_exactly[not-json]")
 class LooksInside(MemoryBackend):
     """It writes each job's JSON anew."""
 
@@ -120,9 +120,9 @@ class LocksWhatIsDelayed(MemoryBackend):
                 entry.guards
                 and entry.at
                 and entry.at > self._clock.now()
-                and not self._store.take(entry.guards, self._clock.now())
+                and not self._store.acquire(entry.guards, self._clock.now())
             ):
-                answers.append(Scheduled.REFUSED)
+                answers.append(ScheduleResult.DUPLICATE)
             else:
                 answers += await super().schedule([entry])
         return answers

@@ -6,7 +6,7 @@ import attrs
 
 from broken.broken_backends import found_by
 from taskhero.backends.memory import MemoryBackend
-from taskhero.backends.protocol import FreeLock, Moved
+from taskhero.backends.protocol import PromoteResult, QueueLockGuard
 from taskhero.conformance import Concurrency, Promoting
 
 
@@ -41,9 +41,9 @@ class PromotesTwice(MemoryBackend):
     async def promote(self, moves):
         answers = await super().promote(moves)
         for move, answer in zip(moves, answers, strict=True):
-            if answer == Moved.MISSED:
+            if answer == PromoteResult.MISSED:
                 self._store.queues.put(move.queue, move.job.raw)
-        return [Moved.QUEUED for _ in moves]
+        return [PromoteResult.QUEUED for _ in moves]
 
 
 @found_by(Concurrency, "test_a_job_is_delayed_or_in_its_queue")
@@ -68,7 +68,7 @@ class KeepsWhatItMerged(MemoryBackend):
     async def promote(self, moves):
         answers = await super().promote(moves)
         for move, answer in zip(moves, answers, strict=True):
-            if answer == Moved.MERGED:
+            if answer == PromoteResult.MERGED:
                 self._store.schedule.add(move.job.at, move.job.raw)
         return answers
 
@@ -81,11 +81,11 @@ class MergesWithNothing(MemoryBackend):
         answers = []
         for move in moves:
             waiting = [job for queue in await self.queues() for job in await self.queued(queue)]
-            if self._store.take(move.guards, self._clock.now(), moving=move.job) is None:
-                self._store.locks.free(guard.key for guard in move.guards if isinstance(guard, FreeLock))
+            if self._store.acquire(move.guards, self._clock.now(), moving=move.job) is None:
+                self._store.locks.free(guard.key for guard in move.guards if isinstance(guard, QueueLockGuard))
             elif move.job.raw not in waiting:
                 self._store.schedule.remove(move.job.at, move.job.raw)
-                answers.append(Moved.MERGED)
+                answers.append(PromoteResult.MERGED)
                 continue
             answers += await super().promote([move])
         return answers
@@ -96,7 +96,7 @@ class KnowsOneSpelling(MemoryBackend):
     """Of equal jobs it finds what is written as the delayed one is."""
 
     async def promote(self, moves):
-        return await super().promote([attrs.evolve(move, equal=()) for move in moves])
+        return await super().promote([attrs.evolve(move, equivalent_payloads=()) for move in moves])
 
 
 @found_by(Promoting, "test_a_shared_lock_keeps_other_jobs_delayed")
@@ -109,7 +109,7 @@ class TakesSharedLocksOver(MemoryBackend):
                 attrs.evolve(
                     move,
                     guards=tuple(
-                        attrs.evolve(guard, shared=False) if isinstance(guard, FreeLock) else guard
+                        attrs.evolve(guard, shared=False) if isinstance(guard, QueueLockGuard) else guard
                         for guard in move.guards
                     ),
                 )

@@ -4,10 +4,10 @@ import attrs
 
 from broken.broken_backends import found_by
 from taskhero.backends.memory import MemoryBackend
-from taskhero.conformance import Inspection
+from taskhero.conformance import QueueInspection
 
 
-@found_by(Inspection, "test_a_queue_is_deleted")
+@found_by(QueueInspection, "test_a_queue_is_deleted")
 class DeletesWithoutCounting(MemoryBackend):
     """It forgets how many jobs there were."""
 
@@ -16,17 +16,17 @@ class DeletesWithoutCounting(MemoryBackend):
         return 0
 
 
-@found_by(Inspection, "test_a_queue_is_deleted")
+@found_by(QueueInspection, "test_a_queue_is_deleted")
 class DeletesTheJobsOnly(MemoryBackend):
     """The queue stays known."""
 
     async def delete_queue(self, queue, *, only_if_empty=False):
         count = await super().delete_queue(queue, only_if_empty=only_if_empty)
-        self._store.queues.texts[queue] = type(self._store.queues.texts.get(queue, []))()
+        self._store.queues.payloads[queue] = type(self._store.queues.payloads.get(queue, []))()
         return count
 
 
-@found_by(Inspection, "test_a_part_of_a_queue[1..3]", "test_a_part_of_a_queue[-2..-1]")
+@found_by(QueueInspection, "test_a_part_of_a_queue[1..3]", "test_a_part_of_a_queue[-2..-1]")
 class SlicesAsPythonDoes(MemoryBackend):
     """The end is not included."""
 
@@ -34,7 +34,7 @@ class SlicesAsPythonDoes(MemoryBackend):
         return (await super().queued(queue))[start : None if stop == -1 and start == 0 else stop]
 
 
-@found_by(Inspection, "test_entries_are_removed[-2-abcd-2]")
+@found_by(QueueInspection, "test_entries_are_removed[-2-abcd-2]")
 class RemovesFromTheFrontOnly(MemoryBackend):
     """A negative count is as good as a positive one."""
 
@@ -42,7 +42,7 @@ class RemovesFromTheFrontOnly(MemoryBackend):
         return await super().remove(queue, [attrs.evolve(each, count=abs(each.count)) for each in removals])
 
 
-@found_by(Inspection, "test_what_is_not_there_is_not_removed")
+@found_by(QueueInspection, "test_what_is_not_there_is_not_removed")
 class RemovesWhatIsSimilar(MemoryBackend):
     """It does not care for blanks."""
 
@@ -50,7 +50,7 @@ class RemovesWhatIsSimilar(MemoryBackend):
         return await super().remove(queue, [attrs.evolve(each, raw=each.raw.strip()) for each in removals])
 
 
-@found_by(Inspection, "test_queues_are_sorted_and_stay_known")
+@found_by(QueueInspection, "test_queues_are_sorted_and_stay_known")
 class ForgetsEmptyQueues(MemoryBackend):
     """An empty queue is none."""
 
@@ -58,7 +58,7 @@ class ForgetsEmptyQueues(MemoryBackend):
         return [queue for queue in await super().queues() if await self.length(queue)]
 
 
-@found_by(Inspection, "test_looking_changes_nothing")
+@found_by(QueueInspection, "test_looking_changes_nothing")
 class LookingTakesAway(MemoryBackend):
     """What was shown is gone."""
 
@@ -82,7 +82,7 @@ class Removing(MemoryBackend):
         return removed
 
 
-@found_by(Inspection, "test_the_last_entry_takes_its_locks_along")
+@found_by(QueueInspection, "test_the_last_entry_takes_its_locks_along")
 class LeaksWhatItRemoves(Removing):
     """The lock of a job that was removed keeps its like out for an hour."""
 
@@ -90,7 +90,7 @@ class LeaksWhatItRemoves(Removing):
         return attrs.evolve(removal, release=())
 
 
-@found_by(Inspection, "test_the_last_entry_takes_its_locks_along")
+@found_by(QueueInspection, "test_the_last_entry_takes_its_locks_along")
 class ReleasesWithTheFirst(Removing):
     """A lock goes though a job of the same text is still queued."""
 
@@ -102,17 +102,17 @@ class ReleasesWithTheFirst(Removing):
         return removed
 
 
-@found_by(Inspection, "test_what_was_not_removed_releases_nothing", "test_the_last_entry_takes_its_locks_along")
+@found_by(QueueInspection, "test_what_was_not_removed_releases_nothing", "test_the_last_entry_takes_its_locks_along")
 class ReleasesWithoutRemoving(Removing):
     """A lock goes though its job was claimed long ago, and it is the next one's."""
 
     def change(self, queue, removal):
-        if removal.raw not in self._store.queues.texts.get(queue, ()):
+        if removal.raw not in self._store.queues.payloads.get(queue, ()):
             self._store.locks.free(removal.release)
         return removal
 
 
-@found_by(Inspection, "test_many_are_removed_in_the_order_given")
+@found_by(QueueInspection, "test_many_are_removed_in_the_order_given")
 class RemovesBackwards(MemoryBackend):
     """It begins with the last removal."""
 
@@ -120,7 +120,7 @@ class RemovesBackwards(MemoryBackend):
         return (await super().remove(queue, removals[::-1]))[::-1]
 
 
-@found_by(Inspection, "test_an_empty_queue_only_is_deleted")
+@found_by(QueueInspection, "test_an_empty_queue_only_is_deleted")
 class DeletesInAnyCase(MemoryBackend):
     """It deletes a queue that got a job meanwhile."""
 
@@ -128,7 +128,7 @@ class DeletesInAnyCase(MemoryBackend):
         return await super().delete_queue(queue)
 
 
-@found_by(Inspection, "test_an_empty_queue_only_is_deleted")
+@found_by(QueueInspection, "test_an_empty_queue_only_is_deleted")
 class NeverDeletesTheEmpty(MemoryBackend):
     """An empty queue stays known."""
 

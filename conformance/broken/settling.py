@@ -8,8 +8,8 @@ import attrs
 
 from broken.broken_backends import found_by
 from taskhero.backends.memory import MemoryBackend
-from taskhero.backends.protocol import Delayed, Done, Dropped, Failed, GivenBack, Retried
-from taskhero.conformance import Concurrency, Retrying, Settling, Texts
+from taskhero.backends.protocol import Failed, PostponedByPlugin, RefusedByPlugin, Released, Retried, Succeeded
+from taskhero.conformance import Concurrency, PayloadBytes, Retrying, Settling
 from taskhero.errors import Undecodable
 from taskhero.wire.jobs import unmark
 from taskhero.wire.json import decode, encode_any
@@ -21,17 +21,19 @@ class Forging(MemoryBackend):
     def forge(self, ending):
         return ending
 
-    async def exchange(self, process, settled, free, queues):
-        forged = [attrs.evolve(settlement, ending=self.forge(settlement.ending)) for settlement in settled]
-        return await super().exchange(process, forged, free, queues)
+    async def settle_and_claim(self, process, settlements, free_slots, queues):
+        forged = [
+            attrs.evolve(settlement, disposition=self.forge(settlement.disposition)) for settlement in settlements
+        ]
+        return await super().settle_and_claim(process, forged, free_slots, queues)
 
 
 @found_by(Settling, "test_a_settlement_counts_once[done]", "test_it_counts_once_in_one_call_too")
 class SettlesTwice(MemoryBackend):
     """It counts whatever it hears, as often as it hears it."""
 
-    async def exchange(self, process, settled, free, queues):
-        answer = await super().exchange(process, settled, free, queues)
+    async def settle_and_claim(self, process, settlements, free_slots, queues):
+        answer = await super().settle_and_claim(process, settlements, free_slots, queues)
         for _ in answer.gone:
             self._store.count("processed")
         return attrs.evolve(answer, gone=())
@@ -41,16 +43,16 @@ class SettlesTwice(MemoryBackend):
 class SettlesBySlot(MemoryBackend):
     """It looks at the slot, not at the token."""
 
-    async def exchange(self, process, settled, free, queues):
-        member = self._work._members.get(process.name)
+    async def settle_and_claim(self, process, settlements, free_slots, queues):
+        member = self._work._processes.get(process.name)
         held = member.held if member else {}
         own = [
             attrs.evolve(settlement, claim=held[settlement.claim.slot][0])
             if settlement.claim.slot in held
             else settlement
-            for settlement in settled
+            for settlement in settlements
         ]
-        return await super().exchange(process, own, free, queues)
+        return await super().settle_and_claim(process, own, free_slots, queues)
 
 
 @found_by(Settling, "test_a_job_that_is_done_is_counted")
@@ -66,7 +68,7 @@ class CountsWhatItDrops(Forging):
     """A refused job counts as processed."""
 
     def forge(self, ending):
-        return Done() if isinstance(ending, Dropped) else ending
+        return Succeeded() if isinstance(ending, RefusedByPlugin) else ending
 
 
 @found_by(Settling, "test_a_failed_job_is_listed_and_counted", "test_a_batch_of_all_endings")
@@ -74,7 +76,7 @@ class ForgetsFailures(Forging):
     """A failed job is gone without a trace."""
 
     def forge(self, ending):
-        return Dropped() if isinstance(ending, Failed) else ending
+        return RefusedByPlugin() if isinstance(ending, Failed) else ending
 
 
 @found_by(Settling, "test_a_job_is_given_back_to_the_front")
@@ -84,7 +86,7 @@ class GivesBackToTheEnd(MemoryBackend):
     def __init__(self, *, clock=None):
         super().__init__(clock=clock)
         queues = self._store.queues
-        queues.give_back = queues.put
+        queues.release = queues.put
 
 
 @found_by(Settling, "test_a_job_is_delayed[0.3]", "test_a_job_is_delayed[1.2]")
@@ -92,7 +94,11 @@ class RoundsDown(Forging):
     """A delay loses its fraction."""
 
     def forge(self, ending):
-        return attrs.evolve(ending, delay=math.floor(ending.delay) - 0.25) if isinstance(ending, Delayed) else ending
+        return (
+            attrs.evolve(ending, delay=math.floor(ending.delay) - 0.25)
+            if isinstance(ending, PostponedByPlugin)
+            else ending
+        )
 
 
 @found_by(Settling, "test_another_text_is_delayed_if_one_is_given", only=True)
@@ -100,7 +106,7 @@ class DelaysTheClaimedText(Forging):
     """It ignores the text that names the queue."""
 
     def forge(self, ending):
-        return attrs.evolve(ending, raw=None) if isinstance(ending, Delayed) else ending
+        return attrs.evolve(ending, raw=None) if isinstance(ending, PostponedByPlugin) else ending
 
 
 @found_by(Settling, "test_a_text_is_found_by_its_meaning_while_it_is_delayed", only=True)
@@ -108,7 +114,7 @@ class KnowsTextsOnly(Forging):
     """It forgets what a text means."""
 
     def forge(self, ending):
-        return attrs.evolve(ending, meaning=None) if isinstance(ending, (Delayed, Retried)) else ending
+        return attrs.evolve(ending, meaning=None) if isinstance(ending, (PostponedByPlugin, Retried)) else ending
 
 
 @found_by(Settling, "test_a_text_is_found_by_its_meaning_while_it_is_delayed", only=True)
@@ -136,35 +142,35 @@ class MergesDelayed(MemoryBackend):
 class SettlesBackwards(MemoryBackend):
     """It begins with the last one."""
 
-    async def exchange(self, process, settled, free, queues):
-        return await super().exchange(process, settled[::-1], free, queues)
+    async def settle_and_claim(self, process, settlements, free_slots, queues):
+        return await super().settle_and_claim(process, settlements[::-1], free_slots, queues)
 
 
 @found_by(Concurrency, "test_a_job_is_claimed_or_where_it_goes[failures]")
 class EndsTheClaimFirst(MemoryBackend):
     """For an instant, a job that failed is nowhere."""
 
-    async def exchange(self, process, settled, free, queues):
-        for settlement in settled:
-            member = self._work._members.get(process.name)
+    async def settle_and_claim(self, process, settlements, free_slots, queues):
+        for settlement in settlements:
+            member = self._work._processes.get(process.name)
             held = member.held.pop(settlement.claim.slot)
             await asyncio.sleep(0)
             member.held[settlement.claim.slot] = held
-        return await super().exchange(process, settled, free, queues)
+        return await super().settle_and_claim(process, settlements, free_slots, queues)
 
 
 @found_by(Concurrency, "test_a_job_is_claimed_or_where_it_goes[queue]")
 class EndsTheClaimLast(MemoryBackend):
     """For an instant, a job that was given back can be claimed by others while it is claimed here."""
 
-    async def exchange(self, process, settled, free, queues):
-        for settlement in settled:
+    async def settle_and_claim(self, process, settlements, free_slots, queues):
+        for settlement in settlements:
             claim = settlement.claim
-            if isinstance(settlement.ending, GivenBack):
+            if isinstance(settlement.disposition, Released):
                 self._store.queues.put(claim.queue, claim.raw, front=True)
                 await asyncio.sleep(0)
                 self._store.queues.remove(claim.queue, claim.raw, 1)
-        return await super().exchange(process, settled, free, queues)
+        return await super().settle_and_claim(process, settlements, free_slots, queues)
 
 
 @found_by(Retrying, "test_a_job_is_tried_as_often_as_the_limit_says", "test_a_limit_of_one_is_no_retry")
@@ -187,9 +193,9 @@ class RetriesOnceMore(Forging):
 class RetriesAsRescued(MemoryBackend):
     """It delays the text as it was claimed."""
 
-    async def exchange(self, process, settled, free, queues):
+    async def settle_and_claim(self, process, settlements, free_slots, queues):
         with patch("taskhero.backends.memory.store.unmark", str):
-            return await super().exchange(process, settled, free, queues)
+            return await super().settle_and_claim(process, settlements, free_slots, queues)
 
 
 @found_by(Retrying, "test_another_text_is_tried_again_if_one_is_given", only=True)
@@ -201,22 +207,24 @@ class RetriesTheClaimedText(Forging):
 
 
 @found_by(
-    Texts, "test_a_text_is_retried_and_rescued_exactly[ruby]", "test_a_text_is_retried_and_rescued_exactly[spaces]"
+    PayloadBytes,
+    "test_a_text_is_retried_and_rescued_exactly[ruby]",
+    "test_a_text_is_retried_and_rescued_exactly[spaces]",
 )
 class RetriesInItsOwnSpelling(MemoryBackend):
     """It writes the next attempt anew, as JavaScript would."""
 
-    async def exchange(self, process, settled, free, queues):
-        return await super().exchange(process, [self._anew(each) for each in settled], free, queues)
+    async def settle_and_claim(self, process, settlements, free_slots, queues):
+        return await super().settle_and_claim(process, [self._anew(each) for each in settlements], free_slots, queues)
 
     def _anew(self, settlement):
         try:
             text = encode_any(decode(unmark(settlement.claim.raw)))
         except Undecodable:
             return settlement
-        if not isinstance(settlement.ending, Retried):
+        if not isinstance(settlement.disposition, Retried):
             return settlement
-        return attrs.evolve(settlement, ending=attrs.evolve(settlement.ending, raw=text))
+        return attrs.evolve(settlement, disposition=attrs.evolve(settlement.disposition, raw=text))
 
 
 @found_by(Retrying, "test_the_last_delay_holds_for_all_that_follow")
@@ -280,11 +288,11 @@ class KeepsTraces(MemoryBackend):
 class TracesTheGone(MemoryBackend):
     """It keeps the error of a claim that is gone."""
 
-    async def exchange(self, process, settled, free, queues):
-        answer = await super().exchange(process, settled, free, queues)
+    async def settle_and_claim(self, process, settlements, free_slots, queues):
+        answer = await super().settle_and_claim(process, settlements, free_slots, queues)
         now = self._clock.now()
-        for settlement in settled:
-            trace = getattr(settlement.ending, "trace", None)
+        for settlement in settlements:
+            trace = getattr(settlement.disposition, "trace", None)
             if trace is not None:
                 self._store.traces.set(*trace, until=now + 10**6, now=now)
         return answer

@@ -4,107 +4,107 @@ import asyncio
 
 from broken.broken_backends import found_by
 from taskhero.backends.memory import MemoryBackend
-from taskhero.backends.memory.wakeup_queue import Line
-from taskhero.backends.protocol import Wake
-from taskhero.conformance import Exchanging, Waking
+from taskhero.backends.memory.wakeup_queue import WakeupQueue
+from taskhero.backends.protocol import Wakeup
+from taskhero.conformance import Claiming, Waiting
 
 
 class WithLine(MemoryBackend):
     """A backend with another line."""
 
-    line = Line
+    line = WakeupQueue
 
     def __init__(self, *, clock=None):
         super().__init__(clock=clock)
-        self._store.line = self._store.queues._line = self.line()
+        self._store.wakeups = self._store.queues._wakeups = self.line()
 
 
-@found_by(Waking, "test_a_wake_up_between_two_waits_is_kept", "test_no_wake_up_is_lost", only=True)
+@found_by(Waiting, "test_a_wake_up_between_two_waits_is_kept", "test_no_wake_up_is_lost", only=True)
 class LosesWakeUps(WithLine):
     """A wake-up for which nobody waits is lost."""
 
-    class line(Line):
-        def ring(self, queue):
-            super().ring(queue)
-            self._left.clear()
+    class line(WakeupQueue):
+        def signal(self, queue):
+            super().signal(queue)
+            self._pending_queues.clear()
 
 
-@found_by(Waking, "test_a_wake_up_for_the_schedule_is_kept", only=True)
+@found_by(Waiting, "test_a_wake_up_for_the_schedule_is_kept", only=True)
 class LosesWakeUpsForTheSchedule(WithLine):
     """An earlier moment for which nobody waits is lost."""
 
-    class line(Line):
-        def ring_schedule(self):
-            super().ring_schedule()
-            self._left_schedule = False
+    class line(WakeupQueue):
+        def signal_schedule(self):
+            super().signal_schedule()
+            self._pending_schedule = False
 
 
-@found_by(Waking, "test_an_earlier_moment_wakes_who_waits_for_the_schedule", only=True)
+@found_by(Waiting, "test_an_earlier_moment_wakes_who_waits_for_the_schedule", only=True)
 class SleepsPastAnEarlierMoment(WithLine):
     """Only the first moment of all wakes a scheduler."""
 
-    class line(Line):
+    class line(WakeupQueue):
         rung = False
 
-        def ring_schedule(self):
+        def signal_schedule(self):
             if not self.rung:
-                super().ring_schedule()
+                super().signal_schedule()
             self.rung = True
 
 
-@found_by(Waking, "test_about_one_process_is_woken_for_a_job")
+@found_by(Waiting, "test_about_one_process_is_woken_for_a_job")
 class WakesEverybody(WithLine):
     """Whoever waits for the queue is woken for each job."""
 
-    class line(Line):
-        def ring(self, queue):
-            for _ in list(self._places):
-                super().ring(queue)
-            super().ring(queue)
+    class line(WakeupQueue):
+        def signal(self, queue):
+            for _ in list(self._waiting):
+                super().signal(queue)
+            super().signal(queue)
 
 
-@found_by(Waking, "test_a_cancelled_wait_loses_no_wake_up", only=True)
+@found_by(Waiting, "test_a_cancelled_wait_loses_no_wake_up", only=True)
 class WakesTheGone(WithLine):
     """It wakes one who gave up waiting in the same instant, and nobody else."""
 
-    class line(Line):
-        def _pass_on(self, place):
+    class line(WakeupQueue):
+        def _forward(self, place):
             pass
 
 
-@found_by(Waking, "test_a_wait_ends_when_its_time_is_up[queue]", only=True)
+@found_by(Waiting, "test_a_wait_ends_when_its_time_is_up[queue]", only=True)
 class WaitsForEver(MemoryBackend):
     """It waits until something happens."""
 
-    async def wait(self, process, interest, _timeout):
-        return await super().wait(process, interest, 10**6)
+    async def wait(self, process, subscription, _timeout):
+        return await super().wait(process, subscription, 10**6)
 
 
-@found_by(Waking, "test_a_new_queue_wakes_who_waits_for_everything", only=True)
+@found_by(Waiting, "test_a_new_queue_wakes_who_waits_for_everything", only=True)
 class KnowsNoNewQueues(MemoryBackend):
     """It waits for the queues that are named, and for no other."""
 
-    async def wait(self, process, interest, timeout):
-        from taskhero.backends.protocol import Interest
+    async def wait(self, process, subscription, timeout):
+        from taskhero.backends.protocol import Subscription
 
-        return await super().wait(process, Interest(interest.queues, schedule=interest.schedule), timeout)
+        return await super().wait(process, Subscription(subscription.queues, schedule=subscription.schedule), timeout)
 
 
-@found_by(Waking, "test_a_wake_up_between_two_waits_is_kept", only=True)
+@found_by(Waiting, "test_a_wake_up_between_two_waits_is_kept", only=True)
 class ReturnsForNothing(MemoryBackend):
     """A wait ends at once, though nothing happened."""
 
-    async def wait(self, process, interest, timeout):
+    async def wait(self, process, subscription, timeout):
         await asyncio.sleep(0)
-        return Wake()
+        return Wakeup()
 
 
-@found_by(Waking, "test_a_wait_is_cancelled", only=True)
+@found_by(Waiting, "test_a_wait_is_cancelled", only=True)
 class CannotBeCancelled(MemoryBackend):
     """A wait that is cancelled goes on."""
 
-    async def wait(self, process, interest, timeout):
-        waiting = asyncio.ensure_future(super().wait(process, interest, timeout))
+    async def wait(self, process, subscription, timeout):
+        waiting = asyncio.ensure_future(super().wait(process, subscription, timeout))
         while True:
             try:
                 return await asyncio.shield(waiting)
@@ -113,7 +113,7 @@ class CannotBeCancelled(MemoryBackend):
                     raise
 
 
-@found_by(Waking, "test_a_wake_up_is_passed_on", only=True)
+@found_by(Waiting, "test_a_wake_up_is_passed_on", only=True)
 class PassesNothingOn(MemoryBackend):
     """What a busy process heard, nobody else hears."""
 
@@ -121,15 +121,15 @@ class PassesNothingOn(MemoryBackend):
         pass
 
 
-@found_by(Exchanging, "test_another_process_is_woken_for_what_remains", only=True)
-@found_by(Waking, "test_many_jobs_at_once_wake_as_many_as_it_takes", only=True)
+@found_by(Claiming, "test_another_process_is_woken_for_what_remains", only=True)
+@found_by(Waiting, "test_many_jobs_at_once_wake_as_many_as_it_takes", only=True)
 class ClaimsWithoutAWord(MemoryBackend):
     """Who claims some of many jobs tells nobody of the rest."""
 
-    async def exchange(self, process, settled, free, queues):
-        line = self._store.line
-        line.ring = lambda _queue: None
+    async def settle_and_claim(self, process, settlements, free_slots, queues):
+        line = self._store.wakeups
+        line.signal = lambda _queue: None
         try:
-            return await super().exchange(process, settled, free, queues)
+            return await super().settle_and_claim(process, settlements, free_slots, queues)
         finally:
-            del line.ring
+            del line.signal

@@ -7,7 +7,7 @@ import contextlib
 from typing import TYPE_CHECKING, Any
 
 import pytest
-from app_harness import Stage
+from app_harness import AppHarness
 from redis_dumps import load, restore
 from server_fixtures import _start
 from state_watcher import look
@@ -84,8 +84,8 @@ def resque(make_resque) -> Resque:
 
 
 @pytest.fixture
-def stage(place) -> Stage:
+def stage(place) -> AppHarness:
     """Apps of taskhero on the server; their clock is the server's own."""
-    stage = Stage(place.url)
+    stage = AppHarness(place.url)
     stage.clock = None
     return stage

@@ -37,7 +37,7 @@ def test_the_versions_are_those_that_are_installed():
 
 @pytest.mark.parametrize("row", table("what"), ids=lambda row: row[0])
 def test_what_is_shared_has_its_tests(row):
-    written = "".join(path.read_text() for path in HERE.glob("test_*.py"))
+    written = "".join(path.read_text() for path in HERE.rglob("test_*.py"))
     named = [code(name) for name in row[3].split(", ")]
     assert named
     assert [name for name in named if f"def {name}(" not in written] == []

@@ -10,7 +10,7 @@ from taskhero.backends.registry import open_backend
 from taskhero.clock import SystemClock
 from taskhero.engine.connection import Connection
 from taskhero.engine.queue.queue import Queue, QueueContext
-from taskhero.engine.task.decorators import Declarations
+from taskhero.engine.task.decorators import TaskDecorators
 from taskhero.engine.task.task_registry import TaskRegistry
 from taskhero.errors import AlreadyRunning, NothingToRun, PluginError
 from taskhero.events import Emitter
@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from taskhero.backends.protocol import Backend
     from taskhero.clock import Clock
     from taskhero.events import Event
-    from taskhero.runtime.app_runner import Runner
+    from taskhero.runtime.app_runner import AppRunner
     from taskhero.runtime.scheduler.scheduler import Scheduler, SchedulerContext
     from taskhero.runtime.worker.control import WorkerControl
     from taskhero.runtime.worker.pool import MultiWorker, MultiWorkerContext
@@ -40,7 +40,7 @@ __all__ = ["TaskHero"]
 _Handler = TypeVar("_Handler", bound="Callable[..., Any]")
 
 
-class TaskHero(Declarations):
+class TaskHero(TaskDecorators):
     """Background jobs: declare tasks, enqueue them, and work them here or elsewhere.
 
     An app belongs to one event loop at a time. Tasks may be declared at any time, also while it runs.
@@ -84,7 +84,7 @@ class TaskHero(Declarations):
         self._make_multi_worker = _checked_maker("multi_worker", multi_worker)
         self._lifespan = _checked_lifespan(lifespan)
         self._queue: Queue | None = None
-        self._runner: Runner | None = None
+        self._runner: AppRunner | None = None
         # What `run` controls the task processors with.
         self._control: WorkerControl | None = None
         # How the running app is ended; set from the first step of starting to the last of stopping.
@@ -236,21 +236,21 @@ class TaskHero(Declarations):
         self._connection.enter_loop()
         if self._ending is not None:
             raise AlreadyRunning("this app runs already: stop it first, or leave app.running()")
-        async with contextlib.AsyncExitStack() as ending:
-            self._ending = ending
-            ending.callback(self._ended)
+        async with contextlib.AsyncExitStack() as disposition:
+            self._ending = disposition
+            disposition.callback(self._ended)
             # A stop that comes meanwhile waits for its turn.
             async with self._connection.turn:
-                await self._start(ending)
-                self._ending = ending.pop_all()
+                await self._start(disposition)
+                self._ending = disposition.pop_all()
 
-    async def _start(self, ending: AsyncExitStack) -> None:
-        await ending.enter_async_context(self)
+    async def _start(self, disposition: AsyncExitStack) -> None:
+        await disposition.enter_async_context(self)
         if self._lifespan is not None:
-            await ending.enter_async_context(_entered(self._lifespan, self))
+            await disposition.enter_async_context(_entered(self._lifespan, self))
         if self._has_work:
             runner = self._new_runner()
-            ending.push_async_callback(runner.stop)
+            disposition.push_async_callback(runner.stop)
             await runner.start()
             self._runner = runner
 
@@ -318,10 +318,10 @@ class TaskHero(Declarations):
             raise PluginError(f"the app's queue is to be {made!r}: make it of a class derived from taskhero.Queue")
         return made
 
-    def _new_runner(self) -> Runner:
-        from taskhero.runtime.app_runner import Runner
+    def _new_runner(self) -> AppRunner:
+        from taskhero.runtime.app_runner import AppRunner
 
-        return Runner(
+        return AppRunner(
             app=self,
             backend=self._backend,
             settings=self._settings,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 import servers
-from app_harness import Stage
+from app_harness import AppHarness
 from server_fixtures import _start
 
 #: Of the stores that Redis programs do not share, the example's SQLite file is tried where a module asks for it.
@@ -12,21 +12,21 @@ KINDS = ("memory", "fakeredis", *servers.KINDS)
 
 
 def pytest_generate_tests(metafunc):
-    """Run each test that has a stage on each kind of store."""
-    if "stage" in metafunc.fixturenames:
+    """Run each test that has a harness on each kind of store."""
+    if "harness" in metafunc.fixturenames:
         more = ("sqlite",) if getattr(metafunc.module, "ON_SQLITE_TOO", False) else ()
-        metafunc.parametrize("stage", [*KINDS, *more], indirect=True)
+        metafunc.parametrize("harness", [*KINDS, *more], indirect=True)
 
 
 @pytest.fixture
-async def stage(request, server_pool, tmp_path):
+async def harness(request, server_pool, tmp_path):
     """A store with nothing in it."""
     kind = request.param
     if kind == "sqlite":
-        return Stage(tmp_path / "jobs.db")
+        return AppHarness(tmp_path / "jobs.db")
     if kind in {"memory", "fakeredis"}:
-        return Stage(kind)
+        return AppHarness(kind)
     if kind not in server_pool:
         server_pool[kind] = _start(kind)
     assert server_pool[kind].command("FLUSHALL") == b"+OK"
-    return Stage(server_pool[kind].url)
+    return AppHarness(server_pool[kind].url)

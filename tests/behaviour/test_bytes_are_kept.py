@@ -9,7 +9,7 @@ from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
 
 from taskhero import current, hookimpl
-from taskhero.backends.protocol import Entry, GivenBack, Process
+from taskhero.backends.protocol import Entry, Process, Released
 from taskhero.conformance.steps import claim_one, settle
 from taskhero.models import Postponed
 from taskhero.plugins import DelayQueueLock, Retry
@@ -133,9 +133,9 @@ class Postponing:
 
 
 @pytest.fixture
-async def world(stage):
+async def world(harness):
     """A running app, and what its tasks were given: the attempt and the job."""
-    app = stage.app(processors=1, settings={"queues": (QUEUE,), "rescue_after": 3600})
+    app = harness.app(processors=1, settings={"queues": (QUEUE,), "rescue_after": 3600})
     seen = []
 
     def declare(name, *plugins, error=None):
@@ -151,14 +151,14 @@ async def world(stage):
     declare("Postpone", Postponing())
     declare("Again", Retry(limit=3, delay=2, jitter=0), DelayQueueLock(), error=ValueError("no"))
     async with app.running():
-        yield World(stage, app, seen)
+        yield World(harness, app, seen)
 
 
 class World:
     """Leads one job through one of its lives."""
 
-    def __init__(self, stage, app, seen):
-        self.stage, self.app, self.seen = stage, app, seen
+    def __init__(self, harness, app, seen):
+        self.stage, self.app, self.seen = harness, app, seen
         self.queue, self.backend = app.queue, app.backend
 
     async def put(self, payload, name, queue=QUEUE):
@@ -246,9 +246,9 @@ async def retried(world, payload):
 
 async def released(world, payload):
     process, claimed = await world.claimed(payload, "Held")
-    await settle(world.backend, process, claimed, GivenBack())
+    await settle(world.backend, process, claimed, Released())
     await claim_one(world.backend, process, queue=HELD)
-    await world.backend.retire(process, (1,))
+    await world.backend.deregister_slots(process, (1,))
     await world.backend.register(process, (1,), 60.0)
     assert [job.raw for job in await world.queue.queued(HELD)] == [written(payload, "Held")]
     await claim_one(world.backend, process, queue=HELD)

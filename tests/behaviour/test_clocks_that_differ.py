@@ -17,9 +17,9 @@ HOUR = 3600.0
 
 
 @pytest.fixture(params=[-HOUR, HOUR], ids=["slow", "fast"])
-def wrong(request, stage):
+def wrong(request, harness):
     """The clock of the machine that enqueues, an hour off."""
-    return ManualClock(stage.clock.now() + request.param)
+    return ManualClock(harness.clock.now() + request.param)
 
 
 class Notes:
@@ -33,30 +33,30 @@ class Notes:
         self.told.append((job.name, ctx.at, ctx.delay))
 
 
-async def test_a_delay_is_counted_by_the_stores_clock(stage, wrong):
-    app = stage.app(clock=wrong)
+async def test_a_delay_is_counted_by_the_stores_clock(harness, wrong):
+    app = harness.app(clock=wrong)
     app.task(name="tick")(lambda: None)
     async with app.running():
-        stage.clock.advance(0.25)
+        harness.clock.advance(0.25)
         assert await app.queue.enqueue_in(3, "tick")
-        assert await app.queue.timestamps() == [datetime.fromtimestamp(stage.clock.now() + 3.75, UTC)]
-        stage.later(app, 3.5)
+        assert await app.queue.timestamps() == [datetime.fromtimestamp(harness.clock.now() + 3.75, UTC)]
+        harness.later(app, 3.5)
         assert (await app.backend.due(10)).jobs == []
-        stage.later(app, 0.25)
-        await stage.happened("success")
+        harness.later(app, 0.25)
+        await harness.happened("success")
 
 
-async def test_a_delay_of_nothing_is_now(stage, wrong):
-    app = stage.app(scheduler=False, clock=wrong)
+async def test_a_delay_of_nothing_is_now(harness, wrong):
+    app = harness.app(scheduler=False, clock=wrong)
     async with app:
         assert await app.queue.enqueue_in(0, "tick", queue="q")
         assert await app.queue.length("q") == 1
 
 
-async def test_a_moment_is_compared_with_the_stores_clock(stage, wrong):
+async def test_a_moment_is_compared_with_the_stores_clock(harness, wrong):
     """What has passed there is now, and what has not is never early, whatever the producer believes."""
-    app = stage.app(scheduler=False, clock=wrong)
-    now = datetime.fromtimestamp(stage.clock.now(), UTC)
+    app = harness.app(scheduler=False, clock=wrong)
+    now = datetime.fromtimestamp(harness.clock.now(), UTC)
     async with app:
         assert await app.queue.enqueue_at(now - timedelta(seconds=0.5), "past", queue="q")
         assert await app.queue.enqueue_at(now + timedelta(seconds=0.5), "soon", queue="q")
@@ -65,9 +65,9 @@ async def test_a_moment_is_compared_with_the_stores_clock(stage, wrong):
         assert await app.queue.timestamps() == [now + timedelta(seconds=1), now + timedelta(seconds=1801)]
 
 
-async def test_equal_jobs_in_one_second_of_the_store_are_one(stage, wrong):
+async def test_equal_jobs_in_one_second_of_the_store_are_one(harness, wrong):
     """However the clock of the producer moves meanwhile."""
-    app = stage.app(scheduler=False, clock=wrong)
+    app = harness.app(scheduler=False, clock=wrong)
     async with app:
         assert await app.queue.enqueue_in(60, "tick", queue="q")
         wrong.advance(17)
@@ -76,10 +76,10 @@ async def test_equal_jobs_in_one_second_of_the_store_are_one(stage, wrong):
         assert await app.queue.enqueue_in(60, "tick", queue="q", suppress_duplicate=True) is False
 
 
-async def test_hooks_see_the_delay_and_an_estimate(stage, wrong):
+async def test_hooks_see_the_delay_and_an_estimate(harness, wrong):
     notes = Notes()
-    app = stage.app(scheduler=False, clock=wrong, plugins=(notes,))
-    moment = datetime.fromtimestamp(stage.clock.now() + 2 * HOUR, UTC)
+    app = harness.app(scheduler=False, clock=wrong, plugins=(notes,))
+    moment = datetime.fromtimestamp(harness.clock.now() + 2 * HOUR, UTC)
     async with app:
         await app.queue.enqueue_in(timedelta(seconds=2.5), "in", queue="q")
         await app.queue.enqueue_at(moment, "at", queue="q")
@@ -88,8 +88,8 @@ async def test_hooks_see_the_delay_and_an_estimate(stage, wrong):
     assert notes.told == [("in", estimate, 2.5), ("at", moment, None), ("now", None, None)]
 
 
-async def test_a_retry_waits_by_the_stores_clock(stage, wrong):
-    app = stage.app(clock=wrong, processors=1)
+async def test_a_retry_waits_by_the_stores_clock(harness, wrong):
+    app = harness.app(clock=wrong, processors=1)
 
     @app.task(plugins=(Retry(limit=3),))
     async def fetch():
@@ -97,20 +97,20 @@ async def test_a_retry_waits_by_the_stores_clock(stage, wrong):
 
     async with app.running():
         await fetch.enqueue()
-        await stage.happened("retry")
-        assert await app.queue.timestamps() == [datetime.fromtimestamp(stage.clock.now() + 5, UTC)]
+        await harness.happened("retry")
+        assert await app.queue.timestamps() == [datetime.fromtimestamp(harness.clock.now() + 5, UTC)]
 
 
-async def test_a_periodic_task_starts_and_goes_on_by_the_stores_clock(stage, wrong):
-    app = stage.app(clock=wrong, processors=1)
+async def test_a_periodic_task_starts_and_goes_on_by_the_stores_clock(harness, wrong):
+    app = harness.app(clock=wrong, processors=1)
 
     @app.task(frequency=10)
     async def tick():
         pass
 
     async with app.running():
-        await stage.happened("success")
-        await stage.until(lambda: stage.told("re_enqueue"))
-        assert await app.queue.timestamps() == [datetime.fromtimestamp(stage.clock.now() + 10, UTC)]
+        await harness.happened("success")
+        await harness.until(lambda: harness.told("re_enqueue"))
+        assert await app.queue.timestamps() == [datetime.fromtimestamp(harness.clock.now() + 10, UTC)]
         assert await app.queue.enqueue_recurrent("tick")
-        assert await app.queue.timestamps() == [datetime.fromtimestamp(stage.clock.now() + 10, UTC)]
+        assert await app.queue.timestamps() == [datetime.fromtimestamp(harness.clock.now() + 10, UTC)]

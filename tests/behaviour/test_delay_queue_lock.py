@@ -20,8 +20,8 @@ def declare(app, **options):
     return add
 
 
-async def test_a_job_is_refused_while_an_equal_one_is_delayed_and_others_are_not(stage):
-    app = stage.app(scheduler=False, processors=1)
+async def test_a_job_is_refused_while_an_equal_one_is_delayed_and_others_are_not(harness):
+    app = harness.app(scheduler=False, processors=1)
     add = declare(app)
     async with app:
         assert await add.enqueue_in(60, 1, 2)
@@ -30,9 +30,9 @@ async def test_a_job_is_refused_while_an_equal_one_is_delayed_and_others_are_not
         assert [job.args for job in await app.queue.queued("math")] == [[2, 1]]
 
 
-async def test_it_holds_for_later_jobs_too_and_for_all_at_once(stage):
+async def test_it_holds_for_later_jobs_too_and_for_all_at_once(harness):
     """node-resque checks in a separate step, and only when a job is enqueued for now."""
-    app = stage.app(scheduler=False)
+    app = harness.app(scheduler=False)
     add = declare(app)
     async with app:
         stored = await asyncio.gather(*(add.enqueue_in(60 + n, 1, 2) for n in range(20)))
@@ -41,31 +41,31 @@ async def test_it_holds_for_later_jobs_too_and_for_all_at_once(stage):
         assert await add.enqueue(1, 2) is False
 
 
-async def test_the_delayed_job_itself_is_promoted_and_done(stage):
-    app = stage.app()
+async def test_the_delayed_job_itself_is_promoted_and_done(harness):
+    app = harness.app()
     add = declare(app)
     async with app.running():
         assert await add.enqueue_in(60, 1, 2)
-        stage.later(app, 61)
-        await stage.happened("success")
+        harness.later(app, 61)
+        await harness.happened("success")
         assert await add.enqueue(1, 2), "nothing is delayed any more"
-        await stage.happened("success", 2)
+        await harness.happened("success", 2)
 
 
-async def test_an_index_that_names_a_job_that_is_gone_refuses_nothing(stage):
+async def test_an_index_that_names_a_job_that_is_gone_refuses_nothing(harness):
     """node-resque trusts the index, so a delayed job that was deleted by hand blocks its equals without end."""
-    if not stage.is_redis:
+    if not harness.is_redis:
         return
-    app = stage.app(scheduler=False)
+    app = harness.app(scheduler=False)
     add = declare(app)
     async with app:
         text = '{"class":"add","queue":"math","args":[1,2]}'
-        await stage.redis(app, "SADD", f"resque:timestamps:{text}", "delayed:1999999999")
+        await harness.redis(app, "SADD", f"resque:timestamps:{text}", "delayed:1999999999")
         assert await add.enqueue(1, 2)
 
 
-async def test_without_it_equal_jobs_of_one_second_are_told_apart_by_an_error(stage):
-    app = stage.app(scheduler=False)
+async def test_without_it_equal_jobs_of_one_second_are_told_apart_by_an_error(harness):
+    app = harness.app(scheduler=False)
 
     @app.task
     async def add(a, b):

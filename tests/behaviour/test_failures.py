@@ -33,8 +33,8 @@ GARBAGE = ["", "garbage", "[1]", "null", '{"queue":"math"}', '{"payload":{"args"
 SURROGATE = '{"queue":"math","payload":{"class":"add","args":["\\ud83d"]}}'
 
 
-def failure(task="add", args=(), queue="math", exception="ValueError", age=0.0, stage=None):
-    now = stage.clock.now() if stage else 1_795_430_198
+def failure(task="add", args=(), queue="math", exception="ValueError", age=0.0, harness=None):
+    now = harness.clock.now() if harness else 1_795_430_198
     return encode_failure(
         raw=f'{{"class":"{task}","queue":"{queue}","args":[{",".join(map(str, args))}]}}',
         queue=queue,
@@ -50,9 +50,9 @@ async def fail(app, *texts):
     """List these texts as failures."""
     process = await registered(app.backend, 77, slots=range(1, len(texts) + 1), queues=("failing",))
     await app.backend.push([Entry("failing", "{}") for _ in texts])
-    claims = (await app.backend.exchange(process, (), range(1, len(texts) + 1), ("failing",))).claims
+    claims = (await app.backend.settle_and_claim(process, (), range(1, len(texts) + 1), ("failing",))).claims
     settled = [Settlement(claim, Failed(text)) for claim, text in zip(claims, texts, strict=True)]
-    await app.backend.exchange(process, settled, (), ())
+    await app.backend.settle_and_claim(process, settled, (), ())
     await app.backend.deregister(process)
     await app.backend.delete_queue("failing")
 
@@ -80,9 +80,9 @@ class Asked:
         self.seen.append(("after", job.name, job.args, job.queue))
 
 
-async def test_failures_of_every_program_are_read(stage):
+async def test_failures_of_every_program_are_read(harness):
     """Each entry is a model with timezone-aware times and its unchanged payload, whichever program wrote it."""
-    app = stage.app(scheduler=False)
+    app = harness.app(scheduler=False)
     async with app:
         assert await app.queue.failed() == []
         await fail(app, RUBY, NODE, SPACED)
@@ -117,8 +117,8 @@ async def test_failures_of_every_program_are_read(stage):
         assert await app.queue.failed(-2) == [node, spaced]
 
 
-async def test_garbage_among_failures_is_shown_and_can_be_removed(stage):
-    app = stage.app(scheduler=False)
+async def test_garbage_among_failures_is_shown_and_can_be_removed(harness):
+    app = harness.app(scheduler=False)
     async with app:
         await fail(app, *GARBAGE, NODE)
         found = await app.queue.failed()
@@ -133,9 +133,9 @@ async def test_garbage_among_failures_is_shown_and_can_be_removed(stage):
         assert await app.queue.failed() == []
 
 
-async def test_exactly_the_entry_given_is_removed(stage):
+async def test_exactly_the_entry_given_is_removed(harness):
     """The entry can be from any program. node-resque finds only entries in its own form."""
-    app = stage.app(scheduler=False)
+    app = harness.app(scheduler=False)
     async with app:
         await fail(app, RUBY, NODE, SPACED, NODE, RUBY)
         ruby, node, spaced, *_ = await app.queue.failed()
@@ -156,9 +156,9 @@ async def test_exactly_the_entry_given_is_removed(stage):
     ],
     ids=["ruby", "node", "spaced"],
 )
-async def test_exactly_the_entry_given_is_retried(stage, entry, stored):
+async def test_exactly_the_entry_given_is_retried(harness, entry, stored):
     """The job goes to the end of its queue with every key of its payload."""
-    app = stage.app(scheduler=False)
+    app = harness.app(scheduler=False)
     async with app:
         await app.queue.enqueue("first", [], "math")
         await fail(app, failure(), entry, failure("sub"))
@@ -167,9 +167,9 @@ async def test_exactly_the_entry_given_is_retried(stage, entry, stored):
         assert [job.raw for job in await app.queue.queued("math")][1:] == [stored]
 
 
-async def test_what_is_not_in_the_failures_is_not_retried(stage):
+async def test_what_is_not_in_the_failures_is_not_retried(harness):
     """The call raises an error, stores no job and keeps the other entries."""
-    app = stage.app(scheduler=False)
+    app = harness.app(scheduler=False)
     async with app:
         await fail(app, NODE)
         (failed,) = await app.queue.failed()
@@ -181,8 +181,8 @@ async def test_what_is_not_in_the_failures_is_not_retried(stage):
         assert await app.queue.queues() == []
 
 
-async def test_when_two_press_retry_at_the_same_moment_the_job_is_stored_once(stage):
-    app, other = stage.app(scheduler=False), stage.app(scheduler=False)
+async def test_when_two_press_retry_at_the_same_moment_the_job_is_stored_once(harness):
+    app, other = harness.app(scheduler=False), harness.app(scheduler=False)
     async with app, other:
         await fail(app, *(failure(args=[n]) for n in range(20)))
         entries = await app.queue.failed()
@@ -194,18 +194,18 @@ async def test_when_two_press_retry_at_the_same_moment_the_job_is_stored_once(st
         assert await app.queue.failed_count() == 0
 
 
-async def test_the_hooks_around_enqueueing_run(stage):
+async def test_the_hooks_around_enqueueing_run(harness):
     asked = Asked()
-    app = stage.app(scheduler=False, plugins=[asked])
+    app = harness.app(scheduler=False, plugins=[asked])
     async with app:
         await fail(app, NODE)
         assert await app.queue.retry_and_remove_failed((await app.queue.failed())[0]) is True
         assert asked.seen == [("before", "add", [1, 2], "math"), ("after", "add", [1, 2], "math")]
 
 
-async def test_what_a_plugin_refuses_stays(stage):
+async def test_what_a_plugin_refuses_stays(harness):
     """By its hook, by its guard, or since it fails."""
-    app = stage.app(scheduler=False)
+    app = harness.app(scheduler=False)
     refusing, broken = Asked(answer=False), Asked(answer=RuntimeError("a bug"))
     app.task(name="refused", queue="math", plugins=(refusing,))(lambda: None)
     app.task(name="broken", queue="math", plugins=(broken,))(lambda: None)
@@ -233,9 +233,9 @@ async def test_what_a_plugin_refuses_stays(stage):
         assert await locked.enqueue() is False
 
 
-async def test_what_other_programs_could_not_read_is_not_stored(stage):
+async def test_what_other_programs_could_not_read_is_not_stored(harness):
     """A lone surrogate ends Ruby's worker."""
-    app = stage.app(scheduler=False)
+    app = harness.app(scheduler=False)
     async with app:
         await fail(app, SURROGATE, failure(queue="a,b"))
         for failed in await app.queue.failed():
@@ -261,15 +261,15 @@ async def test_what_other_programs_could_not_read_is_not_stored(stage):
     ],
     ids=str,
 )
-async def test_a_filter_says_which_failures_are_meant(stage, where, expected):
-    app = stage.app(scheduler=False)
+async def test_a_filter_says_which_failures_are_meant(harness, where, expected):
+    app = harness.app(scheduler=False)
     async with app:
         texts = [
-            failure(stage=stage),
-            failure(queue="more", exception="Math::Wrong", age=10, stage=stage),
-            failure("sub", exception="app.Wrong", age=100, stage=stage),
-            failure(exception="", age=100_000, stage=stage),
-            failure("sub", queue="more", stage=stage),
+            failure(harness=harness),
+            failure(queue="more", exception="Math::Wrong", age=10, harness=harness),
+            failure("sub", exception="app.Wrong", age=100, harness=harness),
+            failure(exception="", age=100_000, harness=harness),
+            failure("sub", queue="more", harness=harness),
         ]
         await fail(app, *texts)
         assert [failed.raw async for failed in app.queue.each_failed(**where)] == [texts[n] for n in expected]
@@ -281,8 +281,8 @@ async def test_a_filter_says_which_failures_are_meant(stage, where, expected):
         assert await raws(app) == [text for n, text in enumerate(texts) if n not in expected]
 
 
-async def test_a_filter_that_can_only_be_a_mistake_is_refused(stage):
-    app = stage.app(scheduler=False)
+async def test_a_filter_that_can_only_be_a_mistake_is_refused(harness):
+    app = harness.app(scheduler=False)
     async with app:
         with pytest.raises(TypeError, match="tsk"):
             [each async for each in app.queue.each_failed(tsk="add")]
@@ -292,9 +292,9 @@ async def test_a_filter_that_can_only_be_a_mistake_is_refused(stage):
             await app.queue.failed(source="queues")
 
 
-async def test_many_are_retried_in_few_round_trips_with_progress_and_none_twice(stage):
+async def test_many_are_retried_in_few_round_trips_with_progress_and_none_twice(harness):
     """More than a page of them; what fails again meanwhile stays."""
-    app = stage.app(scheduler=False)
+    app = harness.app(scheduler=False)
     async with app:
         texts = [failure(args=[n]) for n in range(2300)]
         for start in range(0, len(texts), 1000):
@@ -311,16 +311,16 @@ async def test_many_are_retried_in_few_round_trips_with_progress_and_none_twice(
         assert await app.queue.failed_count() == 23
 
 
-async def test_rubys_lists_for_single_queues_are_read_and_mended(stage):
-    app = stage.app(scheduler=False)
+async def test_rubys_lists_for_single_queues_are_read_and_mended(harness):
+    app = harness.app(scheduler=False)
     async with app:
         assert await app.queue.failed_lists() == ["failed"]
-        if not stage.is_redis:
+        if not harness.is_redis:
             return
         await fail(app, NODE)
         for text in (RUBY, failure("sub", queue="slow"), "garbage"):
-            await stage.redis(app, "RPUSH", "resque:slow_failed", text)
-        await stage.redis(app, "SADD", "resque:failed_queues", "slow_failed", "default_failed")
+            await harness.redis(app, "RPUSH", "resque:slow_failed", text)
+        await harness.redis(app, "SADD", "resque:failed_queues", "slow_failed", "default_failed")
         assert await app.queue.failed_lists() == ["failed", "default_failed", "slow_failed"]
         assert [await app.queue.failed_count(source) for source in await app.queue.failed_lists()] == [1, 0, 3]
         ruby, sub, garbage = await app.queue.failed(source="slow_failed")
@@ -334,15 +334,15 @@ async def test_rubys_lists_for_single_queues_are_read_and_mended(stage):
         assert [job.name for job in await app.queue.queued("slow")] == ["sub"]
 
 
-async def test_a_list_of_the_wrong_type_is_shown_as_such(stage):
-    if not stage.is_redis:
+async def test_a_list_of_the_wrong_type_is_shown_as_such(harness):
+    if not harness.is_redis:
         return
-    app = stage.app(scheduler=False)
+    app = harness.app(scheduler=False)
     async with app:
-        await stage.redis(app, "SET", "resque:failed", "no list")
+        await harness.redis(app, "SET", "resque:failed", "no list")
         (spoilt,) = await app.queue.failed()
         assert "WRONGTYPE" in spoilt.problem
         assert [each async for each in app.queue.retry_all_failed()] == []
-        await stage.redis(app, "SET", "resque:queue:math", "no list")
+        await harness.redis(app, "SET", "resque:queue:math", "no list")
         (spoilt,) = await app.queue.queued("math")
         assert (spoilt.name, "WRONGTYPE" in spoilt.problem) == ("", True)

@@ -11,7 +11,7 @@ from taskhero.plugins import JobLock
 pytestmark = pytest.mark.anyio
 
 
-async def test_a_third_partys_plugin_is_made_once_and_gets_its_own_options(stage):
+async def test_a_third_partys_plugin_is_made_once_and_gets_its_own_options(harness):
     """node-resque creates the plugin for each hook, knows only its own names, and gives a subclass no options."""
     made = []
 
@@ -31,16 +31,16 @@ async def test_a_third_partys_plugin_is_made_once_and_gets_its_own_options(stage
         def taskhero_register_plugins(self, registry):
             registry.add("per-user", PerUser)
 
-    app = stage.app(processors=1, plugins=(Names(),))
+    app = harness.app(processors=1, plugins=(Names(),))
     seen = []
 
     @app.task(plugins=("per-user",), plugin_options={"per-user": {"prefix": "workerslock:user", "requeue": False}})
     async def sync(user, what):
-        seen.extend(held.lock.key for held in app._runner.multi_worker.context.preparer.held)
+        seen.extend(held.lock.key for held in app._runner.multi_worker.context.preparation.held)
 
     async with app.running():
         for times in (1, 2, 3):
             await sync.enqueue(7, times)
-            await stage.happened("success", times)
+            await harness.happened("success", times)
     assert made == ["workerslock:user"]
     assert seen == ["workerslock:user:7"] * 3

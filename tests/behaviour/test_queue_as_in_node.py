@@ -17,9 +17,9 @@ def raw(args="[]", name="someJob", queue="q"):
     return f'{{"class":"{name}","queue":"{queue}","args":{args}}}'
 
 
-async def test_connect_and_end(stage):
+async def test_connect_and_end(harness):
     """A queue answers only while its app is connected."""
-    app = stage.app(scheduler=False)
+    app = harness.app(scheduler=False)
     with pytest.raises(NotConnected):
         await app.queue.queues()
     async with app:
@@ -28,9 +28,9 @@ async def test_connect_and_end(stage):
         await app.queue.queues()
 
 
-async def test_a_normal_job(stage):
+async def test_a_normal_job(harness):
     """A queue counts and lists its jobs in order; one argument becomes a list of one, and none an empty list."""
-    app = stage.app(scheduler=False)
+    app = harness.app(scheduler=False)
     async with app:
         assert await app.queue.length("q") == 0
         assert await app.queue.enqueue("someJob", [1, 2, 3], "q") is True
@@ -45,9 +45,9 @@ async def test_a_normal_job(stage):
         assert await app.queue.queued("q", 1, 1) == [jobs[1]]
 
 
-async def test_a_delayed_job_once_a_second(stage):
+async def test_a_delayed_job_once_a_second(harness):
     """An equal job for the same second raises an error, or returns False with `suppress_duplicate`."""
-    app = stage.app(scheduler=False)
+    app = harness.app(scheduler=False)
     async with app:
         moment = datetime(2100, 1, 1, tzinfo=UTC)
         assert await app.queue.enqueue_at(moment, "someJob", [1], "q") is True
@@ -57,9 +57,9 @@ async def test_a_delayed_job_once_a_second(stage):
         assert await app.queue.all_delayed() == {moment: [Job("someJob", [1], "q", raw=raw("[1]"))]}
 
 
-async def test_numbers_as_texts_are_refused(stage):
+async def test_numbers_as_texts_are_refused(harness):
     """node-resque accepts them. Here a str as a time can only be a mistake."""
-    app = stage.app(scheduler=False)
+    app = harness.app(scheduler=False)
     async with app:
         with pytest.raises(InvalidMoment, match="no moment"):
             await app.queue.enqueue_at("10000", "someJob", [], "q")
@@ -68,9 +68,9 @@ async def test_numbers_as_texts_are_refused(stage):
         assert await app.queue.timestamps() == []
 
 
-async def test_jobs_are_deleted(stage):
+async def test_jobs_are_deleted(harness):
     """The first call returns the number of deleted jobs, the second one returns 0."""
-    app = stage.app(scheduler=False)
+    app = harness.app(scheduler=False)
     async with app:
         for args in ([1, 2, 3], (), ()):
             await app.queue.enqueue("someJob", args, "q")
@@ -79,9 +79,9 @@ async def test_jobs_are_deleted(stage):
         assert (await app.queue.length("q"), await app.queue.delete_queue("q"), await app.queue.queues()) == (0, 0, [])
 
 
-async def test_a_job_is_delayed_and_enqueued_by_many_at_once(stage):
+async def test_a_job_is_delayed_and_enqueued_by_many_at_once(harness):
     """One of them delays it."""
-    app = stage.app(scheduler=False)
+    app = harness.app(scheduler=False)
     async with app:
         moment = datetime(2100, 1, 1, tzinfo=UTC)
         answers = await asyncio.gather(

@@ -27,8 +27,8 @@ _texts = pytest.mark.parametrize("text", TEXTS)
 
 
 @_texts
-async def test_a_job_is_tried_as_often_as_the_limit_says(stage, text):
-    app = stage.app()
+async def test_a_job_is_tried_as_often_as_the_limit_says(harness, text):
+    app = harness.app()
     ran = []
 
     @app.task(name="work", queue="elsewhere", plugins=[Retry(limit=3, delay=10, jitter=0)])
@@ -40,10 +40,10 @@ async def test_a_job_is_tried_as_often_as_the_limit_says(stage, text):
         claimed, kept = TEXTS[text]
         await app.backend.push([Entry("math", claimed)])
         for attempt in (1, 2):
-            await stage.happened("retry", attempt)
+            await harness.happened("retry", attempt)
             assert [job.raw for jobs in (await app.queue.all_delayed()).values() for job in jobs] == [kept]
-            stage.later(app, 11)
-        (failure,) = await stage.happened("failure")
+            harness.later(app, 11)
+        (failure,) = await harness.happened("failure")
         assert failure.queue == "math"
         assert len(ran) == 3
         assert await app.queue.failed_count() == 1
@@ -51,8 +51,8 @@ async def test_a_job_is_tried_as_often_as_the_limit_says(stage, text):
 
 
 @_texts
-async def test_a_postponed_job_comes_back_to_its_queue(stage, text):
-    app = stage.app()
+async def test_a_postponed_job_comes_back_to_its_queue(harness, text):
+    app = harness.app()
     go_on, ran = asyncio.Event(), []
 
     @app.task(name="work", queue="elsewhere", plugins=[JobLock(delay=5)])
@@ -63,19 +63,19 @@ async def test_a_postponed_job_comes_back_to_its_queue(stage, text):
     async with app.running():
         claimed, kept = TEXTS[text]
         await app.backend.push([Entry("math", claimed)] * 2)
-        await stage.happened("re_enqueue")
+        await harness.happened("re_enqueue")
         assert [unmark(job.raw) for jobs in (await app.queue.all_delayed()).values() for job in jobs] == [kept]
         go_on.set()
-        await stage.happened("success")
-        stage.later(app, 6)
-        await stage.happened("success", 2)
+        await harness.happened("success")
+        harness.later(app, 6)
+        await harness.happened("success", 2)
         assert len(ran) == 2
         assert await app.queue.failed_count() == 0
         assert await app.queue.queues() == ["math"]
 
 
-async def test_a_job_that_waits_is_found_by_what_it_means(stage):
-    app = stage.app(scheduler=False)
+async def test_a_job_that_waits_is_found_by_what_it_means(harness):
+    app = harness.app(scheduler=False)
 
     @app.task(name="work", queue="math", plugins=[DelayQueueLock(), Retry(limit=3, delay=60, jitter=0)])
     async def work(*args):
@@ -85,7 +85,7 @@ async def test_a_job_that_waits_is_found_by_what_it_means(stage):
         # A whole float, and a key order, that this program does not write.
         await app.backend.push([Entry("math", '{"args":[7.0,{"b":1,"a":2e0}],"class":"work"}')])
         await app.backend.push([Entry("math", '{"class":"work","args":[8.0]}')])
-        await stage.happened("retry", 2)
+        await harness.happened("retry", 2)
         meant = [7, {"a": 2, "b": 1}]
         assert len(await app.queue.scheduled_at("math", "work", meant)) == 1
         assert len(await app.queue.scheduled_at("math", "work", [8])) == 1

@@ -6,7 +6,7 @@ import asyncio
 import random
 
 import pytest
-from app_harness import Stage
+from app_harness import AppHarness
 
 from taskhero.backends.memory import MemoryBackend
 
@@ -36,27 +36,38 @@ def _mixed(verb):
     return mixed
 
 
-for _verb in ("periodic", "ensure", "resume", "exchange", "prepare", "due", "promote", "lead", "push", "restart"):
+for _verb in (
+    "declare_periodic",
+    "ensure_periodic",
+    "resume_periodic",
+    "settle_and_claim",
+    "prepare",
+    "due",
+    "promote",
+    "lead",
+    "push",
+    "restart_periodic",
+):
     setattr(Mixed, _verb, _mixed(_verb))
 
 
 async def start_three(seed):
     """One cluster from its start through some runs; its runs, and what is left of the chain."""
     chance = random.Random(seed)
-    stage = Stage("memory")
-    stage._memory = Mixed(clock=stage.clock, chance=chance)
+    harness = AppHarness("memory")
+    harness._memory = Mixed(clock=harness.clock, chance=chance)
     running, runs, most = 0, [], 0
 
     async def tick():
         nonlocal running, most
         running += 1
         most = max(most, running)
-        runs.append(stage.clock.now())
+        runs.append(harness.clock.now())
         for _ in range(chance.randrange(8)):
             await asyncio.sleep(0)
         running -= 1
 
-    apps = [stage.app(processors=2, settings={"timeout": 60}) for _ in range(3)]
+    apps = [harness.app(processors=2, settings={"timeout": 60}) for _ in range(3)]
     for app in apps:
         app.task(name="tick", frequency=FREQUENCY)(tick)
 
@@ -68,17 +79,17 @@ async def start_three(seed):
     await asyncio.gather(*map(run, apps))
     try:
         for number in range(1, 4):
-            await stage.happened("scheduler.re_enqueue", number)
+            await harness.happened("scheduler.re_enqueue", number)
             if chance.random() < 0.5:
                 await chance.choice(apps).queue.enqueue_all_recurrent()
             if number < 3:
-                stage.clock.advance(FREQUENCY)
+                harness.clock.advance(FREQUENCY)
                 for app in chance.sample(apps, 3):
                     app.scheduler.wake()
                     app.scheduler.look()
-        await asyncio.gather(*(app.scheduler.keep() for app in apps))
-        store = stage._memory._store
-        left = len(store.queues.texts.get("default", ())) + sum(map(len, store.schedule.texts.values()))
+        await asyncio.gather(*(app.scheduler.enqueue_periodic() for app in apps))
+        store = harness._memory._store
+        left = len(store.queues.payloads.get("default", ())) + sum(map(len, store.schedule.payloads.values()))
         return len(runs), most, left + running
     finally:
         await asyncio.gather(*(app.stop() for app in apps))

@@ -7,7 +7,7 @@ from datetime import UTC, datetime, timedelta
 from zoneinfo import ZoneInfo
 
 import pytest
-from app_harness import Stage
+from app_harness import AppHarness
 
 pytestmark = pytest.mark.anyio
 
@@ -17,10 +17,10 @@ BERLIN = ZoneInfo("Europe/Berlin")
 class Slots:
     """When a task ran."""
 
-    def __init__(self, stage, start):
-        self.stage = stage
+    def __init__(self, harness, start):
+        self.stage = harness
         self.runs = []
-        stage.clock.advance(start.timestamp() - stage.clock.now())
+        harness.clock.advance(start.timestamp() - harness.clock.now())
 
     def declare(self, app, **options):
         @app.task(name="report", **options)
@@ -34,7 +34,7 @@ class Slots:
         """Let time pass step by step, and let the leader look at each."""
         while (now := self.stage.clock.now()) < until.timestamp():
             self.stage.clock.advance(min(step, until.timestamp() - now))
-            await app.scheduler.keep()
+            await app.scheduler.enqueue_periodic()
             fired = len(self.stage.told("scheduler.enqueue"))
             await self.stage.until(lambda fired=fired: len(self.stage.told("worker.success")) == fired)
 
@@ -47,79 +47,79 @@ def on_the_wall(runs, zone):
     return [f"{run.astimezone(zone):%d %H:%M}" for run in runs]
 
 
-async def test_each_slot_is_one_run_and_none_is_early(stage):
-    app = stage.app()
-    slots = Slots(stage, at(2026, 6, 1, 8, 58, 30))
+async def test_each_slot_is_one_run_and_none_is_early(harness):
+    app = harness.app()
+    slots = Slots(harness, at(2026, 6, 1, 8, 58, 30))
     slots.declare(app, cron="*/5 9-17 * * mon-fri")
     async with app.running():
-        await stage.until(lambda: app.scheduler.leader)
+        await harness.until(lambda: app.scheduler.leader)
         await slots.live(app, at(2026, 6, 1, 9, 11), step=30)
         assert slots.runs == [at(2026, 6, 1, 9, 0), at(2026, 6, 1, 9, 5), at(2026, 6, 1, 9, 10)]
-        assert await app.scheduler.keep() <= 3
+        assert await app.scheduler.enqueue_periodic() <= 3
 
 
-async def test_the_leader_sleeps_until_the_next_slot(stage):
-    app = stage.app()
-    slots = Slots(stage, at(2026, 6, 1, 8, 59, 59))
+async def test_the_leader_sleeps_until_the_next_slot(harness):
+    app = harness.app()
+    slots = Slots(harness, at(2026, 6, 1, 8, 59, 59))
     slots.declare(app, cron="0 * * * *")
     async with app.running():
-        await stage.until(lambda: app.scheduler.leader)
-        assert 1.0 < await app.scheduler.keep() < 1.1
-        stage.clock.advance(0.75)
-        assert 0.25 < await app.scheduler.keep() < 0.3
-        assert stage.told("scheduler.enqueue") == []
+        await harness.until(lambda: app.scheduler.leader)
+        assert 1.0 < await app.scheduler.enqueue_periodic() < 1.1
+        harness.clock.advance(0.75)
+        assert 0.25 < await app.scheduler.enqueue_periodic() < 0.3
+        assert harness.told("scheduler.enqueue") == []
 
 
-async def test_many_leaders_fire_each_slot_once(stage):
+async def test_many_leaders_fire_each_slot_once(harness):
     """As when one was away for a while, and does not know that another leads."""
-    apps = [stage.app() for _ in range(3)]
-    slots = Slots(stage, at(2026, 6, 1, 9, 0, 30))
+    apps = [harness.app() for _ in range(3)]
+    slots = Slots(harness, at(2026, 6, 1, 9, 0, 30))
     for app in apps:
         slots.declare(app, cron="* * * * *")
         await app.start()
     try:
-        await asyncio.gather(*(app.scheduler.keep() for app in apps))
+        await asyncio.gather(*(app.scheduler.enqueue_periodic() for app in apps))
         for minute in range(1, 6):
-            stage.clock.advance(60)
+            harness.clock.advance(60)
             for app in apps:
                 app.scheduler._leads_until = float("inf")
-            await asyncio.gather(*(app.scheduler.keep() for app in apps))
-            await stage.until(lambda minute=minute: len(slots.runs) >= minute)
-        await asyncio.gather(*(app.scheduler.keep() for app in apps))
+            await asyncio.gather(*(app.scheduler.enqueue_periodic() for app in apps))
+            await harness.until(lambda minute=minute: len(slots.runs) >= minute)
+        await asyncio.gather(*(app.scheduler.enqueue_periodic() for app in apps))
         assert len(slots.runs) == 5
-        assert len(stage.told("scheduler.enqueue")) == 5
+        assert len(harness.told("scheduler.enqueue")) == 5
     finally:
         for app in apps:
             await app.stop()
 
 
 @pytest.mark.parametrize(("misfire", "runs"), [("skip", 0), ("once", 1), ("all", 3)])
-async def test_slots_that_nobody_could_fire_are_for_the_policy(stage, misfire, runs):
+async def test_slots_that_nobody_could_fire_are_for_the_policy(harness, misfire, runs):
     """Nothing ran from half past nine to ten past one."""
-    app = stage.app()
-    slots = Slots(stage, at(2026, 6, 1, 9, 30))
+    app = harness.app()
+    slots = Slots(harness, at(2026, 6, 1, 9, 30))
     slots.declare(app, cron="30 * * * *", misfire=misfire)
     async with app:
         async with app.running():
-            await stage.until(lambda: app.scheduler.leader)
-            await app.scheduler.keep()
-        stage.clock.advance(3600 * 3 + 2400)
+            await harness.until(lambda: app.scheduler.leader)
+            await app.scheduler.enqueue_periodic()
+        harness.clock.advance(3600 * 3 + 2400)
         async with app.running():
-            await stage.until(lambda: app.scheduler.leader)
-            await app.scheduler.keep()
-            await stage.until(lambda: len(slots.runs) == runs)
-            await app.scheduler.keep()
+            await harness.until(lambda: app.scheduler.leader)
+            await app.scheduler.enqueue_periodic()
+            await harness.until(lambda: len(slots.runs) == runs)
+            await app.scheduler.enqueue_periodic()
             await slots.live(app, at(2026, 6, 1, 13, 31), step=600)
             assert len(slots.runs) == runs + 1
 
 
-async def test_a_stopped_task_fires_nothing_and_makes_up_for_nothing(stage):
-    app = stage.app()
-    slots = Slots(stage, at(2026, 6, 1, 9, 30))
+async def test_a_stopped_task_fires_nothing_and_makes_up_for_nothing(harness):
+    app = harness.app()
+    slots = Slots(harness, at(2026, 6, 1, 9, 30))
     report = slots.declare(app, cron="0 * * * *", misfire="all")
     async with app.running():
-        await stage.until(lambda: app.scheduler.leader)
-        await app.scheduler.keep()
+        await harness.until(lambda: app.scheduler.leader)
+        await app.scheduler.enqueue_periodic()
         assert await app.queue.stop_recurrent("report") == 0
         await slots.live(app, at(2026, 6, 1, 12, 30), step=1800)
         assert slots.runs == []
@@ -128,18 +128,18 @@ async def test_a_stopped_task_fires_nothing_and_makes_up_for_nothing(stage):
         assert len(slots.runs) == 1
         await app.queue.stop_recurrent("report")
         assert await report.enqueue() is True
-        await stage.until(lambda: len(slots.runs) == 2)
+        await harness.until(lambda: len(slots.runs) == 2)
         await slots.live(app, at(2026, 6, 1, 14, 30), step=1800)
-        await stage.until(lambda: len(slots.runs) == 3)
+        await harness.until(lambda: len(slots.runs) == 3)
 
 
-async def test_it_is_not_enqueued_at_the_start(stage):
-    app = stage.app()
-    slots = Slots(stage, at(2026, 6, 1, 9, 30))
+async def test_it_is_not_enqueued_at_the_start(harness):
+    app = harness.app()
+    slots = Slots(harness, at(2026, 6, 1, 9, 30))
     slots.declare(app, cron="0 * * * *")
     async with app.running():
         assert await app.queue.enqueue_all_recurrent() == []
-        await app.scheduler.keep()
+        await app.scheduler.enqueue_periodic()
         assert (slots.runs, await app.queue.length("default")) == ([], 0)
 
 
@@ -159,13 +159,13 @@ async def test_it_is_not_enqueued_at_the_start(stage):
     ],
 )
 async def test_daylight_saving_and_leap_days(memory_stage, cron, zone, start, hours, runs):
-    stage = memory_stage
-    app = stage.app()
-    slots = Slots(stage, start)
+    harness = memory_stage
+    app = harness.app()
+    slots = Slots(harness, start)
     slots.declare(app, cron=cron, timezone=zone)
     async with app.running():
-        await stage.until(lambda: app.scheduler.leader)
-        await app.scheduler.keep()
+        await harness.until(lambda: app.scheduler.leader)
+        await app.scheduler.enqueue_periodic()
         await slots.live(app, start + timedelta(hours=hours), step=900)
         assert on_the_wall(slots.runs, ZoneInfo(zone)) == runs
 
@@ -173,4 +173,4 @@ async def test_daylight_saving_and_leap_days(memory_stage, cron, zone, start, ho
 @pytest.fixture
 def memory_stage():
     """Where one store will do: the schedule is none of its business."""
-    return Stage("memory")
+    return AppHarness("memory")

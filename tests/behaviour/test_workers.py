@@ -9,11 +9,11 @@ from datetime import UTC, datetime
 import pytest
 
 from taskhero import FailedJob, Job, Working, hookimpl
-from taskhero.backends.protocol import Entry, FreeLock
+from taskhero.backends.protocol import Entry, QueueLockGuard
 from taskhero.conformance.steps import LEASE, beat, claim_one, registered
 from taskhero.errors import InvalidLockName, InvalidMoment, UnknownWorker
 from taskhero.models import Details, WorkerState
-from taskhero.runtime.scheduler.stale_workers import StuckWorkers
+from taskhero.runtime.scheduler.stale_workers import StaleWorkers
 from taskhero.wire.jobs import encode_job
 
 pytestmark = pytest.mark.anyio
@@ -34,34 +34,34 @@ async def busy(app, number=1, raw=JOB, queues=("math",)):
     return process, await claim_one(app.backend, process, queue="math")
 
 
-async def foreign(stage, app, worker_id, *, working=None, ping=None, heartbeat=None, started=None):
+async def foreign(harness, app, worker_id, *, working=None, ping=None, heartbeat=None, started=None):
     """A worker of another program, or new signs of life of one."""
     name = ":".join(worker_id.split(":")[:2])
-    await stage.redis(app, "SADD", "resque:workers", worker_id)
+    await harness.redis(app, "SADD", "resque:workers", worker_id)
     if working is not None:
-        await stage.redis(app, "SET", f"resque:worker:{worker_id}", working)
+        await harness.redis(app, "SET", f"resque:worker:{worker_id}", working)
     if started is not None:
-        await stage.redis(app, "SET", f"resque:worker:{worker_id}:started", started)
+        await harness.redis(app, "SET", f"resque:worker:{worker_id}:started", started)
     if ping is not None:
         value = json.dumps({"time": ping, "name": name, "queues": "math"})
-        await stage.redis(app, "SET", f"resque:worker:ping:{name}", value)
+        await harness.redis(app, "SET", f"resque:worker:ping:{name}", value)
     if heartbeat is not None:
-        await stage.redis(app, "HSET", "resque:workers:heartbeat", worker_id, heartbeat)
+        await harness.redis(app, "HSET", "resque:workers:heartbeat", worker_id, heartbeat)
 
 
 # --- looking -----------------------------------------------------------------------------------------------------
 
 
-async def test_workers_and_what_they_do(stage):
+async def test_workers_and_what_they_do(harness):
     """The listings name each worker with its queues, None for an idle worker and the job of a busy one."""
-    app = stage.app(scheduler=False)
+    app = harness.app(scheduler=False)
     async with app:
         assert (await app.queue.workers(), await app.queue.all_working_on()) == ({}, {})
         process, claim = await busy(app, queues=("math", "low"))
         first, second = process.worker(1), process.worker(2)
         assert await app.queue.workers() == {first: "math,low", second: "math,low"}
         working = await app.queue.working_on(first, "math,low")
-        since = datetime.fromtimestamp(int(stage.clock.now()), UTC)
+        since = datetime.fromtimestamp(int(harness.clock.now()), UTC)
         assert working == Working(
             worker=first, queue="math", job=Job("slow", [{"a": 1}], "math", raw=JOB), run_at=since, raw=working.raw
         )
@@ -72,9 +72,9 @@ async def test_workers_and_what_they_do(stage):
         assert await app.queue.all_working_on() == {first: working, second: None}
 
 
-async def test_details_of_an_app_that_works(stage):
+async def test_details_of_an_app_that_works(harness):
     """While a task runs, the details show its empty queue and one worker with its job."""
-    app = stage.app(processors=1)
+    app = harness.app(processors=1)
     begun, go_on = asyncio.Event(), asyncio.Event()
 
     @app.task(queue="testQueue")
@@ -86,7 +86,7 @@ async def test_details_of_an_app_that_works(stage):
         await slow_task.enqueue(a=1)
         await slow_task.enqueue_in(3600, a=2)
         await begun.wait()
-        await stage.happened("leader")
+        await harness.happened("leader")
         details = await app.queue.details()
         (worker,) = details.workers
         assert worker.working is not None
@@ -95,7 +95,7 @@ async def test_details_of_an_app_that_works(stage):
             "slow_task",
             [{"a": 1}],
         )
-        now = stage.clock.now()
+        now = harness.clock.now()
         assert details == Details(
             now=details.now,
             queues={"testQueue": 0},
@@ -119,7 +119,7 @@ async def test_details_of_an_app_that_works(stage):
         assert abs(details.now.timestamp() - now) < 0.01
         assert await app.queue.leader() == app.scheduler.name
         go_on.set()
-        await stage.happened("success")
+        await harness.happened("success")
         details = await app.queue.details()
         assert (details.stats, details.workers[0].processed, details.workers[0].working) == (
             {"processed": 1, "failed": 0},
@@ -129,23 +129,23 @@ async def test_details_of_an_app_that_works(stage):
         assert await app.queue.stats() == {"processed": 1, f"processed:{worker.name}": 1}
 
 
-async def test_nobody_leads_at_first(stage):
+async def test_nobody_leads_at_first(harness):
     """`leader` returns None until a scheduler takes the leader lease, then its name."""
-    app = stage.app(scheduler=False)
+    app = harness.app(scheduler=False)
     async with app:
         assert await app.queue.leader() is None
         await app.backend.lead("somebody", 10)
         assert await app.queue.leader() == "somebody"
 
 
-async def test_locks_are_listed_and_deleted(stage):
+async def test_locks_are_listed_and_deleted(harness):
     """The names of the locks come without the namespace."""
-    app = stage.app(scheduler=False)
+    app = harness.app(scheduler=False)
     async with app:
         assert await app.queue.locks() == {}
-        guards = (FreeLock("lock:slow:math:[]", 60), FreeLock("workerslock:slow:math:[]", 30))
+        guards = (QueueLockGuard("lock:slow:math:[]", 60), QueueLockGuard("workerslock:slow:math:[]", 30))
         await app.backend.push([Entry("math", JOB, guards=guards)])
-        second = int(stage.clock.now())
+        second = int(harness.clock.now())
         assert await app.queue.locks() == {
             "lock:slow:math:[]": str(second + 61),
             "workerslock:slow:math:[]": str(second + 31),
@@ -159,23 +159,23 @@ async def test_locks_are_listed_and_deleted(stage):
         assert await app.queue.queues() == ["math"]
 
 
-async def test_workers_of_every_program_are_shown(stage):
-    if not stage.is_redis:
+async def test_workers_of_every_program_are_shown(harness):
+    if not harness.is_redis:
         return
-    app = stage.app(scheduler=False)
+    app = harness.app(scheduler=False)
     async with app:
         await foreign(
-            stage,
+            harness,
             app,
             RUBY,
             working=RUBY_WORKS,
             heartbeat="2026-11-23T10:32:04+00:00",
             started="2026-11-23 10:32:04 +0000",
         )
-        await foreign(stage, app, NODE, working=NODE_WORKS, ping=1795430191, started="1795430190")
-        await foreign(stage, app, MULTI)
-        await stage.redis(app, "SET", "resque:stat:processed:vm:14545:math,slow", "3")
-        await stage.redis(app, "SET", "resque:stat:failed:vm:18588", "2")
+        await foreign(harness, app, NODE, working=NODE_WORKS, ping=1795430191, started="1795430190")
+        await foreign(harness, app, MULTI)
+        await harness.redis(app, "SET", "resque:stat:processed:vm:14545:math,slow", "3")
+        await harness.redis(app, "SET", "resque:stat:failed:vm:18588", "2")
         assert await app.queue.workers() == {"vm:14545": "math,slow", "vm:18588": "math", "vm:18825+1": "math"}
         working = await app.queue.all_working_on()
         ruby = Working(
@@ -216,23 +216,23 @@ async def test_workers_of_every_program_are_shown(stage):
         )
 
 
-async def test_garbage_of_workers_is_shown_as_such(stage):
+async def test_garbage_of_workers_is_shown_as_such(harness):
     """A worker key, ping, heartbeat, counter and name that cannot be read."""
-    if not stage.is_redis:
+    if not harness.is_redis:
         return
-    app = stage.app(scheduler=False)
+    app = harness.app(scheduler=False)
     async with app:
-        await foreign(stage, app, "a:1:q", working="garbage", heartbeat="no date", started="whenever")
-        await foreign(stage, app, "b:1:q", working="[1]")
-        await foreign(stage, app, "c:1:q", working='{"queue":1,"payload":{"class":5}}')
-        await foreign(stage, app, "")
-        await foreign(stage, app, "no colon")
-        await stage.redis(app, "SADD", "resque:workers", b"\xff\xfe:1:q")
-        await stage.redis(app, "HSET", "resque:worker:d:1:q", "no", "text")
-        await stage.redis(app, "SADD", "resque:workers", "d:1:q")
-        await stage.redis(app, "SET", "resque:worker:ping:b:1", "no json")
-        await stage.redis(app, "SET", "resque:stat:processed:b:1", "many")
-        await stage.redis(app, "RPUSH", "resque:stat:failed:b:1", "many")
+        await foreign(harness, app, "a:1:q", working="garbage", heartbeat="no date", started="whenever")
+        await foreign(harness, app, "b:1:q", working="[1]")
+        await foreign(harness, app, "c:1:q", working='{"queue":1,"payload":{"class":5}}')
+        await foreign(harness, app, "")
+        await foreign(harness, app, "no colon")
+        await harness.redis(app, "SADD", "resque:workers", b"\xff\xfe:1:q")
+        await harness.redis(app, "HSET", "resque:worker:d:1:q", "no", "text")
+        await harness.redis(app, "SADD", "resque:workers", "d:1:q")
+        await harness.redis(app, "SET", "resque:worker:ping:b:1", "no json")
+        await harness.redis(app, "SET", "resque:stat:processed:b:1", "many")
+        await harness.redis(app, "RPUSH", "resque:stat:failed:b:1", "many")
         working = await app.queue.all_working_on()
         assert {name for name, found in working.items() if found and found.job.problem} == {"a:1", "b:1", "c:1", "d:1"}
         assert {name for name, found in working.items() if found is None} == {"", "no colon", "\udcff\udcfe:1"}
@@ -251,9 +251,9 @@ async def test_garbage_of_workers_is_shown_as_such(stage):
 # --- cleaning ----------------------------------------------------------------------------------------------------
 
 
-async def test_a_busy_worker_is_cleaned_by_force(stage):
+async def test_a_busy_worker_is_cleaned_by_force(harness):
     """One step unregisters the worker and stores the failure in node-resque's form."""
-    app = stage.app(scheduler=False)
+    app = harness.app(scheduler=False)
     async with app:
         process, _ = await busy(app, raw=JOB)
         failed = await app.queue.force_clean_worker(process.worker(1))
@@ -265,45 +265,45 @@ async def test_a_busy_worker_is_cleaned_by_force(stage):
             exception="Worker Timeout (killed manually)",
             error="Worker Timeout (killed manually)",
             backtrace=[host_line, "queue#forceCleanWorker", "taskhero"],
-            failed_at=datetime.fromtimestamp(int(stage.clock.now()), UTC),
+            failed_at=datetime.fromtimestamp(int(harness.clock.now()), UTC),
             raw=failed.raw,
         )
         assert host_line.startswith("killed by ")
         assert await app.queue.failed() == [failed]
         assert await app.queue.workers() == {process.worker(2): "math"}
         assert await app.queue.stats() == {"failed": 1}
-        assert list((await app.backend.exchange(process, (), (), ())).claims) == []
+        assert list((await app.backend.settle_and_claim(process, (), (), ())).claims) == []
         assert list((await app.backend.claims(process)).claims) == []
 
 
-async def test_an_idle_worker_is_cleaned_by_force_and_nothing_is_counted(stage):
+async def test_an_idle_worker_is_cleaned_by_force_and_nothing_is_counted(harness):
     """No key with the worker's name is left."""
-    app = stage.app(scheduler=False)
+    app = harness.app(scheduler=False)
     async with app:
         process, _ = await busy(app)
         name = process.worker(2)
         assert await app.queue.force_clean_worker(f"{name}:math") is None
         assert (await app.queue.workers(), await app.queue.stats()) == ({process.worker(1): "math"}, {})
         assert await app.queue.failed() == []
-        if stage.is_redis:
-            assert await stage.redis(app, "KEYS", f"*{name}*") == []
+        if harness.is_redis:
+            assert await harness.redis(app, "KEYS", f"*{name}*") == []
             await app.queue.force_clean_worker(process.worker(1))
-            assert await stage.redis(app, "KEYS", f"*{process.worker(1)}*") == []
+            assert await harness.redis(app, "KEYS", f"*{process.worker(1)}*") == []
         with pytest.raises(UnknownWorker, match="pass a name"):
             await app.queue.force_clean_worker(name)
 
 
-async def test_only_workers_that_were_silent_for_long_are_cleaned(stage):
+async def test_only_workers_that_were_silent_for_long_are_cleaned(harness):
     """The lease of a taskhero worker decides, not the machine's clock. A live worker stays."""
-    app = stage.app(scheduler=False)
+    app = harness.app(scheduler=False)
     async with app:
         process, _ = await busy(app)
         living = await registered(app.backend, 2, queues=("math",))
-        stage.clock.advance(LEASE + 50)
+        harness.clock.advance(LEASE + 50)
         await beat(app.backend, living)
         assert await app.queue.clean_old_workers(100) == {}
         assert set(await app.queue.workers()) == {process.worker(1), process.worker(2), living.worker(1)}
-        stage.clock.advance(51)
+        harness.clock.advance(51)
         await beat(app.backend, living)
         cleaned = await app.queue.clean_old_workers(100)
         assert {name: (failed.job.raw, failed.worker) for name, failed in cleaned.items()} == {
@@ -316,8 +316,8 @@ async def test_only_workers_that_were_silent_for_long_are_cleaned(stage):
 
 
 @pytest.mark.parametrize("age", [0, -1, float("nan"), "1"])
-async def test_an_age_that_would_clean_the_living_is_refused(stage, age):
-    app = stage.app(scheduler=False)
+async def test_an_age_that_would_clean_the_living_is_refused(harness, age):
+    app = harness.app(scheduler=False)
     async with app:
         await busy(app)
         with pytest.raises(InvalidMoment):
@@ -325,20 +325,20 @@ async def test_an_age_that_would_clean_the_living_is_refused(stage, age):
         assert len(await app.queue.workers()) == 2
 
 
-async def test_workers_of_other_programs_are_cleaned_when_nothing_of_them_changed_while_somebody_watched(stage):
+async def test_workers_of_other_programs_are_cleaned_when_nothing_of_them_changed_while_somebody_watched(harness):
     """Their clocks are not believed: here they are years behind, as if they were long dead, or ahead."""
-    if not stage.is_redis:
+    if not harness.is_redis:
         return
-    app, other = stage.app(scheduler=False), stage.app(scheduler=False)
+    app, other = harness.app(scheduler=False), harness.app(scheduler=False)
     async with app, other:
-        await foreign(stage, app, RUBY, working=RUBY_WORKS, heartbeat="2001-01-01T00:00:00+00:00")
-        await foreign(stage, app, NODE, working=NODE_WORKS, ping=1)
-        await foreign(stage, app, MULTI, ping=10**10)
-        await foreign(stage, app, "dead:1:math")
+        await foreign(harness, app, RUBY, working=RUBY_WORKS, heartbeat="2001-01-01T00:00:00+00:00")
+        await foreign(harness, app, NODE, working=NODE_WORKS, ping=1)
+        await foreign(harness, app, MULTI, ping=10**10)
+        await foreign(harness, app, "dead:1:math")
         assert await app.queue.clean_old_workers(60) == {}, "nobody has watched yet"
-        stage.clock.advance(61)
-        await foreign(stage, app, RUBY, heartbeat="2001-01-01T00:01:00+00:00")
-        await foreign(stage, app, MULTI, ping=10**10 + 5)
+        harness.clock.advance(61)
+        await foreign(harness, app, RUBY, heartbeat="2001-01-01T00:01:00+00:00")
+        await foreign(harness, app, MULTI, ping=10**10 + 5)
         cleaned = await other.queue.sweep_workers(60)
         assert [(worker.name, worker.queues, worker.failed is None) for worker in cleaned] == [
             ("dead:1", "math", True),
@@ -354,15 +354,15 @@ async def test_workers_of_other_programs_are_cleaned_when_nothing_of_them_change
         )
         assert await app.queue.stats() == {"failed": 1}
         assert await app.queue.workers() == {"vm:14545": "math,slow", "vm:18825+1": "math"}
-        assert await stage.redis(app, "KEYS", "*18588*") == []
-        stage.clock.advance(61)
+        assert await harness.redis(app, "KEYS", "*18588*") == []
+        harness.clock.advance(61)
         assert list(await app.queue.clean_old_workers(60)) == ["vm:14545"]
         assert await app.queue.workers() == {}
-        assert await stage.redis(app, "HLEN", "resque:workers:heartbeat") == 0
+        assert await harness.redis(app, "HLEN", "resque:workers:heartbeat") == 0
         assert await app.queue.stats() == {"failed": 2}
 
 
-async def test_jobs_of_stuck_workers_are_retried(stage):
+async def test_jobs_of_stuck_workers_are_retried(harness):
     """The failures of stuck workers are retried, up to `limit`, and the enqueue hooks run."""
     seen = []
 
@@ -371,7 +371,7 @@ async def test_jobs_of_stuck_workers_are_retried(stage):
         def taskhero_before_enqueue(self, job):
             seen.append(job.args)
 
-    app = stage.app(scheduler=False, plugins=[Noting()])
+    app = harness.app(scheduler=False, plugins=[Noting()])
     async with app:
         for number in range(3):
             process, _ = await busy(app, number + 1, encode_job("slow", [number], "math"))
@@ -390,28 +390,28 @@ async def test_jobs_of_stuck_workers_are_retried(stage):
 
 
 @pytest.mark.parametrize("retry", [False, True])
-async def test_the_leader_cleans_stuck_workers(stage, retry):
-    app = stage.app(processors=0, settings={"stuck_worker_timeout": 0.2, "retry_stuck_jobs": retry})
+async def test_the_leader_cleans_stuck_workers(harness, retry):
+    app = harness.app(processors=0, settings={"stuck_worker_timeout": 0.2, "retry_stuck_jobs": retry})
     async with app.running():
-        await stage.happened("leader")
+        await harness.happened("leader")
         process, _ = await busy(app)
-        if stage.is_redis:
-            await foreign(stage, app, NODE, working=NODE_WORKS, ping=1)
-            looks = asyncio.create_task(stage.happened("clean_stuck_worker"))
+        if harness.is_redis:
+            await foreign(harness, app, NODE, working=NODE_WORKS, ping=1)
+            looks = asyncio.create_task(harness.happened("clean_stuck_worker"))
             while not looks.done():
-                stage.clock.advance(0.3)
+                harness.clock.advance(0.3)
                 await asyncio.wait([looks], timeout=0.05)
             (event,) = await looks
             assert (event.worker, event.queue, event.job.args) == ("vm:18588", "math", ["x", {}])
             assert event.duration >= 0.2
-            assert [told.worker for told in stage.told("cleaning_worker")] == ["vm:18588"]
+            assert [told.worker for told in harness.told("cleaning_worker")] == ["vm:18588"]
             await app.queue.force_clean_worker(process.worker(2))
             names = [job.name for job in await app.queue.queued("math")]
             assert (await app.queue.failed_count(), names) == ((0, ["SlowJob"]) if retry else (1, []))
         assert process.worker(1) in await app.queue.workers()
 
 
-async def test_who_does_not_lead_cleans_nobody_and_an_error_ends_nothing(stage):
+async def test_who_does_not_lead_cleans_nobody_and_an_error_ends_nothing(harness):
     class Queue:
         def __init__(self):
             self.asked = []
@@ -426,7 +426,7 @@ async def test_who_does_not_lead_cleans_nobody_and_an_error_ends_nothing(stage):
     class Scheduler:
         leader = False
 
-    app, queue, scheduler, told = stage.app(), Queue(), Scheduler(), []
+    app, queue, scheduler, told = harness.app(), Queue(), Scheduler(), []
 
     class Outage:
         def failed(self, who, error):
@@ -435,7 +435,7 @@ async def test_who_does_not_lead_cleans_nobody_and_an_error_ends_nothing(stage):
         def worked(self, who):
             raise AssertionError(who)
 
-    care = StuckWorkers(
+    care = StaleWorkers(
         queue=queue,
         scheduler=scheduler,
         settings=type(app.settings)(stuck_worker_timeout=0.02),
@@ -463,10 +463,10 @@ async def test_who_does_not_lead_cleans_nobody_and_an_error_ends_nothing(stage):
 # --- few round trips ---------------------------------------------------------------------------------------------
 
 
-async def test_a_hundred_workers_and_queues_are_shown_in_few_round_trips(stage):
+async def test_a_hundred_workers_and_queues_are_shown_in_few_round_trips(harness):
     from test_delayed import count
 
-    app = stage.app(scheduler=False)
+    app = harness.app(scheduler=False)
     async with app:
         process = await registered(app.backend, slots=range(1, 101))
         await app.backend.push([Entry(f"queue{n:03}", JOB) for n in range(100)])

@@ -17,7 +17,7 @@ from taskhero.events import EVENTS, Event
 from taskhero_sqlite import SqliteBackend
 from taskhero_sqlite.address import Address
 
-__all__ = ["Stage"]
+__all__ = ["AppHarness"]
 
 #: Seconds that anything in a test takes at most.
 WAIT = 20.0
@@ -25,7 +25,7 @@ WAIT = 20.0
 _numbers = count()
 
 
-class Stage:
+class AppHarness:
     """Makes apps on one store, and waits for what they tell.
 
     Args:
@@ -98,4 +98,4 @@ class Stage:
 
     async def redis(self, app: TaskHero, *command: Any) -> Any:
         """Ask the server, with the namespace's keys written out."""
-        return await app.backend._link.call(*command)
+        return await app.backend._connections.call(*command)

@@ -138,4 +138,4 @@ def shop(start_server: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> 
 @pytest.fixture
 def asked(monkeypatch: pytest.MonkeyPatch) -> None:
     """Somebody sits at a terminal."""
-    monkeypatch.setattr("taskhero.cli.parameters._can_ask", lambda: True)
+    monkeypatch.setattr("taskhero.cli.parameters._is_interactive", lambda: True)

@@ -5,10 +5,10 @@ from __future__ import annotations
 from taskhero import FailedJob, Job, Working
 from taskhero.errors import CannotRetry, NotInFailures, UnknownWorker
 
-__all__ = ["look", "mend"]
+__all__ = ["administer", "inspect_all"]
 
 
-async def look(app):
+async def inspect_all(app):
     """Call everything that looks, and check what must hold of any answer."""
     queue = app.queue
     details = await queue.details()
@@ -37,7 +37,7 @@ async def look(app):
     assert (await queue.leader()) == details.leader
 
 
-async def mend(app):
+async def administer(app):
     """Call everything that mends; in the end nothing is left that was mended."""
     queue = app.queue
     for failed in await queue.failed():

@@ -6,7 +6,7 @@ import asyncio
 
 import pytest
 
-from taskhero._internal.async_helpers import end_tasks
+from taskhero._internal.async_helpers import cancel_and_wait
 
 pytestmark = pytest.mark.anyio
 
@@ -32,11 +32,11 @@ async def test_a_task_that_loses_a_cancellation_is_cancelled_again():
     tasks = [asyncio.create_task(stubborn()), asyncio.create_task(failing())]
     await begun.wait()
     async with asyncio.timeout(5):
-        await end_tasks(tasks)
+        await cancel_and_wait(tasks)
     assert lost == 2
     assert all(task.done() for task in tasks)
     assert isinstance(tasks[1].exception(), ValueError)
 
 
 async def test_no_tasks_are_no_trouble():
-    await end_tasks([])
+    await cancel_and_wait([])

@@ -45,7 +45,7 @@ def utc(second):
 async def test_all_of_it_is_read_as_it_stands_there(restored, place, stage, path):
     app, _ = works(stage, restored)
     async with app:
-        await store_inspection.look(app)
+        await store_inspection.inspect_all(app)
         await the_jobs_are_those(app.queue, restored)
         await the_failures_are_those(app.queue, restored, load(path).tz)
         await the_workers_are_those(app.queue, restored)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 from restored_dumps import all_dumps
-from store_inspection import look, mend
+from store_inspection import administer, inspect_all
 from test_harmful_states import FINE, POISONS
 
 from taskhero import TaskHero
@@ -32,9 +32,9 @@ async def check(app, queue, failed):
     """*queue* and *failed* are the texts that were written."""
     assert [_bytes(job.raw) for job in await app.queue.queued("q")] == [_bytes(text) for text in queue]
     assert [_bytes(entry.raw) for entry in await app.queue.failed()] == [_bytes(text) for text in failed]
-    await look(app)
-    await mend(app)
-    await look(app)
+    await inspect_all(app)
+    await administer(app)
+    await inspect_all(app)
 
 
 @pytest.mark.parametrize(("rule", "poison"), POISONS)

@@ -11,7 +11,7 @@ import pytest
 from click.testing import CliRunner
 
 from taskhero import PerformContext, Postponed, Settings, TaskHero
-from taskhero.backends.protocol import Interest, Process
+from taskhero.backends.protocol import Process, Subscription
 from taskhero.errors import PluginError
 from taskhero_office_hours import Hours, OfficeHours, hooks
 from taskhero_office_hours.command import office_hours
@@ -125,7 +125,7 @@ def run(app, task):
         for event in ("success", "failure"):
             app.on(event, ended.set)
         async with app.running():
-            delayed = app.backend.wait(Process("test", ()), Interest(schedule=True), 20)
+            delayed = app.backend.wait(Process("test", ()), Subscription(schedule=True), 20)
             waits = {asyncio.create_task(wait) for wait in (delayed, ended.wait())}
             await task.enqueue()
             _, others = await asyncio.wait(waits, timeout=20, return_when=asyncio.FIRST_COMPLETED)

@@ -147,7 +147,7 @@ async def test_it_says_what_to_do_before_it_is_connected(path):
     with pytest.raises(NotConnected, match="is not connected: call `await backend.connect\\(\\)` first"):
         await backend.queues()
     with pytest.raises(NotConnected, match="is not connected"):
-        backend.beat(Process("p", ("q",)), (), 1.0, full=False)
+        backend.heartbeat(Process("p", ("q",)), (), 1.0, full=False)
     await backend.connect()
 
     async def elsewhere():

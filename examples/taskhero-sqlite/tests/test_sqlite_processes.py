@@ -13,7 +13,7 @@ from itertools import pairwise
 import pytest
 
 from taskhero import Settings, TaskHero
-from taskhero.backends.protocol import Interest, Process
+from taskhero.backends.protocol import Process, Subscription
 from taskhero.clock import ManualClock
 from taskhero_sqlite import SqliteBackend
 
@@ -64,7 +64,7 @@ async def test_a_push_of_another_process_wakes_who_waits(path):
     """Long before the time is up."""
     backend = SqliteBackend(path)
     await backend.connect()
-    wait = asyncio.create_task(backend.wait(Process("p", ("q",)), Interest(queues=("q",)), 60))
+    wait = asyncio.create_task(backend.wait(Process("p", ("q",)), Subscription(queues=("q",)), 60))
     process = program(PUSHER, path, 1)
     async with asyncio.timeout(20):
         assert (await wait).jobs

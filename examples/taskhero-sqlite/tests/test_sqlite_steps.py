@@ -9,7 +9,17 @@ import zlib
 import attrs
 import pytest
 
-from taskhero.backends.protocol import Entry, Failed, Kept, Lock, Periodic, Preparation, Process, Settlement, TimedEntry
+from taskhero.backends.protocol import (
+    DelayedJobEntry,
+    EnsureResult,
+    Entry,
+    Failed,
+    LockSpec,
+    PeriodicTask,
+    Preparation,
+    Process,
+    Settlement,
+)
 from taskhero.backends.records.inspection import DelayedEntry, FailedEntry
 from taskhero.clock import ManualClock
 from taskhero_sqlite import SqliteBackend
@@ -20,7 +30,7 @@ RAW = '{"class":"tick","queue":"q","args":[]}'
 RESCUED = '{"class":"tick","queue":"q","args":[],"taskhero:rescues":0}'
 #: It begins as a rescued copy does, and is another job.
 OTHER = '{"class":"tick","queue":"q","args":[],"taskhero:rescues":0,"mine":1}'
-TICK = Periodic(name="tick", queue="q", raw=RAW, forms=(RAW,), frequency=10)
+TICK = PeriodicTask(name="tick", queue="q", raw=RAW, equivalent_payloads=(RAW,), frequency=10)
 
 
 @pytest.fixture
@@ -46,11 +56,11 @@ def change(path, sql, *values):
 # --- periodic tasks
 
 
-@pytest.mark.parametrize("how", ["stop_periodic", "restart"])
+@pytest.mark.parametrize("how", ["stop_periodic", "restart_periodic"])
 async def test_rescued_copies_of_a_periodic_task_go_too(backend, how):
     """Who stops a task since it kills its processes does not want to see it once more."""
     await backend.push([Entry("q", raw) for raw in (RESCUED, OTHER, RAW)])
-    await backend.schedule([TimedEntry(1_000_100, "q", raw) for raw in (OTHER, RESCUED)])
+    await backend.schedule([DelayedJobEntry(1_000_100, "q", raw) for raw in (OTHER, RESCUED)])
     answer = await getattr(backend, how)(TICK)
     assert await backend.queued("q") == [OTHER]
     assert await backend.delayed(1_000_100) == [OTHER]
@@ -59,8 +69,8 @@ async def test_rescued_copies_of_a_periodic_task_go_too(backend, how):
 
 async def test_a_rescued_copy_that_is_delayed_is_the_next_run(backend):
     """None is enqueued beside it."""
-    await backend.schedule([TimedEntry(1_000_005, "q", RESCUED)])
-    assert await backend.ensure([TICK]) == [Kept.DELAYED]
+    await backend.schedule([DelayedJobEntry(1_000_005, "q", RESCUED)])
+    assert await backend.ensure_periodic([TICK]) == [EnsureResult.DELAYED]
     assert await backend.length("q") == 0
 
 
@@ -77,24 +87,30 @@ async def test_a_queue_that_is_empty_after_a_stop_wakes_nobody(backend):
 )
 async def test_a_definition_of_another_version_spoils_no_other(backend, path, definition):
     """It is passed over, until who knows it is up again."""
-    await backend.periodic([TICK], 60)
+    await backend.declare_periodic([TICK], 60)
     change(path, "INSERT INTO periodic VALUES (?, ?, 2e9)", b"new", definition.encode())
-    assert [known.task for known in (await backend.periodic()).tasks] == [TICK]
+    assert [known.task for known in (await backend.declare_periodic()).tasks] == [TICK]
 
 
 async def test_a_definition_may_have_more_fields(backend, path):
     """As newer versions may write them."""
-    await backend.periodic([TICK], 60)
+    await backend.declare_periodic([TICK], 60)
     newer = json.dumps({**attrs.asdict(TICK), "new": 1}).encode()
     change(path, "UPDATE periodic SET definition = ?", newer)
-    assert [known.task for known in (await backend.periodic()).tasks] == [TICK]
+    assert [known.task for known in (await backend.declare_periodic()).tasks] == [TICK]
 
 
 async def test_a_definition_comes_back_exactly(backend):
     """Also what is no Unicode: two halves of a character that are not one."""
-    odd = Periodic(name="\ud83d\ude00", queue="q", raw="\udcff", forms=("\udcff", "\ud83d\ude00"), frequency=0.1 + 0.2)
-    await backend.periodic([odd], 60)
-    assert [known.task for known in (await backend.periodic()).tasks] == [odd]
+    odd = PeriodicTask(
+        name="\ud83d\ude00",
+        queue="q",
+        raw="\udcff",
+        equivalent_payloads=("\udcff", "\ud83d\ude00"),
+        frequency=0.1 + 0.2,
+    )
+    await backend.declare_periodic([odd], 60)
+    assert [known.task for known in (await backend.declare_periodic()).tasks] == [odd]
 
 
 # --- looking, and mending
@@ -102,14 +118,14 @@ async def test_a_definition_comes_back_exactly(backend):
 
 async def test_failures_with_one_digest_are_not_mistaken(backend):
     """They are found by a number that different texts may share."""
-    texts = ["plumless", "buckeroo"]
-    assert len({zlib.crc32(text.encode()) for text in texts}) == 1
+    payloads = ["plumless", "buckeroo"]
+    assert len({zlib.crc32(text.encode()) for text in payloads}) == 1
     process = Process("p", ("q",))
     await backend.register(process, (1, 2), 60)
     await backend.push([Entry("q", "a"), Entry("q", "b")])
-    claims = (await backend.exchange(process, (), (1, 2), ("q",))).claims
-    settled = [Settlement(claim, Failed(text)) for claim, text in zip(claims, texts, strict=True)]
-    await backend.exchange(process, settled, (), ())
+    claims = (await backend.settle_and_claim(process, (), (1, 2), ("q",))).claims
+    settled = [Settlement(claim, Failed(text)) for claim, text in zip(claims, payloads, strict=True)]
+    await backend.settle_and_claim(process, settled, (), ())
     assert await backend.remove_failed([FailedEntry("plumless"), FailedEntry("plumless")]) == [True, False]
     assert await backend.failed() == ["buckeroo"]
 
@@ -117,7 +133,7 @@ async def test_failures_with_one_digest_are_not_mistaken(backend):
 async def test_pages_stay_right_while_others_remove(backend):
     """A page begins where the last one ended, not at a number of entries."""
     at = 1_000_100
-    await backend.schedule([TimedEntry(at, "q", text) for text in "abcdef"])
+    await backend.schedule([DelayedJobEntry(at, "q", text) for text in "abcdef"])
     page = await backend.search_delayed(limit=3)
     await backend.remove_delayed([DelayedEntry(at, text) for text in "acd"])
     rest = await backend.search_delayed(limit=3, after=page.after)
@@ -129,9 +145,9 @@ async def test_a_lock_tells_its_holder_after_its_claim_is_settled(backend):
     process = Process("p", ("q",))
     await backend.register(process, (1,), 60)
     await backend.push([Entry("q", "a")])
-    (claim,) = (await backend.exchange(process, (), (1,), ("q",))).claims
-    await backend.prepare(process, [Preparation(claim, hold=(Lock("workerslock:a", 30),))])
-    await backend.exchange(process, [Settlement(claim, Failed("slow"))], (), ())
+    (claim,) = (await backend.settle_and_claim(process, (), (1,), ("q",))).claims
+    await backend.prepare(process, [Preparation(claim, hold=(LockSpec("workerslock:a", 30),))])
+    await backend.settle_and_claim(process, [Settlement(claim, Failed("slow"))], (), ())
     assert await backend.locks() == {"workerslock:a": f"1000031:p+1/{claim.token}"}
 
 
@@ -140,7 +156,7 @@ async def test_a_worker_out_of_view_that_holds_a_job_is_shown_to_who_asks_for_it
     process = Process("p", ("q", "other"))
     await backend.register(process, (), 60)
     await backend.push([Entry("q", RAW)])
-    await backend.exchange(process, (), (1,), ("q",))
+    await backend.settle_and_claim(process, (), (1,), ("q",))
     assert await backend.workers() == []
     (entry,) = await backend.workers(["p+1:q,other"])
     assert RAW in entry.working
@@ -157,7 +173,7 @@ async def test_a_queue_that_takes_no_job_keeps_no_other_one_from_its_own(backend
         await backend.register(process, (1, 2), 10.0)
         await backend.push([Entry("q", RAW), Entry("bad", OTHER)])
         for slot, queue in enumerate(("q", "bad"), 1):
-            assert len((await backend.exchange(process, (), (slot,), (queue,))).claims) == 1
+            assert len((await backend.settle_and_claim(process, (), (slot,), (queue,))).claims) == 1
     full = "SELECT RAISE(ABORT, 'bad is full')"
     change(path, f"CREATE TRIGGER full BEFORE INSERT ON job WHEN CAST(NEW.queue AS TEXT) = 'bad' BEGIN {full}; END")
     left = await backend.deregister(first)

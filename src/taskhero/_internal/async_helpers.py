@@ -8,13 +8,13 @@ from typing import TYPE_CHECKING, Any, Final
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-__all__ = ["Pause", "end_tasks"]
+__all__ = ["InterruptibleSleep", "cancel_and_wait"]
 
 #: Seconds after which a task that goes on is cancelled once more.
-_AGAIN: Final = 0.1
+_CANCEL_INTERVAL: Final = 0.1
 
 
-async def end_tasks(tasks: Iterable[asyncio.Task[Any]]) -> None:
+async def cancel_and_wait(tasks: Iterable[asyncio.Task[Any]]) -> None:
     """Cancel tasks until they have ended, however they end.
 
     Once is not enough: `asyncio.wait_for` of Python 3.11, which clients of servers use, loses a cancellation that comes
@@ -24,25 +24,25 @@ async def end_tasks(tasks: Iterable[asyncio.Task[Any]]) -> None:
     while left:
         for task in left:
             task.cancel()
-        done, left = await asyncio.wait(left, timeout=_AGAIN)
+        done, left = await asyncio.wait(left, timeout=_CANCEL_INTERVAL)
         for task in done:
             if not task.cancelled():
                 task.exception()  # it is known now, so asyncio need not complain of it
 
 
-class Pause:
+class InterruptibleSleep:
     """A sleep that can be cut short, for one task at a time."""
 
-    __slots__ = ("_cut", "_future")
+    __slots__ = ("_future", "_woken")
 
     def __init__(self) -> None:
         self._future: asyncio.Future[None] | None = None
-        self._cut = False
+        self._woken = False
 
     async def sleep(self, seconds: float) -> None:
         """Sleep *seconds*, or until `cut`; not at all if it was cut since the last sleep."""
-        if self._cut:
-            self._cut = False
+        if self._woken:
+            self._woken = False
             return
         loop = asyncio.get_running_loop()
         self._future = future = loop.create_future()
@@ -52,11 +52,11 @@ class Pause:
         finally:
             timer.cancel()
             self._future = None
-            self._cut = False
+            self._woken = False
 
-    def cut(self) -> None:
+    def wake(self) -> None:
         """End the sleep that is under way, or else the next one before it begins."""
-        self._cut = True
+        self._woken = True
         if self._future is not None:
             _finish(self._future)
 

@@ -14,10 +14,10 @@ from urllib.parse import parse_qsl, unquote
 
 import attrs
 
-__all__ = ["location_of", "path_to", "remedy", "shown", "without_secrets"]
+__all__ = ["location_of", "path_to", "remedy", "short_repr", "without_secrets"]
 
 _LONGEST = 80
-_MOST_STEPS = 12
+_MAX_STEPS = 12
 
 # The first that fits counts, so the special stand before the general.
 _REMEDIES: tuple[tuple[type | tuple[type, ...], str], ...] = (
@@ -62,7 +62,7 @@ _SHAPES: tuple[tuple[Callable[[object], bool], str], ...] = (
 )
 
 
-def shown(value: object) -> str:
+def short_repr(value: object) -> str:
     """The value's repr, cut if it is long; never raises."""
     try:
         text = repr(value)
@@ -77,12 +77,12 @@ def path_to(root: str, steps: Iterable[object]) -> str:
     """Join keys and positions, outermost first: ``args[0].user["first name"]``; a long path is cut."""
     path = root
     for count, step in enumerate(steps):
-        if count == _MOST_STEPS:
+        if count == _MAX_STEPS:
             return f"{path} ..."
         if isinstance(step, str) and step.isidentifier():
             path += f".{step}"
         else:
-            path += f"[{shown(step)}]"
+            path += f"[{short_repr(step)}]"
     return path
 
 

@@ -13,7 +13,7 @@ import attrs
 if TYPE_CHECKING:
     from importlib.metadata import EntryPoint
 
-__all__ = ["BROKEN", "Origin", "entry_points_of", "origin_of", "reason"]
+__all__ = ["BROKEN", "Origin", "entry_points_of", "error_reason", "origin_of"]
 
 #: What code that is imported or called for the first time may raise: also an exit, which is not the user's wish.
 BROKEN: Final = (Exception, SystemExit)
@@ -49,7 +49,7 @@ def origin_of(point: EntryPoint) -> Origin:
         return Origin()
 
 
-def reason(error: BaseException) -> str:
+def error_reason(error: BaseException) -> str:
     """Why something is broken, in one line."""
     text = " ".join(str(error).split())
     if isinstance(error, SystemExit):

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-__all__ = ["nearest", "snake"]
+__all__ = ["closest_name", "snake"]
 
 
 def snake(name: str) -> str:
@@ -17,7 +17,7 @@ def snake(name: str) -> str:
     return re.sub(r"(?<=[a-z0-9])([A-Z])", r"_\1", name).lower()
 
 
-def nearest(name: str, known: Iterable[str]) -> str:
+def closest_name(name: str, known: Iterable[str]) -> str:
     """What one may have meant by *name*, as the end of a sentence."""
     names = sorted(known)
     near = difflib.get_close_matches(name, names, n=1)

@@ -10,14 +10,14 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
     from taskhero.backends.records.inspection import (
-        Cleaning,
         DelayedEntry,
         DelayedPage,
         FailedEntry,
         FailedRetry,
+        HeartbeatAge,
         Overview,
-        Silence,
         WorkerEntry,
+        WorkerRemoval,
     )
 
 __all__ = ["Inspectable"]
@@ -37,7 +37,7 @@ class Inspectable(Protocol):
 
     # what is delayed
 
-    async def moments(self) -> Sequence[tuple[int, int]]:
+    async def due_times(self) -> Sequence[tuple[int, int]]:
         """The unix seconds to which jobs are delayed, the earliest first, each with how many.
 
         What is no whole second is left out, and so is a second whose jobs cannot be read.
@@ -90,7 +90,7 @@ class Inspectable(Protocol):
         ...
 
     async def retry_failed(self, retries: Sequence[FailedRetry]) -> Sequence[str]:
-        """Store jobs that failed, and take them from the failures; the answer is a `Mended` for each.
+        """Store jobs that failed, and take them from the failures; the answer is a `RetryResult` for each.
 
         Each is one atomic step, in the order given: the youngest entry of the failure's text goes and the job is
         stored as by `push`, or nothing is done. So of two that try the same again, one does.
@@ -127,7 +127,7 @@ class Inspectable(Protocol):
         """
         ...
 
-    async def silences(self) -> Sequence[Silence]:
+    async def heartbeat_ages(self) -> Sequence[HeartbeatAge]:
         """For how long each worker in view has given no sign of life, sorted by id.
 
         A worker of taskhero's is silent from the end of its process's lease on, by the backend's clock. Another
@@ -136,8 +136,8 @@ class Inspectable(Protocol):
         """
         ...
 
-    async def clean_worker(self, cleaning: Cleaning) -> str:
-        """Take a worker from view with all that stands under its name; the answer is a `Cleaned`.
+    async def remove_worker(self, removal: WorkerRemoval) -> str:
+        """Take a worker from view with all that stands under its name; the answer is a `RemoveWorkerResult`.
 
         It is one atomic step. If it held a job, the failure is listed and counted in it; what it did not hold is not.
         Nothing is done if it holds something else than was seen, or if it was not silent for as long as asked.

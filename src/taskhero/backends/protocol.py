@@ -22,92 +22,99 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Protocol, runtime_checkable
 
 from taskhero.backends.inspection_protocol import Inspectable
-from taskhero.backends.periodic_protocol import Repeating
+from taskhero.backends.periodic_protocol import PeriodicTaskVerbs
 from taskhero.backends.records import (
-    Beat,
     Claim,
-    Claims,
-    Delayed,
+    ClaimsReply,
+    DelayedJobEntry,
     Dismissed,
-    Done,
-    Dropped,
-    Due,
+    Disposition,
     DueJob,
-    Ending,
+    DueReply,
     Entry,
-    Exchange,
     Failed,
     ForeignLeader,
-    FreeLock,
-    GivenBack,
     Guard,
+    HeartbeatReply,
     HeldLock,
-    Interest,
     Lease,
     Leases,
-    Lock,
-    Move,
-    Moved,
+    LockSpec,
     NotDelayed,
+    PostponedByPlugin,
     Preparation,
     Prepared,
     Process,
+    PromoteResult,
+    PromotionTarget,
+    QueueLockGuard,
+    RefusedByPlugin,
+    Released,
     Removal,
-    Rescued,
+    RescuedJob,
     Retried,
-    Scheduled,
+    ScheduleResult,
+    SettleAndClaimReply,
     Settlement,
-    TimedEntry,
-    Wake,
+    Subscription,
+    Succeeded,
+    Wakeup,
 )
-from taskhero.backends.records.periodic_tasks import Fired, Kept, KnownPeriodic, Next, Periodic, Periodics
+from taskhero.backends.records.periodic_tasks import (
+    EnsureResult,
+    FireResult,
+    KnownPeriodicTask,
+    NextRun,
+    PeriodicTask,
+    PeriodicTasksReply,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
 __all__ = [
     "Backend",
-    "Beat",
     "Claim",
-    "Claims",
-    "Delayed",
+    "ClaimsReply",
+    "DelayedJobEntry",
     "Dismissed",
-    "Done",
-    "Dropped",
-    "Due",
+    "Disposition",
     "DueJob",
-    "Ending",
+    "DueReply",
+    "EnsureResult",
     "Entry",
-    "Exchange",
     "Failed",
-    "Fired",
+    "FireResult",
     "ForeignLeader",
-    "FreeLock",
-    "GivenBack",
     "Guard",
+    "HeartbeatReply",
     "HeldLock",
-    "Interest",
-    "Kept",
-    "KnownPeriodic",
+    "KnownPeriodicTask",
     "Lease",
     "Leases",
-    "Lock",
-    "Move",
-    "Moved",
-    "Next",
+    "LockSpec",
+    "NextRun",
     "NotDelayed",
-    "Periodic",
-    "Periodics",
+    "PeriodicTask",
+    "PeriodicTasksReply",
+    "PostponedByPlugin",
     "Preparation",
     "Prepared",
     "Process",
+    "PromoteResult",
+    "PromotionTarget",
+    "QueueLockGuard",
+    "RefusedByPlugin",
+    "Released",
     "Removal",
-    "Rescued",
+    "RescuedJob",
     "Retried",
-    "Scheduled",
+    "ScheduleResult",
+    "SettleAndClaimReply",
     "Settlement",
-    "TimedEntry",
-    "Wake",
+    "Subscription",
+    "Succeeded",
+    "Wakeup",
 ]
 
 
@@ -115,7 +122,7 @@ __all__ = [
 
 
 @runtime_checkable
-class Backend(Inspectable, Repeating, Protocol):
+class Backend(Inspectable, PeriodicTaskVerbs, Protocol):
     """A store of jobs; the verbs of those who look and mend are in `taskhero.backends.inspection_protocol`."""
 
     @property
@@ -156,8 +163,8 @@ class Backend(Inspectable, Repeating, Protocol):
         """
         ...
 
-    async def schedule(self, entries: Sequence[TimedEntry]) -> Sequence[str]:
-        """Store jobs until their moment, in the order given; the answer is a `Scheduled` for each.
+    async def schedule(self, entries: Sequence[DelayedJobEntry]) -> Sequence[str]:
+        """Store jobs until their moment, in the order given; the answer is a `ScheduleResult` for each.
 
         The moment of an entry with a delay is now plus the delay, by the backend's clock within the step. It is rounded
         up to a whole second, which is the one that `unique` means. An entry whose moment is not in the future, by the
@@ -170,7 +177,7 @@ class Backend(Inspectable, Repeating, Protocol):
 
     # promoting
 
-    async def due(self, limit: int) -> Due:
+    async def due(self, limit: int) -> DueReply:
         """Show the first *limit* jobs whose moment has come; nothing is changed but what can never be promoted.
 
         A moment has come when the floor of now is not less than it: no job is ever shown early. Moments without jobs
@@ -188,8 +195,8 @@ class Backend(Inspectable, Repeating, Protocol):
         """
         ...
 
-    async def promote(self, moves: Sequence[Move]) -> Sequence[str]:
-        """Move due jobs to the ends of their queues; the answer is a `Moved` for each.
+    async def promote(self, moves: Sequence[PromotionTarget]) -> Sequence[str]:
+        """Move due jobs to the ends of their queues; the answer is a `PromoteResult` for each.
 
         A job that is no longer where `due` saw it, is not due, or may not be promoted since another program's
         scheduler holds its lock, is missed: of two calls with the same move, one moves it. Each move is one atomic
@@ -207,7 +214,7 @@ class Backend(Inspectable, Repeating, Protocol):
         """
         ...
 
-    def beat(
+    def heartbeat(
         self,
         process: Process,
         slots: Sequence[int],
@@ -216,7 +223,7 @@ class Backend(Inspectable, Repeating, Protocol):
         full: bool,
         locks: Sequence[HeldLock] = (),
         seen: str = "",
-    ) -> Beat:
+    ) -> HeartbeatReply:
         """Renew the process's lease; called from a thread of its own, and the only verb that is not a coroutine.
 
         With *full*, it also renews what other programs take for a sign of life, and registers again those workers of
@@ -231,7 +238,7 @@ class Backend(Inspectable, Repeating, Protocol):
         """
         ...
 
-    async def retire(self, process: Process, slots: Sequence[int]) -> Dismissed:
+    async def deregister_slots(self, process: Process, slots: Sequence[int]) -> Dismissed:
         """Take the workers of these slots from view; a job that one still holds goes to the front of its queue.
 
         A worker whose queue cannot take its job stays in view and holds it, and the answer names the claim.
@@ -248,13 +255,13 @@ class Backend(Inspectable, Repeating, Protocol):
         """
         ...
 
-    async def exchange(
+    async def settle_and_claim(
         self,
         process: Process,
-        settled: Sequence[Settlement],
-        free: Sequence[int],
+        settlements: Sequence[Settlement],
+        free_slots: Sequence[int],
         queues: Sequence[str],
-    ) -> Exchange:
+    ) -> SettleAndClaimReply:
         """Record how jobs ended, in the order given, and claim the next ones for the free slots.
 
         A settlement counts once: if the claim's token no longer stands under the slot, nothing is changed and the
@@ -280,15 +287,15 @@ class Backend(Inspectable, Repeating, Protocol):
 
         The locks of the queued job go. The locks to hold are taken, all or none; a lock is free if it does not exist,
         and its owner is the claim, which holds it already if it asks again. A lock expires after its timeout, unless
-        `beat` renews it. It is free, too, once its process has no lease or was declared dead. Each claim is one atomic
-        step; for one that is no longer the process's, nothing is changed, nor for any if the process is not registered
-        or was declared dead. The counter of attempts is read, whether the locks were taken or not. A lock of the wrong
-        type counts as held by somebody else. One that another program left without a lifetime is free 60 seconds after
-        the second that its text begins with.
+        `heartbeat` renews it. It is free, too, once its process has no lease or was declared dead. Each claim is one
+        atomic step; for one that is no longer the process's, nothing is changed, nor for any if the process is not
+        registered or was declared dead. The counter of attempts is read, whether the locks were taken or not. A lock of
+        the wrong type counts as held by somebody else. One that another program left without a lifetime is free 60
+        seconds after the second that its text begins with.
         """
         ...
 
-    async def claims(self, process: Process) -> Claims:
+    async def claims(self, process: Process) -> ClaimsReply:
         """Read what stands under the names of the process's workers: after a lost reply, what was really claimed."""
         ...
 
@@ -300,11 +307,11 @@ class Backend(Inspectable, Repeating, Protocol):
         """
         ...
 
-    async def begin(self, process: Process, claim: Claim, *, alone: bool = True) -> bool:
+    async def mark_exclusive(self, process: Process, claim: Claim, *, exclusive: bool = True) -> bool:
         """Mark that the process now runs this job alone, so that its death counts; False if the claim is gone.
 
-        With *alone* false the mark is taken back: others run beside it from now on, so that a death of its process is
-        only a late one.
+        With *exclusive* false the mark is taken back: others run beside it from now on, so that a death of its process
+        is only a late one.
         """
         ...
 
@@ -317,7 +324,7 @@ class Backend(Inspectable, Repeating, Protocol):
         """
         ...
 
-    async def rescue(self, expired: Sequence[Lease], limit: int) -> Sequence[Rescued]:
+    async def rescue(self, expired: Sequence[Lease], limit: int) -> Sequence[RescuedJob]:
         """Take up to *limit* jobs from the processes of these leases, each to the front of its queue.
 
         The engine passes a lease only after it saw the same renewal for `Lease.length` and for its own `rescue_after`,
@@ -338,7 +345,7 @@ class Backend(Inspectable, Repeating, Protocol):
 
     # waking
 
-    async def wait(self, process: Process, interest: Interest, timeout: float) -> Wake:
+    async def wait(self, process: Process, subscription: Subscription, timeout: float) -> Wakeup:
         """Wait until there may be something to do, *timeout* seconds at most.
 
         It returns at once if a wake-up came since the process's last wait. A wake-up may be late or spurious, never

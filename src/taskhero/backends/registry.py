@@ -17,8 +17,8 @@ from typing import TYPE_CHECKING, Any, Final, Literal, Protocol
 import attrs
 
 from taskhero._internal.display import without_secrets
-from taskhero._internal.entry_points import BROKEN, Origin, entry_points_of, origin_of, reason
-from taskhero.backends.periodic_protocol import Repeating
+from taskhero._internal.entry_points import BROKEN, Origin, entry_points_of, error_reason, origin_of
+from taskhero.backends.periodic_protocol import PeriodicTaskVerbs
 from taskhero.backends.protocol import Backend
 from taskhero.errors import PluginError, TaskheroError, UnknownBackend
 
@@ -73,7 +73,7 @@ _RUBYS: Final = {"resque_scheduler_prefix": "", "ignore_dead_master_lock": True}
 _SCHEME = re.compile(r"([A-Za-z][A-Za-z0-9+.-]*)://")
 _SCHEME_NAME = re.compile(r"[a-z][a-z0-9+.-]*")
 _EXAMPLES = "such as 'redis://localhost:6379/0' or 'memory://'"
-_VERBS: Final = tuple(sorted(name for name in {**vars(Repeating), **vars(Backend)} if not name.startswith("_")))
+_VERBS: Final = tuple(sorted(name for name in {**vars(PeriodicTaskVerbs), **vars(Backend)} if not name.startswith("_")))
 
 
 class Driver(Protocol):
@@ -251,7 +251,7 @@ def _load_foreign(scheme: str, point: EntryPoint) -> Any:
         return point.load()
     except BROKEN as error:
         raise UnknownBackend(
-            f"the driver for {scheme}://, {point.value}, cannot be imported: {reason(error)}; "
+            f"the driver for {scheme}://, {point.value}, cannot be imported: {error_reason(error)}; "
             f"install what it needs, or repair or remove what brings it ({_brought_by(point)})"
         ) from error
 
@@ -335,7 +335,7 @@ def _tried(point: EntryPoint, times: Mapping[str, int]) -> tuple[Literal["loaded
         # A driver that says itself which optional package it needs.
         return "off", str(lacking)
     except BROKEN as broken:
-        return "failed", reason(broken)
+        return "failed", error_reason(broken)
     if not callable(getattr(driver, "from_url", None)):
         return "failed", f"{point.value} has no method from_url(url, *, namespace)"
     return "loaded", ""

@@ -23,7 +23,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from taskhero.app import TaskHero
-from taskhero.cli.groups import said
+from taskhero.cli.groups import error_text
 from taskhero.errors import TaskheroError
 
 if TYPE_CHECKING:
@@ -110,7 +110,7 @@ def _import(name: str, where: str) -> ModuleType:
             raise click.ClickException(_no_module(error.name, where)) from None
         raise _failed(name, where, error) from None
     except TaskheroError as error:
-        raise click.ClickException(f"--app {where}: {said(error)} {_place(error)}") from None
+        raise click.ClickException(f"--app {where}: {error_text(error)} {_place(error)}") from None
     except (Exception, SystemExit) as error:  # noqa: BLE001 - whatever the module does when it is imported
         raise _failed(name, where, error) from None
 

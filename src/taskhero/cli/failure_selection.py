@@ -6,9 +6,9 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 
-from taskhero.cli.formatting import counted
-from taskhero.cli.output import shown
-from taskhero.cli.parameters import duration, near
+from taskhero.cli.formatting import pluralize
+from taskhero.cli.output import printable
+from taskhero.cli.parameters import duration, suggest
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from taskhero.engine.queue.failed import FailedFilter
     from taskhero.models import FailedJob
 
-__all__ = ["chosen", "read_positions", "source_option", "which_options"]
+__all__ = ["build_filter", "read_positions", "source_option", "which_options"]
 
 _Command = TypeVar("_Command", bound="Callable[..., Any]")
 
@@ -60,7 +60,7 @@ def which_options(command: _Command) -> _Command:
     return command
 
 
-def chosen(**which: Any) -> FailedFilter | None:
+def build_filter(**which: Any) -> FailedFilter | None:
     """What must hold of failures, or None if nothing is asked."""
     from taskhero.engine.queue.failed import FailedFilter
 
@@ -87,8 +87,8 @@ async def read_positions(app: TaskHero, positions: Sequence[int], source: str) -
 async def _none_there(app: TaskHero, position: int, total: int, source: str) -> str:
     if total:
         range_ = "0 only" if total == 1 else f"0 to {total - 1}"
-        return f"there is no failure at position {position} of {shown(source).plain!r}: its positions are {range_}"
+        return f"there is no failure at position {position} of {printable(source).plain!r}: its positions are {range_}"
     lists = await app.queue.failed_lists()
     if source not in lists:
-        return f"there is no list of failures {source!r}{near(source, lists)}"
-    return f"there is no failure at position {position}: {source!r} holds {counted(0, 'failed job')}"
+        return f"there is no list of failures {source!r}{suggest(source, lists)}"
+    return f"there is no failure at position {position}: {source!r} holds {pluralize(0, 'failed job')}"

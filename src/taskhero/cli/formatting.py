@@ -13,15 +13,15 @@ if TYPE_CHECKING:
 
 __all__ = [
     "ago",
-    "counted",
     "doing",
     "error_line",
     "failed_json",
+    "heartbeat_text",
     "job_json",
     "job_line",
     "job_name",
     "local",
-    "sign_of_life",
+    "pluralize",
     "worker_json",
 ]
 
@@ -30,7 +30,7 @@ _UNREADABLE = "(unreadable)"
 _LONG = 200
 
 
-def counted(number: int, what: str) -> str:
+def pluralize(number: int, what: str) -> str:
     """``1 job``, ``2 jobs``."""
     return f"{number} {what}" if number == 1 else f"{number} {what}s"
 
@@ -131,7 +131,7 @@ def doing(worker: WorkerState, now: datetime) -> tuple[str, str]:
     return job_line(worker.working.job), "" if since is None else ago((now - since).total_seconds())
 
 
-def sign_of_life(worker: WorkerState, now: datetime) -> str:
+def heartbeat_text(worker: WorkerState, now: datetime) -> str:
     """How a worker is known to live, or not."""
     if worker.alive_for is not None:
         return "alive" if worker.alive_for >= 0 else f"overdue for {ago(-worker.alive_for)}"

@@ -21,7 +21,7 @@ from taskhero.hooks.command_registry import CommandRegistry
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Mapping
 
-__all__ = ["Listing", "Misuse", "Verbs", "said"]
+__all__ = ["LazyGroup", "ListingGroup", "UsageError", "error_text"]
 
 _MOST_LINES = 2
 #: What a listing passes on to its verbs.
@@ -29,12 +29,12 @@ _PASSED_ON = {"app", "backend", "as_json"}
 _ADDED = "taskhero: the commands of plugins"
 
 
-def said(error: BaseException) -> str:
+def error_text(error: BaseException) -> str:
     """An error's text with what was noted of it, such as the file that was being loaded."""
     return "".join((str(error), *(f" ({note})" for note in getattr(error, "__notes__", ()))))
 
 
-class Verbs(click.Group):
+class LazyGroup(click.Group):
     """A group whose commands stand in modules of their own.
 
     An error that taskhero raises on purpose ends the program with its text and exit code 1; one in how the command was
@@ -100,23 +100,23 @@ class Verbs(click.Group):
             name = info_name or "taskhero"
             verb = next((word for word in args if word in self.places), "work")
             message = f"{name} has no option {error.option_name!r} of its own. Options of a verb stand behind it: "
-            raise Misuse(f"{message}{name} {verb} {error.option_name} ...\nSee {name} --help") from error
+            raise UsageError(f"{message}{name} {verb} {error.option_name} ...\nSee {name} --help") from error
         except click.UsageError as error:
-            raise _in_short(error, info_name or "taskhero") from error
+            raise _short_help(error, info_name or "taskhero") from error
 
     def invoke(self, ctx: click.Context) -> Any:
         """Run the command that was asked for."""
         try:
             return super().invoke(ctx)
         except TaskheroError as error:
-            lines = said(error).splitlines() or [type(error).__name__]
+            lines = error_text(error).splitlines() or [type(error).__name__]
             raise click.ClickException("\n".join(lines[:_MOST_LINES])) from error
         except click.UsageError as error:
             where = ctx if error.ctx is None else error.ctx
-            raise _in_short(error, where.command_path) from error
+            raise _short_help(error, where.command_path) from error
 
 
-class Listing(click.Group):
+class ListingGroup(click.Group):
     """A verb that lists if it is used alone, and has verbs of its own that show and mend: ``failed``, ``failed retry``.
 
     ``--app``, ``--backend`` and ``--json`` may stand before such a verb or behind it. Any other option of the listing
@@ -166,17 +166,17 @@ def _refuse_unknown(group: click.Group, ctx: click.Context, args: list[str]) -> 
         ctx.fail(f"No such command {args[0]!r}.{guess}")
 
 
-class Misuse(click.ClickException):
+class UsageError(click.ClickException):
     """An error in how a command was written, in a line or two."""
 
     exit_code = 2
 
 
-def _in_short(error: click.UsageError, command: str) -> click.ClickException:
+def _short_help(error: click.UsageError, command: str) -> click.ClickException:
     message = error.format_message()
     if isinstance(error, click.NoSuchOption) and error.ctx is not None:
         hint = option_hint(error.option_name, error.ctx.info_name or "")
         message = f"No such option {error.option_name!r}: {hint}" if hint else message
     if "\n" in message:
         return error  # it is the help itself
-    return Misuse(f"{message}\nSee {command} --help")
+    return UsageError(f"{message}\nSee {command} --help")

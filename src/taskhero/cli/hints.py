@@ -7,7 +7,7 @@ from typing import Any, Final
 
 import click
 
-__all__ = ["Hinting", "command_hint", "option_hint"]
+__all__ = ["HintingCommand", "command_hint", "option_hint"]
 
 _WORK: Final = "Jobs are worked by taskhero work --app MODULE:ATTR"
 _STATUS: Final = "What there is and what runs is shown by taskhero status, and by taskhero status --watch"
@@ -60,7 +60,7 @@ def option_hint(option: str, command: str) -> str:
     return _OPTIONS.get(option, "") if command == "work" else ""
 
 
-class Hinting(click.Command, ABC):
+class HintingCommand(click.Command, ABC):
     """A verb that says how words are meant to be given which it does not take."""
 
     def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:

@@ -20,7 +20,7 @@ from typing import TYPE_CHECKING, Any, Final, TextIO, TypeVar
 
 import click
 
-from taskhero.runtime.process.shutdown import set_last_line
+from taskhero.runtime.process.shutdown import set_exit_message_format
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -91,7 +91,7 @@ def set_up_logging(log_format: str = "text", log_level: str = "info", *, stream:
 def _log_what_python_says(wanted: bool) -> None:
     """Log warnings and errors that nobody handles, or leave them to Python again; another's hooks are not touched."""
     logging.captureWarnings(wanted)
-    set_last_line(_last_line if wanted else None)
+    set_exit_message_format(_last_line if wanted else None)
     for module, name, before, ours in (
         (sys, "excepthook", sys.__excepthook__, _log_last_error),
         (threading, "excepthook", threading.__excepthook__, _log_error_of_thread),

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 import click
 
 import taskhero as package
-from taskhero.cli.groups import Verbs
+from taskhero.cli.groups import LazyGroup
 
 if TYPE_CHECKING:
     from collections.abc import Collection
@@ -43,7 +43,7 @@ def _commands_of_plugins(taken: Collection[str]) -> CommandRegistry:
 
 
 @click.group(
-    cls=Verbs, places=VERBS, plugins=_commands_of_plugins, context_settings={"help_option_names": ["-h", "--help"]}
+    cls=LazyGroup, places=VERBS, plugins=_commands_of_plugins, context_settings={"help_option_names": ["-h", "--help"]}
 )
 @click.version_option(package.__version__, "-V", "--version", prog_name="taskhero")
 def taskhero() -> None:

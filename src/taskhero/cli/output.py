@@ -27,8 +27,8 @@ __all__ = [
     "json_option",
     "print_json",
     "print_table",
+    "printable",
     "progress",
-    "shown",
     "table",
 ]
 
@@ -73,7 +73,7 @@ def iso(moment: datetime | None) -> str | None:
     return None if moment is None else moment.isoformat()
 
 
-def shown(text: object) -> Text:
+def printable(text: object) -> Text:
     """Text from a store as people may see it: what would steer the terminal is escaped, nothing in it is a style."""
     return Text("".join(sign if _is_harmless(sign) else repr(sign)[1:-1] for sign in str(text)))
 
@@ -90,7 +90,7 @@ def table(title: str, columns: Iterable[str], rows: Iterable[Iterable[object]]) 
     for name in columns:
         made.add_column(name.removeprefix("#"), justify="right" if name.startswith("#") else "left", overflow="fold")
     for row in rows:
-        made.add_row(*(shown("" if cell is None else cell) for cell in row))
+        made.add_row(*(printable("" if cell is None else cell) for cell in row))
     return made
 
 

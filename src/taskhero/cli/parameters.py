@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from taskhero.cli.groups import Misuse
+from taskhero.cli.groups import UsageError
 from taskhero.engine.time.instants import LATEST, delay_of
 from taskhero.errors import InvalidMoment, Undecodable
 from taskhero.wire.json import decode
@@ -17,7 +17,16 @@ from taskhero.wire.json import decode
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-__all__ = ["confirm", "duration", "json_value", "near", "position", "positions", "want_yes", "yes_option"]
+__all__ = [
+    "confirm",
+    "duration",
+    "json_value",
+    "position",
+    "positions",
+    "require_confirmation",
+    "suggest",
+    "yes_option",
+]
 
 _UNITS = {"s": 1, "m": 60, "h": 3600, "d": 86_400, "w": 604_800}
 _DURATION = re.compile(r"(\d+(?:\.\d+)?)([smhdw]?)")
@@ -86,14 +95,14 @@ def position(context: click.Context, _argument: click.Parameter, given: str) -> 
     raise click.BadParameter(f"{given!r} is no position: pass a whole number; 0 is the first, -1 the last")
 
 
-def want_yes(*, yes: bool) -> None:
+def require_confirmation(*, yes: bool) -> None:
     """See to it that somebody can be asked, before anything is looked at.
 
     Raises:
         Misuse: There is no terminal, and ``--yes`` is not given.
     """
-    if not yes and not _can_ask():
-        raise Misuse("nobody can be asked here, since the input is no terminal: pass --yes to do it all the same")
+    if not yes and not _is_interactive():
+        raise UsageError("nobody can be asked here, since the input is no terminal: pass --yes to do it all the same")
 
 
 def confirm(question: str, *, yes: bool) -> None:
@@ -106,11 +115,11 @@ def confirm(question: str, *, yes: bool) -> None:
         raise click.ClickException("nothing was done")
 
 
-def _can_ask() -> bool:
+def _is_interactive() -> bool:
     return sys.stdin.isatty()
 
 
-def near(wrong: str, names: Sequence[str]) -> str:
+def suggest(wrong: str, names: Sequence[str]) -> str:
     """The end of a sentence that says which name may be meant."""
     import difflib
 

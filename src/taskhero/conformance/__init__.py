@@ -31,104 +31,104 @@ import pytest
 pytest.register_assert_rewrite(*(f"{__name__}.{module.name}" for module in iter_modules(__path__)))
 
 from taskhero.conformance.capabilities import Capabilities  # noqa: E402
-from taskhero.conformance.jobs.damaged_data import Damage  # noqa: E402
-from taskhero.conformance.jobs.damaged_keys import SpoiltPlaces  # noqa: E402
-from taskhero.conformance.jobs.delayed_jobs import Delays  # noqa: E402
-from taskhero.conformance.jobs.extreme_numbers import Extremes  # noqa: E402
-from taskhero.conformance.jobs.failed_jobs import Failures  # noqa: E402
-from taskhero.conformance.jobs.fair_shares import Fairness  # noqa: E402
-from taskhero.conformance.jobs.foreign_leftovers import Leftovers  # noqa: E402
-from taskhero.conformance.jobs.isolated_items import Isolation  # noqa: E402
-from taskhero.conformance.jobs.payload_bytes import Texts  # noqa: E402
+from taskhero.conformance.jobs.damaged_data import DamagedData  # noqa: E402
+from taskhero.conformance.jobs.damaged_keys import DamagedKeys  # noqa: E402
+from taskhero.conformance.jobs.delayed_jobs import DelayedJobListing  # noqa: E402
+from taskhero.conformance.jobs.extreme_numbers import ExtremeNumbers  # noqa: E402
+from taskhero.conformance.jobs.failed_jobs import FailedJobListing  # noqa: E402
+from taskhero.conformance.jobs.fair_shares import FairShares  # noqa: E402
+from taskhero.conformance.jobs.foreign_leftovers import ForeignLeftovers  # noqa: E402
+from taskhero.conformance.jobs.isolated_items import IsolatedItems  # noqa: E402
+from taskhero.conformance.jobs.payload_bytes import PayloadBytes  # noqa: E402
 from taskhero.conformance.jobs.producing import Producing  # noqa: E402
 from taskhero.conformance.jobs.promoting import Promoting  # noqa: E402
-from taskhero.conformance.jobs.queue_inspection import Inspection  # noqa: E402
+from taskhero.conformance.jobs.queue_inspection import QueueInspection  # noqa: E402
 from taskhero.conformance.jobs.scheduling import Scheduling  # noqa: E402
-from taskhero.conformance.processes.claiming import Exchanging  # noqa: E402
+from taskhero.conformance.processes.claiming import Claiming  # noqa: E402
 from taskhero.conformance.processes.concurrency import Concurrency  # noqa: E402
-from taskhero.conformance.processes.held_locks import Holding  # noqa: E402
+from taskhero.conformance.processes.held_locks import HeldLocks  # noqa: E402
 from taskhero.conformance.processes.lease_keeping import LeaseKeeping  # noqa: E402
 from taskhero.conformance.processes.lifecycle import Lifecycle  # noqa: E402
 from taskhero.conformance.processes.preparing import Preparing  # noqa: E402
 from taskhero.conformance.processes.registration import Registration  # noqa: E402
-from taskhero.conformance.processes.rescuing import Rescue  # noqa: E402
+from taskhero.conformance.processes.rescuing import Rescuing  # noqa: E402
 from taskhero.conformance.processes.retrying import Retrying  # noqa: E402
 from taskhero.conformance.processes.settling import Settling  # noqa: E402
-from taskhero.conformance.processes.waiting import Waking  # noqa: E402
-from taskhero.conformance.processes.worker_administration import Overseeing  # noqa: E402
+from taskhero.conformance.processes.waiting import Waiting  # noqa: E402
+from taskhero.conformance.processes.worker_administration import WorkerAdministration  # noqa: E402
 from taskhero.conformance.promises import promises_of  # noqa: E402
 from taskhero.conformance.schedulers.cron_tasks import CronTasks  # noqa: E402
 from taskhero.conformance.schedulers.leadership import Leadership  # noqa: E402
 from taskhero.conformance.schedulers.next_runs import NextRuns  # noqa: E402
-from taskhero.conformance.schedulers.periodic_chains import PeriodicTasks  # noqa: E402
+from taskhero.conformance.schedulers.periodic_chains import PeriodicChains  # noqa: E402
 from taskhero.conformance.suite import Suite  # noqa: E402
 
 __all__ = [
     "BackendConformance",
     "Capabilities",
+    "Claiming",
     "Concurrency",
     "CronTasks",
-    "Damage",
-    "Delays",
-    "Exchanging",
-    "Extremes",
-    "Failures",
-    "Fairness",
-    "Holding",
-    "Inspection",
-    "Isolation",
+    "DamagedData",
+    "DamagedKeys",
+    "DelayedJobListing",
+    "ExtremeNumbers",
+    "FailedJobListing",
+    "FairShares",
+    "ForeignLeftovers",
+    "HeldLocks",
+    "IsolatedItems",
     "Leadership",
     "LeaseKeeping",
-    "Leftovers",
     "Lifecycle",
     "NextRuns",
-    "Overseeing",
-    "PeriodicTasks",
+    "PayloadBytes",
+    "PeriodicChains",
     "Preparing",
     "Producing",
     "Promoting",
+    "QueueInspection",
     "Registration",
-    "Rescue",
+    "Rescuing",
     "Retrying",
     "Scheduling",
     "Settling",
-    "SpoiltPlaces",
     "Suite",
-    "Texts",
-    "Waking",
+    "Waiting",
+    "WorkerAdministration",
     "promises_of",
 ]
 
 
 class BackendConformance(
     Lifecycle,
-    Texts,
+    PayloadBytes,
     Producing,
     Scheduling,
     Promoting,
     Registration,
-    Exchanging,
-    Fairness,
+    Claiming,
+    FairShares,
     Preparing,
     Settling,
     Retrying,
-    Holding,
+    HeldLocks,
     LeaseKeeping,
-    Rescue,
-    Waking,
+    Rescuing,
+    Waiting,
     Leadership,
     NextRuns,
-    PeriodicTasks,
+    PeriodicChains,
     CronTasks,
-    Inspection,
-    Delays,
-    Failures,
-    Overseeing,
-    Damage,
-    Isolation,
-    SpoiltPlaces,
-    Extremes,
-    Leftovers,
+    QueueInspection,
+    DelayedJobListing,
+    FailedJobListing,
+    WorkerAdministration,
+    DamagedData,
+    IsolatedItems,
+    DamagedKeys,
+    ExtremeNumbers,
+    ForeignLeftovers,
     Concurrency,
 ):
     """All topics; derive a class named ``Test...`` from it and give it a fixture ``backend``."""

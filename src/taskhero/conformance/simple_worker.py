@@ -6,7 +6,7 @@ import asyncio
 from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING
 
-from taskhero.backends.protocol import Done, Interest, Settlement
+from taskhero.backends.protocol import Settlement, Subscription, Succeeded
 from taskhero.conformance.steps import long, make_process, within
 
 if TYPE_CHECKING:
@@ -68,8 +68,8 @@ class SimpleWorker:
     async def _work(self) -> None:
         settled: list[Settlement] = []
         while True:
-            answer = await self._backend.exchange(self.process, settled, (1,), self.process.queues)
-            settled = [Settlement(claimed, Done()) for claimed in answer.claims]
+            answer = await self._backend.settle_and_claim(self.process, settled, (1,), self.process.queues)
+            settled = [Settlement(claimed, Succeeded()) for claimed in answer.claims]
             if not settled:
                 return
             if self._meet is not None:
@@ -81,8 +81,8 @@ class SimpleWorker:
 
     async def _woken(self) -> bool:
         """Wait; False if somebody disturbed it."""
-        interest = Interest(queues=self.process.queues)
-        waiting = asyncio.create_task(self._backend.wait(self.process, interest, long()))
+        subscription = Subscription(queues=self.process.queues)
+        waiting = asyncio.create_task(self._backend.wait(self.process, subscription, long()))
         self._wait = waiting
         await asyncio.wait({waiting})
         if waiting.cancelled():

@@ -10,24 +10,34 @@ import attrs
 
 from taskhero.backends.protocol import (
     Claim,
-    Done,
-    Dropped,
+    DelayedJobEntry,
     Entry,
     HeldLock,
     Leases,
-    Lock,
-    Move,
+    LockSpec,
     Preparation,
     Process,
+    PromotionTarget,
+    RefusedByPlugin,
     Settlement,
-    TimedEntry,
+    Succeeded,
 )
 from taskhero.wire.workers import new_process_name
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Iterable, Sequence
 
-    from taskhero.backends.protocol import Backend, Beat, DueJob, Ending, Exchange, Interest, Lease, Rescued, Wake
+    from taskhero.backends.protocol import (
+        Backend,
+        Disposition,
+        DueJob,
+        HeartbeatReply,
+        Lease,
+        RescuedJob,
+        SettleAndClaimReply,
+        Subscription,
+        Wakeup,
+    )
 
 __all__ = [
     "LEASE",
@@ -94,7 +104,7 @@ async def push(backend: Backend, *texts: str, queue: str = "q") -> None:
 
 async def schedule(backend: Backend, at: int, *texts: str, queue: str = "q") -> None:
     """Delay texts to a moment that is not here yet."""
-    answers = await backend.schedule([TimedEntry(at, queue, raw) for raw in texts])
+    answers = await backend.schedule([DelayedJobEntry(at, queue, raw) for raw in texts])
     assert list(answers) == ["delayed"] * len(texts)
 
 
@@ -108,16 +118,16 @@ async def due(backend: Backend, limit: int = 1000) -> list[DueJob]:
     return list((await backend.due(limit)).jobs)
 
 
-def moves_of(jobs: Iterable[DueJob], queue: str = "q") -> list[Move]:
+def moves_of(jobs: Iterable[DueJob], queue: str = "q") -> list[PromotionTarget]:
     """Each job to the end of a queue."""
-    return [Move(due_job, queue) for due_job in jobs]
+    return [PromotionTarget(due_job, queue) for due_job in jobs]
 
 
 async def claim(
     backend: Backend, process: Process, slots: Sequence[int] = (1,), queues: Sequence[str] = ("q",)
 ) -> list[Claim]:
     """Claim jobs for these slots."""
-    return list((await backend.exchange(process, (), slots, queues)).claims)
+    return list((await backend.settle_and_claim(process, (), slots, queues)).claims)
 
 
 async def claim_one(backend: Backend, process: Process, slot: int = 1, queue: str = "q") -> Claim:
@@ -127,9 +137,11 @@ async def claim_one(backend: Backend, process: Process, slot: int = 1, queue: st
     return claims[0]
 
 
-async def settle(backend: Backend, process: Process, claimed: Claim, ending: Ending | None = None) -> Exchange:
+async def settle(
+    backend: Backend, process: Process, claimed: Claim, ending: Disposition | None = None
+) -> SettleAndClaimReply:
     """Tell how a job ended, and claim nothing."""
-    return await backend.exchange(process, [Settlement(claimed, ending or Done())], (), ())
+    return await backend.settle_and_claim(process, [Settlement(claimed, ending or Succeeded())], (), ())
 
 
 async def beat(
@@ -140,12 +152,12 @@ async def beat(
     full: bool = False,
     locks: Sequence[HeldLock] = (),
     seen: str = "",
-) -> Beat:
+) -> HeartbeatReply:
     """Renew a lease, from a thread."""
-    return await asyncio.to_thread(backend.beat, process, slots, LEASE, full=full, locks=locks, seen=seen)
+    return await asyncio.to_thread(backend.heartbeat, process, slots, LEASE, full=full, locks=locks, seen=seen)
 
 
-def told(answer: Beat) -> Beat:
+def told(answer: HeartbeatReply) -> HeartbeatReply:
     """What a beat says of its own process: the leases of others are left out."""
     return attrs.evolve(answer, leases=Leases())
 
@@ -159,7 +171,7 @@ async def leases_but(backend: Backend, *living: Process) -> list[Lease]:
     return [lease for lease in (await backend.leases()).leases if lease.process not in names]
 
 
-async def rescue(backend: Backend, *living: Process, limit: int = 10) -> list[Rescued]:
+async def rescue(backend: Backend, *living: Process, limit: int = 10) -> list[RescuedJob]:
     """Rescue from all processes but these, as an engine does that saw their leases unchanged for long enough."""
     return list(await backend.rescue(await leases_but(backend, *living), limit))
 
@@ -169,16 +181,16 @@ async def rescue(backend: Backend, *living: Process, limit: int = 10) -> list[Re
 
 async def blocked_by(backend: Backend, process: Process, claimed: Claim, *keys: str, timeout: int = 3600) -> int | None:
     """Let a job take these locks; the position of the one that somebody else holds, or None."""
-    wanted = Preparation(claimed, hold=tuple(Lock(key, timeout) for key in keys))
+    wanted = Preparation(claimed, hold=tuple(LockSpec(key, timeout) for key in keys))
     (answer,) = await backend.prepare(process, [wanted])
-    assert answer.mine, "the claim is still the process's"
+    assert answer.is_current, "the claim is still the process's"
     return answer.blocked_by
 
 
 async def hold(backend: Backend, process: Process, claimed: Claim, key: str, timeout: int = 3600) -> HeldLock:
     """Let a job take a lock that is free."""
     assert await blocked_by(backend, process, claimed, key, timeout=timeout) is None
-    return HeldLock(claimed, Lock(key, timeout))
+    return HeldLock(claimed, LockSpec(key, timeout))
 
 
 async def free_locks(backend: Backend, *keys: str) -> list[str]:
@@ -191,7 +203,7 @@ async def free_locks(backend: Backend, *keys: str) -> list[str]:
         if await blocked_by(backend, rival, claimed, key) is None:
             found.append(key)
             await backend.prepare(rival, [Preparation(claimed, release=(key,))])
-    await settle(backend, rival, claimed, Dropped())
+    await settle(backend, rival, claimed, RefusedByPlugin())
     await backend.deregister(rival)
     await backend.delete_queue("rivals")
     return found
@@ -216,7 +228,7 @@ def long() -> float:
     return 10 * PATIENCE
 
 
-async def wake(backend: Backend, process: Process, interest: Interest, *, schedule: bool = False) -> Wake:
+async def wake(backend: Backend, process: Process, interest: Subscription, *, schedule: bool = False) -> Wakeup:
     """Wait until there may be jobs, or an earlier moment; what wakes it for another reason does not count."""
     while True:
         answer = await backend.wait(process, interest, long())
@@ -226,8 +238,8 @@ async def wake(backend: Backend, process: Process, interest: Interest, *, schedu
 
 
 async def in_line(
-    backend: Backend, process: Process, interest: Interest, *, schedule: bool = False
-) -> asyncio.Task[Wake]:
+    backend: Backend, process: Process, interest: Subscription, *, schedule: bool = False
+) -> asyncio.Task[Wakeup]:
     """A wait under way; a wake-up may be spurious, so it is begun again if it ends before anything happened."""
     for _ in range(5):
         waiting = asyncio.create_task(wake(backend, process, interest, schedule=schedule))

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, Final, Literal
 
 import attrs
 
-from taskhero._internal.entry_points import BROKEN, Origin, entry_points_of, origin_of, reason
+from taskhero._internal.entry_points import BROKEN, Origin, entry_points_of, error_reason, origin_of
 from taskhero.backends.registry import BackendRegistry
 from taskhero.errors import AmbiguousOverride, PluginError
 from taskhero.hooks.command_registry import CommandRegistry
@@ -142,8 +142,8 @@ class PluginManager:
             try:
                 impl.call(its)
             except BROKEN as error:
-                _logger.warning("The commands of %s are left out: %s", impl.plugin, reason(error))
-                self._note(impl.plugin, f"its commands are left out: {reason(error)}")
+                _logger.warning("The commands of %s are left out: %s", impl.plugin, error_reason(error))
+                self._note(impl.plugin, f"its commands are left out: {error_reason(error)}")
             else:
                 registry.adopt(its)
         return registry
@@ -164,10 +164,10 @@ class PluginManager:
                 "The plugin %r of %s cannot be used: %s",
                 point.name,
                 origin,
-                reason(error),
+                error_reason(error),
                 extra={"plugin": point.name},
             )
-            return FoundPlugin(name=point.name, origin=origin, state="failed", error=reason(error))
+            return FoundPlugin(name=point.name, origin=origin, state="failed", error=error_reason(error))
         return FoundPlugin(name=point.name, origin=origin, state="loaded", label=label(plugin), hooks=hooks)
 
     def _install(self, plugin: object) -> tuple[str, ...]:

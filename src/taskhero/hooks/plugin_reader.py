@@ -16,7 +16,7 @@ from taskhero.hooks import specs
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
-__all__ = ["HOOKS", "Impl", "label", "read_plugin"]
+__all__ = ["HOOKS", "HookImplementation", "label", "read_plugin"]
 
 #: The hooks with the names of their arguments.
 HOOKS: Final[Mapping[str, tuple[str, ...]]] = {
@@ -33,7 +33,7 @@ _AWAITED: Final = _AROUND_A_JOB - {"taskhero_guards", "taskhero_needs"}
 
 
 @attrs.frozen(eq=False)
-class Impl:
+class HookImplementation:
     """One hook of one plugin.
 
     Attributes:
@@ -54,7 +54,7 @@ def label(plugin: object) -> str:
     return getattr(type(plugin), "__qualname__", repr(plugin))
 
 
-def read_plugin(plugin: object, *, task: str | None = None) -> dict[str, Impl]:
+def read_plugin(plugin: object, *, task: str | None = None) -> dict[str, HookImplementation]:
     """Read the hooks of *plugin*, which is given to *task*, or app-wide.
 
     Raises:
@@ -103,11 +103,11 @@ def _registered(plugin: object, name: str) -> list[tuple[str, pluggy.HookImpl]]:
                 _manager.unregister(name=name)
 
 
-def _impl(plugin: str, hook: str, impl: pluggy.HookImpl) -> Impl:
+def _impl(plugin: str, hook: str, impl: pluggy.HookImpl) -> HookImplementation:
     given = HOOKS[hook]
     wanted = tuple(given.index(name) for name in impl.argnames)
     rank = -1 if impl.tryfirst else int(impl.trylast)
-    return Impl(plugin, _taking(impl.function, wanted, len(given)), rank)
+    return HookImplementation(plugin, _taking(impl.function, wanted, len(given)), rank)
 
 
 def _taking(function: Callable[..., Any], wanted: tuple[int, ...], given: int) -> Callable[..., Any]:

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Protocol, TypeVar
 
-from taskhero.backends.protocol import FreeLock, Guard, NotDelayed
+from taskhero.backends.protocol import Guard, NotDelayed, QueueLockGuard
 from taskhero.errors import PluginError
 from taskhero.hooks.needs import HoldLock, Need
-from taskhero.hooks.plugin_reader import HOOKS, Impl, read_plugin
+from taskhero.hooks.plugin_reader import HOOKS, HookImplementation, read_plugin
 from taskhero.models import Outcome, Refused
 
 if TYPE_CHECKING:
@@ -21,14 +21,14 @@ __all__ = ["HookScope"]
 _Stated = TypeVar("_Stated")
 
 
-class _Alike(Protocol):
+class _EqualJobs(Protocol):
     """Which jobs of a task count as one, however programs write them."""
 
     def one_of(self, job: Job) -> Job:
         """The job that stands for all that are alike *job*."""
         ...
 
-    def forms(self, job: Job) -> tuple[str, ...]:
+    def equivalent_payloads(self, job: Job) -> tuple[str, ...]:
         """The texts of all that are alike *job*; none if it stands for itself only."""
         ...
 
@@ -61,14 +61,14 @@ class HookScope:
         parent: HookScope | None = None,
         *,
         task: str | None = None,
-        alike: _Alike | None = None,
+        alike: _EqualJobs | None = None,
     ) -> None:
         self.alike = alike
         self._task = task
         self._parent = parent
         self.children: list[HookScope] = []
-        self._own: dict[str, list[Impl]] = {hook: [] for hook in HOOKS}
-        self._hooks: dict[str, tuple[Impl, ...]] = {}
+        self._own: dict[str, list[HookImplementation]] = {hook: [] for hook in HOOKS}
+        self._hooks: dict[str, tuple[HookImplementation, ...]] = {}
         self.enqueues = False
         self.prepares = False
         self.performs = False
@@ -84,7 +84,7 @@ class HookScope:
                 self._own[hook].append(impl)
         self.refresh()
 
-    def of(self, hook: str) -> tuple[Impl, ...]:
+    def of(self, hook: str) -> tuple[HookImplementation, ...]:
         """All implementations of *hook*, in order."""
         return self._hooks[hook]
 
@@ -137,18 +137,18 @@ class HookScope:
             PluginError: A plugin gave something else. What it raises comes through.
         """
         guards: list[Guard] = []
-        forms: tuple[str, ...] = ()
+        equivalents: tuple[str, ...] = ()
         if self.alike is not None:
-            job, forms = self.alike.one_of(job), self.alike.forms(job)
+            job, equivalents = self.alike.one_of(job), self.alike.equivalent_payloads(job)
         for impl in self._hooks["taskhero_guards"]:
             for guard in _several(impl, "taskhero_guards", job):
                 if not isinstance(guard, Guard):
                     raise PluginError(f"{impl.plugin}: taskhero_guards gave {guard!r}, which is no guard")
-                if forms and isinstance(guard, NotDelayed):
-                    guards.append(NotDelayed(forms, guard.meaning))
+                if equivalents and isinstance(guard, NotDelayed):
+                    guards.append(NotDelayed(equivalents, guard.meaning))
                 else:
                     guards.append(guard)
-        return tuple(guards) if len(guards) < 2 else _last_of_each(guards, FreeLock)
+        return tuple(guards) if len(guards) < 2 else _last_of_each(guards, QueueLockGuard)
 
     # performing
 
@@ -199,7 +199,7 @@ class HookScope:
         return outcome
 
 
-def _several(impl: Impl, hook: str, job: Job) -> Iterable[object]:
+def _several(impl: HookImplementation, hook: str, job: Job) -> Iterable[object]:
     """What a plugin states of a job: nothing, or several in a sequence."""
     try:
         stated = impl.call(job)
@@ -213,7 +213,7 @@ def _several(impl: Impl, hook: str, job: Job) -> Iterable[object]:
     return stated
 
 
-def _last_of_each(stated: list[_Stated], lock: type[FreeLock | HoldLock]) -> tuple[_Stated, ...]:
+def _last_of_each(stated: list[_Stated], lock: type[QueueLockGuard | HoldLock]) -> tuple[_Stated, ...]:
     """All but the locks of which one of the same name follows: an app-wide QueueLock and one of the task's own."""
     each: dict[str | int, _Stated] = {}
     for place, one in enumerate(stated):
@@ -221,11 +221,11 @@ def _last_of_each(stated: list[_Stated], lock: type[FreeLock | HoldLock]) -> tup
     return tuple(each.values())
 
 
-def _outcome(impl: Impl, decision: object, allowed: str) -> Outcome:
+def _outcome(impl: HookImplementation, decision: object, allowed: str) -> Outcome:
     if isinstance(decision, Outcome):
         return decision
     raise PluginError(f"{impl.plugin} returned {decision!r}: return {allowed}")
 
 
-def _note(error: Exception, impl: Impl) -> None:
+def _note(error: Exception, impl: HookImplementation) -> None:
     error.add_note(f"raised by the plugin {impl.plugin}")

@@ -6,7 +6,7 @@ and hold their options only.
 
 from __future__ import annotations
 
-from taskhero.backends.protocol import FreeLock, Guard, NotDelayed
+from taskhero.backends.protocol import Guard, NotDelayed, QueueLockGuard
 from taskhero.errors import RetryLater
 from taskhero.hooks.contexts import EnqueueContext, PerformContext
 from taskhero.hooks.needs import CountAttempts, HoldLock, Need
@@ -24,7 +24,6 @@ __all__ = [
     "DelayQueueLock",
     "EnqueueContext",
     "Failure",
-    "FreeLock",
     "Guard",
     "HoldLock",
     "JobLock",
@@ -35,6 +34,7 @@ __all__ = [
     "PerformContext",
     "Postponed",
     "QueueLock",
+    "QueueLockGuard",
     "Refused",
     "Renamed",
     "Retry",

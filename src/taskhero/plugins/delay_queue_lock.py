@@ -9,7 +9,7 @@ import attrs
 from taskhero.backends.protocol import NotDelayed
 from taskhero.errors import InvalidArguments, InvalidQueueName
 from taskhero.hooks.specs import hookimpl
-from taskhero.wire.jobs import job_forms, meaning_of
+from taskhero.wire.jobs import equivalent_payloads, meaning_of
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -29,7 +29,7 @@ class DelayQueueLock:
         """The job is stored only if no text that means the same is delayed."""
         meaning = meaning_of(job.name, job.args, job.queue)
         try:
-            return (NotDelayed(job_forms(job.name, job.args, job.queue), meaning),)
+            return (NotDelayed(equivalent_payloads(job.name, job.args, job.queue), meaning),)
         except (InvalidArguments, InvalidQueueName):
             # Read from the wire, it may hold, or stand in, what we would not write; then only its own text is known.
             return (NotDelayed((job.raw,), meaning),) if job.raw else ()

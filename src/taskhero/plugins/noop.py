@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 
 import attrs
 
-from taskhero._internal.display import shown
+from taskhero._internal.display import short_repr
 from taskhero.errors import PluginError
 from taskhero.hooks.specs import hookimpl
 from taskhero.models import Failure, Success
@@ -28,7 +28,7 @@ def _logger(given: AnyLogger | Callable[[BaseException], object] | None) -> Any:
         return given
     if not isinstance(given, type) and callable(given):
         return given
-    raise PluginError(f"logger={shown(given)}: pass a logging.Logger, or a function that takes the exception")
+    raise PluginError(f"logger={short_repr(given)}: pass a logging.Logger, or a function that takes the exception")
 
 
 @attrs.frozen(eq=False)

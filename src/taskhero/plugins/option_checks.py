@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
 
-from taskhero._internal.display import shown
+from taskhero._internal.display import short_repr
 from taskhero.engine.time.instants import delay_of, duration_of
 from taskhero.errors import InvalidMoment, PluginError
 from taskhero.plugins.equal_jobs import sendable
@@ -31,7 +31,9 @@ def timeout_option(given: timedelta | float) -> int:
     except InvalidMoment as error:
         raise PluginError(str(error)) from None
     if seconds % 1 or not 1 <= seconds <= _LONGEST:
-        raise PluginError(f"timeout={shown(given)}: a lock lapses after whole seconds, 1 up to {_LONGEST} (a year)")
+        raise PluginError(
+            f"timeout={short_repr(given)}: a lock lapses after whole seconds, 1 up to {_LONGEST} (a year)"
+        )
     return int(seconds)
 
 
@@ -57,7 +59,9 @@ def key_option(given: Key | None) -> Key | None:
         return given
     if isinstance(given, str) and given:
         return sendable(given)
-    raise PluginError(f"key={shown(given)}: pass a str that is not empty, or a function of the job that returns one")
+    raise PluginError(
+        f"key={short_repr(given)}: pass a str that is not empty, or a function of the job that returns one"
+    )
 
 
 def flag_option(given: bool, name: str) -> bool:
@@ -68,4 +72,4 @@ def flag_option(given: bool, name: str) -> bool:
     """
     if given is True or given is False:
         return given
-    raise PluginError(f"{name}={shown(given)}: pass True or False")
+    raise PluginError(f"{name}={short_repr(given)}: pass True or False")

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import attrs
 
-from taskhero.backends.protocol import FreeLock
+from taskhero.backends.protocol import QueueLockGuard
 from taskhero.hooks.specs import hookimpl
 from taskhero.plugins.equal_jobs import chosen_key, lock_name
 from taskhero.plugins.option_checks import key_option, timeout_option
@@ -44,4 +44,4 @@ class QueueLock:
     def taskhero_guards(self, job: Job) -> Sequence[Guard]:
         """The job is stored only if its lock is free."""
         key = lock_name("lock", job) if self.key is None else chosen_key(self.key, job)
-        return (FreeLock(key, self.timeout, shared=self.key is not None),)
+        return (QueueLockGuard(key, self.timeout, shared=self.key is not None),)

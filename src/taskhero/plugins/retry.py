@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Final, Literal, TypeAlias
 import attrs
 
 from taskhero._internal.bounds import LONGEST, MOST
-from taskhero._internal.display import shown
-from taskhero._internal.suggestions import nearest
+from taskhero._internal.display import short_repr
+from taskhero._internal.suggestions import closest_name
 from taskhero.errors import PluginError, RetryLater
 from taskhero.hooks.needs import CountAttempts
 from taskhero.hooks.specs import hookimpl
@@ -37,7 +37,8 @@ def _limit(given: int) -> int:
     limit: object = given
     if isinstance(limit, bool) or not isinstance(limit, int) or not 1 <= limit <= MOST:
         raise PluginError(
-            f"limit={shown(given)}: pass how many attempts there are in all, a whole number of 1 or more (3 is the "
+            f"limit={short_repr(given)}: pass how many attempts there are in all, a whole number of 1 or more (3 is "
+            "the "
             f"first and two retries), and not more than {MOST}"
         )
     return int(limit)
@@ -47,29 +48,29 @@ def _backoff(given: Literal["exponential"] | Sequence[timedelta | float] | None)
     if given is None or given == "exponential":
         return given
     if isinstance(given, str):
-        raise PluginError(f"backoff={given!r} is not known{nearest(given, ['exponential'])}")
+        raise PluginError(f"backoff={given!r} is not known{closest_name(given, ['exponential'])}")
     if not isinstance(given, (tuple, list)) or not given:
-        raise PluginError(f"backoff={shown(given)}: pass the delays, such as (1, 10, 60), or 'exponential'")
+        raise PluginError(f"backoff={short_repr(given)}: pass the delays, such as (1, 10, 60), or 'exponential'")
     try:
         return tuple(delay_option(one) for one in given)
     except PluginError as error:
-        raise PluginError(f"backoff={shown(given)}: {error}") from None
+        raise PluginError(f"backoff={short_repr(given)}: {error}") from None
 
 
 def _jitter(given: float) -> float:
     jitter: object = given
     if isinstance(jitter, bool) or not isinstance(jitter, (int, float)) or not 0 <= jitter <= 1:
-        raise PluginError(f"jitter={shown(given)}: pass which part of a delay it may vary by, 0 to 1")
+        raise PluginError(f"jitter={short_repr(given)}: pass which part of a delay it may vary by, 0 to 1")
     return float(given)
 
 
 def _on(given: Sequence[type[BaseException]]) -> tuple[type[BaseException], ...]:
     if not isinstance(given, (tuple, list)) or not given:
-        raise PluginError(f"on={shown(given)}: pass a tuple of exception classes, such as (OSError,)")
+        raise PluginError(f"on={short_repr(given)}: pass a tuple of exception classes, such as (OSError,)")
     classes: Sequence[object] = given
     for one in classes:
         if not (isinstance(one, type) and issubclass(one, BaseException)):
-            raise PluginError(f"on={shown(given)}: {shown(one)} is no class of exceptions")
+            raise PluginError(f"on={short_repr(given)}: {short_repr(one)} is no class of exceptions")
     return tuple(given)
 
 

@@ -18,14 +18,14 @@ from taskhero.events import (
 )
 from taskhero.runtime.backoff import Outage
 from taskhero.runtime.execution.executor import Executor
-from taskhero.runtime.execution.preparation import Preparer
+from taskhero.runtime.execution.preparation import RunPreparation
 from taskhero.runtime.execution.processes import ProcessPool
 from taskhero.runtime.execution.threads import ThreadPool
 from taskhero.runtime.logs.event_log import log_events
 from taskhero.runtime.scheduler.scheduler import Scheduler, SchedulerContext
-from taskhero.runtime.scheduler.stale_workers import StuckWorkers
+from taskhero.runtime.scheduler.stale_workers import StaleWorkers
 from taskhero.runtime.worker.control import WorkerControl
-from taskhero.runtime.worker.listener import Waiter
+from taskhero.runtime.worker.listener import WakeupListener
 from taskhero.runtime.worker.pool import MultiWorker, MultiWorkerContext
 from taskhero.runtime.worker.queue_order import STAR
 from taskhero.runtime.worker.rescuer import Rescuer
@@ -42,7 +42,7 @@ if TYPE_CHECKING:
     from taskhero.models import Job
     from taskhero.settings import Settings
 
-__all__ = ["Runner"]
+__all__ = ["AppRunner"]
 
 _Part = TypeVar("_Part")
 
@@ -50,7 +50,7 @@ _Part = TypeVar("_Part")
 HANDLERS_LIMIT = 2.0
 
 
-class Runner:
+class AppRunner:
     """Starts and stops what the settings ask for.
 
     Args:
@@ -130,7 +130,7 @@ class Runner:
         """
         if isinstance(self.multi_worker, MultiWorker):
             # At once: giving up the lead may take its time.
-            self.multi_worker.claim_no_more()
+            self.multi_worker.stop_claiming()
         stopping = asyncio.create_task(self._running.aclose(), name="taskhero stops")
         cancelled: asyncio.CancelledError | None = None
         while not stopping.done():
@@ -150,8 +150,8 @@ class Runner:
         stop_logging = log_events(emitter, settings, self._names_of_args)
         self._running.callback(stop_logging)
         outage = self._worker_outage(process)
-        waiter = Waiter(backend=backend, process=process, timeout=settings.timeout, outage=outage)
-        self._running.push_async_callback(waiter.stop)
+        listener = WakeupListener(backend=backend, process=process, timeout=settings.timeout, outage=outage)
+        self._running.push_async_callback(listener.stop)
         rescuer = Rescuer(
             backend=backend,
             name=process.name,
@@ -163,42 +163,44 @@ class Runner:
         )
         self._running.push_async_callback(rescuer.stop)
         if works:
-            await self._start_workers(process, waiter, outage, rescuer)
+            await self._start_workers(process, listener, outage, rescuer)
         rescuer.start()
         if settings.scheduler:
-            await self._start_scheduler(process, waiter)
-        waiter.start()
+            await self._start_scheduler(process, listener)
+        listener.start()
 
     def _names_of_args(self, name: str) -> tuple[str, ...]:
         task = self._tasks.get(name)
         return () if task is None else task.signature.names_in_list
 
-    async def _start_workers(self, process: Process, waiter: Waiter, outage: Outage, rescuer: Rescuer) -> None:
+    async def _start_workers(
+        self, process: Process, listener: WakeupListener, outage: Outage, rescuer: Rescuer
+    ) -> None:
         settings = self._settings
         threads = ThreadPool(settings.max_task_processors)
         self._running.callback(threads.close)
         processes = ProcessPool()
         self._running.callback(processes.close)
-        preparer = Preparer(
+        preparation = RunPreparation(
             backend=self._backend, process=process, outage=outage, heartbeat=settings.heartbeat_interval
         )
-        self._running.push_async_callback(preparer.stop)
+        self._running.push_async_callback(preparation.stop)
         context = MultiWorkerContext(
             backend=self._backend,
             process=process,
             settings=settings,
             emitter=self._emitter,
-            performer=Executor(
+            executor=Executor(
                 self._tasks,
                 self._emitter,
                 self._app,
                 threads,
                 processes,
-                preparer=preparer,
+                preparation=preparation,
                 rescue_limit=settings.rescue_limit,
             ),
-            preparer=preparer,
-            waiter=waiter,
+            preparation=preparation,
+            listener=listener,
             outage=outage,
             on_look=rescuer.see,
             on_lease_lost=rescuer.look,
@@ -209,22 +211,22 @@ class Runner:
         self._running.push_async_callback(multi_worker.stop)
         await multi_worker.start()
 
-    async def _start_scheduler(self, process: Process, waiter: Waiter) -> None:
+    async def _start_scheduler(self, process: Process, listener: WakeupListener) -> None:
         context = SchedulerContext(
             backend=self._backend,
             settings=self._settings,
             emitter=self._emitter,
             name=process.name,
-            waiter=waiter,
+            listener=listener,
             outage=self._scheduler_outage(process),
             guards=self._guards,
-            recurrent=self._queue,
+            periodic=self._queue,
         )
         made = self._make_scheduler(context) if self._make_scheduler is not None else None
         self.scheduler = scheduler = Scheduler(context) if made is None else _checked(made, Scheduler)
         self._running.push_async_callback(scheduler.stop)
         await scheduler.start()
-        care = StuckWorkers(
+        care = StaleWorkers(
             queue=self._queue,
             scheduler=scheduler,
             settings=self._settings,

@@ -54,7 +54,7 @@ class Outage:
         clock: Tells seconds that only ever grow.
     """
 
-    __slots__ = ("_began", "_clock", "_ended", "_kinds", "_since", "_troubled")
+    __slots__ = ("_began", "_clock", "_ended", "_failing_loops", "_kinds", "_since")
 
     def __init__(
         self,
@@ -65,31 +65,31 @@ class Outage:
         self._began = began
         self._ended = ended
         self._clock = clock
-        self._troubled: set[str] = set()
+        self._failing_loops: set[str] = set()
         self._kinds: set[str] = set()
         self._since = 0.0
 
     @property
     def lasting(self) -> bool:
         """Whether any loop is in trouble."""
-        return bool(self._troubled)
+        return bool(self._failing_loops)
 
     def failed(self, who: str, error: Exception) -> None:
         """The loop *who* met *error*."""
-        if not self._troubled:
+        if not self._failing_loops:
             self._since = self._clock()
         kind = _kind(error)
-        self._troubled.add(who)
+        self._failing_loops.add(who)
         if kind not in self._kinds:
             self._kinds.add(kind)
             self._began(who, error)
 
     def worked(self, who: str) -> None:
         """The loop *who* is well (again)."""
-        if who not in self._troubled:
+        if who not in self._failing_loops:
             return
-        self._troubled.discard(who)
-        if not self._troubled:
+        self._failing_loops.discard(who)
+        if not self._failing_loops:
             self._kinds.clear()
             self._ended(self._clock() - self._since)
 

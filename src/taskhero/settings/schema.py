@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any, Final, TypeAlias
 
 import attrs
 
-from taskhero._internal.suggestions import nearest, snake
+from taskhero._internal.suggestions import closest_name, snake
 from taskhero.errors import InvalidSettings
 from taskhero.settings.log_levels import SCHEDULER_EVENTS, WORKER_EVENTS, Levels, scheduler_levels, worker_levels
 
@@ -304,4 +304,4 @@ def _unknown(name: str, known: set[str]) -> str:
         return f"there is no setting {name!r}: {_ELSEWHERE[ours]}"
     if ours in known:
         return f"there is no setting {name!r}: it is {ours} here, durations in seconds"
-    return f"there is no setting {name!r}{nearest(ours, known)}"
+    return f"there is no setting {name!r}{closest_name(ours, known)}"

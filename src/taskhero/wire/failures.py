@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from taskhero._internal.display import shown
+from taskhero._internal.display import short_repr
 from taskhero.errors import Undecodable
 from taskhero.models import FailedJob, Job
 from taskhero.wire.dates import format_ruby_utc, parse_date
@@ -99,7 +99,7 @@ def decode_failure(raw: str, source: str = "failed") -> FailedJob:
     except Undecodable as error:
         return _unreadable(raw, source, str(error))
     if not isinstance(entry, dict):
-        return _unreadable(raw, source, f"it is not a JSON object but {shown(entry)}")
+        return _unreadable(raw, source, f"it is not a JSON object but {short_repr(entry)}")
     payload = entry.get("payload")
     queue = _queue(entry.get("queue"), payload)
     job = job_of(payload, queue, "" if payload is None else value_text(raw, "payload") or "")
@@ -114,7 +114,7 @@ def decode_failure(raw: str, source: str = "failed") -> FailedJob:
         retried_at=parse_date(entry.get("retried_at")),
         source=source,
         raw=raw,
-        problem=None if isinstance(payload, dict) else f"its payload is not a job but {shown(payload)}",
+        problem=None if isinstance(payload, dict) else f"its payload is not a job but {short_repr(payload)}",
     )
 
 

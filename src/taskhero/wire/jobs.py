@@ -8,7 +8,7 @@ import unicodedata
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
-from taskhero._internal.display import shown
+from taskhero._internal.display import short_repr
 from taskhero.errors import InvalidArguments, InvalidQueueName, Undecodable
 from taskhero.models import Job
 from taskhero.wire.json import decode, encode, encode_any, encode_as_ruby, quote
@@ -21,15 +21,15 @@ __all__ = [
     "check_queue_name",
     "decode_job",
     "encode_job",
+    "equivalent_payloads",
     "forms_without_args",
     "has_one_spelling",
-    "job_forms",
     "job_of",
-    "late_deaths",
+    "late_crash_count",
     "mark_rescued",
     "meaning_of",
     "payload_queue",
-    "rescues",
+    "rescue_count",
     "same_meaning",
     "unmark",
 ]
@@ -39,10 +39,10 @@ LATE_KEY = "taskhero:late"
 #: The keys that a rescue adds to a job's text.
 MARK_KEYS = frozenset({RESCUES_KEY, LATE_KEY})
 # No mark counts further, so that its length has a bound.
-_MOST = 10**10 - 1
+_MAX_COUNT = 10**10 - 1
 _MARK = re.compile(rf',"{RESCUES_KEY}":([0-9]{{1,10}})(?:,"{LATE_KEY}":([0-9]{{1,10}}))?\}}\Z')
 # A mark stands at the very end, so only this much of the text is looked at.
-_LONGEST_MARK = len(f',"{RESCUES_KEY}":{_MOST},"{LATE_KEY}":{_MOST}}}')
+_LONGEST_MARK = len(f',"{RESCUES_KEY}":{_MAX_COUNT},"{LATE_KEY}":{_MAX_COUNT}}}')
 
 
 # --- names -------------------------------------------------------------------------------------------------------
@@ -56,19 +56,20 @@ def check_queue_name(queue: str) -> str:
             character.
     """
     if not isinstance(queue, str):
-        raise InvalidQueueName(f"A queue's name must be a str, not {shown(queue)} of type {type(queue).__name__}.")
+        raise InvalidQueueName(f"A queue's name must be a str, not {short_repr(queue)} of type {type(queue).__name__}.")
     if not queue:
         raise InvalidQueueName("A queue's name must not be empty; pass a name such as 'default'.")
     for position, character in enumerate(queue):
         if character == ",":
             raise InvalidQueueName(
-                f"The queue name {shown(queue)} holds a comma at position {position}, which separates queues in a "
+                f"The queue name {short_repr(queue)} holds a comma at position {position}, which separates queues in a "
                 "worker's id; use another character, or name the queues one by one."
             )
         # Control characters, line and paragraph separators, lone surrogates.
         if unicodedata.category(character) in {"Cc", "Zl", "Zp", "Cs"}:
             raise InvalidQueueName(
-                f"The queue name {shown(queue)} holds {character!r} at position {position}; leave out line breaks, "
+                f"The queue name {short_repr(queue)} holds {character!r} at position {position}; leave out line "
+                "breaks, "
                 "control characters and what is no character."
             )
     return str.__str__(queue)
@@ -76,7 +77,7 @@ def check_queue_name(queue: str) -> str:
 
 def _check_name(name: str) -> str:
     if not isinstance(name, str):
-        raise InvalidArguments(f"A job's name must be a str, not {shown(name)} of type {type(name).__name__}.")
+        raise InvalidArguments(f"A job's name must be a str, not {short_repr(name)} of type {type(name).__name__}.")
     if not name:
         raise InvalidArguments("A job's name must not be empty; pass the name of its task.")
     if not name.isascii():
@@ -84,7 +85,8 @@ def _check_name(name: str) -> str:
             name.encode()
         except UnicodeEncodeError as error:
             raise InvalidArguments(
-                f"The job name {shown(name)} holds a lone surrogate at position {error.start}, which is no character."
+                f"The job name {short_repr(name)} holds a lone surrogate at position {error.start}, which is no "
+                "character."
             ) from None
     return str.__str__(name)
 
@@ -111,13 +113,13 @@ def encode_job(name: str, args: Sequence[Any], queue: str) -> str:
         InvalidQueueName: A queue cannot have this name.
     """
     if not isinstance(args, (list, tuple)):
-        raise InvalidArguments(f"args must be a list or tuple, not {shown(args)} of type {type(args).__name__}.")
+        raise InvalidArguments(f"args must be a list or tuple, not {short_repr(args)} of type {type(args).__name__}.")
     if type(name) is not str or type(queue) is not str:
         name, queue = _check_name(name), check_queue_name(queue)
     return f"{_head(name, queue)}{encode(args)}}}"
 
 
-def job_forms(name: str, args: Sequence[Any], queue: str) -> tuple[str, ...]:
+def equivalent_payloads(name: str, args: Sequence[Any], queue: str) -> tuple[str, ...]:
     """The texts that programs write for a job: node-resque and we, Ruby Resque, resque-scheduler.
 
     Ruby writes whole floats and large ones in its own way, so arguments with such have three more forms: the third is
@@ -130,10 +132,10 @@ def job_forms(name: str, args: Sequence[Any], queue: str) -> tuple[str, ...]:
     ours = encode_job(name, args, queue)
     text, ruby = ours[len(_head(name, queue)) : -1], encode_as_ruby(args)
     head, tail = f'{{"class":{quote(name)},"args":', f',"queue":{quote(queue)}}}'
-    forms = (ours, f"{head}{text}}}", f"{head}{text}{tail}")
+    equivalents = (ours, f"{head}{text}}}", f"{head}{text}{tail}")
     if ruby == text:
-        return forms
-    return (*forms, f"{head}{ruby}}}", f"{head}{ruby}{tail}", f"{_head(name, queue)}{ruby}}}")
+        return equivalents
+    return (*equivalents, f"{head}{ruby}}}", f"{head}{ruby}{tail}", f"{_head(name, queue)}{ruby}}}")
 
 
 def forms_without_args(name: str, queue: str) -> tuple[str, ...]:
@@ -142,10 +144,10 @@ def forms_without_args(name: str, queue: str) -> tuple[str, ...]:
     No program writes such a job by itself, but people and older programs do, and it means a job without arguments.
     """
     start, end = f'{{"class":{quote(name)}', f'"queue":{quote(queue)}'
-    forms = [f"{start}}}", f"{start},{end}}}"]
+    equivalents = [f"{start}}}", f"{start},{end}}}"]
     for args in ("null", "{}"):
-        forms += (f'{start},"args":{args}}}', f'{start},{end},"args":{args}}}', f'{start},"args":{args},{end}}}')
-    return tuple(forms)
+        equivalents += (f'{start},"args":{args}}}', f'{start},{end},"args":{args}}}', f'{start},"args":{args},{end}}}')
+    return tuple(equivalents)
 
 
 # --- reading -----------------------------------------------------------------------------------------------------
@@ -176,10 +178,12 @@ def decode_job(raw: str, queue: str) -> Job:
 def job_of(payload: Any, queue: str, raw: str) -> Job:
     """The job that a decoded payload stands for; as `decode_job`, never raises."""
     if not isinstance(payload, dict):
-        return _garbage(raw, queue, f"it is not a JSON object but {shown(payload)}")
+        return _garbage(raw, queue, f"it is not a JSON object but {short_repr(payload)}")
     name, args = payload.get("class"), payload.get("args")
     if not isinstance(name, str):
-        return _garbage(raw, queue, f"its class is {shown(name)}, not text" if name is not None else "it has no class")
+        return _garbage(
+            raw, queue, f"its class is {short_repr(name)}, not text" if name is not None else "it has no class"
+        )
     problem = None if name else "its class is empty"
     return Job(name, _lenient(args), queue, raw=raw, problem=problem)
 
@@ -268,7 +272,7 @@ def _find_mark(raw: str) -> re.Match[str] | None:
     return _MARK.search(raw, max(len(raw) - _LONGEST_MARK, 0)) if raw[-2:-1].isdigit() else None
 
 
-def rescues(raw: str) -> int | None:
+def rescue_count(raw: str) -> int | None:
     """How often the job's process died while the job ran alone in it, or None if it was never rescued.
 
     0 means that a process died that had claimed it among others.
@@ -277,7 +281,7 @@ def rescues(raw: str) -> int | None:
     return None if mark is None else int(mark[1])
 
 
-def late_deaths(raw: str) -> int:
+def late_crash_count(raw: str) -> int:
     """How often the job's process died later than the job was kept alone in it, so that it is kept for longer next."""
     mark = _find_mark(raw)
     return 0 if mark is None else int(mark[2] or 0)
@@ -294,8 +298,8 @@ def mark_rescued(raw: str, *, running: bool, late: bool = False) -> str:
     trimmed = raw.rstrip(" \t\r\n")
     if not trimmed.endswith("}"):
         return raw
-    count = min((rescues(trimmed) or 0) + running, _MOST)
-    after = min(late_deaths(trimmed) + late, _MOST)
+    count = min((rescue_count(trimmed) or 0) + running, _MAX_COUNT)
+    after = min(late_crash_count(trimmed) + late, _MAX_COUNT)
     tail = f',"{LATE_KEY}":{after}' if after else ""
     return f'{unmark(trimmed)[:-1]},"{RESCUES_KEY}":{count}{tail}}}'
 

@@ -14,17 +14,17 @@ from json.scanner import make_scanner
 from math import inf
 from typing import TYPE_CHECKING, Any, Final
 
-from taskhero._internal.display import shown
+from taskhero._internal.display import short_repr
 from taskhero.errors import Undecodable
-from taskhero.wire.json_writer import LENIENT, MOST_LEVELS_WRITTEN, RUBY, STRICT, SURROGATE, quote, write
+from taskhero.wire.json_writer import LENIENT, MAX_LEVELS_WRITTEN, RUBY, STRICT, SURROGATE, quote, write
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-__all__ = ["MOST_LEVELS_READ", "MOST_LEVELS_WRITTEN", "decode", "encode", "encode_any", "encode_as_ruby", "quote"]
+__all__ = ["MAX_LEVELS_READ", "MAX_LEVELS_WRITTEN", "decode", "encode", "encode_any", "encode_as_ruby", "quote"]
 
 #: How deep a text may be nested to be read; Python's own limit is not far above.
-MOST_LEVELS_READ: Final = 500
+MAX_LEVELS_READ: Final = 500
 
 _ATOMS = frozenset({str, int, bool, type(None)})
 _PARTS = frozenset({list, dict, tuple})
@@ -90,7 +90,7 @@ def encode(value: Any, *, path: str = "args") -> str:
             what to pass instead. Such are NaN and infinities, lone surrogates, and objects of any other type.
     """
     kind = type(value)
-    if (kind is list or kind is dict or kind is tuple) and _is_plain(value, MOST_LEVELS_WRITTEN):
+    if (kind is list or kind is dict or kind is tuple) and _is_plain(value, MAX_LEVELS_WRITTEN):
         try:
             text = _dump(value)
             if not text.isascii():
@@ -108,7 +108,7 @@ def encode_as_ruby(value: Any, *, path: str = "args") -> str:
     Raises:
         InvalidArguments: As `encode`.
     """
-    if type(value) in _PARTS and _is_plain(value, MOST_LEVELS_WRITTEN):
+    if type(value) in _PARTS and _is_plain(value, MAX_LEVELS_WRITTEN):
         # What is plain looks the same in all three.
         return encode(value, path=path)
     return write(value, RUBY, path)
@@ -126,7 +126,7 @@ def encode_any(value: Any, *, surrogate: str = "\\u") -> str:
         What ``JSON.stringify`` writes, but for integers, which are exact.
     """
     kind = type(value)
-    if (kind is list or kind is dict) and _is_plain(value, MOST_LEVELS_READ):
+    if (kind is list or kind is dict) and _is_plain(value, MAX_LEVELS_READ):
         text = _dump(value)
     else:
         text = write(value, LENIENT)
@@ -153,7 +153,7 @@ def _no_constant(name: str) -> Any:
 def _finite(text: str) -> float:
     value = float(text)
     if value in {inf, -inf}:
-        raise Undecodable(f"holds a number that is too large for a float: {shown(text)}")
+        raise Undecodable(f"holds a number that is too large for a float: {short_repr(text)}")
     return value
 
 
@@ -180,7 +180,7 @@ def decode(text: str) -> Any:
             value = _decode_carefully(text)
     if not text.isascii():
         _check_utf8(text)
-    if len(text) > 2 * MOST_LEVELS_READ and text.count("[") + text.count("{") > MOST_LEVELS_READ:
+    if len(text) > 2 * MAX_LEVELS_READ and text.count("[") + text.count("{") > MAX_LEVELS_READ:
         _check_levels(value)
     return value
 
@@ -195,28 +195,28 @@ def _decode_carefully(text: str) -> Any:
         if not text:
             raise Undecodable("not JSON: it is empty") from None
         reason = error.msg.removesuffix(" at")
-        around = shown(text[max(0, error.pos - 20) : error.pos + 20])
+        around = short_repr(text[max(0, error.pos - 20) : error.pos + 20])
         raise Undecodable(f"not JSON: {reason} at position {error.pos}, near {around}") from None
     except ValueError:
         limit = sys.get_int_max_str_digits()
         raise Undecodable(f"holds an integer of more than {limit} digits") from None
     except RecursionError:
-        raise Undecodable(f"is nested deeper than {MOST_LEVELS_READ} levels") from None
+        raise Undecodable(f"is nested deeper than {MAX_LEVELS_READ} levels") from None
 
 
 def _check_utf8(text: str) -> None:
     try:
         text.encode()
     except UnicodeEncodeError as error:
-        around = shown(text[max(0, error.start - 20) : error.start + 20])
+        around = short_repr(text[max(0, error.start - 20) : error.start + 20])
         raise Undecodable(f"not UTF-8: a stray byte at position {error.start}, near {around}") from None
 
 
 def _check_levels(value: Any) -> None:
     level = [value]
-    for _ in range(MOST_LEVELS_READ):
+    for _ in range(MAX_LEVELS_READ):
         children = (item.values() if isinstance(item, dict) else item for item in level)
         level = [child for child in chain.from_iterable(children) if isinstance(child, (list, dict))]
         if not level:
             return
-    raise Undecodable(f"is nested deeper than {MOST_LEVELS_READ} levels")
+    raise Undecodable(f"is nested deeper than {MAX_LEVELS_READ} levels")

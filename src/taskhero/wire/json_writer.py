@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 import attrs
 
-from taskhero._internal.display import path_to, remedy, shown
+from taskhero._internal.display import path_to, remedy, short_repr
 from taskhero.errors import InvalidArguments
 
 if TYPE_CHECKING:
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 __all__ = [
     "LENIENT",
-    "MOST_LEVELS_WRITTEN",
+    "MAX_LEVELS_WRITTEN",
     "RUBY",
     "STRICT",
     "SURROGATE",
@@ -63,7 +63,7 @@ def ruby_float(value: float) -> str:
 
 
 #: How deep a job's arguments may be nested: Ruby's limit is 97, and failures wrap them further.
-MOST_LEVELS_WRITTEN: Final = 90
+MAX_LEVELS_WRITTEN: Final = 90
 SURROGATE: Final = re.compile("[\ud800-\udfff]")
 _LARGEST_INDEX = 2**32 - 2
 
@@ -71,7 +71,7 @@ _LARGEST_INDEX = 2**32 - 2
 quote: Final[Callable[[str], str]] = encode_basestring
 
 
-class _Culprit(Exception):
+class _Unencodable(Exception):
     """Internal: a value that cannot be written, and the keys and positions that lead to it, innermost first."""
 
     def __init__(self, reason: str) -> None:
@@ -97,9 +97,9 @@ class Style:
     levels: int
 
 
-STRICT = Style(strict=True, float_text=js_float, sorts_indices=True, levels=MOST_LEVELS_WRITTEN)
+STRICT = Style(strict=True, float_text=js_float, sorts_indices=True, levels=MAX_LEVELS_WRITTEN)
 LENIENT = Style(strict=False, float_text=js_float, sorts_indices=True, levels=sys.maxsize)
-RUBY = Style(strict=True, float_text=ruby_float, sorts_indices=False, levels=MOST_LEVELS_WRITTEN)
+RUBY = Style(strict=True, float_text=ruby_float, sorts_indices=False, levels=MAX_LEVELS_WRITTEN)
 
 
 def _text(value: Any, style: Style, room: int) -> str:
@@ -114,12 +114,12 @@ def _text(value: Any, style: Style, room: int) -> str:
     else:
         return _atom(value, style)
     if not room:
-        raise _Culprit(f"is nested deeper than {style.levels} levels, or holds itself; store less, or pass an id")
+        raise _Unencodable(f"is nested deeper than {style.levels} levels, or holds itself; store less, or pass an id")
     parts = []
     for step, head, item in members:
         try:
             parts.append(head + _text(item, style, room - 1))
-        except _Culprit as culprit:
+        except _Unencodable as culprit:
             culprit.steps.append(step)
             raise
     return f"{opening}{','.join(parts)}{closing}"
@@ -133,7 +133,7 @@ def _members(value: dict[Any, Any], style: Style) -> Iterator[tuple[object, str,
         pairs = chain(indices, (pair for pair in pairs if not _is_index(pair[0])))
     for key, item in pairs:
         if not isinstance(key, str) or isinstance(key, Enum):
-            raise _Culprit(f"has the key {shown(key)}, of type {type(key).__name__}; keys must be str")
+            raise _Unencodable(f"has the key {short_repr(key)}, of type {type(key).__name__}; keys must be str")
         yield key, f"{_string(key, style, 'has a key')}:", item
 
 
@@ -157,14 +157,16 @@ def _atom(value: Any, style: Style) -> str:
             return _integer(value)
         if isinstance(value, float):
             return _float(value, style)
-    raise _Culprit(f"is {shown(value)}, of type {type(value).__name__}, which JSON does not have; {remedy(value)}")
+    raise _Unencodable(
+        f"is {short_repr(value)}, of type {type(value).__name__}, which JSON does not have; {remedy(value)}"
+    )
 
 
 def _string(value: str, style: Style, subject: str) -> str:
     if style.strict and not value.isascii() and (found := SURROGATE.search(value)):
         position = found.start()
-        around = shown(value[max(0, position - 20) : position + 20])
-        raise _Culprit(
+        around = short_repr(value[max(0, position - 20) : position + 20])
+        raise _Unencodable(
             f"{subject} with a lone surrogate at position {position} ({around}), which is no character and has no "
             'UTF-8 form; pass what `.encode("utf-8", "replace").decode()` makes of it, or base64 of the bytes'
         )
@@ -176,7 +178,7 @@ def _integer(value: int) -> str:
         return int.__repr__(value)
     except ValueError:  # Python's guard against texts that take for ever to read
         limit = sys.get_int_max_str_digits()
-        raise _Culprit(
+        raise _Unencodable(
             f"is an integer of more than {limit} digits, which readers refuse; pass `hex(...)` of it"
         ) from None
 
@@ -185,7 +187,7 @@ def _float(value: float, style: Style) -> str:
     if value - value == 0:
         return style.float_text(value)
     if style.strict:
-        raise _Culprit(f"is {float.__repr__(value)}, which JSON does not have; pass None, or a str such as 'nan'")
+        raise _Unencodable(f"is {float.__repr__(value)}, which JSON does not have; pass None, or a str such as 'nan'")
     return "null"  # as JSON.stringify does
 
 
@@ -197,5 +199,5 @@ def write(value: Any, style: Style, path: str = "args") -> str:
     """
     try:
         return _text(value, style, style.levels)
-    except _Culprit as culprit:
+    except _Unencodable as culprit:
         raise InvalidArguments(f"{path_to(path, reversed(culprit.steps))} {culprit.reason}.") from None

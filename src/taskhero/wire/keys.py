@@ -31,11 +31,11 @@ class Keys:
         leader: Lease of our leader.
         periodic: Periodic tasks that processes declare, by name.
         stopped: Why periodic tasks are stopped, by name.
-        seen: Until when the slots of tasks by cron were fired or left out, by name.
+        cron_cursors: Until when the slots of tasks by cron were fired or left out, by name.
         wake_new: Where a process waits for queues that are new.
         wake_schedule: Where a scheduler waits for an earlier moment.
-        signs: Hash of another program's worker's id to the last change of its signs of life.
-        sentry: Lease of the process that watches for what other programs push.
+        foreign_heartbeats: Hash of another program's worker's id to the last change of its signs of life.
+        tracking_lease: Lease of the process that watches for what other programs push.
     """
 
     __slots__ = (
@@ -48,14 +48,15 @@ class Keys:
         "_timestamps",
         "_wake",
         "_worker",
+        "cron_cursors",
         "failed",
         "failed_queues",
         "failures",
+        "foreign_heartbeats",
         "heartbeats",
         "leader",
         "leases",
         "namespace",
-        "own_workers",
         "pause",
         "periodic",
         "processed",
@@ -64,10 +65,9 @@ class Keys:
         "renewals",
         "ruby_master_lock",
         "schedule",
-        "seen",
-        "sentry",
-        "signs",
         "stopped",
+        "taskhero_workers",
+        "tracking_lease",
         "wake_new",
         "wake_schedule",
         "workers",
@@ -100,15 +100,15 @@ class Keys:
         self.processes = f"{prefix}taskhero:processes"
         self.renewals = f"{prefix}taskhero:renewals"
         self.leases = f"{prefix}taskhero:leases"
-        self.own_workers = f"{prefix}taskhero:workers"
+        self.taskhero_workers = f"{prefix}taskhero:workers"
         self.leader = f"{prefix}taskhero:leader"
         self.periodic = f"{prefix}taskhero:periodic"
         self.stopped = f"{prefix}taskhero:stopped"
-        self.seen = f"{prefix}taskhero:seen"
+        self.cron_cursors = f"{prefix}taskhero:seen"
         self.wake_new = f"{prefix}taskhero:wake-new"
         self.wake_schedule = f"{prefix}taskhero:wake-schedule"
-        self.signs = f"{prefix}taskhero:signs"
-        self.sentry = f"{prefix}taskhero:sentry"
+        self.foreign_heartbeats = f"{prefix}taskhero:signs"
+        self.tracking_lease = f"{prefix}taskhero:sentry"
 
     def __repr__(self) -> str:
         return f"Keys({self.namespace!r})"

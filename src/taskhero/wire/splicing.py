@@ -89,9 +89,9 @@ def value_text(text: str, key: str) -> str | None:
     Returns:
         The value's text, or None if there is no such member or *text* is no object.
     """
-    for member in reversed(_members(text) or ()):
-        if member.key == key:
-            return text[member.value_start : member.end]
+    for registered in reversed(_members(text) or ()):
+        if registered.key == key:
+            return text[registered.value_start : registered.end]
     return None
 
 
@@ -109,17 +109,17 @@ def keep_queue(text: str, queue: str) -> str:
     members = _members(text)
     if members is None:
         return text
-    found = [member for member in members if member.key == "queue"]
+    found = [registered for registered in members if registered.key == "queue"]
     if found and found[-1].value == queue:
         return text
     name = quote(queue)
     if SURROGATE.search(name):
         return text  # bytes that are no UTF-8 would make the whole job unreadable
-    for member in reversed(found):
-        text = f"{text[: member.value_start]}{name}{text[member.end :]}"
+    for registered in reversed(found):
+        text = f"{text[: registered.value_start]}{name}{text[registered.end :]}"
     if found:
         return text
-    classes = [member.end for member in members if member.key == "class"]
+    classes = [registered.end for registered in members if registered.key == "class"]
     if classes:
         return f'{text[: classes[-1]]},"queue":{name}{text[classes[-1] :]}'
     start = text.index("{") + 1
@@ -130,15 +130,15 @@ def without(text: str, keys: Collection[str]) -> str:
     """Return the text of an object without the members of these keys; what is no object stays as it is."""
     members = _members(text) or []
     for position in range(len(members) - 1, -1, -1):
-        member = members[position]
-        if member.key not in keys:
+        registered = members[position]
+        if registered.key not in keys:
             continue
         if position:  # with the comma before it
-            text = text[: members[position - 1].end] + text[member.end :]
+            text = text[: members[position - 1].end] + text[registered.end :]
         else:  # with the comma behind it, if a member that stays follows
-            comma = _blanks(text, member.end)
-            end = _blanks(text, comma + 1) if text[comma] == "," else member.end
-            text = text[: member.start] + text[end:]
+            comma = _blanks(text, registered.end)
+            end = _blanks(text, comma + 1) if text[comma] == "," else registered.end
+            text = text[: registered.start] + text[end:]
     return text
 
 

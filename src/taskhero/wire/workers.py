@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 import attrs
 
-from taskhero._internal.display import shown
+from taskhero._internal.display import short_repr
 from taskhero.errors import Undecodable
 from taskhero.models import Job, Working
 from taskhero.wire.dates import iso_offset, iso_z, parse_date, ruby_time
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
 __all__ = [
-    "Held",
+    "HeldJob",
     "decode_working",
     "iso_offset",
     "iso_z",
@@ -95,7 +95,7 @@ def ping_value(*, time: float, name: str, queues: Sequence[str]) -> str:
 
 
 @attrs.frozen
-class Held:
+class HeldJob:
     """A job in a worker's hands, as it stands under the worker's key.
 
     Attributes:
@@ -151,7 +151,7 @@ def _split(value: str) -> tuple[dict[str, Any], str] | None:
     return head, value[end + len(_PAYLOAD) : -1]
 
 
-def parse_working(value: str) -> Held | None:
+def parse_working(value: str) -> HeldJob | None:
     """Read what `working_head` began; None if a worker of another program wrote it."""
     parts = _split(value)
     if parts is None:
@@ -160,7 +160,7 @@ def parse_working(value: str) -> Held | None:
     queue, worker = head.get("queue"), head.get("worker")
     if type(queue) is not str or type(worker) is not str:
         return None
-    return Held(head["token"], queue, raw, "running" in head, worker, "late" in head)
+    return HeldJob(head["token"], queue, raw, "running" in head, worker, "late" in head)
 
 
 def decode_working(value: str, worker: str) -> Working:
@@ -183,7 +183,7 @@ def decode_working(value: str, worker: str) -> Working:
     except Undecodable as error:
         return _unreadable(value, worker, str(error))
     if not isinstance(data, dict):
-        return _unreadable(value, worker, f"it is not a JSON object but {shown(data)}")
+        return _unreadable(value, worker, f"it is not a JSON object but {short_repr(data)}")
     payload = data.get("payload")
     queue = _first_text(data.get("queue"), payload.get("queue") if isinstance(payload, dict) else None)
     job = job_of(payload, queue, "" if payload is None else value_text(value, "payload") or "")

@@ -55,9 +55,9 @@ class Chaos:
     async def redis(self, *command: object) -> object:
         """Ask the server; once more if the connection broke."""
         try:
-            return await self.app.backend._link.call(*command)
+            return await self.app.backend._connections.call(*command)
         except BackendError:
-            return await self.app.backend._link.call(*command)
+            return await self.app.backend._connections.call(*command)
 
     async def until(self, condition: Callable[[], Awaitable[object]], what: str) -> None:
         try:
@@ -78,7 +78,7 @@ class Chaos:
             accepted = await queue.enqueue_in(delay, "later", [n, time.time() + delay], "work")
         elif kind == "foreign":
             raw = json.dumps({"class": "quick", "queue": "work", "args": [n]})
-            accepted = bool(await self.app.backend._link.call("RPUSH", "resque:queue:work", raw))
+            accepted = bool(await self.app.backend._connections.call("RPUSH", "resque:queue:work", raw))
         else:
             accepted = await queue.enqueue(kind, [n], "work")
         assert accepted

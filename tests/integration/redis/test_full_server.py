@@ -10,24 +10,24 @@ import servers
 
 from taskhero import Settings, TaskHero
 from taskhero.backends.protocol import (
-    Delayed,
-    Done,
+    DelayedJobEntry,
     Entry,
-    Exchange,
     Failed,
-    FreeLock,
-    GivenBack,
-    Move,
-    Next,
-    Periodic,
+    NextRun,
+    PeriodicTask,
+    PostponedByPlugin,
     Process,
+    PromotionTarget,
+    QueueLockGuard,
+    Released,
     Retried,
+    SettleAndClaimReply,
     Settlement,
-    TimedEntry,
+    Succeeded,
 )
 from taskhero.backends.redis import RedisBackend
 from taskhero.errors import BackendRefused
-from taskhero.wire.jobs import rescues, unmark
+from taskhero.wire.jobs import rescue_count, unmark
 from taskhero.wire.workers import new_process_name
 
 pytestmark = pytest.mark.anyio
@@ -76,8 +76,8 @@ async def push(backend: RedisBackend, *numbers: int) -> None:
     await backend.push([Entry("q", job(n)) for n in numbers])
 
 
-async def exchange(backend: RedisBackend, process: Process, settled: Any = (), free: Any = ()) -> Exchange:
-    return await backend.exchange(process, settled, free, ["q"])
+async def exchange(backend: RedisBackend, process: Process, settled: Any = (), free: Any = ()) -> SettleAndClaimReply:
+    return await backend.settle_and_claim(process, settled, free, ["q"])
 
 
 async def test_jobs_are_claimed_and_settled_on_a_full_server(server: servers.Server, backend: RedisBackend) -> None:
@@ -88,7 +88,7 @@ async def test_jobs_are_claimed_and_settled_on_a_full_server(server: servers.Ser
     claims = (await exchange(backend, process, free=[1, 2, 3, 4, 5])).claims
     assert [claim.raw for claim in claims] == [job(n) for n in range(1, 6)]
     retried = Retried(entry='{"retried":2}', counter="resque-retry:note:2", limit=3, delays=(100.0,))
-    endings = [Failed(entry='{"failed":1}'), retried, GivenBack(), Delayed(100.0), Done()]
+    endings = [Failed(entry='{"failed":1}'), retried, Released(), PostponedByPlugin(100.0), Succeeded()]
     for claim, ending in zip(claims, endings, strict=True):
         answer = await exchange(backend, process, [Settlement(claim, ending)])
         assert (answer.gone, answer.unsettled) == ([], []), ending
@@ -111,7 +111,7 @@ async def test_a_batch_is_settled_and_the_next_one_claimed_at_once(
     await push(backend, 1, 2, 3)
     claims = (await exchange(backend, process, free=[1, 2])).claims
     fill(server)
-    settled = [Settlement(claims[0], Failed(entry="{}")), Settlement(claims[1], Done())]
+    settled = [Settlement(claims[0], Failed(entry="{}")), Settlement(claims[1], Succeeded())]
     answer = await exchange(backend, process, settled, [1, 2])
     assert (answer.unsettled, [claim.raw for claim in answer.claims]) == ([], [job(3)])
 
@@ -121,9 +121,9 @@ async def test_pushes_and_delays_are_refused_whole(server: servers.Server, backe
     with pytest.raises(BackendRefused, match=r"(?i)memory"):
         await push(backend, 1, 2)
     with pytest.raises(BackendRefused, match=r"(?i)memory"):
-        await backend.schedule([TimedEntry(4_000_000_000, "q", job(1))])
+        await backend.schedule([DelayedJobEntry(4_000_000_000, "q", job(1))])
     free(server)
-    assert await backend._link.call("DBSIZE") == 0
+    assert await backend._connections.call("DBSIZE") == 0
 
 
 async def test_a_living_process_stays_alive_on_a_full_server(server: servers.Server, backend: RedisBackend) -> None:
@@ -134,11 +134,11 @@ async def test_a_living_process_stays_alive_on_a_full_server(server: servers.Ser
     seen = (await backend.leases()).leases
     fill(server)
     for full in (False, True):
-        assert (await asyncio.to_thread(backend.beat, process, (1,), LEASE, full=full)).alive
-    until = await backend._link.call("ZSCORE", "resque:taskhero:processes", process.name)
-    (now, _) = await backend._link.call("TIME")
+        assert (await asyncio.to_thread(backend.heartbeat, process, (1,), LEASE, full=full)).alive
+    until = await backend._connections.call("ZSCORE", "resque:taskhero:processes", process.name)
+    (now, _) = await backend._connections.call("TIME")
     assert float(until) / 1000 > int(now) + LEASE - 10
-    assert await backend.begin(process, claim)
+    assert await backend.mark_exclusive(process, claim)
     newcomer = await registered(backend, 1)
     assert (await exchange(backend, newcomer)).registered
     assert await backend.rescue(seen, 10) == []
@@ -154,23 +154,23 @@ async def test_the_jobs_of_the_dead_and_of_those_who_leave_go_back(
     for process in (dead, leaving, retiring):
         assert len((await exchange(backend, process, free=[1])).claims) == 1
     fill(server)
-    await backend.retire(retiring, [1])
+    await backend.deregister_slots(retiring, [1])
     assert (await backend.deregister(leaving)).given_back == 1
-    await asyncio.to_thread(backend.beat, dead, (1,), 0.001, full=False)
+    await asyncio.to_thread(backend.heartbeat, dead, (1,), 0.001, full=False)
     expired = next(lease for lease in (await backend.leases()).leases if lease.process == dead.name)
     rescued = await backend.rescue([expired], 10)
-    assert [rescues(one.raw) for one in rescued] == [0]
+    assert [rescue_count(one.raw) for one in rescued] == [0]
     assert sorted(map(unmark, await backend.queued("q"))) == [job(1), job(2), job(3)]
 
 
 async def test_due_jobs_are_promoted_on_a_full_server(server: servers.Server, backend: RedisBackend) -> None:
-    (now, _) = await backend._link.call("TIME")
-    await backend.schedule([TimedEntry(int(now) + 1, "q", job(1))])
+    (now, _) = await backend._connections.call("TIME")
+    await backend.schedule([DelayedJobEntry(int(now) + 1, "q", job(1))])
     fill(server)
     async with asyncio.timeout(10):
         while not (due := (await backend.due(10)).jobs):
             await asyncio.sleep(0.01)
-    assert await backend.promote([Move(due[0], "q")]) == ["queued"]
+    assert await backend.promote([PromotionTarget(due[0], "q")]) == ["queued"]
     assert await backend.queued("q") == [job(1)]
 
 
@@ -178,26 +178,33 @@ async def test_chains_go_on_on_a_full_server_and_slots_of_cron_wait(
     server: servers.Server, backend: RedisBackend
 ) -> None:
     """A chain's next run takes the place of the last one; a slot is a new job, and is not seen before it is stored."""
-    tick = Periodic(
-        name="tick", queue="q", raw=job(1), forms=(job(1),), guards=(FreeLock("lock:tick", 60),), frequency=1
+    tick = PeriodicTask(
+        name="tick",
+        queue="q",
+        raw=job(1),
+        equivalent_payloads=(job(1),),
+        guards=(QueueLockGuard("lock:tick", 60),),
+        frequency=1,
     )
-    nightly = Periodic(name="nightly", queue="q", raw=job(2), forms=(job(2),), cron="@daily")
+    nightly = PeriodicTask(name="nightly", queue="q", raw=job(2), equivalent_payloads=(job(2),), cron="@daily")
     process = await registered(backend, 1)
     await push(backend, 1)
     (claim,) = (await exchange(backend, process, free=[1])).claims
     fill(server)
-    answer = await exchange(backend, process, [Settlement(claim, Done(), next=Next("tick", job(1), (job(1),), 100))])
-    assert len(answer.nexts) == 1
-    assert [known.task for known in (await backend.periodic([tick, nightly], 60)).tasks] == [nightly, tick]
+    answer = await exchange(
+        backend, process, [Settlement(claim, Succeeded(), next_run=NextRun("tick", job(1), (job(1),), 100))]
+    )
+    assert len(answer.next_runs) == 1
+    assert [known.task for known in (await backend.declare_periodic([tick, nightly], 60)).tasks] == [nightly, tick]
     assert await backend.stop_periodic(tick) == 1
-    assert await backend.resume(["tick"]) == 1
-    assert await backend.ensure([tick]) == ["enqueued"]
-    assert await backend.restart(tick) is not None
-    (seen,) = [known.seen for known in (await backend.periodic()).tasks if known.seen]
+    assert await backend.resume_periodic(["tick"]) == 1
+    assert await backend.ensure_periodic([tick]) == ["enqueued"]
+    assert await backend.restart_periodic(tick) is not None
+    (seen,) = [known.cron_cursor for known in (await backend.declare_periodic()).tasks if known.cron_cursor]
     with pytest.raises(BackendRefused, match=r"(?i)memory"):
-        await backend.fire(nightly, seen, seen + 60, 1)
+        await backend.fire_cron(nightly, seen, seen + 60, 1)
     free(server)
-    assert await backend.fire(nightly, seen, seen + 60, 1) == "stored"
+    assert await backend.fire_cron(nightly, seen, seen + 60, 1) == "stored"
     assert await backend.queued("q") == [job(2)]
 
 
@@ -262,7 +269,7 @@ async def lease_end(server: servers.Server) -> float:
     backend = RedisBackend(server.url)
     await backend.connect()
     try:
-        _, lease = await backend._link.call("ZRANGE", "resque:taskhero:processes", 0, -1, "WITHSCORES")
+        _, lease = await backend._connections.call("ZRANGE", "resque:taskhero:processes", 0, -1, "WITHSCORES")
     finally:
         await backend.close()
     return float(lease) / 1000

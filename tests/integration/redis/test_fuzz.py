@@ -8,7 +8,7 @@ import json
 import pytest
 from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
-from store_inspection import look, mend
+from store_inspection import administer, inspect_all
 
 from taskhero import TaskHero
 
@@ -132,9 +132,9 @@ def test_any_document_anywhere_is_shown_as_it_is(server, store):
             assert raws(await app.queue.queued("math")) == texts(store, "queue")
             assert raws(await app.queue.failed()) == texts(store, "failed")
             assert raws(await app.queue.failed(source="math_failed")) == texts(store, "own failed")
-            await look(app)
-            await mend(app)
-            await look(app)
+            await inspect_all(app)
+            await administer(app)
+            await inspect_all(app)
 
     asyncio.run(run())
 
@@ -176,6 +176,6 @@ def test_keys_of_any_type_break_no_call(server, kinds):
 
     async def run():
         async with TaskHero(server.url) as app:
-            await look(app)
+            await inspect_all(app)
 
     asyncio.run(run())

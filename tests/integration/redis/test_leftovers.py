@@ -9,7 +9,7 @@ import time
 import pytest
 
 from taskhero import Settings, TaskHero
-from taskhero.backends.protocol import Entry, Move, Moved, NotDelayed, Periodic, TimedEntry
+from taskhero.backends.protocol import DelayedJobEntry, Entry, NotDelayed, PeriodicTask, PromoteResult, PromotionTarget
 from taskhero.backends.redis import RedisBackend
 from taskhero.clock import ManualClock
 from taskhero.plugins import DelayQueueLock, JobLock
@@ -37,9 +37,9 @@ async def backend(redis_url: str, clock: ManualClock):
 
 async def leave(backend: RedisBackend, moment: object, *texts: str, index: bool = True) -> None:
     for text in texts:
-        await backend._link.call("RPUSH", f"resque:delayed:{moment}", text)
+        await backend._connections.call("RPUSH", f"resque:delayed:{moment}", text)
         if index:
-            await backend._link.call("SADD", f"resque:timestamps:{text}", f"delayed:{moment}")
+            await backend._connections.call("SADD", f"resque:timestamps:{text}", f"delayed:{moment}")
 
 
 # delayed jobs
@@ -51,34 +51,34 @@ async def test_a_job_that_stops_an_equal_one_is_adopted_in_that_step(backend):
     entry = Entry("q", JOB, guards=(NotDelayed((JOB,)),))
     assert list(await backend.push([entry])) == [False]
     due = await backend.due(10)
-    assert list(await backend.promote([Move(job, "q") for job in due.jobs])) == [Moved.QUEUED]
+    assert list(await backend.promote([PromotionTarget(job, "q") for job in due.jobs])) == [PromoteResult.QUEUED]
     assert list(await backend.push([entry])) == [True]
 
 
 async def test_a_periodic_task_whose_next_run_was_left_runs_and_wakes_a_scheduler(backend):
     await leave(backend, NOW - 60, TICK)
-    task = Periodic(name="tick", queue="default", raw=TICK, forms=(), frequency=1.0)
-    assert list(await backend.ensure([task])) == ["delayed"]
+    task = PeriodicTask(name="tick", queue="default", raw=TICK, equivalent_payloads=(), frequency=1.0)
+    assert list(await backend.ensure_periodic([task])) == ["delayed"]
     assert (await backend.due(10)).next_at == NOW - 60
-    assert await backend._link.call("LLEN", "resque:taskhero:wake-schedule") == 1
+    assert await backend._connections.call("LLEN", "resque:taskhero:wake-schedule") == 1
 
 
 async def test_an_index_without_its_list_stops_nothing_and_goes(backend):
-    await backend._link.call("SADD", f"resque:timestamps:{JOB}", f"delayed:{NOW + 60}")
+    await backend._connections.call("SADD", f"resque:timestamps:{JOB}", f"delayed:{NOW + 60}")
     assert list(await backend.push([Entry("q", JOB, guards=(NotDelayed((JOB,)),))])) == [True]
-    assert await backend._link.call("EXISTS", f"resque:timestamps:{JOB}") == 0
-    answers = await backend.schedule([TimedEntry(NOW + 60, "q", JOB)])
+    assert await backend._connections.call("EXISTS", f"resque:timestamps:{JOB}") == 0
+    answers = await backend.schedule([DelayedJobEntry(NOW + 60, "q", JOB)])
     assert list(answers) == ["delayed"]
 
 
 @pytest.mark.parametrize("moment", [NOW - 60, NOW + 60])
 async def test_a_moment_without_its_list_goes_when_it_is_due(backend, clock, moment):
-    await backend._link.call("ZADD", "resque:delayed_queue_schedule", moment, moment)
-    assert list(await backend.moments()) == []
+    await backend._connections.call("ZADD", "resque:delayed_queue_schedule", moment, moment)
+    assert list(await backend.due_times()) == []
     assert await backend.adopt() == 0
     clock.advance(100)
     assert list((await backend.due(10)).jobs) == []
-    assert await backend._link.call("EXISTS", "resque:delayed_queue_schedule") == 0
+    assert await backend._connections.call("EXISTS", "resque:delayed_queue_schedule") == 0
 
 
 @pytest.mark.parametrize(
@@ -88,25 +88,25 @@ async def test_a_moment_without_its_list_goes_when_it_is_due(backend, clock, mom
 async def test_a_job_is_adopted_however_its_moment_is_written(backend, moment, second):
     await leave(backend, moment, JOB)
     assert await backend.adopt() == 1
-    assert list(await backend.moments()) == [(second, 1)]
+    assert list(await backend.due_times()) == [(second, 1)]
     assert await backend.delayed(second) == [JOB]
-    assert await backend._link.call("SMEMBERS", f"resque:timestamps:{JOB}") == [f"delayed:{second}".encode()]
+    assert await backend._connections.call("SMEMBERS", f"resque:timestamps:{JOB}") == [f"delayed:{second}".encode()]
     if str(second) != moment:
-        assert await backend._link.call("EXISTS", f"resque:delayed:{moment}") == 0
+        assert await backend._connections.call("EXISTS", f"resque:delayed:{moment}") == 0
     assert await backend.adopt() == 0
 
 
 async def test_what_is_no_list_of_delayed_jobs_is_left_alone(backend):
-    await backend._link.call("HSET", "resque:delayed:last_enqueued_at", "tick", "2026-11-23 10:34:20 +0000")
-    await backend._link.call("SET", f"resque:delayed:{NOW}", "no list")
+    await backend._connections.call("HSET", "resque:delayed:last_enqueued_at", "tick", "2026-11-23 10:34:20 +0000")
+    await backend._connections.call("SET", f"resque:delayed:{NOW}", "no list")
     await leave(backend, "later", JOB)
     await leave(backend, "-5", JOB)
     await leave(backend, "nan", JOB)
     await leave(backend, NOW + 1, "no job", index=False)
-    before = await backend._link.call("LRANGE", "resque:delayed:later", 0, -1)
+    before = await backend._connections.call("LRANGE", "resque:delayed:later", 0, -1)
     assert await backend.adopt() == 1
-    assert await backend._link.call("LRANGE", "resque:delayed:later", 0, -1) == before
-    assert list(await backend.moments()) == [(NOW + 1, 1)]
+    assert await backend._connections.call("LRANGE", "resque:delayed:later", 0, -1) == before
+    assert list(await backend.due_times()) == [(NOW + 1, 1)]
 
 
 async def test_many_jobs_are_adopted_and_a_wrong_score_is_put_right(backend):
@@ -114,10 +114,10 @@ async def test_many_jobs_are_adopted_and_a_wrong_score_is_put_right(backend):
     for number, text in enumerate(texts):
         await leave(backend, NOW + number, text, index=False)
     await leave(backend, NOW + 5000, *texts[:1100], index=False)
-    await backend._link.call("ZADD", "resque:delayed_queue_schedule", "+inf", NOW)
+    await backend._connections.call("ZADD", "resque:delayed_queue_schedule", "+inf", NOW)
     assert await backend.adopt() == 2300
-    assert len(await backend.moments()) == 1201
-    assert await backend._link.call("ZSCORE", "resque:delayed_queue_schedule", NOW) == str(NOW).encode()
+    assert len(await backend.due_times()) == 1201
+    assert await backend._connections.call("ZSCORE", "resque:delayed_queue_schedule", NOW) == str(NOW).encode()
     removed = await backend.remove_delayed((await backend.search_delayed(limit=5000)).entries[:1200])
     assert list(removed) == [1] * 1200
 
@@ -166,7 +166,7 @@ async def test_a_lock_of_node_without_a_lifetime_ends(redis_url, text):
 
     async with app:
         lock = "resque:workerslock:t:q:[1]"
-        await app.backend._link.call("SET", lock, text.format(second=int(time.time()) - 61))
+        await app.backend._connections.call("SET", lock, text.format(second=int(time.time()) - 61))
         await t.enqueue(1)
         async with app.running(), _deadline():
             while not ran:
@@ -175,11 +175,11 @@ async def test_a_lock_of_node_without_a_lifetime_ends(redis_url, text):
 
 async def test_a_lock_of_a_running_job_without_a_lifetime_stops_no_periodic_task(backend, clock):
     lock = "workerslock:tick:default:[{}]"
-    await backend._link.call("SET", f"resque:{lock}", NOW - 30)
-    task = Periodic(name="tick", queue="default", raw=TICK, forms=(), frequency=1.0, holds=(lock,))
-    assert list(await backend.ensure([task])) == ["running"]
+    await backend._connections.call("SET", f"resque:{lock}", NOW - 30)
+    task = PeriodicTask(name="tick", queue="default", raw=TICK, equivalent_payloads=(), frequency=1.0, holds=(lock,))
+    assert list(await backend.ensure_periodic([task])) == ["running"]
     clock.advance(30)
-    assert list(await backend.ensure([task])) == ["enqueued"]
+    assert list(await backend.ensure_periodic([task])) == ["enqueued"]
 
 
 # the master lock
@@ -187,13 +187,13 @@ async def test_a_lock_of_a_running_job_without_a_lifetime_stops_no_periodic_task
 
 async def test_a_lock_that_gets_a_lifetime_lives(backend, clock):
     """Ruby's scheduler gives it one with each poll; the 10 minutes begin anew without it."""
-    await backend._link.call("SET", MASTER_LOCK, "ruby:1")
+    await backend._connections.call("SET", MASTER_LOCK, "ruby:1")
     for _ in range(11):
         assert (await backend.due(1)).yielded
         clock.advance(50)
-    await backend._link.call("EXPIRE", MASTER_LOCK, 180)
+    await backend._connections.call("EXPIRE", MASTER_LOCK, 180)
     assert (await backend.due(1)).yielded
-    await backend._link.call("PERSIST", MASTER_LOCK)
+    await backend._connections.call("PERSIST", MASTER_LOCK)
     for _ in range(12):
         seen = await backend.due(1)
         assert seen.yielded
@@ -202,19 +202,19 @@ async def test_a_lock_that_gets_a_lifetime_lives(backend, clock):
 
 
 async def test_another_holder_lives_and_a_dead_lock_that_comes_to_life_stops_again(backend, clock):
-    await backend._link.call("SET", MASTER_LOCK, "ruby:1")
+    await backend._connections.call("SET", MASTER_LOCK, "ruby:1")
     for _ in range(13):
         seen = await backend.due(1)
         clock.advance(50)
     assert seen.foreign.dead
-    await backend.schedule([TimedEntry(int(clock.now()) + 1, "q", JOB)])
+    await backend.schedule([DelayedJobEntry(int(clock.now()) + 1, "q", JOB)])
     clock.advance(5)
     jobs = (await backend.due(10)).jobs
-    await backend._link.call("SET", MASTER_LOCK, "ruby:2")
-    assert list(await backend.promote([Move(job, "q") for job in jobs])) == [Moved.MISSED]
+    await backend._connections.call("SET", MASTER_LOCK, "ruby:2")
+    assert list(await backend.promote([PromotionTarget(job, "q") for job in jobs])) == [PromoteResult.MISSED]
     assert (await backend.due(1)).yielded
-    await backend._link.call("SET", MASTER_LOCK, "ruby:1", "EX", 180)
-    assert list(await backend.promote([Move(job, "q") for job in jobs])) == [Moved.MISSED]
+    await backend._connections.call("SET", MASTER_LOCK, "ruby:1", "EX", 180)
+    assert list(await backend.promote([PromotionTarget(job, "q") for job in jobs])) == [PromoteResult.MISSED]
 
 
 async def test_it_can_be_forbidden(redis_url, clock):
@@ -222,7 +222,7 @@ async def test_it_can_be_forbidden(redis_url, clock):
     backend._clock = clock
     await backend.connect()
     try:
-        await backend._link.call("SET", MASTER_LOCK, "ruby:1")
+        await backend._connections.call("SET", MASTER_LOCK, "ruby:1")
         for _ in range(30):
             seen = await backend.due(1)
             assert seen.yielded
@@ -233,16 +233,16 @@ async def test_it_can_be_forbidden(redis_url, clock):
 
 
 async def test_a_lock_of_a_wrong_type_stops_the_promotion_and_is_shown(backend):
-    await backend._link.call("HSET", MASTER_LOCK, "a", "b")
+    await backend._connections.call("HSET", MASTER_LOCK, "a", "b")
     seen = await backend.due(1)
     assert (seen.yielded, seen.foreign.holder) == (True, "not text but a hash")
     assert (await backend.overview()).foreign.key == MASTER_LOCK
 
 
 async def test_what_is_noted_of_it_is_bounded(backend, clock):
-    await backend._link.call("SET", MASTER_LOCK, "ruby:1")
+    await backend._connections.call("SET", MASTER_LOCK, "ruby:1")
     await backend.due(1)
-    assert 0 < await backend._link.call("PTTL", "resque:taskhero:master-lock") <= 3_600_000
-    await backend._link.call("DEL", MASTER_LOCK)
+    assert 0 < await backend._connections.call("PTTL", "resque:taskhero:master-lock") <= 3_600_000
+    await backend._connections.call("DEL", MASTER_LOCK)
     await backend.due(1)
-    assert await backend._link.call("EXISTS", "resque:taskhero:master-lock") == 0
+    assert await backend._connections.call("EXISTS", "resque:taskhero:master-lock") == 0

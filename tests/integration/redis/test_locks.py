@@ -8,17 +8,17 @@ import pytest
 
 from taskhero.backends.protocol import (
     Claim,
-    Done,
     Entry,
     Failed,
-    FreeLock,
     HeldLock,
-    Lock,
+    LockSpec,
     Preparation,
     Prepared,
     Process,
+    QueueLockGuard,
     Retried,
     Settlement,
+    Succeeded,
 )
 from taskhero.backends.redis import RedisBackend
 from taskhero.clock import ManualClock
@@ -56,11 +56,11 @@ async def process(backend: RedisBackend) -> Process:
 @pytest.fixture
 async def claim(backend: RedisBackend, process: Process) -> Claim:
     await backend.push([Entry("q", RAW)])
-    return (await backend.exchange(process, [], [1], ["q"])).claims[0]
+    return (await backend.settle_and_claim(process, [], [1], ["q"])).claims[0]
 
 
 async def call(backend: RedisBackend, command: str, name: str, *rest: object):
-    return await backend._link.call(command, f"resque:{name}", *rest)
+    return await backend._connections.call(command, f"resque:{name}", *rest)
 
 
 async def ask(backend: RedisBackend, process: Process, *preparations: Preparation) -> list[Prepared]:
@@ -69,8 +69,8 @@ async def ask(backend: RedisBackend, process: Process, *preparations: Preparatio
 
 async def stored(backend: RedisBackend) -> dict[bytes, bytes | None]:
     """All locks and counters."""
-    found = [name for part in ("*lock*", "*retry*") for name in await backend._link.call("KEYS", part)]
-    return {name: await backend._link.call("GET", name) for name in found}
+    found = [name for part in ("*lock*", "*retry*") for name in await backend._connections.call("KEYS", part)]
+    return {name: await backend._connections.call("GET", name) for name in found}
 
 
 # what we write
@@ -78,7 +78,7 @@ async def stored(backend: RedisBackend) -> dict[bytes, bytes | None]:
 
 @pytest.mark.parametrize("timeout", [60, 3600])
 async def test_a_lock_says_when_it_lapses_and_whose_it_is(backend, process, claim, timeout):
-    assert await ask(backend, process, Preparation(claim, hold=(Lock(WORKING, timeout),))) == [Prepared()]
+    assert await ask(backend, process, Preparation(claim, hold=(LockSpec(WORKING, timeout),))) == [Prepared()]
     value = await call(backend, "GET", WORKING)
     assert value == f"{NOW + timeout + 1}:{process.name}+1/{claim.token}".encode()
     assert (timeout - 30) * 1000 < await call(backend, "PTTL", WORKING) <= timeout * 1000
@@ -86,10 +86,10 @@ async def test_a_lock_says_when_it_lapses_and_whose_it_is(backend, process, clai
 
 @pytest.mark.parametrize("timeout", [60, 3600])
 async def test_a_beat_says_anew_when_it_lapses(backend, process, claim, clock, timeout):
-    lock = Lock(WORKING, timeout)
+    lock = LockSpec(WORKING, timeout)
     await ask(backend, process, Preparation(claim, hold=(lock,)))
     clock.advance(7)
-    beat = await asyncio.to_thread(backend.beat, process, [1], 500, full=False, locks=[HeldLock(claim, lock)])
+    beat = await asyncio.to_thread(backend.heartbeat, process, [1], 500, full=False, locks=[HeldLock(claim, lock)])
     assert (beat.alive, beat.lost) == (True, ())
     value = await call(backend, "GET", WORKING)
     assert value == f"{NOW + 7 + timeout + 1}:{process.name}+1/{claim.token}".encode()
@@ -99,7 +99,7 @@ async def test_a_beat_says_anew_when_it_lapses(backend, process, claim, clock, t
 @pytest.mark.parametrize(("delays", "wait"), [((5.0,), 5), ((0.2, 9.0), 1), ((86_400.0,), 86_400)])
 async def test_a_counter_lapses_a_day_after_the_wait_and_so_does_the_trace(backend, process, claim, delays, wait):
     ending = Retried("no", COUNTER, 3, delays, trace=(TRACE, '{"error":"\xe9\udcff"}'))
-    answer = await backend.exchange(process, [Settlement(claim, ending)], [], [])
+    answer = await backend.settle_and_claim(process, [Settlement(claim, ending)], [], [])
     assert list(answer.attempts) == [(claim, 1)]
     assert await stored(backend) == {
         f"resque:{COUNTER}".encode(): b"0",
@@ -110,14 +110,14 @@ async def test_a_counter_lapses_a_day_after_the_wait_and_so_does_the_trace(backe
 
 
 async def test_nothing_is_left_when_a_job_has_ended(backend, process):
-    await backend.push([Entry("q", RAW, guards=(FreeLock(QUEUED, 60),))])
-    (claim,) = (await backend.exchange(process, [], [1], ["q"])).claims
+    await backend.push([Entry("q", RAW, guards=(QueueLockGuard(QUEUED, 60),))])
+    (claim,) = (await backend.settle_and_claim(process, [], [1], ["q"])).claims
     await call(backend, "SET", COUNTER, 0)
     await call(backend, "SET", TRACE, "{}")
-    wanted = Preparation(claim, release=(QUEUED,), hold=(Lock(WORKING, 60),), counter=COUNTER)
+    wanted = Preparation(claim, release=(QUEUED,), hold=(LockSpec(WORKING, 60),), counter=COUNTER)
     assert await ask(backend, process, wanted) == [Prepared(count=0)]
-    settlement = Settlement(claim, Done(), release=(WORKING,), forget=(COUNTER, TRACE))
-    await backend.exchange(process, [settlement], [], [])
+    settlement = Settlement(claim, Succeeded(), release=(WORKING,), forget=(COUNTER, TRACE))
+    await backend.settle_and_claim(process, [settlement], [], [])
     assert await stored(backend) == {}
 
 
@@ -132,11 +132,11 @@ HONOURED += [(value, ("EX", 1000)) for value in (str(NOW + 3601), str(NOW - 3601
 @pytest.mark.parametrize(("value", "life"), HONOURED)
 async def test_a_running_jobs_lock_of_another_program_is_honoured_while_it_exists(backend, process, claim, value, life):
     await call(backend, "SET", WORKING, value, *life)
-    lock = Lock(WORKING, 60)
+    lock = LockSpec(WORKING, 60)
     assert await ask(backend, process, Preparation(claim, hold=(lock,))) == [Prepared(blocked_by=0)]
     held = HeldLock(claim, lock)
-    assert (await asyncio.to_thread(backend.beat, process, [1], LEASE, full=True, locks=[held])).lost == (held,)
-    await backend.exchange(process, [Settlement(claim, Done(), release=(WORKING,))], [], [])
+    assert (await asyncio.to_thread(backend.heartbeat, process, [1], LEASE, full=True, locks=[held])).lost == (held,)
+    await backend.settle_and_claim(process, [Settlement(claim, Succeeded(), release=(WORKING,))], [], [])
     assert await call(backend, "GET", WORKING) == value.encode()
 
 
@@ -155,13 +155,13 @@ async def test_a_counter_of_another_program_is_read(backend, process, claim, val
 
 async def test_a_counter_of_the_wrong_type_is_no_number(backend, process, claim):
     await call(backend, "RPUSH", COUNTER, "0")
-    wanted = Preparation(claim, hold=(Lock(WORKING, 60),), counter=COUNTER)
+    wanted = Preparation(claim, hold=(LockSpec(WORKING, 60),), counter=COUNTER)
     assert await ask(backend, process, wanted, wanted) == [Prepared(), Prepared()]
 
 
 async def test_a_running_jobs_lock_keeps_a_guard_out_until_it_lapses(backend, process, claim, clock):
-    await ask(backend, process, Preparation(claim, hold=(Lock("shared", 60),)))
-    guarded = Entry("q", RAW, guards=(FreeLock("shared", 60),))
+    await ask(backend, process, Preparation(claim, hold=(LockSpec("shared", 60),)))
+    guarded = Entry("q", RAW, guards=(QueueLockGuard("shared", 60),))
     assert list(await backend.push([guarded])) == [False]
     clock.advance(64)
     assert list(await backend.push([guarded])) == [True]
@@ -172,23 +172,23 @@ async def test_a_running_jobs_lock_keeps_a_guard_out_until_it_lapses(backend, pr
 
 async def commands(backend: RedisBackend, process: Process, settlement: Settlement) -> dict[str, int]:
     """How often Redis ran which command while a job's end was recorded."""
-    await backend.exchange(process, [], [], [])
-    await backend._link.call("CONFIG", "RESETSTAT")
-    answer = await backend.exchange(process, [settlement], [], [])
+    await backend.settle_and_claim(process, [], [], [])
+    await backend._connections.call("CONFIG", "RESETSTAT")
+    answer = await backend.settle_and_claim(process, [settlement], [], [])
     assert (list(answer.gone), list(answer.unsettled)) == ([], [])
-    lines = (await backend._link.call("INFO", "commandstats")).decode().splitlines()
+    lines = (await backend._connections.call("INFO", "commandstats")).decode().splitlines()
     stats = dict(line.removeprefix("cmdstat_").split(":calls=") for line in lines if line.startswith("cmdstat_"))
     return {name: int(calls.split(",")[0]) for name, calls in stats.items() if name not in {"config|resetstat", "info"}}
 
 
-@pytest.mark.parametrize("ending", [Done(), Failed("no")], ids=["done", "failed"])
+@pytest.mark.parametrize("ending", [Succeeded(), Failed("no")], ids=["done", "failed"])
 async def test_locks_cost_two_commands_a_job_and_nothing_where_there_are_none(backend, process, ending):
     await backend.push([Entry("q", RAW)] * 3)
-    (first,) = (await backend.exchange(process, [], [1], ["q"])).claims
+    (first,) = (await backend.settle_and_claim(process, [], [1], ["q"])).claims
     # The server may not know the script yet.
-    await backend.exchange(process, [Settlement(first, ending)], [], [])
-    plain, locked = (await backend.exchange(process, [], [1, 2], ["q"])).claims
-    await ask(backend, process, Preparation(locked, hold=(Lock("a", 60), Lock("b", 60))))
+    await backend.settle_and_claim(process, [Settlement(first, ending)], [], [])
+    plain, locked = (await backend.settle_and_claim(process, [], [1, 2], ["q"])).claims
+    await ask(backend, process, Preparation(locked, hold=(LockSpec("a", 60), LockSpec("b", 60))))
     without = await commands(backend, process, Settlement(plain, ending))
     with_locks = await commands(backend, process, Settlement(locked, ending, release=("a", "b"), forget=("c", "d")))
     differences = {name: with_locks[name] - without[name] for name in with_locks.keys() | without.keys()}

@@ -13,26 +13,26 @@ import pytest
 from proxy import Proxy
 
 from taskhero.backends.protocol import (
-    Delayed,
-    Done,
+    DelayedJobEntry,
     DueJob,
     Entry,
     Failed,
-    FreeLock,
-    GivenBack,
     HeldLock,
-    Interest,
-    Lock,
-    Move,
-    Next,
-    Periodic,
+    LockSpec,
+    NextRun,
+    PeriodicTask,
+    PostponedByPlugin,
     Preparation,
     Prepared,
     Process,
+    PromotionTarget,
+    QueueLockGuard,
+    Released,
     Removal,
     Retried,
     Settlement,
-    TimedEntry,
+    Subscription,
+    Succeeded,
 )
 from taskhero.backends.redis import RedisBackend
 from taskhero.backends.redis.scripts import script
@@ -44,7 +44,7 @@ pytestmark = pytest.mark.anyio
 RAW = '{"class":"t","queue":"q","args":[1]}'
 P = Process(new_process_name(), ("q",))
 QUEUED, COUNTER = "lock:t:q:[1]", "resque-retry:t:1"
-LOCKS = (Lock("workerslock:t:q:[1]", 60), Lock("workerslock:other", 60))
+LOCKS = (LockSpec("workerslock:t:q:[1]", 60), LockSpec("workerslock:other", 60))
 LONG_AGO = 5
 LATER = 4_000_000_000
 
@@ -61,7 +61,7 @@ async def direct(redis_url: str):
     for file in resources.files("taskhero.backends.redis").joinpath("lua").iterdir():
         name = file.name.removesuffix(".lua")
         if not name.startswith("_"):
-            await backend._link.call("SCRIPT", "LOAD", script(name).text)
+            await backend._connections.call("SCRIPT", "LOAD", script(name).text)
     yield backend
     await backend.close()
 
@@ -96,8 +96,8 @@ async def nothing(direct: RedisBackend, lossy: RedisBackend) -> None:
 async def keys(direct: RedisBackend) -> Any:
     """All that lies in the store, but for what tells the time."""
     found = {}
-    for key in await direct._link.call("KEYS", "*"):
-        kind = await direct._link.call("TYPE", key)
+    for key in await direct._connections.call("KEYS", "*"):
+        kind = await direct._connections.call("TYPE", key)
         command = {
             b"string": ("GET",),
             b"list": ("LRANGE", 0, -1),
@@ -105,7 +105,7 @@ async def keys(direct: RedisBackend) -> Any:
             b"zset": ("ZRANGE", 0, -1),
             b"hash": ("HKEYS",),
         }[kind]
-        value = await direct._link.call(command[0], key, *command[1:])
+        value = await direct._connections.call(command[0], key, *command[1:])
         found[key] = sorted(value) if kind == b"set" else value
     # Times, and wake-ups that nobody waits for, are not what is asked here.
     return {key: value for key, value in found.items() if b"wake" not in key and b":ping:" not in key}
@@ -118,15 +118,15 @@ async def a_queued_job(direct: RedisBackend, lossy: RedisBackend) -> None:
 
 async def a_claim(direct: RedisBackend, lossy: RedisBackend) -> Any:
     await a_queued_job(direct, lossy)
-    return (await lossy.exchange(P, [], [1], ["q"])).claims[0]
+    return (await lossy.settle_and_claim(P, [], [1], ["q"])).claims[0]
 
 
 async def a_guarded_claim(direct: RedisBackend, lossy: RedisBackend) -> Any:
     """Its queue-lock stands still, and an attempt of an equal job was counted."""
     await lossy.register(P, [1, 2], 60)
-    await direct.push([Entry("q", RAW, guards=(FreeLock(QUEUED, 60),))])
-    await direct._link.call("SET", f"resque:{COUNTER}", 0)
-    return (await lossy.exchange(P, [], [1], ["q"])).claims[0]
+    await direct.push([Entry("q", RAW, guards=(QueueLockGuard(QUEUED, 60),))])
+    await direct._connections.call("SET", f"resque:{COUNTER}", 0)
+    return (await lossy.settle_and_claim(P, [], [1], ["q"])).claims[0]
 
 
 def prepare(backend: RedisBackend, claim: Any) -> Awaitable[Any]:
@@ -140,12 +140,12 @@ async def a_claim_with_locks(direct: RedisBackend, lossy: RedisBackend) -> Any:
 
 
 def end_with_locks(backend: RedisBackend, claim: Any) -> Awaitable[Any]:
-    settlement = Settlement(claim, Done(), release=tuple(lock.key for lock in LOCKS), forget=(COUNTER,))
-    return backend.exchange(P, [settlement], [], [])
+    settlement = Settlement(claim, Succeeded(), release=tuple(lock.key for lock in LOCKS), forget=(COUNTER,))
+    return backend.settle_and_claim(P, [settlement], [], [])
 
 
 async def a_locked_job(direct: RedisBackend, lossy: RedisBackend) -> None:
-    await direct.push([Entry("q", RAW, guards=(FreeLock(QUEUED, 60),))])
+    await direct.push([Entry("q", RAW, guards=(QueueLockGuard(QUEUED, 60),))])
 
 
 async def an_empty_queue(direct: RedisBackend, lossy: RedisBackend) -> None:
@@ -155,9 +155,9 @@ async def an_empty_queue(direct: RedisBackend, lossy: RedisBackend) -> None:
 
 async def a_due_job(direct: RedisBackend, lossy: RedisBackend) -> None:
     # As a scheduler finds it that was away: its moment is over.
-    await direct._link.call("RPUSH", f"resque:delayed:{LONG_AGO}", RAW)
-    await direct._link.call("SADD", f"resque:timestamps:{RAW}", f"delayed:{LONG_AGO}")
-    await direct._link.call("ZADD", "resque:delayed_queue_schedule", LONG_AGO, LONG_AGO)
+    await direct._connections.call("RPUSH", f"resque:delayed:{LONG_AGO}", RAW)
+    await direct._connections.call("SADD", f"resque:timestamps:{RAW}", f"delayed:{LONG_AGO}")
+    await direct._connections.call("ZADD", "resque:delayed_queue_schedule", LONG_AGO, LONG_AGO)
 
 
 async def a_dead_process(direct: RedisBackend, lossy: RedisBackend) -> Any:
@@ -171,7 +171,7 @@ async def led(direct: RedisBackend, lossy: RedisBackend) -> None:
 
 async def a_begun_claim(direct: RedisBackend, lossy: RedisBackend) -> Any:
     claim = await a_claim(direct, lossy)
-    assert await direct.begin(P, claim)
+    assert await direct.mark_exclusive(P, claim)
     return claim
 
 
@@ -179,10 +179,16 @@ async def registered(direct: RedisBackend, lossy: RedisBackend) -> None:
     await lossy.register(P, [1], 60)
 
 
-TICK = Periodic(
-    name="tick", queue="q", raw=RAW, forms=(RAW,), guards=(FreeLock(QUEUED, 60),), holds=("workerslock:t",), frequency=9
+TICK = PeriodicTask(
+    name="tick",
+    queue="q",
+    raw=RAW,
+    equivalent_payloads=(RAW,),
+    guards=(QueueLockGuard(QUEUED, 60),),
+    holds=("workerslock:t",),
+    frequency=9,
 )
-NIGHTLY = Periodic(name="nightly", queue="q", raw=RAW, forms=(RAW,), cron="@daily")
+NIGHTLY = PeriodicTask(name="nightly", queue="q", raw=RAW, equivalent_payloads=(RAW,), cron="@daily")
 
 
 async def a_stopped_task(direct: RedisBackend, lossy: RedisBackend) -> None:
@@ -190,41 +196,66 @@ async def a_stopped_task(direct: RedisBackend, lossy: RedisBackend) -> None:
 
 
 def end_with_next(backend: RedisBackend, claim: Any) -> Awaitable[Any]:
-    return backend.exchange(P, [Settlement(claim, Done(), next=Next("tick", RAW, (RAW,), 100))], [], [])
+    return backend.settle_and_claim(
+        P, [Settlement(claim, Succeeded(), next_run=NextRun("tick", RAW, (RAW,), 100))], [], []
+    )
 
 
 def settle(ending: Any) -> Callable[[RedisBackend, Any], Awaitable[Any]]:
-    return lambda backend, claim: backend.exchange(P, [Settlement(claim, ending)], [], [])
+    return lambda backend, claim: backend.settle_and_claim(P, [Settlement(claim, ending)], [], [])
 
 
 ENDINGS = {
-    "done": Done(),
+    "done": Succeeded(),
     "failed": Failed('{"failed":1}'),
-    "given-back": GivenBack(),
-    "delayed": Delayed(100),
+    "given-back": Released(),
+    "delayed": PostponedByPlugin(100),
     "retried": Retried('{"failed":1}', "resque-retry:t:1", 3, (100.0,)),
 }
 
 CASES = [
     Case("push", nothing, lambda b, _: b.push([Entry("q", RAW)]), sha("push"), keys),
-    Case("schedule", nothing, lambda b, _: b.schedule([TimedEntry(LATER, "q", RAW)]), sha("schedule"), keys),
-    Case("promote", a_due_job, lambda b, _: b.promote([Move(DueJob(LONG_AGO, RAW), "q")]), sha("promote"), keys),
-    Case("register", nothing, lambda b, _: b.register(P, [1], 60), sha("beat"), keys),
-    Case("retire", a_claim, lambda b, _: b.retire(P, [1]), sha("retire"), keys),
-    Case("deregister", a_claim, lambda b, _: b.deregister(P), sha("retire"), keys),
-    Case("exchange", a_queued_job, lambda b, _: b.exchange(P, [], [1], ["q"]), sha("claim"), keys, "claim"),
-    *(Case("exchange", a_claim, settle(ending), sha("exchange"), keys, name) for name, ending in ENDINGS.items()),
+    Case("schedule", nothing, lambda b, _: b.schedule([DelayedJobEntry(LATER, "q", RAW)]), sha("schedule"), keys),
+    Case(
+        "promote",
+        a_due_job,
+        lambda b, _: b.promote([PromotionTarget(DueJob(LONG_AGO, RAW), "q")]),
+        sha("promote"),
+        keys,
+    ),
+    Case("register", nothing, lambda b, _: b.register(P, [1], 60), sha("heartbeat"), keys),
+    Case("deregister_slots", a_claim, lambda b, _: b.deregister_slots(P, [1]), sha("deregister_slots"), keys),
+    Case("deregister", a_claim, lambda b, _: b.deregister(P), sha("deregister_slots"), keys),
+    Case(
+        "settle_and_claim",
+        a_queued_job,
+        lambda b, _: b.settle_and_claim(P, [], [1], ["q"]),
+        sha("claim"),
+        keys,
+        "claim",
+    ),
+    *(
+        Case("settle_and_claim", a_claim, settle(ending), sha("settle_and_claim"), keys, name)
+        for name, ending in ENDINGS.items()
+    ),
     Case("prepare", a_guarded_claim, prepare, sha("prepare"), keys),
-    Case("exchange", a_claim_with_locks, end_with_locks, sha("exchange"), keys, "locks"),
-    Case("exchange", a_claim, end_with_next, sha("exchange"), keys, "next"),
-    Case("periodic", nothing, lambda b, _: b.periodic([TICK], 60), sha("periodic"), keys),
-    Case("ensure", nothing, lambda b, _: b.ensure([TICK]), sha("ensure"), keys),
-    Case("restart", a_stopped_task, lambda b, _: b.restart(TICK), sha("begin_anew"), keys),
-    Case("stop_periodic", a_queued_job, lambda b, _: b.stop_periodic(TICK), sha("begin_anew"), keys),
-    Case("resume", a_stopped_task, lambda b, _: b.resume(["tick"]), sha("resume"), keys),
-    Case("fire", nothing, lambda b, _: b.fire(NIGHTLY, None, 9, 1), sha("fire"), keys),
-    Case("begin", a_claim, lambda b, claim: b.begin(P, claim), sha("begin"), keys),
-    Case("begin", a_begun_claim, lambda b, c: b.begin(P, c, alone=False), sha("begin"), keys, "taken-back"),
+    Case("settle_and_claim", a_claim_with_locks, end_with_locks, sha("settle_and_claim"), keys, "locks"),
+    Case("settle_and_claim", a_claim, end_with_next, sha("settle_and_claim"), keys, "next"),
+    Case("declare_periodic", nothing, lambda b, _: b.declare_periodic([TICK], 60), sha("declare_periodic"), keys),
+    Case("ensure_periodic", nothing, lambda b, _: b.ensure_periodic([TICK]), sha("ensure_periodic"), keys),
+    Case("restart_periodic", a_stopped_task, lambda b, _: b.restart_periodic(TICK), sha("restart_periodic"), keys),
+    Case("stop_periodic", a_queued_job, lambda b, _: b.stop_periodic(TICK), sha("restart_periodic"), keys),
+    Case("resume_periodic", a_stopped_task, lambda b, _: b.resume_periodic(["tick"]), sha("resume_periodic"), keys),
+    Case("fire_cron", nothing, lambda b, _: b.fire_cron(NIGHTLY, None, 9, 1), sha("fire_cron"), keys),
+    Case("mark_exclusive", a_claim, lambda b, claim: b.mark_exclusive(P, claim), sha("mark_exclusive"), keys),
+    Case(
+        "mark_exclusive",
+        a_begun_claim,
+        lambda b, c: b.mark_exclusive(P, c, exclusive=False),
+        sha("mark_exclusive"),
+        keys,
+        "taken-back",
+    ),
     Case("rescue", a_dead_process, lambda b, dead: b.rescue(dead, 10), sha("rescue"), keys),
     Case("lead", nothing, lambda b, _: b.lead("me", 60), sha("lead"), lambda d: d.leader()),
     Case("resign", led, lambda b, _: b.resign("me"), sha("resign"), keys),
@@ -290,9 +321,9 @@ async def test_a_step_whose_answer_is_lost_was_done_once(case, lossy, direct):
 async def counted(direct: RedisBackend) -> int:
     """In how many places the one job stands, ended or not."""
     total = 0
-    for key in await direct._link.call("KEYS", "*"):
+    for key in await direct._connections.call("KEYS", "*"):
         if key.startswith((b"resque:queue:", b"resque:delayed:")) or key == b"resque:failed":
-            total += await direct._link.call("LLEN", key)
+            total += await direct._connections.call("LLEN", key)
         elif key.startswith(f"resque:worker:{P.name}".encode()) and not key.endswith(b":started"):
             total += 1
     return total
@@ -303,7 +334,7 @@ async def counted(direct: RedisBackend) -> int:
 async def test_a_reading_verb_whose_answer_is_lost_says_so_and_works_again(name, when, lossy, direct):
     backend, proxy = lossy
     await a_queued_job(direct, backend)
-    await direct._link.call("SET", "resque:stat:processed", 1)
+    await direct._connections.call("SET", "resque:stat:processed", 1)
     call, request = READING[name]
     proxy.lose(when, request)
     with pytest.raises(ReplyLost):
@@ -316,11 +347,11 @@ async def test_a_reading_verb_whose_answer_is_lost_says_so_and_works_again(name,
 async def test_a_settlement_that_is_sent_again_after_a_lost_answer_changes_nothing(ending, lossy, direct):
     backend, proxy = lossy
     claim = await a_claim(direct, backend)
-    proxy.lose("after", sha("exchange"))
+    proxy.lose("after", sha("settle_and_claim"))
     with pytest.raises(ReplyLost):
-        await backend.exchange(P, [Settlement(claim, ending)], [], [])
+        await backend.settle_and_claim(P, [Settlement(claim, ending)], [], [])
     after = await keys(direct)
-    again = await backend.exchange(P, [Settlement(claim, ending)], [], [])
+    again = await backend.settle_and_claim(P, [Settlement(claim, ending)], [], [])
     assert again.gone == [claim]
     assert await keys(direct) == after
 
@@ -328,11 +359,11 @@ async def test_a_settlement_that_is_sent_again_after_a_lost_answer_changes_nothi
 async def test_an_end_that_is_sent_again_leaves_the_locks_of_others_alone(lossy, direct):
     backend, proxy = lossy
     claim = await a_claim_with_locks(direct, backend)
-    proxy.lose("after", sha("exchange"))
+    proxy.lose("after", sha("settle_and_claim"))
     with pytest.raises(ReplyLost):
         await end_with_locks(backend, claim)
     await direct.push([Entry("q", RAW)])
-    next_claim = (await backend.exchange(P, [], [1], ["q"])).claims[0]
+    next_claim = (await backend.settle_and_claim(P, [], [1], ["q"])).claims[0]
     assert list(await prepare(backend, next_claim)) == [Prepared()]
     after = await keys(direct)
     assert (await end_with_locks(backend, claim)).gone == [claim]
@@ -346,7 +377,7 @@ async def test_locks_whose_answer_is_lost_are_the_claims_own(lossy, direct):
     with pytest.raises(ReplyLost):
         await prepare(backend, claim)
     await direct.push([Entry("q", RAW)])
-    equal = (await backend.exchange(P, [], [2], ["q"])).claims[0]
+    equal = (await backend.settle_and_claim(P, [], [2], ["q"])).claims[0]
     answers = await backend.prepare(P, [Preparation(equal, hold=LOCKS[1:]), Preparation(claim, hold=LOCKS)])
     assert list(answers) == [Prepared(blocked_by=0), Prepared()]
     assert (await end_with_locks(backend, claim)).gone == []
@@ -358,12 +389,12 @@ async def test_locks_outlive_a_beat_whose_answer_is_lost(when, lossy, direct):
     backend, proxy = lossy
     claim = await a_claim_with_locks(direct, backend)
     held = [HeldLock(claim, lock) for lock in LOCKS]
-    await asyncio.to_thread(backend.beat, P, [1], 60, full=True)
-    proxy.lose(when, sha("beat"))
+    await asyncio.to_thread(backend.heartbeat, P, [1], 60, full=True)
+    proxy.lose(when, sha("heartbeat"))
     with pytest.raises(BackendUnavailable):
-        await asyncio.to_thread(backend.beat, P, [1], 60, full=True, locks=held)
+        await asyncio.to_thread(backend.heartbeat, P, [1], 60, full=True, locks=held)
     assert proxy.cut.is_set()
-    beat = await asyncio.to_thread(backend.beat, P, [1], 60, full=True, locks=held)
+    beat = await asyncio.to_thread(backend.heartbeat, P, [1], 60, full=True, locks=held)
     assert (beat.alive, beat.lost) == (True, ())
     assert list(await prepare(direct, claim)) == [Prepared(count=0)]
 
@@ -373,10 +404,10 @@ async def test_a_claim_whose_answer_is_lost_is_found_under_its_own_name(lossy, d
     await a_queued_job(direct, backend)
     proxy.lose("after", sha("claim"))
     with pytest.raises(ReplyLost):
-        await backend.exchange(P, [], [1], ["q"])
+        await backend.settle_and_claim(P, [], [1], ["q"])
     found = (await backend.claims(P)).claims
     assert [(claim.slot, claim.queue, claim.raw) for claim in found] == [(1, "q", RAW)]
-    settled = await backend.exchange(P, [Settlement(found[0], Done())], [1], ["q"])
+    settled = await backend.settle_and_claim(P, [Settlement(found[0], Succeeded())], [1], ["q"])
     assert (settled.gone, settled.claims) == ([], [])
     assert (await direct.stats())["processed"] == 1
 
@@ -386,12 +417,12 @@ async def test_a_beat_whose_answer_is_lost_is_an_error_and_the_next_one_counts(w
     backend, proxy = lossy
     await registered(direct, backend)
     # Its connection is made first, so that the proxy meets the step itself.
-    await asyncio.to_thread(backend.beat, P, [1], 60, full=True)
-    proxy.lose(when, sha("beat"))
+    await asyncio.to_thread(backend.heartbeat, P, [1], 60, full=True)
+    proxy.lose(when, sha("heartbeat"))
     with pytest.raises(BackendUnavailable):
-        await asyncio.to_thread(backend.beat, P, [1], 60, full=True)
+        await asyncio.to_thread(backend.heartbeat, P, [1], 60, full=True)
     assert proxy.cut.is_set()
-    assert (await asyncio.to_thread(backend.beat, P, [1], 60, full=True)).alive
+    assert (await asyncio.to_thread(backend.heartbeat, P, [1], 60, full=True)).alive
 
 
 @pytest.mark.parametrize("when", ["before", "after"])
@@ -399,12 +430,12 @@ async def test_a_wait_whose_answer_is_lost_is_an_error_and_the_next_one_wakes(wh
     backend, proxy = lossy
     await registered(direct, backend)
     backend._tracking = False
-    interest = Interest(queues=("q",))
+    interest = Subscription(queues=("q",))
     proxy.lose(when, "BLPOP")
     waiting = asyncio.create_task(backend.wait(P, interest, 10))
     if when == "after":
         async with asyncio.timeout(5):
-            while not await direct._link.call("CLIENT", "LIST", "TYPE", "NORMAL") or not await blocked(direct):
+            while not await direct._connections.call("CLIENT", "LIST", "TYPE", "NORMAL") or not await blocked(direct):
                 await asyncio.sleep(0)
         await direct.push([Entry("q", RAW)])
     with pytest.raises(BackendUnavailable):
@@ -418,7 +449,7 @@ async def test_a_wait_whose_answer_is_lost_is_an_error_and_the_next_one_wakes(wh
 
 
 async def blocked(direct: RedisBackend) -> bool:
-    clients = await direct._link.call("CLIENT", "LIST")
+    clients = await direct._connections.call("CLIENT", "LIST")
     return b"cmd=blpop" in clients
 
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 import pytest
 from test_lost_replies import RAW, Case, P, a_claim, a_queued_job, case_id, counted, direct, keys, lossy, sha
 
-from taskhero.backends.protocol import Entry, Failed, FreeLock, Settlement, TimedEntry
-from taskhero.backends.records.inspection import Cleaning, DelayedEntry, FailedEntry, FailedRetry
+from taskhero.backends.protocol import DelayedJobEntry, Entry, Failed, QueueLockGuard, Settlement
+from taskhero.backends.records.inspection import DelayedEntry, FailedEntry, FailedRetry, WorkerRemoval
 from taskhero.errors import ReplyLost
 
 __all__ = ["direct", "lossy"]  # fixtures
@@ -18,21 +18,21 @@ MOMENT = 4_000_000_000
 
 async def a_failure(straight, other):
     claim = await a_claim(straight, other)
-    await other.exchange(P, [Settlement(claim, Failed("no"))], [], [])
+    await other.settle_and_claim(P, [Settlement(claim, Failed("no"))], [], [])
 
 
 async def a_delayed_job(straight, other):
-    await straight.schedule([TimedEntry(MOMENT, "q", RAW)])
+    await straight.schedule([DelayedJobEntry(MOMENT, "q", RAW)])
 
 
 async def a_busy_worker(straight, other):
     await a_claim(straight, other)
     (entry,) = await straight.workers([P.worker_id(1)])
-    return Cleaning(id=entry.id, seen=entry.working, failure="stuck")
+    return WorkerRemoval(id=entry.id, seen=entry.working, failure="stuck")
 
 
 async def a_lock(straight, other):
-    await straight.push([Entry("q", RAW, guards=(FreeLock("lock:a", 60),))])
+    await straight.push([Entry("q", RAW, guards=(QueueLockGuard("lock:a", 60),))])
 
 
 def retry(backend, _):
@@ -49,18 +49,18 @@ CASES = [
         sha("remove_delayed"),
         keys,
     ),
-    Case("clean_worker", a_busy_worker, lambda b, cleaning: b.clean_worker(cleaning), sha("clean_worker"), keys),
+    Case("remove_worker", a_busy_worker, lambda b, cleaning: b.remove_worker(cleaning), sha("remove_worker"), keys),
     Case("delete_lock", a_lock, lambda b, _: b.delete_lock("lock:a"), "DEL", keys),
 ]
 READING = {
     "overview": (lambda b: b.overview(), sha("overview")),
-    "moments": (lambda b: b.moments(), sha("moments")),
+    "due_times": (lambda b: b.due_times(), sha("due_times")),
     "delayed": (lambda b: b.delayed(MOMENT), "LRANGE"),
     "search_delayed": (lambda b: b.search_delayed(), sha("search_delayed")),
     "failed_lists": (lambda b: b.failed_lists(), sha("overview")),
     "locks": (lambda b: b.locks(), "SCAN"),
     "workers": (lambda b: b.workers(), sha("workers")),
-    "silences": (lambda b: b.silences(), sha("silences")),
+    "heartbeat_ages": (lambda b: b.heartbeat_ages(), sha("heartbeat_ages")),
 }
 
 

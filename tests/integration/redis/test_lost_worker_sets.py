@@ -25,19 +25,19 @@ async def test_a_dead_process_is_rescued_though_the_list_of_all_workers_is_lost(
     dead = Process(new_process_name(), ("q",))
     await backend.register(dead, [1, 2], LEASE)
     await backend.push([Entry("q", RAW)])
-    assert len((await backend.exchange(dead, [], [1, 2], ["q"])).claims) == 1
-    await backend._link.call(*damage)
+    assert len((await backend.settle_and_claim(dead, [], [1, 2], ["q"])).claims) == 1
+    await backend._connections.call(*damage)
     expired = (await backend.leases()).leases
     assert [unmark(job.raw) for job in await backend.rescue(expired, 10)] == [RAW]
     assert await backend.rescue(expired, 10) == []
     assert [unmark(raw) for raw in await backend.queued("q")] == [RAW]
-    keys = await backend._link.call("KEYS", "*")
+    keys = await backend._connections.call("KEYS", "*")
     assert [key for key in keys if dead.name.encode() in key] == [], "nothing of the dead one is left"
     gone = ("resque:taskhero:processes", "resque:taskhero:workers", "resque:taskhero:renewals")
-    assert await backend._link.call("EXISTS", *gone) == 0
-    assert 0 < await backend._link.call("TTL", "resque:taskhero:leases") <= 86400
+    assert await backend._connections.call("EXISTS", *gone) == 0
+    assert 0 < await backend._connections.call("TTL", "resque:taskhero:leases") <= 86400
     await backend.register(dead, [1], LEASE)
-    assert await backend._link.call("TTL", "resque:taskhero:leases") == -1
+    assert await backend._connections.call("TTL", "resque:taskhero:leases") == -1
     await backend.close()
 
 
@@ -49,13 +49,13 @@ async def test_a_dead_process_is_rescued_though_the_leases_are_lost(redis_url):
     await backend.register(dead, [1], LEASE)
     await backend.register(living, [1], LEASE)
     await backend.push([Entry("q", RAW)])
-    await backend.exchange(dead, [], [1], ["q"])
+    await backend.settle_and_claim(dead, [], [1], ["q"])
     own = [key async for key in backend._scan("resque:taskhero:")]
-    await backend._link.call("DEL", *own)
-    assert not backend.beat(living, (), LEASE, full=False).alive, "a sign that the leases were lost"
-    assert backend.beat(living, (), LEASE, full=False).leases.leases == ()
+    await backend._connections.call("DEL", *own)
+    assert not backend.heartbeat(living, (), LEASE, full=False).alive, "a sign that the leases were lost"
+    assert backend.heartbeat(living, (), LEASE, full=False).leases.leases == ()
     await backend.leases(lease=LEASE)
-    (expired,) = backend.beat(living, (), LEASE, full=False).leases.leases
+    (expired,) = backend.heartbeat(living, (), LEASE, full=False).leases.leases
     assert (expired.process, expired.length) == (dead.name, LEASE)
     assert [unmark(job.raw) for job in await backend.rescue([expired], 10)] == [RAW]
     await backend.close()
@@ -70,16 +70,16 @@ async def test_a_dead_process_is_rescued_though_a_part_of_its_lease_is_lost(redi
     for process in (dead, living):
         await backend.register(process, [1], LEASE)
     await backend.push([Entry("q", RAW)])
-    await backend.exchange(dead, [], [1], ["q"])
-    seen = backend.beat(living, (), LEASE, full=False).leases.seen
-    await backend._link.call("DEL", f"resque:taskhero:{lost}")
+    await backend.settle_and_claim(dead, [], [1], ["q"])
+    seen = backend.heartbeat(living, (), LEASE, full=False).leases.seen
+    await backend._connections.call("DEL", f"resque:taskhero:{lost}")
     before = await backend.leases(lease=LEASE)
-    renewed = backend.beat(living, (), LEASE, full=False, seen=seen)
+    renewed = backend.heartbeat(living, (), LEASE, full=False, seen=seen)
     assert int(renewed.leases.seen) > int(before.seen) > 0
     (expired,) = [lease for lease in (await backend.leases()).leases if lease.process == dead.name]
     assert expired in before.leases
     assert [unmark(job.raw) for job in await backend.rescue([expired], 10)] == [RAW]
-    assert (await backend.exchange(living, [], [], [])).registered
+    assert (await backend.settle_and_claim(living, [], [], [])).registered
     await backend.close()
 
 
@@ -92,11 +92,11 @@ async def test_the_next_beat_of_a_living_process_mends_each_list_of_workers(redi
     other = RedisBackend(redis_url)
     for process in (one, two):
         await backend.register(process, [1, 2], LEASE)
-    await backend._link.call("DEL", register)
+    await backend._connections.call("DEL", register)
     for process, beating in ((one, backend), (two, other)):
-        assert beating.beat(process, (1, 2), LEASE, full=False).alive
+        assert beating.heartbeat(process, (1, 2), LEASE, full=False).alive
     ids = {process.worker_id(slot).encode() for process in (one, two) for slot in (1, 2)}
-    assert set(await backend._link.call("SMEMBERS", register)) == ids
+    assert set(await backend._connections.call("SMEMBERS", register)) == ids
     await backend.close()
     await other.close()
 
@@ -109,8 +109,8 @@ async def test_the_next_beat_mends_what_names_one_worker_of_many(redis_url, regi
     await backend.connect()
     process, slots = Process(new_process_name(), ("q",)), tuple(range(1, 2501))
     await backend.register(process, slots, LEASE)
-    await backend._link.call("SREM", register, process.worker_id(slot))
+    await backend._connections.call("SREM", register, process.worker_id(slot))
     for _ in range(beats):
-        assert backend.beat(process, slots, LEASE, full=False).alive
-    assert await backend._link.call("SISMEMBER", register, process.worker_id(slot)) == 1
+        assert backend.heartbeat(process, slots, LEASE, full=False).alive
+    assert await backend._connections.call("SISMEMBER", register, process.worker_id(slot)) == 1
     await backend.close()

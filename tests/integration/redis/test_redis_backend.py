@@ -7,7 +7,7 @@ import contextlib
 
 import pytest
 
-from taskhero.backends.protocol import Done, Entry, Process, Settlement
+from taskhero.backends.protocol import Entry, Process, Settlement, Succeeded
 from taskhero.backends.redis import RedisBackend
 from taskhero.errors import (
     BackendDenied,
@@ -39,7 +39,7 @@ async def test_password_and_database_come_from_the_url(start_server):
     backend = RedisBackend(url)
     await backend.connect()
     await backend.push([Entry("q", RAW)])
-    assert await backend._link.call("DBSIZE") > 0
+    assert await backend._connections.call("DBSIZE") > 0
     await backend.close()
     elsewhere = RedisBackend(url.replace("/3", "/0"))
     await elsewhere.connect()
@@ -118,8 +118,8 @@ async def test_the_namespace_stands_before_every_key(redis_url):
     process = Process(new_process_name(), ("q",))
     await backend.register(process, [1], 60)
     await backend.push([Entry("q", RAW)])
-    await backend.exchange(process, [], [1], ["q"])
-    assert all(key.startswith(b"mine:") for key in await backend._link.call("KEYS", "*"))
+    await backend.settle_and_claim(process, [], [1], ["q"])
+    assert all(key.startswith(b"mine:") for key in await backend._connections.call("KEYS", "*"))
     await backend.close()
 
 
@@ -133,14 +133,14 @@ async def test_everything_of_our_own_in_redis_has_a_lifetime_or_is_a_bounded_set
     bounded = {b"resque:taskhero:" + name for name in (b"processes", b"renewals", b"leases", b"workers")}
     for key in own:
         if key not in bounded:
-            assert await backend._link.call("TTL", key) > 0, key
-    claim = (await backend.exchange(process, [], [1], ["q"])).claims[0]
-    await backend.exchange(process, [Settlement(claim, Done())], [], [])
+            assert await backend._connections.call("TTL", key) > 0, key
+    claim = (await backend.settle_and_claim(process, [], [1], ["q"])).claims[0]
+    await backend.settle_and_claim(process, [Settlement(claim, Succeeded())], [], [])
     await backend.deregister(process)
     await backend.resign("me")
     left = [key async for key in backend._scan("resque:taskhero:")]
     assert [key for key in left if b"wake" not in key] == [b"resque:taskhero:leases"]
-    assert 0 < await backend._link.call("TTL", "resque:taskhero:leases") <= 86400
+    assert 0 < await backend._connections.call("TTL", "resque:taskhero:leases") <= 86400
 
 
 async def test_a_full_server_refuses_a_push_clearly_and_keeps_what_it_has(start_server):
@@ -148,7 +148,7 @@ async def test_a_full_server_refuses_a_push_clearly_and_keeps_what_it_has(start_
     backend = RedisBackend(server.url)
     await backend.connect()
     await backend.push([Entry("q", RAW)])
-    await backend._link.call("CONFIG", "SET", "maxmemory", "1")
+    await backend._connections.call("CONFIG", "SET", "maxmemory", "1")
     with pytest.raises(BackendRefused, match=r"(?i)memory"):
         await backend.push([Entry("q", RAW)])
     assert await backend.queued("q") == [RAW]
@@ -159,18 +159,18 @@ async def test_connections_that_the_server_closed_do_not_break_the_next_calls(ba
     await asyncio.gather(*(backend.length("q") for _ in range(5)))
     other = RedisBackend(backend.location)
     await other.connect()
-    await other._link.call("CLIENT", "KILL", "TYPE", "normal", "SKIPME", "yes")
+    await other._connections.call("CLIENT", "KILL", "TYPE", "normal", "SKIPME", "yes")
     # Once the ends of the connections have come in, the pool opens new ones.
-    await other._link.call("PING")
+    await other._connections.call("PING")
     await asyncio.gather(*(backend.push([Entry("q", RAW)]) for _ in range(5)))
     assert await backend.length("q") == 5
     await other.close()
 
 
 async def test_concurrent_pushes_share_round_trips_and_each_gets_its_own_answer(backend):
-    await backend._link.call("CONFIG", "RESETSTAT")
+    await backend._connections.call("CONFIG", "RESETSTAT")
     wrong = "wrong-type"
-    await backend._link.call("SET", f"resque:queue:{wrong}", "a string")
+    await backend._connections.call("SET", f"resque:queue:{wrong}", "a string")
     results = await asyncio.gather(
         *(backend.push([Entry("q" if n % 10 else wrong, RAW)]) for n in range(100)), return_exceptions=True
     )
@@ -178,7 +178,7 @@ async def test_concurrent_pushes_share_round_trips_and_each_gets_its_own_answer(
     assert await backend.length("q") == 90
     assert "WRONGTYPE" in str(results[0])
     assert results[0] is not results[10]
-    calls = await backend._link.call("INFO", "commandstats")
+    calls = await backend._connections.call("INFO", "commandstats")
     evalsha = next(line for line in calls.decode().splitlines() if line.startswith("cmdstat_evalsha:"))
     assert int(evalsha.split("calls=")[1].split(",")[0]) < 20
 
@@ -202,7 +202,7 @@ async def test_a_server_behind_a_unix_socket(start_server, tmp_path):
     await backend.register(process, (1,), 12.0)
     await backend.push([Entry("q", RAW)])
     assert await backend.queues() == ["q"]
-    beat = await asyncio.to_thread(backend.beat, process, (1,), 12.0, full=True)
+    beat = await asyncio.to_thread(backend.heartbeat, process, (1,), 12.0, full=True)
     assert beat.alive
     await backend.deregister(process)
     await backend.close()

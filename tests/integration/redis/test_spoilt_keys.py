@@ -24,7 +24,7 @@ def store(request):
 
 
 async def spoil(backend, key):
-    await backend._link.call("SET", f"resque:{key}", "spoilt")
+    await backend._connections.call("SET", f"resque:{key}", "spoilt")
 
 
 async def test_jobs_of_the_dead_are_rescued_past_a_spoilt_queue(store):
@@ -58,7 +58,7 @@ async def test_jobs_of_the_dead_are_rescued_past_a_spoilt_queue(store):
             dead = Process(new_process_name("dead", number, f"th{number:010x}"), (queue,))
             await backend.push([Entry(queue, encode_job("job", [], queue))])
             await backend.register(dead, (1,), 60.0)
-            assert len((await backend.exchange(dead, (), (1,), (queue,))).claims) == 1
+            assert len((await backend.settle_and_claim(dead, (), (1,), (queue,))).claims) == 1
             await backend.register(dead, (1,), 0.001)
         await spoil(backend, "queue:a")
         async with app.running():
@@ -102,7 +102,7 @@ async def test_a_fraction_of_a_second_does_not_meet_a_spoilt_one(store):
     """Another program's member `12.5` goes to a whole second; if that is spoilt, to the next one."""
     app = TaskHero(store)
     async with app:
-        call = app.backend._link.call
+        call = app.backend._connections.call
         await call("ZADD", "resque:delayed_queue_schedule", "12.5", "12.5")
         await call("RPUSH", "resque:delayed:12.5", encode_job("job", [], "q"))
         await spoil(app.backend, "delayed:13")

@@ -9,18 +9,18 @@ from datetime import UTC, datetime
 import pytest
 
 from taskhero.backends.protocol import (
-    Done,
+    DelayedJobEntry,
     DueJob,
     Entry,
     Failed,
-    Move,
-    Moved,
     NotDelayed,
     Process,
+    PromoteResult,
+    PromotionTarget,
     Removal,
-    Scheduled,
+    ScheduleResult,
     Settlement,
-    TimedEntry,
+    Succeeded,
 )
 from taskhero.backends.redis import RedisBackend
 from taskhero.clock import ManualClock
@@ -54,40 +54,40 @@ async def process(backend: RedisBackend) -> Process:
 
 
 async def lists(backend: RedisBackend, key: str) -> list[str]:
-    return [item.decode() for item in await backend._link.call("LRANGE", key, 0, -1)]
+    return [item.decode() for item in await backend._connections.call("LRANGE", key, 0, -1)]
 
 
 async def test_a_job_stands_where_every_resque_client_looks(backend):
     await backend.push([Entry("q", RAW)])
-    assert await backend._link.call("SMEMBERS", "resque:queues") == [b"q"]
+    assert await backend._connections.call("SMEMBERS", "resque:queues") == [b"q"]
     assert await lists(backend, "resque:queue:q") == [RAW]
 
 
 async def test_a_delayed_job_stands_in_its_three_places(backend):
-    assert await backend.schedule([TimedEntry(MOMENT, "q", RAW)]) == [Scheduled.DELAYED]
+    assert await backend.schedule([DelayedJobEntry(MOMENT, "q", RAW)]) == [ScheduleResult.DELAYED]
     assert await lists(backend, f"resque:delayed:{MOMENT}") == [RAW]
-    assert await backend._link.call("SMEMBERS", f"resque:timestamps:{RAW}") == [f"delayed:{MOMENT}".encode()]
-    schedule = await backend._link.call("ZRANGE", "resque:delayed_queue_schedule", 0, -1, "WITHSCORES")
+    assert await backend._connections.call("SMEMBERS", f"resque:timestamps:{RAW}") == [f"delayed:{MOMENT}".encode()]
+    schedule = await backend._connections.call("ZRANGE", "resque:delayed_queue_schedule", 0, -1, "WITHSCORES")
     assert schedule == [str(MOMENT).encode(), str(MOMENT).encode()]
-    assert await backend._link.call("EXISTS", "resque:queues") == 0
+    assert await backend._connections.call("EXISTS", "resque:queues") == 0
 
 
 async def test_promotion_leaves_nothing_of_a_delayed_job_behind(backend, clock):
-    await backend.schedule([TimedEntry(MOMENT, "q", RAW)])
+    await backend.schedule([DelayedJobEntry(MOMENT, "q", RAW)])
     clock.advance(200)
     due = await backend.due(10)
-    assert await backend.promote([Move(job, "q") for job in due.jobs]) == [Moved.QUEUED]
+    assert await backend.promote([PromotionTarget(job, "q") for job in due.jobs]) == [PromoteResult.QUEUED]
     assert await lists(backend, "resque:queue:q") == [RAW]
-    left = await backend._link.call("KEYS", "resque:*")
+    left = await backend._connections.call("KEYS", "resque:*")
     assert [key for key in left if b"delayed" in key or b"timestamps" in key] == []
 
 
 async def test_a_busy_worker_is_what_ruby_and_node_expect(backend, process):
     await backend.push([Entry("q", RAW)])
-    await backend.exchange(process, [], [1], ["q"])
+    await backend.settle_and_claim(process, [], [1], ["q"])
     worker_id = f"{process.name}+1:high,q"
-    assert worker_id.encode() in await backend._link.call("SMEMBERS", "resque:workers")
-    working = json.loads(await backend._link.call("GET", f"resque:worker:{worker_id}"))
+    assert worker_id.encode() in await backend._connections.call("SMEMBERS", "resque:workers")
+    working = json.loads(await backend._connections.call("GET", f"resque:worker:{worker_id}"))
     assert working["queue"] == "q"
     assert working["worker"] == f"{process.name}+1"
     assert working["payload"] == json.loads(RAW)
@@ -95,11 +95,11 @@ async def test_a_busy_worker_is_what_ruby_and_node_expect(backend, process):
 
 
 async def test_signs_of_life_are_those_of_ruby_and_node(backend, process):
-    beat = await backend._link.call("HGET", "resque:workers:heartbeat", f"{process.name}+1:high,q")
+    beat = await backend._connections.call("HGET", "resque:workers:heartbeat", f"{process.name}+1:high,q")
     assert beat.decode() == datetime.fromtimestamp(MOMENT - 101, UTC).isoformat()
-    ping = json.loads(await backend._link.call("GET", f"resque:worker:ping:{process.name}+1"))
+    ping = json.loads(await backend._connections.call("GET", f"resque:worker:ping:{process.name}+1"))
     assert ping == {"time": MOMENT - 101, "name": f"{process.name}+1", "queues": "high,q"}
-    started = await backend._link.call("GET", f"resque:worker:{process.name}+1:high,q:started")
+    started = await backend._connections.call("GET", f"resque:worker:{process.name}+1:high,q:started")
     assert re.fullmatch(rb"\d{4}-\d\d-\d\d \d\d:\d\d:\d\d \+0000", started)
 
 
@@ -118,24 +118,28 @@ async def test_the_heartbeat_is_the_right_day_in_every_year(backend, clock, seco
     clock.advance(seconds - clock.now())
     process = Process(new_process_name(), ("q",))
     await backend.register(process, [1], 10)
-    beat = await backend._link.call("HGET", "resque:workers:heartbeat", process.worker_id(1))
+    beat = await backend._connections.call("HGET", "resque:workers:heartbeat", process.worker_id(1))
     assert beat.decode() == text
 
 
 async def test_a_worker_that_leaves_takes_all_its_keys_along(backend, process):
     await backend.push([Entry("q", RAW), Entry("q", RAW)])
-    claims = (await backend.exchange(process, [], [1, 2], ["q"])).claims
-    await backend.exchange(process, [Settlement(claims[0], Done()), Settlement(claims[1], Failed("{}"))], [], [])
+    claims = (await backend.settle_and_claim(process, [], [1, 2], ["q"])).claims
+    await backend.settle_and_claim(
+        process, [Settlement(claims[0], Succeeded()), Settlement(claims[1], Failed("{}"))], [], []
+    )
     await backend.deregister(process)
-    left = [key.decode() for key in await backend._link.call("KEYS", "*")]
+    left = [key.decode() for key in await backend._connections.call("KEYS", "*")]
     assert [key for key in left if process.name in key] == []
-    assert await backend._link.call("EXISTS", "resque:workers", "resque:workers:heartbeat") == 0
+    assert await backend._connections.call("EXISTS", "resque:workers", "resque:workers:heartbeat") == 0
 
 
 async def test_counters_are_nodes_processed_are_successes_only(backend, process):
     await backend.push([Entry("q", RAW), Entry("q", RAW)])
-    claims = (await backend.exchange(process, [], [1, 2], ["q"])).claims
-    await backend.exchange(process, [Settlement(claims[0], Done()), Settlement(claims[1], Failed("{}"))], [], [])
+    claims = (await backend.settle_and_claim(process, [], [1, 2], ["q"])).claims
+    await backend.settle_and_claim(
+        process, [Settlement(claims[0], Succeeded()), Settlement(claims[1], Failed("{}"))], [], []
+    )
     assert await backend.stats() == {
         "processed": 1,
         "failed": 1,
@@ -145,64 +149,66 @@ async def test_counters_are_nodes_processed_are_successes_only(backend, process)
 
 
 async def test_rubys_master_lock_makes_promotion_wait_in_the_step_itself(backend, clock):
-    await backend.schedule([TimedEntry(MOMENT, "q", RAW)])
+    await backend.schedule([DelayedJobEntry(MOMENT, "q", RAW)])
     clock.advance(200)
     due = await backend.due(10)
-    await backend._link.call("SET", MASTER_LOCK, "localhost:1", "EX", 100)
-    assert await backend.promote([Move(job, "q") for job in due.jobs]) == [Moved.MISSED]
+    await backend._connections.call("SET", MASTER_LOCK, "localhost:1", "EX", 100)
+    assert await backend.promote([PromotionTarget(job, "q") for job in due.jobs]) == [PromoteResult.MISSED]
     yielded = await backend.due(10)
     assert yielded.yielded
     assert list(yielded.jobs) == []
-    await backend._link.call("DEL", MASTER_LOCK)
-    assert await backend.promote([Move(job, "q") for job in due.jobs]) == [Moved.QUEUED]
+    await backend._connections.call("DEL", MASTER_LOCK)
+    assert await backend.promote([PromotionTarget(job, "q") for job in due.jobs]) == [PromoteResult.QUEUED]
 
 
 @pytest.mark.parametrize("switch", ["true", "TRUE", "True", "true\n", " \ttrue\r\n"])
 async def test_rubys_pause_switch_is_read_in_any_case_and_with_blanks_around_it(backend, process, switch):
     """A line break comes with ``echo true | redis-cli -x SET``, and pauses Ruby's workers too."""
     await backend.push([Entry("q", RAW)])
-    await backend._link.call("SET", "resque:pause-all-workers", switch)
-    paused = await backend.exchange(process, [], [1], ["q"])
+    await backend._connections.call("SET", "resque:pause-all-workers", switch)
+    paused = await backend.settle_and_claim(process, [], [1], ["q"])
     assert paused.paused
     assert list(paused.claims) == []
     assert (await backend.overview()).paused is True
-    await backend._link.call("SET", "resque:pause-all-workers", "false")
-    assert len((await backend.exchange(process, [], [1], ["q"])).claims) == 1
+    await backend._connections.call("SET", "resque:pause-all-workers", "false")
+    assert len((await backend.settle_and_claim(process, [], [1], ["q"])).claims) == 1
 
 
 # --- what others left ------------------------------------------------------------------------------------------
 
 
 async def test_a_moment_that_is_no_whole_second_goes_to_the_next_one(backend, clock):
-    await backend._link.call("RPUSH", f"resque:delayed:{MOMENT}.5", RAW)
-    await backend._link.call("ZADD", "resque:delayed_queue_schedule", f"{MOMENT}.5", f"{MOMENT}.5")
+    await backend._connections.call("RPUSH", f"resque:delayed:{MOMENT}.5", RAW)
+    await backend._connections.call("ZADD", "resque:delayed_queue_schedule", f"{MOMENT}.5", f"{MOMENT}.5")
     clock.advance(100.6)  # a tenth of a second after the moment
     clock.advance(1)
     await backend.due(10)
     due = await backend.due(10)
     assert list(due.jobs) == [DueJob(MOMENT + 1, RAW)]
-    assert await backend.promote([Move(due.jobs[0], "q")]) == [Moved.QUEUED]
-    assert await backend._link.call("KEYS", "resque:delayed*") == []
+    assert await backend.promote([PromotionTarget(due.jobs[0], "q")]) == [PromoteResult.QUEUED]
+    assert await backend._connections.call("KEYS", "resque:delayed*") == []
 
 
 async def test_any_number_of_jobs_of_such_a_moment_go_in_bounded_steps(backend, clock):
     raws = [RAW.replace('"args":[', f'"args":[{n},') for n in range(1200)]
-    await backend._link.call("RPUSH", f"resque:delayed:{MOMENT}.5", *raws)
-    await backend._link.call("ZADD", "resque:delayed_queue_schedule", f"{MOMENT}.5", f"{MOMENT}.5")
+    await backend._connections.call("RPUSH", f"resque:delayed:{MOMENT}.5", *raws)
+    await backend._connections.call("ZADD", "resque:delayed_queue_schedule", f"{MOMENT}.5", f"{MOMENT}.5")
     clock.advance(200)
     moved = []
     for _ in range(3):
         await backend.due(10)
-        moved.append(await backend._link.call("LLEN", f"resque:delayed:{MOMENT + 1}"))
+        moved.append(await backend._connections.call("LLEN", f"resque:delayed:{MOMENT + 1}"))
     assert moved == sorted(set(moved)), "a step takes some"
     assert moved[-1] == 1200
     assert [job.raw for job in (await backend.due(2000)).jobs] == raws
-    assert await backend._link.call("ZRANGE", "resque:delayed_queue_schedule", 0, -1) == [str(MOMENT + 1).encode()]
+    assert await backend._connections.call("ZRANGE", "resque:delayed_queue_schedule", 0, -1) == [
+        str(MOMENT + 1).encode()
+    ]
 
 
 async def test_more_can_be_shown_than_a_script_can_unpack(backend, clock):
     """The scheduler asks for more and more if it cannot promote what comes first."""
-    entries = [TimedEntry(MOMENT + n % 3, "q", RAW.replace('"args":[', f'"args":[{n},')) for n in range(9000)]
+    entries = [DelayedJobEntry(MOMENT + n % 3, "q", RAW.replace('"args":[', f'"args":[{n},')) for n in range(9000)]
     await backend.schedule(entries)
     clock.advance(200)
     assert len((await backend.due(10_200)).jobs) == 9000
@@ -211,20 +217,22 @@ async def test_more_can_be_shown_than_a_script_can_unpack(backend, clock):
 @pytest.mark.parametrize("kind", ["hash", "missing", "string"])
 async def test_a_moment_without_a_list_is_cleaned_up_and_blocks_nobody(backend, clock, kind):
     if kind == "hash":
-        await backend._link.call("HSET", f"resque:delayed:{MOMENT}", "tick", "x")
+        await backend._connections.call("HSET", f"resque:delayed:{MOMENT}", "tick", "x")
     elif kind == "string":
-        await backend._link.call("SET", f"resque:delayed:{MOMENT}", "x")
-    await backend._link.call("ZADD", "resque:delayed_queue_schedule", MOMENT, MOMENT)
-    await backend.schedule([TimedEntry(MOMENT + 1, "q", RAW)])
+        await backend._connections.call("SET", f"resque:delayed:{MOMENT}", "x")
+    await backend._connections.call("ZADD", "resque:delayed_queue_schedule", MOMENT, MOMENT)
+    await backend.schedule([DelayedJobEntry(MOMENT + 1, "q", RAW)])
     clock.advance(200)
     assert [job.raw for job in (await backend.due(10)).jobs] == [RAW]
-    assert await backend._link.call("ZRANGE", "resque:delayed_queue_schedule", 0, -1) == [str(MOMENT + 1).encode()]
+    assert await backend._connections.call("ZRANGE", "resque:delayed_queue_schedule", 0, -1) == [
+        str(MOMENT + 1).encode()
+    ]
 
 
 @pytest.mark.parametrize("member", ["abc", "-5", "1e3", "", "99999999999999999999"])
 async def test_a_moment_that_is_no_moment_spins_nobody(backend, clock, member):
-    await backend._link.call("ZADD", "resque:delayed_queue_schedule", 5, member)
-    await backend.schedule([TimedEntry(MOMENT, "q", RAW)])
+    await backend._connections.call("ZADD", "resque:delayed_queue_schedule", 5, member)
+    await backend.schedule([DelayedJobEntry(MOMENT, "q", RAW)])
     clock.advance(200)
     await backend.due(10)
     due = await backend.due(10)
@@ -233,66 +241,66 @@ async def test_a_moment_that_is_no_moment_spins_nobody(backend, clock, member):
 
 
 async def test_jobs_to_a_queue_that_is_no_list_stay_delayed_and_let_others_pass(backend, clock):
-    await backend._link.call("SET", "resque:queue:broken", "x")
-    await backend.schedule([TimedEntry(MOMENT, "broken", RAW), TimedEntry(MOMENT, "q", RAW + " ")])
+    await backend._connections.call("SET", "resque:queue:broken", "x")
+    await backend.schedule([DelayedJobEntry(MOMENT, "broken", RAW), DelayedJobEntry(MOMENT, "q", RAW + " ")])
     clock.advance(200)
     jobs = (await backend.due(10)).jobs
-    moved = await backend.promote([Move(jobs[0], "broken"), Move(jobs[1], "q")])
-    assert moved == [Moved.REFUSED, Moved.QUEUED]
+    moved = await backend.promote([PromotionTarget(jobs[0], "broken"), PromotionTarget(jobs[1], "q")])
+    assert moved == [PromoteResult.WRONG_TYPE, PromoteResult.QUEUED]
     assert [job.raw for job in (await backend.due(10)).jobs] == [RAW]
 
 
 async def test_a_stale_index_of_a_delayed_job_is_taken_for_absent(backend):
-    await backend._link.call("SADD", f"resque:timestamps:{RAW}", f"delayed:{MOMENT}")
+    await backend._connections.call("SADD", f"resque:timestamps:{RAW}", f"delayed:{MOMENT}")
     assert await backend.push([Entry("q", RAW, guards=(NotDelayed((RAW,)),))]) == [True]
-    assert await backend.schedule([TimedEntry(MOMENT, "q", RAW)]) == [Scheduled.DELAYED]
+    assert await backend.schedule([DelayedJobEntry(MOMENT, "q", RAW)]) == [ScheduleResult.DELAYED]
     assert await backend.push([Entry("q", RAW, guards=(NotDelayed((RAW,)),))]) == [False]
 
 
 async def test_bytes_that_are_not_utf8_are_kept_exactly(backend, process):
     garbage = b'{"class":"\xff\xfe","args":[]}'
-    await backend._link.call("RPUSH", "resque:queue:q", garbage, garbage)
+    await backend._connections.call("RPUSH", "resque:queue:q", garbage, garbage)
     raw = (await backend.queued("q"))[0]
     assert raw.encode("utf-8", "surrogateescape") == garbage
     assert list(await backend.remove("q", [Removal(raw, 1)])) == [1]
-    claim = (await backend.exchange(process, [], [1], ["q"])).claims[0]
+    claim = (await backend.settle_and_claim(process, [], [1], ["q"])).claims[0]
     assert claim.raw == raw
     assert (await backend.claims(process)).claims[0].raw == raw
 
 
 async def test_garbage_under_a_workers_own_key_is_shown_and_keeps_no_slot_from_work(backend, process):
     key = f"resque:worker:{process.worker_id(1)}"
-    await backend._link.call("SET", key, "garbage")
+    await backend._connections.call("SET", key, "garbage")
     assert (await backend.claims(process)).unreadable == {process.worker(1): "garbage"}
     await backend.push([Entry("q", RAW)])
-    assert len((await backend.exchange(process, [], [1], ["q"])).claims) == 1
+    assert len((await backend.settle_and_claim(process, [], [1], ["q"])).claims) == 1
 
 
 async def test_one_wrong_key_spoils_only_what_it_belongs_to(backend, process):
-    await backend._link.call("HSET", "resque:queue:high", "a", "b")
-    await backend._link.call("SET", "resque:stat:processed", "many")
-    await backend._link.call("SADD", "resque:stat:failed", "x")
+    await backend._connections.call("HSET", "resque:queue:high", "a", "b")
+    await backend._connections.call("SET", "resque:stat:processed", "many")
+    await backend._connections.call("SADD", "resque:stat:failed", "x")
     await backend.push([Entry("q", RAW), Entry("q", RAW)])
-    first = await backend.exchange(process, [], [1, 2], ["high", "q"])
+    first = await backend.settle_and_claim(process, [], [1, 2], ["high", "q"])
     assert "high" in first.problems
     assert len(first.claims) == 2
-    endings = [Settlement(first.claims[0], Done()), Settlement(first.claims[1], Failed("{}"))]
-    second = await backend.exchange(process, endings, [], [])
+    endings = [Settlement(first.claims[0], Succeeded()), Settlement(first.claims[1], Failed("{}"))]
+    second = await backend.settle_and_claim(process, endings, [], [])
     assert list(second.unsettled) == []
     assert await lists(backend, "resque:failed") == ["{}"]
 
 
 async def test_failures_that_cannot_be_written_keep_their_claim_and_are_told(backend, process):
     await backend.push([Entry("q", RAW), Entry("q", RAW)])
-    claims = (await backend.exchange(process, [], [1, 2], ["q"])).claims
-    await backend._link.call("SET", "resque:failed", "no list")
-    endings = [Settlement(claims[0], Failed("{}")), Settlement(claims[1], Done())]
-    answer = await backend.exchange(process, endings, [], [])
+    claims = (await backend.settle_and_claim(process, [], [1, 2], ["q"])).claims
+    await backend._connections.call("SET", "resque:failed", "no list")
+    endings = [Settlement(claims[0], Failed("{}")), Settlement(claims[1], Succeeded())]
+    answer = await backend.settle_and_claim(process, endings, [], [])
     assert [claim for claim, _ in answer.unsettled] == [claims[0]]
     assert "WRONGTYPE" in answer.unsettled[0][1]
     assert list((await backend.claims(process)).claims) == [claims[0]]
-    await backend._link.call("DEL", "resque:failed")
-    assert list((await backend.exchange(process, endings[:1], [], [])).unsettled) == []
+    await backend._connections.call("DEL", "resque:failed")
+    assert list((await backend.settle_and_claim(process, endings[:1], [], [])).unsettled) == []
     assert await lists(backend, "resque:failed") == ["{}"]
 
 
@@ -301,7 +309,7 @@ async def test_a_queue_named_with_every_odd_letter_comes_back_as_it_was(backend)
     process = Process(new_process_name(), ("*",))
     await backend.register(process, [1], 100)
     await backend.push([Entry(odd, RAW)])
-    claim = (await backend.exchange(process, [], [1], [odd])).claims[0]
+    claim = (await backend.settle_and_claim(process, [], [1], [odd])).claims[0]
     assert claim.queue == odd
     assert (await backend.claims(process)).claims[0].queue == odd
     assert (await backend.deregister(process)).given_back == 1

@@ -197,7 +197,7 @@ def test_periodic_tasks_are_shown_stopped_and_started(shop: Shop) -> None:
         import shop as module
 
         async with module.app as app:
-            await app.backend.periodic(app.queue.declared_periodic(), 60)
+            await app.backend.declare_periodic(app.queue.declared_periodic(), 60)
 
     asyncio.run(declare())
     assert clean_up()["state"] == "stopped"

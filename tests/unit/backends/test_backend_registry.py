@@ -222,7 +222,7 @@ def test_half_a_backend_is_told_what_it_lacks(installed, where):
     installed(half=here("HalfBackend"))
     message = message_of(where)
     assert "HalfBackend is no backend" in message
-    for verb in ("exchange", "push", "wait", "location"):
+    for verb in ("settle_and_claim", "push", "wait", "location"):
         assert verb in message
     assert "connect" not in message
 
@@ -232,7 +232,7 @@ def test_what_is_no_backend_at_all_is_refused_by_type(where):
     """Not with a list of thirty missing verbs."""
     message = message_of(where)
     assert type(where).__qualname__ in message
-    assert "exchange" not in message
+    assert "settle_and_claim" not in message
 
 
 def test_a_class_is_not_its_instance():

@@ -9,24 +9,24 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from taskhero.backends.memory import MemoryBackend
-from taskhero.backends.memory.delayed_store import Schedule
-from taskhero.backends.memory.locks import Expiring
-from taskhero.backends.memory.queue_store import part_of
-from taskhero.backends.periodic_protocol import Repeating
+from taskhero.backends.memory.delayed_store import DelayedStore
+from taskhero.backends.memory.locks import ExpiringMap
+from taskhero.backends.memory.queue_store import slice_of
+from taskhero.backends.periodic_protocol import PeriodicTaskVerbs
 from taskhero.backends.protocol import (
     Backend,
     Claim,
-    Done,
     Entry,
-    FreeLock,
-    GivenBack,
-    Interest,
-    Periodic,
+    PeriodicTask,
     Process,
+    QueueLockGuard,
+    Released,
     Removal,
     Retried,
     Settlement,
-    Wake,
+    Subscription,
+    Succeeded,
+    Wakeup,
 )
 from taskhero.clock import ManualClock
 from taskhero.errors import NotConnected
@@ -34,7 +34,7 @@ from taskhero.errors import NotConnected
 pytestmark = pytest.mark.anyio
 
 PROCESS = Process("host.th0123456789:1", ("q",))
-PERIODIC = Periodic(name="tick", queue="q", raw="{}", forms=("{}",), frequency=5)
+PERIODIC = PeriodicTask(name="tick", queue="q", raw="{}", equivalent_payloads=("{}",), frequency=5)
 SOON = 0.02
 
 #: How each verb may be called.
@@ -44,24 +44,24 @@ CALLS = {
     "due": (1,),
     "promote": ([],),
     "register": (PROCESS, (1,), 60.0),
-    "retire": (PROCESS, (1,)),
+    "deregister_slots": (PROCESS, (1,)),
     "deregister": (PROCESS,),
-    "exchange": (PROCESS, (), (), ()),
+    "settle_and_claim": (PROCESS, (), (), ()),
     "claims": (PROCESS,),
     "prepare": (PROCESS, []),
     "restore": (PROCESS, []),
-    "begin": (PROCESS, Claim(1, "1", "q", "")),
+    "mark_exclusive": (PROCESS, Claim(1, "1", "q", "")),
     "leases": (),
     "rescue": ([], 1),
-    "wait": (PROCESS, Interest(), SOON),
+    "wait": (PROCESS, Subscription(), SOON),
     "notify": ([],),
     "lead": ("a", 1.0),
     "resign": ("a",),
-    "ensure": ((PERIODIC,),),
-    "restart": (PERIODIC,),
+    "ensure_periodic": ((PERIODIC,),),
+    "restart_periodic": (PERIODIC,),
     "stop_periodic": (PERIODIC,),
-    "resume": (["tick"],),
-    "fire": (PERIODIC, None, 1, 1),
+    "resume_periodic": (["tick"],),
+    "fire_cron": (PERIODIC, None, 1, 1),
     "queued": ("q",),
     "length": ("q",),
     "remove": ("q", [Removal("x")]),
@@ -70,7 +70,7 @@ CALLS = {
 }
 VERBS = sorted(
     name
-    for name in {*vars(Repeating), *vars(Backend), "pause_all_workers"} - {"location", "connect", "close"}
+    for name in {*vars(PeriodicTaskVerbs), *vars(Backend), "pause_all_workers"} - {"location", "connect", "close"}
     if name[0] != "_"
 )
 
@@ -92,8 +92,8 @@ async def backend(clock):
 
 async def call(backend, verb):
     """Call a verb in a way that would succeed."""
-    if verb == "beat":
-        return backend.beat(PROCESS, (1,), 60.0, full=False)
+    if verb == "heartbeat":
+        return backend.heartbeat(PROCESS, (1,), 60.0, full=False)
     return await getattr(backend, verb)(*CALLS.get(verb, ()))
 
 
@@ -140,7 +140,7 @@ def test_it_outlives_its_event_loop():
         await backend.push([Entry("q", "x")])
         if close:
             await backend.close()
-        return len(backend._store.queues.texts["q"])
+        return len(backend._store.queues.payloads["q"])
 
     assert [asyncio.run(use(close=True)), asyncio.run(use(close=False)), asyncio.run(use(close=True))] == [1, 2, 3]
 
@@ -156,12 +156,12 @@ def test_it_shows_where_it_is():
 
 async def test_who_waited_longest_is_woken_first(backend):
     """One for each push, the others wait on."""
-    interest = Interest(queues=("q",))
+    interest = Subscription(queues=("q",))
     waits = [asyncio.create_task(backend.wait(PROCESS, interest, 60)) for _ in range(3)]
     await asyncio.sleep(0)
     for number in range(3):
         await backend.push([Entry("q", "x")])
-        assert await waits[number] == Wake(jobs=True)
+        assert await waits[number] == Wakeup(jobs=True)
         assert [wait.done() for wait in waits] == [True] * (number + 1) + [False] * (2 - number)
 
 
@@ -169,8 +169,8 @@ async def test_one_wake_up_is_left_for_a_queue(backend):
     """However many pushes nobody waited for."""
     for _ in range(3):
         await backend.push([Entry("q", "x")])
-    assert await backend.wait(PROCESS, Interest(queues=("q",)), SOON) == Wake(jobs=True)
-    assert await backend.wait(PROCESS, Interest(queues=("q",)), SOON) == Wake()
+    assert await backend.wait(PROCESS, Subscription(queues=("q",)), SOON) == Wakeup(jobs=True)
+    assert await backend.wait(PROCESS, Subscription(queues=("q",)), SOON) == Wakeup()
 
 
 @pytest.mark.parametrize("way", ["claimed", "removed", "deleted"])
@@ -179,35 +179,35 @@ async def test_an_empty_queue_leaves_no_wake_up(backend, way):
     await backend.register(PROCESS, (1,), 60.0)
     await backend.push([Entry("q", "x")])
     if way == "claimed":
-        await backend.exchange(PROCESS, (), (1,), ("q",))
+        await backend.settle_and_claim(PROCESS, (), (1,), ("q",))
     elif way == "removed":
         await backend.remove("q", [Removal("x")])
     else:
         await backend.delete_queue("q")
-    assert await backend.wait(PROCESS, Interest(queues=("q",)), SOON) == Wake()
+    assert await backend.wait(PROCESS, Subscription(queues=("q",)), SOON) == Wakeup()
 
 
 async def test_who_waits_for_something_else_is_passed_over(backend):
     """In the line, and by what is left for others."""
-    other = asyncio.create_task(backend.wait(PROCESS, Interest(queues=("other",), schedule=True), 60))
-    mine = asyncio.create_task(backend.wait(PROCESS, Interest(queues=("q",)), 60))
+    other = asyncio.create_task(backend.wait(PROCESS, Subscription(queues=("other",), schedule=True), 60))
+    mine = asyncio.create_task(backend.wait(PROCESS, Subscription(queues=("q",)), 60))
     await asyncio.sleep(0)
     await backend.push([Entry("q", "x"), Entry("third", "x")])
-    assert await mine == Wake(jobs=True)
+    assert await mine == Wakeup(jobs=True)
     assert not other.done()
-    assert await backend.wait(PROCESS, Interest(queues=("q",)), SOON) == Wake()
+    assert await backend.wait(PROCESS, Subscription(queues=("q",)), SOON) == Wakeup()
     await backend.push([Entry("other", "x")])
-    assert await other == Wake(jobs=True)
+    assert await other == Wakeup(jobs=True)
 
 
 async def test_nothing_is_kept_of_a_wait_that_ended(backend):
     """By its time or by cancellation."""
-    wait = asyncio.create_task(backend.wait(PROCESS, Interest(queues=("q",)), 60))
+    wait = asyncio.create_task(backend.wait(PROCESS, Subscription(queues=("q",)), 60))
     await asyncio.sleep(0)
     wait.cancel()
     await asyncio.gather(wait, return_exceptions=True)
-    await backend.wait(PROCESS, Interest(queues=("q",)), 0)
-    assert backend._store.line._places == {}
+    await backend.wait(PROCESS, Subscription(queues=("q",)), 0)
+    assert backend._store.wakeups._waiting == {}
 
 
 # --- as on the wire
@@ -216,7 +216,7 @@ async def test_nothing_is_kept_of_a_wait_that_ended(backend):
 async def test_a_lock_has_node_resques_value(backend, clock):
     """The second in which it lapses, and one more."""
     clock.advance(0.7)
-    await backend.push([Entry("q", "x", guards=(FreeLock("lock:a", 3600),))])
+    await backend.push([Entry("q", "x", guards=(QueueLockGuard("lock:a", 3600),))])
     assert backend._store.locks.get("lock:a", clock.now()) == (None, int(clock.now()) + 3601)
 
 
@@ -224,9 +224,9 @@ async def test_a_worker_that_leaves_takes_its_counters_along(backend):
     """As all programs on the wire do; what is counted in all stays."""
     await backend.register(PROCESS, (1, 2), 60.0)
     await backend.push([Entry("q", "x"), Entry("q", "y")])
-    claims = (await backend.exchange(PROCESS, (), (1, 2), ("q",))).claims
-    await backend.exchange(PROCESS, [Settlement(claim, Done()) for claim in claims], (), ())
-    await backend.retire(PROCESS, (1,))
+    claims = (await backend.settle_and_claim(PROCESS, (), (1, 2), ("q",))).claims
+    await backend.settle_and_claim(PROCESS, [Settlement(claim, Succeeded()) for claim in claims], (), ())
+    await backend.deregister_slots(PROCESS, (1,))
     assert await backend.stats() == {"processed": 2, f"processed:{PROCESS.worker(2)}": 1}
     await backend.deregister(PROCESS)
     assert await backend.stats() == {"processed": 2}
@@ -237,8 +237,8 @@ async def test_a_retry_loses_the_mark_of_a_rescue(backend, clock):
     marked = '{"class":"a","args":[],"taskhero:rescues":2}'
     await backend.register(PROCESS, (1,), 60.0)
     await backend.push([Entry("q", marked)])
-    (claim,) = (await backend.exchange(PROCESS, (), (1,), ("q",))).claims
-    await backend.exchange(PROCESS, [Settlement(claim, Retried("no", "retry:a", 3, (1.0,)))], (), ())
+    (claim,) = (await backend.settle_and_claim(PROCESS, (), (1,), ("q",))).claims
+    await backend.settle_and_claim(PROCESS, [Settlement(claim, Retried("no", "retry:a", 3, (1.0,)))], (), ())
     clock.advance(2)
     assert [job.raw for job in (await backend.due(1)).jobs] == ['{"class":"a","args":[]}']
 
@@ -247,11 +247,11 @@ async def test_an_ending_that_cannot_be_recorded_keeps_its_claim(backend):
     """A mistake of the caller's loses no job."""
     await backend.register(PROCESS, (1,), 60.0)
     await backend.push([Entry("q", "x")])
-    (claim,) = (await backend.exchange(PROCESS, (), (1,), ("q",))).claims
+    (claim,) = (await backend.settle_and_claim(PROCESS, (), (1,), ("q",))).claims
     with pytest.raises(TypeError):
-        await backend.exchange(PROCESS, [Settlement(claim, Retried("no", ["retry:a"], 3, (1.0,)))], (), ())
+        await backend.settle_and_claim(PROCESS, [Settlement(claim, Retried("no", ["retry:a"], 3, (1.0,)))], (), ())
     assert list((await backend.claims(PROCESS)).claims) == [claim]
-    await backend.exchange(PROCESS, [Settlement(claim, GivenBack())], (), ())
+    await backend.settle_and_claim(PROCESS, [Settlement(claim, Released())], (), ())
     assert await backend.queued("q") == ["x"]
 
 
@@ -259,9 +259,9 @@ async def test_a_counter_lapses_a_day_after_the_wait_and_so_does_the_trace(backe
     """So a job that is never tried again leaves nothing."""
     await backend.register(PROCESS, (1,), 10**6)
     await backend.push([Entry("q", "x")])
-    (claim,) = (await backend.exchange(PROCESS, (), (1,), ("q",))).claims
+    (claim,) = (await backend.settle_and_claim(PROCESS, (), (1,), ("q",))).claims
     ending = Retried("no", "retry:a", 3, (100.0,), trace=("error:a", "no"))
-    await backend.exchange(PROCESS, [Settlement(claim, ending)], (), ())
+    await backend.settle_and_claim(PROCESS, [Settlement(claim, ending)], (), ())
     for seconds, expected in ((86_499, (0, "no")), (1, (None, None))):
         clock.advance(seconds)
         store, now = backend._store, clock.now()
@@ -273,7 +273,7 @@ async def test_a_counter_lapses_a_day_after_the_wait_and_so_does_the_trace(backe
 
 def test_numbers_lapse_and_are_swept():
     """What nobody asks for again is forgotten, so that locks of many jobs do not fill the memory."""
-    numbers = Expiring()
+    numbers = ExpiringMap()
     for second in range(10_000):
         numbers.set(f"lock:{second}", second, until=second + 10.0, now=float(second))
     assert len(numbers._values) <= 1001
@@ -290,7 +290,7 @@ def test_parts_are_cut_as_on_the_wire(texts, start, stop):
     first, last = (max(position + length, 0) if position < 0 else position for position in (start, stop))
     if stop < -length:
         last = -1
-    assert part_of(texts, start, stop) == texts[first : last + 1]
+    assert slice_of(texts, start, stop) == texts[first : last + 1]
 
 
 moment = st.integers(0, 5)
@@ -300,7 +300,7 @@ raw = st.sampled_from("abc")
 @given(st.lists(st.tuples(st.sampled_from(["add", "remove", "due"]), moment, raw), max_size=40))
 def test_a_schedule_is_as_simple_as_a_sorted_list(steps):
     """Whatever is added and removed in whatever order."""
-    schedule, model = Schedule(), []
+    schedule, model = DelayedStore(), []
     for step, at, text in steps:
         if step == "add":
             assert schedule.add(at, text) == (not model or at < min(known for known, _ in model))
@@ -313,5 +313,5 @@ def test_a_schedule_is_as_simple_as_a_sorted_list(steps):
             shown = [(job.at, job.raw) for job in schedule.due(at, 3)]
             assert shown == sorted((one for one in model if one[0] <= at), key=lambda one: one[0])[:3]
         assert schedule.next_at() == min((known for known, _ in model), default=None)
-        assert schedule.moments(text) == sorted({known for known, one in model if one == text})
+        assert schedule.due_times(text) == sorted({known for known, one in model if one == text})
         assert schedule.holds(at, text) == ((at, text) in model)

@@ -9,7 +9,15 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from taskhero.engine.time.instants import LATEST, delay_of, duration_of, moment_after, moment_of, second_of, to_datetime
+from taskhero.engine.time.instants import (
+    LATEST,
+    delay_of,
+    due_time_after,
+    duration_of,
+    instant_of,
+    second_of,
+    to_datetime,
+)
 from taskhero.errors import InvalidMoment
 
 NOW = 1_800_000_000.25
@@ -43,7 +51,7 @@ def test_a_moment_is_rounded_up_to_whole_seconds(when, seconds):
     ],
 )
 def test_a_moment_keeps_its_fraction_so_that_the_store_sees_whether_it_has_passed(when, seconds):
-    assert moment_of(when) == seconds
+    assert instant_of(when) == seconds
 
 
 @given(st.datetimes(datetime(2027, 2, 1), datetime(4999, 12, 31), timezones=st.just(UTC)))  # noqa: DTZ001
@@ -73,11 +81,11 @@ def test_no_datetime_becomes_an_earlier_second(when):
 )
 def test_a_moment_that_can_only_be_a_mistake_is_refused_with_a_sentence(when, sentence):
     with pytest.raises(InvalidMoment, match=sentence):
-        moment_of(when)
+        instant_of(when)
 
 
 def test_the_last_second_before_the_year_5000_is_a_moment():
-    assert moment_of(LATEST - 1) == LATEST - 1
+    assert instant_of(LATEST - 1) == LATEST - 1
     assert to_datetime(LATEST) == datetime(5000, 1, 1, tzinfo=UTC)
 
 
@@ -118,19 +126,19 @@ def test_a_duration_is_called_by_its_name_in_messages():
     ("delay", "now", "at"), [(10, 100.0, 110), (10, 100.001, 111), (0.001, 100.0, 101), (0, 100.9, 100)]
 )
 def test_the_end_of_a_delay_is_rounded_up_and_no_delay_is_now(delay, now, at):
-    assert moment_after(delay, now) == at
+    assert due_time_after(delay, now) == at
 
 
 def test_a_delay_may_not_end_past_the_year_5000():
     with pytest.raises(InvalidMoment, match="ends past the year 5000"):
-        moment_after(timedelta(days=1_200_000).total_seconds(), NOW)
+        due_time_after(timedelta(days=1_200_000).total_seconds(), NOW)
 
 
 @pytest.mark.parametrize("sign", [1, -1])
 def test_a_number_too_long_to_be_shown_is_refused_all_the_same(sign):
     number = sign * 10**5000
     with pytest.raises(InvalidMoment):
-        moment_of(number)
+        instant_of(number)
     with pytest.raises(InvalidMoment):
         delay_of(number)
 

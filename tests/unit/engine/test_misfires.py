@@ -9,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from taskhero.engine.time.cron import CronSchedule
-from taskhero.engine.time.misfires import due_slots, misfire_of
+from taskhero.engine.time.misfires import due_fire_times, misfire_of
 from taskhero.errors import InvalidMoment, InvalidSchedule
 
 HOURLY = CronSchedule("0 * * * *")
@@ -23,7 +23,7 @@ def at(text: str) -> datetime:
 
 
 def due(*args, **more) -> list[str]:
-    return [f"{slot:%d %H:%M}" for slot in due_slots(*args, **more)]
+    return [f"{slot:%d %H:%M}" for slot in due_fire_times(*args, **more)]
 
 
 @pytest.mark.parametrize("misfire", ["skip", "once", "all"])
@@ -61,7 +61,7 @@ def test_the_grace_says_what_is_in_time():
 def test_the_youngest_are_kept_within_the_limit():
     assert due(HOURLY, at("11-20 10:00"), at("11-23 13:30"), "all", 2) == ["23 12:00", "23 13:00"]
     assert due(HOURLY, at("11-20 10:00"), at("11-23 13:30"), "skip", 1, grace=86_400) == ["23 13:00"]
-    assert len(due_slots(HOURLY, at("01-01 00:00"), at("11-23 13:30"), "all")) == 100
+    assert len(due_fire_times(HOURLY, at("01-01 00:00"), at("11-23 13:30"), "all")) == 100
 
 
 def test_an_outage_of_centuries_costs_no_more_than_one_of_minutes():
@@ -103,8 +103,8 @@ def test_no_slot_is_due_twice_and_each_look_stays_within_its_bounds(schedule, st
     last = start
     for gap in gaps:
         now = last + timedelta(seconds=gap)
-        found = due_slots(schedule, last, now, misfire, limit, grace=grace)
-        slots = schedule.slots(last, now, 100_000)
+        found = due_fire_times(schedule, last, now, misfire, limit, grace=grace)
+        slots = schedule.fire_times(last, now, 100_000)
         in_time = [slot for slot in slots if slot >= now - timedelta(seconds=grace)]
         wanted = {"skip": in_time, "once": in_time or slots[-1:], "all": slots}[misfire]
         assert found == wanted[-limit:]
@@ -130,15 +130,15 @@ def test_no_slot_is_due_twice_and_each_look_stays_within_its_bounds(schedule, st
 )
 def test_what_makes_no_sense_is_refused(more, said):
     with pytest.raises(InvalidSchedule, match=said):
-        due_slots(HOURLY, at("11-23 10:00"), at("11-23 13:30"), **more)
+        due_fire_times(HOURLY, at("11-23 10:00"), at("11-23 13:30"), **more)
 
 
 def test_naive_moments_are_refused():
     naive = datetime(2026, 11, 23, 13)  # noqa: DTZ001
     with pytest.raises(InvalidMoment, match="naive"):
-        due_slots(HOURLY, at("11-23 10:00"), naive)
+        due_fire_times(HOURLY, at("11-23 10:00"), naive)
     with pytest.raises(InvalidMoment, match="naive"):
-        due_slots(HOURLY, naive, at("11-23 10:00"))
+        due_fire_times(HOURLY, naive, at("11-23 10:00"))
 
 
 def test_a_policy_is_one_of_three():

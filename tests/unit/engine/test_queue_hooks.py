@@ -7,7 +7,7 @@ import pytest
 
 from taskhero import Job, TaskHero, hookimpl
 from taskhero.backends.memory import MemoryBackend
-from taskhero.backends.protocol import FreeLock
+from taskhero.backends.protocol import QueueLockGuard
 from taskhero.clock import ManualClock
 from taskhero.engine.time.instants import to_datetime
 from taskhero.errors import AlreadyScheduled
@@ -44,7 +44,7 @@ class Once:
 
     @hookimpl
     def taskhero_guards(self, job):
-        return (FreeLock(f"lock:{job.name}:{job.args}", 60),)
+        return (QueueLockGuard(f"lock:{job.name}:{job.args}", 60),)
 
 
 class Explodes:

@@ -8,7 +8,7 @@ from zoneinfo import ZoneInfo
 import pytest
 
 from taskhero import TaskHero
-from taskhero.engine.queue.periodic import definition_of
+from taskhero.engine.queue.periodic import periodic_definition
 from taskhero.errors import InvalidSchedule, InvalidTask
 from taskhero.plugins import DelayQueueLock, JobLock, QueueLock
 
@@ -92,30 +92,32 @@ def test_a_task_that_needs_arguments_cannot_run_by_itself(options):
 )
 def test_its_job_is_actionheros_where_the_task_takes_it(function, args):
     task = declared(function, name="tick", frequency=5)
-    definition = definition_of(task)
+    definition = periodic_definition(task)
     assert definition.raw == f'{{"class":"tick","queue":"default","args":{args}}}'
-    assert definition.raw in definition.forms
+    assert definition.raw in definition.equivalent_payloads
     assert task.bind([{}] if args == "[{}]" else []) == ([], {})
 
 
 def test_it_has_the_locks_that_keep_it_one_chain():
-    definition = definition_of(declared(frequency=5))
+    definition = periodic_definition(declared(frequency=5))
     lock, not_delayed = definition.guards
     assert (lock.key, definition.holds) == ("lock:tick:default:[{}]", ("workerslock:tick:default:[{}]",))
-    assert len(not_delayed.forms) == 17
+    assert len(not_delayed.equivalent_payloads) == 17
 
 
 def test_a_plugin_of_its_own_is_not_there_twice():
     app = TaskHero(plugins=(QueueLock(timeout=5),))
     task = app.task(frequency=5, plugins=("JobLock", QueueLock(timeout=7), DelayQueueLock()))(tick)
-    definition = definition_of(task)
+    definition = periodic_definition(task)
     assert [guard.timeout for guard in definition.guards if hasattr(guard, "timeout")] == [7]
     (need,) = task.scope.needs(task.job())
     assert need.otherwise.delay == JobLock().delay
 
 
 def test_a_task_by_cron_has_no_locks_but_its_own_and_tells_its_schedule():
-    definition = definition_of(declared(cron="*/5 9-17 * * mon-fri", timezone=ZoneInfo("Europe/Berlin"), misfire="all"))
+    definition = periodic_definition(
+        declared(cron="*/5 9-17 * * mon-fri", timezone=ZoneInfo("Europe/Berlin"), misfire="all")
+    )
     assert (definition.guards, definition.holds, definition.frequency) == ((), (), None)
     assert (definition.cron, definition.timezone, definition.misfire) == (
         "*/5 9-17 * * mon-fri",

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from taskhero import Failure, Settings, Success, TaskHero, hookimpl
-from taskhero.backends.protocol import FreeLock
+from taskhero.backends.protocol import QueueLockGuard
 from taskhero.hooks.plugin_reader import HOOKS
 
 pytestmark = pytest.mark.anyio
@@ -84,7 +84,7 @@ async def test_taskhero_guards_state_conditions_that_the_storing_step_checks():
     class OneOfEach:
         @hookimpl
         def taskhero_guards(self, job):
-            return (FreeLock(f"lock:{job.args[0]}", 60),)
+            return (QueueLockGuard(f"lock:{job.args[0]}", 60),)
 
     shop = Shop(OneOfEach())
     async with shop.app:

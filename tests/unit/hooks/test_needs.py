@@ -6,7 +6,7 @@ import attrs
 import pytest
 
 from taskhero import Job, PerformContext, Postponed, Refused, Success, TaskHero, hookimpl
-from taskhero.backends.protocol import FreeLock, NotDelayed
+from taskhero.backends.protocol import NotDelayed, QueueLockGuard
 from taskhero.errors import PluginError
 from taskhero.hooks.needs import CountAttempts, HoldLock
 from taskhero.hooks.plugin_reader import HOOKS
@@ -31,7 +31,7 @@ class Needing:
 class Guarding:
     @hookimpl
     def taskhero_guards(self):
-        return (FreeLock("lock:add", 5),)
+        return (QueueLockGuard("lock:add", 5),)
 
 
 class Performing:
@@ -78,15 +78,17 @@ def test_guards_are_several_in_a_sequence():
     class Guarding:
         @hookimpl
         def taskhero_guards(self):
-            return FreeLock("lock:add", 5)
+            return QueueLockGuard("lock:add", 5)
 
-    with pytest.raises(PluginError, match="Guarding: taskhero_guards gave FreeLock.*: return a tuple, even of one"):
+    with pytest.raises(
+        PluginError, match="Guarding: taskhero_guards gave QueueLockGuard.*: return a tuple, even of one"
+    ):
         HookScope([Guarding()]).guards(JOB)
 
 
 def test_what_is_no_need_is_refused():
-    with pytest.raises(PluginError, match="Needing: taskhero_needs gave FreeLock.*, which is no need"):
-        HookScope([Needing((FreeLock("lock:add", 5),))]).needs(JOB)
+    with pytest.raises(PluginError, match="Needing: taskhero_needs gave QueueLockGuard.*, which is no need"):
+        HookScope([Needing((QueueLockGuard("lock:add", 5),))]).needs(JOB)
 
 
 @pytest.mark.parametrize(
@@ -154,6 +156,6 @@ def test_of_two_guards_on_one_lock_the_later_plugins_counts():
         def taskhero_guards(self):
             return self.guards
 
-    app = HookScope([Guarding((FreeLock("lock:add", 3600), NotDelayed(("x",))))])
-    task = HookScope([Guarding((FreeLock("lock:add", 60),))], app, task="task")
-    assert task.guards(JOB) == (FreeLock("lock:add", 60), NotDelayed(("x",)))
+    app = HookScope([Guarding((QueueLockGuard("lock:add", 3600), NotDelayed(("x",))))])
+    task = HookScope([Guarding((QueueLockGuard("lock:add", 60),))], app, task="task")
+    assert task.guards(JOB) == (QueueLockGuard("lock:add", 60), NotDelayed(("x",)))

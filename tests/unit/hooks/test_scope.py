@@ -8,7 +8,7 @@ import attrs
 import pytest
 
 from taskhero import EnqueueContext, Failure, Job, PerformContext, Postponed, Refused, Success, hookimpl
-from taskhero.backends.protocol import FreeLock, NotDelayed
+from taskhero.backends.protocol import NotDelayed, QueueLockGuard
 from taskhero.errors import PluginError
 from taskhero.hooks.scope import HookScope
 
@@ -194,7 +194,7 @@ async def test_an_answer_that_decides_nothing_is_an_error_that_says_what_to_retu
 
 
 def test_guards_of_all_plugins_are_collected_in_order():
-    lock, other, delayed = FreeLock("lock:add", 60), FreeLock("lock:other", 60), NotDelayed(("raw",))
+    lock, other, delayed = QueueLockGuard("lock:add", 60), QueueLockGuard("lock:other", 60), NotDelayed(("raw",))
     app = HookScope((Sync("a", [], answer=[lock]),))
     scope = HookScope((Sync("b", []), Sync("c", [], answer=(delayed, other))), app, task="task 'add'")
     assert scope.guards(JOB) == (lock, delayed, other)

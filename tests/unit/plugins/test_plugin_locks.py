@@ -11,18 +11,18 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from taskhero import Job, Postponed, Refused
-from taskhero.backends.protocol import FreeLock, NotDelayed
+from taskhero.backends.protocol import NotDelayed, QueueLockGuard
 from taskhero.errors import PluginError
 from taskhero.hooks.needs import HoldLock
 from taskhero.plugins import DelayQueueLock, JobLock, QueueLock, Retry
-from taskhero.wire.jobs import decode_job, job_forms, meaning_of
+from taskhero.wire.jobs import decode_job, equivalent_payloads, meaning_of
 
 JOB = Job("add", [1, "zwei", {"k": [1.0]}], "math")
 
 
 def test_queue_lock_is_a_guard_on_node_resques_lock():
-    assert QueueLock().taskhero_guards(JOB) == (FreeLock('lock:add:math:[1,"zwei",{"k":[1]}]', 3600),)
-    assert QueueLock().taskhero_guards(Job("add")) == (FreeLock("lock:add:default:[]", 3600),)
+    assert QueueLock().taskhero_guards(JOB) == (QueueLockGuard('lock:add:math:[1,"zwei",{"k":[1]}]', 3600),)
+    assert QueueLock().taskhero_guards(Job("add")) == (QueueLockGuard("lock:add:default:[]", 3600),)
 
 
 def test_job_lock_is_held_under_node_resques_name():
@@ -37,8 +37,8 @@ def test_a_job_that_finds_its_job_lock_held_is_postponed_or_dropped():
 
 def test_delay_queue_lock_looks_for_all_forms_that_mean_the_same():
     (guard,) = DelayQueueLock().taskhero_guards(JOB)
-    assert guard == NotDelayed(job_forms("add", JOB.args, "math"), meaning_of("add", JOB.args, "math"))
-    assert '{"class":"add","args":[1,"zwei",{"k":[1.0]}],"queue":"math"}' in guard.forms
+    assert guard == NotDelayed(equivalent_payloads("add", JOB.args, "math"), meaning_of("add", JOB.args, "math"))
+    assert '{"class":"add","args":[1,"zwei",{"k":[1.0]}],"queue":"math"}' in guard.equivalent_payloads
 
 
 @pytest.mark.parametrize("args", [r'["\ud800"]', f"[{'[' * 120}{']' * 120}]"])
@@ -140,6 +140,6 @@ def test_whatever_stands_in_a_queue_can_be_asked_about(name, queue, args):
     (need,) = JobLock().taskhero_needs(job)
     (attempts,) = Retry(2).taskhero_needs(job)
     (delayed,) = DelayQueueLock().taskhero_guards(job)
-    assert delayed.forms
+    assert delayed.equivalent_payloads
     for key in (guard.key, need.key, attempts.counter, attempts.trace):
         assert key.encode().decode() == key

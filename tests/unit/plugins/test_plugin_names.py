@@ -7,7 +7,7 @@ from importlib import metadata
 import pytest
 
 from taskhero import Failure, Job, Postponed, Refused, TaskHero, hookimpl, task
-from taskhero.backends.protocol import FreeLock, NotDelayed
+from taskhero.backends.protocol import NotDelayed, QueueLockGuard
 from taskhero.errors import PluginError, UnknownPlugin
 from taskhero.hooks import manager
 from taskhero.hooks.needs import CountAttempts, HoldLock
@@ -36,8 +36,10 @@ def retrying(plugin, options):
 
 @pytest.mark.parametrize("name", ["queue-lock", "QueueLock", "queueLock"])
 def test_queue_lock_has_its_own_name_and_those_of_actionhero(name):
-    assert scope(name, {"timeout": 60}).guards(job()) == (FreeLock("lock:add:math:[1,2]", 60),)
-    assert scope(name, {"lockTimeout": 60, "key": "lock:x"}).guards(job()) == (FreeLock("lock:x", 60, shared=True),)
+    assert scope(name, {"timeout": 60}).guards(job()) == (QueueLockGuard("lock:add:math:[1,2]", 60),)
+    assert scope(name, {"lockTimeout": 60, "key": "lock:x"}).guards(job()) == (
+        QueueLockGuard("lock:x", 60, shared=True),
+    )
 
 
 @pytest.mark.parametrize("name", ["delay-queue-lock", "DelayQueueLock", "delayQueueLock"])

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from typing import Any
 
 import pytest
-from executor_harness import APP, House, Processes, Tasks
+from executor_harness import APP, ExecutorHarness, Processes, Tasks
 
 from taskhero.clock import ManualClock
 from taskhero.events import Emitter
@@ -15,7 +15,7 @@ from taskhero.runtime.execution.threads import ThreadPool
 
 
 @pytest.fixture
-def house() -> Iterator[House]:
+def harness() -> Iterator[ExecutorHarness]:
     tasks, emitter, threads, processes = Tasks(), Emitter(), ThreadPool(2), Processes()
     clock = ManualClock(1_800_000_000.0)
     preparer: Any = None  # no task here has a plugin that needs it
@@ -25,9 +25,9 @@ def house() -> Iterator[House]:
         APP,
         threads,
         processes,  # type: ignore[arg-type]
-        preparer=preparer,
+        preparation=preparer,
         rescue_limit=3,
         clock=clock,
     )
-    yield House(tasks, emitter, threads, processes, executor)
+    yield ExecutorHarness(tasks, emitter, threads, processes, executor)
     threads.close()

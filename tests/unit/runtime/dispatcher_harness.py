@@ -9,17 +9,17 @@ from collections.abc import Callable
 from typing import Any
 
 from taskhero.backends.memory import MemoryBackend
-from taskhero.backends.protocol import Claim, Done, Entry, Failed, Process
+from taskhero.backends.protocol import Claim, Entry, Failed, Process, Succeeded
 from taskhero.clock import ManualClock
 from taskhero.events import EVENTS, Emitter
 from taskhero.models import Failure, Success
 from taskhero.runtime.backoff import Backoff, Outage
-from taskhero.runtime.execution.executor import Performed
-from taskhero.runtime.execution.preparation import Preparer
+from taskhero.runtime.execution.executor import JobResult
+from taskhero.runtime.execution.preparation import RunPreparation
 from taskhero.runtime.worker.control import WorkerControl
-from taskhero.runtime.worker.dispatcher import Exchanger
-from taskhero.runtime.worker.listener import Waiter
-from taskhero.runtime.worker.queue_order import QueueNames
+from taskhero.runtime.worker.dispatcher import Dispatcher
+from taskhero.runtime.worker.listener import WakeupListener
+from taskhero.runtime.worker.queue_order import QueueOrder
 from taskhero.wire.jobs import decode_job, encode_job
 
 
@@ -55,7 +55,7 @@ class Signals:
             raise AssertionError(f"did not happen in {timeout} s: {inspect.getsource(condition).strip()}") from None
 
 
-class Faulty:
+class FaultyBackend:
     """A backend whose verbs can be made to fail, before they act or after, and to answer otherwise."""
 
     def __init__(self, inner: Any, signals: Signals) -> None:
@@ -89,11 +89,11 @@ class Faulty:
         self._gates[verb] = asyncio.Event()
         return self._gates[verb]
 
-    def beat(self, *args: Any, **kwargs: Any) -> Any:
-        error, acted = self._enter("beat", args)
+    def heartbeat(self, *args: Any, **kwargs: Any) -> Any:
+        error, acted = self._enter("heartbeat", args)
         if error is not None and not acted:
             raise error
-        answer = self.inner.beat(*args, **kwargs)
+        answer = self.inner.heartbeat(*args, **kwargs)
         if isinstance(error, BaseException):
             raise error
         return answer if error is None else error(answer)
@@ -128,7 +128,7 @@ class Faulty:
         return self._faults[verb].popleft() if self._faults[verb] else (None, False)
 
 
-class Crew:
+class FakeExecutor:
     """Performs jobs for tests: `gates` hold jobs of a name, `tricks` do something else for it."""
 
     def __init__(self, signals: Signals) -> None:
@@ -158,14 +158,14 @@ class Crew:
         running.cancel()
         return True
 
-    async def give_up(self, running: asyncio.Task[None], _worker: str, claim: Claim) -> Performed | None:
+    async def give_up(self, running: asyncio.Task[None], _worker: str, claim: Claim) -> JobResult | None:
         await asyncio.wait({running}, timeout=0.02)
         if running.done():
             return None
         job = decode_job(claim.raw, claim.queue)
-        return Performed(job, Failure(self.failing[running]), Failed(f'{{"failed":"{job.name}"}}'), running)
+        return JobResult(job, Failure(self.failing[running]), Failed(f'{{"failed":"{job.name}"}}'), running)
 
-    async def perform(self, claim: Claim, worker: str) -> Performed:
+    async def perform(self, claim: Claim, worker: str) -> JobResult:
         job = decode_job(claim.raw, claim.queue)
         name = job.name
         self.begun.append(name)
@@ -178,16 +178,16 @@ class Crew:
             if name in self.tricks:
                 answer = self.tricks[name](claim)
                 answer = await answer if inspect.isawaitable(answer) else answer
-                if isinstance(answer, Performed):
+                if isinstance(answer, JobResult):
                     return answer
             if name.startswith("bad"):
-                return Performed(job, Failure(ValueError(name)), Failed(f'{{"failed":"{name}"}}'))
-            return Performed(job, Success(name), Done())
+                return JobResult(job, Failure(ValueError(name)), Failed(f'{{"failed":"{name}"}}'))
+            return JobResult(job, Success(name), Succeeded())
         except asyncio.CancelledError:
             error = self.failing.get(asyncio.current_task())  # type: ignore[arg-type]
             if error is None:
                 raise
-            return Performed(job, Failure(error), Failed(f'{{"failed":"{name}"}}'))
+            return JobResult(job, Failure(error), Failed(f'{{"failed":"{name}"}}'))
         finally:
             self.running.discard(name)
             self.ended.append(name)
@@ -199,7 +199,7 @@ def quick() -> Backoff:
     return Backoff(first=0.001, limit=0.002)
 
 
-class Floor:
+class DispatcherHarness:
     """A process with a backend, a waiter, an exchanger and a crew."""
 
     def __init__(
@@ -209,9 +209,9 @@ class Floor:
         self.signals = Signals()
         self.until = self.signals.until
         self.memory = MemoryBackend(clock=self.clock)
-        self.backend = Faulty(self.memory, self.signals)
+        self.backend = FaultyBackend(self.memory, self.signals)
         self.process = Process("host.abc:1", queues or ("*",))
-        self.crew = Crew(self.signals)
+        self.executor = FakeExecutor(self.signals)
         self.events: list[Any] = []
         self.emitter = Emitter()
         for kind in EVENTS:
@@ -220,17 +220,19 @@ class Floor:
         self.recoveries = 0
         self.outage = Outage(self._began, self._ended)
         self.control = WorkerControl()
-        self.waiter = Waiter(
+        self.listener = WakeupListener(
             backend=self.backend, process=self.process, timeout=timeout, outage=self.outage, rest=quick
         )
-        self.exchanger = Exchanger(
+        self.dispatcher = Dispatcher(
             backend=self.backend,
             process=self.process,
-            names=QueueNames(self.process.queues),
-            performer=self.crew,
-            preparer=Preparer(backend=self.backend, process=self.process, outage=self.outage, heartbeat=3, rest=quick),
+            queue_order=QueueOrder(self.process.queues),
+            executor=self.executor,
+            preparation=RunPreparation(
+                backend=self.backend, process=self.process, outage=self.outage, heartbeat=3, rest=quick
+            ),
             emitter=self.emitter,
-            waiter=self.waiter,
+            listener=self.listener,
             outage=self.outage,
             timeout=timeout,
             lease=lease,
@@ -251,14 +253,14 @@ class Floor:
         self.recoveries += 1
         self.signals.happen()
 
-    async def __aenter__(self) -> Floor:
+    async def __aenter__(self) -> DispatcherHarness:
         await self.memory.connect()
         return self
 
     async def __aexit__(self, *_: object) -> None:
         self.backend.mend()
-        await self.exchanger.drain(0, 1)
-        await self.waiter.stop()
+        await self.dispatcher.drain(0, 1)
+        await self.listener.stop()
         await self.memory.close()
         left = tasks_left()
         assert not left, f"tasks were left behind: {left}"
@@ -267,9 +269,9 @@ class Floor:
         """Start with so many task processors."""
         slots = range(1, processors + 1)
         await self.memory.register(self.process, slots, 60.0)
-        self.exchanger.roster.enter(slots)
-        self.exchanger.start()
-        self.waiter.start()
+        self.dispatcher.slots.add(slots)
+        self.dispatcher.start()
+        self.listener.start()
 
     async def push(self, *names: str, queue: str = "default", raw: str | None = None) -> None:
         """Put jobs of these names into a queue."""
@@ -287,9 +289,9 @@ class Floor:
     @property
     def waits(self) -> bool:
         """Whether the process listens for jobs."""
-        return bool(self.memory._store.line._places)
+        return bool(self.memory._store.wakeups._waiting)
 
-    def told(self, kind: type) -> list[Any]:
+    def events_of(self, kind: type) -> list[Any]:
         """The events of this class, in order."""
         return [event for event in self.events if type(event) is kind]
 

@@ -13,7 +13,7 @@ from taskhero.engine.task.task import Task, TaskOptions
 from taskhero.events import Emitter
 from taskhero.hooks.scope import HookScope
 from taskhero.models import FailedJob, Failure
-from taskhero.runtime.execution.executor import Executor, Performed
+from taskhero.runtime.execution.executor import Executor, JobResult
 from taskhero.runtime.execution.threads import ThreadPool
 from taskhero.wire.failures import decode_failure
 from taskhero.wire.jobs import encode_job
@@ -27,7 +27,7 @@ class Tasks(dict[str, Task[Any, Any]]):
     def scope_of(self, name: str) -> HookScope:
         return self[name].scope if name in self else HookScope()
 
-    def near(self, name: str) -> str:
+    def suggestion(self, name: str) -> str:
         return f" (declared: {', '.join(self)})"
 
 
@@ -51,7 +51,7 @@ class Processes:
 
 
 @attrs.define
-class House:
+class ExecutorHarness:
     tasks: Tasks
     emitter: Emitter
     threads: ThreadPool
@@ -63,26 +63,26 @@ class House:
         self.tasks[task.name] = task
         return task.name
 
-    async def perform(self, name: str, *args: Any, raw: str | None = None) -> Performed:
+    async def perform(self, name: str, *args: Any, raw: str | None = None) -> JobResult:
         """Perform a job as the worker does: in a task of its own."""
         return await self.begin(name, *args, raw=raw)
 
-    def begin(self, name: str, *args: Any, raw: str | None = None, worker: str = WORKER) -> asyncio.Task[Performed]:
+    def begin(self, name: str, *args: Any, raw: str | None = None, worker: str = WORKER) -> asyncio.Task[JobResult]:
         claim = Claim(1, "token", "math", encode_job(name, args, "math") if raw is None else raw)
         return asyncio.create_task(self.executor.perform(claim, worker))
 
-    async def run(self, function: Callable[..., Any], *args: Any, **options: Any) -> Performed:
+    async def run(self, function: Callable[..., Any], *args: Any, **options: Any) -> JobResult:
         return await self.perform(self.declare(function, **options), *args)
 
 
-def entry(performed: Performed) -> FailedJob:
-    assert isinstance(performed.ending, (Failed, Retried)), performed
-    failed = decode_failure(performed.ending.entry)
+def entry(performed: JobResult) -> FailedJob:
+    assert isinstance(performed.disposition, (Failed, Retried)), performed
+    failed = decode_failure(performed.disposition.entry)
     assert failed.problem is None or failed.job.name == ""
     return failed
 
 
-def failure(performed: Performed) -> BaseException:
+def failure(performed: JobResult) -> BaseException:
     assert isinstance(performed.outcome, Failure), performed
     return performed.outcome.error
 

@@ -6,7 +6,7 @@ import asyncio
 
 import pytest
 
-from taskhero._internal.async_helpers import Pause
+from taskhero._internal.async_helpers import InterruptibleSleep
 from taskhero.errors import BackendDenied, BackendRefused, BackendUnavailable, ReplyLost
 from taskhero.runtime.backoff import Backoff, Outage
 
@@ -30,17 +30,17 @@ def test_chance_takes_up_to_half_of_a_delay() -> None:
 
 @pytest.mark.anyio
 async def test_a_sleep_can_be_cut_short() -> None:
-    pause = Pause()
+    pause = InterruptibleSleep()
     sleeping = asyncio.create_task(pause.sleep(60))
     await asyncio.sleep(0)
-    pause.cut()
+    pause.wake()
     await asyncio.wait_for(sleeping, 1)
 
 
 @pytest.mark.anyio
 async def test_a_cut_before_the_sleep_ends_just_that_one() -> None:
-    pause = Pause()
-    pause.cut()
+    pause = InterruptibleSleep()
+    pause.wake()
     await asyncio.wait_for(pause.sleep(60), 1)
     sleeping = asyncio.create_task(pause.sleep(60))
     await asyncio.sleep(0)
@@ -51,10 +51,10 @@ async def test_a_cut_before_the_sleep_ends_just_that_one() -> None:
 
 @pytest.mark.anyio
 async def test_a_cut_that_was_used_does_not_cut_the_next_sleep() -> None:
-    pause = Pause()
+    pause = InterruptibleSleep()
     first = asyncio.create_task(pause.sleep(60))
     await asyncio.sleep(0)
-    pause.cut()
+    pause.wake()
     await first
     second = asyncio.create_task(pause.sleep(60))
     await asyncio.sleep(0)

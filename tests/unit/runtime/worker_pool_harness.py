@@ -5,16 +5,16 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from dispatcher_harness import Crew, Faulty, Signals, quick, tasks_left
+from dispatcher_harness import FakeExecutor, FaultyBackend, Signals, quick, tasks_left
 
 from taskhero.backends.memory import MemoryBackend
 from taskhero.backends.protocol import Entry, Process
 from taskhero.clock import ManualClock
 from taskhero.events import EVENTS, Emitter
 from taskhero.runtime.backoff import Outage
-from taskhero.runtime.execution.preparation import Preparer
+from taskhero.runtime.execution.preparation import RunPreparation
 from taskhero.runtime.worker.lease_watch import Look
-from taskhero.runtime.worker.listener import Waiter
+from taskhero.runtime.worker.listener import WakeupListener
 from taskhero.runtime.worker.pool import MultiWorker, MultiWorkerContext
 from taskhero.settings import Settings
 from taskhero.wire.jobs import decode_job, encode_job
@@ -37,7 +37,7 @@ class Delay:
         return self.seconds
 
 
-class Plant:
+class WorkerPoolHarness:
     """A multi-worker on a backend in memory, whose checks a test makes by itself."""
 
     def __init__(self, minimum: int = 1, maximum: int = 8, **more: Any) -> None:
@@ -47,8 +47,8 @@ class Plant:
         self.until: Callable[..., Any] = self.signals.until
         self.clock = ManualClock()
         self.memory = MemoryBackend(clock=self.clock)
-        self.backend = Faulty(self.memory, self.signals)
-        self.crew = Crew(self.signals)
+        self.backend = FaultyBackend(self.memory, self.signals)
+        self.executor = FakeExecutor(self.signals)
         self.process = Process("host.abc:1", ("default",))
         self.events: list[Any] = []
         self.looks: list[Look] = []
@@ -59,15 +59,17 @@ class Plant:
         for kind in EVENTS:
             emitter.on(kind, self._listen)
         outage = Outage(lambda _who, error: self._note(error), lambda _seconds: None)
-        self.waiter = Waiter(backend=self.backend, process=self.process, timeout=60, outage=outage, rest=quick)
+        self.listener = WakeupListener(
+            backend=self.backend, process=self.process, timeout=60, outage=outage, rest=quick
+        )
         context = MultiWorkerContext(
             backend=self.backend,
             process=self.process,
             settings=self.settings,
             emitter=emitter,
-            performer=self.crew,
-            preparer=Preparer(backend=self.backend, process=self.process, outage=outage, heartbeat=3),
-            waiter=self.waiter,
+            executor=self.executor,
+            preparation=RunPreparation(backend=self.backend, process=self.process, outage=outage, heartbeat=3),
+            listener=self.listener,
             outage=outage,
             on_look=self._on_look,
             on_lease_lost=self._on_lease_lost,
@@ -90,15 +92,15 @@ class Plant:
         self.losses += 1
         self.signals.happen()
 
-    async def __aenter__(self) -> Plant:
+    async def __aenter__(self) -> WorkerPoolHarness:
         await self.memory.connect()
-        self.waiter.start()
+        self.listener.start()
         return self
 
     async def __aexit__(self, *_: object) -> None:
         self.backend.mend()
         await self.multi_worker.stop(0)
-        await self.waiter.stop()
+        await self.listener.stop()
         assert not tasks_left()
         assert not self.delay.running
         await self.memory.close()
@@ -109,7 +111,7 @@ class Plant:
     async def queued(self) -> list[str]:
         return [decode_job(text, "").name for text in await self.memory.queued("default")]
 
-    def told(self, kind: type) -> list[Any]:
+    def events_of(self, kind: type) -> list[Any]:
         return [event for event in self.events if type(event) is kind]
 
     def slots(self) -> list[int]:
@@ -117,5 +119,5 @@ class Plant:
 
     def visible(self) -> list[int]:
         """The slots that others see."""
-        member = self.memory._work._members.get(self.process.name)
+        member = self.memory._work._processes.get(self.process.name)
         return sorted(member.slots) if member is not None else []

@@ -16,11 +16,11 @@ from taskhero.wire.jobs import (
     check_queue_name,
     decode_job,
     encode_job,
-    job_forms,
-    late_deaths,
+    equivalent_payloads,
+    late_crash_count,
     mark_rescued,
     payload_queue,
-    rescues,
+    rescue_count,
     same_meaning,
     unmark,
 )
@@ -99,7 +99,7 @@ def test_a_wrong_argument_is_named() -> None:
 
 
 def test_the_forms_that_other_programs_write() -> None:
-    assert job_forms("OkJob", ["a", {"k": 1}], "default") == (
+    assert equivalent_payloads("OkJob", ["a", {"k": 1}], "default") == (
         '{"class":"OkJob","queue":"default","args":["a",{"k":1}]}',
         '{"class":"OkJob","args":["a",{"k":1}]}',
         '{"class":"OkJob","args":["a",{"k":1}],"queue":"default"}',
@@ -107,7 +107,7 @@ def test_the_forms_that_other_programs_write() -> None:
 
 
 def test_ruby_writes_whole_floats_in_its_own_way() -> None:
-    forms = job_forms("OkJob", ["hé", 1.0, 1e21, {"b": 1, "2": 1e-7}], "default")
+    forms = equivalent_payloads("OkJob", ["hé", 1.0, 1e21, {"b": 1, "2": 1e-7}], "default")
     assert forms[0] == '{"class":"OkJob","queue":"default","args":["hé",1,1e+21,{"2":1e-7,"b":1}]}'
     assert forms[1] == '{"class":"OkJob","args":["hé",1,1e+21,{"2":1e-7,"b":1}]}'
     assert '{"class":"OkJob","args":["hé",1.0,1.0e+21,{"b":1,"2":1.0e-07}]}' in forms
@@ -306,7 +306,7 @@ def test_marks_count_only_what_ran_alone() -> None:
     many = once
     for _ in range(11):
         many = mark_rescued(many, running=True)
-    assert [rescues(raw) for raw in (RAW, claimed, once, many)] == [None, 0, 1, 12]
+    assert [rescue_count(raw) for raw in (RAW, claimed, once, many)] == [None, 0, 1, 12]
     assert {unmark(raw) for raw in (RAW, claimed, once, many)} == {RAW}
     assert decode_job(many, "q").args == [{"a": {}}]
 
@@ -314,17 +314,17 @@ def test_marks_count_only_what_ran_alone() -> None:
 def test_late_deaths_are_counted_apart() -> None:
     late = mark_rescued(RAW, running=False, late=True)
     assert late == RAW[:-1] + ',"taskhero:rescues":0,"taskhero:late":1}'
-    assert (rescues(late), late_deaths(late)) == (0, 1)
+    assert (rescue_count(late), late_crash_count(late)) == (0, 1)
     assert mark_rescued(late, running=False) == late
     alone = mark_rescued(late, running=True)
     assert alone == RAW[:-1] + ',"taskhero:rescues":1,"taskhero:late":1}'
     later = mark_rescued(alone, running=False, late=True)
-    assert (rescues(later), late_deaths(later)) == (1, 2)
+    assert (rescue_count(later), late_crash_count(later)) == (1, 2)
     assert {unmark(raw) for raw in (late, alone, later)} == {RAW}
     assert decode_job(later, "q").args == [{"a": {}}]
     old = RAW[:-1] + ',"taskhero:rescues":2}'
-    assert (rescues(old), late_deaths(old)) == (2, 0)
-    assert late_deaths(RAW) == 0
+    assert (rescue_count(old), late_crash_count(old)) == (2, 0)
+    assert late_crash_count(RAW) == 0
 
 
 def test_a_mark_that_counted_to_its_end_stays_a_mark() -> None:
@@ -340,20 +340,20 @@ marks = st.from_regex(r',"taskhero:(rescues|late)":[0-9.+\-²e]*', fullmatch=Tru
 @given(st.lists(st.one_of(marks, st.sampled_from([RAW[:-1], "}", "{", "]", '"', " ", "\n", "1"])), max_size=8))
 def test_no_mark_at_all_makes_reading_raise(parts: list[str]) -> None:
     raw = "".join(parts)
-    count, late = rescues(raw), late_deaths(raw)
+    count, late = rescue_count(raw), late_crash_count(raw)
     for running, is_late in ((False, False), (True, False), (False, True)):
         again = mark_rescued(raw, running=running, late=is_late)
         assert unmark(again) == unmark(raw.rstrip() if again != raw else raw)
         if again != raw and not raw[-1].isspace():
-            assert (rescues(again), late_deaths(again)) == ((count or 0) + running, late + is_late)
+            assert (rescue_count(again), late_crash_count(again)) == ((count or 0) + running, late + is_late)
 
 
 @pytest.mark.parametrize("raw", ["", "garbage", '{"a":1', "[1]", ',"taskhero:rescues":1', "null"])
 def test_what_does_not_end_in_a_brace_is_left_as_it_is(raw: str) -> None:
     assert mark_rescued(raw, running=True) == raw
     assert unmark(raw) == raw
-    assert rescues(raw) is None
-    assert late_deaths(raw) == 0
+    assert rescue_count(raw) is None
+    assert late_crash_count(raw) == 0
 
 
 @pytest.mark.parametrize(
@@ -379,20 +379,20 @@ def test_what_does_not_end_in_a_brace_is_left_as_it_is(raw: str) -> None:
     ],
 )
 def test_only_the_last_key_of_the_job_itself_is_a_mark(raw: str) -> None:
-    assert rescues(raw) is None
+    assert rescue_count(raw) is None
     marked = mark_rescued(raw, running=False)
-    assert rescues(marked) == 0
+    assert rescue_count(marked) == 0
     assert unmark(marked) == raw
 
 
 @pytest.mark.parametrize("raw", ["{}", "}", "{garbage}", "gar}bage}"])
 def test_marks_on_garbage_come_off_again(raw: str) -> None:
     marked = mark_rescued(raw, running=True)
-    assert rescues(marked) == 1
+    assert rescue_count(marked) == 1
     assert unmark(marked) == raw
 
 
 def test_a_job_with_white_space_at_its_end_is_marked_all_the_same():
     marked = mark_rescued('{"class":"t","args":[]} \r\n', running=True)
-    assert rescues(marked) == 1
+    assert rescue_count(marked) == 1
     assert decode_job(marked, "q").problem is None

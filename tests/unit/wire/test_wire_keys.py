@@ -27,8 +27,8 @@ WORKER = "vm:18825+1:default,slow"
         ("leader", "resque:taskhero:leader"),
         ("wake_new", "resque:taskhero:wake-new"),
         ("wake_schedule", "resque:taskhero:wake-schedule"),
-        ("sentry", "resque:taskhero:sentry"),
-        ("own_workers", "resque:taskhero:workers"),
+        ("tracking_lease", "resque:taskhero:sentry"),
+        ("taskhero_workers", "resque:taskhero:workers"),
     ],
 )
 def test_fixed_names(name: str, expected: str) -> None:

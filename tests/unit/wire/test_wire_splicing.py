@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from taskhero.wire.jobs import encode_job, mark_rescued, payload_queue, rescues, unmark
+from taskhero.wire.jobs import encode_job, mark_rescued, payload_queue, rescue_count, unmark
 from taskhero.wire.splicing import keep_queue, value_text, visible, without
 
 # --- the queue --------------------------------------------------------------------------------------------------
@@ -79,7 +79,7 @@ def test_numbers_of_any_length_are_passed_over() -> None:
 def test_the_mark_of_a_rescue_is_still_found(late: bool) -> None:
     for text in ('{"class":"a","args":[1.0]}', '{"args":[],"class":"a"}', '{"queue":"other","class":"a"}'):
         marked = keep_queue(mark_rescued(text, running=True, late=late), "q")
-        assert rescues(marked) == 1
+        assert rescue_count(marked) == 1
         assert unmark(marked) == keep_queue(text, "q")
 
 

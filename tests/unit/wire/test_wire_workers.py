@@ -14,7 +14,7 @@ from taskhero.backends.protocol import Process
 from taskhero.models import Job
 from taskhero.wire.jobs import encode_job
 from taskhero.wire.workers import (
-    Held,
+    HeldJob,
     decode_working,
     new_process_name,
     parse_worker_id,
@@ -135,8 +135,8 @@ RAWS = [
 @pytest.mark.parametrize("running", [False, True])
 def test_any_job_of_any_queue_comes_back_as_it_was(queue: str, raw: str, running: bool) -> None:
     value = written(raw, queue=queue, running=running)
-    assert parse_working(value) == Held("t0k3n", queue, raw, running, WORKER)
-    assert parse_working(written(raw, queue=queue, late=True)) == Held("t0k3n", queue, raw, False, WORKER, late=True)
+    assert parse_working(value) == HeldJob("t0k3n", queue, raw, running, WORKER)
+    assert parse_working(written(raw, queue=queue, late=True)) == HeldJob("t0k3n", queue, raw, False, WORKER, late=True)
     working = decode_working(value, "name")
     assert (working.worker, working.queue, working.run_at, working.raw) == ("name", queue, MOMENT, value)
     assert (working.job.raw, working.job.queue) == (raw, queue)
@@ -149,7 +149,7 @@ anything = st.text(st.characters(categories=["L", "N", "P", "S", "Z", "C", "Cs"]
 @given(anything, anything, st.booleans())
 def test_any_text_at_all_comes_back_as_it_was(queue: str, raw: str, running: bool) -> None:
     held = parse_working(written(raw, queue=queue, running=running))
-    assert held == Held("t0k3n", queue, raw, running, WORKER)
+    assert held == HeldJob("t0k3n", queue, raw, running, WORKER)
 
 
 def test_garbage_in_a_worker_s_hands_is_shown() -> None:

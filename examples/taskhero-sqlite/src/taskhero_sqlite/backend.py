@@ -5,40 +5,40 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from taskhero_sqlite import leading, schedule, work
-from taskhero_sqlite.inspecting import Inspecting
+from taskhero_sqlite.inspecting import InspectionVerbs
 from taskhero_sqlite.queues import notify, push
-from taskhero_sqlite.recurring import Recurring
+from taskhero_sqlite.recurring import PeriodicVerbs
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from taskhero.backends.protocol import (
         Backend,
-        Beat,
         Claim,
-        Claims,
+        ClaimsReply,
+        DelayedJobEntry,
         Dismissed,
-        Due,
+        DueReply,
         Entry,
-        Exchange,
+        HeartbeatReply,
         HeldLock,
-        Interest,
         Lease,
         Leases,
-        Move,
         Preparation,
         Prepared,
         Process,
-        Rescued,
+        PromotionTarget,
+        RescuedJob,
+        SettleAndClaimReply,
         Settlement,
-        TimedEntry,
-        Wake,
+        Subscription,
+        Wakeup,
     )
 
 __all__ = ["SqliteBackend"]
 
 
-class SqliteBackend(Recurring, Inspecting):
+class SqliteBackend(PeriodicVerbs, InspectionVerbs):
     """Jobs in a SQLite file, shared by the processes of one machine; see `Connected` for how it is made.
 
     Those who look and mend find their verbs in `Inspecting`, periodic tasks theirs in `Recurring`.
@@ -50,13 +50,13 @@ class SqliteBackend(Recurring, Inspecting):
         """See `Backend.push`."""
         return await self._do(push, entries)
 
-    async def schedule(self, entries: Sequence[TimedEntry]) -> Sequence[str]:
+    async def schedule(self, entries: Sequence[DelayedJobEntry]) -> Sequence[str]:
         """See `Backend.schedule`."""
         return await self._do(schedule.schedule, entries)
 
     # promoting
 
-    async def due(self, limit: int) -> Due:
+    async def due(self, limit: int) -> DueReply:
         """See `Backend.due`."""
         return await self._ask(schedule.due, limit)
 
@@ -65,7 +65,7 @@ class SqliteBackend(Recurring, Inspecting):
         self._here()
         return 0
 
-    async def promote(self, moves: Sequence[Move]) -> Sequence[str]:
+    async def promote(self, moves: Sequence[PromotionTarget]) -> Sequence[str]:
         """See `Backend.promote`."""
         return await self._do(schedule.promote, moves)
 
@@ -75,7 +75,7 @@ class SqliteBackend(Recurring, Inspecting):
         """See `Backend.register`."""
         await self._do(work.renew, process, slots, lease)
 
-    def beat(
+    def heartbeat(
         self,
         process: Process,
         slots: Sequence[int],
@@ -84,34 +84,34 @@ class SqliteBackend(Recurring, Inspecting):
         full: bool,
         locks: Sequence[HeldLock] = (),
         seen: str = "",
-    ) -> Beat:
-        """See `Backend.beat`."""
+    ) -> HeartbeatReply:
+        """See `Backend.heartbeat`."""
         named = slots if full else ()
         return self._sign(work.renew, process, named, lease, held=locks, seen=seen)
 
-    async def retire(self, process: Process, slots: Sequence[int]) -> Dismissed:
-        """See `Backend.retire`."""
-        return await self._do(work.retire, process, slots)
+    async def deregister_slots(self, process: Process, slots: Sequence[int]) -> Dismissed:
+        """See `Backend.deregister_slots`."""
+        return await self._do(work.deregister_slots, process, slots)
 
     async def deregister(self, process: Process) -> Dismissed:
         """See `Backend.deregister`."""
         return await self._do(work.deregister, process)
 
-    async def exchange(
+    async def settle_and_claim(
         self,
         process: Process,
-        settled: Sequence[Settlement],
-        free: Sequence[int],
+        settlements: Sequence[Settlement],
+        free_slots: Sequence[int],
         queues: Sequence[str],
-    ) -> Exchange:
-        """See `Backend.exchange`."""
-        return await self._do(work.exchange, process, settled, free, queues)
+    ) -> SettleAndClaimReply:
+        """See `Backend.settle_and_claim`."""
+        return await self._do(work.settle_and_claim, process, settlements, free_slots, queues)
 
     async def prepare(self, process: Process, preparations: Sequence[Preparation]) -> Sequence[Prepared]:
         """See `Backend.prepare`."""
         return await self._do(work.prepare, process, preparations)
 
-    async def claims(self, process: Process) -> Claims:
+    async def claims(self, process: Process) -> ClaimsReply:
         """See `Backend.claims`."""
         return await self._ask(work.claims, process)
 
@@ -119,15 +119,15 @@ class SqliteBackend(Recurring, Inspecting):
         """See `Backend.restore`."""
         return await self._do(work.restore, process, claims)
 
-    async def begin(self, process: Process, claim: Claim, *, alone: bool = True) -> bool:
-        """See `Backend.begin`."""
-        return await self._do(work.begin, process, claim, alone=alone)
+    async def mark_exclusive(self, process: Process, claim: Claim, *, exclusive: bool = True) -> bool:
+        """See `Backend.mark_exclusive`."""
+        return await self._do(work.mark_exclusive, process, claim, alone=exclusive)
 
     async def leases(self, seen: str = "", *, lease: float | None = None) -> Leases:  # noqa: ARG002 - none is unknown
         """See `Backend.leases`."""
         return await self._ask(work.leases, seen)
 
-    async def rescue(self, expired: Sequence[Lease], limit: int) -> Sequence[Rescued]:
+    async def rescue(self, expired: Sequence[Lease], limit: int) -> Sequence[RescuedJob]:
         """See `Backend.rescue`."""
         return await self._do(work.rescue, expired, limit)
 
@@ -137,9 +137,9 @@ class SqliteBackend(Recurring, Inspecting):
 
     # waking
 
-    async def wait(self, process: Process, interest: Interest, timeout: float) -> Wake:  # noqa: ARG002
+    async def wait(self, process: Process, subscription: Subscription, timeout: float) -> Wakeup:  # noqa: ARG002
         """See `Backend.wait`."""
-        return await self._here().wait(interest, timeout)
+        return await self._here().wait(subscription, timeout)
 
     async def notify(self, queues: Sequence[str]) -> None:
         """See `Backend.notify`."""

@@ -10,7 +10,7 @@ from taskhero.clock import SystemClock
 from taskhero.errors import NotConnected
 from taskhero_sqlite.address import Address
 from taskhero_sqlite.database import Database
-from taskhero_sqlite.waking import Line
+from taskhero_sqlite.waking import WakeupQueue
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -34,7 +34,7 @@ class Connected:
         self._address = where if isinstance(where, Address) else Address(path=Path(where).absolute())
         self._database = Database(self._address, SystemClock() if clock is None else clock)
         self._loop: asyncio.AbstractEventLoop | None = None
-        self._line: Line | None = None
+        self._line: WakeupQueue | None = None
 
     @classmethod
     def from_url(cls, url: str, *, namespace: str = "resque") -> Self:  # noqa: ARG003 - a file is one
@@ -68,7 +68,7 @@ class Connected:
         except BaseException:
             self._loop = None
             raise
-        self._line = Line(self._database, self._address.poll)
+        self._line = WakeupQueue(self._database, self._address.poll)
 
     async def close(self) -> None:
         """See `Backend.close`."""
@@ -77,7 +77,7 @@ class Connected:
             await line.end()
         await self._database.close()
 
-    def _here(self) -> Line:
+    def _here(self) -> WakeupQueue:
         """Those who wait, if the backend may be used here and now."""
         if self._line is None:
             raise NotConnected(f"{self.location} is not connected: call `await backend.connect()` first")

@@ -5,7 +5,7 @@ from __future__ import annotations
 import zlib
 from typing import TYPE_CHECKING
 
-from taskhero.backends.records.inspection import FAILED, Mended
+from taskhero.backends.records.inspection import FAILED, RetryResult
 from taskhero_sqlite import queues
 from taskhero_sqlite.steps import blob, text
 
@@ -57,11 +57,11 @@ def retry_failed(step: Step, retries: Sequence[FailedRetry]) -> list[str]:
 def _retry(step: Step, retry: FailedRetry) -> str:
     number = _youngest(step, retry.failed)
     if number is None:
-        return Mended.MISSING
+        return RetryResult.MISSING
     if not queues.push(step, (retry.entry,))[0]:
-        return Mended.REFUSED
+        return RetryResult.NOT_STORED
     _remove(step, number)
-    return Mended.STORED
+    return RetryResult.STORED
 
 
 def _youngest(step: Step, failure: FailedEntry) -> int | None:

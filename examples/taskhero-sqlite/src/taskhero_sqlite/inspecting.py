@@ -13,20 +13,20 @@ if TYPE_CHECKING:
 
     from taskhero.backends.protocol import Removal
     from taskhero.backends.records.inspection import (
-        Cleaning,
         DelayedEntry,
         DelayedPage,
         FailedEntry,
         FailedRetry,
+        HeartbeatAge,
         Overview,
-        Silence,
         WorkerEntry,
+        WorkerRemoval,
     )
 
-__all__ = ["Inspecting"]
+__all__ = ["InspectionVerbs"]
 
 
-class Inspecting(Connected):
+class InspectionVerbs(Connected):
     """Looking at what is stored, and mending it."""
 
     async def overview(self) -> Overview:
@@ -61,9 +61,9 @@ class Inspecting(Connected):
 
     # what is delayed
 
-    async def moments(self) -> Sequence[tuple[int, int]]:
-        """See `Backend.moments`."""
-        return await self._ask(schedule.moments)
+    async def due_times(self) -> Sequence[tuple[int, int]]:
+        """See `Backend.due_times`."""
+        return await self._ask(schedule.due_times)
 
     async def delayed(self, at: int, start: int = 0, stop: int = -1) -> list[str]:
         """See `Backend.delayed`."""
@@ -122,10 +122,10 @@ class Inspecting(Connected):
         """See `Backend.workers`."""
         return await self._ask(workers.workers, ids)
 
-    async def silences(self) -> Sequence[Silence]:
-        """See `Backend.silences`."""
-        return await self._ask(workers.silences)
+    async def heartbeat_ages(self) -> Sequence[HeartbeatAge]:
+        """See `Backend.heartbeat_ages`."""
+        return await self._ask(workers.heartbeat_ages)
 
-    async def clean_worker(self, cleaning: Cleaning) -> str:
-        """See `Backend.clean_worker`."""
-        return await self._do(workers.clean_worker, cleaning)
+    async def remove_worker(self, removal: WorkerRemoval) -> str:
+        """See `Backend.remove_worker`."""
+        return await self._do(workers.remove_worker, removal)

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from taskhero.backends.protocol import FreeLock
+from taskhero.backends.protocol import QueueLockGuard
 from taskhero_sqlite.steps import blob, text
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
-    from taskhero.backends.protocol import DueJob, Guard, Lock
+    from taskhero.backends.protocol import DueJob, Guard, LockSpec
     from taskhero_sqlite.steps import Step
 
 __all__ = [
@@ -49,10 +49,10 @@ def take(step: Step, guards: Sequence[Guard], *, moving: DueJob | None = None, o
         over: Take locks over that somebody has, but for shared ones.
     """
     for guard in guards:
-        if isinstance(guard, FreeLock):
+        if isinstance(guard, QueueLockGuard):
             holds = (over and not guard.shared) or not is_taken(step, guard.key, None)
         else:
-            holds = not any(_is_delayed(step, form, moving) for form in guard.forms)
+            holds = not any(_is_delayed(step, form, moving) for form in guard.equivalent_payloads)
             holds = holds and not _is_spelled(step, guard.meaning, moving)
         if not holds:
             return guard
@@ -63,7 +63,7 @@ def take(step: Step, guards: Sequence[Guard], *, moving: DueJob | None = None, o
 def take_over(step: Step, guards: Iterable[Guard]) -> None:
     """Take the locks that guards ask for, whoever holds them."""
     for guard in guards:
-        if isinstance(guard, FreeLock):
+        if isinstance(guard, QueueLockGuard):
             _set(step, guard.key, None, step.now + guard.timeout)
 
 
@@ -83,7 +83,7 @@ def _is_spelled(step: Step, meaning: str | None, moving: DueJob | None) -> bool:
     return step.value(sql, meaning, at, raw) is not None
 
 
-def hold(step: Step, wanted: Sequence[Lock], owner: str) -> int | None:
+def hold(step: Step, wanted: Sequence[LockSpec], owner: str) -> int | None:
     """Let a claim hold locks, all or none; return which of them somebody else holds, or None."""
     for position, lock in enumerate(wanted):
         if is_taken(step, lock.key, owner):
@@ -111,7 +111,7 @@ def lifetimes(step: Step, keys: Sequence[str]) -> dict[str, float | None]:
     return {key: until - step.now for key, until in ends.items() if until is not None}
 
 
-def renew(step: Step, lock: Lock, owner: str, *, ours: bool) -> bool:
+def renew(step: Step, lock: LockSpec, owner: str, *, ours: bool) -> bool:
     """Let a claim hold a lock longer if it has it, or if the claim is *ours* and it is free; False if it is lost."""
     if is_taken(step, lock.key, owner):
         return False

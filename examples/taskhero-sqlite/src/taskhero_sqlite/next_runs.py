@@ -10,13 +10,13 @@ from taskhero_sqlite.steps import blob
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from taskhero.backends.protocol import Next
+    from taskhero.backends.protocol import NextRun
     from taskhero_sqlite.steps import Step
 
-__all__ = ["delay_only", "go_on", "is_stopped", "next_moment", "stop"]
+__all__ = ["delay_only", "go_on", "is_stopped", "next_due_time", "stop"]
 
 
-def next_moment(now: float, frequency: float) -> int:
+def next_due_time(now: float, frequency: float) -> int:
     """The moment of a run so many seconds after one that ended now: the nearest second, but not the one that runs."""
     milliseconds = int(now * 1000)
     return max((milliseconds + int(frequency * 1000) + 500) // 1000, milliseconds // 1000 + 1)
@@ -29,14 +29,14 @@ def delay_only(step: Step, at: int, raw: str, forms: Sequence[str]) -> int:
     return at
 
 
-def go_on(step: Step, following: Next, *, failed: bool) -> int | None:
-    """Delay the next run, or stop the task; return the moment, or None if there is none; see `Next`."""
+def go_on(step: Step, following: NextRun, *, failed: bool) -> int | None:
+    """Delay the next run, or stop the task; return the moment, or None if there is none; see `NextRun`."""
     if is_stopped(step, following.name):
         return None
     if failed and following.stop_if_failed:
         stop(step, following.name, "failed")
         return None
-    return delay_only(step, next_moment(step.now, following.frequency), following.raw, following.forms)
+    return delay_only(step, next_due_time(step.now, following.frequency), following.raw, following.equivalent_payloads)
 
 
 def is_stopped(step: Step, name: str) -> bool:
@@ -45,5 +45,5 @@ def is_stopped(step: Step, name: str) -> bool:
 
 
 def stop(step: Step, name: str, why: str) -> None:
-    """Stop a task; see `KnownPeriodic.stopped` for the reasons."""
+    """Stop a task; see `KnownPeriodicTask.stopped` for the reasons."""
     step.do("INSERT OR REPLACE INTO stopped VALUES (?, ?)", blob(name), why)

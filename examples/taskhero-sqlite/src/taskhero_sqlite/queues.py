@@ -18,7 +18,6 @@ __all__ = [
     "bounds",
     "copies",
     "delete_queue",
-    "give_back",
     "holds",
     "length_of",
     "notify",
@@ -26,6 +25,7 @@ __all__ = [
     "put",
     "queued",
     "queues",
+    "release",
     "remove",
     "remove_copies",
     "stands_first",
@@ -43,7 +43,7 @@ def put(step: Step, queue: str, raw: str, *, front: bool = False) -> None:
     step.do(_TO_FRONT if front else _TO_END, name, blob(raw))
 
 
-def give_back(step: Step, queue: str, raw: str) -> None:
+def release(step: Step, queue: str, raw: str) -> None:
     """Put a text to the front, and tell who waits for it."""
     put(step, queue, raw, front=True)
     step.ring(queue)

@@ -10,36 +10,38 @@ from taskhero_sqlite.base import Connected
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from taskhero.backends.protocol import Periodic, Periodics
+    from taskhero.backends.protocol import PeriodicTask, PeriodicTasksReply
 
-__all__ = ["Recurring"]
+__all__ = ["PeriodicVerbs"]
 
 
-class Recurring(Connected):
+class PeriodicVerbs(Connected):
     """Keeping periodic tasks going."""
 
-    async def periodic(self, declared: Sequence[Periodic] = (), lifetime: float = 0.0) -> Periodics:
-        """See `Backend.periodic`."""
+    async def declare_periodic(
+        self, declared: Sequence[PeriodicTask] = (), lifetime: float = 0.0
+    ) -> PeriodicTasksReply:
+        """See `Backend.declare_periodic`."""
         if not declared:
             return await self._ask(periodic.known)
         return await self._do(periodic.declare, declared, lifetime)
 
-    async def ensure(self, tasks: Sequence[Periodic], *, thoroughly: bool = False) -> Sequence[str]:
-        """See `Backend.ensure`."""
-        return await self._do(periodic.ensure, tasks, thoroughly=thoroughly)
+    async def ensure_periodic(self, tasks: Sequence[PeriodicTask], *, full_scan: bool = False) -> Sequence[str]:
+        """See `Backend.ensure_periodic`."""
+        return await self._do(periodic.ensure_periodic, tasks, thoroughly=full_scan)
 
-    async def restart(self, task: Periodic) -> int | None:
-        """See `Backend.restart`."""
-        return await self._do(periodic.restart, task)
+    async def restart_periodic(self, task: PeriodicTask) -> int | None:
+        """See `Backend.restart_periodic`."""
+        return await self._do(periodic.restart_periodic, task)
 
-    async def stop_periodic(self, task: Periodic) -> int:
+    async def stop_periodic(self, task: PeriodicTask) -> int:
         """See `Backend.stop_periodic`."""
         return await self._do(periodic.stop_periodic, task)
 
-    async def resume(self, names: Sequence[str], *, failed: bool = False) -> int:
-        """See `Backend.resume`."""
-        return await self._do(periodic.resume, names, failed=failed)
+    async def resume_periodic(self, names: Sequence[str], *, failed: bool = False) -> int:
+        """See `Backend.resume_periodic`."""
+        return await self._do(periodic.resume_periodic, names, failed=failed)
 
-    async def fire(self, task: Periodic, since: int | None, until: int, times: int) -> str:
-        """See `Backend.fire`."""
-        return await self._do(periodic.fire, task, since, until, times)
+    async def fire_cron(self, task: PeriodicTask, expected_cursor: int | None, new_cursor: int, count: int) -> str:
+        """See `Backend.fire_cron`."""
+        return await self._do(periodic.fire_cron, task, expected_cursor, new_cursor, count)

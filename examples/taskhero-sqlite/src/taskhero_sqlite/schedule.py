@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from typing import TYPE_CHECKING
 
-from taskhero.backends.protocol import Due, DueJob, FreeLock, Moved, NotDelayed, Scheduled
+from taskhero.backends.protocol import DueJob, DueReply, NotDelayed, PromoteResult, QueueLockGuard, ScheduleResult
 from taskhero.backends.records.inspection import DelayedEntry, DelayedPage
 from taskhero.wire.jobs import unmark
 from taskhero_sqlite import locks, queues
@@ -15,7 +15,7 @@ from taskhero_sqlite.steps import blob, marked, text
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from taskhero.backends.protocol import Move, TimedEntry
+    from taskhero.backends.protocol import DelayedJobEntry, PromotionTarget
     from taskhero_sqlite.steps import Step
 
 __all__ = [
@@ -23,8 +23,8 @@ __all__ = [
     "delay",
     "delayed",
     "due",
+    "due_times",
     "later",
-    "moments",
     "promote",
     "remove_copies",
     "remove_delayed",
@@ -51,27 +51,27 @@ def delay(step: Step, at: int, raw: str, meaning: str | None = None) -> None:
         step.ring_schedule()
 
 
-def schedule(step: Step, entries: Sequence[TimedEntry]) -> list[str]:
+def schedule(step: Step, entries: Sequence[DelayedJobEntry]) -> list[str]:
     """See `Backend.schedule`."""
     return [_schedule(step, entry) for entry in entries]
 
 
-def _schedule(step: Step, entry: TimedEntry) -> str:
+def _schedule(step: Step, entry: DelayedJobEntry) -> str:
     at = _due_second(entry, step.now)
     if at is not None and entry.unique and _find(step, at, entry.raw) is not None:
-        return Scheduled.DUPLICATE
-    guards = entry.guards if at is None else [guard for guard in entry.guards if not isinstance(guard, FreeLock)]
+        return ScheduleResult.ALREADY_DELAYED
+    guards = entry.guards if at is None else [guard for guard in entry.guards if not isinstance(guard, QueueLockGuard)]
     if locks.take(step, guards) is not None:
-        return Scheduled.REFUSED
+        return ScheduleResult.DUPLICATE
     if at is not None:
         delay(step, at, entry.raw)
-        return Scheduled.DELAYED
+        return ScheduleResult.DELAYED
     queues.put(step, entry.queue, entry.raw)
     step.ring(entry.queue)
-    return Scheduled.QUEUED
+    return ScheduleResult.QUEUED
 
 
-def _due_second(entry: TimedEntry, now: float) -> int | None:
+def _due_second(entry: DelayedJobEntry, now: float) -> int | None:
     """The whole second in which an entry is due, or None if that is not in the future."""
     if entry.delay is not None:
         at = later(now, entry.delay) if entry.delay > 0 else 0
@@ -80,49 +80,49 @@ def _due_second(entry: TimedEntry, now: float) -> int | None:
     return at if at > int(now) else None
 
 
-def due(step: Step, limit: int) -> Due:
+def due(step: Step, limit: int) -> DueReply:
     """See `Backend.due`."""
     rows = step.rows("SELECT at, raw FROM delayed WHERE at <= ? ORDER BY at, id LIMIT ?", int(step.now), limit)
-    return Due(
+    return DueReply(
         now=step.now,
         jobs=[DueJob(at, text(raw)) for at, raw in rows],
         next_at=step.value("SELECT min(at) FROM delayed"),
     )
 
 
-def promote(step: Step, moves: Sequence[Move]) -> list[str]:
+def promote(step: Step, moves: Sequence[PromotionTarget]) -> list[str]:
     """See `Backend.promote`."""
     return [_promote(step, move) for move in moves]
 
 
-def _promote(step: Step, move: Move) -> str:
+def _promote(step: Step, move: PromotionTarget) -> str:
     found = _find(step, move.job.at, move.job.raw) if move.job.at <= int(step.now) else None
     if found is None:
-        return Moved.MISSED
+        return PromoteResult.MISSED
     if move.failure is not None or move.queue is None:
         step.do("DELETE FROM delayed WHERE id = ?", found)
         fail(step, move.failure or "")
-        return Moved.FAILED
+        return PromoteResult.FAILED
     became = _take_or_merge(step, move, move.queue)
-    if became != Moved.HELD:
+    if became != PromoteResult.HELD:
         step.do("DELETE FROM delayed WHERE id = ?", found)
-    if became == Moved.QUEUED:
+    if became == PromoteResult.QUEUED:
         queues.put(step, move.queue, move.job.raw)
         step.ring(move.queue)
     return became
 
 
-def _take_or_merge(step: Step, move: Move, queue: str) -> str:
+def _take_or_merge(step: Step, move: PromotionTarget, queue: str) -> str:
     """Take what a due job's guards ask for, also locks that were left behind; return what becomes of it."""
     refused = locks.take(step, move.guards, moving=move.job)
     if refused is None:
-        return Moved.QUEUED
-    if isinstance(refused, NotDelayed) or queues.holds(step, queue, (move.job.raw, *move.equal)):
-        return Moved.MERGED
+        return PromoteResult.QUEUED
+    if isinstance(refused, NotDelayed) or queues.holds(step, queue, (move.job.raw, *move.equivalent_payloads)):
+        return PromoteResult.MERGED
     refused = locks.take(step, move.guards, moving=move.job, over=True)
     if refused is None:
-        return Moved.QUEUED
-    return Moved.MERGED if isinstance(refused, NotDelayed) else Moved.HELD
+        return PromoteResult.QUEUED
+    return PromoteResult.MERGED if isinstance(refused, NotDelayed) else PromoteResult.HELD
 
 
 def _find(step: Step, at: int, raw: str) -> int | None:
@@ -149,8 +149,8 @@ def remove_copies(step: Step, forms: Sequence[str]) -> int:
 # --- looking, and mending
 
 
-def moments(step: Step) -> list[tuple[int, int]]:
-    """See `Backend.moments`."""
+def due_times(step: Step) -> list[tuple[int, int]]:
+    """See `Backend.due_times`."""
     return [(at, count) for at, count in step.rows("SELECT at, count(*) FROM delayed GROUP BY at ORDER BY at")]
 
 

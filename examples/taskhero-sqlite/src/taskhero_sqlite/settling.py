@@ -5,7 +5,7 @@ from __future__ import annotations
 import sqlite3
 from typing import TYPE_CHECKING
 
-from taskhero.backends.protocol import Delayed, Done, Failed, GivenBack, Retried
+from taskhero.backends.protocol import Failed, PostponedByPlugin, Released, Retried, Succeeded
 from taskhero.wire.jobs import unmark
 from taskhero_sqlite import locks, queues
 from taskhero_sqlite.failures import count_failure, fail
@@ -16,7 +16,7 @@ from taskhero_sqlite.steps import blob, text
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
-    from taskhero.backends.protocol import Claim, Ending, Process, Settlement
+    from taskhero.backends.protocol import Claim, Disposition, Process, Settlement
     from taskhero_sqlite.steps import Step
 
 __all__ = ["Settled", "held_by", "settle"]
@@ -26,7 +26,7 @@ _COUNTER_LIFE = 86400
 
 
 class Settled:
-    """What became of settlements; see `Exchange`."""
+    """What became of settlements; see `SettleAndClaimReply`."""
 
     def __init__(self) -> None:
         self.gone: list[Claim] = []
@@ -53,7 +53,7 @@ def settle(step: Step, process: Process, settled: Sequence[Settlement]) -> Settl
             continue
         try:
             with step.part():
-                attempt = _end(step, worker, claim, raw, settlement.ending)
+                attempt = _end(step, worker, claim, raw, settlement.disposition)
                 locks.release(step, settlement.release, locks.owner_of(worker, claim.token))
                 _forget(step, settlement.forget)
                 at = None if attempt is not None else _go_on(step, settlement)
@@ -70,43 +70,50 @@ def settle(step: Step, process: Process, settled: Sequence[Settlement]) -> Settl
 
 def _go_on(step: Step, settlement: Settlement) -> int | None:
     """See to the next run of a job that is not tried again; return its moment."""
-    ending = settlement.ending
-    if settlement.next is None or isinstance(ending, (GivenBack, Delayed)):
+    disposition = settlement.disposition
+    if settlement.next_run is None or isinstance(disposition, (Released, PostponedByPlugin)):
         return None
-    return go_on(step, settlement.next, failed=isinstance(ending, (Failed, Retried)))
+    return go_on(step, settlement.next_run, failed=isinstance(disposition, (Failed, Retried)))
 
 
-def _end(step: Step, worker: str, claim: Claim, raw: str, ending: Ending) -> int | None:
-    if isinstance(ending, Done):
+def _end(step: Step, worker: str, claim: Claim, raw: str, disposition: Disposition) -> int | None:
+    if isinstance(disposition, Succeeded):
         step.count("processed")
         step.count(f"processed:{worker}")
-    elif isinstance(ending, Failed):
-        fail(step, ending.entry, worker)
-    elif isinstance(ending, Delayed):
-        delay(step, later(step.now, ending.delay), raw if ending.raw is None else ending.raw, ending.meaning)
-    elif isinstance(ending, GivenBack):
-        queues.give_back(step, claim.queue, raw if ending.raw is None else ending.raw)
-    elif isinstance(ending, Retried):
-        return _retry(step, worker, raw, ending)
+    elif isinstance(disposition, Failed):
+        fail(step, disposition.entry, worker)
+    elif isinstance(disposition, PostponedByPlugin):
+        delay(
+            step,
+            later(step.now, disposition.delay),
+            raw if disposition.raw is None else disposition.raw,
+            disposition.meaning,
+        )
+    elif isinstance(disposition, Released):
+        queues.release(step, claim.queue, raw if disposition.raw is None else disposition.raw)
+    elif isinstance(disposition, Retried):
+        return _retry(step, worker, raw, disposition)
     return None
 
 
-def _retry(step: Step, worker: str, raw: str, ending: Retried) -> int | None:
-    counter = blob(ending.counter)
+def _retry(step: Step, worker: str, raw: str, disposition: Retried) -> int | None:
+    counter = blob(disposition.counter)
     before = step.value("SELECT count FROM attempts WHERE name = ? AND until > ?", counter, step.now)
     count = 0 if before is None else before + 1
     attempt = count + 1
-    trace = () if ending.trace is None else (ending.trace[0],)
-    if attempt >= ending.limit:
-        fail(step, ending.entry, worker)
-        _forget(step, (ending.counter, *trace))
+    trace = () if disposition.trace is None else (disposition.trace[0],)
+    if attempt >= disposition.limit:
+        fail(step, disposition.entry, worker)
+        _forget(step, (disposition.counter, *trace))
         return None
-    seconds = ending.delays[min(attempt, len(ending.delays)) - 1] if ending.delays else 0.0
+    seconds = disposition.delays[min(attempt, len(disposition.delays)) - 1] if disposition.delays else 0.0
     until = step.now + seconds + _COUNTER_LIFE
-    delay(step, later(step.now, seconds), unmark(raw) if ending.raw is None else ending.raw, ending.meaning)
+    delay(
+        step, later(step.now, seconds), unmark(raw) if disposition.raw is None else disposition.raw, disposition.meaning
+    )
     step.do("INSERT OR REPLACE INTO attempts VALUES (?, ?, ?)", counter, count, until)
-    if ending.trace is not None:
-        step.do("INSERT OR REPLACE INTO trace VALUES (?, ?, ?)", *map(blob, ending.trace), until)
+    if disposition.trace is not None:
+        step.do("INSERT OR REPLACE INTO trace VALUES (?, ?, ?)", *map(blob, disposition.trace), until)
     count_failure(step, worker)
     return attempt
 

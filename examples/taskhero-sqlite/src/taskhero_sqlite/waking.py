@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 
 import attrs
 
-from taskhero.backends.protocol import Interest, Wake
+from taskhero.backends.protocol import Subscription, Wakeup
 from taskhero.errors import BackendError
 from taskhero_sqlite.steps import SCHEDULE, blob, text
 
@@ -23,17 +23,17 @@ if TYPE_CHECKING:
     from taskhero_sqlite.database import Database
     from taskhero_sqlite.steps import Step
 
-__all__ = ["Line"]
+__all__ = ["WakeupQueue"]
 
 _logger = logging.getLogger("taskhero.sqlite")
 
 
 @attrs.define(eq=False)
-class _Place:
+class _WaitingProcess:
     """One that waits, and the news that it got."""
 
-    interest: Interest
-    woken: asyncio.Future[Wake]
+    interest: Subscription
+    woken: asyncio.Future[Wakeup]
     news: tuple[str, ...] = ()
 
     @property
@@ -41,7 +41,7 @@ class _Place:
         return not self.woken.done()
 
 
-class Line:
+class WakeupQueue:
     """Those who wait, in the order in which they came.
 
     Args:
@@ -52,7 +52,7 @@ class Line:
     def __init__(self, database: Database, poll: float) -> None:
         self._database = database
         self._poll = poll
-        self._places: dict[int, _Place] = {}
+        self._places: dict[int, _WaitingProcess] = {}
         self._next = 0
         self._look = asyncio.Event()
         self._watching: asyncio.Task[None] | None = None
@@ -62,10 +62,10 @@ class Line:
         """There is news: do not wait for the next look."""
         self._look.set()
 
-    async def wait(self, interest: Interest, timeout: float) -> Wake:
-        """Wait for news that *interest* names, *timeout* seconds at most."""
+    async def wait(self, subscription: Subscription, timeout: float) -> Wakeup:
+        """Wait for news that *subscription* names, *timeout* seconds at most."""
         loop = asyncio.get_running_loop()
-        place = _Place(interest, loop.create_future())
+        place = _WaitingProcess(subscription, loop.create_future())
         number = self._next = self._next + 1
         self._places[number] = place
         self.look()
@@ -118,7 +118,7 @@ class Line:
             place = self._places.get(number)
             if place is not None and place.open:
                 place.news = news
-                place.woken.set_result(Wake(any(name != SCHEDULE for name in news), SCHEDULE in news))
+                place.woken.set_result(Wakeup(any(name != SCHEDULE for name in news), SCHEDULE in news))
             else:
                 self._give_back(news)
 
@@ -136,9 +136,9 @@ class Line:
         self.look()
 
 
-def _end(place: _Place) -> None:
+def _end(place: _WaitingProcess) -> None:
     if place.open:
-        place.woken.set_result(Wake())
+        place.woken.set_result(Wakeup())
 
 
 def _leave(step: Step, news: Sequence[str]) -> None:
@@ -150,7 +150,7 @@ def _news(step: Step) -> list[str]:
     return [text(queue) for (queue,) in step.rows("SELECT queue FROM news")]
 
 
-def _take_news(step: Step, wanted: Mapping[int, Interest]) -> dict[int, tuple[str, ...]]:
+def _take_news(step: Step, wanted: Mapping[int, Subscription]) -> dict[int, tuple[str, ...]]:
     taken = _hand_out(_news(step), wanted)
     for news in taken.values():
         for name in news:
@@ -158,16 +158,16 @@ def _take_news(step: Step, wanted: Mapping[int, Interest]) -> dict[int, tuple[st
     return taken
 
 
-def _hand_out(there: Sequence[str], wanted: Mapping[int, Interest]) -> dict[int, tuple[str, ...]]:
+def _hand_out(there: Sequence[str], wanted: Mapping[int, Subscription]) -> dict[int, tuple[str, ...]]:
     """Who gets which news: those who came first, of one queue at most, and of the schedule."""
     left = set(there)
     given: dict[int, tuple[str, ...]] = {}
-    for number, interest in wanted.items():
+    for number, subscription in wanted.items():
         if not left:
             break
-        names = sorted(left - {SCHEDULE}) if interest.everything else interest.queues
+        names = sorted(left - {SCHEDULE}) if subscription.all_queues else subscription.queues
         mine = [name for name in names if name in left][:1]
-        if interest.schedule and SCHEDULE in left:
+        if subscription.schedule and SCHEDULE in left:
             mine.append(SCHEDULE)
         if mine:
             given[number] = tuple(mine)

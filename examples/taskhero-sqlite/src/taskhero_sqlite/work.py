@@ -5,8 +5,18 @@ from __future__ import annotations
 import sqlite3
 from typing import TYPE_CHECKING
 
-from taskhero.backends.protocol import Beat, Claim, Claims, Dismissed, Exchange, Lease, Leases, Prepared, Rescued
-from taskhero.wire.jobs import mark_rescued, rescues
+from taskhero.backends.protocol import (
+    Claim,
+    ClaimsReply,
+    Dismissed,
+    HeartbeatReply,
+    Lease,
+    Leases,
+    Prepared,
+    RescuedJob,
+    SettleAndClaimReply,
+)
+from taskhero.wire.jobs import mark_rescued, rescue_count
 from taskhero_sqlite import locks, queues
 from taskhero_sqlite.leading import is_paused
 from taskhero_sqlite.settling import held_by, settle
@@ -20,18 +30,18 @@ if TYPE_CHECKING:
 
 __all__ = [
     "MAX_BATCH",
-    "begin",
     "claims",
     "deregister",
+    "deregister_slots",
     "dismiss",
-    "exchange",
     "leases",
+    "mark_exclusive",
     "may_hold_jobs_of_the_dead",
     "prepare",
     "renew",
     "rescue",
     "restore",
-    "retire",
+    "settle_and_claim",
 ]
 
 #: A batch of claims holds no more bytes than this, unless one job alone does.
@@ -53,8 +63,8 @@ def renew(
     *,
     held: Sequence[HeldLock] = (),
     seen: str = "",
-) -> Beat:
-    """Give a process a lease, bring these slots into view and renew these locks; see `Backend.beat`."""
+) -> HeartbeatReply:
+    """Give a process a lease, bring these slots into view and renew these locks; see `Backend.heartbeat`."""
     alive, ends = _lives(step, process), step.now + lease
     step.do("INSERT OR REPLACE INTO process VALUES (?, ?, ?)", process.name, blob(",".join(process.queues)), ends)
     step.do("INSERT OR REPLACE INTO lease (process, length) VALUES (?, ?)", process.name, lease)
@@ -64,7 +74,7 @@ def renew(
         if step.do("INSERT OR IGNORE INTO worker VALUES (?, ?, ?)", process.name, slot, step.now)
     )
     lost = tuple(one for one in held if not _renew_lock(step, process, one))
-    return Beat(alive, missing, leases(step, seen, but=process.name), lost)
+    return HeartbeatReply(alive, missing, leases(step, seen, but=process.name), lost)
 
 
 def _renew_lock(step: Step, process: Process, held: HeldLock) -> bool:
@@ -86,8 +96,8 @@ def leases(step: Step, seen: str = "", *, but: str = "") -> Leases:
     return Leases(str(last), tuple(Lease(process, str(renewal), length) for process, renewal, length in rows))
 
 
-def retire(step: Step, process: Process, slots: Sequence[int]) -> Dismissed:
-    """See `Backend.retire`."""
+def deregister_slots(step: Step, process: Process, slots: Sequence[int]) -> Dismissed:
+    """See `Backend.deregister_slots`."""
     wanted = set(slots)
     answer = _dismiss(step, process, [held for held in _latest_first(step, process.name) if held[1] in wanted])
     dismiss(step, process.name, wanted - {claim.slot for claim, _ in answer.blocked})
@@ -124,7 +134,7 @@ def _give_back(step: Step, worker: str, token: int, queue: str, raw: str) -> str
     """Put a job back into its queue; return why that cannot be done, and then nothing is changed."""
     try:
         with step.part():
-            queues.give_back(step, queue, raw)
+            queues.release(step, queue, raw)
             locks.free_claims(step, locks.owner_of(worker, token))
             step.do("DELETE FROM claim WHERE token = ?", token)
     except sqlite3.Error as error:
@@ -156,21 +166,21 @@ def dismiss(step: Step, process: str, slots: Iterable[int]) -> None:
 # --- the hot path
 
 
-def exchange(
+def settle_and_claim(
     step: Step, process: Process, settled: Sequence[Settlement], free: Sequence[int], names: Sequence[str]
-) -> Exchange:
-    """See `Backend.exchange`."""
+) -> SettleAndClaimReply:
+    """See `Backend.settle_and_claim`."""
     answer = settle(step, process, settled)
     registered = _lives(step, process)
     paused = is_paused(step)
     claimed = _claim(step, process, free, names) if registered and free and not paused else []
-    return Exchange(
+    return SettleAndClaimReply(
         claims=claimed,
         gone=answer.gone,
         unsettled=answer.unsettled,
         attempts=answer.attempts,
-        nexts=answer.nexts,
-        waiting=any(queues.length_of(step, queue) for queue in names),
+        next_runs=answer.nexts,
+        jobs_left=any(queues.length_of(step, queue) for queue in names),
         registered=registered,
         paused=paused,
     )
@@ -214,10 +224,10 @@ def _take(step: Step, process: Process, slot: int, queue: str, number: int) -> C
     return Claim(slot, str(token), queue, text(raw))
 
 
-def claims(step: Step, process: Process) -> Claims:
+def claims(step: Step, process: Process) -> ClaimsReply:
     """See `Backend.claims`."""
     rows = step.rows("SELECT slot, token, queue, raw FROM claim WHERE process = ? ORDER BY token", process.name)
-    return Claims(claims=[Claim(slot, str(token), text(queue), text(raw)) for slot, token, queue, raw in rows])
+    return ClaimsReply(claims=[Claim(slot, str(token), text(queue), text(raw)) for slot, token, queue, raw in rows])
 
 
 def prepare(step: Step, process: Process, preparations: Sequence[Preparation]) -> list[Prepared]:
@@ -229,7 +239,7 @@ def prepare(step: Step, process: Process, preparations: Sequence[Preparation]) -
 def _prepare(step: Step, process: Process, preparation: Preparation, *, alive: bool) -> Prepared:
     claim = preparation.claim
     if not alive or held_by(step, process, claim) is None:
-        return Prepared(mine=False)
+        return Prepared(is_current=False)
     locks.free(step, preparation.release)
     owner = locks.owner_of(process.worker(claim.slot), claim.token)
     blocked_by = locks.hold(step, preparation.hold, owner)
@@ -255,8 +265,8 @@ def _restore(step: Step, process: Process, claim: Claim) -> bool:
     return held_by(step, process, claim) is not None
 
 
-def begin(step: Step, process: Process, claim: Claim, *, alone: bool) -> bool:
-    """See `Backend.begin`."""
+def mark_exclusive(step: Step, process: Process, claim: Claim, *, alone: bool) -> bool:
+    """See `Backend.mark_exclusive`."""
     if held_by(step, process, claim) is None:
         return False
     # 2: it ran alone, and others run beside it by now.
@@ -274,10 +284,10 @@ def may_hold_jobs_of_the_dead(step: Step) -> bool:
     return step.value(sql, step.now, step.now - _FRESH) is not None
 
 
-def rescue(step: Step, expired: Sequence[Lease], limit: int) -> list[Rescued]:
+def rescue(step: Step, expired: Sequence[Lease], limit: int) -> list[RescuedJob]:
     """See `Backend.rescue`."""
-    rescued: list[Rescued] = []
-    blocked: list[Rescued] = []
+    rescued: list[RescuedJob] = []
+    blocked: list[RescuedJob] = []
     for lease in expired:
         name = lease.process
         if len(rescued) >= limit or not step.do(
@@ -287,7 +297,7 @@ def rescue(step: Step, expired: Sequence[Lease], limit: int) -> list[Rescued]:
         locks.free_of(step, name)
         held = _latest_first(step, name)
         begun = dict(step.rows("SELECT token, alone FROM claim WHERE process = ? AND alone > 0", name))
-        blamed = any(begun.get(token) == 1 and not rescues(raw) for token, _, _, raw in held)
+        blamed = any(begun.get(token) == 1 and not rescue_count(raw) for token, _, _, raw in held)
         for token, slot, queue, raw in held:
             if len(rescued) >= limit:
                 break
@@ -295,9 +305,9 @@ def rescue(step: Step, expired: Sequence[Lease], limit: int) -> list[Rescued]:
             marked = mark_rescued(raw, running=alone, late=begun.get(token) == 2 and not blamed)
             problem = _give_back(step, worker, token, queue, marked)
             if problem is None:
-                rescued.append(Rescued(worker, queue, marked, alone))
+                rescued.append(RescuedJob(worker, queue, marked, alone))
             else:
-                blocked.append(Rescued(worker, queue, raw, alone, problem))
+                blocked.append(RescuedJob(worker, queue, raw, alone, problem))
         if not step.value("SELECT 1 FROM claim WHERE process = ?", name):
             _forget(step, name)
     locks.sweep(step)

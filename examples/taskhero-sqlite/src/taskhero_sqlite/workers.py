@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import attrs
 
-from taskhero.backends.records.inspection import Cleaned, Silence, WorkerEntry
+from taskhero.backends.records.inspection import HeartbeatAge, RemoveWorkerResult, WorkerEntry
 from taskhero.wire.workers import ruby_time, working_head
 from taskhero_sqlite.failures import fail
 from taskhero_sqlite.steps import text
@@ -15,10 +15,10 @@ from taskhero_sqlite.work import dismiss
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from taskhero.backends.records.inspection import Cleaning
+    from taskhero.backends.records.inspection import WorkerRemoval
     from taskhero_sqlite.steps import Step
 
-__all__ = ["clean_worker", "silences", "workers"]
+__all__ = ["heartbeat_ages", "remove_worker", "workers"]
 
 # A slot may hold a job though somebody took it from view.
 _SLOTS = """
@@ -51,29 +51,29 @@ def workers(step: Step, ids: Sequence[str] | None) -> list[WorkerEntry]:
     ]
 
 
-def silences(step: Step) -> list[Silence]:
-    """See `Backend.silences`."""
+def heartbeat_ages(step: Step) -> list[HeartbeatAge]:
+    """See `Backend.heartbeat_ages`."""
     return [
-        Silence(worker_id, max(0.0, step.now - place.lease_ends))
+        HeartbeatAge(worker_id, max(0.0, step.now - place.lease_ends))
         for worker_id, place in sorted(_places(step).items())
         if place.in_view
     ]
 
 
-def clean_worker(step: Step, cleaning: Cleaning) -> str:
-    """See `Backend.clean_worker`."""
+def remove_worker(step: Step, cleaning: WorkerRemoval) -> str:
+    """See `Backend.remove_worker`."""
     place = _places(step).get(cleaning.id)
     if place is None:
-        return Cleaned.UNKNOWN
+        return RemoveWorkerResult.UNKNOWN
     if place.entry.working != cleaning.seen:
-        return Cleaned.CHANGED
-    if cleaning.silent_for is not None and step.now - place.lease_ends < cleaning.silent_for:
-        return Cleaned.ALIVE
+        return RemoveWorkerResult.CHANGED
+    if cleaning.heartbeat_age is not None and step.now - place.lease_ends < cleaning.heartbeat_age:
+        return RemoveWorkerResult.ALIVE
     if cleaning.seen is not None and cleaning.failure is not None:
         fail(step, cleaning.failure)
     step.do("DELETE FROM claim WHERE process = ? AND slot = ?", place.process, place.slot)
     dismiss(step, place.process, (place.slot,))
-    return Cleaned.CLEANED
+    return RemoveWorkerResult.REMOVED
 
 
 def _places(step: Step) -> dict[str, _Place]:

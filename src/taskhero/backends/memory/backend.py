@@ -5,12 +5,12 @@ from __future__ import annotations
 import asyncio
 from typing import TYPE_CHECKING, Self
 
-from taskhero.backends.memory.claim_store import Work
-from taskhero.backends.memory.inspection_verbs import Inspecting
+from taskhero.backends.memory.claim_store import ClaimStore
+from taskhero.backends.memory.inspection_verbs import InspectionVerbs
 from taskhero.backends.memory.periodic_verbs import PeriodicVerbs
-from taskhero.backends.memory.queue_store import part_of
+from taskhero.backends.memory.queue_store import slice_of
 from taskhero.backends.memory.store import Store, due_second
-from taskhero.backends.protocol import Due, FreeLock, Moved, Scheduled
+from taskhero.backends.protocol import DueReply, PromoteResult, QueueLockGuard, ScheduleResult
 from taskhero.clock import SystemClock
 from taskhero.errors import NotConnected, UnknownBackend
 
@@ -18,36 +18,36 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from taskhero.backends.protocol import (
-        Beat,
         Claim,
-        Claims,
+        ClaimsReply,
+        DelayedJobEntry,
         Dismissed,
         Entry,
-        Exchange,
+        HeartbeatReply,
         HeldLock,
-        Interest,
         Lease,
         Leases,
-        Move,
         Preparation,
         Prepared,
         Process,
+        PromotionTarget,
         Removal,
-        Rescued,
+        RescuedJob,
+        SettleAndClaimReply,
         Settlement,
-        TimedEntry,
-        Wake,
+        Subscription,
+        Wakeup,
     )
     from taskhero.clock import Clock
 
 __all__ = ["MemoryBackend"]
 
 
-class MemoryBackend(PeriodicVerbs, Inspecting):
+class MemoryBackend(PeriodicVerbs, InspectionVerbs):
     """Jobs in the memory of this program: private to the app, gone with it, and behaving as on the wire of Resque.
 
-    It belongs to one event loop, but for `beat`, which any thread may call. No step lets go of the loop, so each is
-    atomic; what `beat` touches is guarded by a lock besides.
+    It belongs to one event loop, but for `heartbeat`, which any thread may call. No step lets go of the loop, so each
+    is atomic; what `heartbeat` touches is guarded by a lock besides.
 
     Args:
         clock: For tests: where the time comes from.
@@ -57,7 +57,7 @@ class MemoryBackend(PeriodicVerbs, Inspecting):
         self._clock: Clock = SystemClock() if clock is None else clock
         self._loop: asyncio.AbstractEventLoop | None = None
         self._store = Store()
-        self._work = Work(self._store)
+        self._work = ClaimStore(self._store)
         self._leader: tuple[str, float] | None = None
 
     @classmethod
@@ -89,7 +89,7 @@ class MemoryBackend(PeriodicVerbs, Inspecting):
     async def close(self) -> None:
         """See `Backend.close`."""
         self._loop = None
-        self._store.line.end()
+        self._store.wakeups.close()
 
     def _use(self) -> Store:
         """The store, if it may be used here and now."""
@@ -112,65 +112,67 @@ class MemoryBackend(PeriodicVerbs, Inspecting):
         stored = []
         arrived = {}
         for entry in entries:
-            free = store.take(entry.guards, now) is None
+            free = store.acquire(entry.guards, now) is None
             if free:
                 store.queues.put(entry.queue, entry.raw, front=entry.front)
                 arrived[entry.queue] = True
             stored.append(free)
         for queue in arrived:
-            store.line.ring(queue)
+            store.wakeups.signal(queue)
         return stored
 
-    async def schedule(self, entries: Sequence[TimedEntry]) -> Sequence[str]:
+    async def schedule(self, entries: Sequence[DelayedJobEntry]) -> Sequence[str]:
         """See `Backend.schedule`."""
         store, now = self._use(), self._clock.now()
         return [self._schedule(store, entry, now) for entry in entries]
 
-    def _schedule(self, store: Store, entry: TimedEntry, now: float) -> str:
+    def _schedule(self, store: Store, entry: DelayedJobEntry, now: float) -> str:
         at = due_second(entry, now)
         if at is not None and entry.unique and store.schedule.holds(at, entry.raw):
-            return Scheduled.DUPLICATE
-        guards = entry.guards if at is None else [guard for guard in entry.guards if not isinstance(guard, FreeLock)]
-        if store.take(guards, now) is not None:
-            return Scheduled.REFUSED
+            return ScheduleResult.ALREADY_DELAYED
+        guards = (
+            entry.guards if at is None else [guard for guard in entry.guards if not isinstance(guard, QueueLockGuard)]
+        )
+        if store.acquire(guards, now) is not None:
+            return ScheduleResult.DUPLICATE
         if at is not None:
             store.delay(at, entry.raw)
-            return Scheduled.DELAYED
+            return ScheduleResult.DELAYED
         store.queues.put(entry.queue, entry.raw)
-        store.line.ring(entry.queue)
-        return Scheduled.QUEUED
+        store.wakeups.signal(entry.queue)
+        return ScheduleResult.QUEUED
 
     # promoting
 
-    async def due(self, limit: int) -> Due:
+    async def due(self, limit: int) -> DueReply:
         """See `Backend.due`."""
         store, now = self._use(), self._clock.now()
-        return Due(now=now, jobs=store.schedule.due(now, limit), next_at=store.schedule.next_at())
+        return DueReply(now=now, jobs=store.schedule.due(now, limit), next_at=store.schedule.next_at())
 
     async def adopt(self) -> int:
         """See `Backend.adopt`: nobody else stores anything here."""
         self._use()
         return 0
 
-    async def promote(self, moves: Sequence[Move]) -> Sequence[str]:
+    async def promote(self, moves: Sequence[PromotionTarget]) -> Sequence[str]:
         """See `Backend.promote`."""
         store, now = self._use(), self._clock.now()
         return [self._promote(store, move, now) for move in moves]
 
-    def _promote(self, store: Store, move: Move, now: float) -> str:
+    def _promote(self, store: Store, move: PromotionTarget, now: float) -> str:
         job = move.job
         if job.at > int(now) or not store.schedule.holds(job.at, job.raw):
-            return Moved.MISSED
+            return PromoteResult.MISSED
         if move.failure is not None or move.queue is None:
             store.schedule.remove(job.at, job.raw)
             store.fail(move.failure or "")
-            return Moved.FAILED
-        became = store.take_or_merge(move, move.queue, now)
-        if became != Moved.HELD:
+            return PromoteResult.FAILED
+        became = store.acquire_or_merge(move, move.queue, now)
+        if became != PromoteResult.HELD:
             store.schedule.remove(job.at, job.raw)
-        if became == Moved.QUEUED:
+        if became == PromoteResult.QUEUED:
             store.queues.put(move.queue, job.raw)
-            store.line.ring(move.queue)
+            store.wakeups.signal(move.queue)
         return became
 
     # working
@@ -180,7 +182,7 @@ class MemoryBackend(PeriodicVerbs, Inspecting):
         self._use()
         self._work.renew(process, slots, lease, self._clock.now())
 
-    def beat(
+    def heartbeat(
         self,
         process: Process,
         slots: Sequence[int],
@@ -189,39 +191,39 @@ class MemoryBackend(PeriodicVerbs, Inspecting):
         full: bool,
         locks: Sequence[HeldLock] = (),
         seen: str = "",
-    ) -> Beat:
-        """See `Backend.beat`."""
+    ) -> HeartbeatReply:
+        """See `Backend.heartbeat`."""
         if self._loop is None:
             raise self._misuse()
         return self._work.renew(process, slots if full else (), lease, self._clock.now(), locks=locks, seen=seen)
 
-    async def retire(self, process: Process, slots: Sequence[int]) -> Dismissed:
-        """See `Backend.retire`."""
+    async def deregister_slots(self, process: Process, slots: Sequence[int]) -> Dismissed:
+        """See `Backend.deregister_slots`."""
         self._use()
-        return self._work.retire(process, slots)
+        return self._work.deregister_slots(process, slots)
 
     async def deregister(self, process: Process) -> Dismissed:
         """See `Backend.deregister`."""
         self._use()
         return self._work.deregister(process)
 
-    async def exchange(
+    async def settle_and_claim(
         self,
         process: Process,
-        settled: Sequence[Settlement],
-        free: Sequence[int],
+        settlements: Sequence[Settlement],
+        free_slots: Sequence[int],
         queues: Sequence[str],
-    ) -> Exchange:
-        """See `Backend.exchange`."""
+    ) -> SettleAndClaimReply:
+        """See `Backend.settle_and_claim`."""
         self._use()
-        return self._work.exchange(process, settled, free, queues, self._clock.now())
+        return self._work.settle_and_claim(process, settlements, free_slots, queues, self._clock.now())
 
     async def prepare(self, process: Process, preparations: Sequence[Preparation]) -> Sequence[Prepared]:
         """See `Backend.prepare`."""
         self._use()
         return self._work.prepare(process, preparations, self._clock.now())
 
-    async def claims(self, process: Process) -> Claims:
+    async def claims(self, process: Process) -> ClaimsReply:
         """See `Backend.claims`."""
         self._use()
         return self._work.claims(process)
@@ -231,17 +233,17 @@ class MemoryBackend(PeriodicVerbs, Inspecting):
         self._use()
         return self._work.restore(process, claims, self._clock.now())
 
-    async def begin(self, process: Process, claim: Claim, *, alone: bool = True) -> bool:
-        """See `Backend.begin`."""
+    async def mark_exclusive(self, process: Process, claim: Claim, *, exclusive: bool = True) -> bool:
+        """See `Backend.mark_exclusive`."""
         self._use()
-        return self._work.begin(process, claim, alone=alone)
+        return self._work.mark_exclusive(process, claim, exclusive=exclusive)
 
     async def leases(self, seen: str = "", *, lease: float | None = None) -> Leases:  # noqa: ARG002 - none is unknown
         """See `Backend.leases`."""
         self._use()
         return self._work.leases(seen)
 
-    async def rescue(self, expired: Sequence[Lease], limit: int) -> Sequence[Rescued]:
+    async def rescue(self, expired: Sequence[Lease], limit: int) -> Sequence[RescuedJob]:
         """See `Backend.rescue`."""
         self._use()
         return self._work.rescue(expired, limit)
@@ -253,9 +255,9 @@ class MemoryBackend(PeriodicVerbs, Inspecting):
 
     # waking
 
-    async def wait(self, process: Process, interest: Interest, timeout: float) -> Wake:  # noqa: ARG002
+    async def wait(self, process: Process, subscription: Subscription, timeout: float) -> Wakeup:  # noqa: ARG002
         """See `Backend.wait`."""
-        return await self._use().line.wait(interest, timeout)
+        return await self._use().wakeups.wait(subscription, timeout)
 
     async def notify(self, queues: Sequence[str]) -> None:
         """See `Backend.notify`."""
@@ -295,15 +297,15 @@ class MemoryBackend(PeriodicVerbs, Inspecting):
 
     async def queues(self) -> list[str]:
         """See `Backend.queues`."""
-        return sorted(self._use().queues.texts)
+        return sorted(self._use().queues.payloads)
 
     async def length(self, queue: str) -> int:
         """See `Backend.length`."""
-        return len(self._use().queues.texts.get(queue, ()))
+        return len(self._use().queues.payloads.get(queue, ()))
 
     async def queued(self, queue: str, start: int = 0, stop: int = -1) -> list[str]:
         """See `Backend.queued`."""
-        return part_of(self._use().queues.texts.get(queue, ()), start, stop)
+        return slice_of(self._use().queues.payloads.get(queue, ()), start, stop)
 
     async def remove(self, queue: str, removals: Sequence[Removal]) -> Sequence[int]:
         """See `Backend.remove`."""
@@ -313,7 +315,7 @@ class MemoryBackend(PeriodicVerbs, Inspecting):
     async def delete_queue(self, queue: str, *, only_if_empty: bool = False) -> int:
         """See `Backend.delete_queue`."""
         queues = self._use().queues
-        return 0 if only_if_empty and queues.texts.get(queue) else queues.forget(queue)
+        return 0 if only_if_empty and queues.payloads.get(queue) else queues.forget(queue)
 
     async def stats(self) -> dict[str, int]:
         """See `Backend.stats`."""

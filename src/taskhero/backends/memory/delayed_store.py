@@ -8,74 +8,74 @@ from itertools import islice
 
 from taskhero.backends.protocol import DueJob
 
-__all__ = ["Schedule"]
+__all__ = ["DelayedStore"]
 
 
-class Schedule:
+class DelayedStore:
     """Texts by the whole second to which they are delayed; those of one second in the order stored."""
 
     def __init__(self) -> None:
         #: Each moment's texts; no moment is without.
-        self.texts: dict[int, deque[str]] = {}
+        self.payloads: dict[int, deque[str]] = {}
         # Moments, the earliest first. What stands here and not in `texts` is over, and goes when it comes to the top.
         self._heap: list[int] = []
         self._heaped: set[int] = set()
         # For each text how often it is delayed to which moment.
-        self._moments: dict[str, dict[int, int]] = {}
+        self._due_times: dict[str, dict[int, int]] = {}
 
     def add(self, at: int, raw: str) -> bool:
         """Store a text; return whether its moment is earlier than all that were known."""
         earliest = self.next_at()
-        texts = self.texts.get(at)
-        if texts is None:
-            texts = self.texts[at] = deque()
+        payloads = self.payloads.get(at)
+        if payloads is None:
+            payloads = self.payloads[at] = deque()
             if at not in self._heaped:
                 heapq.heappush(self._heap, at)
                 self._heaped.add(at)
-        texts.append(raw)
-        moments = self._moments.setdefault(raw, {})
-        moments[at] = moments.get(at, 0) + 1
+        payloads.append(raw)
+        due_times = self._due_times.setdefault(raw, {})
+        due_times[at] = due_times.get(at, 0) + 1
         return earliest is None or at < earliest
 
     def remove(self, at: int, raw: str) -> bool:
         """Remove the first copy of a text from a moment; False if there is none."""
         if not self.holds(at, raw):
             return False
-        texts = self.texts[at]
-        if texts[0] == raw:
-            texts.popleft()
+        payloads = self.payloads[at]
+        if payloads[0] == raw:
+            payloads.popleft()
         else:
-            texts.remove(raw)
-        if not texts:
-            del self.texts[at]
-        moments = self._moments[raw]
-        moments[at] -= 1
-        if not moments[at]:
-            del moments[at]
-            if not moments:
-                del self._moments[raw]
+            payloads.remove(raw)
+        if not payloads:
+            del self.payloads[at]
+        due_times = self._due_times[raw]
+        due_times[at] -= 1
+        if not due_times[at]:
+            del due_times[at]
+            if not due_times:
+                del self._due_times[raw]
         return True
 
     def remove_all(self, at: int, raw: str) -> int:
         """Remove all copies of a text from a moment; return how many there were."""
-        count = self._moments.get(raw, {}).get(at, 0)
+        count = self._due_times.get(raw, {}).get(at, 0)
         for _ in range(count):
             self.remove(at, raw)
         return count
 
     def holds(self, at: int, raw: str) -> bool:
         """Whether a text is delayed to this moment."""
-        return at in self._moments.get(raw, ())
+        return at in self._due_times.get(raw, ())
 
-    def moments(self, raw: str) -> list[int]:
+    def due_times(self, raw: str) -> list[int]:
         """The moments to which a text is delayed, the earliest first."""
-        return sorted(self._moments.get(raw, ()))
+        return sorted(self._due_times.get(raw, ()))
 
     def next_at(self) -> int | None:
         """The earliest moment, or None."""
         heap = self._heap
         while heap:
-            if heap[0] in self.texts:
+            if heap[0] in self.payloads:
                 return heap[0]
             self._heaped.discard(heapq.heappop(heap))
         return None
@@ -89,7 +89,7 @@ class Schedule:
             if at is None or at > now:
                 break
             seen.append(heapq.heappop(self._heap))
-            jobs += [DueJob(at, raw) for raw in islice(self.texts[at], limit - len(jobs))]
+            jobs += [DueJob(at, raw) for raw in islice(self.payloads[at], limit - len(jobs))]
         for at in seen:
             heapq.heappush(self._heap, at)
         return jobs

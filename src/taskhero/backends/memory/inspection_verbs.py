@@ -5,35 +5,35 @@ from __future__ import annotations
 from abc import abstractmethod
 from typing import TYPE_CHECKING
 
-from taskhero.backends.memory.queue_store import part_of
+from taskhero.backends.memory.queue_store import slice_of
 from taskhero.backends.records.inspection import (
     FAILED,
     DelayedEntry,
     DelayedPage,
-    Mended,
+    HeartbeatAge,
     Overview,
-    Silence,
+    RetryResult,
     WorkerEntry,
 )
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
-    from taskhero.backends.memory.claim_store import Work
+    from taskhero.backends.memory.claim_store import ClaimStore
     from taskhero.backends.memory.store import Store
-    from taskhero.backends.records.inspection import Cleaning, FailedEntry, FailedRetry
+    from taskhero.backends.records.inspection import FailedEntry, FailedRetry, WorkerRemoval
     from taskhero.clock import Clock
 
-__all__ = ["Inspecting"]
+__all__ = ["InspectionVerbs"]
 
 _LOCKS = ("lock:", "workerslock:")
 
 
-class Inspecting:
+class InspectionVerbs:
     """The verbs of those who look and mend."""
 
     _clock: Clock
-    _work: Work
+    _work: ClaimStore
 
     @abstractmethod
     def _use(self) -> Store:
@@ -48,7 +48,7 @@ class Inspecting:
         store = self._use()
         return Overview(
             now=self._clock.now(),
-            lengths={name: len(texts) for name, texts in sorted(store.queues.texts.items())},
+            lengths={name: len(payloads) for name, payloads in sorted(store.queues.payloads.items())},
             failures={FAILED: len(store.failures)},
             processed=store.counters.get("processed", 0),
             failed=store.counters.get("failed", 0),
@@ -58,13 +58,13 @@ class Inspecting:
 
     # what is delayed
 
-    async def moments(self) -> Sequence[tuple[int, int]]:
-        """See `Backend.moments`."""
-        return [(at, len(texts)) for at, texts in sorted(self._use().schedule.texts.items())]
+    async def due_times(self) -> Sequence[tuple[int, int]]:
+        """See `Backend.due_times`."""
+        return [(at, len(payloads)) for at, payloads in sorted(self._use().schedule.payloads.items())]
 
     async def delayed(self, at: int, start: int = 0, stop: int = -1) -> list[str]:
         """See `Backend.delayed`."""
-        return part_of(self._use().schedule.texts.get(at, ()), start, stop)
+        return slice_of(self._use().schedule.payloads.get(at, ()), start, stop)
 
     async def search_delayed(
         self, containing: Sequence[str] = (), *, limit: int = 1000, after: tuple[int, int] | None = None
@@ -97,7 +97,7 @@ class Inspecting:
 
     async def failed(self, start: int = 0, stop: int = -1, source: str = FAILED) -> list[str]:
         """See `Backend.failed`."""
-        return part_of(_failures(self._use(), source), start, stop)
+        return slice_of(_failures(self._use(), source), start, stop)
 
     async def remove_failed(self, entries: Sequence[FailedEntry]) -> Sequence[bool]:
         """See `Backend.remove_failed`."""
@@ -143,23 +143,23 @@ class Inspecting:
         found = {entry.id: entry for entry in entries}
         return [found.get(worker_id) or WorkerEntry(id=worker_id) for worker_id in sorted(set(ids))]
 
-    async def silences(self) -> Sequence[Silence]:
-        """See `Backend.silences`."""
-        return [Silence(entry.id, max(0.0, -(entry.alive_for or 0.0))) for entry in await self.workers()]
+    async def heartbeat_ages(self) -> Sequence[HeartbeatAge]:
+        """See `Backend.heartbeat_ages`."""
+        return [HeartbeatAge(entry.id, max(0.0, -(entry.alive_for or 0.0))) for entry in await self.workers()]
 
-    async def clean_worker(self, cleaning: Cleaning) -> str:
-        """See `Backend.clean_worker`."""
+    async def remove_worker(self, removal: WorkerRemoval) -> str:
+        """See `Backend.remove_worker`."""
         self._use()
-        return self._work.clean(cleaning, self._clock.now())
+        return self._work.remove_worker(removal, self._clock.now())
 
 
 def _delayed_from(store: Store, place: tuple[int, int]) -> Iterator[tuple[int, int, str]]:
     """All that is delayed from a place on: the moment, the position there, and the text."""
     first, skip = place
-    for at, texts in sorted(store.schedule.texts.items()):
+    for at, payloads in sorted(store.schedule.payloads.items()):
         if at < first:
             continue
-        for position, raw in enumerate(texts):
+        for position, raw in enumerate(payloads):
             if at > first or position >= skip:
                 yield at, position, raw
 
@@ -171,10 +171,10 @@ def _failures(store: Store, source: str) -> Sequence[str]:
 def _retry(store: Store, retry: FailedRetry, now: float) -> str:
     failed, entry = retry.failed, retry.entry
     if failed.source != FAILED or failed.raw not in store.failures:
-        return Mended.MISSING
-    if store.take(entry.guards, now) is not None:
-        return Mended.REFUSED
+        return RetryResult.MISSING
+    if store.acquire(entry.guards, now) is not None:
+        return RetryResult.NOT_STORED
     store.queues.put(entry.queue, entry.raw, front=entry.front)
-    store.line.ring(entry.queue)
+    store.wakeups.signal(entry.queue)
     store.unfail(failed.raw)
-    return Mended.STORED
+    return RetryResult.STORED

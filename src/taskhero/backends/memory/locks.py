@@ -7,21 +7,21 @@ from typing import TYPE_CHECKING, Generic, TypeAlias, TypeVar
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
 
-    from taskhero.backends.protocol import Claim, HeldLock, Lock, Process
+    from taskhero.backends.protocol import Claim, HeldLock, LockSpec, Process
 
-__all__ = ["Expiring", "Locks", "Owner", "owner_of"]
+__all__ = ["ExpiringMap", "LockStore", "Owner", "owner_of"]
 
-_FEW = 1000
+_SWEEP_THRESHOLD = 1000
 
 Value = TypeVar("Value")
 
 
-class Expiring(Generic[Value]):
+class ExpiringMap(Generic[Value]):
     """Values by name, each until a moment of its own."""
 
     def __init__(self) -> None:
         self._values: dict[str, tuple[Value, float]] = {}
-        self._sweep_at = _FEW
+        self._sweep_at = _SWEEP_THRESHOLD
 
     def get(self, name: str, now: float) -> Value | None:
         """The value, or None if there is none or it lapsed."""
@@ -43,7 +43,7 @@ class Expiring(Generic[Value]):
         self._values[name] = (value, until)
         if len(self._values) > self._sweep_at:
             self._values = {name: found for name, found in self._values.items() if found[1] > now}
-            self._sweep_at = max(_FEW, 2 * len(self._values))
+            self._sweep_at = max(_SWEEP_THRESHOLD, 2 * len(self._values))
 
     def items(self, now: float) -> list[tuple[str, Value]]:
         """All that has not lapsed, by name."""
@@ -67,12 +67,12 @@ def owner_of(process: Process, claim: Claim) -> Owner:
     return (process.worker(claim.slot), claim.token)
 
 
-class Locks:
+class LockStore:
     """All locks, each until it lapses. The caller sees to it that one thread at a time is here."""
 
     def __init__(self) -> None:
         # Beside the owner stands the number that node-resque writes: the second after which it takes a lock for lapsed.
-        self._held: Expiring[tuple[Owner, int]] = Expiring()
+        self._held: ExpiringMap[tuple[Owner, int]] = ExpiringMap()
 
     def get(self, key: str, now: float) -> tuple[Owner, int] | None:
         """Who holds a lock, and the second that node-resque reads there; None if it is free."""
@@ -106,7 +106,7 @@ class Locks:
         """Free what the jobs of a process hold that is dead, or leaves."""
         self._held.delete_if(lambda held: held[0] is not None and held[0][0].rpartition("+")[0] == process)
 
-    def hold(self, locks: Sequence[Lock], owner: Owner, now: float) -> int | None:
+    def hold(self, locks: Sequence[LockSpec], owner: Owner, now: float) -> int | None:
         """Take locks, all or none; return which of them somebody else holds, or None."""
         for position, lock in enumerate(locks):
             if self._is_taken(lock.key, owner, now):

@@ -5,15 +5,15 @@ from __future__ import annotations
 from abc import abstractmethod
 from typing import TYPE_CHECKING
 
-from taskhero.backends.memory.periodic_store import next_moment
-from taskhero.backends.protocol import Fired, FreeLock, Kept
+from taskhero.backends.memory.periodic_store import next_due_time
+from taskhero.backends.protocol import EnsureResult, FireResult, QueueLockGuard
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from taskhero.backends.memory.claim_store import Work
+    from taskhero.backends.memory.claim_store import ClaimStore
     from taskhero.backends.memory.store import Store
-    from taskhero.backends.protocol import Periodic, Periodics
+    from taskhero.backends.protocol import PeriodicTask, PeriodicTasksReply
     from taskhero.clock import Clock
 
 __all__ = ["PeriodicVerbs"]
@@ -23,70 +23,72 @@ class PeriodicVerbs:
     """The part of the memory driver that keeps periodic tasks going."""
 
     _clock: Clock
-    _work: Work
+    _work: ClaimStore
 
     @abstractmethod
     def _use(self) -> Store:
         """The store, if it may be used here."""
 
-    async def periodic(self, declared: Sequence[Periodic] = (), lifetime: float = 0.0) -> Periodics:
-        """See `Backend.periodic`."""
-        return self._use().recurring.declare(declared, lifetime, self._clock.now())
+    async def declare_periodic(
+        self, declared: Sequence[PeriodicTask] = (), lifetime: float = 0.0
+    ) -> PeriodicTasksReply:
+        """See `Backend.declare_periodic`."""
+        return self._use().periodic.declare(declared, lifetime, self._clock.now())
 
-    async def ensure(self, tasks: Sequence[Periodic], *, thoroughly: bool = False) -> Sequence[str]:
-        """See `Backend.ensure`."""
+    async def ensure_periodic(self, tasks: Sequence[PeriodicTask], *, full_scan: bool = False) -> Sequence[str]:
+        """See `Backend.ensure_periodic`."""
         store, now = self._use(), self._clock.now()
-        return [self._ensure(store, task, now, thoroughly=thoroughly) for task in tasks]
+        return [self._ensure(store, task, now, thoroughly=full_scan) for task in tasks]
 
-    def _ensure(self, store: Store, task: Periodic, now: float, *, thoroughly: bool) -> str:
+    def _ensure(self, store: Store, task: PeriodicTask, now: float, *, thoroughly: bool) -> str:
         with store.guard:
-            found = store.recurring.find(task, store.locks, now, thoroughly=thoroughly)
+            found = store.periodic.find(task, store.locks, now, thoroughly=thoroughly)
             if found is None and self._work.may_hold_jobs_of_the_dead(now):
-                found = Kept.UNSURE
+                found = EnsureResult.UNSURE
         if found is not None:
             return found
         # All that keeps it from being queued was looked at already.
-        store.take([guard for guard in task.guards if isinstance(guard, FreeLock)], now, over=True)
+        store.acquire([guard for guard in task.guards if isinstance(guard, QueueLockGuard)], now, over=True)
         store.queues.put(task.queue, task.raw)
-        store.line.ring(task.queue)
-        return Kept.ENQUEUED
+        store.wakeups.signal(task.queue)
+        return EnsureResult.ENQUEUED
 
-    async def restart(self, task: Periodic) -> int | None:
-        """See `Backend.restart`."""
+    async def restart_periodic(self, task: PeriodicTask) -> int | None:
+        """See `Backend.restart_periodic`."""
         store, now = self._use(), self._clock.now()
-        recurring = store.recurring
+        recurring = store.periodic
         recurring.stopped.pop(task.name, None)
         with store.guard:
             recurring.remove_all(task, store.locks)
         if task.frequency is None:
-            recurring.seen[task.name] = int(now)
+            recurring.cron_cursors[task.name] = int(now)
             return None
-        return recurring.delay(task.raw, task.forms, next_moment(now, task.frequency))
+        return recurring.delay(task.raw, task.equivalent_payloads, next_due_time(now, task.frequency))
 
-    async def stop_periodic(self, task: Periodic) -> int:
+    async def stop_periodic(self, task: PeriodicTask) -> int:
         """See `Backend.stop_periodic`."""
         store = self._use()
-        store.recurring.stopped[task.name] = "asked"
+        store.periodic.stopped[task.name] = "asked"
         with store.guard:
-            return store.recurring.remove_all(task, store.locks)
+            return store.periodic.remove_all(task, store.locks)
 
-    async def resume(self, names: Sequence[str], *, failed: bool = False) -> int:
-        """See `Backend.resume`."""
-        stopped = self._use().recurring.stopped
+    async def resume_periodic(self, names: Sequence[str], *, failed: bool = False) -> int:
+        """See `Backend.resume_periodic`."""
+        stopped = self._use().periodic.stopped
         wanted = ("failed",) if failed else ("failed", "asked")
         return sum(stopped.pop(name, None) is not None for name in names if stopped.get(name) in wanted)
 
-    async def fire(self, task: Periodic, since: int | None, until: int, times: int) -> str:
-        """See `Backend.fire`."""
+    async def fire_cron(self, task: PeriodicTask, expected_cursor: int | None, new_cursor: int, count: int) -> str:
+        """See `Backend.fire_cron`."""
         store, now = self._use(), self._clock.now()
-        recurring = store.recurring
-        if recurring.seen.get(task.name) != since:
-            return Fired.MISSED
-        recurring.seen[task.name] = until
+        recurring = store.periodic
+        if recurring.cron_cursors.get(task.name) != expected_cursor:
+            return FireResult.MISSED
+        recurring.cron_cursors[task.name] = new_cursor
         if task.name in recurring.stopped:
-            return Fired.STOPPED
-        for _ in range(times):
-            if store.take(task.guards, now) is None:
+            return FireResult.STOPPED
+        for _ in range(count):
+            if store.acquire(task.guards, now) is None:
                 store.queues.put(task.queue, task.raw)
-                store.line.ring(task.queue)
-        return Fired.STORED
+                store.wakeups.signal(task.queue)
+        return FireResult.STORED

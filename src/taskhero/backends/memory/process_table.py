@@ -14,17 +14,17 @@ if TYPE_CHECKING:
 
     from taskhero.backends.protocol import Claim, Process
 
-__all__ = ["Held", "Member", "Members"]
+__all__ = ["ClaimSince", "ProcessTable", "RegisteredProcess"]
 
 #: The number of leases that are shown at once, at most.
 MOST_LEASES = 1000
 
 #: A claim and the moment in which it was made. A tuple, since one is made for every job.
-Held: TypeAlias = "tuple[Claim, float]"
+ClaimSince: TypeAlias = "tuple[Claim, float]"
 
 
 @attrs.define(eq=False)
-class Member:
+class RegisteredProcess:
     """A process as others see it.
 
     Attributes:
@@ -45,7 +45,7 @@ class Member:
     length: float = 0.0
     dead: bool = False
     slots: dict[int, float] = attrs.field(factory=dict)
-    held: dict[int, Held] = attrs.field(factory=dict)
+    held: dict[int, ClaimSince] = attrs.field(factory=dict)
     running: set[int] = attrs.field(factory=set)
     late: set[int] = attrs.field(factory=set)
 
@@ -54,7 +54,7 @@ class Member:
         held = self.held.get(claim.slot)
         return held is not None and held[0].token == claim.token
 
-    def let_go(self, slot: int) -> None:
+    def release(self, slot: int) -> None:
         """Empty a slot's hands."""
         self.held.pop(slot, None)
         self.running.discard(slot)
@@ -66,49 +66,53 @@ class Member:
         return [held[0] for slot, held in reversed(self.held.items()) if wanted is None or slot in wanted]
 
 
-class Members:
+class ProcessTable:
     """All processes in view."""
 
     def __init__(self) -> None:
         # In the order of their last renewals.
-        self._members: dict[str, Member] = {}
+        self._members: dict[str, RegisteredProcess] = {}
         self._renewals = count(1)
         self._last = 0
 
-    def get(self, name: str) -> Member | None:
+    def get(self, name: str) -> RegisteredProcess | None:
         """The process of this name, or None."""
         return self._members.get(name)
 
-    def renew(self, process: Process, lease: float, now: float) -> Member:
+    def renew(self, process: Process, lease: float, now: float) -> RegisteredProcess:
         """Give a process a lease, and bring it into view if it is not."""
-        member = self._members.pop(process.name, None) or Member(process, now)
-        self._members[process.name] = member
+        registered = self._members.pop(process.name, None) or RegisteredProcess(process, now)
+        self._members[process.name] = registered
         self._last = next(self._renewals)
-        member.process, member.renewal, member.length = process, self._last, lease
-        member.lease_ends, member.dead = now + lease, False
-        return member
+        registered.process, registered.renewal, registered.length = process, self._last, lease
+        registered.lease_ends, registered.dead = now + lease, False
+        return registered
 
     def leases(self, seen: str = "", *, but: str | None = None) -> Leases:
         """The leases that were not renewed since *seen*, but for that of one process."""
         found = (
-            Lease(name, str(member.renewal), member.length)
-            for name, member in self._members.items()
-            if name != but and (not seen or member.renewal <= int(seen))
+            Lease(name, str(registered.renewal), registered.length)
+            for name, registered in self._members.items()
+            if name != but and (not seen or registered.renewal <= int(seen))
         )
         return Leases(str(self._last), tuple(islice(found, MOST_LEASES)))
 
-    def expired(self, leases: Iterable[Lease]) -> list[Member]:
+    def expired(self, leases: Iterable[Lease]) -> list[RegisteredProcess]:
         """The processes of those of these leases that were not renewed."""
         found = ((self._members.get(lease.process), lease) for lease in leases)
-        return [member for member, lease in found if member is not None and str(member.renewal) == lease.renewal]
+        return [
+            registered
+            for registered, lease in found
+            if registered is not None and str(registered.renewal) == lease.renewal
+        ]
 
-    def remove(self, name: str) -> Member | None:
+    def remove(self, name: str) -> RegisteredProcess | None:
         """Take a process from view."""
         return self._members.pop(name, None)
 
-    def __iter__(self) -> Iterator[Member]:
+    def __iter__(self) -> Iterator[RegisteredProcess]:
         return iter(list(self._members.values()))
 
-    def living(self) -> int:
+    def alive(self) -> int:
         """How many were not declared dead."""
-        return sum(not member.dead for member in self._members.values())
+        return sum(not registered.dead for registered in self._members.values())

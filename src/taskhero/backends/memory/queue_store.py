@@ -9,12 +9,12 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from collections.abc import Collection
 
-    from taskhero.backends.memory.wakeup_queue import Line
+    from taskhero.backends.memory.wakeup_queue import WakeupQueue
 
-__all__ = ["Queues", "part_of"]
+__all__ = ["QueueStore", "slice_of"]
 
 
-def part_of(texts: Collection[str], start: int, stop: int) -> list[str]:
+def slice_of(texts: Collection[str], start: int, stop: int) -> list[str]:
     """The texts from position *start* to *stop*, both included; negative ones count from the end."""
     length = len(texts)
     first = max(start + length if start < 0 else start, 0)
@@ -22,60 +22,60 @@ def part_of(texts: Collection[str], start: int, stop: int) -> list[str]:
     return list(islice(texts, first, last + 1)) if first <= last else []
 
 
-class Queues:
+class QueueStore:
     """All known queues.
 
     Args:
         line: Is told when a queue has new jobs, and when it has none any more.
     """
 
-    def __init__(self, line: Line) -> None:
-        self._line = line
+    def __init__(self, line: WakeupQueue) -> None:
+        self._wakeups = line
         #: Each known queue's texts, the next one first.
-        self.texts: dict[str, deque[str]] = {}
+        self.payloads: dict[str, deque[str]] = {}
 
     def put(self, queue: str, raw: str, *, front: bool = False) -> None:
         """Store a text without telling anybody."""
-        texts = self.texts.get(queue)
-        if texts is None:
-            texts = self.texts[queue] = deque()
+        payloads = self.payloads.get(queue)
+        if payloads is None:
+            payloads = self.payloads[queue] = deque()
         if front:
-            texts.appendleft(raw)
+            payloads.appendleft(raw)
         else:
-            texts.append(raw)
+            payloads.append(raw)
 
-    def give_back(self, queue: str, raw: str) -> None:
+    def release(self, queue: str, raw: str) -> None:
         """Put a text to the front, and wake one who waits for it."""
         self.put(queue, raw, front=True)
-        self._line.ring(queue)
+        self._wakeups.signal(queue)
 
     def notify(self, queue: str) -> None:
         """Wake one who waits for the queue if it holds jobs."""
-        if self.texts.get(queue):
-            self._line.ring(queue)
+        if self.payloads.get(queue):
+            self._wakeups.signal(queue)
 
     def remove(self, queue: str, raw: str, count: int) -> int:
         """Remove texts that are equal to *raw*; see `Backend.remove`."""
-        texts = self.texts.get(queue)
-        found = texts.count(raw) if texts else 0
-        if not texts or not found:
+        payloads = self.payloads.get(queue)
+        found = payloads.count(raw) if payloads else 0
+        if not payloads or not found:
             return 0
         left = found if count == 0 else min(abs(count), found)
         removed = left
         kept: deque[str] = deque()
-        for text in reversed(texts) if count < 0 else texts:
+        for text in reversed(payloads) if count < 0 else payloads:
             if left and text == raw:
                 left -= 1
             else:
                 kept.append(text)
         if count < 0:
             kept.reverse()
-        self.texts[queue] = kept
+        self.payloads[queue] = kept
         if not kept:
-            self._line.hush(queue)
+            self._wakeups.clear(queue)
         return removed
 
     def forget(self, queue: str) -> int:
         """Forget a queue; return how many jobs it held."""
-        self._line.hush(queue)
-        return len(self.texts.pop(queue, ()))
+        self._wakeups.clear(queue)
+        return len(self.payloads.pop(queue, ()))

@@ -13,21 +13,21 @@ if TYPE_CHECKING:
 
 
 __all__ = [
-    "Beat",
     "Claim",
-    "Claims",
+    "ClaimKey",
+    "ClaimsReply",
     "Dismissed",
-    "Exchange",
+    "HeartbeatReply",
     "HeldLock",
-    "Key",
     "Lease",
     "Leases",
-    "Lock",
+    "LockSpec",
     "Preparation",
     "Prepared",
     "Process",
-    "Rescued",
-    "key",
+    "RescuedJob",
+    "SettleAndClaimReply",
+    "claim_key",
 ]
 
 
@@ -70,12 +70,12 @@ class Claim:
 
 
 @attrs.frozen
-class Lock:
+class LockSpec:
     """A lock that a job is to hold while it runs.
 
     Attributes:
         key: The lock's name, such as ``workerslock:add:math:[1,2]``.
-        timeout: Seconds until it lapses if `Backend.beat` does not renew it.
+        timeout: Seconds until it lapses if `Backend.heartbeat` does not renew it.
     """
 
     key: str
@@ -87,7 +87,7 @@ class HeldLock:
     """A lock that a claimed job holds."""
 
     claim: Claim
-    lock: Lock
+    lock: LockSpec
 
 
 @attrs.frozen
@@ -96,14 +96,14 @@ class Preparation:
 
     Attributes:
         claim: The job.
-        release: Locks that it held while it was queued (`FreeLock`); they have no owner, so they go in any case.
+        release: Locks that it held while it was queued (`QueueLockGuard`); they have no owner, so they go in any case.
         hold: Locks that it must hold while it runs.
         counter: Name of the counter of its attempts, which is read; None for none.
     """
 
     claim: Claim
     release: tuple[str, ...] = ()
-    hold: tuple[Lock, ...] = ()
+    hold: tuple[LockSpec, ...] = ()
     counter: str | None = None
 
 
@@ -112,29 +112,30 @@ class Prepared:
     """What became of a `Preparation`.
 
     Attributes:
-        mine: False if the claim is no longer the process's, or the process was declared dead; nothing was changed then.
+        is_current: False if the claim is no longer the process's, or the process was declared dead; nothing was changed
+            then.
         blocked_by: Which lock of `Preparation.hold` somebody else holds (its position), so that none was taken; None if
             the job holds them all.
         count: What the counter holds, or None if it holds no number.
     """
 
-    mine: bool = True
+    is_current: bool = True
     blocked_by: int | None = None
     count: int | None = None
 
 
 @attrs.frozen(kw_only=True)
-class Exchange:
-    """Answer of `Backend.exchange`.
+class SettleAndClaimReply:
+    """Answer of `Backend.settle_and_claim`.
 
     Attributes:
         claims: What was claimed, in the order of the queues.
         gone: Claims that were not settled since they are no longer this process's.
         unsettled: Claims whose ending could not be recorded, with the reason; they are still held.
         attempts: For each `Retried` that was delayed again, the claim and its attempt's number (from 1).
-        nexts: For each `Next` that was delayed, the claim and the moment, in whole unix seconds.
+        next_runs: For each `NextRun` that was delayed, the claim and the moment, in whole unix seconds.
         problems: Queues that could not be read, with the reason.
-        waiting: Whether any of the queues still holds jobs.
+        jobs_left: Whether any of the queues still holds jobs.
         registered: False if the process was declared dead meanwhile; nothing was claimed then.
         paused: Whether claiming is switched off for all workers (``pause-all-workers``).
     """
@@ -143,15 +144,15 @@ class Exchange:
     gone: Sequence[Claim] = ()
     unsettled: Sequence[tuple[Claim, str]] = ()
     attempts: Sequence[tuple[Claim, int]] = ()
-    nexts: Sequence[tuple[Claim, int]] = ()
+    next_runs: Sequence[tuple[Claim, int]] = ()
     problems: Mapping[str, str] = attrs.field(factory=dict)
-    waiting: bool = False
+    jobs_left: bool = False
     registered: bool = True
     paused: bool = False
 
 
 @attrs.frozen(kw_only=True)
-class Claims:
+class ClaimsReply:
     """Answer of `Backend.claims`: what stands under a process's names, and what there cannot be read."""
 
     claims: Sequence[Claim] = ()
@@ -187,8 +188,8 @@ class Leases:
 
 
 @attrs.frozen
-class Beat:
-    """Answer of `Backend.beat`.
+class HeartbeatReply:
+    """Answer of `Backend.heartbeat`.
 
     Attributes:
         alive: False if the process had been declared dead, or was not registered; it is registered (again) now.
@@ -207,14 +208,14 @@ class Beat:
 
 
 @attrs.frozen
-class Rescued:
+class RescuedJob:
     """A job that was taken from a dead process, or could not be.
 
     Attributes:
         worker: The name of the worker that held it.
         queue: The queue to whose front it went.
         raw: Its text as it stands there now.
-        running: Whether the dead process had begun it alone (`Backend.begin`).
+        running: Whether the dead process had begun it alone (`Backend.mark_exclusive`).
         problem: Why the queue cannot take the job, which stays claimed as it is; None if it was taken.
     """
 
@@ -227,7 +228,7 @@ class Rescued:
 
 @attrs.frozen(kw_only=True)
 class Dismissed:
-    """Answer of `Backend.retire` and `Backend.deregister`.
+    """Answer of `Backend.deregister_slots` and `Backend.deregister`.
 
     Attributes:
         given_back: How many jobs went back to their queues.
@@ -239,9 +240,9 @@ class Dismissed:
 
 
 #: A claim's slot and token, which name it among all claims of the process.
-Key: TypeAlias = "tuple[int, str]"
+ClaimKey: TypeAlias = "tuple[int, str]"
 
 
-def key(claim: Claim) -> Key:
+def claim_key(claim: Claim) -> ClaimKey:
     """What names *claim* among all claims of its process."""
     return claim.slot, claim.token

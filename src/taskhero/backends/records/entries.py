@@ -9,13 +9,13 @@ import attrs
 from taskhero._internal.bounds import LONGEST, MOST, between
 
 __all__ = [
+    "DelayedJobEntry",
     "Entry",
-    "FreeLock",
     "Guard",
     "NotDelayed",
+    "QueueLockGuard",
     "Removal",
-    "Scheduled",
-    "TimedEntry",
+    "ScheduleResult",
 ]
 
 
@@ -24,7 +24,7 @@ _LAST = 2**52
 
 
 @attrs.frozen
-class FreeLock:
+class QueueLockGuard:
     """Store the job only if lock *key* is free, and take it.
 
     Attributes:
@@ -45,15 +45,15 @@ class NotDelayed:
     A text that an ending delayed under the same *meaning* counts as one of them while it is delayed.
 
     Attributes:
-        forms: The raw texts that mean the same job, as programs usually write them.
+        equivalent_payloads: The raw texts that mean the same job, as programs usually write them.
         meaning: What texts in any other spelling have in common (`taskhero.wire.jobs.meaning_of`); None if unknown.
     """
 
-    forms: tuple[str, ...]
+    equivalent_payloads: tuple[str, ...]
     meaning: str | None = None
 
 
-Guard: TypeAlias = FreeLock | NotDelayed
+Guard: TypeAlias = QueueLockGuard | NotDelayed
 
 
 @attrs.frozen
@@ -74,7 +74,7 @@ class Entry:
 
 
 @attrs.frozen
-class TimedEntry:
+class DelayedJobEntry:
     """A job to be stored until its due time: *at*, or *delay* seconds from the step in which it is stored.
 
     Attributes:
@@ -113,10 +113,10 @@ class Removal:
     release: tuple[str, ...] = ()
 
 
-class Scheduled:
-    """What became of a `TimedEntry`."""
+class ScheduleResult:
+    """What became of a `DelayedJobEntry`."""
 
     DELAYED = "delayed"  #: it waits for its moment
     QUEUED = "queued"  #: its moment was not in the future, so it stands in its queue
-    DUPLICATE = "duplicate"  #: the same text was delayed to the same second already
-    REFUSED = "refused"  #: a guard did not hold
+    ALREADY_DELAYED = "already_delayed"  #: the same text was delayed to the same second already
+    DUPLICATE = "duplicate"  #: a guard did not hold

@@ -17,16 +17,16 @@ if TYPE_CHECKING:
 
 __all__ = [
     "FAILED",
-    "Cleaned",
-    "Cleaning",
     "DelayedEntry",
     "DelayedPage",
     "FailedEntry",
     "FailedRetry",
-    "Mended",
+    "HeartbeatAge",
     "Overview",
-    "Silence",
+    "RemoveWorkerResult",
+    "RetryResult",
     "WorkerEntry",
+    "WorkerRemoval",
 ]
 
 #: The list of failures that all programs share.
@@ -76,12 +76,12 @@ class FailedRetry:
     entry: Entry
 
 
-class Mended:
+class RetryResult:
     """What became of a `FailedRetry`."""
 
     STORED = "stored"  #: the job stands in its queue, and the failure is gone
     MISSING = "missing"  #: there is no such failure (any more): nothing was done
-    REFUSED = "refused"  #: a guard did not hold, or the queue cannot take it: nothing was done
+    NOT_STORED = "not_stored"  #: a guard did not hold, or the queue cannot take it: nothing was done
 
 
 # --- workers ---------------------------------------------------------------------------------------------------
@@ -116,7 +116,7 @@ class WorkerEntry:
 
 
 @attrs.frozen
-class Silence:
+class HeartbeatAge:
     """For how many *seconds* the worker with this *id* has given no sign of life."""
 
     id: str
@@ -124,30 +124,30 @@ class Silence:
 
 
 @attrs.frozen(kw_only=True)
-class Cleaning:
+class WorkerRemoval:
     """A worker to be taken from view.
 
     Attributes:
         id: Its name and its queues, as in the register.
         seen: The text that was seen under its name, or None if it was idle.
         failure: The text to append to the failures if *seen* is a job.
-        silent_for: Only if it has given no sign of life for so many seconds; None in any case.
+        heartbeat_age: Only if it has given no sign of life for so many seconds; None in any case.
     """
 
     id: str
     seen: str | None = None
     failure: str | None = None
-    silent_for: float | None = None
+    heartbeat_age: float | None = None
 
 
-class Cleaned:
-    """What became of a `Cleaning`."""
+class RemoveWorkerResult:
+    """What became of a `WorkerRemoval`."""
 
-    CLEANED = "cleaned"  #: the worker is gone from view; its job, if it had one, stands in the failures
+    REMOVED = "removed"  #: the worker is gone from view; its job, if it had one, stands in the failures
     CHANGED = "changed"  #: what it holds is not what was seen: nothing was done
     ALIVE = "alive"  #: it gave a sign of life: nothing was done
     UNKNOWN = "unknown"  #: there is no such worker: nothing was done
-    REFUSED = "refused"  #: the failures cannot take its job: nothing was done
+    WRONG_TYPE = "wrong_type"  #: the failures cannot take its job: nothing was done
 
 
 # --- all at once -----------------------------------------------------------------------------------------------

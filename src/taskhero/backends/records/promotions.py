@@ -11,7 +11,7 @@ if TYPE_CHECKING:
 
     from taskhero.backends.records.entries import Guard
 
-__all__ = ["Due", "DueJob", "ForeignLeader", "Move", "Moved"]
+__all__ = ["DueJob", "DueReply", "ForeignLeader", "PromoteResult", "PromotionTarget"]
 
 
 @attrs.frozen
@@ -42,7 +42,7 @@ class ForeignLeader:
 
 
 @attrs.frozen(kw_only=True)
-class Due:
+class DueReply:
     """Answer of `Backend.due`.
 
     Attributes:
@@ -61,31 +61,33 @@ class Due:
 
 
 @attrs.frozen
-class Move:
+class PromotionTarget:
     """Where a due job goes.
 
     Attributes:
         job: The job as `Backend.due` gave it.
         queue: Its queue, or None if it cannot be queued at all and *failure* is set.
         guards: As for `Entry`. If one does not hold, the job is merged with the equal one that waits. If none does, a
-            lock that was left behind is taken over; but if that is a `FreeLock.shared` one, the job stays delayed.
+            lock that was left behind is taken over; but if that is a `QueueLockGuard.shared` one, the job stays
+            delayed.
         failure: The text to append to the failures instead of queueing the job.
-        equal: Texts that mean the same job, by which an equal one is found in the queue; its own text always does.
+        equivalent_payloads: Texts that mean the same job, by which an equal one is found in the queue; its own text
+            always does.
     """
 
     job: DueJob
     queue: str | None
     guards: tuple[Guard, ...] = ()
     failure: str | None = None
-    equal: tuple[str, ...] = ()
+    equivalent_payloads: tuple[str, ...] = ()
 
 
-class Moved:
-    """What became of a `Move`."""
+class PromoteResult:
+    """What became of a `PromotionTarget`."""
 
     QUEUED = "queued"  #: it stands at the end of its queue
     MERGED = "merged"  #: a guard did not hold: the delayed entry is gone, an equal job waits already
     HELD = "held"  #: jobs that are not equal hold a shared lock: it stays delayed
     FAILED = "failed"  #: it stands in the failures
     MISSED = "missed"  #: it was no longer there, or not due, or another scheduler's lock is held: nothing was done
-    REFUSED = "refused"  #: where it should go cannot take it (a key of a wrong type): nothing was done
+    WRONG_TYPE = "wrong_type"  #: where it should go cannot take it (a key of a wrong type): nothing was done

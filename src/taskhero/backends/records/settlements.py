@@ -10,27 +10,27 @@ from taskhero._internal.bounds import LONGEST, MOST, between
 
 if TYPE_CHECKING:
     from taskhero.backends.records.claims import Claim
-    from taskhero.backends.records.periodic_tasks import Next
+    from taskhero.backends.records.periodic_tasks import NextRun
 
 __all__ = [
-    "Delayed",
-    "Done",
-    "Dropped",
-    "Ending",
+    "Disposition",
     "Failed",
-    "GivenBack",
+    "PostponedByPlugin",
+    "RefusedByPlugin",
+    "Released",
     "Retried",
     "Settlement",
+    "Succeeded",
 ]
 
 
 @attrs.frozen
-class Done:
+class Succeeded:
     """The job succeeded: counted as processed."""
 
 
 @attrs.frozen
-class Dropped:
+class RefusedByPlugin:
     """The job was refused before it ran: it goes, and nothing is counted."""
 
 
@@ -42,14 +42,14 @@ class Failed:
 
 
 @attrs.frozen
-class GivenBack:
+class Released:
     """The job goes back to the front of its queue, as *raw* if that is given; nothing is counted."""
 
     raw: str | None = None
 
 
 @attrs.frozen
-class Delayed:
+class PostponedByPlugin:
     """The job is delayed by *delay* seconds, counted from now and rounded up; nothing is counted.
 
     The store delays the job's text as it was claimed, or *raw* if that is given.
@@ -91,7 +91,7 @@ class Retried:
     meaning: str | None = None
 
 
-Ending: TypeAlias = Done | Dropped | Failed | GivenBack | Delayed | Retried
+Disposition: TypeAlias = Succeeded | RefusedByPlugin | Failed | Released | PostponedByPlugin | Retried
 
 
 @attrs.frozen
@@ -100,14 +100,14 @@ class Settlement:
 
     Attributes:
         claim: The job.
-        ending: How it ended.
+        disposition: How it ended.
         release: Locks that it held while it ran; those that are still the claim's own go.
         forget: Counters, and what is kept beside them, that are not needed any more.
-        next: The next run, if the job is that of a periodic task.
+        next_run: The next run, if the job is that of a periodic task.
     """
 
     claim: Claim
-    ending: Ending
+    disposition: Disposition
     release: tuple[str, ...] = ()
     forget: tuple[str, ...] = ()
-    next: Next | None = None
+    next_run: NextRun | None = None

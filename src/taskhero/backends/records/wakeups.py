@@ -4,26 +4,26 @@ from __future__ import annotations
 
 import attrs
 
-__all__ = ["Interest", "Wake"]
+__all__ = ["Subscription", "Wakeup"]
 
 
 @attrs.frozen(kw_only=True)
-class Interest:
+class Subscription:
     """What a process waits for.
 
     Attributes:
         queues: Jobs in any of these.
-        everything: Jobs in queues that are new, too.
+        all_queues: Jobs in queues that are new, too.
         schedule: A delayed job with an earlier moment than all others.
     """
 
     queues: tuple[str, ...] = ()
-    everything: bool = False
+    all_queues: bool = False
     schedule: bool = False
 
 
 @attrs.frozen
-class Wake:
+class Wakeup:
     """Why a wait ended; both False if its time was up."""
 
     jobs: bool = False

@@ -5,18 +5,18 @@ from __future__ import annotations
 from itertools import count
 from typing import TYPE_CHECKING, Self
 
-from taskhero._internal.async_helpers import end_tasks
+from taskhero._internal.async_helpers import cancel_and_wait
 from taskhero._internal.display import location_of
-from taskhero.backends.redis.commands.claim_commands import Working
-from taskhero.backends.redis.commands.inspection_commands import Mending
-from taskhero.backends.redis.commands.periodic_commands import Recurring
-from taskhero.backends.redis.commands.producer_commands import Producing
-from taskhero.backends.redis.commands.scheduler_commands import Promoting
-from taskhero.backends.redis.commands.worker_commands import Watching
+from taskhero.backends.redis.commands.claim_commands import ClaimCommands
+from taskhero.backends.redis.commands.inspection_commands import InspectionCommands
+from taskhero.backends.redis.commands.periodic_commands import PeriodicCommands
+from taskhero.backends.redis.commands.producer_commands import ProducerCommands
+from taskhero.backends.redis.commands.scheduler_commands import SchedulerCommands
+from taskhero.backends.redis.commands.worker_commands import WorkerCommands
 from taskhero.backends.redis.connection.addresses import address_of
-from taskhero.backends.redis.connection.heartbeat_client import Beating
-from taskhero.backends.redis.connection.manager import Link
-from taskhero.backends.redis.notify.notifier import Waking
+from taskhero.backends.redis.connection.heartbeat_client import HeartbeatClient
+from taskhero.backends.redis.connection.manager import ConnectionManager
+from taskhero.backends.redis.notify.notifier import Notifier
 from taskhero.wire.keys import Keys
 
 if TYPE_CHECKING:
@@ -26,7 +26,9 @@ if TYPE_CHECKING:
 __all__ = ["RedisBackend"]
 
 
-class RedisBackend(Producing, Promoting, Recurring, Working, Waking, Mending, Watching):
+class RedisBackend(
+    ProducerCommands, SchedulerCommands, PeriodicCommands, ClaimCommands, Notifier, InspectionCommands, WorkerCommands
+):
     """Jobs in Redis (6.2 or newer) or Valkey, on the wire of Resque.
 
     Args:
@@ -48,15 +50,15 @@ class RedisBackend(Producing, Promoting, Recurring, Working, Waking, Mending, Wa
         resque_scheduler_prefix: str = "",
         ignore_dead_master_lock: bool = True,
     ) -> None:
-        self._link = self._make_link(url, namespace)
+        self._connections = self._make_link(url, namespace)
         self._keys = Keys(namespace, resque_scheduler_prefix=resque_scheduler_prefix)
         self._clock = clock
         self._ignore_dead_master_lock = ignore_dead_master_lock
         self._batches = count(1)
         self._slots = {}
-        self._last_places = None
+        self._last_slot_keys = None
         self._last_claim = None
-        self._beating = Beating(self._link.address, self._link.make_client)
+        self._heartbeat_client = HeartbeatClient(self._connections.address, self._connections.make_client)
         self._reset()
 
     def _reset(self) -> None:
@@ -83,8 +85,8 @@ class RedisBackend(Producing, Promoting, Recurring, Working, Waking, Mending, Wa
             ignore_dead_master_lock=ignore_dead_master_lock,
         )
 
-    def _make_link(self, url: str, namespace: str) -> Link:
-        return Link(address_of(url, namespace), location_of(url))
+    def _make_link(self, url: str, namespace: str) -> ConnectionManager:
+        return ConnectionManager(address_of(url, namespace), location_of(url))
 
     def __repr__(self) -> str:
         return f"<{type(self).__name__} {self.location}>"
@@ -92,25 +94,25 @@ class RedisBackend(Producing, Promoting, Recurring, Working, Waking, Mending, Wa
     @property
     def location(self) -> str:
         """See `Backend.location`."""
-        return self._link.location
+        return self._connections.location
 
     async def connect(self) -> None:
         """See `Backend.connect`."""
-        if self._link.forget_lost():
-            self._beating.stop()
+        if self._connections.forget_lost():
+            self._heartbeat_client.stop()
             self._reset()
-        await self._link.open()
+        await self._connections.open()
 
     async def close(self) -> None:
         """See `Backend.close`."""
         waits = list(self._waits.values())
         tasks = [*self._departures, *([self._pusher] if self._pusher else [])]
-        await end_tasks(tasks)
+        await cancel_and_wait(tasks)
         for waiting in waits:
             await waiting.close()
-        self._beating.stop()
+        self._heartbeat_client.stop()
         self._reset()
-        await self._link.close()
+        await self._connections.close()
 
     async def deregister(self, process: Process) -> Dismissed:
         """See `Backend.deregister`."""

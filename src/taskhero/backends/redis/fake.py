@@ -9,7 +9,7 @@ from urllib.parse import urlsplit
 from taskhero._internal.display import location_of
 from taskhero.backends.redis.backend import RedisBackend
 from taskhero.backends.redis.connection.addresses import ServerAddress
-from taskhero.backends.redis.connection.manager import Link
+from taskhero.backends.redis.connection.manager import ConnectionManager
 from taskhero.errors import UnknownBackend
 
 if TYPE_CHECKING:
@@ -25,7 +25,7 @@ try:
 except ImportError as error:
     raise UnknownBackend(f"fakeredis:// needs the package {error.name!r}: pip install 'taskhero[fakeredis]'") from error
 
-__all__ = ["FakeLink", "FakeRedisBackend"]
+__all__ = ["FakeConnectionManager", "FakeRedisBackend"]
 
 # Apps that name the same server share its jobs.
 _servers: dict[str, fakeredis.FakeServer] = {}
@@ -37,7 +37,7 @@ def _server(name: str) -> fakeredis.FakeServer:
     return _servers.setdefault(name, fakeredis.FakeServer())
 
 
-class FakeLink(Link):
+class FakeConnectionManager(ConnectionManager):
     """A link to a server in this process."""
 
     def __init__(self, location: str, server: fakeredis.FakeServer) -> None:
@@ -50,7 +50,7 @@ class FakeLink(Link):
         return pool
 
     def make_client(self, **_options: Any) -> redis.Redis:
-        """See `Link.make_client`."""
+        """See `ConnectionManager.make_client`."""
         client: redis.Redis = fakeredis.FakeStrictRedis(server=self.server)
         return client
 
@@ -89,5 +89,5 @@ class FakeRedisBackend(RedisBackend):
         super()._reset()
         self._tracking = False
 
-    def _make_link(self, url: str, namespace: str) -> Link:  # noqa: ARG002 - any will do
-        return FakeLink(location_of(url), self._server)
+    def _make_link(self, url: str, namespace: str) -> ConnectionManager:  # noqa: ARG002 - any will do
+        return FakeConnectionManager(location_of(url), self._server)

@@ -16,9 +16,9 @@ from taskhero.errors import BackendRefused
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from taskhero.backends.redis.connection.manager import Link
+    from taskhero.backends.redis.connection.manager import ConnectionManager
 
-__all__ = ["Repeated", "Script", "run", "script"]
+__all__ = ["PreparedScript", "Script", "run_script", "script"]
 
 _INCLUDE = re.compile(r"^--!include (\w+)$", re.MULTILINE)
 
@@ -44,7 +44,7 @@ def script(name: str) -> Script:
     return Script(name, text, sha)
 
 
-class Repeated:
+class PreparedScript:
     """A script that is run again and again with the same keys and arguments, but for the last few of these.
 
     All that stays the same is put into the server's form once, since for a small step that takes longer than the rest.
@@ -64,7 +64,7 @@ class Repeated:
         self._by_text = ("EVAL", wanted.text, *parts[2:])
         self._head = b"*%d\r\n%b" % (len(parts) + changing, b"".join(map(_bulk, parts)))
 
-    async def run(self, link: Link, *changing: str) -> Any:
+    async def run(self, link: ConnectionManager, *changing: str) -> Any:
         """Run it with these last arguments; its text is sent only if the server does not know it yet."""
         try:
             return await link.call_packed("EVALSHA", self._head + b"".join(map(_bulk, changing)))
@@ -80,7 +80,9 @@ def _bulk(part: str | bytes | int) -> bytes:
     return b"$%d\r\n%b\r\n" % (len(word), word)
 
 
-async def run(link: Link, name: str, keys: Sequence[str | bytes], arguments: Sequence[str | bytes | int]) -> Any:
+async def run_script(
+    link: ConnectionManager, name: str, keys: Sequence[str | bytes], arguments: Sequence[str | bytes | int]
+) -> Any:
     """Run a script; its text is sent only if the server does not know it yet."""
     wanted = script(name)
     try:

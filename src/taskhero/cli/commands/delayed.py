@@ -7,10 +7,10 @@ from typing import TYPE_CHECKING, Any
 import attrs
 import click
 
-from taskhero.cli.formatting import counted, job_json, job_name, local
-from taskhero.cli.groups import Listing
+from taskhero.cli.formatting import job_json, job_name, local, pluralize
+from taskhero.cli.groups import ListingGroup
 from taskhero.cli.output import compact, iso, json_option, print_json, print_table, progress
-from taskhero.cli.parameters import confirm, json_value, want_yes, yes_option
+from taskhero.cli.parameters import confirm, json_value, require_confirmation, yes_option
 from taskhero.cli.targets import note_if_private, open_target, run_connected, target_options
 from taskhero.engine.task.signature import is_nothing, wire_args
 from taskhero.engine.time.instants import to_datetime
@@ -37,7 +37,7 @@ _queue_option = click.option("--queue", "-q", metavar="NAME", help="Only those o
 _task_option = click.option("--task", "-t", metavar="NAME", help="Only those of this task.")
 
 
-@click.group(cls=Listing, short_help="List delayed jobs with their moments, and delete some.")
+@click.group(cls=ListingGroup, short_help="List delayed jobs with their moments, and delete some.")
 @_queue_option
 @_task_option
 @click.option("--start", type=click.IntRange(0), default=0, show_default=True, help="Position of the first.")
@@ -73,7 +73,7 @@ def delayed(
     for at, entry in page.entries:
         job = _job(entry.raw)
         rows.append((at, local(_moment(entry)), job_name(job), job.queue, job.problem or compact(job.args)))
-    title = counted(page.total, "delayed job") if page.total else "no delayed jobs"
+    title = pluralize(page.total, "delayed job") if page.total else "no delayed jobs"
     print_table(title, ("#position", "at", "task", "queue", "args"), rows)
     if page.then is not None:
         click.echo(f"The next: --start {page.then}")
@@ -113,16 +113,16 @@ def delete(
     if everything == (queue is not None or task is not None):
         raise click.UsageError("say which delayed jobs: --task NAME, --queue NAME or both; or --all")
     target = open_target(app, backend)
-    want_yes(yes=yes)
+    require_confirmation(yes=yes)
     note_if_private(target)
     found = run_connected(target, lambda app: _find(app, _which(app, queue, task, arguments)))
     if found:
-        confirm(f"Delete {counted(len(found), 'delayed job')}?", yes=yes)
+        confirm(f"Delete {pluralize(len(found), 'delayed job')}?", yes=yes)
     deleted = run_connected(target, lambda app: _remove(app, found)) if found else 0
     if as_json:
         print_json({"deleted": deleted})
     else:
-        click.echo(f"deleted {counted(deleted, 'delayed job')}")
+        click.echo(f"deleted {pluralize(deleted, 'delayed job')}")
 
 
 @attrs.frozen
@@ -180,7 +180,7 @@ async def _each(app: TaskHero) -> AsyncIterator[DelayedEntry]:
 
 
 async def _read(app: TaskHero, which: _Which, start: int, limit: int) -> _Page:
-    total = sum(count for _, count in await app.backend.moments())
+    total = sum(count for _, count in await app.backend.due_times())
     found: list[tuple[int, DelayedEntry]] = []
     at = 0
     async for entry in _each(app):
@@ -195,7 +195,7 @@ async def _read(app: TaskHero, which: _Which, start: int, limit: int) -> _Page:
 async def _find(app: TaskHero, which: _Which) -> list[DelayedEntry]:
     """What is meant, with all copies."""
     found: list[DelayedEntry] = []
-    with progress("looking through delayed jobs", sum(count for _, count in await app.backend.moments())) as advance:
+    with progress("looking through delayed jobs", sum(count for _, count in await app.backend.due_times())) as advance:
         async for entry in _each(app):
             if which.fits(entry):
                 found.append(entry)

@@ -10,11 +10,11 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from taskhero.cli.completion import complete_tasks
-from taskhero.cli.hints import Hinting
+from taskhero.cli.hints import HintingCommand
 from taskhero.cli.output import compact, iso, json_option, print_json
 from taskhero.cli.parameters import duration, json_value
 from taskhero.cli.targets import is_private, open_target, run_connected, target_options
-from taskhero.engine.time.instants import moment_after, moment_of, to_datetime
+from taskhero.engine.time.instants import due_time_after, instant_of, to_datetime
 from taskhero.errors import AlreadyScheduled, InvalidMoment
 
 if TYPE_CHECKING:
@@ -28,7 +28,7 @@ def _moment(_context: click.Context, _option: click.Parameter, given: str | None
     if given is None:
         return None
     try:
-        return moment_of(_read_moment(given))
+        return instant_of(_read_moment(given))
     except InvalidMoment as error:
         raise click.BadParameter(str(error)) from None
     except ValueError:
@@ -46,9 +46,9 @@ def _read_moment(text: str) -> datetime | float:
     return moment
 
 
-class _Enqueue(Hinting):
+class _Enqueue(HintingCommand):
     def advice(self, given: dict[str, Any], more: list[str]) -> str:  # noqa: ARG002 - only the words count
-        """See `Hinting.advice`."""
+        """See `HintingCommand.advice`."""
         return f"arguments are given in JSON: --args '{_guess(more)}'"
 
 
@@ -103,7 +103,7 @@ def enqueue(
         )
     job = _job(target, name, arguments, queue)
     # What is shown is by the clock of this machine; the store counts a delay, and compares a moment, by its own.
-    at = moment_after(delay, time.time()) if delay is not None else moment
+    at = due_time_after(delay, time.time()) if delay is not None else moment
     stored = run_connected(target, lambda app: _push(app, job, delay, moment))
     when = None if at is None or at <= time.time() else to_datetime(math.ceil(at))
     if as_json:

@@ -8,10 +8,10 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from taskhero.cli.commands.failed_actions import remove, retry
-from taskhero.cli.failure_selection import chosen, read_positions, source_option, which_options
-from taskhero.cli.formatting import counted, error_line, failed_json, job_name, local
-from taskhero.cli.groups import Listing
-from taskhero.cli.output import compact, console, iso, json_option, print_json, print_table, shown
+from taskhero.cli.failure_selection import build_filter, read_positions, source_option, which_options
+from taskhero.cli.formatting import error_line, failed_json, job_name, local, pluralize
+from taskhero.cli.groups import ListingGroup
+from taskhero.cli.output import compact, console, iso, json_option, print_json, print_table, printable
 from taskhero.cli.parameters import positions
 from taskhero.cli.targets import note_if_private, open_target, run_connected, target_options
 
@@ -26,7 +26,7 @@ __all__ = ["failed", "show"]
 _PAGE = 1000
 
 
-@click.group(cls=Listing, short_help="List failed jobs, show why, retry and remove them.")
+@click.group(cls=ListingGroup, short_help="List failed jobs, show why, retry and remove them.")
 @target_options
 @click.option("--start", type=int, default=0, show_default=True, help="Position of the first; -20 is the last but 19.")
 @click.option("--limit", type=click.IntRange(1, 1000), default=20, show_default=True, help="How many, at most.")
@@ -58,7 +58,7 @@ def failed(
     """  # noqa: D301 - click's mark of text that keeps its lines
     target = open_target(app, backend)
     note_if_private(target)
-    where = chosen(**which)
+    where = build_filter(**which)
 
     async def read(app: TaskHero) -> _Page:
         return await _read(app, source, start, limit, where)
@@ -76,7 +76,7 @@ def failed(
         ]
         print_table(page.title(), ("#position", "task", "queue", "failed at", "error"), rows)
     for name, count in page.others.items():
-        click.echo(f"Another list of failures: --list {shown(name).plain} ({counted(count, 'entry')})")
+        click.echo(f"Another list of failures: --list {printable(name).plain} ({pluralize(count, 'entry')})")
     if page.then is not None:
         click.echo(f"The next: --start {page.then}")
 
@@ -135,7 +135,7 @@ class _Page:
 
     def title(self) -> str:
         """What a table of it is called."""
-        jobs = counted(self.total, "failed job")
+        jobs = pluralize(self.total, "failed job")
         if self.filtered:
             return (
                 f"{jobs}, here {len(self.entries)} that fit, from position {self.first}"
@@ -171,7 +171,7 @@ async def _read(app: TaskHero, source: str, start: int, limit: int, where: Faile
 def _print_details(found: list[tuple[int, FailedJob]]) -> None:
     out = console()
     for at, entry in found:
-        out.print(shown(f"{at}  {job_name(entry.job)} in queue {entry.queue}: {error_line(entry)}"), style="bold")
+        out.print(printable(f"{at}  {job_name(entry.job)} in queue {entry.queue}: {error_line(entry)}"), style="bold")
         details = {
             "args": compact(entry.job.args),
             "worker": entry.worker,
@@ -182,7 +182,7 @@ def _print_details(found: list[tuple[int, FailedJob]]) -> None:
         }
         for name, value in details.items():
             if value:
-                out.print(shown(f"  {name}: {value}"))
+                out.print(printable(f"  {name}: {value}"))
         for line in entry.backtrace:
-            out.print(shown(f"    {line}"))
+            out.print(printable(f"    {line}"))
         out.print()

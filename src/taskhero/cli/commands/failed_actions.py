@@ -7,10 +7,10 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from taskhero.cli.failure_selection import chosen, read_positions, which_options
-from taskhero.cli.formatting import counted, error_line, job_json, job_line
-from taskhero.cli.output import json_option, print_json, progress, shown
-from taskhero.cli.parameters import confirm, positions, want_yes, yes_option
+from taskhero.cli.failure_selection import build_filter, read_positions, which_options
+from taskhero.cli.formatting import error_line, job_json, job_line, pluralize
+from taskhero.cli.output import json_option, print_json, printable, progress
+from taskhero.cli.parameters import confirm, positions, require_confirmation, yes_option
 from taskhero.cli.targets import note_if_private, open_target, run_connected, target_options
 from taskhero.errors import BackendError, CannotRetry, NotConnected, NotInFailures
 from taskhero.models import MendedJob
@@ -25,13 +25,13 @@ if TYPE_CHECKING:
 __all__ = ["remove", "retry"]
 
 #: Of so many failures at most it is told why they stay.
-_TOLD = 20
+_MAX_REASONS = 20
 
 _all_option = click.option("--all", "everything", is_flag=True, help="All that fit, not those at some positions.")
 _settings = {"ignore_unknown_options": True}
 
 
-def _mending(command: Callable[..., None]) -> Callable[..., None]:
+def _selection_options(command: Callable[..., None]) -> Callable[..., None]:
     """Give a command what both verbs take."""
     command = click.argument("positions", nargs=-1, metavar="[POSITION...]", callback=positions)(command)
     for option in (json_option, target_options, yes_option, which_options, _all_option):
@@ -40,7 +40,7 @@ def _mending(command: Callable[..., None]) -> Callable[..., None]:
 
 
 @click.command(short_help="Put failed jobs into their queues again.", context_settings=_settings)
-@_mending
+@_selection_options
 def retry(**given: Any) -> None:
     """Put the failed jobs at these positions, or all that fit, at the end of their queues again.
 
@@ -54,11 +54,11 @@ def retry(**given: Any) -> None:
       taskhero failed retry --all --app shop:app
       taskhero failed retry --all --task add --exception ConnectionError --younger-than 2h --app shop:app
     """  # noqa: D301 - click's mark of text that keeps its lines
-    _mend("retry", "retried", **given)
+    _apply("retry", "retried", **given)
 
 
 @click.command(short_help="Remove failed jobs for good.", context_settings=_settings)
-@_mending
+@_selection_options
 def remove(**given: Any) -> None:
     """Remove the failed jobs at these positions, or all that fit; they are gone for good.
 
@@ -67,10 +67,10 @@ def remove(**given: Any) -> None:
       taskhero failed remove 0 --app shop:app
       taskhero failed remove --all --older-than 30d --yes --app shop:app
     """  # noqa: D301 - click's mark of text that keeps its lines
-    _mend("remove", "removed", **given)
+    _apply("remove", "removed", **given)
 
 
-def _mend(
+def _apply(
     verb: str,
     done: str,
     *,
@@ -83,23 +83,23 @@ def _mend(
     as_json: bool,
     **which: Any,
 ) -> None:
-    where = chosen(**which)
+    where = build_filter(**which)
     if bool(positions) == everything:
         raise click.UsageError("pass the positions that `taskhero failed` shows, or --all")
     if where is not None and positions:
         raise click.UsageError("--queue, --task, --exception, --older-than and --younger-than are for --all")
     target = open_target(app, backend)
-    want_yes(yes=yes)
+    require_confirmation(yes=yes)
     note_if_private(target)
     if positions:
-        mended = _mend_some(target, verb, positions, source, yes=yes)
+        mended = _apply_to_some(target, verb, positions, source, yes=yes)
     else:
         meant: FailedWhere = {**which, "source": source}  # type: ignore[typeddict-item] # the options are its keys
-        mended = _mend_all(target, verb, meant, yes=yes)
+        mended = _apply_to_all(target, verb, meant, yes=yes)
     mended.tell(done, as_json=as_json)
 
 
-class _Mended:
+class _Report:
     """What became of failures: how many had which outcome, and some of those that stay or were gone."""
 
     def __init__(self, *, each: bool) -> None:
@@ -109,7 +109,7 @@ class _Mended:
 
     def add(self, mended: MendedJob) -> None:
         self.counts["done" if mended.done else mended.outcome] += 1
-        if (self.each or not mended.done) and len(self.shown) < _TOLD:
+        if (self.each or not mended.done) and len(self.shown) < _MAX_REASONS:
             self.shown.append(mended)
 
     def tell(self, done: str, *, as_json: bool) -> None:
@@ -135,33 +135,33 @@ class _Mended:
 
     def _print(self, done: str, counts: dict[str, int]) -> None:
         for each in self.shown:
-            job = shown(job_line(each.failed.job)).plain
+            job = printable(job_line(each.failed.job)).plain
             if each.done:
-                click.echo(f"{done} {job} of queue {shown(each.failed.queue).plain}")
+                click.echo(f"{done} {job} of queue {printable(each.failed.queue).plain}")
             elif each.outcome == "gone":
                 click.echo(f"gone: {job}: somebody else retried or removed it", err=True)
             else:
-                click.echo(f"stays: {job}: {shown(each.reason).plain}", err=True)
+                click.echo(f"stays: {job}: {printable(each.reason).plain}", err=True)
         if not self.each:
             gone = f", {counts['gone']} were gone" if counts["gone"] else ""
             stay = counts["refused"] + counts["impossible"]
-            click.echo(f"{done} {counted(counts['done'], 'failed job')}, {stay} stay{gone}")
+            click.echo(f"{done} {pluralize(counts['done'], 'failed job')}, {stay} stay{gone}")
 
 
 # --- by position
 
 
-def _mend_some(target: TaskHero, verb: str, positions: list[int], source: str, *, yes: bool) -> _Mended:
+def _apply_to_some(target: TaskHero, verb: str, positions: list[int], source: str, *, yes: bool) -> _Report:
     found = run_connected(target, lambda app: read_positions(app, positions, source))
     if not yes:
         for at, entry in found:
             click.echo(
-                shown(f"{at}  {job_line(entry.job)} in queue {entry.queue}: {error_line(entry)}").plain, err=True
+                printable(f"{at}  {job_line(entry.job)} in queue {entry.queue}: {error_line(entry)}").plain, err=True
             )
-        confirm(f"{verb.capitalize()} {counted(len(found), 'failed job')}?", yes=yes)
+        confirm(f"{verb.capitalize()} {pluralize(len(found), 'failed job')}?", yes=yes)
 
-    async def mend(app: TaskHero) -> _Mended:
-        mended = _Mended(each=True)
+    async def mend(app: TaskHero) -> _Report:
+        mended = _Report(each=True)
         with progress("failed jobs", len(found)) as advance:
             for _, entry in found:
                 mended.add(await (_retried(app, entry) if verb == "retry" else _removed(app, entry)))
@@ -194,15 +194,15 @@ async def _retried(app: TaskHero, entry: FailedJob) -> MendedJob:
 # --- all that fit
 
 
-def _mend_all(target: TaskHero, verb: str, where: FailedWhere, *, yes: bool) -> _Mended:
+def _apply_to_all(target: TaskHero, verb: str, where: FailedWhere, *, yes: bool) -> _Report:
     if not yes:
         number = run_connected(target, lambda app: _count(app, where))
         if not number:
-            return _Mended(each=False)
-        confirm(f"{verb.capitalize()} {counted(number, 'failed job')}?", yes=yes)
+            return _Report(each=False)
+        confirm(f"{verb.capitalize()} {pluralize(number, 'failed job')}?", yes=yes)
 
-    async def mend(app: TaskHero) -> _Mended:
-        mended = _Mended(each=False)
+    async def mend(app: TaskHero) -> _Report:
+        mended = _Report(each=False)
         looked = 0
         with progress("failed jobs", None) as advance:
             async for each in _each(app, verb, where):

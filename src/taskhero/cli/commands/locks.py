@@ -7,10 +7,10 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from taskhero.cli.formatting import ago, counted, local
-from taskhero.cli.groups import Listing
-from taskhero.cli.output import iso, json_option, print_json, print_table, shown
-from taskhero.cli.parameters import confirm, near, want_yes, yes_option
+from taskhero.cli.formatting import ago, local, pluralize
+from taskhero.cli.groups import ListingGroup
+from taskhero.cli.output import iso, json_option, print_json, print_table, printable
+from taskhero.cli.parameters import confirm, require_confirmation, suggest, yes_option
 from taskhero.cli.targets import note_if_private, open_target, run_connected, target_options
 
 if TYPE_CHECKING:
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 __all__ = ["delete", "locks"]
 
 
-@click.group(cls=Listing, short_help="List the locks of queued and running jobs, and delete some.")
+@click.group(cls=ListingGroup, short_help="List the locks of queued and running jobs, and delete some.")
 @target_options
 @json_option
 def locks(*, app: str | None, backend: str | None, as_json: bool) -> None:
@@ -40,7 +40,7 @@ def locks(*, app: str | None, backend: str | None, as_json: bool) -> None:
         print_json({"locks": [_as_json(lock) for lock in found]})
         return
     rows = [(lock.name, _expires(lock), lock.ends, lock.owner) for lock in found]
-    print_table(counted(len(found), "lock"), ("lock", "expires", "ends when", "owner"), rows)
+    print_table(pluralize(len(found), "lock"), ("lock", "expires", "ends when", "owner"), rows)
 
 
 @locks.command(short_help="Delete locks by their names.")
@@ -59,9 +59,9 @@ def delete(*, names: tuple[str, ...], yes: bool, app: str | None, backend: str |
       taskhero locks delete 'workerslock:report:default:[]' --yes --app shop:app
     """  # noqa: D301 - click's mark of text that keeps its lines
     target = open_target(app, backend)
-    want_yes(yes=yes)
+    require_confirmation(yes=yes)
     note_if_private(target)
-    confirm(f"Delete {counted(len(names), 'lock')}: {', '.join(shown(name).plain for name in names)}?", yes=yes)
+    confirm(f"Delete {pluralize(len(names), 'lock')}: {', '.join(printable(name).plain for name in names)}?", yes=yes)
 
     async def remove(app: TaskHero) -> tuple[dict[str, int], list[str]]:
         deleted = {name: await app.queue.delete_lock(name) for name in names}
@@ -72,9 +72,9 @@ def delete(*, names: tuple[str, ...], yes: bool, app: str | None, backend: str |
     if as_json:
         print_json({"deleted": sum(deleted.values()), "missing": missing})
     else:
-        click.echo(f"deleted {counted(sum(deleted.values()), 'lock')}")
+        click.echo(f"deleted {pluralize(sum(deleted.values()), 'lock')}")
     if missing:
-        raise click.ClickException(f"there is no lock {missing[0]!r}{near(missing[0], left)}")
+        raise click.ClickException(f"there is no lock {missing[0]!r}{suggest(missing[0], left)}")
 
 
 def _expires(lock: LockState) -> str:

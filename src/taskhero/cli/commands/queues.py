@@ -7,10 +7,10 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from taskhero.cli.completion import complete_queues
-from taskhero.cli.formatting import counted, job_json, job_name
-from taskhero.cli.groups import Listing
-from taskhero.cli.output import compact, json_option, print_json, print_table, progress, shown
-from taskhero.cli.parameters import confirm, json_value, near, want_yes, yes_option
+from taskhero.cli.formatting import job_json, job_name, pluralize
+from taskhero.cli.groups import ListingGroup
+from taskhero.cli.output import compact, json_option, print_json, print_table, printable, progress
+from taskhero.cli.parameters import confirm, json_value, require_confirmation, suggest, yes_option
 from taskhero.cli.targets import note_if_private, open_target, run_connected, target_options
 from taskhero.errors import WrongType
 
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 __all__ = ["delete", "length_rows", "queues", "show"]
 
 
-@click.group(cls=Listing, short_help="List the queues with their lengths, show and delete their jobs.")
+@click.group(cls=ListingGroup, short_help="List the queues with their lengths, show and delete their jobs.")
 @target_options
 @json_option
 def queues(*, app: str | None, backend: str | None, as_json: bool) -> None:
@@ -43,7 +43,7 @@ def queues(*, app: str | None, backend: str | None, as_json: bool) -> None:
     if as_json:
         print_json({"queues": [{"name": name, "length": length} for name, length in found.items()]})
     else:
-        print_table(counted(len(found), "queue"), ("queue", "#jobs"), length_rows(found))
+        print_table(pluralize(len(found), "queue"), ("queue", "#jobs"), length_rows(found))
 
 
 @queues.command(short_help="Show the jobs of a queue, the next one first.")
@@ -78,9 +78,11 @@ def show(*, name: str, start: int, limit: int, app: str | None, backend: str | N
         return
     rows = [(at, job_name(job), job.problem or compact(job.args)) for at, job in enumerate(jobs, first)]
     what = (
-        "unreadable" if total is None else counted(total, "job") + ("" if jobs or not total else f", none from {first}")
+        "unreadable"
+        if total is None
+        else pluralize(total, "job") + ("" if jobs or not total else f", none from {first}")
     )
-    print_table(f"queue {shown(name).plain}: {what}", ("#position", "task", "args"), rows)
+    print_table(f"queue {printable(name).plain}: {what}", ("#position", "task", "args"), rows)
     if then is not None:
         click.echo(f"The next: --start {then}")
 
@@ -116,13 +118,13 @@ def delete(
     if arguments is not None and task is None:
         raise click.UsageError("--args says which jobs of a task: pass --task NAME as well")
     target = open_target(app, backend)
-    want_yes(yes=yes)
+    require_confirmation(yes=yes)
     note_if_private(target)
     length = run_connected(target, lambda app: _length_of(app, name))
     confirm(_question(name, length, task, arguments), yes=yes)
 
     async def remove(app: TaskHero) -> int:
-        with progress(f"deleting from {shown(name).plain}", None):
+        with progress(f"deleting from {printable(name).plain}", None):
             if task is None:
                 return await app.queue.delete_queue(name)
             if arguments is None:
@@ -133,8 +135,8 @@ def delete(
     if as_json:
         print_json({"queue": name, "deleted": deleted})
     else:
-        what = f"deleted {counted(deleted, 'job')}"
-        click.echo(f"{what} of queue {shown(name).plain}" + (", and the queue" if task is None else ""))
+        what = f"deleted {pluralize(deleted, 'job')}"
+        click.echo(f"{what} of queue {printable(name).plain}" + (", and the queue" if task is None else ""))
 
 
 def length_rows(lengths: Mapping[str, int | None]) -> list[tuple[str, object]]:
@@ -157,16 +159,16 @@ async def _length_of(app: TaskHero, name: str) -> int | None:
     except WrongType:
         return None
     if not length and name not in (known := await app.queue.queues()):
-        raise click.ClickException(f"there is no queue {name!r}{near(name, known)}")
+        raise click.ClickException(f"there is no queue {name!r}{suggest(name, known)}")
     return length
 
 
 def _question(name: str, length: int | None, task: str | None, arguments: Any) -> str:
-    queue = shown(name).plain
+    queue = printable(name).plain
     if task is None:
         return f"Delete queue {queue} with all its jobs ({'unreadable' if length is None else length})?"
     which = "" if arguments is None else f" with {compact(arguments)}"
-    return f"Delete all jobs of {shown(task).plain}{which} from queue {queue}?"
+    return f"Delete all jobs of {printable(task).plain}{which} from queue {queue}?"
 
 
 def _entry(job: Job) -> dict[str, Any]:

@@ -14,8 +14,8 @@ from rich.text import Text
 
 from taskhero.cli.commands.queues import length_rows
 from taskhero.cli.commands.workers import worker_rows
-from taskhero.cli.formatting import ago, counted, local, worker_json
-from taskhero.cli.output import console, iso, json_option, print_json, shown, table
+from taskhero.cli.formatting import ago, local, pluralize, worker_json
+from taskhero.cli.output import console, iso, json_option, print_json, printable, table
 from taskhero.cli.targets import note_if_private, open_target, run_connected, target_options
 from taskhero.errors import BackendError
 
@@ -145,7 +145,7 @@ def _lock_lines(lock: SchedulerLock) -> list[Text]:
     what, style = "no delayed jobs are promoted here: another program's scheduler leads", "bold red"
     if lock.dead:
         what, style = "a lock of another program's scheduler counts as dead and stops nothing", "bold yellow"
-    lines = (what, f"  lock: {shown(lock.key).plain}", f"  holder: {shown(lock.holder).plain}{since}, {life}")
+    lines = (what, f"  lock: {printable(lock.key).plain}", f"  holder: {printable(lock.holder).plain}{since}, {life}")
     return [Text(line, style) for line in lines]
 
 
@@ -179,11 +179,11 @@ def _picture(found: Look) -> RenderableType:
     told, details = found.told, found.details
     parts: list[RenderableType] = []
     if found.told["error"]:
-        parts.append(Text.assemble(("as it was; now: ", "bold red"), shown(found.told["error"])))
+        parts.append(Text.assemble(("as it was; now: ", "bold red"), printable(found.told["error"])))
     if details is None:
         return Group(*parts)
     busy = [worker for worker in details.workers if worker.working is not None]
-    parts.insert(0, Text.assemble((shown(told["backend"]).plain, "bold")))
+    parts.insert(0, Text.assemble((printable(told["backend"]).plain, "bold")))
     parts += _summary(told, details, len(busy))
     parts.append(table("", ("queue", "#jobs"), length_rows(details.queues) or [("(no queues)", "")]))
     if busy:
@@ -192,20 +192,20 @@ def _picture(found: Look) -> RenderableType:
         rows = [(row[0], row[2], row[3]) for row in worker_rows(busy[:_MOST], details.now)]
         parts.append(table("", ("worker", "does", "#for"), rows))
     if len(busy) > _MOST:
-        parts.append(shown(f"{len(busy) - _MOST} more are busy: taskhero workers --busy"))
+        parts.append(printable(f"{len(busy) - _MOST} more are busy: taskhero workers --busy"))
     return Group(*parts)
 
 
 def _summary(told: dict[str, Any], details: Details, busy: int) -> list[RenderableType]:
     """A line for each number."""
     lines: list[RenderableType] = [
-        shown(f"{counted(len(details.workers), 'worker')}, {busy} busy"),
-        shown(f"processed {told['processed']}, failed {told['failed']}, listed as failed {told['failed_jobs']}"),
+        printable(f"{pluralize(len(details.workers), 'worker')}, {busy} busy"),
+        printable(f"processed {told['processed']}, failed {told['failed']}, listed as failed {told['failed_jobs']}"),
     ]
     if told["rates"] is not None:
         rates = told["rates"]
-        lines.append(shown(f"a second: processed {rates['processed']:.1f}, failed {rates['failed']:.1f}"))
-    lines += [shown(f"delayed {told['delayed']}"), shown(f"leader: {told['leader'] or 'none'}")]
+        lines.append(printable(f"a second: processed {rates['processed']:.1f}, failed {rates['failed']:.1f}"))
+    lines += [printable(f"delayed {told['delayed']}"), printable(f"leader: {told['leader'] or 'none'}")]
     if details.scheduler_lock is not None:
         lines += _lock_lines(details.scheduler_lock)
     if details.paused:

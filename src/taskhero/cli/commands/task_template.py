@@ -163,7 +163,7 @@ class NewTask:
             "description": _in_docstring(self.description),
             "imports": "\nfrom datetime import timedelta\n" if self._is_long else "",
             "options": ", ".join(self._options()),
-            "way": _way(self.test_file.parent, self.task_file),
+            "way": _path_expression(self.test_file.parent, self.task_file),
         }
         return {self.task_file: _TASK.format(**parts), self.test_file: _TEST.format(**parts)}
 
@@ -220,7 +220,7 @@ def _in_docstring(text: str) -> str:
     return _within_quotes(text) if '"""' in text or text.endswith('"') else text.replace("\\", "\\\\")
 
 
-def _way(folder: Path, file: Path) -> str:
+def _path_expression(folder: Path, file: Path) -> str:
     """How a test in *folder* finds *file*."""
     steps = Path(os.path.relpath(file.resolve(), folder.resolve())).parts
     up = steps.count("..")

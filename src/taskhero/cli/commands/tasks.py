@@ -8,9 +8,9 @@ import click
 
 from taskhero.cli.app_loader import app_option, load_app, needed
 from taskhero.cli.completion import complete_tasks
-from taskhero.cli.formatting import counted
-from taskhero.cli.groups import Listing
-from taskhero.cli.output import json_option, print_json, print_table, shown
+from taskhero.cli.formatting import pluralize
+from taskhero.cli.groups import ListingGroup
+from taskhero.cli.output import json_option, print_json, print_table, printable
 from taskhero.cli.targets import is_private, note_if_private, open_target, run_connected, target_options
 from taskhero.errors import BackendError
 
@@ -20,12 +20,12 @@ if TYPE_CHECKING:
 
 __all__ = ["start", "stop", "tasks"]
 
-#: What `KnownPeriodic.stopped` says, as ``--json`` says it.
+#: What `KnownPeriodicTask.stopped` says, as ``--json`` says it.
 _STATES = {None: "active", "asked": "stopped", "failed": "failed"}
 _TOLD = {"active": "", "stopped": "stopped", "failed": "stopped by a failure", None: "no process keeps it going"}
 
 
-@click.group(cls=Listing, short_help="List the tasks that an app declares, stop and start periodic ones.")
+@click.group(cls=ListingGroup, short_help="List the tasks that an app declares, stop and start periodic ones.")
 @app_option
 @json_option
 def tasks(*, app: str | None, as_json: bool) -> None:
@@ -51,7 +51,7 @@ def tasks(*, app: str | None, as_json: bool) -> None:
         for task in found
     ]
     columns = ("task", "queue", "runs in", "timeout", "runs", "what it does")
-    print_table(counted(len(found), "task"), columns, rows)
+    print_table(pluralize(len(found), "task"), columns, rows)
 
 
 @tasks.command(short_help="Stop a periodic task, until it is started.")
@@ -70,7 +70,7 @@ def stop(*, name: str, app: str | None, backend: str | None, as_json: bool) -> N
     if as_json:
         print_json({"task": name, "removed": removed})
     else:
-        click.echo(f"stopped {name}; removed {counted(removed, 'queued or delayed job')}")
+        click.echo(f"stopped {name}; removed {pluralize(removed, 'queued or delayed job')}")
 
 
 @tasks.command(short_help="Start a periodic task that was stopped.")
@@ -109,7 +109,7 @@ def _states(app: TaskHero, found: list[Task[Any, Any]]) -> dict[str, str | None]
         return {}
 
     async def ask(app: TaskHero) -> dict[str, str | None]:
-        periodic = await app.backend.periodic()
+        periodic = await app.backend.declare_periodic()
         known = {each.task.name: "active" for each in periodic.tasks}
         # A task stays stopped, whether a process declares it just now or not.
         known.update({name: _STATES.get(why, "stopped") for name, why in periodic.stopped.items()})
@@ -118,7 +118,7 @@ def _states(app: TaskHero, found: list[Task[Any, Any]]) -> dict[str, str | None]
     try:
         return run_connected(app, ask)
     except BackendError as error:
-        click.echo(f"Note: whether periodic tasks are stopped is not known: {shown(error).plain}", err=True)
+        click.echo(f"Note: whether periodic tasks are stopped is not known: {printable(error).plain}", err=True)
         return {}
 
 

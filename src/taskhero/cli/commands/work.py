@@ -14,8 +14,8 @@ import attrs
 import click
 
 from taskhero.cli.app_loader import app_option, load_app, needed, search_here, top_module
-from taskhero.cli.groups import said
-from taskhero.cli.hints import Hinting
+from taskhero.cli.groups import error_text
+from taskhero.cli.hints import HintingCommand
 from taskhero.cli.logging_setup import log_options, set_up_logging
 from taskhero.errors import InvalidSettings, TaskheroError
 from taskhero.runtime.process.signals import orders_kept
@@ -72,9 +72,9 @@ class _Options:
         return words
 
 
-class _Work(Hinting):
+class _Work(HintingCommand):
     def advice(self, given: dict[str, Any], more: list[str]) -> str:
-        """See `Hinting.advice`."""
+        """See `HintingCommand.advice`."""
         if given.get("app") is None:
             return f"name the app by --app {more[0]}"
         return f"name queues by {_queue_options(more)}"
@@ -150,7 +150,7 @@ def work(*, app: str | None, processes: int, reload: bool, **options: Any) -> No
     except click.UsageError:
         raise
     except (TaskheroError, click.ClickException) as error:
-        text = error.message if isinstance(error, click.ClickException) else said(error)
+        text = error.message if isinstance(error, click.ClickException) else error_text(error)
         if told.log_format != "json":
             raise click.ClickException(text) from None
         _logger.critical("%s", text)
@@ -215,27 +215,27 @@ def _with_own_place(own: Settings, outside: Settings) -> Settings:
 def _supervise(told: _Options, processes: int, *, reload: bool) -> None:
     """Be the parent of worker processes."""
     from taskhero.runtime.process.event_loop import run_in_loop
-    from taskhero.runtime.process.reload import Sources
-    from taskhero.runtime.process.shutdown import Stop
+    from taskhero.runtime.process.reload import FileWatcher
+    from taskhero.runtime.process.shutdown import ShutdownSignal
     from taskhero.runtime.process.signals import Orders
     from taskhero.runtime.process.supervisor import Supervisor
 
     if not reload:
         # What is wrong is said once, rather than by each process again and again.
         _prepared(told)
-    sources = Sources(_folders(told)) if reload else None
+    sources = FileWatcher(_folders(told)) if reload else None
     supervisor: Supervisor | None = None
 
     def kill_all() -> None:
         if supervisor is not None:
             supervisor.kill_all()
 
-    async def run(stop: Stop, orders: Orders) -> None:
+    async def run(stop: ShutdownSignal, orders: Orders) -> None:
         nonlocal supervisor
-        supervisor = Supervisor(told.command(), processes, stop, orders, burst=told.burst, sources=sources)
+        supervisor = Supervisor(told.command(), processes, stop, orders, burst=told.burst, watcher=sources)
         await supervisor.run()
 
-    with Stop(lambda: 0.0, kill_all) as stop, Orders() as orders:
+    with ShutdownSignal(lambda: 0.0, kill_all) as stop, Orders() as orders:
         # uvloop cannot start a process in a group of its own.
         run_in_loop(run(stop, orders), asyncio.new_event_loop)
 

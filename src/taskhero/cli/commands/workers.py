@@ -6,10 +6,10 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from taskhero.cli.formatting import ago, counted, doing, job_line, local, sign_of_life, worker_json
-from taskhero.cli.groups import Listing
-from taskhero.cli.output import json_option, print_json, print_table, progress, shown
-from taskhero.cli.parameters import confirm, duration, near, want_yes, yes_option
+from taskhero.cli.formatting import ago, doing, heartbeat_text, job_line, local, pluralize, worker_json
+from taskhero.cli.groups import ListingGroup
+from taskhero.cli.output import json_option, print_json, print_table, printable, progress
+from taskhero.cli.parameters import confirm, duration, require_confirmation, suggest, yes_option
 from taskhero.cli.targets import note_if_private, open_target, run_connected, target_options
 from taskhero.models import CleanedWorker
 
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 __all__ = ["clean", "retry_stuck", "worker_rows", "workers"]
 
 
-@click.group(cls=Listing, short_help="List workers with what they do, and clean those that are stuck.")
+@click.group(cls=ListingGroup, short_help="List workers with what they do, and clean those that are stuck.")
 @click.option("--busy", is_flag=True, help="Only those that work a job.")
 @target_options
 @json_option
@@ -48,7 +48,7 @@ def workers(*, busy: bool, app: str | None, backend: str | None, as_json: bool) 
         print_json({"workers": [worker_json(worker) for worker in found], "paused": details.paused})
         return
     print_table(
-        counted(len(found), "worker"),
+        pluralize(len(found), "worker"),
         ("worker", "queues", "does", "#for", "started", "life"),
         worker_rows(found, details.now),
     )
@@ -60,7 +60,7 @@ def worker_rows(workers: Iterable[WorkerState], now: datetime) -> list[tuple[obj
     """Rows of a table of workers: name, queues, what it does and for how long, since when it is there, sign of life."""
     rows: list[tuple[object, ...]] = []
     for worker in workers:
-        life = "; ".join(part for part in (sign_of_life(worker, now), worker.problem) if part)
+        life = "; ".join(part for part in (heartbeat_text(worker, now), worker.problem) if part)
         rows.append((worker.name, worker.queues, *doing(worker, now), local(worker.started_at), life))
     return rows
 
@@ -92,7 +92,7 @@ def clean(
             "pass the NAMEs of workers, or --age SECONDS for all that gave no sign of life for so long"
         )
     target = open_target(app, backend)
-    want_yes(yes=yes)
+    require_confirmation(yes=yes)
     note_if_private(target)
     if age is not None:
         confirm(f"Clean all workers that gave no sign of life for {ago(age)}?", yes=yes)
@@ -104,7 +104,7 @@ def clean(
         return
     for worker in cleaned:
         what = "was idle" if worker.failed is None else f"{job_line(worker.failed.job)} is listed as failed"
-        click.echo(f"cleaned {shown(worker.name).plain}: {shown(what).plain}")
+        click.echo(f"cleaned {printable(worker.name).plain}: {printable(what).plain}")
     if age is not None and not cleaned:
         click.echo(f"no worker is known to have been silent for {ago(age)}")
 
@@ -123,7 +123,7 @@ def retry_stuck(*, limit: int | None, yes: bool, app: str | None, backend: str |
       taskhero workers retry-stuck --limit 100 --yes --app shop:app
     """  # noqa: D301 - click's mark of text that keeps its lines
     target = open_target(app, backend)
-    want_yes(yes=yes)
+    require_confirmation(yes=yes)
     note_if_private(target)
     confirm("Retry the jobs of stuck workers?", yes=yes)
 
@@ -135,7 +135,7 @@ def retry_stuck(*, limit: int | None, yes: bool, app: str | None, backend: str |
     if as_json:
         print_json({"retried": retried})
     else:
-        click.echo(f"retried {counted(retried, 'job')} of stuck workers")
+        click.echo(f"retried {pluralize(retried, 'job')} of stuck workers")
 
 
 def _clean_some(target: TaskHero, names: tuple[str, ...], *, yes: bool) -> list[CleanedWorker]:
@@ -145,14 +145,16 @@ def _clean_some(target: TaskHero, names: tuple[str, ...], *, yes: bool) -> list[
         found = [worker for worker in details.workers if name in {worker.name, f"{worker.name}:{worker.queues}"}]
         if not found:
             known = [worker.name for worker in details.workers]
-            raise click.ClickException(f"no worker {name!r} is in view{near(name, known)}; taskhero workers lists them")
+            raise click.ClickException(
+                f"no worker {name!r} is in view{suggest(name, known)}; taskhero workers lists them"
+            )
         meant += found
     if not yes:
         for worker in meant:
             what, since = doing(worker, details.now)
-            told = (what, since and f"for {since}", sign_of_life(worker, details.now))
-            click.echo(shown(f"{worker.name}: {', '.join(part for part in told if part)}").plain, err=True)
-        confirm(f"Clean {counted(len(meant), 'worker')}?", yes=yes)
+            told = (what, since and f"for {since}", heartbeat_text(worker, details.now))
+            click.echo(printable(f"{worker.name}: {', '.join(part for part in told if part)}").plain, err=True)
+        confirm(f"Clean {pluralize(len(meant), 'worker')}?", yes=yes)
 
     async def force(app: TaskHero) -> list[CleanedWorker]:
         cleaned = []

@@ -8,22 +8,22 @@ from typing import TYPE_CHECKING
 import pytest
 
 from taskhero.backends.protocol import (
-    Delayed,
-    Done,
+    DelayedJobEntry,
     Entry,
     Failed,
-    FreeLock,
-    GivenBack,
     HeldLock,
-    Lock,
-    Move,
-    Moved,
+    LockSpec,
+    PostponedByPlugin,
     Preparation,
     Prepared,
+    PromoteResult,
+    PromotionTarget,
+    QueueLockGuard,
+    Released,
     Removal,
     Retried,
     Settlement,
-    TimedEntry,
+    Succeeded,
 )
 from taskhero.conformance.promises import needs, promise
 from taskhero.conformance.steps import (
@@ -48,7 +48,7 @@ if TYPE_CHECKING:
     from taskhero.backends.protocol import Backend
     from taskhero.clock import ManualClock
 
-__all__ = ["Damage"]
+__all__ = ["DamagedData"]
 
 _ITEM = "One bad thing (a key of the wrong type, a counter that is no number) spoils only the item it belongs to."
 _REFUSED = (
@@ -59,12 +59,13 @@ _UNSETTLED = (
 )
 
 
-class Damage(Suite):
+class DamagedData(Suite):
     """What stands in the store is of a wrong type, since other programs write to it, too."""
 
     @promise("all", _ITEM)
     @promise(
-        "exchange", "Queues are emptied in the order given, each from its front: a later queue only if the earlier"
+        "settle_and_claim",
+        "Queues are emptied in the order given, each from its front: a later queue only if the earlier",
     )
     @needs("wrong_types")
     async def test_a_queue_that_cannot_be_read_is_passed_over(self, backend: Backend) -> None:
@@ -72,7 +73,7 @@ class Damage(Suite):
         process = await registered(backend, slots=(1, 2), queues=("bad", "q"))
         await self.break_queue(backend, "bad")
         await push(backend, job(1))
-        answer = await backend.exchange(process, (), (1, 2), ("bad", "q"))
+        answer = await backend.settle_and_claim(process, (), (1, 2), ("bad", "q"))
         assert raws(answer.claims) == [job(1)]
         assert list(answer.problems) == ["bad"]
         assert answer.problems["bad"]
@@ -85,10 +86,10 @@ class Damage(Suite):
         with pytest.raises(BackendRefused):
             await backend.push([Entry("bad", job(1))])
         with pytest.raises(BackendRefused):
-            await backend.push([Entry("bad", job(1), guards=(FreeLock("lock:a", 60),))])
+            await backend.push([Entry("bad", job(1), guards=(QueueLockGuard("lock:a", 60),))])
         with pytest.raises(BackendRefused):
-            await backend.schedule([TimedEntry(0, "bad", job(1), guards=(FreeLock("lock:a", 60),))])
-        assert list(await backend.push([Entry("q", job(1), guards=(FreeLock("lock:a", 60),))])) == [True]
+            await backend.schedule([DelayedJobEntry(0, "bad", job(1), guards=(QueueLockGuard("lock:a", 60),))])
+        assert list(await backend.push([Entry("q", job(1), guards=(QueueLockGuard("lock:a", 60),))])) == [True]
 
     @promise("all", _ITEM)
     @needs("wrong_types")
@@ -102,7 +103,7 @@ class Damage(Suite):
         assert [isinstance(answer, BackendRefused) for answer in answers] == [queue == "bad" for queue in queues]
         assert [await backend.length(queue) for queue in ("a", "b", "c")] == [1, 1, 1]
 
-    @promise("exchange", _UNSETTLED)
+    @promise("settle_and_claim", _UNSETTLED)
     @needs("wrong_types")
     async def test_a_failure_that_cannot_be_listed_stays_claimed(self, backend: Backend) -> None:
         """With the reason; all others of the batch are recorded, and the next jobs claimed."""
@@ -110,17 +111,21 @@ class Damage(Suite):
         await push(backend, *map(job, range(4)))
         first, second, third = await claim(backend, process, (1, 2, 3))
         await self.break_failures(backend)
-        settled = [Settlement(first, Done()), Settlement(second, Failed("no")), Settlement(third, Delayed(100))]
-        answer = await backend.exchange(process, settled, (1, 2, 3), ("q",))
+        settled = [
+            Settlement(first, Succeeded()),
+            Settlement(second, Failed("no")),
+            Settlement(third, PostponedByPlugin(100)),
+        ]
+        answer = await backend.settle_and_claim(process, settled, (1, 2, 3), ("q",))
         ((unsettled, reason),) = answer.unsettled
         assert unsettled == second
         assert reason
         assert list(answer.gone) == []
         assert (await backend.stats()) == {"processed": 1, f"processed:{process.worker(first.slot)}": 1}
         assert sorted(raws((await backend.claims(process)).claims)) == [job(1), job(3)]
-        assert list((await settle(backend, process, second, Done())).gone) == []
+        assert list((await settle(backend, process, second, Succeeded())).gone) == []
 
-    @promise("exchange", _UNSETTLED)
+    @promise("settle_and_claim", _UNSETTLED)
     @needs("wrong_types")
     async def test_a_job_whose_queue_is_spoilt_stays_claimed(self, backend: Backend) -> None:
         """It cannot be given back, so it is not lost either."""
@@ -128,7 +133,7 @@ class Damage(Suite):
         await push(backend, job(1))
         claimed = await claim_one(backend, process)
         await self.break_queue(backend, "q")
-        answer = await settle(backend, process, claimed, GivenBack())
+        answer = await settle(backend, process, claimed, Released())
         assert [held for held, _ in answer.unsettled] == [claimed]
         assert list((await backend.claims(process)).claims) == [claimed]
 
@@ -144,7 +149,9 @@ class Damage(Suite):
         await push(backend, job(1), job(2))
         await self.break_counter(backend, counter)
         done, failed = await claim(backend, process, (1, 2))
-        answer = await backend.exchange(process, [Settlement(done, Done()), Settlement(failed, Failed("no"))], (), ())
+        answer = await backend.settle_and_claim(
+            process, [Settlement(done, Succeeded()), Settlement(failed, Failed("no"))], (), ()
+        )
         assert (list(answer.gone), list(answer.unsettled)) == ([], [])
         assert list((await backend.claims(process)).claims) == []
         assert await backend.failed() == ["no"]
@@ -165,11 +172,13 @@ class Damage(Suite):
         await push(backend, job(1), job(2))
         await self.break_counter(backend, f"processed:{process.worker(1)}")
         claims = await claim(backend, process, (1, 2))
-        answer = await backend.exchange(process, [Settlement(claimed, Done()) for claimed in claims], (), ())
+        answer = await backend.settle_and_claim(
+            process, [Settlement(claimed, Succeeded()) for claimed in claims], (), ()
+        )
         assert (list(answer.gone), list(answer.unsettled)) == ([], [])
         assert await backend.stats() == {"processed": 2, f"processed:{process.worker(2)}": 1}
 
-    @promise("Moved", "REFUSED")
+    @promise("PromoteResult", "WRONG_TYPE")
     @promise("all", _ITEM)
     @needs("clock", "wrong_types")
     async def test_a_move_to_a_spoilt_queue_is_refused(self, backend: Backend, clock: ManualClock) -> None:
@@ -179,13 +188,15 @@ class Damage(Suite):
         clock.advance(5)
         await self.break_queue(backend, "bad")
         first, second = await due(backend)
-        moves = [Move(first, "bad", guards=(FreeLock("lock:a", 60),)), Move(second, "q")]
-        assert list(await backend.promote(moves)) == [Moved.REFUSED, Moved.QUEUED]
+        moves = [PromotionTarget(first, "bad", guards=(QueueLockGuard("lock:a", 60),)), PromotionTarget(second, "q")]
+        assert list(await backend.promote(moves)) == [PromoteResult.WRONG_TYPE, PromoteResult.QUEUED]
         assert await due(backend) == [first]
-        assert list(await backend.promote([Move(first, "q", guards=(FreeLock("lock:a", 60),))])) == [Moved.QUEUED]
+        assert list(await backend.promote([PromotionTarget(first, "q", guards=(QueueLockGuard("lock:a", 60),))])) == [
+            PromoteResult.QUEUED
+        ]
         assert await backend.queued("q") == [job(2), job(1)]
 
-    @promise("Moved", "REFUSED")
+    @promise("PromoteResult", "WRONG_TYPE")
     @needs("clock", "wrong_types")
     async def test_a_failure_that_cannot_be_listed_stays_delayed(self, backend: Backend, clock: ManualClock) -> None:
         """Nothing is lost for want of a place."""
@@ -193,7 +204,7 @@ class Damage(Suite):
         clock.advance(5)
         await self.break_failures(backend)
         (garbage,) = await due(backend)
-        assert list(await backend.promote([Move(garbage, None, failure="no")])) == [Moved.REFUSED]
+        assert list(await backend.promote([PromotionTarget(garbage, None, failure="no")])) == [PromoteResult.WRONG_TYPE]
         assert await due(backend) == [garbage]
 
     # locks and attempts
@@ -207,7 +218,7 @@ class Damage(Suite):
         await push(backend, job(1), job(2), job(3))
         first, second, third = await claim(backend, process, (1, 2, 3))
         await self.break_lock(backend, "bad")
-        bad, good, other = Lock("bad", 60), Lock("good", 60), Lock("other", 60)
+        bad, good, other = LockSpec("bad", 60), LockSpec("good", 60), LockSpec("other", 60)
         wanted = [
             Preparation(first, hold=(good, bad)),
             Preparation(second, hold=(good,)),
@@ -216,13 +227,13 @@ class Damage(Suite):
         assert list(await backend.prepare(process, wanted)) == [Prepared(blocked_by=1), Prepared(), Prepared()]
         lost = HeldLock(second, bad)
         assert (await beat(backend, process, locks=[lost, HeldLock(second, good)])).lost == (lost,)
-        settled = [Settlement(second, Done(), release=("bad", "good")), Settlement(third, Done())]
-        answer = await backend.exchange(process, settled, (), ())
+        settled = [Settlement(second, Succeeded(), release=("bad", "good")), Settlement(third, Succeeded())]
+        answer = await backend.settle_and_claim(process, settled, (), ())
         assert (list(answer.gone), list(answer.unsettled)) == ([], [])
         assert await free_locks(backend, "bad", "good", "other") == ["good"]
 
     @promise("prepare", "The locks of the queued job go.")
-    @promise("exchange", "Counters that are to be forgotten go, too, but not if the claim is gone.")
+    @promise("settle_and_claim", "Counters that are to be forgotten go, too, but not if the claim is gone.")
     @needs("wrong_types")
     async def test_what_has_no_owner_goes_whatever_its_type(self, backend: Backend) -> None:
         """A queued job's lock, and a counter of attempts."""
@@ -234,7 +245,7 @@ class Damage(Suite):
         (answer,) = await backend.prepare(process, [Preparation(claimed, release=("lock:a",), counter="retry:a")])
         assert answer == Prepared()
         assert await free_locks(backend, "lock:a") == ["lock:a"]
-        await backend.exchange(process, [Settlement(claimed, Done(), forget=("retry:a",))], (), ())
+        await backend.settle_and_claim(process, [Settlement(claimed, Succeeded(), forget=("retry:a",))], (), ())
         failed = await claim_one(backend, process)
         answers = await settle(backend, process, failed, Retried("no", "retry:a", 9, (1000.0,)))
         assert list(answers.attempts) == [(failed, 1)]
@@ -248,14 +259,14 @@ class Damage(Suite):
         await push(backend, job(1))
         claimed = await claim_one(backend, process)
         await self.break_attempts(backend, "retry:a")
-        wanted = Preparation(claimed, hold=(Lock("work:a", 60),), counter="retry:a")
+        wanted = Preparation(claimed, hold=(LockSpec("work:a", 60),), counter="retry:a")
         assert list(await backend.prepare(process, [wanted])) == [Prepared()]
         answer = await settle(backend, process, claimed, Retried("no", "retry:a", 9, (1000.0,)))
         assert list(answer.attempts) == [(claimed, 1)]
 
     @pytest.mark.parametrize("last", [False, True], ids=["failed", "last-attempt"])
-    @promise("exchange", "Of what cannot be recorded, both stay.")
-    @promise("exchange", _UNSETTLED)
+    @promise("settle_and_claim", "Of what cannot be recorded, both stay.")
+    @promise("settle_and_claim", _UNSETTLED)
     @needs("wrong_types")
     async def test_what_goes_with_an_end_that_cannot_be_recorded_stays(self, backend: Backend, *, last: bool) -> None:
         """The lock is the claim's own as before, and the counter counts on."""
@@ -265,9 +276,9 @@ class Damage(Suite):
         await settle(backend, process, before, Retried("no", "retry:a", 9, (1000.0,)))
         assert await blocked_by(backend, process, claimed, "work:a") is None
         await self.break_failures(backend)
-        ending = Retried("no", "retry:a", 2, (1000.0,)) if last else Failed("no")
-        settlement = Settlement(claimed, ending, release=("work:a",), forget=("retry:a",))
-        answer = await backend.exchange(process, [settlement], (), ())
+        disposition = Retried("no", "retry:a", 2, (1000.0,)) if last else Failed("no")
+        settlement = Settlement(claimed, disposition, release=("work:a",), forget=("retry:a",))
+        answer = await backend.settle_and_claim(process, [settlement], (), ())
         assert [held for held, _ in answer.unsettled] == [claimed]
         assert await free_locks(backend, "work:a") == []
         assert await blocked_by(backend, process, claimed, "work:a") is None
@@ -282,14 +293,14 @@ class Damage(Suite):
     async def test_a_spoilt_queue_is_no_empty_one(self, backend: Backend) -> None:
         """Nothing is removed from it, no lock goes, and it is deleted only by who wants it gone in any case."""
         process = await registered(backend, queues=("bad",))
-        await backend.push([Entry("bad", job(1), guards=(FreeLock("lock:a", 60),))])
+        await backend.push([Entry("bad", job(1), guards=(QueueLockGuard("lock:a", 60),))])
         await self.break_queue(backend, "bad")
         with pytest.raises(BackendRefused):
             await backend.remove("bad", [Removal(job(1), 0, ("lock:a",)), Removal(job(2))])
         assert await free_locks(backend, "lock:a") == []
         assert await backend.delete_queue("bad", only_if_empty=True) == 0
         assert await backend.queues() == ["bad"]
-        assert list((await backend.exchange(process, (), (1,), ("bad",))).problems) == ["bad"]
+        assert list((await backend.settle_and_claim(process, (), (1,), ("bad",))).problems) == ["bad"]
         assert await backend.delete_queue("bad") == 0
         assert await backend.queues() == []
-        assert list((await backend.exchange(process, (), (1,), ("bad",))).problems) == []
+        assert list((await backend.settle_and_claim(process, (), (1,), ("bad",))).problems) == []

@@ -7,7 +7,15 @@ from typing import TYPE_CHECKING
 import attrs
 import pytest
 
-from taskhero.backends.protocol import Delayed, Done, Fired, Kept, Next, Retried, Settlement
+from taskhero.backends.protocol import (
+    EnsureResult,
+    FireResult,
+    NextRun,
+    PostponedByPlugin,
+    Retried,
+    Settlement,
+    Succeeded,
+)
 from taskhero.conformance.jobs.isolated_items import claim_each
 from taskhero.conformance.promises import needs, promise
 from taskhero.conformance.schedulers.cron_tasks import TASK
@@ -17,35 +25,40 @@ from taskhero.conformance.suite import Suite
 from taskhero.errors import BackendRefused
 
 if TYPE_CHECKING:
-    from taskhero.backends.protocol import Backend, Ending
+    from taskhero.backends.protocol import Backend, Disposition
     from taskhero.clock import ManualClock
 
-__all__ = ["SpoiltPlaces"]
+__all__ = ["DamagedKeys"]
 
 _ITEM = "One bad thing (a key of the wrong type, a counter that is no number) spoils only the item it belongs to."
 _UNSETTLED = "If one settlement cannot be recorded, it stays as it was and is told in `unsettled`; all others are"
 
-ENDINGS: dict[str, Ending] = {"delayed": Delayed(60), "tried-again": Retried("no", "retry:a", 9, (60.0,))}
+ENDINGS: dict[str, Disposition] = {
+    "delayed": PostponedByPlugin(60),
+    "tried-again": Retried("no", "retry:a", 9, (60.0,)),
+}
 
 
-class SpoiltPlaces(Suite):
+class DamagedKeys(Suite):
     """A job stays where it is until there is a place for it."""
 
     # endings
 
-    @promise("exchange", _UNSETTLED)
+    @promise("settle_and_claim", _UNSETTLED)
     @promise("all", _ITEM)
     @pytest.mark.parametrize("ending", ENDINGS.values(), ids=ENDINGS)
     @needs("clock", "wrong_types")
     async def test_a_job_whose_second_is_spoilt_stays_claimed(
-        self, backend: Backend, clock: ManualClock, ending: Ending
+        self, backend: Backend, clock: ManualClock, ending: Disposition
     ) -> None:
         """Another ending of the batch is recorded; a second later there is another second, and no attempt is lost."""
         now = await now_of(backend)
         process, (first, second) = await claim_each(backend, 1, "q", "q")
         await schedule(backend, now + 60, job("lost"))
         await self.break_moment(backend, now + 60)
-        answer = await backend.exchange(process, [Settlement(first, ending), Settlement(second, Done())], (), ())
+        answer = await backend.settle_and_claim(
+            process, [Settlement(first, ending), Settlement(second, Succeeded())], (), ()
+        )
         assert [held for held, reason in answer.unsettled if reason] == [first]
         assert list((await backend.claims(process)).claims) == [first]
         clock.advance(1)
@@ -54,7 +67,7 @@ class SpoiltPlaces(Suite):
         assert [attempt for _, attempt in answer.attempts] in ([], [1])
         assert await backend.delayed(now + 61) == [first.raw]
 
-    @promise("exchange", _UNSETTLED)
+    @promise("settle_and_claim", _UNSETTLED)
     @needs("clock", "wrong_types")
     async def test_a_next_run_without_a_place_keeps_what_there_is(self, backend: Backend, clock: ManualClock) -> None:
         """The ending is not recorded, and the copy that is delayed stays; a second later both are done."""
@@ -63,20 +76,20 @@ class SpoiltPlaces(Suite):
         await schedule(backend, now + 10, job("lost"))
         await schedule(backend, now + 900, job(1))
         await self.break_moment(backend, now + 10)
-        following = Next("tick", job(1), (job(1),), 10)
-        answer = await backend.exchange(process, [Settlement(claimed, Done(), next=following)], (), ())
+        next_run = NextRun("tick", job(1), (job(1),), 10)
+        answer = await backend.settle_and_claim(process, [Settlement(claimed, Succeeded(), next_run=next_run)], (), ())
         assert [held for held, reason in answer.unsettled if reason] == [claimed]
         assert await backend.delayed(now + 900) == [job(1)]
         assert await backend.stats() == {}
         clock.advance(1)
-        answer = await backend.exchange(process, [Settlement(claimed, Done(), next=following)], (), ())
-        assert list(answer.nexts) == [(claimed, now + 11)]
+        answer = await backend.settle_and_claim(process, [Settlement(claimed, Succeeded(), next_run=next_run)], (), ())
+        assert list(answer.next_runs) == [(claimed, now + 11)]
         assert await backend.delayed(now + 11) == [job(1)]
         assert await backend.delayed(now + 900) == []
 
     # periodic tasks
 
-    @promise("Kept", "REFUSED")
+    @promise("EnsureResult", "WRONG_TYPE")
     @needs("clock", "wrong_types")
     async def test_a_copy_that_cannot_come_earlier_stays(self, backend: Backend, clock: ManualClock) -> None:
         """Where it is delayed to; another task is seen to."""
@@ -85,10 +98,10 @@ class SpoiltPlaces(Suite):
         await schedule(backend, now + 900, job(1))
         await self.break_moment(backend, now + 10)
         tasks = [attrs.evolve(periodic(), guards=()), periodic("b", queue="other")]
-        assert list(await backend.ensure(tasks)) == [Kept.REFUSED, Kept.ENQUEUED]
+        assert list(await backend.ensure_periodic(tasks)) == [EnsureResult.WRONG_TYPE, EnsureResult.ENQUEUED]
         assert await backend.delayed(now + 900) == [job(1)]
         clock.advance(1)
-        assert list(await backend.ensure(tasks[:1])) == [Kept.DELAYED]
+        assert list(await backend.ensure_periodic(tasks[:1])) == [EnsureResult.DELAYED]
         assert await backend.delayed(now + 11) == [job(1)]
 
     @promise("all", "`BackendUnavailable` means that nothing was done, `BackendRefused` that nothing was changed,")
@@ -103,11 +116,11 @@ class SpoiltPlaces(Suite):
         await schedule(backend, now + 900, job(1))
         await self.break_moment(backend, now + 10)
         with pytest.raises(BackendRefused):
-            await backend.restart(task)
+            await backend.restart_periodic(task)
         assert await backend.queued("q") == [job(1)]
         assert await backend.delayed(now + 900) == [job(1)]
-        assert (await backend.periodic()).stopped == {"tick": "asked"}
-        assert await backend.restart(periodic("b", 20)) == now + 20
+        assert (await backend.declare_periodic()).stopped == {"tick": "asked"}
+        assert await backend.restart_periodic(periodic("b", 20)) == now + 20
 
     @promise("all", _ITEM)
     @needs("wrong_types")
@@ -117,7 +130,7 @@ class SpoiltPlaces(Suite):
         await schedule(backend, now + 900, job(1))
         await self.break_queue(backend, "q")
         assert await backend.stop_periodic(periodic()) == 1
-        assert list(await backend.ensure([periodic()])) == [Kept.STOPPED]
+        assert list(await backend.ensure_periodic([periodic()])) == [EnsureResult.STOPPED]
 
     @promise("all", "`BackendUnavailable` means that nothing was done, `BackendRefused` that nothing was changed,")
     @needs("clock", "wrong_types")
@@ -125,11 +138,11 @@ class SpoiltPlaces(Suite):
         """They are fired when the queue is repaired; a task of another queue is fired all the same."""
         now = int(clock.now())
         other = attrs.evolve(TASK, name="other", queue="r")
-        await backend.periodic([TASK, other], 60)
+        await backend.declare_periodic([TASK, other], 60)
         await self.break_queue(backend, "q")
         with pytest.raises(BackendRefused):
-            await backend.fire(TASK, now, now + 5, 2)
-        assert await backend.fire(other, now, now + 5, 2) == Fired.STORED
+            await backend.fire_cron(TASK, now, now + 5, 2)
+        assert await backend.fire_cron(other, now, now + 5, 2) == FireResult.STORED
         await backend.delete_queue("q")
-        assert await backend.fire(TASK, now, now + 5, 2) == Fired.STORED
+        assert await backend.fire_cron(TASK, now, now + 5, 2) == FireResult.STORED
         assert await backend.queued("q") == [job(1)] * 2

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from taskhero.backends.protocol import Backend
     from taskhero.clock import ManualClock
 
-__all__ = ["Delays"]
+__all__ = ["DelayedJobListing"]
 
 _slices = pytest.mark.parametrize(("positions", "expected"), SLICES, ids=[f"{a}..{b}" for (a, b), _ in SLICES])
 
@@ -35,21 +35,21 @@ async def _found(backend: Backend, *containing: str, limit: int = 1000) -> list[
         after = page.after
 
 
-class Delays(Suite):
+class DelayedJobListing(Suite):
     """The verbs of those who look at what is delayed."""
 
-    @promise("moments", "The unix seconds to which jobs are delayed, the earliest first, each with how many.")
+    @promise("due_times", "The unix seconds to which jobs are delayed, the earliest first, each with how many.")
     async def test_moments_are_in_the_order_of_time(self, backend: Backend) -> None:
         """As numbers, not as texts; none before anything was delayed."""
-        assert list(await backend.moments()) == []
+        assert list(await backend.due_times()) == []
         now = await now_of(backend)
         later = 10 ** len(str(now))
         await schedule(backend, later, job(1))
         await schedule(backend, now + 900, job(1), job(2))
         await schedule(backend, now + 80, job(1))
-        assert list(await backend.moments()) == [(now + 80, 1), (now + 900, 2), (later, 1)]
+        assert list(await backend.due_times()) == [(now + 80, 1), (now + 900, 2), (later, 1)]
 
-    @promise("moments", "What is no whole second is left out, and so is a second whose jobs cannot be read.")
+    @promise("due_times", "What is no whole second is left out, and so is a second whose jobs cannot be read.")
     @promise("search_delayed", "A moment that cannot be read is passed over.")
     @needs("wrong_types")
     async def test_a_moment_that_cannot_be_read_spoils_no_other(self, backend: Backend) -> None:
@@ -58,7 +58,7 @@ class Delays(Suite):
         await schedule(backend, now + 60, job(1))
         await schedule(backend, now + 70, job(2))
         await self.break_moment(backend, now + 60)
-        assert list(await backend.moments()) == [(now + 70, 1)]
+        assert list(await backend.due_times()) == [(now + 70, 1)]
         assert await _found(backend) == [(now + 70, job(2))]
         assert await _found(backend, limit=1) == [(now + 70, job(2))]
         assert list(await backend.remove_delayed([DelayedEntry(now + 60, job(1))])) == [0]
@@ -146,7 +146,7 @@ class Delays(Suite):
         assert list(await backend.remove_delayed([DelayedEntry(now + 60, job(1))])) == [1]
         assert (await backend.due(1)).next_at == now + 60
         assert list(await backend.remove_delayed([DelayedEntry(now + 60, job(2))])) == [1]
-        assert list(await backend.moments()) == [(now + 70, 1)]
+        assert list(await backend.due_times()) == [(now + 70, 1)]
         assert (await backend.due(1)).next_at == now + 70
         await push(backend, job(3))
         assert await backend.queued("q") == [job(3)]

@@ -9,28 +9,28 @@ import pytest
 
 from taskhero._internal.bounds import LATEST, LONGEST, MOST
 from taskhero.backends.protocol import (
-    Delayed,
-    Done,
+    DelayedJobEntry,
     DueJob,
+    EnsureResult,
     Entry,
     Failed,
-    FreeLock,
     HeldLock,
-    Kept,
     Lease,
-    Lock,
-    Move,
-    Moved,
-    Next,
+    LockSpec,
+    NextRun,
+    PostponedByPlugin,
     Preparation,
     Prepared,
+    PromoteResult,
+    PromotionTarget,
+    QueueLockGuard,
     Removal,
     Retried,
-    Scheduled,
+    ScheduleResult,
     Settlement,
-    TimedEntry,
+    Succeeded,
 )
-from taskhero.backends.records.inspection import FailedEntry, FailedRetry, Mended
+from taskhero.backends.records.inspection import FailedEntry, FailedRetry, RetryResult
 from taskhero.conformance.promises import needs, promise
 from taskhero.conformance.schedulers.periodic_chains import periodic
 from taskhero.conformance.steps import (
@@ -53,10 +53,10 @@ from taskhero.errors import InvalidMoment
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from taskhero.backends.protocol import Backend, Ending
+    from taskhero.backends.protocol import Backend, Disposition
     from taskhero.clock import ManualClock
 
-__all__ = ["Extremes"]
+__all__ = ["ExtremeNumbers"]
 
 _REFUSED = "Records refuse numbers that are out of their bounds (`taskhero._internal.bounds`)."
 _WHOLE = "A step with any other number happens whole."
@@ -66,19 +66,19 @@ _delays = pytest.mark.parametrize("delay", [0, 1e-6, 0.5, LONGEST], ids=["none",
 _counts = pytest.mark.parametrize("count", [1, MOST], ids=["one", "most"])
 
 RECORDS: dict[str, Callable[[float], object]] = {
-    "FreeLock.timeout": lambda number: FreeLock("lock:a", number),  # type: ignore[arg-type]
-    "Lock.timeout": lambda number: Lock("work:a", number),  # type: ignore[arg-type]
-    "TimedEntry.at": lambda number: TimedEntry(number, "q", job(1)),
-    "TimedEntry.delay": lambda number: TimedEntry(None, "q", job(1), delay=number),
-    "Delayed.delay": Delayed,
+    "QueueLockGuard.timeout": lambda number: QueueLockGuard("lock:a", number),  # type: ignore[arg-type]
+    "Lock.timeout": lambda number: LockSpec("work:a", number),  # type: ignore[arg-type]
+    "TimedEntry.at": lambda number: DelayedJobEntry(number, "q", job(1)),
+    "TimedEntry.delay": lambda number: DelayedJobEntry(None, "q", job(1), delay=number),
+    "Delayed.delay": PostponedByPlugin,
     "Retried.limit": lambda number: Retried("no", "retry:a", number, (1.0,)),  # type: ignore[arg-type]
     "Retried.delays": lambda number: Retried("no", "retry:a", 3, (1.0, number)),
-    "Next.frequency": lambda number: Next("tick", job(1), (job(1),), number),
+    "Next.frequency": lambda number: NextRun("tick", job(1), (job(1),), number),
     "Periodic.frequency": lambda number: attrs.evolve(periodic(), frequency=number),
 }
 
 
-class Extremes(Suite):
+class ExtremeNumbers(Suite):
     """Numbers at their bounds."""
 
     @promise("all", _REFUSED)
@@ -104,17 +104,21 @@ class Extremes(Suite):
     ) -> None:
         """Wherever it is taken: by a push, a promotion and a retry of a failure."""
         now = await now_of(backend)
-        guards = [(FreeLock(f"lock:{name}", timeout),) for name in "abcd"]
+        guards = [(QueueLockGuard(f"lock:{name}", timeout),) for name in "abcd"]
         assert list(await backend.push([Entry("q", job(1), guards=guards[0])])) == [True]
-        assert list(await backend.schedule([TimedEntry(0, "q", job(2), guards=guards[1])])) == [Scheduled.QUEUED]
+        assert list(await backend.schedule([DelayedJobEntry(0, "q", job(2), guards=guards[1])])) == [
+            ScheduleResult.QUEUED
+        ]
         await schedule(backend, now + 1, job(3))
         process = await registered(backend)
         failed = await claim_one(backend, process)
-        await backend.exchange(process, [Settlement(failed, Failed("no"))], (), ())
+        await backend.settle_and_claim(process, [Settlement(failed, Failed("no"))], (), ())
         clock.advance(1)
-        assert list(await backend.promote([Move(DueJob(now + 1, job(3)), "q", guards[2])])) == [Moved.QUEUED]
+        assert list(await backend.promote([PromotionTarget(DueJob(now + 1, job(3)), "q", guards[2])])) == [
+            PromoteResult.QUEUED
+        ]
         retry = FailedRetry(FailedEntry("no"), Entry("q", job(1), guards=guards[3]))
-        assert list(await backend.retry_failed([retry])) == [Mended.STORED]
+        assert list(await backend.retry_failed([retry])) == [RetryResult.STORED]
         assert await backend.queued("q") == [job(2), job(3), job(1)]
         assert list(await backend.push([Entry("q", job(4), guards=guards[3])])) == [False]
 
@@ -125,10 +129,10 @@ class Extremes(Suite):
         process = await registered(backend)
         await push(backend, job(1))
         claimed = await claim_one(backend, process)
-        lock = Lock("work:a", timeout)
+        lock = LockSpec("work:a", timeout)
         assert list(await backend.prepare(process, [Preparation(claimed, hold=(lock,))])) == [Prepared()]
         assert (await beat(backend, process, locks=[HeldLock(claimed, lock)])).lost == ()
-        await backend.exchange(process, [Settlement(claimed, Done(), release=("work:a",))], (), ())
+        await backend.settle_and_claim(process, [Settlement(claimed, Succeeded(), release=("work:a",))], (), ())
         assert await free_locks(backend, "work:a") == ["work:a"]
 
     @promise("all", _WHOLE)
@@ -140,11 +144,13 @@ class Extremes(Suite):
         await push(backend, job(1), job(2))
         first, second = await claim(backend, process, (1, 2))
         retried = Retried("no", "retry:a", MOST, (delay,))
-        ending: Ending = Delayed(delay) if kind == "delayed" else retried
-        answer = await backend.exchange(process, [Settlement(first, ending), Settlement(second, Done())], (), ())
+        disposition: Disposition = PostponedByPlugin(delay) if kind == "delayed" else retried
+        answer = await backend.settle_and_claim(
+            process, [Settlement(first, disposition), Settlement(second, Succeeded())], (), ()
+        )
         assert (list(answer.gone), list(answer.unsettled)) == ([], [])
         assert list((await backend.claims(process)).claims) == []
-        ((_, count),) = await backend.moments()
+        ((_, count),) = await backend.due_times()
         assert count == 1
         (prepared,) = await self._count(backend)
         assert prepared == (None if kind == "delayed" else 0)
@@ -161,32 +167,36 @@ class Extremes(Suite):
     @_delays
     async def test_a_new_job_is_delayed_by_any_time(self, backend: Backend, delay: float) -> None:
         """No delay at all is now."""
-        (answer,) = await backend.schedule([TimedEntry(None, "q", job(1), delay=delay)])
-        assert answer == (Scheduled.DELAYED if delay else Scheduled.QUEUED)
-        assert [count for _, count in await backend.moments()] == ([1] if delay else [])
+        (answer,) = await backend.schedule([DelayedJobEntry(None, "q", job(1), delay=delay)])
+        assert answer == (ScheduleResult.DELAYED if delay else ScheduleResult.QUEUED)
+        assert [count for _, count in await backend.due_times()] == ([1] if delay else [])
 
     @promise("all", _WHOLE)
     async def test_a_job_is_delayed_to_any_second(self, backend: Backend) -> None:
         """The first one, and the last before the year 5000; other programs take milliseconds for seconds."""
-        entries = [TimedEntry(at, "q", job(1)) for at in (0, LATEST - 1, 4_102_444_800_000)]
-        assert list(await backend.schedule(entries)) == [Scheduled.QUEUED, Scheduled.DELAYED, Scheduled.DELAYED]
-        assert list(await backend.moments()) == [(LATEST - 1, 1), (4_102_444_800_000, 1)]
+        entries = [DelayedJobEntry(at, "q", job(1)) for at in (0, LATEST - 1, 4_102_444_800_000)]
+        assert list(await backend.schedule(entries)) == [
+            ScheduleResult.QUEUED,
+            ScheduleResult.DELAYED,
+            ScheduleResult.DELAYED,
+        ]
+        assert list(await backend.due_times()) == [(LATEST - 1, 1), (4_102_444_800_000, 1)]
 
     @promise("all", _WHOLE)
     @pytest.mark.parametrize("frequency", [1e-9, LONGEST], ids=["tiny", "longest"])
     async def test_a_periodic_task_has_any_frequency(self, backend: Backend, frequency: float) -> None:
         """One copy is delayed after its end, and when it begins anew; one that is not there is enqueued."""
         task = attrs.evolve(periodic("b"), frequency=frequency)
-        assert list(await backend.ensure([task])) == [Kept.ENQUEUED]
+        assert list(await backend.ensure_periodic([task])) == [EnsureResult.ENQUEUED]
         process = await registered(backend)
         claimed = await claim_one(backend, process)
-        following = Next("b", task.raw, task.forms, frequency)
-        answer = await backend.exchange(process, [Settlement(claimed, Done(), next=following)], (), ())
-        assert [count for _, count in await backend.moments()] == [1]
-        assert len(answer.nexts) == 1
-        assert await backend.restart(task) is not None
-        assert [count for _, count in await backend.moments()] == [1]
-        assert list(await backend.ensure([task])) == [Kept.DELAYED]
+        next_run = NextRun("b", task.raw, task.equivalent_payloads, frequency)
+        answer = await backend.settle_and_claim(process, [Settlement(claimed, Succeeded(), next_run=next_run)], (), ())
+        assert [count for _, count in await backend.due_times()] == [1]
+        assert len(answer.next_runs) == 1
+        assert await backend.restart_periodic(task) is not None
+        assert [count for _, count in await backend.due_times()] == [1]
+        assert list(await backend.ensure_periodic([task])) == [EnsureResult.DELAYED]
 
     @promise("all", _WHOLE)
     @_counts

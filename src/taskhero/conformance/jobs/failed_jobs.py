@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from taskhero.backends.protocol import Entry, Failed, FreeLock, Interest, Settlement
-from taskhero.backends.records.inspection import FAILED, FailedEntry, FailedRetry, Mended
+from taskhero.backends.protocol import Entry, Failed, QueueLockGuard, Settlement, Subscription
+from taskhero.backends.records.inspection import FAILED, FailedEntry, FailedRetry, RetryResult
 from taskhero.conformance.jobs.queue_inspection import SLICES
 from taskhero.conformance.promises import needs, promise
 from taskhero.conformance.steps import claim, free_locks, in_line, job, push, raws, registered, within
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from taskhero.backends.protocol import Backend
     from taskhero.conformance.suite import Views
 
-__all__ = ["Failures"]
+__all__ = ["FailedJobListing"]
 
 _slices = pytest.mark.parametrize(("positions", "expected"), SLICES, ids=[f"{a}..{b}" for (a, b), _ in SLICES])
 
@@ -29,17 +29,19 @@ async def _fail(backend: Backend, *texts: str) -> None:
     await push(backend, *map(job, range(len(texts))), queue="failing")
     claims = await claim(backend, process, range(1, len(texts) + 1), ("failing",))
     settled = [Settlement(claimed, Failed(text)) for claimed, text in zip(claims, texts, strict=True)]
-    await backend.exchange(process, settled, (), ())
+    await backend.settle_and_claim(process, settled, (), ())
     await backend.deregister(process)
     await backend.delete_queue("failing")
 
 
-def _retry(text: str, raw: str = job(1), queue: str = "q", *guards: FreeLock, source: str = FAILED) -> FailedRetry:
+def _retry(
+    text: str, raw: str = job(1), queue: str = "q", *guards: QueueLockGuard, source: str = FAILED
+) -> FailedRetry:
     """A failure to be tried again."""
     return FailedRetry(FailedEntry(text, source), Entry(queue, raw, guards=guards))
 
 
-class Failures(Suite):
+class FailedJobListing(Suite):
     """The verbs of those who mend failures."""
 
     @_slices
@@ -76,8 +78,8 @@ class Failures(Suite):
         assert await backend.failed(0, -1, "b_failed") == ["one", "two"]
         assert (await backend.failed_count("b_failed"), await backend.failed_count()) == (2, 1)
         assert list(await backend.retry_failed([_retry("one"), _retry("one", source="b_failed")])) == [
-            Mended.MISSING,
-            Mended.STORED,
+            RetryResult.MISSING,
+            RetryResult.STORED,
         ]
         removed = await backend.remove_failed([FailedEntry("three"), FailedEntry("three", "a_failed")])
         assert list(removed) == [False, True]
@@ -101,19 +103,20 @@ class Failures(Suite):
         assert await backend.stats() == {"failed": 5}, "what failed has failed"
 
     @promise(
-        "retry_failed", "Store jobs that failed, and take them from the failures; the answer is a `Mended` for each"
+        "retry_failed",
+        "Store jobs that failed, and take them from the failures; the answer is a `RetryResult` for each",
     )
     @promise(
         "retry_failed", "Each is one atomic step, in the order given: the youngest entry of the failure's text goes"
     )
-    @promise("Mended", "STORED", "MISSING")
+    @promise("RetryResult", "STORED", "MISSING")
     async def test_failures_are_tried_again(self, backend: Backend, views: Views) -> None:
         """Each goes to the end of its queue, as it is to be stored; what is no failure any more is not."""
         assert list(await backend.retry_failed([])) == []
         await push(backend, job("first"))
         await _fail(backend, *"abcab")
         retries = [_retry("a", job(1)), _retry("x", job(2)), _retry("b", job(3), "other"), _retry("a", job(4))]
-        answers = [Mended.STORED, Mended.MISSING, Mended.STORED, Mended.STORED]
+        answers = [RetryResult.STORED, RetryResult.MISSING, RetryResult.STORED, RetryResult.STORED]
         assert list(await backend.retry_failed(retries)) == answers
         assert await backend.failed() == ["b", "c"]
         other = await views()
@@ -130,21 +133,25 @@ class Failures(Suite):
         answers = await asyncio.gather(
             *(view.retry_failed([each]) for each in retries for view in (backend, other)),
         )
-        assert sorted(answer for (answer,) in answers) == [Mended.MISSING] * 20 + [Mended.STORED] * 20
+        assert sorted(answer for (answer,) in answers) == [RetryResult.MISSING] * 20 + [RetryResult.STORED] * 20
         assert sorted(await backend.queued("q")) == sorted(map(job, range(20)))
         assert await backend.failed() == []
 
     @promise(
         "retry_failed", "Each is one atomic step, in the order given: the youngest entry of the failure's text goes"
     )
-    @promise("Mended", "REFUSED")
+    @promise("RetryResult", "NOT_STORED")
     async def test_a_failure_whose_guard_does_not_hold_stays(self, backend: Backend) -> None:
         """Nothing is stored, and no lock is taken; the others go."""
         await _fail(backend, *"abc")
-        taken, free = FreeLock("lock:taken", 3600), FreeLock("lock:free", 3600)
+        taken, free = QueueLockGuard("lock:taken", 3600), QueueLockGuard("lock:free", 3600)
         await backend.push([Entry("q", job(0), guards=(taken,))])
         retries = [_retry("a", job(1), "q", free, taken), _retry("b", job(2)), _retry("c", job(3), "q", free)]
-        assert list(await backend.retry_failed(retries)) == [Mended.REFUSED, Mended.STORED, Mended.STORED]
+        assert list(await backend.retry_failed(retries)) == [
+            RetryResult.NOT_STORED,
+            RetryResult.STORED,
+            RetryResult.STORED,
+        ]
         assert await backend.failed() == ["a"]
         assert await backend.queued("q") == [job(0), job(2), job(3)]
         assert await free_locks(backend, "lock:free", "lock:taken") == []
@@ -156,24 +163,24 @@ class Failures(Suite):
         """As of any job that is pushed, and it can be claimed."""
         process = await registered(backend)
         await _fail(backend, "a")
-        waiting = await in_line(backend, process, Interest(queues=("q",), everything=True))
+        waiting = await in_line(backend, process, Subscription(queues=("q",), all_queues=True))
         await backend.retry_failed([_retry("a")])
         assert (await within(waiting)).jobs
         assert raws(await claim(backend, process)) == [job(1)]
 
-    @promise("Mended", "REFUSED")
+    @promise("RetryResult", "NOT_STORED")
     @needs("wrong_types")
     async def test_a_failure_whose_queue_is_spoilt_stays(self, backend: Backend) -> None:
         """It takes no lock; a list that cannot be read has no failures."""
         await _fail(backend, "a", "b")
         await self.break_queue(backend, "bad")
-        lock = FreeLock("lock:a", 3600)
+        lock = QueueLockGuard("lock:a", 3600)
         assert list(await backend.retry_failed([_retry("a", job(1), "bad", lock), _retry("b")])) == [
-            Mended.REFUSED,
-            Mended.STORED,
+            RetryResult.NOT_STORED,
+            RetryResult.STORED,
         ]
         assert await backend.failed() == ["a"]
         assert await free_locks(backend, "lock:a") == ["lock:a"]
         await self.break_failures(backend)
-        assert list(await backend.retry_failed([_retry("a")])) == [Mended.MISSING]
+        assert list(await backend.retry_failed([_retry("a")])) == [RetryResult.MISSING]
         assert list(await backend.remove_failed([FailedEntry("a")])) == [False]

@@ -13,17 +13,17 @@ from taskhero.conformance.suite import Suite
 if TYPE_CHECKING:
     from taskhero.backends.protocol import Backend
 
-__all__ = ["Fairness"]
+__all__ = ["FairShares"]
 
 _SHARE = (
     "From one queue at most its fair share is taken: its length divided by the number of living processes, rounded up."
 )
 
 
-class Fairness(Suite):
+class FairShares(Suite):
     """How many jobs a process may take at once."""
 
-    @promise("exchange", _SHARE)
+    @promise("settle_and_claim", _SHARE)
     async def test_one_process_takes_all(self, backend: Backend) -> None:
         """Nobody else would."""
         process = await registered(backend, slots=range(1, 11))
@@ -34,7 +34,7 @@ class Fairness(Suite):
         ("processes", "jobs", "shares"),
         [(2, 10, (5, 3, 1, 1)), (2, 3, (2, 1)), (3, 1, (1,)), (3, 10, (4, 2, 2, 1, 1)), (4, 4, (1, 1, 1, 1))],
     )
-    @promise("exchange", _SHARE)
+    @promise("settle_and_claim", _SHARE)
     async def test_each_process_takes_its_share(
         self, backend: Backend, processes: int, jobs: int, shares: tuple[int, ...]
     ) -> None:
@@ -53,7 +53,7 @@ class Fairness(Suite):
         assert tuple(taken) == shares
         assert await backend.length("q") == 0
 
-    @promise("exchange", _SHARE)
+    @promise("settle_and_claim", _SHARE)
     async def test_no_more_than_the_free_slots(self, backend: Backend) -> None:
         """However large the share is."""
         process = await registered(backend, 1, slots=(1, 2))
@@ -61,7 +61,7 @@ class Fairness(Suite):
         await push(backend, *map(job, range(100)))
         assert len(await claim(backend, process, (1, 2))) == 2
 
-    @promise("exchange", _SHARE)
+    @promise("settle_and_claim", _SHARE)
     async def test_the_dead_have_no_share(self, backend: Backend) -> None:
         """Though they still hold jobs that no rescuer took; nor have those that left."""
         dead = await registered(backend, 2, slots=(1, 2))
@@ -75,7 +75,8 @@ class Fairness(Suite):
         assert len(await claim(backend, process, range(1, 11))) == 10
 
     @promise(
-        "exchange", "Queues are emptied in the order given, each from its front: a later queue only if the earlier"
+        "settle_and_claim",
+        "Queues are emptied in the order given, each from its front: a later queue only if the earlier",
     )
     async def test_a_share_leaves_later_queues_alone(self, backend: Backend) -> None:
         """While the first queue holds jobs, though they are others' share, none is taken from the second."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from taskhero.backends.protocol import DueJob, Entry, FreeLock, Moved
+from taskhero.backends.protocol import DueJob, Entry, PromoteResult, QueueLockGuard
 from taskhero.backends.records.inspection import DelayedEntry
 from taskhero.conformance.promises import needs, promise
 from taskhero.conformance.steps import (
@@ -26,12 +26,12 @@ if TYPE_CHECKING:
     from taskhero.clock import ManualClock
     from taskhero.conformance.suite import Views
 
-__all__ = ["Leftovers"]
+__all__ = ["ForeignLeftovers"]
 
 _DEAD = "Such a lock without a lifetime counts as dead after 10 minutes in which it did not change and this verb saw it"
 
 
-class Leftovers(Suite):
+class ForeignLeftovers(Suite):
     """`Backend.adopt` and `lifetimes`, and what `due` and `prepare` do with locks that nobody will release."""
 
     # delayed jobs without their moments
@@ -45,18 +45,18 @@ class Leftovers(Suite):
         for number in (1, 2):
             await self.add_orphan(backend, str(now - 60), job(number))
         await self.add_orphan(backend, str(now + 60), job(3))
-        assert list(await backend.moments()) == []
+        assert list(await backend.due_times()) == []
         assert await backend.adopt() == 3
         assert await backend.adopt() == 0
-        assert list(await backend.moments()) == [(now - 60, 2), (now + 60, 1)]
+        assert list(await backend.due_times()) == [(now - 60, 2), (now + 60, 1)]
         shown = await backend.search_delayed()
         assert [entry.raw for entry in shown.entries] == [job(1), job(2), job(3)]
         assert list(await backend.remove_delayed([DelayedEntry(now - 60, job(2))])) == [1]
-        assert list(await backend.promote(moves_of(await due(backend)))) == [Moved.QUEUED]
+        assert list(await backend.promote(moves_of(await due(backend)))) == [PromoteResult.QUEUED]
         clock.advance(60)
-        assert list(await backend.promote(moves_of(await due(backend)))) == [Moved.QUEUED]
+        assert list(await backend.promote(moves_of(await due(backend)))) == [PromoteResult.QUEUED]
         assert await backend.queued("q") == [job(1), job(3)]
-        assert list(await backend.moments()) == []
+        assert list(await backend.due_times()) == []
 
     @promise("adopt", "One whose moment is no whole second is delayed to the next one.")
     @needs("leftovers")
@@ -67,7 +67,7 @@ class Leftovers(Suite):
         await self.add_orphan(backend, f"{at - 1}.25", job(2))
         assert await backend.adopt() == 1
         assert await backend.delayed(at) == [job(1), job(2)]
-        assert list(await backend.moments()) == [(at, 2)]
+        assert list(await backend.due_times()) == [(at, 2)]
         assert await backend.adopt() == 0
 
     @promise("adopt", "What is in order stays as it is.")
@@ -104,7 +104,7 @@ class Leftovers(Suite):
     async def test_lifetimes_of_locks(self, backend: Backend, views: Views) -> None:
         """Of queued and of running jobs."""
         process = await registered(backend)
-        await backend.push([Entry("q", job(1), guards=(FreeLock("lock:a", 1000),))])
+        await backend.push([Entry("q", job(1), guards=(QueueLockGuard("lock:a", 1000),))])
         claimed = await claim_one(backend, process)
         await hold(backend, process, claimed, "workerslock:a", 30)
         found = await (await views()).lifetimes(["lock:a", "workerslock:a", "lock:none"])
@@ -160,7 +160,7 @@ class Leftovers(Suite):
         assert (seen.yielded, list(seen.jobs)) == (False, [DueJob(at, job(1))])
         assert seen.foreign is not None
         assert seen.foreign.dead
-        assert list(await backend.promote(moves_of(seen.jobs))) == [Moved.QUEUED]
+        assert list(await backend.promote(moves_of(seen.jobs))) == [PromoteResult.QUEUED]
 
     @promise("due", _DEAD)
     @needs("clock", "foreign_scheduler")

@@ -7,21 +7,21 @@ from typing import TYPE_CHECKING
 import pytest
 
 from taskhero.backends.protocol import (
+    DelayedJobEntry,
     Dismissed,
     DueJob,
     Entry,
-    FreeLock,
-    Interest,
-    Move,
-    Moved,
     NotDelayed,
-    Rescued,
+    PromoteResult,
+    PromotionTarget,
+    QueueLockGuard,
+    RescuedJob,
     Retried,
-    Scheduled,
+    ScheduleResult,
     Settlement,
-    TimedEntry,
+    Subscription,
 )
-from taskhero.backends.records.inspection import DelayedEntry, FailedEntry, FailedRetry, Mended
+from taskhero.backends.records.inspection import DelayedEntry, FailedEntry, FailedRetry, RetryResult
 from taskhero.conformance.promises import needs, promise
 from taskhero.conformance.steps import (
     claim,
@@ -47,7 +47,7 @@ if TYPE_CHECKING:
     from taskhero.backends.protocol import Backend, Claim, Process
     from taskhero.clock import ManualClock
 
-__all__ = ["Isolation", "claim_each"]
+__all__ = ["IsolatedItems", "claim_each"]
 
 _ITEM = "One bad thing (a key of the wrong type, a counter that is no number) spoils only the item it belongs to."
 _RESCUE = "A job whose queue cannot take it stays claimed as it is, and the answer says why."
@@ -67,7 +67,7 @@ async def claim_each(backend: Backend, number: int, *queues: str) -> tuple[Proce
     return process, claims
 
 
-class Isolation(Suite):
+class IsolatedItems(Suite):
     """Each item alone: those who die, leave, produce, promote and wake."""
 
     # the dead
@@ -83,7 +83,7 @@ class Isolation(Suite):
         _, others = await claim_each(backend, 2, "q", "bad")
         living = await registered(backend, 3)
         await self.break_queue(backend, "bad")
-        found: list[Rescued] = []
+        found: list[RescuedJob] = []
         for _ in range(5):
             found += await rescue(backend, living, limit=limit)
         taken = [unmark(one.raw) for one in found if one.problem is None]
@@ -103,7 +103,7 @@ class Isolation(Suite):
     async def test_a_job_that_cannot_be_rescued_is_not_marked(self, backend: Backend) -> None:
         """However often that is tried, it counts as one death when it is rescued."""
         process, (claimed,) = await claim_each(backend, 1, "bad")
-        await backend.begin(process, claimed)
+        await backend.mark_exclusive(process, claimed)
         living = await registered(backend, 2)
         await self.break_queue(backend, "bad")
         for _ in range(3):
@@ -137,21 +137,21 @@ class Isolation(Suite):
 
     # those who leave
 
-    @promise("retire", _HOLDS)
+    @promise("deregister_slots", _HOLDS)
     @promise("all", _ITEM)
     @needs("wrong_types")
     async def test_a_worker_whose_job_has_no_place_does_not_retire(self, backend: Backend) -> None:
         """The others do; it does when its queue is repaired."""
         process, (good, bad, last) = await claim_each(backend, 1, "q", "bad", "q")
         await self.break_queue(backend, "bad")
-        answer = await backend.retire(process, (1, 2, 3))
+        answer = await backend.deregister_slots(process, (1, 2, 3))
         assert [held for held, reason in answer.blocked if reason] == [bad]
         assert answer.given_back == 2
         assert await backend.queued("q") == [good.raw, last.raw]
         assert list((await backend.claims(process)).claims) == [bad]
         assert [entry.id for entry in await backend.workers()] == [process.worker_id(2)]
         await backend.delete_queue("bad")
-        assert await backend.retire(process, (2,)) == Dismissed(given_back=1)
+        assert await backend.deregister_slots(process, (2,)) == Dismissed(given_back=1)
         assert await backend.queued("bad") == [bad.raw]
 
     @promise("deregister", _HOLDS)
@@ -166,7 +166,7 @@ class Isolation(Suite):
         answer = await backend.deregister(process)
         assert (answer.given_back, [held for held, reason in answer.blocked if reason]) == (1, [bad])
         assert await backend.queued("q") == [good.raw]
-        assert not (await backend.exchange(process, (), (1,), ("q",))).claims
+        assert not (await backend.settle_and_claim(process, (), (1,), ("q",))).claims
         assert [lease.process for lease in await leases_but(backend, other)] == [process.name]
         assert [one.raw for one in await rescue(backend, other) if one.problem] == [bad.raw]
         await backend.delete_queue("bad")
@@ -180,7 +180,7 @@ class Isolation(Suite):
     async def test_a_push_stores_what_it_can(self, backend: Backend) -> None:
         """And says of each entry what became of it: stored, refused by a guard, or not storable, and why."""
         await self.break_queue(backend, "bad")
-        lock, other = FreeLock("lock:a", 60), FreeLock("lock:b", 60)
+        lock, other = QueueLockGuard("lock:a", 60), QueueLockGuard("lock:b", 60)
         entries = [
             Entry("q", job(1)),
             Entry("bad", job(2)),
@@ -206,16 +206,16 @@ class Isolation(Suite):
         await schedule(backend, now + 60, job("lost"))
         await self.break_moment(backend, now + 60)
         entries = [
-            TimedEntry(now + 60, "q", job(1)),
-            TimedEntry(now + 70, "q", job(2)),
-            TimedEntry(0, "bad", job(3), guards=(FreeLock("lock:a", 60),)),
-            TimedEntry(0, "q", job(4)),
+            DelayedJobEntry(now + 60, "q", job(1)),
+            DelayedJobEntry(now + 70, "q", job(2)),
+            DelayedJobEntry(0, "bad", job(3), guards=(QueueLockGuard("lock:a", 60),)),
+            DelayedJobEntry(0, "q", job(4)),
         ]
         with pytest.raises(PartlyRefused) as refused:
             await backend.schedule(entries)
-        assert refused.value.answers == (None, Scheduled.DELAYED, None, Scheduled.QUEUED)
+        assert refused.value.answers == (None, ScheduleResult.DELAYED, None, ScheduleResult.QUEUED)
         assert sorted(refused.value.problems) == [0, 2]
-        assert list(await backend.moments()) == [(now + 70, 1)]
+        assert list(await backend.due_times()) == [(now + 70, 1)]
         assert await backend.queued("q") == [job(4)]
         assert await free_locks(backend, "lock:a") == ["lock:a"]
         with pytest.raises(BackendRefused):
@@ -234,7 +234,7 @@ class Isolation(Suite):
         clock.advance(6)
         jobs = await due(backend)
         assert [each.raw for each in jobs] == [job(1), job(1), job(2)]
-        assert list(await backend.promote([Move(each, "r") for each in jobs])) == [Moved.QUEUED] * 3
+        assert list(await backend.promote([PromotionTarget(each, "r") for each in jobs])) == [PromoteResult.QUEUED] * 3
         assert await due(backend) == []
         await schedule(backend, now + 60, job(1), job(2))
         entries = [DelayedEntry(now + 60, job(n)) for n in (1, 2)]
@@ -253,8 +253,8 @@ class Isolation(Suite):
         clock.advance(6)
         found = await due(backend, 1) or await due(backend, 1)
         assert [each.raw for each in found] == [job(2)]
-        moves = [Move(DueJob(now + 5, job(1)), "q"), Move(found[0], "q")]
-        assert list(await backend.promote(moves)) == [Moved.MISSED, Moved.QUEUED]
+        moves = [PromotionTarget(DueJob(now + 5, job(1)), "q"), PromotionTarget(found[0], "q")]
+        assert list(await backend.promote(moves)) == [PromoteResult.MISSED, PromoteResult.QUEUED]
         entries = [DelayedEntry(now + at, job(number)) for at, number in ((5, 1), (7, 3))]
         assert list(await backend.remove_delayed(entries)) == [0, 1]
 
@@ -263,14 +263,18 @@ class Isolation(Suite):
     async def test_a_failure_of_a_spoilt_list_is_missing_alone(self, backend: Backend) -> None:
         """Others are retried and removed."""
         process, claims = await claim_each(backend, 1, "q")
-        await backend.exchange(process, [Settlement(claims[0], Retried("a", "retry:a", 1, (1.0,)))], (), ())
+        await backend.settle_and_claim(process, [Settlement(claims[0], Retried("a", "retry:a", 1, (1.0,)))], (), ())
         await self.break_queue(backend, "bad")
         retries = [
             FailedRetry(FailedEntry("b", "bad_failed"), Entry("q", job(1))),
             FailedRetry(FailedEntry("a"), Entry("bad", job(2))),
             FailedRetry(FailedEntry("a"), Entry("q", job(3))),
         ]
-        assert list(await backend.retry_failed(retries)) == [Mended.MISSING, Mended.REFUSED, Mended.STORED]
+        assert list(await backend.retry_failed(retries)) == [
+            RetryResult.MISSING,
+            RetryResult.NOT_STORED,
+            RetryResult.STORED,
+        ]
         assert await backend.queued("q") == [job(3)]
 
     # waking
@@ -281,10 +285,10 @@ class Isolation(Suite):
         """A wake-up is passed on for those that hold jobs."""
         first, second = await registered(backend, 1), await registered(backend, 2)
         await self.break_queue(backend, "bad")
-        wait = await in_line(backend, first, Interest(queues=("q",)))
+        wait = await in_line(backend, first, Subscription(queues=("q",)))
         await push(backend, job(1))
         assert (await within(wait)).jobs
-        wait = await in_line(backend, second, Interest(queues=("q",)))
+        wait = await in_line(backend, second, Subscription(queues=("q",)))
         await backend.notify(["bad", "q"])
         assert (await within(wait)).jobs
 

@@ -6,8 +6,8 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from taskhero.backends.protocol import Delayed, Entry, Failed, GivenBack, Removal, Retried
-from taskhero.backends.records.inspection import FailedEntry, FailedRetry, Mended
+from taskhero.backends.protocol import Entry, Failed, PostponedByPlugin, Released, Removal, Retried
+from taskhero.backends.records.inspection import FailedEntry, FailedRetry, RetryResult
 from taskhero.conformance.promises import needs, promise
 from taskhero.conformance.steps import (
     claim,
@@ -30,7 +30,7 @@ if TYPE_CHECKING:
     from taskhero.backends.protocol import Backend
     from taskhero.clock import ManualClock
 
-__all__ = ["Texts"]
+__all__ = ["PayloadBytes"]
 
 TEXTS = {
     "job": job(1),
@@ -51,7 +51,7 @@ TEXTS = {
 _text = pytest.mark.parametrize("text", TEXTS.values(), ids=TEXTS.keys())
 
 
-class Texts(Suite):
+class PayloadBytes(Suite):
     """What is stored comes back exactly."""
 
     @_text
@@ -75,15 +75,15 @@ class Texts(Suite):
 
     @_text
     @promise("all", "A backend stores and returns that text exactly")
-    @promise("GivenBack", "The job goes back to the front of its queue")
+    @promise("Released", "The job goes back to the front of its queue")
     async def test_a_text_is_given_back_exactly(self, backend: Backend, text: str) -> None:
         """By a settlement, and when its worker retires or its process leaves."""
         process = await registered(backend, slots=(1, 2))
         await push(backend, text)
-        await settle(backend, process, await claim_one(backend, process), GivenBack())
+        await settle(backend, process, await claim_one(backend, process), Released())
         assert await backend.queued("q") == [text]
         await claim_one(backend, process, 2)
-        await backend.retire(process, (2,))
+        await backend.deregister_slots(process, (2,))
         assert await backend.queued("q") == [text]
         await claim_one(backend, process)
         await backend.deregister(process)
@@ -102,7 +102,7 @@ class Texts(Suite):
         found = await due(backend)
         assert [job.raw for job in found] == [text]
         assert list(await backend.promote(moves_of(found))) == ["queued"]
-        await settle(backend, process, await claim_one(backend, process), Delayed(5))
+        await settle(backend, process, await claim_one(backend, process), PostponedByPlugin(5))
         clock.advance(6)
         assert [job.raw for job in await due(backend)] == [text]
 
@@ -122,7 +122,7 @@ class Texts(Suite):
         assert list(await backend.promote(moves_of(found))) == ["queued"]
         await settle(backend, process, await claim_one(backend, process), Failed("failure"))
         retry = FailedRetry(FailedEntry("failure"), Entry("q", text))
-        assert list(await backend.retry_failed([retry])) == [Mended.STORED]
+        assert list(await backend.retry_failed([retry])) == [RetryResult.STORED]
         assert await backend.queued("q") == [text]
         await claim_one(backend, process)
         (rescued,) = await rescue(backend)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from typing import TYPE_CHECKING
 
-from taskhero.backends.protocol import Entry, FreeLock, Move, NotDelayed, TimedEntry
+from taskhero.backends.protocol import DelayedJobEntry, Entry, NotDelayed, PromotionTarget, QueueLockGuard
 from taskhero.conformance.promises import needs, promise
 from taskhero.conformance.steps import claim, job, now_of, push, raws, registered, schedule
 from taskhero.conformance.suite import Suite
@@ -53,16 +53,18 @@ class Producing(Suite):
     @promise("push", "Each entry is one atomic step; the whole is too, unless it is so large that it is cut in pieces.")
     async def test_many_jobs_are_stored_in_order(self, backend: Backend) -> None:
         """However a backend cuts a large call in pieces."""
-        texts = [job(number) for number in range(2500)]
-        await push(backend, *texts)
-        assert await backend.queued("q") == texts
+        payloads = [job(number) for number in range(2500)]
+        await push(backend, *payloads)
+        assert await backend.queued("q") == payloads
 
     @promise("push", "Each entry is one atomic step; the whole is too")
     async def test_calls_at_once_do_not_mix(self, backend: Backend, views: Views) -> None:
         """What one call stores stands together, whoever pushes at the same time."""
         other = await views()
         calls = [[job([call, number]) for number in range(5)] for call in range(10)]
-        await asyncio.gather(*(push(view, *texts) for view, texts in zip([backend, other] * 5, calls, strict=True)))
+        await asyncio.gather(
+            *(push(view, *payloads) for view, payloads in zip([backend, other] * 5, calls, strict=True))
+        )
         stored = await backend.queued("q")
         assert sorted(stored[start : start + 5] for start in range(0, 50, 5)) == sorted(calls)
 
@@ -75,23 +77,23 @@ class Producing(Suite):
 
     # guards
 
-    @promise("FreeLock", "Store the job only if lock *key* is free, and take it.")
+    @promise("QueueLockGuard", "Store the job only if lock *key* is free, and take it.")
     @promise(
         "push", "The answer says for each entry whether it was stored; an entry of which a guard does not hold is not"
     )
     async def test_a_lock_lets_one_job_in(self, backend: Backend, views: Views) -> None:
         """The second one is refused, from another process as well; other locks are free."""
-        guarded = Entry("q", job(1), guards=(FreeLock("lock:a", 60),))
+        guarded = Entry("q", job(1), guards=(QueueLockGuard("lock:a", 60),))
         assert list(await backend.push([guarded])) == [True]
-        other = Entry("q", job(2), guards=(FreeLock("lock:b", 60),))
+        other = Entry("q", job(2), guards=(QueueLockGuard("lock:b", 60),))
         assert list(await (await views()).push([guarded, other, Entry("q", job(3))])) == [False, True, True]
         assert await backend.queued("q") == [job(1), job(2), job(3)]
 
-    @promise("FreeLock", "Store the job only if lock *key* is free, and take it.")
+    @promise("QueueLockGuard", "Store the job only if lock *key* is free, and take it.")
     @needs("clock")
     async def test_a_lock_lapses_after_its_timeout(self, backend: Backend, clock: ManualClock) -> None:
         """Not before it; a second or two later at most."""
-        guarded = Entry("q", job(1), guards=(FreeLock("lock:a", 100),))
+        guarded = Entry("q", job(1), guards=(QueueLockGuard("lock:a", 100),))
         await backend.push([guarded])
         clock.advance(99)
         assert list(await backend.push([guarded])) == [False]
@@ -101,7 +103,7 @@ class Producing(Suite):
     @promise("push", "Guards are checked in turn, so an entry sees what those before it took.")
     async def test_guards_are_checked_in_turn(self, backend: Backend) -> None:
         """Of two entries with one lock in one call, the first is stored."""
-        entries = [Entry("q", job(number), guards=(FreeLock("lock:a", 60),)) for number in (1, 2)]
+        entries = [Entry("q", job(number), guards=(QueueLockGuard("lock:a", 60),)) for number in (1, 2)]
         assert list(await backend.push(entries)) == [True, False]
         assert await backend.queued("q") == [job(1)]
 
@@ -110,13 +112,13 @@ class Producing(Suite):
     )
     async def test_a_refused_entry_takes_no_lock(self, backend: Backend) -> None:
         """Whichever of its guards does not hold, the others' locks are free as before."""
-        await backend.push([Entry("q", job(1), guards=(FreeLock("lock:taken", 60),))])
+        await backend.push([Entry("q", job(1), guards=(QueueLockGuard("lock:taken", 60),))])
         for guards in (
-            (FreeLock("lock:free", 60), FreeLock("lock:taken", 60)),
-            (FreeLock("lock:taken", 60), FreeLock("lock:free", 60)),
+            (QueueLockGuard("lock:free", 60), QueueLockGuard("lock:taken", 60)),
+            (QueueLockGuard("lock:taken", 60), QueueLockGuard("lock:free", 60)),
         ):
             assert list(await backend.push([Entry("q", job(2), guards=guards)])) == [False]
-        assert list(await backend.push([Entry("q", job(3), guards=(FreeLock("lock:free", 60),))])) == [True]
+        assert list(await backend.push([Entry("q", job(3), guards=(QueueLockGuard("lock:free", 60),))])) == [True]
         assert await backend.queued("q") == [job(1), job(3)]
 
     @promise(
@@ -124,8 +126,8 @@ class Producing(Suite):
     )
     async def test_a_refused_entry_makes_no_queue_known(self, backend: Backend) -> None:
         """Nothing of it is left."""
-        await backend.push([Entry("q", job(1), guards=(FreeLock("lock:a", 60),))])
-        await backend.push([Entry("never", job(2), guards=(FreeLock("lock:a", 60),))])
+        await backend.push([Entry("q", job(1), guards=(QueueLockGuard("lock:a", 60),))])
+        await backend.push([Entry("never", job(2), guards=(QueueLockGuard("lock:a", 60),))])
         assert await backend.queues() == ["q"]
 
     @promise("NotDelayed", "Store the job only if none of these texts is delayed.")
@@ -142,12 +144,12 @@ class Producing(Suite):
     async def test_a_text_that_was_promoted_is_delayed_no_more(self, backend: Backend, clock: ManualClock) -> None:
         """But as long as one copy is delayed, it is."""
         now = await now_of(backend)
-        await backend.schedule([TimedEntry(now + 5, "q", job(1), unique=False)] * 2)
+        await backend.schedule([DelayedJobEntry(now + 5, "q", job(1), unique=False)] * 2)
         clock.advance(5)
         guarded = [Entry("other", job(1), guards=(NotDelayed((job(1),)),))]
         for expected in (False, True):
             first, *_ = (await backend.due(10)).jobs
-            await backend.promote([Move(first, "q")])
+            await backend.promote([PromotionTarget(first, "q")])
             assert list(await backend.push(guarded)) == [expected]
 
     @promise(
@@ -156,14 +158,14 @@ class Producing(Suite):
     async def test_guards_of_both_kinds_hold_together(self, backend: Backend) -> None:
         """A text that is delayed leaves the lock beside it free."""
         await schedule(backend, await now_of(backend) + 1000, job(1))
-        both = Entry("q", job(1), guards=(FreeLock("lock:a", 60), NotDelayed((job(1),))))
+        both = Entry("q", job(1), guards=(QueueLockGuard("lock:a", 60), NotDelayed((job(1),))))
         assert list(await backend.push([both])) == [False]
-        assert list(await backend.push([Entry("q", job(2), guards=(FreeLock("lock:a", 60),))])) == [True]
+        assert list(await backend.push([Entry("q", job(2), guards=(QueueLockGuard("lock:a", 60),))])) == [True]
 
     @promise("push", "Store jobs in their queues")
     async def test_a_guarded_job_may_be_put_at_the_front(self, backend: Backend) -> None:
         """Then it is claimed first."""
         process = await registered(backend)
         await push(backend, job(1))
-        await backend.push([Entry("q", job(2), front=True, guards=(FreeLock("lock:a", 60),))])
+        await backend.push([Entry("q", job(2), front=True, guards=(QueueLockGuard("lock:a", 60),))])
         assert raws(await claim(backend, process)) == [job(2)]

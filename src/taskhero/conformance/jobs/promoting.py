@@ -4,7 +4,17 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from taskhero.backends.protocol import DueJob, Entry, FreeLock, Interest, Move, Moved, NotDelayed, Removal, TimedEntry
+from taskhero.backends.protocol import (
+    DelayedJobEntry,
+    DueJob,
+    Entry,
+    NotDelayed,
+    PromoteResult,
+    PromotionTarget,
+    QueueLockGuard,
+    Removal,
+    Subscription,
+)
 from taskhero.conformance.promises import needs, promise
 from taskhero.conformance.steps import (
     due,
@@ -104,16 +114,16 @@ class Promoting(Suite):
         await self.set_foreign_scheduler(backend, leads=True)
         seen = await backend.due(10)
         assert (seen.yielded, list(seen.jobs)) == (True, [])
-        assert list(await backend.promote(moves_of(jobs))) == [Moved.MISSED]
+        assert list(await backend.promote(moves_of(jobs))) == [PromoteResult.MISSED]
         assert await backend.length("q") == 0
         await self.set_foreign_scheduler(backend, leads=False)
         assert not (await backend.due(10)).yielded
-        assert list(await backend.promote(moves_of(await due(backend)))) == [Moved.QUEUED]
+        assert list(await backend.promote(moves_of(await due(backend)))) == [PromoteResult.QUEUED]
 
     # promote
 
-    @promise("promote", "Move due jobs to the ends of their queues; the answer is a `Moved` for each.")
-    @promise("Moved", "QUEUED")
+    @promise("promote", "Move due jobs to the ends of their queues; the answer is a `PromoteResult` for each.")
+    @promise("PromoteResult", "QUEUED")
     @needs("clock")
     async def test_jobs_go_to_the_ends_of_their_queues(self, backend: Backend, clock: ManualClock) -> None:
         """Each to the queue of its move, behind what stands there."""
@@ -122,109 +132,114 @@ class Promoting(Suite):
         await schedule(backend, now + 5, job(1), job(2), job(3))
         clock.advance(5)
         first, second, third = await due(backend)
-        answers = await backend.promote([Move(first, "q"), Move(second, "other"), Move(third, "q")])
-        assert list(answers) == [Moved.QUEUED] * 3
+        answers = await backend.promote(
+            [PromotionTarget(first, "q"), PromotionTarget(second, "other"), PromotionTarget(third, "q")]
+        )
+        assert list(answers) == [PromoteResult.QUEUED] * 3
         assert await backend.queued("q") == [job(0), job(1), job(3)]
         assert await backend.queued("other") == [job(2)]
         assert await due(backend) == []
 
     @promise("promote", "A job that is no longer where `due` saw it, is not due, or may not be promoted since another")
-    @promise("Moved", "MISSED")
+    @promise("PromoteResult", "MISSED")
     @needs("clock")
     async def test_what_is_not_due_is_missed(self, backend: Backend, clock: ManualClock) -> None:
         """Nor is what was never delayed, or to another second; nothing is changed."""
         now = await now_of(backend)
         await schedule(backend, now + 5, job(1))
         moves = moves_of([DueJob(now + 5, job(1)), DueJob(now, job(1)), DueJob(now, job(2))])
-        assert list(await backend.promote(moves)) == [Moved.MISSED] * 3
+        assert list(await backend.promote(moves)) == [PromoteResult.MISSED] * 3
         clock.advance(4.9)
-        assert list(await backend.promote(moves)) == [Moved.MISSED] * 3
+        assert list(await backend.promote(moves)) == [PromoteResult.MISSED] * 3
         assert await backend.queues() == []
         clock.advance(0.1)
         assert await due(backend) == [DueJob(now + 5, job(1))]
 
     @promise("promote", "A job that is no longer where `due` saw it, is not due, or may not be promoted since another")
-    @promise("Moved", "MISSED")
+    @promise("PromoteResult", "MISSED")
     @needs("clock")
     async def test_of_two_equal_moves_one_moves_it(self, backend: Backend, clock: ManualClock, views: Views) -> None:
         """In one call or by two processes; copies of one second are moved one by one."""
         now = await now_of(backend)
-        entry = TimedEntry(now + 5, "q", job(1), unique=False)
+        entry = DelayedJobEntry(now + 5, "q", job(1), unique=False)
         await backend.schedule([entry, entry])
         clock.advance(5)
-        move = Move(DueJob(now + 5, job(1)), "q")
-        assert list(await backend.promote([move])) == [Moved.QUEUED]
+        move = PromotionTarget(DueJob(now + 5, job(1)), "q")
+        assert list(await backend.promote([move])) == [PromoteResult.QUEUED]
         assert await due(backend) == [move.job]
-        assert list(await backend.promote([move, move])) == [Moved.QUEUED, Moved.MISSED]
-        assert list(await (await views()).promote([move])) == [Moved.MISSED]
+        assert list(await backend.promote([move, move])) == [PromoteResult.QUEUED, PromoteResult.MISSED]
+        assert list(await (await views()).promote([move])) == [PromoteResult.MISSED]
         assert await backend.queued("q") == [job(1), job(1)]
 
-    @promise("Moved", "MERGED")
+    @promise("PromoteResult", "MERGED")
     @needs("clock")
     async def test_a_job_is_merged_with_an_equal_one_that_waits(self, backend: Backend, clock: ManualClock) -> None:
         """If a guard does not hold, the delayed entry goes and nothing is stored; no lock is taken."""
         now = await now_of(backend)
-        await backend.push([Entry("q", job(1), guards=(FreeLock("lock:a", 60),))])
+        await backend.push([Entry("q", job(1), guards=(QueueLockGuard("lock:a", 60),))])
         await schedule(backend, now + 5, job(1), job(2))
         clock.advance(5)
         first, second = await due(backend)
         answers = await backend.promote(
             [
-                Move(first, "q", guards=(FreeLock("lock:b", 60), FreeLock("lock:a", 60))),
-                Move(second, "q", guards=(FreeLock("lock:b", 60),)),
+                PromotionTarget(first, "q", guards=(QueueLockGuard("lock:b", 60), QueueLockGuard("lock:a", 60))),
+                PromotionTarget(second, "q", guards=(QueueLockGuard("lock:b", 60),)),
             ]
         )
-        assert list(answers) == [Moved.MERGED, Moved.QUEUED]
+        assert list(answers) == [PromoteResult.MERGED, PromoteResult.QUEUED]
         assert await backend.queued("q") == [job(1), job(2)]
         assert (await backend.due(10)).next_at is None
 
-    @promise("Moved", "MERGED")
+    @promise("PromoteResult", "MERGED")
     @needs("clock")
     async def test_an_equal_job_may_be_written_otherwise(self, backend: Backend, clock: ManualClock) -> None:
         """It is known by the texts that mean the same."""
-        guards = (FreeLock("lock:a", 600),)
+        guards = (QueueLockGuard("lock:a", 600),)
         await backend.push([Entry("q", job("other"), guards=guards)])
         await schedule(backend, await now_of(backend) + 5, job(1))
         clock.advance(5)
         (due_job,) = await due(backend)
-        move = Move(due_job, "q", guards=guards, equal=(job("no"), job("other")))
-        assert list(await backend.promote([move])) == [Moved.MERGED]
+        move = PromotionTarget(due_job, "q", guards=guards, equivalent_payloads=(job("no"), job("other")))
+        assert list(await backend.promote([move])) == [PromoteResult.MERGED]
         assert await backend.queued("q") == [job("other")]
 
-    @promise("Moved", "QUEUED")
+    @promise("PromoteResult", "QUEUED")
     @needs("clock")
     async def test_a_lock_that_was_left_behind_stops_no_delayed_job(self, backend: Backend, clock: ManualClock) -> None:
         """No equal job waits under it, so it is taken over, and holds from now on."""
-        guards = (FreeLock("lock:b", 600), FreeLock("lock:a", 600))
+        guards = (QueueLockGuard("lock:b", 600), QueueLockGuard("lock:a", 600))
         await backend.push([Entry("q", job(1), guards=guards[1:])])
         await backend.remove("q", [Removal(job(1))])
         await schedule(backend, await now_of(backend) + 5, job(1), job(2))
         clock.advance(5)
         first, second = await due(backend)
-        moves = [Move(first, "q", guards=guards), Move(second, "q", guards=guards[:1], equal=(job(1),))]
-        assert list(await backend.promote(moves)) == [Moved.QUEUED, Moved.MERGED]
+        moves = [
+            PromotionTarget(first, "q", guards=guards),
+            PromotionTarget(second, "q", guards=guards[:1], equivalent_payloads=(job(1),)),
+        ]
+        assert list(await backend.promote(moves)) == [PromoteResult.QUEUED, PromoteResult.MERGED]
         assert await backend.queued("q") == [job(1)]
         assert list(await backend.push([Entry("q", job(3), guards=guards[1:])])) == [False]
 
-    @promise("Moved", "HELD")
+    @promise("PromoteResult", "HELD")
     @needs("clock")
     async def test_a_shared_lock_keeps_other_jobs_delayed(self, backend: Backend, clock: ManualClock) -> None:
         """They are not equal, so none may be merged; all go, in their order, when it is free. No lock is half taken."""
-        shared = FreeLock("lock:a", 600, shared=True)
+        shared = QueueLockGuard("lock:a", 600, shared=True)
         await backend.push([Entry("q", job(0), guards=(shared,))])
         await schedule(backend, await now_of(backend) + 5, job(1), job(2), job(0))
         clock.advance(5)
         jobs = await due(backend)
-        moves = [Move(due_job, "q", guards=(FreeLock("lock:b", 600), shared)) for due_job in jobs]
-        assert list(await backend.promote(moves)) == [Moved.HELD, Moved.HELD, Moved.MERGED]
+        moves = [PromotionTarget(due_job, "q", guards=(QueueLockGuard("lock:b", 600), shared)) for due_job in jobs]
+        assert list(await backend.promote(moves)) == [PromoteResult.HELD, PromoteResult.HELD, PromoteResult.MERGED]
         assert await due(backend) == jobs[:2]
         assert await free_locks(backend, "lock:b") == ["lock:b"]
         await backend.remove("q", [Removal(job(0), release=("lock:a", "lock:b"))])
-        assert list(await backend.promote(moves[:2])) == [Moved.QUEUED, Moved.HELD]
+        assert list(await backend.promote(moves[:2])) == [PromoteResult.QUEUED, PromoteResult.HELD]
         assert await backend.queued("q") == [job(1)]
         assert await due(backend) == jobs[1:2]
 
-    @promise("Moved", "MERGED")
+    @promise("PromoteResult", "MERGED")
     @promise("NotDelayed", "Store the job only if none of these texts is delayed.")
     @needs("clock")
     async def test_a_job_is_not_in_its_own_way(self, backend: Backend, clock: ManualClock) -> None:
@@ -235,25 +250,25 @@ class Promoting(Suite):
         await schedule(backend, now + 50, job(1))
         clock.advance(5)
         (first,) = await due(backend)
-        assert list(await backend.promote([Move(first, "q", guards=guards)])) == [Moved.MERGED]
+        assert list(await backend.promote([PromotionTarget(first, "q", guards=guards)])) == [PromoteResult.MERGED]
         clock.advance(45)
         (second,) = await due(backend)
-        assert list(await backend.promote([Move(second, "q", guards=guards)])) == [Moved.QUEUED]
+        assert list(await backend.promote([PromotionTarget(second, "q", guards=guards)])) == [PromoteResult.QUEUED]
         assert await backend.queued("q") == [job(1)]
 
-    @promise("Moved", "FAILED")
+    @promise("PromoteResult", "FAILED")
     @needs("clock")
     async def test_what_cannot_be_queued_goes_to_the_failures(self, backend: Backend, clock: ManualClock) -> None:
         """With the text of its move; it is delayed no more, and stands in no queue."""
         await schedule(backend, await now_of(backend) + 5, "garbage", job(1))
         clock.advance(5)
         garbage, fine = await due(backend)
-        moves = [Move(garbage, None, failure="no queue in it"), Move(fine, "q")]
-        assert list(await backend.promote(moves)) == [Moved.FAILED, Moved.QUEUED]
+        moves = [PromotionTarget(garbage, None, failure="no queue in it"), PromotionTarget(fine, "q")]
+        assert list(await backend.promote(moves)) == [PromoteResult.FAILED, PromoteResult.QUEUED]
         assert await backend.failed() == ["no queue in it"]
         assert await backend.queues() == ["q"]
         assert await due(backend) == []
-        assert list(await backend.promote(moves)) == [Moved.MISSED] * 2
+        assert list(await backend.promote(moves)) == [PromoteResult.MISSED] * 2
         assert await backend.failed_count() == 1
 
     @promise("promote", "Move due jobs to the ends of their queues")
@@ -268,6 +283,6 @@ class Promoting(Suite):
         await schedule(backend, await now_of(backend) + 5, job(1))
         clock.advance(5)
         jobs = await due(backend)
-        wait = await in_line(backend, make_process(), Interest(queues=("q",)))
+        wait = await in_line(backend, make_process(), Subscription(queues=("q",)))
         await backend.promote(moves_of(jobs))
         assert (await within(wait)).jobs

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from taskhero.backends.protocol import Done, Entry, Failed, FreeLock, Removal, Settlement
+from taskhero.backends.protocol import Entry, Failed, QueueLockGuard, Removal, Settlement, Succeeded
 from taskhero.conformance.promises import promise
 from taskhero.conformance.steps import (
     claim,
@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from taskhero.backends.protocol import Backend
     from taskhero.conformance.suite import Views
 
-__all__ = ["Inspection"]
+__all__ = ["QueueInspection"]
 
 #: Positions as they are asked for, and what of five entries comes back.
 SLICES = [
@@ -45,7 +45,7 @@ SLICES = [
 _slices = pytest.mark.parametrize(("positions", "expected"), SLICES, ids=[f"{a}..{b}" for (a, b), _ in SLICES])
 
 
-class Inspection(Suite):
+class QueueInspection(Suite):
     """The verbs of those who look and mend."""
 
     @promise("queues", "Names of all known queues, sorted; a queue stays known when it is empty.")
@@ -133,7 +133,7 @@ class Inspection(Suite):
     @promise("remove", "These go if an entry was removed and none of its text is left, whoever holds them.")
     async def test_the_last_entry_takes_its_locks_along(self, backend: Backend) -> None:
         """Before, others of the same text are still queued; each removal has locks of its own."""
-        locks = tuple(FreeLock(f"lock:{name}", 3600) for name in "abcd")
+        locks = tuple(QueueLockGuard(f"lock:{name}", 3600) for name in "abcd")
         await backend.push([Entry("q", job(1), guards=locks)])
         await push(backend, job(1), job(1), job(2))
         first = Removal(job(1), 1, ("lock:a", "lock:b"))
@@ -148,7 +148,7 @@ class Inspection(Suite):
     async def test_what_was_not_removed_releases_nothing(self, backend: Backend) -> None:
         """The job was claimed meanwhile, and its lock may be the next one's already."""
         process = await registered(backend)
-        await backend.push([Entry("q", job(1), guards=(FreeLock("lock:a", 3600),))])
+        await backend.push([Entry("q", job(1), guards=(QueueLockGuard("lock:a", 3600),))])
         claimed = await claim_one(backend, process)
         assert list(await backend.remove("q", [Removal(job(1), 0, ("lock:a",))])) == [0]
         assert list(await backend.remove("unknown", [Removal(job(1), 0, ("lock:a",))])) == [0]
@@ -206,8 +206,10 @@ class Inspection(Suite):
             process = await registered(backend, number, slots=(1, 2, 3))
             await push(backend, *map(job, range(6)))
             claims = await claim(backend, process, (1, 2, 3))
-            endings = [Settlement(claimed, Failed("no") if claimed.slot == 3 else Done()) for claimed in claims]
-            await backend.exchange(process, endings, (), ())
+            dispositions = [
+                Settlement(claimed, Failed("no") if claimed.slot == 3 else Succeeded()) for claimed in claims
+            ]
+            await backend.settle_and_claim(process, dispositions, (), ())
             expected["processed"] += 2
             expected["failed"] += 1
             expected |= {f"processed:{process.worker(slot)}": 1 for slot in (1, 2)}

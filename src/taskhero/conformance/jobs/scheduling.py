@@ -8,7 +8,15 @@ from typing import TYPE_CHECKING
 import attrs
 import pytest
 
-from taskhero.backends.protocol import Entry, FreeLock, Move, Moved, NotDelayed, Scheduled, TimedEntry
+from taskhero.backends.protocol import (
+    DelayedJobEntry,
+    Entry,
+    NotDelayed,
+    PromoteResult,
+    PromotionTarget,
+    QueueLockGuard,
+    ScheduleResult,
+)
 from taskhero.conformance.promises import needs, promise
 from taskhero.conformance.steps import due, free_locks, job, moves_of, now_of, schedule
 from taskhero.conformance.suite import Suite
@@ -24,25 +32,31 @@ __all__ = ["Scheduling"]
 class Scheduling(Suite):
     """`Backend.schedule`."""
 
-    @promise("schedule", "Store jobs until their moment, in the order given; the answer is a `Scheduled` for each.")
-    @promise("Scheduled", "DELAYED")
+    @promise(
+        "schedule", "Store jobs until their moment, in the order given; the answer is a `ScheduleResult` for each."
+    )
+    @promise("ScheduleResult", "DELAYED")
     async def test_a_job_waits_for_its_moment(self, backend: Backend) -> None:
         """It stands in no queue, and the earliest moment is known."""
         now = await now_of(backend)
-        entries = [TimedEntry(now + 2000, "q", job(1)), TimedEntry(now + 1000, "q", job(2))]
-        assert list(await backend.schedule(entries)) == [Scheduled.DELAYED] * 2
+        entries = [DelayedJobEntry(now + 2000, "q", job(1)), DelayedJobEntry(now + 1000, "q", job(2))]
+        assert list(await backend.schedule(entries)) == [ScheduleResult.DELAYED] * 2
         assert await backend.length("q") == 0
         seen = await backend.due(10)
         assert list(seen.jobs) == []
         assert seen.next_at == now + 1000
 
     @promise("schedule", "An entry whose moment is not in the future, by the same clock, is pushed at once.")
-    @promise("Scheduled", "QUEUED")
+    @promise("ScheduleResult", "QUEUED")
     async def test_what_is_not_in_the_future_is_pushed_at_once(self, backend: Backend) -> None:
         """This second, and any past one; to the end of its queue, whose name is known then."""
         now = await now_of(backend)
-        entries = [TimedEntry(now, "q", job(1)), TimedEntry(now - 1000, "q", job(2)), TimedEntry(0, "q", job(3))]
-        assert list(await backend.schedule(entries)) == [Scheduled.QUEUED] * 3
+        entries = [
+            DelayedJobEntry(now, "q", job(1)),
+            DelayedJobEntry(now - 1000, "q", job(2)),
+            DelayedJobEntry(0, "q", job(3)),
+        ]
+        assert list(await backend.schedule(entries)) == [ScheduleResult.QUEUED] * 3
         assert await backend.queued("q") == [job(1), job(2), job(3)]
         assert await backend.queues() == ["q"]
         assert (await backend.due(10)).next_at is None
@@ -60,7 +74,9 @@ class Scheduling(Suite):
         """Rounded up, so that it is never early, and less than a second late."""
         start = await now_of(backend)
         clock.advance(now)
-        assert list(await backend.schedule([TimedEntry(None, "q", job(1), delay=delay)])) == [Scheduled.DELAYED]
+        assert list(await backend.schedule([DelayedJobEntry(None, "q", job(1), delay=delay)])) == [
+            ScheduleResult.DELAYED
+        ]
         assert (await backend.due(10)).next_at == start + due_in
         clock.advance(due_in - now - 0.01)
         assert await due(backend) == []
@@ -73,25 +89,30 @@ class Scheduling(Suite):
     async def test_no_delay_at_all_is_now(self, backend: Backend, clock: ManualClock) -> None:
         """Wherever in its second that is; locks are taken then."""
         clock.advance(0.5)
-        entry = TimedEntry(None, "q", job(1), guards=(FreeLock("lock:a", 60),), delay=0)
-        assert list(await backend.schedule([entry, entry])) == [Scheduled.QUEUED, Scheduled.REFUSED]
+        entry = DelayedJobEntry(None, "q", job(1), guards=(QueueLockGuard("lock:a", 60),), delay=0)
+        assert list(await backend.schedule([entry, entry])) == [ScheduleResult.QUEUED, ScheduleResult.DUPLICATE]
         assert await backend.queued("q") == [job(1)]
 
-    @promise("Scheduled", "DUPLICATE")
+    @promise("ScheduleResult", "ALREADY_DELAYED")
     @promise("schedule", "It is rounded up to a whole second, which is the one that `unique` means.")
     @needs("clock")
     async def test_equal_jobs_of_one_delay_are_one_in_a_second(self, backend: Backend, clock: ManualClock) -> None:
         """Whether the second was given or counted; guards and locks hold as for any that is delayed."""
         now = await now_of(backend)
-        delayed = TimedEntry(None, "q", job(1), delay=9.5, guards=(FreeLock("lock:a", 60),))
-        assert list(await backend.schedule([delayed, delayed])) == [Scheduled.DELAYED, Scheduled.DUPLICATE]
-        assert list(await backend.schedule([TimedEntry(now + 10, "q", job(1))])) == [Scheduled.DUPLICATE]
-        assert list(await backend.schedule([attrs.evolve(delayed, unique=False)])) == [Scheduled.DELAYED]
+        delayed = DelayedJobEntry(None, "q", job(1), delay=9.5, guards=(QueueLockGuard("lock:a", 60),))
+        assert list(await backend.schedule([delayed, delayed])) == [
+            ScheduleResult.DELAYED,
+            ScheduleResult.ALREADY_DELAYED,
+        ]
+        assert list(await backend.schedule([DelayedJobEntry(now + 10, "q", job(1))])) == [
+            ScheduleResult.ALREADY_DELAYED
+        ]
+        assert list(await backend.schedule([attrs.evolve(delayed, unique=False)])) == [ScheduleResult.DELAYED]
         clock.advance(0.75)
-        assert list(await backend.schedule([delayed])) == [Scheduled.DELAYED]
-        assert list(await backend.moments()) == [(now + 10, 2), (now + 11, 1)]
-        guarded = TimedEntry(None, "q", job(2), guards=(NotDelayed((job(1),)),), delay=5)
-        assert list(await backend.schedule([guarded])) == [Scheduled.REFUSED]
+        assert list(await backend.schedule([delayed])) == [ScheduleResult.DELAYED]
+        assert list(await backend.due_times()) == [(now + 10, 2), (now + 11, 1)]
+        guarded = DelayedJobEntry(None, "q", job(2), guards=(NotDelayed((job(1),)),), delay=5)
+        assert list(await backend.schedule([guarded])) == [ScheduleResult.DUPLICATE]
         assert await free_locks(backend, "lock:a") == ["lock:a"]
 
     @promise("schedule", "It is rounded up to a whole second, which is the one that `unique` means.")
@@ -103,9 +124,11 @@ class Scheduling(Suite):
         """A part of a second ago is now; a part of a second from now is the next second."""
         now = await now_of(backend)
         clock.advance(0.5)
-        answers = await backend.schedule([TimedEntry(now + part, "q", job(part)) for part in (0.25, 0.5, 0.75, 7.25)])
-        assert list(answers) == [Scheduled.QUEUED] * 2 + [Scheduled.DELAYED] * 2
-        assert list(await backend.moments()) == [(now + 1, 1), (now + 8, 1)]
+        answers = await backend.schedule(
+            [DelayedJobEntry(now + part, "q", job(part)) for part in (0.25, 0.5, 0.75, 7.25)]
+        )
+        assert list(answers) == [ScheduleResult.QUEUED] * 2 + [ScheduleResult.DELAYED] * 2
+        assert list(await backend.due_times()) == [(now + 1, 1), (now + 8, 1)]
 
     @promise("schedule", "An entry whose moment is not in the future, by the same clock, is pushed at once.")
     @needs("clock")
@@ -113,9 +136,9 @@ class Scheduling(Suite):
         """Up to its very beginning."""
         now = await now_of(backend)
         clock.advance(0.99)
-        assert list(await backend.schedule([TimedEntry(now + 1, "q", job(1))])) == [Scheduled.DELAYED]
+        assert list(await backend.schedule([DelayedJobEntry(now + 1, "q", job(1))])) == [ScheduleResult.DELAYED]
         clock.advance(0.01)
-        assert list(await backend.schedule([TimedEntry(now + 1, "q", job(2))])) == [Scheduled.QUEUED]
+        assert list(await backend.schedule([DelayedJobEntry(now + 1, "q", job(2))])) == [ScheduleResult.QUEUED]
 
     @promise("schedule", "Of two entries of one second, the first stored is promoted first.")
     @needs("clock")
@@ -141,26 +164,34 @@ class Scheduling(Suite):
         await backend.promote(moves_of(await due(backend)))
         assert await backend.queues() == ["q"]
 
-    @promise("Scheduled", "DUPLICATE")
+    @promise("ScheduleResult", "ALREADY_DELAYED")
     async def test_the_same_text_is_delayed_once_to_a_second(self, backend: Backend) -> None:
         """To another second it may be, and so may another text to this one."""
         at = await now_of(backend) + 1000
         await schedule(backend, at, job(1))
-        entries = [TimedEntry(at, "q", job(1)), TimedEntry(at + 1, "q", job(1)), TimedEntry(at, "q", job(2))]
-        assert list(await backend.schedule(entries)) == [Scheduled.DUPLICATE, Scheduled.DELAYED, Scheduled.DELAYED]
+        entries = [
+            DelayedJobEntry(at, "q", job(1)),
+            DelayedJobEntry(at + 1, "q", job(1)),
+            DelayedJobEntry(at, "q", job(2)),
+        ]
+        assert list(await backend.schedule(entries)) == [
+            ScheduleResult.ALREADY_DELAYED,
+            ScheduleResult.DELAYED,
+            ScheduleResult.DELAYED,
+        ]
 
-    @promise("Scheduled", "DUPLICATE")
+    @promise("ScheduleResult", "ALREADY_DELAYED")
     @needs("clock")
     async def test_copies_are_kept_if_asked_for(self, backend: Backend, clock: ManualClock) -> None:
         """`unique=False` stores the same text as often as it is given."""
         at = await now_of(backend) + 5
-        entry = TimedEntry(at, "q", job(1), unique=False)
-        assert list(await backend.schedule([entry, entry])) == [Scheduled.DELAYED] * 2
-        assert list(await backend.schedule([entry])) == [Scheduled.DELAYED]
+        entry = DelayedJobEntry(at, "q", job(1), unique=False)
+        assert list(await backend.schedule([entry, entry])) == [ScheduleResult.DELAYED] * 2
+        assert list(await backend.schedule([entry])) == [ScheduleResult.DELAYED]
         clock.advance(5)
         assert [found.raw for found in await due(backend)] == [job(1)] * 3
 
-    @promise("Scheduled", "DUPLICATE")
+    @promise("ScheduleResult", "ALREADY_DELAYED")
     @needs("clock")
     async def test_a_text_may_be_delayed_again_once_it_was_promoted(self, backend: Backend, clock: ManualClock) -> None:
         """It is no duplicate of what was delayed before."""
@@ -171,44 +202,53 @@ class Scheduling(Suite):
         clock.advance(-5)
         await schedule(backend, now + 5, job(1))
 
-    @promise("Scheduled", "DUPLICATE")
+    @promise("ScheduleResult", "ALREADY_DELAYED")
     async def test_one_of_many_at_once_is_delayed(self, backend: Backend, views: Views) -> None:
         """The others are told that they are duplicates."""
         other = await views()
-        entry = TimedEntry(await now_of(backend) + 1000, "q", job(1))
+        entry = DelayedJobEntry(await now_of(backend) + 1000, "q", job(1))
         answers = await asyncio.gather(*(view.schedule([entry]) for view in [backend, other] * 10))
-        assert sorted(answer for (answer,) in answers) == [Scheduled.DELAYED] + [Scheduled.DUPLICATE] * 19
+        assert sorted(answer for (answer,) in answers) == [ScheduleResult.ALREADY_DELAYED] * 19 + [
+            ScheduleResult.DELAYED
+        ]
 
-    @promise("Scheduled", "REFUSED")
+    @promise("ScheduleResult", "DUPLICATE")
     async def test_a_guard_that_does_not_hold_refuses(self, backend: Backend) -> None:
         """A text that is delayed, here under another one's conditions."""
         at = await now_of(backend) + 1000
         await schedule(backend, at, job(2))
-        guarded = [TimedEntry(at, "q", job(number), guards=(NotDelayed((job(2), job(3))),)) for number in (4, 5)]
-        assert list(await backend.schedule(guarded)) == [Scheduled.REFUSED, Scheduled.REFUSED]
+        guarded = [DelayedJobEntry(at, "q", job(number), guards=(NotDelayed((job(2), job(3))),)) for number in (4, 5)]
+        assert list(await backend.schedule(guarded)) == [ScheduleResult.DUPLICATE, ScheduleResult.DUPLICATE]
 
     @promise("schedule", "A lock belongs to a job in a queue: a delayed one neither needs nor takes it before it is")
     @needs("clock")
     async def test_a_lock_is_a_matter_of_the_queue(self, backend: Backend, clock: ManualClock) -> None:
         """A taken one delays nobody, a free one stays free, and the promotion takes it."""
         at = await now_of(backend) + 10
-        guards = (FreeLock("lock:a", 1000),)
+        guards = (QueueLockGuard("lock:a", 1000),)
         await backend.push([Entry("q", job(1), guards=guards)])
-        assert list(await backend.schedule([TimedEntry(at, "q", job(1), guards=guards)])) == [Scheduled.DELAYED]
-        other = (FreeLock("lock:b", 1000),)
-        assert list(await backend.schedule([TimedEntry(at, "q", job(3), guards=other)])) == [Scheduled.DELAYED]
+        assert list(await backend.schedule([DelayedJobEntry(at, "q", job(1), guards=guards)])) == [
+            ScheduleResult.DELAYED
+        ]
+        other = (QueueLockGuard("lock:b", 1000),)
+        assert list(await backend.schedule([DelayedJobEntry(at, "q", job(3), guards=other)])) == [
+            ScheduleResult.DELAYED
+        ]
         assert list(await backend.push([Entry("q", job(4), guards=other)])) == [True]
         clock.advance(10)
         blocked, free = (await backend.due(10)).jobs
-        moves = [Move(blocked, "q", guards=guards), Move(free, "q", guards=(FreeLock("lock:c", 1000),))]
-        assert list(await backend.promote(moves)) == [Moved.MERGED, Moved.QUEUED]
-        assert list(await backend.push([Entry("q", job(5), guards=(FreeLock("lock:c", 1000),))])) == [False]
+        moves = [
+            PromotionTarget(blocked, "q", guards=guards),
+            PromotionTarget(free, "q", guards=(QueueLockGuard("lock:c", 1000),)),
+        ]
+        assert list(await backend.promote(moves)) == [PromoteResult.MERGED, PromoteResult.QUEUED]
+        assert list(await backend.push([Entry("q", job(5), guards=(QueueLockGuard("lock:c", 1000),))])) == [False]
 
-    @promise("Scheduled", "REFUSED")
+    @promise("ScheduleResult", "DUPLICATE")
     async def test_guards_hold_for_what_is_pushed_at_once_too(self, backend: Backend) -> None:
         """A moment that is past changes nothing about them."""
-        guarded = [TimedEntry(0, "q", job(number), guards=(FreeLock("lock:a", 60),)) for number in (1, 2)]
-        assert list(await backend.schedule(guarded)) == [Scheduled.QUEUED, Scheduled.REFUSED]
+        guarded = [DelayedJobEntry(0, "q", job(number), guards=(QueueLockGuard("lock:a", 60),)) for number in (1, 2)]
+        assert list(await backend.schedule(guarded)) == [ScheduleResult.QUEUED, ScheduleResult.DUPLICATE]
         assert await backend.queued("q") == [job(1)]
 
     @promise("schedule", "Store jobs until their moment")

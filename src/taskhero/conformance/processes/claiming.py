@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from taskhero.backends.protocol import Done, Interest, Settlement
+from taskhero.backends.protocol import Settlement, Subscription, Succeeded
 from taskhero.conformance.promises import needs, promise
 from taskhero.conformance.steps import (
     beat,
@@ -27,14 +27,15 @@ if TYPE_CHECKING:
     from taskhero.backends.protocol import Backend
     from taskhero.conformance.suite import Views
 
-__all__ = ["Exchanging"]
+__all__ = ["Claiming"]
 
 
-class Exchanging(Suite):
-    """The claiming half of `Backend.exchange`, and `Backend.claims`."""
+class Claiming(Suite):
+    """The claiming half of `Backend.settle_and_claim`, and `Backend.claims`."""
 
     @promise(
-        "exchange", "Queues are emptied in the order given, each from its front: a later queue only if the earlier"
+        "settle_and_claim",
+        "Queues are emptied in the order given, each from its front: a later queue only if the earlier",
     )
     @promise("all", "The order of a queue is first in, first out")
     async def test_jobs_are_claimed_from_the_front(self, backend: Backend) -> None:
@@ -48,7 +49,8 @@ class Exchanging(Suite):
         assert await backend.queued("q") == [job(2), job(3), job(4)]
 
     @promise(
-        "exchange", "Queues are emptied in the order given, each from its front: a later queue only if the earlier"
+        "settle_and_claim",
+        "Queues are emptied in the order given, each from its front: a later queue only if the earlier",
     )
     async def test_queues_are_emptied_in_the_order_given(self, backend: Backend) -> None:
         """All of the first, then all of the second; never by name or by age."""
@@ -67,18 +69,20 @@ class Exchanging(Suite):
         ]
 
     @promise(
-        "exchange", "Queues are emptied in the order given, each from its front: a later queue only if the earlier"
+        "settle_and_claim",
+        "Queues are emptied in the order given, each from its front: a later queue only if the earlier",
     )
     async def test_only_the_queues_given_are_claimed_from(self, backend: Backend) -> None:
         """Others may hold what they will; one that is unknown is no problem."""
         process = await registered(backend)
         await push(backend, job(1), queue="other")
-        answer = await backend.exchange(process, (), (1,), ("unknown", "q"))
-        assert (list(answer.claims), dict(answer.problems), answer.waiting) == ([], {}, False)
+        answer = await backend.settle_and_claim(process, (), (1,), ("unknown", "q"))
+        assert (list(answer.claims), dict(answer.problems), answer.jobs_left) == ([], {}, False)
         assert await backend.queues() == ["other"]
 
     @promise(
-        "exchange", "A claimed job stands under its worker's own name, with a new token, from the instant in which"
+        "settle_and_claim",
+        "A claimed job stands under its worker's own name, with a new token, from the instant in which",
     )
     @promise("claims", "Read what stands under the names of the process's workers: after a lost reply, what was really")
     async def test_a_claim_stands_under_its_worker(self, backend: Backend) -> None:
@@ -103,7 +107,8 @@ class Exchanging(Suite):
         assert list((await backend.claims(make_process(3))).claims) == []
 
     @promise(
-        "exchange", "A claimed job stands under its worker's own name, with a new token, from the instant in which"
+        "settle_and_claim",
+        "A claimed job stands under its worker's own name, with a new token, from the instant in which",
     )
     async def test_each_claim_has_a_new_token(self, backend: Backend, views: Views) -> None:
         """Under one slot, no token ever comes twice; also not for the same text."""
@@ -117,7 +122,7 @@ class Exchanging(Suite):
             await settle(other if number % 2 else backend, process, claimed)
         assert len(set(tokens)) == len(tokens)
 
-    @promise("exchange", "A slot that still holds a job gets no other.")
+    @promise("settle_and_claim", "A slot that still holds a job gets no other.")
     async def test_a_busy_slot_gets_no_other_job(self, backend: Backend) -> None:
         """Even if it is called free, as after a lost reply; the free ones are served."""
         process = await registered(backend, slots=(1, 2))
@@ -129,7 +134,7 @@ class Exchanging(Suite):
         assert await claim(backend, process, (1, 2)) == []
         assert await backend.queued("q") == [job(3)]
 
-    @promise("exchange", "A slot that still holds a job gets no other.")
+    @promise("settle_and_claim", "A slot that still holds a job gets no other.")
     async def test_a_slot_that_is_named_twice_gets_one_job(self, backend: Backend) -> None:
         """It has two hands no more than any other."""
         process = await registered(backend, slots=(1,))
@@ -137,48 +142,56 @@ class Exchanging(Suite):
         assert len(await claim(backend, process, (1, 1))) == 1
         assert await backend.queued("q") == [job(2)]
 
-    @promise("exchange", "Record how jobs ended, in the order given, and claim the next ones for the free slots.")
+    @promise(
+        "settle_and_claim", "Record how jobs ended, in the order given, and claim the next ones for the free slots."
+    )
     async def test_a_slot_is_free_once_its_job_is_settled(self, backend: Backend) -> None:
         """In the same step; several slots at once."""
         process = await registered(backend, slots=(1, 2))
         await push(backend, *map(job, range(4)))
         claims = await claim(backend, process, (1, 2))
-        answer = await backend.exchange(process, [Settlement(held, Done()) for held in claims], (1, 2), ("q",))
+        answer = await backend.settle_and_claim(
+            process, [Settlement(held, Succeeded()) for held in claims], (1, 2), ("q",)
+        )
         assert raws(answer.claims) == [job(2), job(3)]
         assert list((await backend.claims(process)).claims) == list(answer.claims)
 
-    @promise("exchange", "Record how jobs ended, in the order given, and claim the next ones for the free slots.")
+    @promise(
+        "settle_and_claim", "Record how jobs ended, in the order given, and claim the next ones for the free slots."
+    )
     async def test_nothing_asked_changes_nothing(self, backend: Backend) -> None:
         """Without free slots nothing is claimed, and no queue is no mistake."""
         process = await registered(backend)
         await push(backend, job(1))
-        assert list((await backend.exchange(process, (), (), ("q",))).claims) == []
-        assert list((await backend.exchange(process, (), (1,), ())).claims) == []
+        assert list((await backend.settle_and_claim(process, (), (), ("q",))).claims) == []
+        assert list((await backend.settle_and_claim(process, (), (1,), ())).claims) == []
         assert await backend.queued("q") == [job(1)]
 
-    @promise("exchange", "Record how jobs ended, in the order given, and claim the next ones for the free slots.")
+    @promise(
+        "settle_and_claim", "Record how jobs ended, in the order given, and claim the next ones for the free slots."
+    )
     async def test_it_tells_whether_jobs_wait(self, backend: Backend) -> None:
         """In any of the queues asked for, after the claim."""
         process = await registered(backend, slots=(1, 2, 3), queues=("q", "other"))
         await push(backend, job(1), job(2))
-        assert (await backend.exchange(process, (), (1,), ("other", "q"))).waiting
-        assert not (await backend.exchange(process, (), (2,), ("other", "q"))).waiting
+        assert (await backend.settle_and_claim(process, (), (1,), ("other", "q"))).jobs_left
+        assert not (await backend.settle_and_claim(process, (), (2,), ("other", "q"))).jobs_left
         await push(backend, job(3), queue="third")
-        assert not (await backend.exchange(process, (), (3,), ("other", "q"))).waiting
+        assert not (await backend.settle_and_claim(process, (), (3,), ("other", "q"))).jobs_left
 
-    @promise("exchange", "A batch is bounded in bytes too, but has at least one job if there is one.")
+    @promise("settle_and_claim", "A batch is bounded in bytes too, but has at least one job if there is one.")
     async def test_a_batch_is_bounded_in_bytes(self, backend: Backend) -> None:
         """What does not go into it stays in its place, and comes with the next ones."""
         bound = self.capabilities.batch_bytes
         process = await registered(backend, slots=range(1, 7))
-        texts = [f'{{"class":"{letter * (bound // 4 + 1)}"}}' for letter in "abcde"]
-        await push(backend, *texts)
+        payloads = [f'{{"class":"{letter * (bound // 4 + 1)}"}}' for letter in "abcde"]
+        await push(backend, *payloads)
         claims = await claim(backend, process, range(1, 6))
         assert 0 < sum(len(text.encode()) for text in raws(claims)) <= bound
-        assert raws(claims) == texts[: len(claims)]
-        assert await backend.queued("q") == texts[len(claims) :]
+        assert raws(claims) == payloads[: len(claims)]
+        assert await backend.queued("q") == payloads[len(claims) :]
 
-    @promise("exchange", "A batch is bounded in bytes too, but has at least one job if there is one.")
+    @promise("settle_and_claim", "A batch is bounded in bytes too, but has at least one job if there is one.")
     async def test_a_job_of_any_size_is_claimed(self, backend: Backend) -> None:
         """Alone, if it is larger than a batch may be."""
         process = await registered(backend, slots=(1, 2))
@@ -186,22 +199,23 @@ class Exchanging(Suite):
         await push(backend, large, job(1))
         assert raws(await claim(backend, process, (1, 2)))[0] == large
 
-    @promise("exchange", "If jobs remain, another waiting process is woken.")
+    @promise("settle_and_claim", "If jobs remain, another waiting process is woken.")
     async def test_another_process_is_woken_for_what_remains(self, backend: Backend) -> None:
         """So that one wake-up for many jobs goes round."""
         process, other = await registered(backend, 1), await registered(backend, 2)
-        interest = Interest(queues=("q",))
-        first = await in_line(backend, other, interest)
+        subscription = Subscription(queues=("q",))
+        first = await in_line(backend, other, subscription)
         await push(backend, job(1), job(2), job(3))
         assert (await within(first)).jobs
-        second = await in_line(backend, other, interest)
+        second = await in_line(backend, other, subscription)
         await claim_one(backend, process)
         assert (await within(second)).jobs
 
     # who may not claim
 
     @promise(
-        "exchange", "Nothing is claimed while ``pause-all-workers`` is set, nor for a process that is not registered"
+        "settle_and_claim",
+        "Nothing is claimed while ``pause-all-workers`` is set, nor for a process that is not registered",
     )
     @needs("pausing")
     async def test_nothing_is_claimed_while_paused(self, backend: Backend) -> None:
@@ -210,26 +224,28 @@ class Exchanging(Suite):
         await push(backend, job(1), job(2))
         held = await claim_one(backend, process, 1)
         await self.set_paused(backend, paused=True)
-        answer = await backend.exchange(process, [Settlement(held, Done())], (1, 2), ("q",))
+        answer = await backend.settle_and_claim(process, [Settlement(held, Succeeded())], (1, 2), ("q",))
         assert (answer.paused, list(answer.claims), list(answer.gone)) == (True, [], [])
         assert (await backend.stats())["processed"] == 1
         assert await backend.queued("q") == [job(2)]
         await self.set_paused(backend, paused=False)
-        answer = await backend.exchange(process, (), (1, 2), ("q",))
+        answer = await backend.settle_and_claim(process, (), (1, 2), ("q",))
         assert (answer.paused, raws(answer.claims)) == (False, [job(2)])
 
     @promise(
-        "exchange", "Nothing is claimed while ``pause-all-workers`` is set, nor for a process that is not registered"
+        "settle_and_claim",
+        "Nothing is claimed while ``pause-all-workers`` is set, nor for a process that is not registered",
     )
     async def test_a_process_that_is_not_registered_claims_nothing(self, backend: Backend) -> None:
         """And is told so."""
         await push(backend, job(1))
-        answer = await backend.exchange(make_process(), (), (1,), ("q",))
+        answer = await backend.settle_and_claim(make_process(), (), (1,), ("q",))
         assert (answer.registered, list(answer.claims)) == (False, [])
         assert await backend.queued("q") == [job(1)]
 
     @promise(
-        "exchange", "Nothing is claimed while ``pause-all-workers`` is set, nor for a process that is not registered"
+        "settle_and_claim",
+        "Nothing is claimed while ``pause-all-workers`` is set, nor for a process that is not registered",
     )
     async def test_a_dead_process_claims_nothing_but_settles_what_is_its_own(self, backend: Backend) -> None:
         """As long as nobody took it; after a beat it may claim again."""
@@ -237,8 +253,8 @@ class Exchanging(Suite):
         await push(backend, job(1), job(2))
         held, taken = await claim(backend, process, (1, 2))
         assert len(await rescue(backend, limit=1)) == 1
-        settled = [Settlement(held, Done()), Settlement(taken, Done())]
-        answer = await backend.exchange(process, settled, (1, 2), ("q",))
+        settled = [Settlement(held, Succeeded()), Settlement(taken, Succeeded())]
+        answer = await backend.settle_and_claim(process, settled, (1, 2), ("q",))
         assert (answer.registered, list(answer.claims), list(answer.gone)) == (False, [], [taken])
         assert (await backend.stats())["processed"] == 1
         await beat(backend, process, (1, 2))

@@ -9,16 +9,16 @@ from typing import TYPE_CHECKING
 import pytest
 
 from taskhero.backends.protocol import (
-    Delayed,
-    Done,
     Entry,
     Failed,
-    FreeLock,
-    GivenBack,
-    Interest,
-    Moved,
+    PostponedByPlugin,
+    PromoteResult,
+    QueueLockGuard,
+    Released,
     Retried,
     Settlement,
+    Subscription,
+    Succeeded,
 )
 from taskhero.conformance.promises import needs, promise
 from taskhero.conformance.steps import (
@@ -39,7 +39,7 @@ from taskhero.conformance.suite import Suite
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Awaitable, Callable
 
-    from taskhero.backends.protocol import Backend, Claim, Ending, Process
+    from taskhero.backends.protocol import Backend, Claim, Disposition, Process
     from taskhero.clock import ManualClock
     from taskhero.conformance.suite import Views
 
@@ -87,7 +87,7 @@ class Concurrency(Suite):
     async def _held(self, backend: Backend, process: Process) -> int:
         return len((await backend.claims(process)).claims)
 
-    @promise("exchange", _INSTANT)
+    @promise("settle_and_claim", _INSTANT)
     async def test_each_job_is_claimed_once(self, backend: Backend, views: Views) -> None:
         """By ten processes that ask at the same time, again and again."""
         other = await views()
@@ -101,8 +101,8 @@ class Concurrency(Suite):
         async def work(view: Backend, process: Process) -> None:
             settled: list[Settlement] = []
             while True:
-                answer = await view.exchange(process, settled, slots, ("q",))
-                settled = [Settlement(held, Done()) for held in answer.claims]
+                answer = await view.settle_and_claim(process, settled, slots, ("q",))
+                settled = [Settlement(held, Succeeded()) for held in answer.claims]
                 claimed.extend(held.raw for held in answer.claims)
                 if not settled:
                     return
@@ -112,7 +112,7 @@ class Concurrency(Suite):
         assert sorted(claimed) == sorted(map(job, range(200)))
         assert (await backend.stats())["processed"] == 200
 
-    @promise("exchange", _INSTANT)
+    @promise("settle_and_claim", _INSTANT)
     async def test_a_job_is_in_the_queue_or_claimed(self, backend: Backend, views: Views) -> None:
         """Never in neither, never in both, while it is claimed."""
         other, process = await views(), await registered(backend, slots=range(1, 41))
@@ -123,17 +123,19 @@ class Concurrency(Suite):
                 await asyncio.sleep(0)
 
     @pytest.mark.parametrize("place", ["failures", "queue", "delayed", "retried"])
-    @promise("exchange", "Where a job goes (failures, delayed list, queue) and its claim ends in the same step.")
+    @promise(
+        "settle_and_claim", "Where a job goes (failures, delayed list, queue) and its claim ends in the same step."
+    )
     @needs("clock")
     async def test_a_job_is_claimed_or_where_it_goes(self, backend: Backend, views: Views, place: str) -> None:
         """Never in neither, never in both, while it is settled."""
         other, process = await views(), await registered(backend, slots=range(1, 31))
         await push(backend, *map(job, range(30)))
         claims = await claim(backend, process, range(1, 31))
-        endings: dict[str, Ending] = {
+        dispositions: dict[str, Disposition] = {
             "failures": Failed("no"),
-            "queue": GivenBack(),
-            "delayed": Delayed(0),
+            "queue": Released(),
+            "delayed": PostponedByPlugin(0),
             "retried": Retried("no", "retry:a", 100, (0.0,)),
         }
         counts: dict[str, Callable[[], Awaitable[int]]] = {
@@ -144,24 +146,24 @@ class Concurrency(Suite):
         target = counts.get(place, lambda: self._due(other))
         async with _watched(lambda: self._held(backend, process), target, 30):
             for held in claims:
-                await backend.exchange(process, [Settlement(held, endings[place])], (), ())
+                await backend.settle_and_claim(process, [Settlement(held, dispositions[place])], (), ())
                 await asyncio.sleep(0)
         assert await target() == 30
 
     async def _due(self, backend: Backend) -> int:
         return len(await due(backend))
 
-    @promise("exchange", _ONCE)
+    @promise("settle_and_claim", _ONCE)
     async def test_of_many_settlements_of_one_claim_one_counts(self, backend: Backend, views: Views) -> None:
         """Sent at the same time, over several connections; whatever they say."""
         other, process = await views(), await registered(backend)
         await push(backend, job(1))
         (held,) = await claim(backend, process)
-        endings: list[Ending] = [Done(), Failed("no"), GivenBack(), Delayed(100)] * 3
+        dispositions: list[Disposition] = [Succeeded(), Failed("no"), Released(), PostponedByPlugin(100)] * 3
         answers = await asyncio.gather(
             *(
-                view.exchange(process, [Settlement(held, ending)], (), ())
-                for view, ending in zip([backend, other] * 6, endings, strict=True)
+                view.settle_and_claim(process, [Settlement(held, disposition)], (), ())
+                for view, disposition in zip([backend, other] * 6, dispositions, strict=True)
             )
         )
         assert sorted(len(answer.gone) for answer in answers) == [0] + [1] * 11
@@ -185,7 +187,7 @@ class Concurrency(Suite):
         moves = moves_of(await due(backend))
         answers = await asyncio.gather(*(view.promote(moves) for view in [backend, other] * 5))
         counts = [answer for some in answers for answer in some]
-        assert (counts.count(Moved.QUEUED), counts.count(Moved.MISSED)) == (50, 450)
+        assert (counts.count(PromoteResult.QUEUED), counts.count(PromoteResult.MISSED)) == (50, 450)
         assert sorted(await backend.queued("q")) == sorted(map(job, range(50)))
 
     @promise("promote", "Each move is one atomic step: the job is in exactly one place at every instant.")
@@ -198,7 +200,7 @@ class Concurrency(Suite):
         moves = moves_of(await due(backend))
         async with _watched(lambda: self._due(other), lambda: other.length("q"), 40):
             for move in moves:
-                assert list(await backend.promote([move])) == [Moved.QUEUED]
+                assert list(await backend.promote([move])) == [PromoteResult.QUEUED]
                 await asyncio.sleep(0)
 
     @promise("rescue", "Each job is one atomic step")
@@ -214,11 +216,11 @@ class Concurrency(Suite):
                 await asyncio.sleep(0)
 
     @promise("push", "Guards are checked in turn, so an entry sees what those before it took.")
-    @promise("FreeLock", "Store the job only if lock *key* is free, and take it.")
+    @promise("QueueLockGuard", "Store the job only if lock *key* is free, and take it.")
     async def test_a_lock_is_taken_once(self, backend: Backend, views: Views) -> None:
         """However many try at the same time."""
         other = await views()
-        guards = (FreeLock("lock:a", 60),)
+        guards = (QueueLockGuard("lock:a", 60),)
         answers = await asyncio.gather(
             *(
                 view.push([Entry("q", job([number, twice]), guards=guards) for twice in range(2)])
@@ -244,12 +246,12 @@ class Concurrency(Suite):
         async def work() -> None:
             settled: list[Settlement] = []
             while len(done) < 50:
-                answer = await backend.exchange(process, settled, (1, 2), ("q",))
+                answer = await backend.settle_and_claim(process, settled, (1, 2), ("q",))
                 done.extend(answer.claims)
-                settled = [Settlement(held, Done()) for held in answer.claims]
+                settled = [Settlement(held, Succeeded()) for held in answer.claims]
                 if not settled:
-                    await backend.wait(process, Interest(queues=("q",)), 0.5)
-            await backend.exchange(process, settled, (), ())
+                    await backend.wait(process, Subscription(queues=("q",)), 0.5)
+            await backend.settle_and_claim(process, settled, (), ())
 
         async def look() -> None:
             while len(done) < 50:

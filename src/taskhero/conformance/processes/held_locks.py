@@ -8,7 +8,17 @@ from typing import TYPE_CHECKING
 import attrs
 import pytest
 
-from taskhero.backends.protocol import Beat, Done, Dropped, Entry, FreeLock, HeldLock, Lock, Retried, Settlement
+from taskhero.backends.protocol import (
+    Entry,
+    HeartbeatReply,
+    HeldLock,
+    LockSpec,
+    QueueLockGuard,
+    RefusedByPlugin,
+    Retried,
+    Settlement,
+    Succeeded,
+)
 from taskhero.conformance.processes.settling import ENDINGS
 from taskhero.conformance.promises import needs, promise
 from taskhero.conformance.steps import (
@@ -30,11 +40,11 @@ from taskhero.conformance.steps import (
 from taskhero.conformance.suite import Suite
 
 if TYPE_CHECKING:
-    from taskhero.backends.protocol import Backend, Claim, Ending, Process
+    from taskhero.backends.protocol import Backend, Claim, Disposition, Process
     from taskhero.clock import ManualClock
     from taskhero.conformance.suite import Views
 
-__all__ = ["Holding"]
+__all__ = ["HeldLocks"]
 
 _RENEWED = (
     "Each of *locks* that is still its claim's own is held from now on for its timeout, even if the job has been "
@@ -60,13 +70,13 @@ async def _two_claims(backend: Backend) -> tuple[Process, Claim, Claim]:
     return process, first, second
 
 
-class Holding(Suite):
-    """Locks in `Backend.beat`, and what goes with a settlement in `Backend.exchange`."""
+class HeldLocks(Suite):
+    """Locks in `Backend.heartbeat`, and what goes with a settlement in `Backend.settle_and_claim`."""
 
     # renewing
 
     @_full
-    @promise("beat", _RENEWED)
+    @promise("heartbeat", _RENEWED)
     @needs("clock")
     async def test_a_beat_renews_the_locks_that_it_names(
         self, backend: Backend, clock: ManualClock, *, full: bool
@@ -78,13 +88,13 @@ class Holding(Suite):
         for _ in range(3):
             clock.advance(_TIMEOUT - 1)
             answer = await beat(backend, process, (1, 2), full=full, locks=locks)
-            assert told(answer) == Beat(alive=True)
+            assert told(answer) == HeartbeatReply(alive=True)
         clock.advance(_TIMEOUT - 1)
         assert await free_locks(backend, "a", "b", "c") == []
         clock.advance(1 + _SLACK)
         assert await free_locks(backend, "a", "b", "c") == ["a", "b", "c"]
 
-    @promise("beat", _RENEWED)
+    @promise("heartbeat", _RENEWED)
     @needs("clock")
     async def test_a_short_timeout_holds_no_longer_than_it_says(self, backend: Backend, clock: ManualClock) -> None:
         """It is renewed by a beat, and expires if the next one does not name it."""
@@ -97,7 +107,7 @@ class Holding(Suite):
         clock.advance(1 + _SLACK)
         assert await free_locks(backend, "a") == ["a"]
 
-    @promise("beat", _RENEWED)
+    @promise("heartbeat", _RENEWED)
     @needs("clock")
     async def test_a_lock_that_a_settled_job_kept_is_renewed(self, backend: Backend, clock: ManualClock) -> None:
         """What is left of the job, such as a thread after its timeout, may run on under it."""
@@ -110,7 +120,7 @@ class Holding(Suite):
         assert await free_locks(backend, "a") == []
 
     @_full
-    @promise("beat", _TAKEN_AGAIN)
+    @promise("heartbeat", _TAKEN_AGAIN)
     @needs("clock")
     async def test_a_lock_that_lapsed_and_is_free_is_taken_again(
         self, backend: Backend, clock: ManualClock, *, full: bool
@@ -124,39 +134,39 @@ class Holding(Suite):
         assert await free_locks(backend, "a") == []
         assert await blocked_by(backend, process, first, "a") is None, "it is the claim's own"
 
-    @promise("beat", _TAKEN_AGAIN)
+    @promise("heartbeat", _TAKEN_AGAIN)
     async def test_the_lock_of_a_job_that_ended_is_not_taken_again(self, backend: Backend) -> None:
         """A beat may have been under way while the job ended; nor does it count as lost."""
         process, first, second = await _two_claims(backend)
         held = await hold(backend, process, first, "a")
-        await backend.exchange(process, [Settlement(first, Done(), release=("a",))], (), ())
-        forged = HeldLock(attrs.evolve(second, token=second.token + "0"), Lock("b", 3600))
+        await backend.settle_and_claim(process, [Settlement(first, Succeeded(), release=("a",))], (), ())
+        forged = HeldLock(attrs.evolve(second, token=second.token + "0"), LockSpec("b", 3600))
         assert (await beat(backend, process, locks=[held, forged])).lost == ()
         assert await free_locks(backend, "a", "b") == ["a", "b"]
 
-    @promise("beat", _RENEWED)
+    @promise("heartbeat", _RENEWED)
     async def test_locks_are_renewed_from_any_thread(self, backend: Backend) -> None:
         """While the event loop takes and releases others."""
         process, first, second = await _two_claims(backend)
         mine = [await hold(backend, process, first, f"mine:{number}") for number in range(20)]
 
-        def beats() -> list[Beat]:
-            return [told(backend.beat(process, (1, 2), LEASE, full=False, locks=mine)) for _ in range(50)]
+        def beats() -> list[HeartbeatReply]:
+            return [told(backend.heartbeat(process, (1, 2), LEASE, full=False, locks=mine)) for _ in range(50)]
 
-        beating = asyncio.create_task(asyncio.to_thread(beats))
+        client = asyncio.create_task(asyncio.to_thread(beats))
         keys = tuple(f"other:{number}" for number in range(50))
         for number in range(20):
-            guards = tuple(FreeLock(f"queued:{number}:{key}", 3600) for key in keys)
+            guards = tuple(QueueLockGuard(f"queued:{number}:{key}", 3600) for key in keys)
             assert list(await backend.push([Entry("q", job(number), guards=guards)])) == [True]
             assert await blocked_by(backend, process, second, *keys) is None
-            await backend.exchange(process, [Settlement(second, Dropped(), release=keys)], (), ())
+            await backend.settle_and_claim(process, [Settlement(second, RefusedByPlugin(), release=keys)], (), ())
             second = await claim_one(backend, process, second.slot)
-        assert await within(beating) == [Beat(alive=True)] * 50
+        assert await within(client) == [HeartbeatReply(alive=True)] * 50
 
     # losing
 
     @_full
-    @promise("beat", _LOST)
+    @promise("heartbeat", _LOST)
     @needs("clock")
     async def test_a_lock_that_somebody_else_holds_is_lost(
         self, backend: Backend, clock: ManualClock, views: Views, *, full: bool
@@ -171,19 +181,19 @@ class Holding(Suite):
         theirs = await claim_one(view, other)
         await hold(view, other, theirs, "a", timeout=_TIMEOUT)
         answer = await beat(backend, process, (1, 2), full=full, locks=[short, long])
-        assert told(answer) == Beat(alive=True, lost=(short,))
+        assert told(answer) == HeartbeatReply(alive=True, lost=(short,))
         clock.advance(_TIMEOUT - _SLACK - 1)
         assert await free_locks(backend, "a", "b") == []
         clock.advance(1 + 2 * _SLACK)
         assert await free_locks(backend, "a", "b") == ["a", "b"], "neither was renewed longer"
 
-    @promise("beat", _LOST)
+    @promise("heartbeat", _LOST)
     async def test_a_queued_jobs_lock_is_somebody_elses(self, backend: Backend) -> None:
         """And so is another claim's of the same process, whether the claim still stands or not."""
         process, first, second = await _two_claims(backend)
-        await backend.push([Entry("q", job(3), guards=(FreeLock("a", 3600),))])
+        await backend.push([Entry("q", job(3), guards=(QueueLockGuard("a", 3600),))])
         await hold(backend, process, first, "b")
-        wanted = [HeldLock(second, Lock("a", 3600)), HeldLock(second, Lock("b", 3600))]
+        wanted = [HeldLock(second, LockSpec("a", 3600)), HeldLock(second, LockSpec("b", 3600))]
         assert (await beat(backend, process, locks=wanted)).lost == tuple(wanted)
         assert await blocked_by(backend, process, first, "b") is None
         await settle(backend, process, second)
@@ -192,16 +202,16 @@ class Holding(Suite):
     # releasing
 
     @_ending
-    @promise("exchange", _END)
-    async def test_a_jobs_locks_go_with_its_end(self, backend: Backend, views: Views, ending: Ending) -> None:
+    @promise("settle_and_claim", _END)
+    async def test_a_jobs_locks_go_with_its_end(self, backend: Backend, views: Views, ending: Disposition) -> None:
         """However it ended; those that are not named stay."""
         process, first, _ = await _two_claims(backend)
         assert await blocked_by(backend, process, first, "a", "b", "c") is None
-        answer = await backend.exchange(process, [Settlement(first, ending, release=("c", "a"))], (), ())
+        answer = await backend.settle_and_claim(process, [Settlement(first, ending, release=("c", "a"))], (), ())
         assert (list(answer.gone), list(answer.unsettled)) == ([], [])
         assert await free_locks(await views(), "a", "b", "c") == ["a", "c"]
 
-    @promise("exchange", _END)
+    @promise("settle_and_claim", _END)
     async def test_a_batch_releases_each_jobs_own_locks(self, backend: Backend) -> None:
         """Beside endings with data of their own and endings without; and the next jobs are claimed in that step."""
         slots = range(1, len(ENDINGS) + 1)
@@ -211,25 +221,25 @@ class Holding(Suite):
         for number, claimed in enumerate(claims):
             await hold(backend, process, claimed, f"work:{number}")
         settled = [
-            Settlement(claimed, ending, release=(f"work:{number}",) if number % 2 else ())
-            for number, (claimed, ending) in enumerate(zip(claims, ENDINGS.values(), strict=True))
+            Settlement(claimed, disposition, release=(f"work:{number}",) if number % 2 else ())
+            for number, (claimed, disposition) in enumerate(zip(claims, ENDINGS.values(), strict=True))
         ]
-        answer = await backend.exchange(process, settled, slots, ("q",))
+        answer = await backend.settle_and_claim(process, settled, slots, ("q",))
         assert (list(answer.gone), list(answer.unsettled), len(answer.claims)) == ([], [], len(slots))
         keys = [f"work:{number}" for number in range(len(slots))]
         assert await free_locks(backend, *keys) == keys[1::2]
         assert await blocked_by(backend, process, answer.claims[0], *keys[1::2]) is None
 
-    @promise("exchange", _END)
+    @promise("settle_and_claim", _END)
     async def test_somebody_elses_lock_is_not_released(self, backend: Backend) -> None:
         """Another claim's, though of the same process, or a queued job's, which has no owner."""
         process, first, second = await _two_claims(backend)
-        await backend.push([Entry("q", job(3), guards=(FreeLock("a", 3600),))])
+        await backend.push([Entry("q", job(3), guards=(QueueLockGuard("a", 3600),))])
         await hold(backend, process, second, "b")
-        await backend.exchange(process, [Settlement(first, Done(), release=("a", "b", "none"))], (), ())
+        await backend.settle_and_claim(process, [Settlement(first, Succeeded(), release=("a", "b", "none"))], (), ())
         assert await free_locks(backend, "a", "b") == []
 
-    @promise("exchange", _END)
+    @promise("settle_and_claim", _END)
     @needs("clock")
     async def test_a_lock_that_was_lost_is_not_released(self, backend: Backend, clock: ManualClock) -> None:
         """It lapsed under a long job, and is the next job's now."""
@@ -237,12 +247,12 @@ class Holding(Suite):
         await hold(backend, process, first, "a", timeout=10)
         clock.advance(10 + _SLACK)
         await hold(backend, process, second, "a")
-        await backend.exchange(process, [Settlement(first, Done(), release=("a",))], (), ())
+        await backend.settle_and_claim(process, [Settlement(first, Succeeded(), release=("a",))], (), ())
         assert await free_locks(backend, "a") == []
 
     # forgetting
 
-    @promise("exchange", _FORGOTTEN)
+    @promise("settle_and_claim", _FORGOTTEN)
     async def test_counters_are_forgotten_with_the_end(self, backend: Backend) -> None:
         """An equal job that comes later starts anew; other counters stay, and so do those of a job that is retried."""
         process = await registered(backend)
@@ -250,15 +260,17 @@ class Holding(Suite):
         for counter, forget in (("a", ()), ("b", ()), ("a", ()), ("c", ("a", "none")), ("a", ()), ("b", ())):
             await push(backend, job(1))
             claimed = await claim_one(backend, process)
-            ending = Retried("no", f"retry:{counter}", 9, (1000.0,))
-            settlement = Settlement(claimed, ending, forget=tuple(f"retry:{name}" for name in forget))
-            ((_, attempt),) = (await backend.exchange(process, [settlement], (), ())).attempts
+            disposition = Retried("no", f"retry:{counter}", 9, (1000.0,))
+            settlement = Settlement(claimed, disposition, forget=tuple(f"retry:{name}" for name in forget))
+            ((_, attempt),) = (await backend.settle_and_claim(process, [settlement], (), ())).attempts
             attempts.append(attempt)
         assert attempts == [1, 1, 2, 1, 1, 2]
 
     @_ending
-    @promise("exchange", _END)
-    async def test_the_own_lock_of_a_claim_that_is_gone_is_released(self, backend: Backend, ending: Ending) -> None:
+    @promise("settle_and_claim", _END)
+    async def test_the_own_lock_of_a_claim_that_is_gone_is_released(
+        self, backend: Backend, ending: Disposition
+    ) -> None:
         """Else it would keep out the job that was taken from it, for as long as its timeout."""
         process, other = await registered(backend, 1), await registered(backend, 2)
         for taken in ("given back", "rescued"):
@@ -268,26 +280,26 @@ class Holding(Suite):
             if taken == "rescued":
                 assert len(await rescue(backend, other)) == 1
             else:
-                await backend.retire(process, (1,))
+                await backend.deregister_slots(process, (1,))
             await backend.register(process, (1,), LEASE)
             await beat(backend, process, locks=[held])
             settlement = Settlement(claimed, ending, release=("a",))
-            assert list((await backend.exchange(process, [settlement], (), ())).gone) == [claimed]
+            assert list((await backend.settle_and_claim(process, [settlement], (), ())).gone) == [claimed]
             assert await free_locks(backend, "a") == ["a"]
             await backend.delete_queue("q")
 
     @_ending
-    @promise("exchange", _END, _FORGOTTEN)
-    async def test_what_goes_with_a_claim_that_is_gone_stays(self, backend: Backend, ending: Ending) -> None:
+    @promise("settle_and_claim", _END, _FORGOTTEN)
+    async def test_what_goes_with_a_claim_that_is_gone_stays(self, backend: Backend, ending: Disposition) -> None:
         """Said again, as after a lost reply, an end releases nothing of others and forgets nothing."""
         process, first, second = await _two_claims(backend)
         settlement = Settlement(first, ending, release=("a",), forget=("retry:b",))
-        await backend.exchange(process, [settlement], (), ())
+        await backend.settle_and_claim(process, [settlement], (), ())
         await push(backend, job(3))
         await hold(backend, process, second, "a")
         again = await claim_one(backend, process, first.slot)
         await settle(backend, process, again, Retried("no", "retry:b", 9, (1000.0,)))
-        assert list((await backend.exchange(process, [settlement], (), ())).gone) == [first]
+        assert list((await backend.settle_and_claim(process, [settlement], (), ())).gone) == [first]
         assert await free_locks(backend, "a") == []
         await push(backend, job(4))
         last = await claim_one(backend, process, first.slot)

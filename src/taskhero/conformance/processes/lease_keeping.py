@@ -51,7 +51,7 @@ async def _short(backend: Backend, number: int) -> Process:
 
 
 class LeaseKeeping(Suite):
-    """`Backend.leases`, what `Backend.beat` shows of them, and that no clock of the backend ends one."""
+    """`Backend.leases`, what `Backend.heartbeat` shows of them, and that no clock of the backend ends one."""
 
     @promise("leases", "`Lease.renewal` is a different text after each renewal.")
     @promise("register", "*lease* is what others read in `Lease.length`.")
@@ -100,7 +100,7 @@ class LeaseKeeping(Suite):
         assert _names(await backend.leases(later.seen)) == [second.name, first.name]
         assert _names(await backend.leases(before.seen)) == [second.name]
 
-    @promise("beat", "It shows the leases of other processes as `leases` does.")
+    @promise("heartbeat", "It shows the leases of other processes as `leases` does.")
     async def test_a_beat_shows_the_leases_of_others(self, backend: Backend, views: Views) -> None:
         """All of them at first; with the answer of an earlier beat, those that were not renewed since."""
         process, first, second = [await registered(backend, number) for number in (1, 2, 3)]
@@ -160,9 +160,9 @@ class LeaseKeeping(Suite):
         before = await leases_but(backend)
         clock.advance(jump)
         assert await leases_but(backend) == before
-        answer = await backend.exchange(process, (), (2,), ("q",))
+        answer = await backend.settle_and_claim(process, (), (2,), ("q",))
         assert (answer.registered, len(answer.claims)) == (True, 1)
-        assert len((await backend.exchange(other, (), (1, 2), ("q",))).claims) == 2
+        assert len((await backend.settle_and_claim(other, (), (1, 2), ("q",))).claims) == 2
         assert await hold(backend, process, claimed, "work:a", timeout=int(10 * _DAY)) == held
         answer_of_beat = await beat(backend, process, locks=[held])
         assert (answer_of_beat.alive, answer_of_beat.lost) == (True, ())
@@ -209,7 +209,7 @@ class LeaseKeeping(Suite):
         assert await watch.rescue() == [dead.worker(1)]
 
     @promise("leases", _SEEN)
-    @promise("beat", "It shows the leases of other processes as `leases` does.")
+    @promise("heartbeat", "It shows the leases of other processes as `leases` does.")
     async def test_leases_are_shown_while_many_renew_theirs(self, backend: Backend, views: Views) -> None:
         """None is shown twice; one that is not renewed is always shown."""
         processes = [await registered(backend, number) for number in range(1, 6)]
@@ -246,7 +246,7 @@ class _Watch:
         """Beat, and look at the leases that the answer shows."""
         seen = self._last.leases.seen
         length = 12.0
-        answer = await asyncio.to_thread(self._backend.beat, self._process, (1,), length, full=False, seen=seen)
+        answer = await asyncio.to_thread(self._backend.heartbeat, self._process, (1,), length, full=False, seen=seen)
         self._last = Look(self._now, answer.leases, self._last.at if seen else None)
         self._watch.look(self._last)
 

@@ -9,15 +9,15 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from taskhero.backends.periodic_protocol import Repeating
-from taskhero.backends.protocol import Backend, Interest, TimedEntry
+from taskhero.backends.periodic_protocol import PeriodicTaskVerbs
+from taskhero.backends.protocol import Backend, DelayedJobEntry, Subscription
 from taskhero.conformance.promises import promise
 from taskhero.conformance.steps import at_ease, claim_one, job, long, now_of, push, registered, within
 from taskhero.conformance.suite import Suite
 from taskhero.errors import TaskheroError
 
 if TYPE_CHECKING:
-    from taskhero.backends.protocol import Wake
+    from taskhero.backends.protocol import Wakeup
 
 __all__ = ["Lifecycle"]
 
@@ -29,7 +29,7 @@ class Lifecycle(Suite):
         """It has all verbs of the contract."""
         missing = [
             name
-            for name in {**vars(Repeating), **vars(Backend)}
+            for name in {**vars(PeriodicTaskVerbs), **vars(Backend)}
             if not name.startswith("_") and not hasattr(backend, name)
         ]
         assert missing == []
@@ -95,7 +95,7 @@ class Lifecycle(Suite):
         await push(backend, job(1), job(2))
         await claim_one(backend, process)
         later = await now_of(backend) + 1000
-        await backend.schedule([TimedEntry(later, "q", job(3))])
+        await backend.schedule([DelayedJobEntry(later, "q", job(3))])
         await backend.close()
         await backend.connect()
         assert await backend.queues() == ["q"]
@@ -109,8 +109,8 @@ class Lifecycle(Suite):
         """A wait returns, or tells that the backend is closed; none hangs until its time is up."""
         first, second = await registered(backend, 1), await registered(backend, 2)
         waits = [
-            asyncio.create_task(backend.wait(process, interest, long()))
-            for process, interest in ((first, Interest(queues=("q",))), (second, Interest(schedule=True)))
+            asyncio.create_task(backend.wait(process, subscription, long()))
+            for process, subscription in ((first, Subscription(queues=("q",))), (second, Subscription(schedule=True)))
         ]
         await at_ease()
         await within(backend.close())
@@ -118,5 +118,5 @@ class Lifecycle(Suite):
         assert [end for end in ends if not _is_an_end(end)] == []
 
 
-def _is_an_end(end: Wake | BaseException) -> bool:
+def _is_an_end(end: Wakeup | BaseException) -> bool:
     return not isinstance(end, BaseException) or isinstance(end, TaskheroError)

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import attrs
 import pytest
 
-from taskhero.backends.protocol import Entry, FreeLock, Lock, Preparation, Prepared, Retried, Settlement
+from taskhero.backends.protocol import Entry, LockSpec, Preparation, Prepared, QueueLockGuard, Retried, Settlement
 from taskhero.conformance.promises import needs, promise
 from taskhero.conformance.steps import (
     LEASE,
@@ -42,7 +42,7 @@ _HELD = (
     "The locks to hold are taken, all or none; a lock is free if it does not exist, and its owner is the claim, which "
     "holds it already if it asks again."
 )
-_LAPSES = "A lock expires after its timeout, unless `beat` renews it."
+_LAPSES = "A lock expires after its timeout, unless `heartbeat` renews it."
 _DIES = "It is free, too, once its process has no lease or was declared dead."
 _MINE = (
     "Each claim is one atomic step; for one that is no longer the process's, nothing is changed, nor for any if the "
@@ -54,8 +54,8 @@ _COUNTER = "The counter of attempts is read, whether the locks were taken or not
 _SLACK = 4
 
 
-def _wants(*keys: str, timeout: int = 3600) -> tuple[Lock, ...]:
-    return tuple(Lock(key, timeout) for key in keys)
+def _wants(*keys: str, timeout: int = 3600) -> tuple[LockSpec, ...]:
+    return tuple(LockSpec(key, timeout) for key in keys)
 
 
 class Preparing(Suite):
@@ -78,7 +78,7 @@ class Preparing(Suite):
                 Preparation(fourth, hold=_wants("work:b")),
             ],
         )
-        assert list(answers) == [Prepared(), Prepared(mine=False), Prepared(blocked_by=2), Prepared(), Prepared()]
+        assert list(answers) == [Prepared(), Prepared(is_current=False), Prepared(blocked_by=2), Prepared(), Prepared()]
 
     @promise("prepare", _ORDER)
     async def test_nothing_can_be_prepared(self, backend: Backend) -> None:
@@ -94,7 +94,7 @@ class Preparing(Suite):
     async def test_an_equal_job_can_be_queued_while_the_first_one_runs(self, backend: Backend, views: Views) -> None:
         """The lock that it had in the queue is free, and the next job's then."""
         process = await registered(backend)
-        guarded = Entry("q", job(1), guards=(FreeLock("lock:a", 60),))
+        guarded = Entry("q", job(1), guards=(QueueLockGuard("lock:a", 60),))
         assert list(await backend.push([guarded])) == [True]
         assert list(await backend.push([guarded])) == [False]
         claimed = await claim_one(backend, process)
@@ -105,7 +105,7 @@ class Preparing(Suite):
     async def test_it_goes_though_the_job_may_not_run(self, backend: Backend) -> None:
         """What is blocked is in its queue no more."""
         process = await registered(backend, slots=(1, 2))
-        await backend.push([Entry("q", job(1)), Entry("q", job(2), guards=(FreeLock("lock:a", 60),))])
+        await backend.push([Entry("q", job(1)), Entry("q", job(2), guards=(QueueLockGuard("lock:a", 60),))])
         first, second = await claim(backend, process, (1, 2))
         await hold(backend, process, first, "work:a")
         (answer,) = await backend.prepare(process, [Preparation(second, release=("lock:a",), hold=_wants("work:a"))])
@@ -158,11 +158,11 @@ class Preparing(Suite):
     async def test_locks_of_queued_and_of_running_jobs_are_of_one_kind(self, backend: Backend) -> None:
         """Whichever was first keeps the other out."""
         process = await registered(backend)
-        await backend.push([Entry("q", job(1), guards=(FreeLock("a", 60),))])
+        await backend.push([Entry("q", job(1), guards=(QueueLockGuard("a", 60),))])
         claimed = await claim_one(backend, process)
         assert await blocked_by(backend, process, claimed, "a") == 0
         await hold(backend, process, claimed, "b")
-        assert list(await backend.push([Entry("q", job(2), guards=(FreeLock("b", 60),))])) == [False]
+        assert list(await backend.push([Entry("q", job(2), guards=(QueueLockGuard("b", 60),))])) == [False]
 
     @promise("prepare", _HELD)
     async def test_of_many_who_ask_at_once_one_gets_it(self, backend: Backend, views: Views) -> None:
@@ -230,7 +230,7 @@ class Preparing(Suite):
         assert len((await backend.claims(process)).claims) == 1
         assert await blocked_by(backend, other, await claim_one(backend, other), "work:b", "work:a") is None
         assert (await backend.deregister(other)).given_back == 1
-        guards = (FreeLock("work:a", 60), FreeLock("work:b", 60))
+        guards = (QueueLockGuard("work:a", 60), QueueLockGuard("work:b", 60))
         assert list(await backend.push([Entry("q", job(3), guards=guards)])) == [True]
 
     @promise("prepare", _LAPSES)
@@ -251,27 +251,27 @@ class Preparing(Suite):
     async def test_for_what_is_gone_nothing_is_changed(self, backend: Backend) -> None:
         """A claim that was settled, that somebody made up, or that is another process's under the same slot."""
         process, other = await registered(backend, 1), await registered(backend, 2)
-        await backend.push([Entry("q", job(1)), Entry("q", job(2), guards=(FreeLock("lock:a", 60),))])
+        await backend.push([Entry("q", job(1)), Entry("q", job(2), guards=(QueueLockGuard("lock:a", 60),))])
         settled = await claim_one(backend, process)
         await settle(backend, process, settled, Retried("no", "retry:a", 9, (1000.0,)))
         claimed = await claim_one(backend, process)
         forged = attrs.evolve(claimed, token=claimed.token + "0")
         for who, gone in ((process, settled), (process, forged), (other, claimed), (make_process(3), claimed)):
             wanted = Preparation(gone, release=("lock:a",), hold=_wants("work:a"), counter="retry:a")
-            assert list(await backend.prepare(who, [wanted])) == [Prepared(mine=False)]
+            assert list(await backend.prepare(who, [wanted])) == [Prepared(is_current=False)]
         assert await free_locks(backend, "lock:a", "work:a") == ["work:a"]
 
     @promise("prepare", _MINE)
     async def test_for_a_dead_process_nothing_is_changed(self, backend: Backend) -> None:
         """Others may take its jobs at any instant; what is left is its own as before once it lives again."""
         process = await registered(backend, 1, slots=(1, 2))
-        await backend.push([Entry("q", job(1), guards=(FreeLock("lock:a", 3600),)), Entry("q", job(2))])
+        await backend.push([Entry("q", job(1), guards=(QueueLockGuard("lock:a", 3600),)), Entry("q", job(2))])
         first, _ = await claim(backend, process, (1, 2))
         other = await registered(backend, 2)
         wanted = Preparation(first, release=("lock:a",), hold=_wants("work:a"))
         assert len(await rescue(backend, other, limit=1)) == 1
         assert list((await backend.claims(process)).claims) == [first]
-        assert list(await backend.prepare(process, [wanted])) == [Prepared(mine=False)]
+        assert list(await backend.prepare(process, [wanted])) == [Prepared(is_current=False)]
         assert await free_locks(backend, "lock:a", "work:a") == ["work:a"]
         await beat(backend, process)
         assert list(await backend.prepare(process, [wanted])) == [Prepared()]
@@ -303,6 +303,6 @@ class Preparing(Suite):
         await push(backend, job(1), job(2), job(3))
         first, second, third = await claim(backend, process, (1, 2, 3))
         await hold(backend, process, first, "work:a")
-        await backend.exchange(process, [Settlement(third, Retried("no", "retry:a", 9, (1000.0,)))], (), ())
+        await backend.settle_and_claim(process, [Settlement(third, Retried("no", "retry:a", 9, (1000.0,)))], (), ())
         wanted = Preparation(second, release=("lock:a",), hold=_wants("work:b", "work:a"), counter="retry:a")
         assert list(await backend.prepare(process, [wanted])) == [Prepared(blocked_by=1, count=0)]

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import attrs
 
-from taskhero.backends.protocol import Beat, Dismissed, Dropped, Interest
+from taskhero.backends.protocol import Dismissed, HeartbeatReply, RefusedByPlugin, Subscription
 from taskhero.conformance.promises import needs, promise
 from taskhero.conformance.steps import (
     LEASE,
@@ -28,7 +28,7 @@ from taskhero.conformance.steps import (
     within,
 )
 from taskhero.conformance.suite import Suite
-from taskhero.wire.jobs import rescues
+from taskhero.wire.jobs import rescue_count
 
 if TYPE_CHECKING:
     from taskhero.backends.protocol import Backend
@@ -39,7 +39,7 @@ __all__ = ["Registration"]
 
 
 class Registration(Suite):
-    """`Backend.register`, `beat`, `restore`, `retire` and `deregister`."""
+    """`Backend.register`, `heartbeat`, `restore`, `deregister_slots` and `deregister`."""
 
     # register
 
@@ -66,47 +66,48 @@ class Registration(Suite):
 
     # beat
 
-    @promise("beat", "Renew the process's lease; called from a thread of its own, and the only verb that is not a")
+    @promise("heartbeat", "Renew the process's lease; called from a thread of its own, and the only verb that is not a")
     async def test_a_beat_renews_the_lease(self, backend: Backend) -> None:
         """Again and again, full or not."""
         process = await registered(backend)
         for full in (False, True, False, True):
             before = await leases_but(backend)
-            assert told(await beat(backend, process, full=full)) == Beat(alive=True)
+            assert told(await beat(backend, process, full=full)) == HeartbeatReply(alive=True)
             (renewed,) = await leases_but(backend)
             assert renewed not in before
-        assert (await backend.exchange(process, (), (), ())).registered
+        assert (await backend.settle_and_claim(process, (), (), ())).registered
 
-    @promise("beat", "Renew the process's lease; called from a thread of its own, and the only verb that is not a")
+    @promise("heartbeat", "Renew the process's lease; called from a thread of its own, and the only verb that is not a")
     async def test_it_is_called_from_any_thread(self, backend: Backend) -> None:
         """While the event loop works, too; it is no coroutine."""
         process = await registered(backend)
 
-        def beats() -> list[Beat]:
-            return [told(backend.beat(process, (1,), LEASE, full=number % 2 == 0)) for number in range(50)]
+        def beats() -> list[HeartbeatReply]:
+            return [told(backend.heartbeat(process, (1,), LEASE, full=number % 2 == 0)) for number in range(50)]
 
-        beating = asyncio.create_task(asyncio.to_thread(beats))
+        client = asyncio.create_task(asyncio.to_thread(beats))
         for number in range(50):
             await push(backend, job(number))
             await settle(backend, process, await claim_one(backend, process))
-        assert await within(beating) == [Beat(alive=True)] * 50
-        assert not inspect.iscoroutinefunction(backend.beat)
+        assert await within(client) == [HeartbeatReply(alive=True)] * 50
+        assert not inspect.iscoroutinefunction(backend.heartbeat)
 
     @promise(
-        "beat", "With *full*, it also renews what other programs take for a sign of life, and registers again those"
+        "heartbeat",
+        "With *full*, it also renews what other programs take for a sign of life, and registers again those",
     )
     async def test_a_full_beat_registers_again_what_was_removed(self, backend: Backend, views: Views) -> None:
         """And names those workers, once, and no others; a short beat need not look, but may."""
         process = await registered(backend, slots=(1, 2, 3))
-        await (await views()).retire(process, (1, 3))
+        await (await views()).deregister_slots(process, (1, 3))
         short = told(await beat(backend, process, (1, 2, 3)))
-        assert short == Beat(alive=True, missing=short.missing)
+        assert short == HeartbeatReply(alive=True, missing=short.missing)
         found = await beat(backend, process, (1, 2, 3), full=True)
         assert found.alive
         assert sorted([*short.missing, *found.missing]) == [process.worker(1), process.worker(3)]
         assert (await beat(backend, process, (1, 2, 3), full=True)).missing == ()
 
-    @promise("beat", "A process that was declared dead is alive again; what was taken from it is not given back.")
+    @promise("heartbeat", "A process that was declared dead is alive again; what was taken from it is not given back.")
     async def test_a_dead_process_lives_again(self, backend: Backend) -> None:
         """It is told that it was dead, once; it may claim again, and has nothing of what it held."""
         process, other = await registered(backend, 1), await registered(backend, 2)
@@ -118,7 +119,7 @@ class Registration(Suite):
         assert list((await backend.claims(process)).claims) == []
         assert (await claim_one(backend, process)).raw != job(2)
 
-    @promise("beat", "A process that was declared dead is alive again; what was taken from it is not given back.")
+    @promise("heartbeat", "A process that was declared dead is alive again; what was taken from it is not given back.")
     @needs("clock")
     async def test_a_process_that_nobody_rescued_keeps_its_jobs(self, backend: Backend, clock: ManualClock) -> None:
         """However late it beats: no rescuer declared it dead."""
@@ -134,7 +135,7 @@ class Registration(Suite):
         """It was not alive, and is from then on."""
         process = make_process()
         assert not (await beat(backend, process, full=True)).alive
-        assert (await backend.exchange(process, (), (), ())).registered
+        assert (await backend.settle_and_claim(process, (), (), ())).registered
 
     # restore
 
@@ -144,7 +145,7 @@ class Registration(Suite):
         process = await registered(backend, slots=(1, 2))
         await push(backend, job(1), job(2))
         first, second = await claim(backend, process, (1, 2))
-        await settle(backend, process, first, Dropped())
+        await settle(backend, process, first, RefusedByPlugin())
         assert list(await backend.restore(process, [first, second])) == [True, True]
         assert sorted(raws((await backend.claims(process)).claims)) == [job(1), job(2)]
         assert list((await settle(backend, process, first)).gone) == []
@@ -159,7 +160,7 @@ class Registration(Suite):
         process, other = await registered(backend, 1), await registered(backend, 2)
         await push(backend, job(1))
         claimed = await claim_one(backend, process)
-        await settle(backend, process, claimed, Dropped())
+        await settle(backend, process, claimed, RefusedByPlugin())
         assert list(await backend.restore(process, [attrs.evolve(claimed, slot=7), claimed])) == [False, True]
         assert [rescued.queue for rescued in await rescue(backend, other)] == ["q"]
         assert (await claim_one(backend, other)).raw.startswith(job(1)[:-1])
@@ -172,11 +173,11 @@ class Registration(Suite):
         process = await registered(backend, slots=(1, 2))
         await push(backend, job(1), job(2))
         first = await claim_one(backend, process)
-        await settle(backend, process, first, Dropped())
+        await settle(backend, process, first, RefusedByPlugin())
         second = await claim_one(backend, process)
         assert list(await backend.restore(process, [first])) == [False]
         assert list((await backend.claims(process)).claims) == [second]
-        await backend.retire(process, (1,))
+        await backend.deregister_slots(process, (1,))
         assert list(await backend.restore(process, [first, second])) == [False, False]
         await backend.deregister(process)
         assert list(await backend.restore(process, [first, second])) == [False, False]
@@ -191,32 +192,38 @@ class Registration(Suite):
         process = await registered(backend, slots=(1, 2, 3))
         await push(backend, job(1), job(2), job(3))
         claimed, left, _ = await claim(backend, process, (1, 2, 3))
-        await settle(backend, process, claimed, Dropped())
+        await settle(backend, process, claimed, RefusedByPlugin())
         assert len(await rescue(backend, limit=1)) == 1
         assert list(await backend.restore(process, [claimed])) == [False]
         assert list((await backend.claims(process)).claims) == [left]
 
     # retire
 
-    @promise("retire", "Take the workers of these slots from view; a job that one still holds goes to the front of its")
+    @promise(
+        "deregister_slots",
+        "Take the workers of these slots from view; a job that one still holds goes to the front of its",
+    )
     async def test_a_retired_worker_gives_back_its_job(self, backend: Backend) -> None:
         """To the front, as it was; the other workers keep theirs, and so does the process its lease."""
         process = await registered(backend, slots=(1, 2))
         await push(backend, job(1), job(2), job(3))
         first, second = await claim(backend, process, (1, 2))
-        await backend.retire(process, (1,))
+        await backend.deregister_slots(process, (1,))
         assert await backend.queued("q") == [job(1), job(3)]
         assert list((await backend.claims(process)).claims) == [second]
         answer = await settle(backend, process, first)
         assert (list(answer.gone), answer.registered) == ([first], True)
 
-    @promise("retire", "Take the workers of these slots from view; a job that one still holds goes to the front of its")
+    @promise(
+        "deregister_slots",
+        "Take the workers of these slots from view; a job that one still holds goes to the front of its",
+    )
     async def test_several_workers_give_back_in_order(self, backend: Backend) -> None:
         """The job that was claimed first comes first again; an idle worker gives back nothing."""
         process = await registered(backend, slots=(1, 2, 3, 4))
         await push(backend, job(1), job(2), job(3), job(4))
         await claim(backend, process, (3, 1, 2))
-        await backend.retire(process, (1, 2, 3, 4))
+        await backend.deregister_slots(process, (1, 2, 3, 4))
         assert await backend.queued("q") == [job(1), job(2), job(3), job(4)]
 
     # deregister
@@ -228,7 +235,7 @@ class Registration(Suite):
         await push(backend, job(1), job(2))
         assert await backend.deregister(process) == Dismissed()
         assert await leases_but(backend, other) == []
-        answer = await backend.exchange(process, (), (1,), ("q",))
+        answer = await backend.settle_and_claim(process, (), (1,), ("q",))
         assert (list(answer.claims), answer.registered) == ([], False)
         assert len(await claim(backend, other, (1, 2))) == 2
 
@@ -241,11 +248,11 @@ class Registration(Suite):
         await claim(backend, process, (5, 2))
         await claim(backend, process, (4,), ("other",))
         begun = await claim(backend, process, (1, 3))
-        assert await backend.begin(process, begun[0])
+        assert await backend.mark_exclusive(process, begun[0])
         assert (await backend.deregister(process)).given_back == 5
         assert await backend.queued("q") == [job(number) for number in range(1, 7)]
         assert await backend.queued("other") == [job("a"), job("b")]
-        assert {rescues(raw) for raw in await backend.queued("q")} == {None}
+        assert {rescue_count(raw) for raw in await backend.queued("q")} == {None}
 
     @promise("deregister", "A process that waits for one of its queues is woken if that holds jobs.")
     async def test_a_leaving_process_wakes_another_for_what_it_held(self, backend: Backend) -> None:
@@ -253,7 +260,7 @@ class Registration(Suite):
         process, other = await registered(backend, 1), await registered(backend, 2)
         await push(backend, job(1))
         await claim_one(backend, process)
-        wait = await in_line(backend, other, Interest(queues=("q",)))
+        wait = await in_line(backend, other, Subscription(queues=("q",)))
         await backend.deregister(process)
         assert (await within(wait)).jobs
 
@@ -261,10 +268,10 @@ class Registration(Suite):
     async def test_a_leaving_process_passes_its_wake_up_on(self, backend: Backend) -> None:
         """It was woken for a job and leaves without claiming it: then somebody else has to know."""
         process, other = await registered(backend, 1), await registered(backend, 2)
-        interest = Interest(queues=("q",))
-        first = await in_line(backend, process, interest)
+        subscription = Subscription(queues=("q",))
+        first = await in_line(backend, process, subscription)
         await push(backend, job(1))
         assert (await within(first)).jobs
-        second = await in_line(backend, other, interest)
+        second = await in_line(backend, other, subscription)
         await backend.deregister(process)
         assert (await within(second)).jobs

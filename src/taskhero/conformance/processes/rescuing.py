@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from taskhero.backends.protocol import Rescued
+from taskhero.backends.protocol import RescuedJob
 from taskhero.conformance.promises import promise
 from taskhero.conformance.steps import (
     LEASE,
@@ -22,13 +22,13 @@ from taskhero.conformance.steps import (
     rescue,
 )
 from taskhero.conformance.suite import Suite
-from taskhero.wire.jobs import late_deaths, rescues, unmark
+from taskhero.wire.jobs import late_crash_count, rescue_count, unmark
 
 if TYPE_CHECKING:
     from taskhero.backends.protocol import Backend
     from taskhero.conformance.suite import Views
 
-__all__ = ["Rescue"]
+__all__ = ["Rescuing"]
 
 _MARK = "The job's text is then marked as rescued (`taskhero.wire`), one more if it had been begun alone."
 _ATOMIC = (
@@ -42,38 +42,40 @@ _LATE = (
 )
 
 
-class Rescue(Suite):
-    """`Backend.begin` and `Backend.rescue`."""
+class Rescuing(Suite):
+    """`Backend.mark_exclusive` and `Backend.rescue`."""
 
     # begin
 
     @promise(
-        "begin", "Mark that the process now runs this job alone, so that its death counts; False if the claim is gone."
+        "mark_exclusive",
+        "Mark that the process now runs this job alone, so that its death counts; False if the claim is gone.",
     )
     async def test_a_claim_is_begun(self, backend: Backend) -> None:
         """Once or again; it stays the same claim."""
         process = await registered(backend)
         await push(backend, job(1))
         claimed = await claim_one(backend, process)
-        assert await backend.begin(process, claimed)
-        assert await backend.begin(process, claimed)
+        assert await backend.mark_exclusive(process, claimed)
+        assert await backend.mark_exclusive(process, claimed)
         assert list((await backend.claims(process)).claims) == [claimed]
 
     @promise(
-        "begin", "Mark that the process now runs this job alone, so that its death counts; False if the claim is gone."
+        "mark_exclusive",
+        "Mark that the process now runs this job alone, so that its death counts; False if the claim is gone.",
     )
     async def test_a_claim_that_is_gone_is_not_begun(self, backend: Backend) -> None:
         """Though its slot may hold another one, which is left alone."""
         process = await registered(backend)
         await push(backend, job(1), job(2))
         old = await claim_one(backend, process)
-        await backend.retire(process, (1,))
-        assert not await backend.begin(process, old)
+        await backend.deregister_slots(process, (1,))
+        assert not await backend.mark_exclusive(process, old)
         await backend.register(process, (1,), LEASE)
         await claim_one(backend, process)
-        assert not await backend.begin(process, old)
-        assert not await backend.begin(process, old, alone=False)
-        assert not await backend.begin(make_process(2), old)
+        assert not await backend.mark_exclusive(process, old)
+        assert not await backend.mark_exclusive(process, old, exclusive=False)
+        assert not await backend.mark_exclusive(make_process(2), old)
 
     # rescue
 
@@ -112,12 +114,12 @@ class Rescue(Suite):
         other = await registered(backend, 2)
         await push(backend, *map(job, range(4)))
         begun, claimed = await claim(backend, process, (2, 1))
-        await backend.begin(process, begun)
+        await backend.mark_exclusive(process, begun)
         rescued = await rescue(backend, other)
         now = await backend.queued("q", 0, 1)
         assert set(rescued) == {
-            Rescued(process.worker(begun.slot), "q", now[0], running=True),
-            Rescued(process.worker(claimed.slot), "q", now[1], running=False),
+            RescuedJob(process.worker(begun.slot), "q", now[0], running=True),
+            RescuedJob(process.worker(claimed.slot), "q", now[1], running=False),
         }
 
     @promise("rescue", _MARK)
@@ -131,10 +133,10 @@ class Rescue(Suite):
             await rescue(backend, other)
             await backend.deregister(other)
             (raw,) = await backend.queued("q")
-            assert (rescues(raw), unmark(raw)) == (0, job(1))
+            assert (rescue_count(raw), unmark(raw)) == (0, job(1))
 
     @promise("rescue", _MARK)
-    @promise("begin", "Mark that the process now runs this job alone, so that its death counts")
+    @promise("mark_exclusive", "Mark that the process now runs this job alone, so that its death counts")
     async def test_a_job_that_was_begun_alone_is_counted(self, backend: Backend) -> None:
         """One more each time; a mere claim in between changes nothing."""
         await push(backend, job(1))
@@ -143,29 +145,29 @@ class Rescue(Suite):
             process, other = await registered(backend, 2 * number), await registered(backend, 2 * number + 1)
             claimed = await claim_one(backend, process)
             if alone:
-                await backend.begin(process, claimed)
+                await backend.mark_exclusive(process, claimed)
             (rescued,) = await rescue(backend, other)
             assert rescued.running == alone
             await backend.deregister(other)
-            counts.append(rescues(rescued.raw))
+            counts.append(rescue_count(rescued.raw))
         assert counts == [1, 2, 2, 3]
 
     @promise("rescue", _MARK)
-    @promise("begin", "Mark that the process now runs this job alone, so that its death counts")
+    @promise("mark_exclusive", "Mark that the process now runs this job alone, so that its death counts")
     async def test_the_mark_of_one_job_is_not_its_neighbours(self, backend: Backend) -> None:
         """Nor the next one's in the same slot."""
         process = await registered(backend, 1, slots=(1, 2))
         await push(backend, job(1), job(2), job(3), job(4))
         begun, _ = await claim(backend, process, (1, 2))
-        await backend.begin(process, begun)
-        await backend.retire(process, (begun.slot,))
+        await backend.mark_exclusive(process, begun)
+        await backend.deregister_slots(process, (begun.slot,))
         await backend.register(process, (begun.slot,), LEASE)
         again = await claim_one(backend, process, begun.slot)
         assert again.raw == begun.raw
         other = await registered(backend, 2)
-        assert {rescues(rescued.raw) for rescued in await rescue(backend, other)} == {0}
+        assert {rescue_count(rescued.raw) for rescued in await rescue(backend, other)} == {0}
 
-    @promise("begin", "With *alone* false the mark is taken back")
+    @promise("mark_exclusive", "With *exclusive* false the mark is taken back")
     @promise("rescue", _LATE)
     async def test_a_late_death_is_counted_as_such(self, backend: Backend) -> None:
         """Of what was begun alone and has others beside it now; of what never was, it is not."""
@@ -173,14 +175,14 @@ class Rescue(Suite):
         for number in (1, 2):
             process = await registered(backend, number, slots=(1, 2))
             late, mere = await claim(backend, process, (1, 2))
-            assert await backend.begin(process, late)
+            assert await backend.mark_exclusive(process, late)
             for taken_back in (late, mere, late):
-                assert await backend.begin(process, taken_back, alone=False)
+                assert await backend.mark_exclusive(process, taken_back, exclusive=False)
             assert {one.running for one in await rescue(backend)} == {False}
-            marks = [(unmark(raw), rescues(raw), late_deaths(raw)) for raw in await backend.queued("q")]
+            marks = [(unmark(raw), rescue_count(raw), late_crash_count(raw)) for raw in await backend.queued("q")]
             assert marks == [(job(1), 0, number), (job(2), 0, 0)]
 
-    @promise("begin", "With *alone* false the mark is taken back")
+    @promise("mark_exclusive", "With *exclusive* false the mark is taken back")
     @promise("rescue", _MARK, _LATE)
     async def test_what_is_begun_again_is_not_late(self, backend: Backend) -> None:
         """It is counted as begun alone, and keeps the late deaths that it has; giving back changes nothing."""
@@ -189,13 +191,13 @@ class Rescue(Suite):
             process = await registered(backend, number)
             claimed = await claim_one(backend, process)
             for alone in begun:
-                assert await backend.begin(process, claimed, alone=alone)
+                assert await backend.mark_exclusive(process, claimed, exclusive=alone)
             if number == 2:
                 await backend.deregister(process)
             else:
                 await rescue(backend)
         (raw,) = await backend.queued("q")
-        assert (unmark(raw), rescues(raw), late_deaths(raw)) == (job(1), 1, 1)
+        assert (unmark(raw), rescue_count(raw), late_crash_count(raw)) == (job(1), 1, 1)
 
     @promise("rescue", _LATE)
     async def test_a_death_with_somebody_to_blame_is_no_late_one(self, backend: Backend) -> None:
@@ -205,25 +207,27 @@ class Rescue(Suite):
             process = await registered(backend, number, slots=(1, 2, 3))
             claimed = await claim(backend, process, (1, 2, 3))
             for begun in claimed:
-                assert await backend.begin(process, begun)
+                assert await backend.mark_exclusive(process, begun)
             for taken_back in (claimed[0], claimed[2]):
-                assert await backend.begin(process, taken_back, alone=False)
-            marks = {unmark(one.raw): (rescues(one.raw), late_deaths(one.raw)) for one in await rescue(backend)}
+                assert await backend.mark_exclusive(process, taken_back, exclusive=False)
+            marks = {
+                unmark(one.raw): (rescue_count(one.raw), late_crash_count(one.raw)) for one in await rescue(backend)
+            }
             assert marks == {job(1): (0, late), job(2): (number, 0), job(3): (0, late)}
 
-    @promise("begin", "With *alone* false the mark is taken back")
+    @promise("mark_exclusive", "With *exclusive* false the mark is taken back")
     async def test_the_mark_is_taken_back(self, backend: Backend) -> None:
         """So a job beside which others run is not counted; it stays the same claim, and may be begun again."""
         process, other = await registered(backend, 1, slots=(1, 2, 3, 4)), await registered(backend, 2)
         await push(backend, *map(job, range(1, 8)))
         back, again, never, neighbour = await claim(backend, process, (1, 2, 3, 4))
         for begun in (back, again, neighbour):
-            assert await backend.begin(process, begun)
+            assert await backend.mark_exclusive(process, begun)
         for taken_back in (back, again, never, back):
-            assert await backend.begin(process, taken_back, alone=False)
-        assert await backend.begin(process, again)
+            assert await backend.mark_exclusive(process, taken_back, exclusive=False)
+        assert await backend.mark_exclusive(process, again)
         assert set((await backend.claims(process)).claims) == {back, again, never, neighbour}
-        counts = {unmark(one.raw): (rescues(one.raw), one.running) for one in await rescue(backend, other)}
+        counts = {unmark(one.raw): (rescue_count(one.raw), one.running) for one in await rescue(backend, other)}
         assert counts == {
             back.raw: (0, False),
             again.raw: (1, True),
@@ -250,7 +254,7 @@ class Rescue(Suite):
         assert list(await backend.rescue(seen, 10)) == []
         assert list((await backend.claims(process)).claims) == [claimed]
         assert list((await backend.claims(fresh)).claims) == [theirs]
-        assert (await backend.exchange(process, (), (), ())).registered
+        assert (await backend.settle_and_claim(process, (), (), ())).registered
 
     @promise("rescue", _ATOMIC)
     async def test_a_process_that_renews_its_lease_amid_a_rescue_keeps_the_rest(self, backend: Backend) -> None:
@@ -266,7 +270,7 @@ class Rescue(Suite):
         assert unmark((await backend.queued("q"))[0]) == second.raw
 
     @promise("rescue", _DECLARED)
-    @promise("exchange", "A process lives while it has a lease and was not declared dead.")
+    @promise("settle_and_claim", "A process lives while it has a lease and was not declared dead.")
     @pytest.mark.parametrize("renewal", ["beat", "register"])
     async def test_a_process_is_declared_dead_with_its_first_job(self, backend: Backend, renewal: str) -> None:
         """It may not claim, and has no share; once it renews its lease, it has both again."""
@@ -275,7 +279,7 @@ class Rescue(Suite):
         assert len(await claim(backend, process, (1,))) == len(await claim(backend, process, (2,))) == 1
         assert len(await rescue(backend, other, limit=1)) == 1
         await push(backend, job(3))
-        answer = await backend.exchange(process, (), (3,), ("q",))
+        answer = await backend.settle_and_claim(process, (), (3,), ("q",))
         assert (answer.registered, list(answer.claims)) == (False, [])
         assert len(await claim(backend, other, (1, 2))) == 2
         await push(backend, job(4), job(5))
@@ -313,4 +317,4 @@ class Rescue(Suite):
         assert await rescue(backend, other) == []
         assert await leases_but(backend, other) == []
         assert [entry.id for entry in await backend.workers()] == [other.worker_id(1)]
-        assert not (await backend.exchange(process, (), (), ())).registered
+        assert not (await backend.settle_and_claim(process, (), (), ())).registered

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import attrs
 
-from taskhero.backends.protocol import Done, Retried, Settlement
+from taskhero.backends.protocol import Retried, Settlement, Succeeded
 from taskhero.conformance.promises import needs, promise
 from taskhero.conformance.steps import LEASE, claim, claim_one, due, job, moves_of, push, registered, settle
 from taskhero.conformance.suite import Suite
@@ -25,10 +25,10 @@ _ALMOST_A_DAY = 86_400 - 10
 class Retrying(Suite):
     """The ending `Retried`."""
 
-    async def _fail(self, backend: Backend, process: Process, ending: Retried) -> int | None:
+    async def _fail(self, backend: Backend, process: Process, disposition: Retried) -> int | None:
         """Claim the next job and let it fail; its attempt's number if it is tried again."""
         claimed = await claim_one(backend, process)
-        answer = await settle(backend, process, claimed, ending)
+        answer = await settle(backend, process, claimed, disposition)
         assert list(answer.gone) == []
         if not answer.attempts:
             return None
@@ -54,8 +54,8 @@ class Retrying(Suite):
         await push(backend, job(1))
         delays = (5.0, 7.0, 11.0)
         for attempt, delay in enumerate(delays, 1):
-            ending = Retried(f"failure {attempt}", "retry:a", 4, delays)
-            assert await self._fail(backend, process, ending) == attempt
+            disposition = Retried(f"failure {attempt}", "retry:a", 4, delays)
+            assert await self._fail(backend, process, disposition) == attempt
             assert (await backend.failed(), await backend.length("q")) == ([], 0)
             assert (await backend.stats())["failed"] == attempt
             assert await self._promote(backend, clock) == delay
@@ -72,8 +72,8 @@ class Retrying(Suite):
         process = await registered(backend)
         raw = job(1)
         alike = raw[:-1] + ',"taskhero:late":1}'
-        texts = {mark_rescued(raw, running=True): raw, mark_rescued(raw, running=True, late=True): raw, alike: alike}
-        for text, bare in texts.items():
+        payloads = {mark_rescued(raw, running=True): raw, mark_rescued(raw, running=True, late=True): raw, alike: alike}
+        for text, bare in payloads.items():
             await push(backend, text)
             assert await self._fail(backend, process, Retried("failure", "retry:a", 10, (5.0,))) is not None
             await self._promote(backend, clock)
@@ -88,8 +88,8 @@ class Retrying(Suite):
         bare, named = '{"class":"task","args":[1.0]}', '{"class":"task","queue":"q","args":[1.0]}'
         for text in (bare, mark_rescued(bare, running=True)):
             await push(backend, text)
-            ending = Retried("failure", "retry:a", 9, (5.0,), trace=("error:a", "no"), raw=named)
-            assert await self._fail(backend, process, ending) is not None
+            disposition = Retried("failure", "retry:a", 9, (5.0,), trace=("error:a", "no"), raw=named)
+            assert await self._fail(backend, process, disposition) is not None
             await self._promote(backend, clock)
             assert await backend.queued("q") == [named]
             await backend.delete_queue("q")
@@ -109,7 +109,7 @@ class Retrying(Suite):
     @promise("Retried", "The job failed and is delayed again until it has been tried *limit* times")
     @needs("clock")
     async def test_a_delay_is_rounded_up(self, backend: Backend, clock: ManualClock) -> None:
-        """To a whole second, as for `Delayed`; never early."""
+        """To a whole second, as for `PostponedByPlugin`; never early."""
         process = await registered(backend)
         await push(backend, job(1))
         clock.advance(0.5)
@@ -131,12 +131,12 @@ class Retrying(Suite):
     async def test_the_counter_goes_with_the_last_attempt(self, backend: Backend, clock: ManualClock) -> None:
         """An equal job that comes later starts anew."""
         process = await registered(backend)
-        ending = Retried("failure", "retry:a", 2, (1.0,))
+        disposition = Retried("failure", "retry:a", 2, (1.0,))
         for _ in range(2):
             await push(backend, job(1))
-            assert await self._fail(backend, process, ending) == 1
+            assert await self._fail(backend, process, disposition) == 1
             await self._promote(backend, clock)
-            assert await self._fail(backend, process, ending) is None
+            assert await self._fail(backend, process, disposition) is None
         assert await backend.failed_count() == 2
 
     @promise("Retried", "The job failed and is delayed again until it has been tried *limit* times")
@@ -146,7 +146,7 @@ class Retrying(Suite):
         await push(backend, job(1), job(2), job(3))
         claims = await claim(backend, process, (1, 2, 3))
         counters = ("retry:a", "retry:b", "retry:a")
-        answer = await backend.exchange(
+        answer = await backend.settle_and_claim(
             process,
             [
                 Settlement(claimed, Retried("failure", counter, 5, (60.0,)))
@@ -180,19 +180,19 @@ class Retrying(Suite):
         for _ in range(2):
             await push(backend, job(1))
             for error in ("first", "", '{"é": "\\u0000 \\n"}'):
-                ending = Retried("no", "retry:a", 4, (100_000.0,), trace=("error:a", error))
-                assert await self._fail(backend, process, ending) is not None
+                disposition = Retried("no", "retry:a", 4, (100_000.0,), trace=("error:a", error))
+                assert await self._fail(backend, process, disposition) is not None
                 await self._promote(backend, clock)
                 clock.advance(_ALMOST_A_DAY)
                 assert await self.trace_of(backend, "error:a") == error
                 await backend.register(process, (1,), LEASE)
-            ending = Retried("no", "retry:a", 4, (100_000.0,), trace=("error:a", "last"))
-            assert await self._fail(backend, process, ending) is None
+            disposition = Retried("no", "retry:a", 4, (100_000.0,), trace=("error:a", "last"))
+            assert await self._fail(backend, process, disposition) is None
             assert await self.trace_of(backend, "error:a") is None
         assert await backend.failed() == ["no", "no"]
 
     @promise("Retried", "Counter and trace outlive the wait for the next attempt by a day, and go with the last one.")
-    @promise("exchange", "Counters that are to be forgotten go, too, but not if the claim is gone.")
+    @promise("settle_and_claim", "Counters that are to be forgotten go, too, but not if the claim is gone.")
     @needs("traces")
     async def test_a_trace_is_forgotten_with_its_counter(self, backend: Backend) -> None:
         """By a job that succeeds; one whose claim is gone forgets nothing, and writes nothing."""
@@ -202,9 +202,11 @@ class Retrying(Suite):
         failed = Retried("no", "retry:a", 9, (100.0,), trace=("error:a", "first"))
         await settle(backend, process, first, failed)
         late = attrs.evolve(failed, trace=("error:a", "late"))
-        again = [Settlement(first, ending, forget=("retry:a", "error:a")) for ending in (late, Done())]
-        assert list((await backend.exchange(process, again, (), ())).gone) == [first, first]
+        again = [Settlement(first, disposition, forget=("retry:a", "error:a")) for disposition in (late, Succeeded())]
+        assert list((await backend.settle_and_claim(process, again, (), ())).gone) == [first, first]
         assert await self.trace_of(backend, "error:a") == "first"
         second = await claim_one(backend, process)
-        await backend.exchange(process, [Settlement(second, Done(), forget=("retry:a", "error:a"))], (), ())
+        await backend.settle_and_claim(
+            process, [Settlement(second, Succeeded(), forget=("retry:a", "error:a"))], (), ()
+        )
         assert await self.trace_of(backend, "error:a") is None

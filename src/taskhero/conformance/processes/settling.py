@@ -9,24 +9,24 @@ import attrs
 import pytest
 
 from taskhero.backends.protocol import (
-    Delayed,
-    Done,
-    Dropped,
     DueJob,
     Entry,
     Failed,
-    GivenBack,
-    Move,
     NotDelayed,
+    PostponedByPlugin,
+    PromotionTarget,
+    RefusedByPlugin,
+    Released,
     Retried,
     Settlement,
+    Succeeded,
 )
 from taskhero.conformance.promises import needs, promise
 from taskhero.conformance.steps import claim, claim_one, due, job, now_of, push, registered, rescue, settle
 from taskhero.conformance.suite import Suite
 
 if TYPE_CHECKING:
-    from taskhero.backends.protocol import Backend, Ending
+    from taskhero.backends.protocol import Backend, Disposition
     from taskhero.clock import ManualClock
     from taskhero.conformance.suite import Views
 
@@ -36,12 +36,12 @@ _ONCE = (
     "A settlement counts once: if the claim's token no longer stands under the slot, nothing is changed and the claim"
 )
 
-ENDINGS: dict[str, Ending] = {
-    "done": Done(),
-    "dropped": Dropped(),
+ENDINGS: dict[str, Disposition] = {
+    "done": Succeeded(),
+    "dropped": RefusedByPlugin(),
     "failed": Failed("failure"),
-    "given-back": GivenBack(),
-    "delayed": Delayed(1000),
+    "given-back": Released(),
+    "delayed": PostponedByPlugin(1000),
     "retried": Retried("failure", "retry:a", 3, (1000,)),
 }
 _ending = pytest.mark.parametrize("ending", ENDINGS.values(), ids=ENDINGS.keys())
@@ -58,15 +58,15 @@ async def _picture(backend: Backend) -> object:
 
 
 class Settling(Suite):
-    """The settling half of `Backend.exchange`."""
+    """The settling half of `Backend.settle_and_claim`."""
 
-    @promise("Done", "The job succeeded: counted as processed.")
+    @promise("Succeeded", "The job succeeded: counted as processed.")
     async def test_a_job_that_is_done_is_counted(self, backend: Backend) -> None:
         """In all and for its worker; it stands nowhere any more."""
         process = await registered(backend, slots=(1, 2))
         await push(backend, job(1), job(2), job(3))
         for slot in (1, 2, 1):
-            answer = await settle(backend, process, await claim_one(backend, process, slot), Done())
+            answer = await settle(backend, process, await claim_one(backend, process, slot), Succeeded())
             assert (list(answer.gone), list(answer.unsettled)) == ([], [])
         assert await backend.stats() == {
             "processed": 3,
@@ -76,12 +76,12 @@ class Settling(Suite):
         assert list((await backend.claims(process)).claims) == []
         assert (await backend.failed_count(), await backend.length("q")) == (0, 0)
 
-    @promise("Dropped", "The job was refused before it ran: it goes, and nothing is counted.")
+    @promise("RefusedByPlugin", "The job was refused before it ran: it goes, and nothing is counted.")
     async def test_a_dropped_job_is_gone(self, backend: Backend) -> None:
         """From everywhere."""
         process = await registered(backend)
         await push(backend, job(1))
-        await settle(backend, process, await claim_one(backend, process), Dropped())
+        await settle(backend, process, await claim_one(backend, process), RefusedByPlugin())
         assert await _picture(backend) == ({}, [], {"q": []}, None)
         assert list((await backend.claims(process)).claims) == []
 
@@ -96,29 +96,32 @@ class Settling(Suite):
         assert await backend.stats() == {"failed": 2, f"failed:{process.worker(1)}": 2}
         assert list((await backend.claims(process)).claims) == []
 
-    @promise("GivenBack", "The job goes back to the front of its queue, as *raw* if that is given; nothing is counted.")
+    @promise("Released", "The job goes back to the front of its queue, as *raw* if that is given; nothing is counted.")
     async def test_a_job_is_given_back_to_the_front(self, backend: Backend) -> None:
         """As it was, or as another text."""
         process = await registered(backend)
         await push(backend, job(1), job(2))
-        await settle(backend, process, await claim_one(backend, process), GivenBack())
+        await settle(backend, process, await claim_one(backend, process), Released())
         assert await backend.queued("q") == [job(1), job(2)]
-        await settle(backend, process, await claim_one(backend, process), GivenBack(job("other")))
+        await settle(backend, process, await claim_one(backend, process), Released(job("other")))
         assert await backend.queued("q") == [job("other"), job(2)]
         assert await backend.stats() == {}
         assert list((await backend.claims(process)).claims) == []
 
-    @promise("GivenBack", "The job goes back to the front of its queue")
+    @promise("Released", "The job goes back to the front of its queue")
     async def test_it_goes_back_to_a_queue_that_was_deleted(self, backend: Backend) -> None:
         """Which is known again then."""
         process = await registered(backend)
         await push(backend, job(1))
         claimed = await claim_one(backend, process)
         await backend.delete_queue("q")
-        await settle(backend, process, claimed, GivenBack())
+        await settle(backend, process, claimed, Released())
         assert (await backend.queues(), await backend.queued("q")) == (["q"], [job(1)])
 
-    @promise("Delayed", "The job is delayed by *delay* seconds, counted from now and rounded up; nothing is counted.")
+    @promise(
+        "PostponedByPlugin",
+        "The job is delayed by *delay* seconds, counted from now and rounded up; nothing is counted.",
+    )
     @pytest.mark.parametrize("delay", [5, 0.3, 0.75, 1.2, 86400])
     @needs("clock")
     async def test_a_job_is_delayed(self, backend: Backend, clock: ManualClock, delay: float) -> None:
@@ -126,7 +129,7 @@ class Settling(Suite):
         clock.advance(0.25)
         process = await registered(backend)
         await push(backend, job(1))
-        await settle(backend, process, await claim_one(backend, process), Delayed(delay))
+        await settle(backend, process, await claim_one(backend, process), PostponedByPlugin(delay))
         at = math.ceil(clock.now() + delay)
         assert (await backend.due(1)).next_at == at
         clock.advance(at - clock.now() - 0.01)
@@ -135,7 +138,7 @@ class Settling(Suite):
         assert await due(backend) == [DueJob(at, job(1))]
         assert await backend.stats() == {}
 
-    @promise("Delayed", "The store delays the job's text as it was claimed, or *raw* if that is given.")
+    @promise("PostponedByPlugin", "The store delays the job's text as it was claimed, or *raw* if that is given.")
     @needs("clock")
     async def test_another_text_is_delayed_if_one_is_given(self, backend: Backend, clock: ManualClock) -> None:
         """One that names the queue, where the claimed text does not; the claimed text is not delayed too."""
@@ -143,7 +146,9 @@ class Settling(Suite):
         await push(backend, '{"class":"task","args":[1.0]}', job(2))
         first, second = await claim(backend, process, (1, 2))
         named = '{"class":"task","queue":"q","args":[1.0]}'
-        await backend.exchange(process, [Settlement(first, Delayed(5, named)), Settlement(second, Delayed(5))], (), ())
+        await backend.settle_and_claim(
+            process, [Settlement(first, PostponedByPlugin(5, named)), Settlement(second, PostponedByPlugin(5))], (), ()
+        )
         clock.advance(6)
         assert [found.raw for found in await due(backend)] == [named, job(2)]
 
@@ -151,11 +156,11 @@ class Settling(Suite):
     @needs("clock")
     @pytest.mark.parametrize(
         "ending",
-        [Delayed(5, job(2), "m"), Retried("no", "retry:a", 9, (5.0,), ("error:a", "no"), job(2), "m")],
+        [PostponedByPlugin(5, job(2), "m"), Retried("no", "retry:a", 9, (5.0,), ("error:a", "no"), job(2), "m")],
         ids=["delayed", "retried"],
     )
     async def test_a_text_is_found_by_its_meaning_while_it_is_delayed(
-        self, backend: Backend, clock: ManualClock, ending: Delayed | Retried
+        self, backend: Backend, clock: ManualClock, ending: PostponedByPlugin | Retried
     ) -> None:
         """Whatever forms the guard knows; not by another meaning, and not by none."""
         process = await registered(backend)
@@ -167,7 +172,7 @@ class Settling(Suite):
         clock.advance(6)
         (moving,) = await due(backend)
         # A move is not in its own way.
-        assert list(await backend.promote([Move(moving, "q", guards=equal.guards)])) == ["queued"]
+        assert list(await backend.promote([PromotionTarget(moving, "q", guards=equal.guards)])) == ["queued"]
         assert list(await backend.push([equal])) == [True]
         await backend.delete_queue("q")
         await push(backend, job(1))
@@ -175,46 +180,48 @@ class Settling(Suite):
         await settle(backend, process, await claim_one(backend, process), again)
         assert list(await backend.push([equal])) == [False]
 
-    @promise("Delayed", "The job is delayed by *delay* seconds")
+    @promise("PostponedByPlugin", "The job is delayed by *delay* seconds")
     @needs("clock")
     async def test_equal_jobs_that_are_delayed_are_all_kept(self, backend: Backend, clock: ManualClock) -> None:
         """To one second, in one step: none takes another's place."""
         process = await registered(backend, slots=(1, 2, 3))
         await push(backend, *[job(1)] * 3)
         claims = await claim(backend, process, (1, 2, 3))
-        await backend.exchange(process, [Settlement(claimed, Delayed(5)) for claimed in claims], (), ())
+        await backend.settle_and_claim(
+            process, [Settlement(claimed, PostponedByPlugin(5)) for claimed in claims], (), ()
+        )
         clock.advance(6)
         assert [found.raw for found in await due(backend)] == [job(1)] * 3
 
     # once
 
     @_ending
-    @promise("exchange", _ONCE)
-    async def test_a_settlement_counts_once(self, backend: Backend, ending: Ending) -> None:
+    @promise("settle_and_claim", _ONCE)
+    async def test_a_settlement_counts_once(self, backend: Backend, ending: Disposition) -> None:
         """Said again, as after a lost reply, it changes nothing and the claim is gone."""
         process = await registered(backend)
         await push(backend, job(1))
         claimed = await claim_one(backend, process)
         assert list((await settle(backend, process, claimed, ending)).gone) == []
         before = await _picture(backend)
-        for other in (ending, Done(), Failed("no")):
+        for other in (ending, Succeeded(), Failed("no")):
             answer = await settle(backend, process, claimed, other)
             assert list(answer.gone) == [claimed]
             assert (list(answer.unsettled), list(answer.attempts)) == ([], [])
         assert await _picture(backend) == before
 
-    @promise("exchange", _ONCE)
+    @promise("settle_and_claim", _ONCE)
     async def test_it_counts_once_in_one_call_too(self, backend: Backend) -> None:
         """Of two settlements of one claim, the first holds."""
         process = await registered(backend)
         await push(backend, job(1))
         claimed = await claim_one(backend, process)
-        both = [Settlement(claimed, Done()), Settlement(claimed, Failed("no"))]
-        answer = await backend.exchange(process, both, (), ())
+        both = [Settlement(claimed, Succeeded()), Settlement(claimed, Failed("no"))]
+        answer = await backend.settle_and_claim(process, both, (), ())
         assert list(answer.gone) == [claimed]
         assert await backend.stats() == {"processed": 1, f"processed:{process.worker(1)}": 1}
 
-    @promise("exchange", _ONCE)
+    @promise("settle_and_claim", _ONCE)
     async def test_an_old_claim_leaves_the_slots_next_job_alone(self, backend: Backend) -> None:
         """Though it stands under the same slot, and its text may be the same."""
         process = await registered(backend)
@@ -226,7 +233,7 @@ class Settling(Suite):
         assert list((await backend.claims(process)).claims) == [new]
         assert await backend.failed_count() == 0
 
-    @promise("exchange", _ONCE)
+    @promise("settle_and_claim", _ONCE)
     async def test_another_process_cannot_settle_it(self, backend: Backend, views: Views) -> None:
         """The slot's number is not enough, nor is a token that somebody made up."""
         process, other = await registered(backend, 1), await registered(backend, 2)
@@ -238,20 +245,22 @@ class Settling(Suite):
         assert list((await backend.claims(process)).claims) == [claimed]
         assert await backend.stats() == {}
 
-    @promise("exchange", _ONCE)
+    @promise("settle_and_claim", _ONCE)
     async def test_what_was_given_back_is_gone(self, backend: Backend) -> None:
         """By retiring its worker, or deregistering its process."""
         process = await registered(backend, slots=(1, 2))
         await push(backend, job(1), job(2))
         first, second = await claim(backend, process, (1, 2))
-        await backend.retire(process, (first.slot,))
+        await backend.deregister_slots(process, (first.slot,))
         await backend.deregister(process)
-        answer = await backend.exchange(process, [Settlement(first, Done()), Settlement(second, Done())], (), ())
+        answer = await backend.settle_and_claim(
+            process, [Settlement(first, Succeeded()), Settlement(second, Succeeded())], (), ()
+        )
         assert set(answer.gone) == {first, second}
         assert sorted(await backend.queued("q")) == [job(1), job(2)]
         assert "processed" not in await backend.stats()
 
-    @promise("exchange", _ONCE)
+    @promise("settle_and_claim", _ONCE)
     async def test_what_was_rescued_is_gone(self, backend: Backend) -> None:
         """It runs elsewhere, perhaps; here its end does not count."""
         process, other = await registered(backend, 1), await registered(backend, 2)
@@ -261,9 +270,12 @@ class Settling(Suite):
         assert list((await settle(backend, process, claimed)).gone) == [claimed]
         assert (await backend.stats(), await backend.length("q")) == ({}, 1)
 
-    @promise("exchange", "Record how jobs ended, in the order given, and claim the next ones for the free slots.")
     @promise(
-        "exchange", "If one settlement cannot be recorded, it stays as it was and is told in `unsettled`; all others"
+        "settle_and_claim", "Record how jobs ended, in the order given, and claim the next ones for the free slots."
+    )
+    @promise(
+        "settle_and_claim",
+        "If one settlement cannot be recorded, it stays as it was and is told in `unsettled`; all others",
     )
     async def test_a_batch_of_all_endings(self, backend: Backend) -> None:
         """Each is recorded as if it came alone; one that is gone spoils none of the others."""
@@ -271,9 +283,11 @@ class Settling(Suite):
         process = await registered(backend, slots=slots)
         await push(backend, *map(job, slots))
         lost, *claims = await claim(backend, process, slots)
-        await settle(backend, process, lost, Dropped())
-        settled = [Settlement(claimed, ending) for claimed, ending in zip(claims, ENDINGS.values(), strict=True)]
-        answer = await backend.exchange(process, [Settlement(lost, Done()), *settled], (), ())
+        await settle(backend, process, lost, RefusedByPlugin())
+        settled = [
+            Settlement(claimed, disposition) for claimed, disposition in zip(claims, ENDINGS.values(), strict=True)
+        ]
+        answer = await backend.settle_and_claim(process, [Settlement(lost, Succeeded()), *settled], (), ())
         assert list(answer.gone) == [lost]
         assert list(answer.attempts) == [(claims[-1], 1)]
         stats = await backend.stats()
@@ -283,7 +297,9 @@ class Settling(Suite):
         assert (await backend.due(1)).next_at is not None
         assert list((await backend.claims(process)).claims) == []
 
-    @promise("exchange", "Record how jobs ended, in the order given, and claim the next ones for the free slots.")
+    @promise(
+        "settle_and_claim", "Record how jobs ended, in the order given, and claim the next ones for the free slots."
+    )
     @needs("clock")
     async def test_endings_are_recorded_in_the_order_given(self, backend: Backend, clock: ManualClock) -> None:
         """Failures and delayed jobs one behind the other; of jobs given back, the last one comes next."""
@@ -292,25 +308,27 @@ class Settling(Suite):
         first, second, third, fourth, fifth, sixth = await claim(backend, process, range(1, 7))
         settled = [
             Settlement(sixth, Failed("sixth")),
-            Settlement(fourth, Delayed(5)),
-            Settlement(first, GivenBack()),
-            Settlement(third, Delayed(5)),
-            Settlement(second, GivenBack()),
+            Settlement(fourth, PostponedByPlugin(5)),
+            Settlement(first, Released()),
+            Settlement(third, PostponedByPlugin(5)),
+            Settlement(second, Released()),
             Settlement(fifth, Failed("fifth")),
         ]
-        await backend.exchange(process, settled, (), ())
+        await backend.settle_and_claim(process, settled, (), ())
         assert await backend.failed() == ["sixth", "fifth"]
         assert await backend.queued("q") == [job(1), job(0)]
         clock.advance(6)
         assert [found.raw for found in await due(backend)] == [job(3), job(2)]
 
-    @promise("exchange", "Where a job goes (failures, delayed list, queue) and its claim ends in the same step.")
+    @promise(
+        "settle_and_claim", "Where a job goes (failures, delayed list, queue) and its claim ends in the same step."
+    )
     async def test_a_job_that_was_delayed_wakes_nobody_too_early(self, backend: Backend) -> None:
         """It is not in its queue; the moment is the earliest one known."""
         process = await registered(backend)
         await push(backend, job(1))
         now = await now_of(backend)
-        await settle(backend, process, await claim_one(backend, process), Delayed(100))
+        await settle(backend, process, await claim_one(backend, process), PostponedByPlugin(100))
         assert await backend.length("q") == 0
         at = (await backend.due(1)).next_at
         assert at is not None

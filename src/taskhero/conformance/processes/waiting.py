@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from taskhero.backends.protocol import Entry, Interest, TimedEntry
+from taskhero.backends.protocol import DelayedJobEntry, Entry, Subscription
 from taskhero.conformance.promises import promise
 from taskhero.conformance.simple_worker import Board, working
 from taskhero.conformance.steps import (
@@ -28,25 +28,25 @@ if TYPE_CHECKING:
     from taskhero.backends.protocol import Backend
     from taskhero.conformance.suite import Views
 
-__all__ = ["Waking"]
+__all__ = ["Waiting"]
 
 _NEVER_LOST = (
     "A wake-up may be late or spurious, never lost for longer than *timeout*; about one waiting process is woken"
 )
 _AT_ONCE = "It returns at once if a wake-up came since the process's last wait."
-_Q = Interest(queues=("q",))
+_Q = Subscription(queues=("q",))
 
 
-class Waking(Suite):
+class Waiting(Suite):
     """`Backend.wait` and `Backend.notify`."""
 
     @pytest.mark.parametrize(
         "interest",
-        [Interest(), _Q, Interest(queues=("a", "b"), everything=True), Interest(schedule=True)],
+        [Subscription(), _Q, Subscription(queues=("a", "b"), all_queues=True), Subscription(schedule=True)],
         ids=["nothing", "queue", "everything", "schedule"],
     )
     @promise("wait", "Wait until there may be something to do, *timeout* seconds at most.")
-    async def test_a_wait_ends_when_its_time_is_up(self, backend: Backend, interest: Interest) -> None:
+    async def test_a_wait_ends_when_its_time_is_up(self, backend: Backend, interest: Subscription) -> None:
         """Whatever it waits for, and again."""
         process = await registered(backend)
         for _ in range(2):
@@ -58,7 +58,7 @@ class Waking(Suite):
         """Whichever of its queues it is, and whoever pushed."""
         other = await views()
         for number, queue in enumerate(("q", "b", "c")):
-            wait = await in_line(backend, make_process(number), Interest(queues=("b", "q", "c")))
+            wait = await in_line(backend, make_process(number), Subscription(queues=("b", "q", "c")))
             await push(other, job(1), queue=queue)
             assert (await within(wait)).jobs
 
@@ -77,9 +77,9 @@ class Waking(Suite):
         process = make_process()
         now = await now_of(backend)
         for number in range(2):
-            await backend.schedule([TimedEntry(now + 1000 - number, "q", job(number))])
-            assert (await within(wake(backend, process, Interest(schedule=True), schedule=True))).schedule
-            await within(backend.wait(process, Interest(schedule=True), QUIET))
+            await backend.schedule([DelayedJobEntry(now + 1000 - number, "q", job(number))])
+            assert (await within(wake(backend, process, Subscription(schedule=True), schedule=True))).schedule
+            await within(backend.wait(process, Subscription(schedule=True), QUIET))
 
     @pytest.mark.parametrize("cancelled", [True, False], ids=["cancelled before", "cancelled after"])
     @promise("wait", _AT_ONCE)
@@ -88,14 +88,14 @@ class Waking(Suite):
     ) -> None:
         """As in a process that waits for its first jobs while one of them is delayed again."""
         process = await registered(backend)
-        wait = await in_line(backend, process, Interest(schedule=True), schedule=True)
+        wait = await in_line(backend, process, Subscription(schedule=True), schedule=True)
         if cancelled:
             wait.cancel()
-        await backend.schedule([TimedEntry(await now_of(backend) + 1000, "q", job(1))])
+        await backend.schedule([DelayedJobEntry(await now_of(backend) + 1000, "q", job(1))])
         wait.cancel()
         if (await asyncio.wait({wait}))[0] and not wait.cancelled():
             return  # it was quicker
-        both = Interest(queues=("q",), schedule=True)
+        both = Subscription(queues=("q",), schedule=True)
         assert (await within(wake(backend, process, both, schedule=True))).schedule
 
     @promise(
@@ -105,15 +105,17 @@ class Waking(Suite):
         """The very first one, and each that is earlier still; one who waits for jobs as well, too."""
         other, process = await views(), make_process()
         now = await now_of(backend)
-        for number, interest in enumerate((Interest(schedule=True), Interest(queues=("q",), schedule=True))):
-            wait = await in_line(backend, process, interest, schedule=True)
-            await other.schedule([TimedEntry(now + 1000 - number, "q", job(number))])
+        for number, subscription in enumerate(
+            (Subscription(schedule=True), Subscription(queues=("q",), schedule=True))
+        ):
+            wait = await in_line(backend, process, subscription, schedule=True)
+            await other.schedule([DelayedJobEntry(now + 1000 - number, "q", job(number))])
             assert (await within(wait)).schedule
 
     @promise("wait", "Wait until there may be something to do")
     async def test_a_new_queue_wakes_who_waits_for_everything(self, backend: Backend) -> None:
         """Though nobody could name it before."""
-        wait = await in_line(backend, make_process(), Interest(queues=("q",), everything=True))
+        wait = await in_line(backend, make_process(), Subscription(queues=("q",), all_queues=True))
         await push(backend, job(1), queue="new")
         assert (await within(wait)).jobs
 
@@ -141,7 +143,7 @@ class Waking(Suite):
         assert 0 < woken / jobs < 4
 
     @promise("wait", _NEVER_LOST)
-    @promise("exchange", "If jobs remain, another waiting process is woken.")
+    @promise("settle_and_claim", "If jobs remain, another waiting process is woken.")
     async def test_many_jobs_at_once_wake_as_many_as_it_takes(self, backend: Backend, views: Views) -> None:
         """Each that claims some leaves word for the next one, until all work at the same time."""
         board, meet = Board(), asyncio.Barrier(4)

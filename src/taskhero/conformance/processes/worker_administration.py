@@ -6,8 +6,8 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from taskhero.backends.protocol import Done, Entry, Failed, FreeLock, Process, Settlement
-from taskhero.backends.records.inspection import FAILED, Cleaned, Cleaning, Overview, Silence
+from taskhero.backends.protocol import Entry, Failed, Process, QueueLockGuard, Settlement, Succeeded
+from taskhero.backends.records.inspection import FAILED, HeartbeatAge, Overview, RemoveWorkerResult, WorkerRemoval
 from taskhero.conformance.promises import needs, promise
 from taskhero.conformance.steps import (
     LEASE,
@@ -32,7 +32,7 @@ if TYPE_CHECKING:
     from taskhero.clock import ManualClock
     from taskhero.conformance.suite import Views
 
-__all__ = ["Overseeing"]
+__all__ = ["WorkerAdministration"]
 
 #: A worker of another program's.
 THEIRS = "host:1:q,other"
@@ -41,7 +41,7 @@ THEIR_JOB = '{"queue":"q","run_at":"2026-11-23T10:32:05Z","payload":{"class":"Ta
 
 async def _silence_of(backend: Backend, worker_id: str) -> float | None:
     """For how long a worker has been silent."""
-    found = {silence.id: silence.seconds for silence in await backend.silences()}
+    found = {age.id: age.seconds for age in await backend.heartbeat_ages()}
     return found.get(worker_id)
 
 
@@ -56,7 +56,7 @@ async def _ids_of(backend: Backend) -> list[str]:
     return [entry.id for entry in await backend.workers()]
 
 
-class Overseeing(Suite):
+class WorkerAdministration(Suite):
     """The verbs of those who look after the whole."""
 
     @promise(
@@ -72,8 +72,12 @@ class Overseeing(Suite):
         await push(backend, job(1), job(2), job(3), job(4), job(5))
         await push(backend, job(1), queue="a")
         first, second, third = await claim(backend, process, (1, 2, 3))
-        endings = [Settlement(first, Done()), Settlement(second, Done()), Settlement(third, Failed("no"))]
-        await backend.exchange(process, endings, (), ())
+        dispositions = [
+            Settlement(first, Succeeded()),
+            Settlement(second, Succeeded()),
+            Settlement(third, Failed("no")),
+        ]
+        await backend.settle_and_claim(process, dispositions, (), ())
         await backend.delete_queue("a")
         await push(backend, job(1), job(2), job(3), queue="a b")
         await backend.lead("me", LEASE)
@@ -124,7 +128,7 @@ class Overseeing(Suite):
         assert await backend.locks() == {}
         now = await now_of(backend)
         process = await registered(backend)
-        guards = (FreeLock("lock:a:q:[1]", 30), FreeLock("mine", 30))
+        guards = (QueueLockGuard("lock:a:q:[1]", 30), QueueLockGuard("mine", 30))
         await backend.push([Entry("q", job(1), guards=guards)])
         claimed = await claim_one(backend, process)
         await hold(backend, process, claimed, "workerslock:a:q:[1]", 30)
@@ -139,7 +143,7 @@ class Overseeing(Suite):
     @needs("wrong_types")
     async def test_a_lock_of_the_wrong_type_is_listed(self, backend: Backend) -> None:
         """Beside the others; it can be deleted as well."""
-        await backend.push([Entry("q", job(1), guards=(FreeLock("lock:a", 30),))])
+        await backend.push([Entry("q", job(1), guards=(QueueLockGuard("lock:a", 30),))])
         await self.break_lock(backend, "lock:bad")
         found = await backend.locks()
         assert list(found) == ["lock:a", "lock:bad"]
@@ -151,7 +155,9 @@ class Overseeing(Suite):
     async def test_locks_are_deleted(self, backend: Backend) -> None:
         """A queued job's and a running one's."""
         process = await registered(backend)
-        await backend.push([Entry("q", job(1), guards=(FreeLock("lock:a", 3600), FreeLock("lock:b", 3600)))])
+        await backend.push(
+            [Entry("q", job(1), guards=(QueueLockGuard("lock:a", 3600), QueueLockGuard("lock:b", 3600)))]
+        )
         await hold(backend, process, await claim_one(backend, process), "workerslock:a")
         assert [await backend.delete_lock(key) for key in ("lock:a", "workerslock:a", "lock:c")] == [True, True, False]
         assert await backend.delete_lock("lock:a") is False
@@ -205,7 +211,7 @@ class Overseeing(Suite):
         assert (theirs.id, theirs.working) == (THEIRS, None)
         assert theirs.problems["working"]
         assert (ours.id, ours.problems) == (process.worker_id(1), {})
-        assert await backend.clean_worker(Cleaning(id=THEIRS)) == Cleaned.CLEANED
+        assert await backend.remove_worker(WorkerRemoval(id=THEIRS)) == RemoveWorkerResult.REMOVED
         assert await _ids_of(backend) == [process.worker_id(1)]
 
     @promise("workers", "What stands in the store of all workers in view")
@@ -219,15 +225,15 @@ class Overseeing(Suite):
 
     # silence
 
-    @promise("silences", "For how long each worker in view has given no sign of life, sorted by id.")
-    @promise("silences", "A worker of taskhero's is silent from the end of its process's lease on")
+    @promise("heartbeat_ages", "For how long each worker in view has given no sign of life, sorted by id.")
+    @promise("heartbeat_ages", "A worker of taskhero's is silent from the end of its process's lease on")
     @needs("clock")
     async def test_our_workers_are_silent_from_the_end_of_the_lease(self, backend: Backend, clock: ManualClock) -> None:
         """Not before, and no longer when it is renewed."""
         first, second = await registered(backend, 1), await registered(backend, 2)
         clock.advance(LEASE - 1)
         both = sorted([first.worker_id(1), second.worker_id(1)])
-        assert list(await backend.silences()) == [Silence(worker_id, 0.0) for worker_id in both]
+        assert list(await backend.heartbeat_ages()) == [HeartbeatAge(worker_id, 0.0) for worker_id in both]
         await beat(backend, second)
         clock.advance(31)
         assert await _silence_of(backend, first.worker_id(1)) == pytest.approx(30, abs=0.01)
@@ -235,7 +241,9 @@ class Overseeing(Suite):
         await beat(backend, first)
         assert await _silence_of(backend, first.worker_id(1)) == 0
 
-    @promise("silences", "Another program's is silent from the first call on that saw all that stands of it now, in")
+    @promise(
+        "heartbeat_ages", "Another program's is silent from the first call on that saw all that stands of it now, in"
+    )
     @pytest.mark.parametrize("change", ["working", "ping", "heartbeat"])
     @needs("clock", "foreign_workers")
     async def test_other_programs_workers_are_silent_while_nothing_of_them_changes(
@@ -245,7 +253,7 @@ class Overseeing(Suite):
         other = await views()
         ancient = '{"time":1,"name":"host:1"}'
         await self.add_worker(backend, THEIRS, working=THEIR_JOB, ping=ancient, heartbeat="2001-01-01T00:00:00Z")
-        assert list(await backend.silences()) == [Silence(THEIRS, 0.0)]
+        assert list(await backend.heartbeat_ages()) == [HeartbeatAge(THEIRS, 0.0)]
         clock.advance(100)
         assert await _silence_of(other, THEIRS) == pytest.approx(100, abs=0.01)
         await self.add_worker(backend, THEIRS, **{change: "another"})
@@ -253,21 +261,24 @@ class Overseeing(Suite):
         clock.advance(7)
         assert await _silence_of(backend, THEIRS) == pytest.approx(7, abs=0.01)
 
-    @promise("silences", "Of a worker whose process has no lease nothing is said.")
+    @promise("heartbeat_ages", "Of a worker whose process has no lease nothing is said.")
     @needs("lost_lease")
     async def test_nothing_is_said_of_a_worker_without_a_lease(self, backend: Backend) -> None:
         """A rescue gives it one."""
         process = await registered(backend)
         await self.forget_lease(backend, process)
-        assert list(await backend.silences()) == []
+        assert list(await backend.heartbeat_ages()) == []
         assert (await _entry_of(backend, process.worker_id(1))).alive_for is None
 
     # cleaning
 
-    @promise("clean_worker", "Take a worker from view with all that stands under its name; the answer is a `Cleaned`.")
-    @promise("clean_worker", "If it held a job, the failure is listed and counted in it; what it did not hold is not.")
-    @promise("clean_worker", "It is one atomic step.")
-    @promise("Cleaned", "CLEANED", "UNKNOWN")
+    @promise(
+        "remove_worker",
+        "Take a worker from view with all that stands under its name; the answer is a `RemoveWorkerResult`.",
+    )
+    @promise("remove_worker", "If it held a job, the failure is listed and counted in it; what it did not hold is not.")
+    @promise("remove_worker", "It is one atomic step.")
+    @promise("RemoveWorkerResult", "REMOVED", "UNKNOWN")
     async def test_a_busy_worker_is_cleaned(self, backend: Backend) -> None:
         """Its job is a failure now, its counters are gone, its process cannot settle it; its neighbour stays."""
         process = await registered(backend, slots=(1, 2))
@@ -275,27 +286,29 @@ class Overseeing(Suite):
         await settle(backend, process, await claim_one(backend, process))
         claimed = await claim_one(backend, process)
         seen = (await _entry_of(backend, process.worker_id(1))).working
-        cleaning = Cleaning(id=process.worker_id(1), seen=seen, failure="stuck")
-        assert await backend.clean_worker(cleaning) == Cleaned.CLEANED
+        removal = WorkerRemoval(id=process.worker_id(1), seen=seen, failure="stuck")
+        assert await backend.remove_worker(removal) == RemoveWorkerResult.REMOVED
         assert await backend.failed() == ["stuck"]
         assert await backend.stats() == {"processed": 1, "failed": 1}
         assert await _ids_of(backend) == [process.worker_id(2)]
         assert list((await settle(backend, process, claimed)).gone) == [claimed]
-        assert await backend.clean_worker(cleaning) == Cleaned.UNKNOWN
+        assert await backend.remove_worker(removal) == RemoveWorkerResult.UNKNOWN
         assert await backend.failed_count() == 1
 
-    @promise("clean_worker", "If it held a job, the failure is listed and counted in it; what it did not hold is not.")
+    @promise("remove_worker", "If it held a job, the failure is listed and counted in it; what it did not hold is not.")
     async def test_an_idle_worker_is_cleaned(self, backend: Backend) -> None:
         """Nothing failed, so nothing is counted. When its process beats, it is in view again."""
         process = await registered(backend)
-        cleaning = Cleaning(id=process.worker_id(1), failure="not to be listed")
-        assert await backend.clean_worker(cleaning) == Cleaned.CLEANED
+        removal = WorkerRemoval(id=process.worker_id(1), failure="not to be listed")
+        assert await backend.remove_worker(removal) == RemoveWorkerResult.REMOVED
         assert (await _ids_of(backend), await backend.failed(), await backend.stats()) == ([], [], {})
         assert (await beat(backend, process, full=True)).missing == (process.worker(1),)
         assert await _ids_of(backend) == [process.worker_id(1)]
 
-    @promise("clean_worker", "Nothing is done if it holds something else than was seen, or if it was not silent for as")
-    @promise("Cleaned", "CHANGED")
+    @promise(
+        "remove_worker", "Nothing is done if it holds something else than was seen, or if it was not silent for as"
+    )
+    @promise("RemoveWorkerResult", "CHANGED")
     async def test_a_worker_that_went_on_is_not_cleaned(self, backend: Backend) -> None:
         """To its next job, to its first one, or to its end."""
         process = await registered(backend)
@@ -303,55 +316,65 @@ class Overseeing(Suite):
         await push(backend, job(1), job(1))
         first = await claim_one(backend, process)
         seen = (await _entry_of(backend, worker_id)).working
-        assert await backend.clean_worker(Cleaning(id=worker_id, failure="no")) == Cleaned.CHANGED
+        assert await backend.remove_worker(WorkerRemoval(id=worker_id, failure="no")) == RemoveWorkerResult.CHANGED
         await settle(backend, process, first)
         second = await claim_one(backend, process)
-        assert await backend.clean_worker(Cleaning(id=worker_id, seen=seen, failure="no")) == Cleaned.CHANGED
+        assert (
+            await backend.remove_worker(WorkerRemoval(id=worker_id, seen=seen, failure="no"))
+            == RemoveWorkerResult.CHANGED
+        )
         await settle(backend, process, second)
-        assert await backend.clean_worker(Cleaning(id=worker_id, seen=seen, failure="no")) == Cleaned.CHANGED
+        assert (
+            await backend.remove_worker(WorkerRemoval(id=worker_id, seen=seen, failure="no"))
+            == RemoveWorkerResult.CHANGED
+        )
         assert (await _ids_of(backend), await backend.stats()) == ([worker_id], {"processed": 2, **_of(process, 2)})
         assert await backend.failed() == []
 
-    @promise("clean_worker", "Nothing is done if it holds something else than was seen, or if it was not silent for as")
-    @promise("Cleaned", "ALIVE")
+    @promise(
+        "remove_worker", "Nothing is done if it holds something else than was seen, or if it was not silent for as"
+    )
+    @promise("RemoveWorkerResult", "ALIVE")
     @needs("clock")
     async def test_a_worker_that_was_not_silent_for_long_is_not_cleaned(
         self, backend: Backend, clock: ManualClock
     ) -> None:
         """One that lives is never, though somebody took it for dead a moment ago."""
         process = await registered(backend)
-        cleaning = Cleaning(id=process.worker_id(1), silent_for=30.0)
-        assert await backend.clean_worker(cleaning) == Cleaned.ALIVE
+        removal = WorkerRemoval(id=process.worker_id(1), heartbeat_age=30.0)
+        assert await backend.remove_worker(removal) == RemoveWorkerResult.ALIVE
         clock.advance(LEASE + 29)
-        assert await backend.clean_worker(cleaning) == Cleaned.ALIVE
+        assert await backend.remove_worker(removal) == RemoveWorkerResult.ALIVE
         clock.advance(2)
         await beat(backend, process)
-        assert await backend.clean_worker(cleaning) == Cleaned.ALIVE
+        assert await backend.remove_worker(removal) == RemoveWorkerResult.ALIVE
         clock.advance(LEASE + 31)
-        assert await backend.clean_worker(cleaning) == Cleaned.CLEANED
+        assert await backend.remove_worker(removal) == RemoveWorkerResult.REMOVED
         assert await _ids_of(backend) == []
 
-    @promise("clean_worker", "Nothing is done if it holds something else than was seen, or if it was not silent for as")
+    @promise(
+        "remove_worker", "Nothing is done if it holds something else than was seen, or if it was not silent for as"
+    )
     @needs("clock", "foreign_workers")
     async def test_another_programs_worker_is_cleaned(self, backend: Backend, clock: ManualClock) -> None:
         """Only if nobody saw it change for so long, up to the very step."""
         await self.add_worker(backend, THEIRS, working=THEIR_JOB, ping="one", heartbeat="beat")
-        cleaning = Cleaning(id=THEIRS, seen=THEIR_JOB, failure="stuck", silent_for=60.0)
-        assert await backend.clean_worker(cleaning) == Cleaned.ALIVE, "nobody has looked yet"
-        await backend.silences()
+        removal = WorkerRemoval(id=THEIRS, seen=THEIR_JOB, failure="stuck", heartbeat_age=60.0)
+        assert await backend.remove_worker(removal) == RemoveWorkerResult.ALIVE, "nobody has looked yet"
+        await backend.heartbeat_ages()
         clock.advance(61)
         await self.add_worker(backend, THEIRS, ping="two")
-        assert await backend.clean_worker(cleaning) == Cleaned.ALIVE
-        await backend.silences()
+        assert await backend.remove_worker(removal) == RemoveWorkerResult.ALIVE
+        await backend.heartbeat_ages()
         clock.advance(61)
-        assert await backend.clean_worker(cleaning) == Cleaned.CLEANED
+        assert await backend.remove_worker(removal) == RemoveWorkerResult.REMOVED
         assert (await backend.failed(), await backend.stats()) == (["stuck"], {"failed": 1})
         assert await _ids_of(backend) == []
         left = await _entry_of(backend, THEIRS)
         assert (left.working, left.started, left.ping, left.heartbeat) == (None, None, None, None)
-        assert list(await backend.silences()) == []
+        assert list(await backend.heartbeat_ages()) == []
 
-    @promise("Cleaned", "REFUSED")
+    @promise("RemoveWorkerResult", "WRONG_TYPE")
     @needs("wrong_types")
     async def test_a_worker_whose_job_cannot_be_listed_stays(self, backend: Backend) -> None:
         """Nothing is lost for want of a place."""
@@ -360,8 +383,8 @@ class Overseeing(Suite):
         claimed = await claim_one(backend, process)
         seen = (await _entry_of(backend, process.worker_id(1))).working
         await self.break_failures(backend)
-        cleaning = Cleaning(id=process.worker_id(1), seen=seen, failure="stuck")
-        assert await backend.clean_worker(cleaning) == Cleaned.REFUSED
+        removal = WorkerRemoval(id=process.worker_id(1), seen=seen, failure="stuck")
+        assert await backend.remove_worker(removal) == RemoveWorkerResult.WRONG_TYPE
         assert list((await backend.claims(process)).claims) == [claimed]
         assert await _ids_of(backend) == [process.worker_id(1)]
 

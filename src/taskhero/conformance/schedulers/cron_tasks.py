@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import attrs
 
-from taskhero.backends.protocol import Fired, FreeLock, Interest, Periodic
+from taskhero.backends.protocol import FireResult, PeriodicTask, QueueLockGuard, Subscription
 from taskhero.conformance.promises import needs, promise
 from taskhero.conformance.steps import in_line, job, make_process
 from taskhero.conformance.suite import Suite
@@ -19,22 +19,22 @@ if TYPE_CHECKING:
 
 __all__ = ["CronTasks"]
 
-TASK = Periodic(name="nightly", queue="q", raw=job(1), forms=(job(1), job("one")), cron="0 3 * * *")
+TASK = PeriodicTask(name="nightly", queue="q", raw=job(1), equivalent_payloads=(job(1), job("one")), cron="0 3 * * *")
 
-_STORE = "Store *times* jobs of a task by cron, and note that its slots until *until* are seen; a `Fired` tells."
-_ONCE = "That is done only if they were seen until *since*: of two who fire the same slots, one does."
+_STORE = "Store *count* jobs of a cron task and move its cursor to *new_cursor*; the answer is a `FireResult`."
+_ONCE = "That is done only if they were seen until *expected_cursor*: of two who fire the same slots, one does."
 
 
 async def _seen_of(backend: Backend) -> int | None:
     """Until when the task's slots are seen."""
-    (known,) = (await backend.periodic([TASK], 60)).tasks
-    return known.seen
+    (known,) = (await backend.declare_periodic([TASK], 60)).tasks
+    return known.cron_cursor
 
 
 class CronTasks(Suite):
-    """`Backend.fire`."""
+    """`Backend.fire_cron`."""
 
-    @promise("periodic", "Of a task by cron that is new, all slots until now are seen.")
+    @promise("declare_periodic", "Of a task by cron that is new, all slots until now are seen.")
     @needs("clock")
     async def test_a_new_task_has_missed_nothing(self, backend: Backend, clock: ManualClock) -> None:
         """And one that is known has: it is not new when somebody declares it again, be it after a year."""
@@ -44,59 +44,59 @@ class CronTasks(Suite):
         clock.advance(100)
         assert await _seen_of(backend) == began
 
-    @promise("fire", _STORE, _ONCE)
-    @promise("Fired", "STORED", "MISSED")
+    @promise("fire_cron", _STORE, _ONCE)
+    @promise("FireResult", "STORED", "MISSED")
     async def test_a_slot_is_fired_once(self, backend: Backend, views: Views) -> None:
         """However many leaders there are for a moment."""
         other = await views()
         seen = await _seen_of(backend)
         assert seen is not None
-        answers = await asyncio.gather(*(view.fire(TASK, seen, seen + 60, 1) for view in [backend, other] * 5))
-        assert sorted(answers) == sorted([Fired.STORED, *([Fired.MISSED] * 9)])
+        answers = await asyncio.gather(*(view.fire_cron(TASK, seen, seen + 60, 1) for view in [backend, other] * 5))
+        assert sorted(answers) == sorted([FireResult.STORED, *([FireResult.MISSED] * 9)])
         assert await backend.queued("q") == [job(1)]
         assert await _seen_of(other) == seen + 60
 
-    @promise("fire", _STORE, _ONCE)
+    @promise("fire_cron", _STORE, _ONCE)
     async def test_many_slots_or_none_at_once(self, backend: Backend) -> None:
         """What was left out is noted, too; a task that nobody knows was seen until never."""
         unknown = attrs.evolve(TASK, name="unknown")
-        assert await backend.fire(unknown, 5, 6, 1) == Fired.MISSED
-        assert await backend.fire(unknown, None, 6, 0) == Fired.STORED
-        assert await backend.fire(unknown, None, 7, 1) == Fired.MISSED
+        assert await backend.fire_cron(unknown, 5, 6, 1) == FireResult.MISSED
+        assert await backend.fire_cron(unknown, None, 6, 0) == FireResult.STORED
+        assert await backend.fire_cron(unknown, None, 7, 1) == FireResult.MISSED
         assert await backend.queues() == []
-        assert await backend.fire(unknown, 6, 9, 3) == Fired.STORED
+        assert await backend.fire_cron(unknown, 6, 9, 3) == FireResult.STORED
         assert (await backend.queues(), await backend.queued("q")) == (["q"], [job(1)] * 3)
 
-    @promise("fire", "Guards hold as for `push`, and waiting processes are woken as by it.")
+    @promise("fire_cron", "Guards hold as for `push`, and waiting processes are woken as by it.")
     async def test_guards_hold(self, backend: Backend) -> None:
         """With a queue-lock, many missed slots are one job."""
-        task = attrs.evolve(TASK, guards=(FreeLock("lock:nightly", 60),))
-        waiting = await in_line(backend, make_process(1), Interest(queues=("q",)))
-        assert await backend.fire(task, None, 9, 3) == Fired.STORED
+        task = attrs.evolve(TASK, guards=(QueueLockGuard("lock:nightly", 60),))
+        waiting = await in_line(backend, make_process(1), Subscription(queues=("q",)))
+        assert await backend.fire_cron(task, None, 9, 3) == FireResult.STORED
         assert (await waiting).jobs
         assert await backend.queued("q") == [job(1)]
 
-    @promise("Fired", "STOPPED")
+    @promise("FireResult", "STOPPED")
     async def test_a_stopped_task_fires_nothing(self, backend: Backend) -> None:
         """Nor does it make up for that when it goes on."""
         seen = await _seen_of(backend)
         assert seen is not None
         await backend.stop_periodic(TASK)
-        assert await backend.fire(TASK, seen, seen + 60, 2) == Fired.STOPPED
-        assert await backend.fire(TASK, seen, seen + 60, 2) == Fired.MISSED
-        assert await backend.resume([TASK.name]) == 1
+        assert await backend.fire_cron(TASK, seen, seen + 60, 2) == FireResult.STOPPED
+        assert await backend.fire_cron(TASK, seen, seen + 60, 2) == FireResult.MISSED
+        assert await backend.resume_periodic([TASK.name]) == 1
         assert await _seen_of(backend) == seen + 60
-        assert await backend.fire(TASK, seen + 60, seen + 120, 1) == Fired.STORED
+        assert await backend.fire_cron(TASK, seen + 60, seen + 120, 1) == FireResult.STORED
         assert await backend.queued("q") == [job(1)]
 
-    @promise("restart", "A task by cron goes on with its next slot, and the answer is None.")
+    @promise("restart_periodic", "A task by cron goes on with its next slot, and the answer is None.")
     @needs("clock")
     async def test_a_task_goes_on_with_its_next_slot(self, backend: Backend, clock: ManualClock) -> None:
         """Those that came while it was stopped are over, though nobody looked."""
         await _seen_of(backend)
         await backend.stop_periodic(TASK)
         clock.advance(1000)
-        assert await backend.restart(TASK) is None
+        assert await backend.restart_periodic(TASK) is None
         assert await _seen_of(backend) == int(clock.now())
         assert (await backend.due(1)).next_at is None
         assert await backend.length("q") == 0

@@ -6,29 +6,41 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from taskhero.backends.protocol import Delayed, Done, Dropped, Failed, GivenBack, Next, Retried, Settlement
+from taskhero.backends.protocol import (
+    Failed,
+    NextRun,
+    PostponedByPlugin,
+    RefusedByPlugin,
+    Released,
+    Retried,
+    Settlement,
+    Succeeded,
+)
 from taskhero.conformance.promises import needs, promise
 from taskhero.conformance.schedulers.periodic_chains import periodic
 from taskhero.conformance.steps import claim_one, job, push, registered, schedule
 from taskhero.conformance.suite import Suite
 
 if TYPE_CHECKING:
-    from taskhero.backends.protocol import Backend, Claim, Ending, Exchange, Process
+    from taskhero.backends.protocol import Backend, Claim, Disposition, Process, SettleAndClaimReply
     from taskhero.clock import ManualClock
 
 __all__ = ["NextRuns"]
 
-_GOOD = "When the job has ended for good, which `GivenBack`, `Delayed` and a `Retried` that is tried again are not, all"
+_GOOD = (
+    "When the job has ended for good, which `Released`, `PostponedByPlugin` and a `Retried` that is tried again are "
+    "not, all"
+)
 
-FOR_GOOD: dict[str, Ending] = {
-    "done": Done(),
-    "dropped": Dropped(),
+FOR_GOOD: dict[str, Disposition] = {
+    "done": Succeeded(),
+    "dropped": RefusedByPlugin(),
     "failed": Failed("failure"),
     "last-attempt": Retried("failure", "retry:a", 1, (5.0,)),
 }
-NOT_FOR_GOOD: dict[str, Ending] = {
-    "given-back": GivenBack(),
-    "delayed": Delayed(1000),
+NOT_FOR_GOOD: dict[str, Disposition] = {
+    "given-back": Released(),
+    "delayed": PostponedByPlugin(1000),
     "tried-again": Retried("failure", "retry:a", 3, (1000.0,)),
 }
 
@@ -44,25 +56,27 @@ async def _delayed_to(backend: Backend, clock: ManualClock, within: int = 5000) 
 
 
 async def _end(
-    backend: Backend, process: Process, claimed: Claim, following: Next, ending: Ending | None = None
-) -> Exchange:
+    backend: Backend, process: Process, claimed: Claim, next_run: NextRun, disposition: Disposition | None = None
+) -> SettleAndClaimReply:
     """Record the end of a periodic task's job."""
-    return await backend.exchange(process, [Settlement(claimed, ending or Done(), next=following)], (), ())
+    return await backend.settle_and_claim(
+        process, [Settlement(claimed, disposition or Succeeded(), next_run=next_run)], (), ()
+    )
 
 
-def _next_of(frequency: float = 10, *, stop_if_failed: bool = False, name: str = "tick") -> Next:
+def _next_of(frequency: float = 10, *, stop_if_failed: bool = False, name: str = "tick") -> NextRun:
     """The next run of a task of which there are two spellings."""
-    return Next(name, job(1), (job(1), job("one")), frequency, stop_if_failed)
+    return NextRun(name, job(1), (job(1), job("one")), frequency, stop_if_failed)
 
 
 class NextRuns(Suite):
-    """`Settlement.next`."""
+    """`Settlement.next_run`."""
 
     @pytest.mark.parametrize("ending", FOR_GOOD.values(), ids=FOR_GOOD.keys())
-    @promise("Next", "The next run of the periodic task whose job is settled.", _GOOD)
+    @promise("NextRun", "The next run of the periodic task whose job is settled.", _GOOD)
     @needs("clock")
     async def test_the_next_run_is_delayed_with_the_end(
-        self, backend: Backend, clock: ManualClock, ending: Ending
+        self, backend: Backend, clock: ManualClock, ending: Disposition
     ) -> None:
         """However the job ended; the answer tells the moment, and one who waits for the schedule need not look."""
         process = await registered(backend)
@@ -70,29 +84,29 @@ class NextRuns(Suite):
         claimed = await claim_one(backend, process)
         answer = await _end(backend, process, claimed, _next_of(10), ending)
         at = int(clock.now()) + 10
-        assert list(answer.nexts) == [(claimed, at)]
+        assert list(answer.next_runs) == [(claimed, at)]
         assert await _delayed_to(backend, clock) == {at: [job(1)]}
         assert list((await backend.claims(process)).claims) == []
 
     @pytest.mark.parametrize("ending", NOT_FOR_GOOD.values(), ids=NOT_FOR_GOOD.keys())
-    @promise("Next", _GOOD)
+    @promise("NextRun", _GOOD)
     @needs("clock")
     async def test_a_job_that_comes_again_has_no_next_run_yet(
-        self, backend: Backend, clock: ManualClock, ending: Ending
+        self, backend: Backend, clock: ManualClock, ending: Disposition
     ) -> None:
         """It is the next run itself."""
         process = await registered(backend)
         await push(backend, job(1))
         claimed = await claim_one(backend, process)
         answer = await _end(backend, process, claimed, _next_of(10), ending)
-        assert list(answer.nexts) == []
+        assert list(answer.next_runs) == []
         there = [
             *await backend.queued("q"),
             *(raw for raws in (await _delayed_to(backend, clock)).values() for raw in raws),
         ]
         assert there == [job(1)]
 
-    @promise("Next", _GOOD)
+    @promise("NextRun", _GOOD)
     @needs("clock")
     async def test_all_other_delayed_copies_go(self, backend: Backend, clock: ManualClock) -> None:
         """In whatever spelling and however many; what is queued, and other tasks' jobs, stay."""
@@ -113,7 +127,7 @@ class NextRuns(Suite):
         [(0.0, 10, 10), (0.4, 10, 10), (0.6, 10, 11), (0.9, 1, 2), (0.2, 1.2, 1), (0.4, 1.2, 2), (0.0, 1.0, 1)],
     )
     @promise(
-        "Next", "That is counted from now and rounded to the nearest second, but never to the one that is running."
+        "NextRun", "That is counted from now and rounded to the nearest second, but never to the one that is running."
     )
     @needs("clock")
     async def test_the_moment_is_rounded_to_the_nearest_second(
@@ -126,9 +140,9 @@ class NextRuns(Suite):
         claimed = await claim_one(backend, process)
         clock.advance(ended)
         answer = await _end(backend, process, claimed, _next_of(frequency))
-        assert [at for _, at in answer.nexts] == [now + seconds]
+        assert [at for _, at in answer.next_runs] == [now + seconds]
 
-    @promise("Next", "A task that is stopped stays so: nothing is delayed, and nothing goes.")
+    @promise("NextRun", "A task that is stopped stays so: nothing is delayed, and nothing goes.")
     @needs("clock")
     async def test_a_stopped_task_has_no_next_run(self, backend: Backend, clock: ManualClock) -> None:
         """The run that was under way is the last one; what somebody delayed meanwhile is not touched."""
@@ -139,70 +153,72 @@ class NextRuns(Suite):
         await backend.stop_periodic(periodic())
         await schedule(backend, now + 5, job(1))
         answer = await _end(backend, process, claimed, _next_of())
-        assert list(answer.nexts) == []
+        assert list(answer.next_runs) == []
         assert await _delayed_to(backend, clock) == {now + 5: [job(1)]}
 
     @pytest.mark.parametrize("how", FOR_GOOD)
-    @promise("Next", "With *stop_if_failed*, a job that failed stops the task instead.")
+    @promise("NextRun", "With *stop_if_failed*, a job that failed stops the task instead.")
     @needs("clock")
     async def test_a_failure_stops_a_task_that_says_so(self, backend: Backend, clock: ManualClock, how: str) -> None:
         """Only a failure does, and only this task."""
         process = await registered(backend)
-        await backend.periodic([periodic(), periodic("tock")], 60)
+        await backend.declare_periodic([periodic(), periodic("tock")], 60)
         for _ in range(2):
             await push(backend, job(1))
             claimed = await claim_one(backend, process)
             await _end(backend, process, claimed, _next_of(stop_if_failed=True), FOR_GOOD[how])
         failed = how in {"failed", "last-attempt"}
-        known = {one.task.name: one.stopped for one in (await backend.periodic()).tasks}
+        known = {one.task.name: one.stopped for one in (await backend.declare_periodic()).tasks}
         assert known == {"tick": "failed" if failed else None, "tock": None}
         assert len(await _delayed_to(backend, clock)) == (0 if failed else 1)
         if not failed:
             return
-        assert await backend.resume(["tick"]) == 1
+        assert await backend.resume_periodic(["tick"]) == 1
         await push(backend, job(1))
         answer = await _end(backend, process, await claim_one(backend, process), _next_of(stop_if_failed=True))
-        assert len(answer.nexts) == 1
+        assert len(answer.next_runs) == 1
 
     @promise(
-        "exchange",
+        "settle_and_claim",
         "A settlement counts once: if the claim's token no longer stands under the slot, nothing is changed and the",
     )
     @needs("clock")
     async def test_what_is_settled_twice_has_one_next_run(self, backend: Backend, clock: ManualClock) -> None:
         """As after a lost answer: a late word does not move the moment, nor stop the task."""
         process = await registered(backend)
-        await backend.periodic([periodic()], 60)
+        await backend.declare_periodic([periodic()], 60)
         now = int(clock.now())
         await push(backend, job(1))
         claimed = await claim_one(backend, process)
         await _end(backend, process, claimed, _next_of(10))
         clock.advance(3)
-        for ending in (Done(), Failed("failure")):
-            answer = await _end(backend, process, claimed, _next_of(10, stop_if_failed=True), ending)
-            assert (list(answer.gone), list(answer.nexts)) == ([claimed], [])
+        for disposition in (Succeeded(), Failed("failure")):
+            answer = await _end(backend, process, claimed, _next_of(10, stop_if_failed=True), disposition)
+            assert (list(answer.gone), list(answer.next_runs)) == ([claimed], [])
         assert await _delayed_to(backend, clock) == {now + 10: [job(1)]}
-        assert [one.stopped for one in (await backend.periodic()).tasks] == [None]
+        assert [one.stopped for one in (await backend.declare_periodic()).tasks] == [None]
 
-    @promise("exchange", "Record how jobs ended, in the order given, and claim the next ones for the free slots.")
+    @promise(
+        "settle_and_claim", "Record how jobs ended, in the order given, and claim the next ones for the free slots."
+    )
     @needs("clock")
     async def test_each_job_of_a_batch_has_its_own_next_run(self, backend: Backend, clock: ManualClock) -> None:
         """Beside others that have none, or locks and counters."""
         process = await registered(backend, slots=(1, 2, 3, 4))
         now = int(clock.now())
         await push(backend, *map(job, (1, 2, 3, 4)))
-        claims = list((await backend.exchange(process, (), (1, 2, 3, 4), ("q",))).claims)
-        answer = await backend.exchange(
+        claims = list((await backend.settle_and_claim(process, (), (1, 2, 3, 4), ("q",))).claims)
+        answer = await backend.settle_and_claim(
             process,
             [
-                Settlement(claims[0], Done(), ("lock:a",), ("retry:a",), Next("a", job(1), (job(1),), 5)),
+                Settlement(claims[0], Succeeded(), ("lock:a",), ("retry:a",), NextRun("a", job(1), (job(1),), 5)),
                 Settlement(claims[1], Failed("failure"), ("lock:b",)),
-                Settlement(claims[2], Retried("no", "retry:c", 1, ()), (), (), Next("c", job(3), (job(3),), 7)),
-                Settlement(claims[3], Done()),
+                Settlement(claims[2], Retried("no", "retry:c", 1, ()), (), (), NextRun("c", job(3), (job(3),), 7)),
+                Settlement(claims[3], Succeeded()),
             ],
             (),
             (),
         )
-        assert list(answer.nexts) == [(claims[0], now + 5), (claims[2], now + 7)]
+        assert list(answer.next_runs) == [(claims[0], now + 5), (claims[2], now + 7)]
         assert await _delayed_to(backend, clock) == {now + 5: [job(1)], now + 7: [job(3)]}
         assert await backend.failed() == ["failure", "no"]

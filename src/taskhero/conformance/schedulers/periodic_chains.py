@@ -9,7 +9,16 @@ from typing import TYPE_CHECKING
 import attrs
 import pytest
 
-from taskhero.backends.protocol import Entry, FreeLock, GivenBack, Interest, Kept, NotDelayed, Periodic, TimedEntry
+from taskhero.backends.protocol import (
+    DelayedJobEntry,
+    EnsureResult,
+    Entry,
+    NotDelayed,
+    PeriodicTask,
+    QueueLockGuard,
+    Released,
+    Subscription,
+)
 from taskhero.conformance.promises import needs, promise
 from taskhero.conformance.steps import (
     LEASE,
@@ -33,34 +42,36 @@ if TYPE_CHECKING:
     from taskhero.clock import ManualClock
     from taskhero.conformance.suite import Views
 
-__all__ = ["PeriodicTasks", "periodic"]
+__all__ = ["PeriodicChains", "periodic"]
 
-LOCK = FreeLock("lock:tick", 3600)
+LOCK = QueueLockGuard("lock:tick", 3600)
 
 _STEP = "Each task is one atomic step: of many who ask at once, one enqueues it, with the locks that its guards"
-_SEE = "See to it that each of these tasks with a frequency runs again; the answer is a `Kept` for each."
+_SEE = "See to it that each of these tasks with a frequency runs again; the answer is a `EnsureResult` for each."
 _LATER = "If all its copies are delayed for longer than its frequency, one takes their place that is not."
-_THOROUGH = "With *thoroughly*, a lock of queued jobs that is not shared and has been held for more than a minute"
+_THOROUGH = "With *full_scan*, a lock of queued jobs that is not shared and has been held for more than a minute"
 
 
-def periodic(name: str = "tick", frequency: float = 10, queue: str = "q") -> Periodic:
+def periodic(name: str = "tick", frequency: float = 10, queue: str = "q") -> PeriodicTask:
     """A task of which there are two spellings, with locks."""
     if name == "tick":
-        return Periodic(
+        return PeriodicTask(
             name=name,
             queue=queue,
             raw=job(1, queue),
-            forms=(job(1, queue), job("one", queue)),
+            equivalent_payloads=(job(1, queue), job("one", queue)),
             guards=(LOCK, NotDelayed((job(1, queue),))),
             holds=("workerslock:tick",),
             frequency=frequency,
         )
-    return Periodic(name=name, queue=queue, raw=job(name, queue), forms=(job(name, queue),), frequency=frequency)
+    return PeriodicTask(
+        name=name, queue=queue, raw=job(name, queue), equivalent_payloads=(job(name, queue),), frequency=frequency
+    )
 
 
-async def _ensured(backend: Backend, *tasks: Periodic, thoroughly: bool = False) -> list[str]:
-    """What `Backend.ensure` says of these tasks, by default of one."""
-    return list(await backend.ensure(tasks or (periodic(),), thoroughly=thoroughly))
+async def _ensured(backend: Backend, *tasks: PeriodicTask, thoroughly: bool = False) -> list[str]:
+    """What `Backend.ensure_periodic` says of these tasks, by default of one."""
+    return list(await backend.ensure_periodic(tasks or (periodic(),), full_scan=thoroughly))
 
 
 async def _at_most(backend: Backend) -> list[int]:
@@ -69,117 +80,127 @@ async def _at_most(backend: Backend) -> list[int]:
     return [] if at is None else [at]
 
 
-class PeriodicTasks(Suite):
-    """`Backend.periodic`, `ensure`, `restart`, `stop_periodic` and `resume`."""
+class PeriodicChains(Suite):
+    """`Backend.declare_periodic`, `ensure_periodic`, `restart_periodic`, `stop_periodic` and `resume_periodic`."""
 
     # what is known
 
     @promise(
-        "periodic", "Note that these tasks are declared, for *lifetime* seconds from now; return all that are known."
+        "declare_periodic",
+        "Note that these tasks are declared, for *lifetime* seconds from now; return all that are known.",
     )
     async def test_what_one_declares_all_know(self, backend: Backend, views: Views) -> None:
         """Whole, sorted by name, whatever its texts are like."""
         other = await views()
-        odd = Periodic(
+        odd = PeriodicTask(
             name='ä"ö\n',
             queue="a:b c",
             raw='{"class":"é😀","args":[{}]}',
-            forms=('{"class":"é😀","args":[{}]}', "{}"),
-            guards=(FreeLock("lock:x", 60, shared=True), FreeLock("lock:é", 61), NotDelayed(("{}", "x"))),
+            equivalent_payloads=('{"class":"é😀","args":[{}]}', "{}"),
+            guards=(QueueLockGuard("lock:x", 60, shared=True), QueueLockGuard("lock:é", 61), NotDelayed(("{}", "x"))),
             holds=("workerslock:a b",),
             frequency=1.5,
         )
-        cron = Periodic(
-            name="b", queue="q", raw="r", forms=("r",), cron="*/5 * * * *", timezone="Europe/Berlin", misfire="all"
+        cron = PeriodicTask(
+            name="b",
+            queue="q",
+            raw="r",
+            equivalent_payloads=("r",),
+            cron="*/5 * * * *",
+            timezone="Europe/Berlin",
+            misfire="all",
         )
-        await backend.periodic([odd, periodic(), cron], 60)
-        found = await other.periodic()
+        await backend.declare_periodic([odd, periodic(), cron], 60)
+        found = await other.declare_periodic()
         assert abs(found.now - await now_of(backend)) < 2
         assert [known.task for known in found.tasks] == [cron, periodic(), odd]
         assert [known.stopped for known in found.tasks] == [None] * 3
-        assert [known.seen is not None for known in found.tasks] == [True, False, False]
+        assert [known.cron_cursor is not None for known in found.tasks] == [True, False, False]
 
-    @promise("periodic", "Who declares a name again replaces what is known of it.")
+    @promise("declare_periodic", "Who declares a name again replaces what is known of it.")
     async def test_the_last_word_counts(self, backend: Backend) -> None:
         """As when a new version of a program is started; whoever declares something else changes nothing else."""
-        await backend.periodic([periodic("a", 5), periodic("b", 5)], 60)
-        found = await backend.periodic([periodic("b", 7, "other")], 60)
+        await backend.declare_periodic([periodic("a", 5), periodic("b", 5)], 60)
+        found = await backend.declare_periodic([periodic("b", 7, "other")], 60)
         assert [known.task for known in found.tasks] == [periodic("a", 5), periodic("b", 7, "other")]
 
     @promise(
-        "periodic",
+        "declare_periodic",
         "What nobody declares any more is forgotten when its lifetime is over, but not whether it is stopped.",
     )
     @needs("clock")
     async def test_what_nobody_declares_is_forgotten(self, backend: Backend, clock: ManualClock) -> None:
         """Each when its own time is over; and who comes back is still stopped."""
-        await backend.periodic([periodic("a"), periodic("b")], 60)
+        await backend.declare_periodic([periodic("a"), periodic("b")], 60)
         await backend.stop_periodic(periodic("a"))
         clock.advance(50)
-        await backend.periodic([periodic("b")], 60)
+        await backend.declare_periodic([periodic("b")], 60)
         clock.advance(20)
-        assert [known.task.name for known in (await backend.periodic()).tasks] == ["b"]
+        assert [known.task.name for known in (await backend.declare_periodic()).tasks] == ["b"]
         clock.advance(100)
-        found = await backend.periodic()
+        found = await backend.declare_periodic()
         assert (list(found.tasks), dict(found.stopped)) == ([], {"a": "asked"})
-        (known,) = (await backend.periodic([periodic("a")], 60)).tasks
+        (known,) = (await backend.declare_periodic([periodic("a")], 60)).tasks
         assert (known.task, known.stopped) == (periodic("a"), "asked")
 
     # one chain
 
-    @promise("ensure", _SEE, _STEP)
-    @promise("Kept", "ENQUEUED", "QUEUED")
+    @promise("ensure_periodic", _SEE, _STEP)
+    @promise("EnsureResult", "ENQUEUED", "QUEUED")
     async def test_a_task_that_is_nowhere_is_enqueued_once(self, backend: Backend, views: Views) -> None:
         """Its queue is known then; its lock keeps equal jobs out."""
         other = await views()
-        assert await _ensured(backend) == [Kept.ENQUEUED]
-        assert await _ensured(other) == [Kept.QUEUED]
+        assert await _ensured(backend) == [EnsureResult.ENQUEUED]
+        assert await _ensured(other) == [EnsureResult.QUEUED]
         assert (await backend.queues(), await backend.queued("q")) == (["q"], [job(1)])
         assert list(await backend.push([Entry("q", job(1), guards=(LOCK,))])) == [False]
 
-    @promise("ensure", _STEP)
+    @promise("ensure_periodic", _STEP)
     async def test_of_many_at_once_one_enqueues_it(self, backend: Backend, views: Views) -> None:
         """Twenty processes that start together."""
         other = await views()
         answers = await asyncio.gather(*(_ensured(view) for view in [backend, other] * 10))
-        assert sorted(answers) == sorted([[Kept.ENQUEUED], *([[Kept.QUEUED]] * 19)])
+        assert sorted(answers) == sorted([[EnsureResult.ENQUEUED], *([[EnsureResult.QUEUED]] * 19)])
         assert await backend.queued("q") == [job(1)]
 
-    @promise("ensure", _SEE)
-    @promise("Kept", "STOPPED", "DELAYED", "ENQUEUED")
+    @promise("ensure_periodic", _SEE)
+    @promise("EnsureResult", "STOPPED", "DELAYED", "ENQUEUED")
     async def test_each_task_gets_its_answer(self, backend: Backend) -> None:
         """In the order given, with and without locks."""
         tasks = [periodic("a"), periodic(), periodic("c"), periodic("d", queue="other")]
         await backend.stop_periodic(tasks[0])
         await schedule(backend, await now_of(backend) + 9, job("c"))
         answers = await _ensured(backend, *tasks)
-        assert answers == [Kept.STOPPED, Kept.ENQUEUED, Kept.DELAYED, Kept.ENQUEUED]
+        assert answers == [EnsureResult.STOPPED, EnsureResult.ENQUEUED, EnsureResult.DELAYED, EnsureResult.ENQUEUED]
         assert (await backend.queued("q"), await backend.queued("other")) == ([job(1)], [job("d", "other")])
-        assert list(await backend.ensure(())) == []
+        assert list(await backend.ensure_periodic(())) == []
 
-    @promise("ensure", _STEP)
+    @promise("ensure_periodic", _STEP)
     async def test_one_who_waits_is_woken(self, backend: Backend) -> None:
         """By the first run of a task that a program declares."""
-        waiting = await in_line(backend, make_process(1), Interest(queues=("q",)))
-        assert await _ensured(backend) == [Kept.ENQUEUED]
+        waiting = await in_line(backend, make_process(1), Subscription(queues=("q",)))
+        assert await _ensured(backend) == [EnsureResult.ENQUEUED]
         assert (await waiting).jobs
 
-    @promise("Kept", "RUNNING")
+    @promise("EnsureResult", "RUNNING")
     @needs("clock")
     async def test_a_task_that_runs_is_left_alone(self, backend: Backend, clock: ManualClock) -> None:
         """As long as it holds its lock, whether its process could renew its lease or not: there may be an outage."""
         process = await registered(backend)
         await push(backend, job(1))
         await hold(backend, process, await claim_one(backend, process), "workerslock:tick", timeout=1000)
-        assert await _ensured(backend) == [Kept.RUNNING]
+        assert await _ensured(backend) == [EnsureResult.RUNNING]
         for late in (LEASE + 2, 100, 700):
             clock.advance(late)
-            assert await _ensured(backend) == [Kept.RUNNING]
+            assert await _ensured(backend) == [EnsureResult.RUNNING]
         clock.advance(200)
-        assert await _ensured(backend) == [Kept.ENQUEUED]
+        assert await _ensured(backend) == [EnsureResult.ENQUEUED]
 
-    @promise("Kept", "UNSURE")
-    @promise("ensure", "While the time of a lease, by the backend's clock, is over for less than a minute, nothing is")
+    @promise("EnsureResult", "UNSURE")
+    @promise(
+        "ensure_periodic",
+        "While the time of a lease, by the backend's clock, is over for less than a minute, nothing is",
+    )
     @needs("clock")
     async def test_what_the_dead_may_hold_is_waited_for(self, backend: Backend, clock: ManualClock) -> None:
         """The rescued job is the chain then, and not one of two."""
@@ -187,64 +208,65 @@ class PeriodicTasks(Suite):
         await push(backend, job(1))
         await claim_one(backend, process)
         clock.advance(LEASE + 2)
-        assert await _ensured(backend) == [Kept.UNSURE]
+        assert await _ensured(backend) == [EnsureResult.UNSURE]
         assert len(await rescue(backend)) == 1
-        assert await _ensured(backend) == [Kept.QUEUED]
+        assert await _ensured(backend) == [EnsureResult.QUEUED]
         assert await backend.length("q") == 1
 
-    @promise("ensure", _THOROUGH)
+    @promise("ensure_periodic", _THOROUGH)
     @needs("clock")
     async def test_a_lock_is_taken_over_by_a_job_only(self, backend: Backend, clock: ManualClock) -> None:
         """While it is not known what the dead hold, it stays."""
         await registered(backend)
         await backend.push([Entry("other", job(9), guards=(LOCK,))])
         clock.advance(LEASE + 2)
-        assert await _ensured(backend, thoroughly=True) == [Kept.UNSURE]
+        assert await _ensured(backend, thoroughly=True) == [EnsureResult.UNSURE]
         assert list(await backend.push([Entry("q", job(1), guards=(LOCK,))])) == [False]
         clock.advance(60)
-        assert await _ensured(backend, thoroughly=True) == [Kept.ENQUEUED]
+        assert await _ensured(backend, thoroughly=True) == [EnsureResult.ENQUEUED]
         assert list(await backend.push([Entry("q", job(1), guards=(LOCK,))])) == [False]
 
     @pytest.mark.parametrize("spelling", [1, "one"])
     @promise(
-        "ensure", "It counts as queued, too, if its text, rescued or not, is among the first hundred of its queue."
+        "ensure_periodic",
+        "It counts as queued, too, if its text, rescued or not, is among the first hundred of its queue.",
     )
     async def test_a_copy_without_a_lock_is_seen(self, backend: Backend, spelling: object) -> None:
         """One that was given back at a stop, behind others that were."""
         process = await registered(backend)
         await push(backend, job(spelling), *(job(number) for number in range(1000, 1200)))
-        await settle(backend, process, await claim_one(backend, process), GivenBack())
+        await settle(backend, process, await claim_one(backend, process), Released())
         await backend.push([Entry("q", job(2000 + number), front=True) for number in range(90)])
-        assert await _ensured(backend) == [Kept.QUEUED]
-        assert await _ensured(backend, periodic("other")) == [Kept.ENQUEUED]
+        assert await _ensured(backend) == [EnsureResult.QUEUED]
+        assert await _ensured(backend, periodic("other")) == [EnsureResult.ENQUEUED]
 
-    @promise("Kept", "DELAYED")
-    @promise("ensure", _LATER)
+    @promise("EnsureResult", "DELAYED")
+    @promise("ensure_periodic", _LATER)
     @needs("clock")
     async def test_a_delayed_copy_is_enough(self, backend: Backend, clock: ManualClock) -> None:
         """In any spelling; what is due and not promoted yet is still there."""
         now = int(clock.now())
         await schedule(backend, now + 10, job("one"))
-        assert await _ensured(backend) == [Kept.DELAYED]
+        assert await _ensured(backend) == [EnsureResult.DELAYED]
         clock.advance(3600)
-        assert await _ensured(backend) == [Kept.DELAYED]
+        assert await _ensured(backend) == [EnsureResult.DELAYED]
         assert (await _at_most(backend), await backend.length("q")) == ([now + 10], 0)
 
-    @promise("Kept", "DELAYED")
-    @promise("ensure", _LATER)
+    @promise("EnsureResult", "DELAYED")
+    @promise("ensure_periodic", _LATER)
     @needs("clock")
     async def test_a_copy_that_is_delayed_for_too_long_comes_sooner(self, backend: Backend, clock: ManualClock) -> None:
         """As when a new version of a program runs a task more often; one copy is left."""
         now = int(clock.now())
         await schedule(backend, now + 12, job("one"))
         await schedule(backend, now + 500, job(1))
-        assert await _ensured(backend) == [Kept.DELAYED]
+        assert await _ensured(backend) == [EnsureResult.DELAYED]
         clock.advance(1000)
         assert [(each.at, each.raw) for each in (await backend.due(10)).jobs] == [(now + 10, job(1))]
 
     @pytest.mark.parametrize("shared", [False, True])
-    @promise("ensure", _THOROUGH)
-    @promise("Kept", "QUEUED")
+    @promise("ensure_periodic", _THOROUGH)
+    @promise("EnsureResult", "QUEUED")
     @needs("clock")
     async def test_a_lock_that_was_left_behind_does_not_end_a_chain(
         self, backend: Backend, clock: ManualClock, shared: bool
@@ -254,37 +276,43 @@ class PeriodicTasks(Suite):
         task = attrs.evolve(periodic(), guards=(lock,))
         await backend.push([Entry("other", job(1), guards=(lock,))])
         clock.advance(50)
-        assert await _ensured(backend, task, thoroughly=True) == [Kept.QUEUED]
+        assert await _ensured(backend, task, thoroughly=True) == [EnsureResult.QUEUED]
         clock.advance(20)
-        assert await _ensured(backend, task) == [Kept.QUEUED]
-        assert await _ensured(backend, task, thoroughly=True) == [Kept.QUEUED if shared else Kept.ENQUEUED]
-        assert await _ensured(backend, task, thoroughly=True) == [Kept.QUEUED]
+        assert await _ensured(backend, task) == [EnsureResult.QUEUED]
+        assert await _ensured(backend, task, thoroughly=True) == [
+            EnsureResult.QUEUED if shared else EnsureResult.ENQUEUED
+        ]
+        assert await _ensured(backend, task, thoroughly=True) == [EnsureResult.QUEUED]
 
-    @promise("ensure", _THOROUGH)
+    @promise("ensure_periodic", _THOROUGH)
     @needs("clock")
     async def test_a_lock_whose_job_waits_for_long_is_believed(self, backend: Backend, clock: ManualClock) -> None:
         """However far behind it stands."""
         await push(backend, *(job(number) for number in range(1000, 1200)))
-        assert await _ensured(backend) == [Kept.ENQUEUED]
+        assert await _ensured(backend) == [EnsureResult.ENQUEUED]
         clock.advance(600)
-        assert await _ensured(backend, thoroughly=True) == [Kept.QUEUED]
+        assert await _ensured(backend, thoroughly=True) == [EnsureResult.QUEUED]
         assert await backend.length("q") == 201
 
-    @promise("Kept", "REFUSED")
+    @promise("EnsureResult", "WRONG_TYPE")
     @needs("wrong_types")
     async def test_a_queue_that_cannot_take_it_spoils_no_other_task(self, backend: Backend) -> None:
         """And takes no lock."""
         await self.break_queue(backend, "q")
-        assert await _ensured(backend, periodic(), periodic("b", queue="other")) == [Kept.REFUSED, Kept.ENQUEUED]
+        assert await _ensured(backend, periodic(), periodic("b", queue="other")) == [
+            EnsureResult.WRONG_TYPE,
+            EnsureResult.ENQUEUED,
+        ]
         assert list(await backend.push([Entry("other", job(1), guards=(LOCK,))])) == [True]
 
     # stopping, and beginning anew
 
     @promise(
-        "stop_periodic", "Stop a task until `restart` or `resume`; return how many copies of it were queued or delayed."
+        "stop_periodic",
+        "Stop a task until `restart_periodic` or `resume_periodic`; return how many copies were queued or delayed.",
     )
-    @promise("stop_periodic", "They go as with `restart`, and so do the locks that its guards name.")
-    @promise("Kept", "STOPPED")
+    @promise("stop_periodic", "They go as with `restart_periodic`, and so do the locks that its guards name.")
+    @promise("EnsureResult", "STOPPED")
     @needs("clock")
     async def test_a_stopped_task_is_nowhere(self, backend: Backend, clock: ManualClock) -> None:
         """All copies go, in whatever spelling, and no others."""
@@ -292,31 +320,32 @@ class PeriodicTasks(Suite):
         await push(backend, job(1), job("one"), job(1), job(2))
         await backend.push([Entry("other", job(3), guards=(LOCK,))])
         await backend.schedule(
-            [TimedEntry(now + n, "q", text) for n in (5, 90) for text in (job(1), job(2), job("one"))]
+            [DelayedJobEntry(now + n, "q", text) for n in (5, 90) for text in (job(1), job(2), job("one"))]
         )
-        await backend.periodic([periodic(), periodic("b")], 60)
+        await backend.declare_periodic([periodic(), periodic("b")], 60)
         assert await backend.stop_periodic(periodic()) == 7
         assert await backend.queued("q") == [job(2)]
-        assert await _ensured(backend) == [Kept.STOPPED]
-        assert [known.stopped for known in (await backend.periodic()).tasks] == [None, "asked"]
+        assert await _ensured(backend) == [EnsureResult.STOPPED]
+        assert [known.stopped for known in (await backend.declare_periodic()).tasks] == [None, "asked"]
         clock.advance(100)
         assert [each.raw for each in (await backend.due(10)).jobs] == [job(2)] * 2
         assert list(await backend.push([Entry("q", job(1), guards=(LOCK,))])) == [True]
         assert await backend.stop_periodic(periodic()) == 1
         assert await backend.stop_periodic(periodic()) == 0
 
-    @promise("stop_periodic", "They go as with `restart`, and so do the locks that its guards name.")
+    @promise("stop_periodic", "They go as with `restart_periodic`, and so do the locks that its guards name.")
     @promise(
-        "restart", "Its copies go, queued (rescued ones among the first hundred) and delayed, and so do the locks that"
+        "restart_periodic",
+        "Its copies go, queued (rescued ones among the first hundred) and delayed, and so do the locks that",
     )
     async def test_a_rescued_copy_goes_too(self, backend: Backend) -> None:
         """It stands at the front of its queue, with the mark of the rescue behind its text, whatever that counts."""
-        for end, begun in product((backend.stop_periodic, backend.restart), ((), (True,), (True, False))):
+        for end, begun in product((backend.stop_periodic, backend.restart_periodic), ((), (True,), (True, False))):
             process = await registered(backend)
             await push(backend, job(1), *(job(number) for number in range(1000, 1050)))
             claimed = await claim_one(backend, process)
             for alone in begun:
-                assert await backend.begin(process, claimed, alone=alone)
+                assert await backend.mark_exclusive(process, claimed, exclusive=alone)
             assert len(await rescue(backend)) == 1
             await end(periodic())
             assert job(1) not in [unmark(text) for text in await backend.queued("q")]
@@ -331,13 +360,15 @@ class PeriodicTasks(Suite):
         await hold(backend, process, claimed, "workerslock:tick")
         assert await backend.stop_periodic(periodic()) == 0
         assert list((await settle(backend, process, claimed)).gone) == []
-        assert await _ensured(backend) == [Kept.STOPPED]
+        assert await _ensured(backend) == [EnsureResult.STOPPED]
 
     @promise(
-        "restart", "Let a task begin anew, stopped or not; return the moment of its next run, in whole unix seconds."
+        "restart_periodic",
+        "Let a task begin anew, stopped or not; return the moment of its next run, in whole unix seconds.",
     )
     @promise(
-        "restart", "Its copies go, queued (rescued ones among the first hundred) and delayed, and so do the locks that"
+        "restart_periodic",
+        "Its copies go, queued (rescued ones among the first hundred) and delayed, and so do the locks that",
     )
     @pytest.mark.parametrize("stopped", [False, True])
     @needs("clock")
@@ -349,22 +380,22 @@ class PeriodicTasks(Suite):
         await push(backend, job(1), job("one"), job(2))
         await backend.push([Entry("other", job(3), guards=(LOCK,))])
         for n in range(3):
-            assert await backend.restart(periodic()) == now + n + 10
+            assert await backend.restart_periodic(periodic()) == now + n + 10
             clock.advance(1)
-        assert await _ensured(backend) == [Kept.DELAYED]
+        assert await _ensured(backend) == [EnsureResult.DELAYED]
         assert await backend.queued("q") == [job(2)]
         assert list(await backend.push([Entry("q", job(5), guards=(LOCK,))])) == [True]
         clock.advance(100)
         assert [(each.at, each.raw) for each in (await backend.due(10)).jobs] == [(now + 12, job(1))]
 
-    @promise("resume", "Stop these tasks no longer; return how many were stopped.")
-    @promise("resume", "With *failed*, only what a failure stopped.")
+    @promise("resume_periodic", "Stop these tasks no longer; return how many were stopped.")
+    @promise("resume_periodic", "With *failed*, only what a failure stopped.")
     async def test_a_task_is_stopped_no_longer(self, backend: Backend) -> None:
         """Only these; what somebody stopped stays so through the start of a program."""
         for name in ("a", "b"):
             await backend.stop_periodic(periodic(name))
-        assert await backend.resume(["a", "b", "c"], failed=True) == 0
-        assert await backend.resume(["b", "c"]) == 1
-        assert await backend.resume(["b"]) == 0
-        assert await backend.resume([]) == 0
-        assert await _ensured(backend, periodic("a"), periodic("b")) == [Kept.STOPPED, Kept.ENQUEUED]
+        assert await backend.resume_periodic(["a", "b", "c"], failed=True) == 0
+        assert await backend.resume_periodic(["b", "c"]) == 1
+        assert await backend.resume_periodic(["b"]) == 0
+        assert await backend.resume_periodic([]) == 0
+        assert await _ensured(backend, periodic("a"), periodic("b")) == [EnsureResult.STOPPED, EnsureResult.ENQUEUED]

@@ -8,11 +8,11 @@ from typing import TYPE_CHECKING, Any
 
 import attrs
 
-from taskhero.backends.protocol import FreeLock, Removal
+from taskhero.backends.protocol import QueueLockGuard, Removal
 from taskhero.engine.task.signature import is_nothing, wire_args
 from taskhero.errors import InvalidQueueName, WrongType
 from taskhero.models import Job
-from taskhero.wire.jobs import check_queue_name, decode_job, job_forms, same_meaning
+from taskhero.wire.jobs import check_queue_name, decode_job, equivalent_payloads, same_meaning
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable, Mapping
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from taskhero.hooks.scope import HookScope
     from taskhero.settings import Settings
 
-__all__ = ["Inspection", "QueueContext", "known_name", "position"]
+__all__ = ["QueueBase", "QueueContext", "known_name", "position"]
 
 #: How many entries are read at once when a queue is searched.
 _PAGE = 1000
@@ -66,7 +66,7 @@ class QueueContext:
     logger: logging.Logger = _LOGGER
 
 
-class Inspection:
+class QueueBase:
     """The part of `Queue` that looks at what is stored, and deletes.
 
     Listings count from 0 and include both ends; negative positions count from the end. An entry that cannot be read
@@ -144,14 +144,14 @@ class Inspection:
         """
         if isinstance(count, bool) or not isinstance(count, int):
             raise TypeError(f"count={count!r} is no whole number: pass 0 for all, n for the first n, -n for the last n")
-        meanings = self._meanings(name, args)
+        meanings = self._equivalent_payloads(name, args)
         deleted = 0
         if count == 0:
             # The usual spellings need no search.
-            forms = (form for meant in meanings for form in _forms(name, meant, queue))
-            deleted = await self._remove(known_name(queue), dict.fromkeys(forms, 0))
+            equivalents = (form for meant in meanings for form in _forms(name, meant, queue))
+            deleted = await self._remove(known_name(queue), dict.fromkeys(equivalents, 0))
         picks: Counter[str] = Counter()
-        async for raw in self._texts(known_name(queue), from_end=count <= 0):
+        async for raw in self._payloads(known_name(queue), from_end=count <= 0):
             if any(same_meaning(raw, name, meant) for meant in meanings):
                 picks[raw] += 1
                 if count and picks.total() == abs(count):
@@ -166,7 +166,7 @@ class Inspection:
             How many were deleted. The locks that they held (`QueueLock`) are released.
         """
         picks: dict[str, int] = {}
-        async for raw in self._texts(known_name(queue), from_end=True):
+        async for raw in self._payloads(known_name(queue), from_end=True):
             job = decode_job(raw, queue)
             if job.problem is None and job.name == name:
                 picks[raw] = 0
@@ -191,9 +191,9 @@ class Inspection:
             # What cannot even tell its lock must not be impossible to delete.
             self.context.logger.exception("A plugin cannot tell the lock of a job that is deleted: %.200s", raw)
             return ()
-        return tuple(guard.key for guard in guards if isinstance(guard, FreeLock))
+        return tuple(guard.key for guard in guards if isinstance(guard, QueueLockGuard))
 
-    def _meanings(self, name: str, args: object) -> list[list[Any]]:
+    def _equivalent_payloads(self, name: str, args: object) -> list[list[Any]]:
         """The args that mean the same: several if the task needs none."""
         meant = wire_args(args)
         task = self.context.tasks.get(name)
@@ -201,7 +201,7 @@ class Inspection:
             return [[], [None], [{}]]
         return [meant]
 
-    async def _texts(self, queue: str, *, from_end: bool) -> AsyncIterator[str]:
+    async def _payloads(self, queue: str, *, from_end: bool) -> AsyncIterator[str]:
         """The texts of a queue, page by page.
 
         Others take jobs from the front meanwhile and add them at the end. Pages that are counted from the end may show
@@ -237,7 +237,7 @@ def _forms(name: str, args: list[Any], queue: str) -> tuple[str, ...]:
         check_queue_name(queue)
     except InvalidQueueName:
         return ()
-    return job_forms(name, args, queue)
+    return equivalent_payloads(name, args, queue)
 
 
 def position(given: object, what: str) -> int:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Final
 
-from taskhero.engine.queue.base import Inspection, known_name
+from taskhero.engine.queue.base import QueueBase, known_name
 from taskhero.engine.time.instants import second_of, to_datetime
 from taskhero.errors import WrongType
 from taskhero.models import Job
@@ -29,13 +29,13 @@ _FARTHEST: Final = 253_402_300_799
 _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 
 
-class DelayedJobs(Inspection):
+class DelayedJobs(QueueBase):
     """The part of `Queue` that looks at delayed jobs. All moments are whole seconds, as datetimes in UTC."""
 
     async def timestamps(self) -> list[datetime]:
         """The moments to which jobs are delayed, the earliest first."""
-        moments = [_shown(at) for at, _ in await self.backend.moments()]
-        return list(dict.fromkeys(moments))
+        due_times = [_shown(at) for at, _ in await self.backend.due_times()]
+        return list(dict.fromkeys(due_times))
 
     async def delayed_at(self, when: datetime | float) -> list[Job]:
         """The jobs that are delayed to a moment, in the order in which they will be queued.
@@ -47,7 +47,7 @@ class DelayedJobs(Inspection):
             InvalidMoment: *when* can only be a mistake.
         """
         backend, at = self.backend, _second(when)
-        ats = [at] if at < _FARTHEST else [moment for moment, _ in await backend.moments() if moment >= at]
+        ats = [at] if at < _FARTHEST else [moment for moment, _ in await backend.due_times() if moment >= at]
         jobs: list[Job] = []
         for moment in ats:
             start = 0
@@ -104,12 +104,12 @@ class DelayedJobs(Inspection):
         return [_shown(at) for at in sorted(ats)]
 
     async def _find(self, queue: str, name: str, args: object) -> Sequence[DelayedEntry]:
-        meanings = self._meanings(name, args)
+        meanings = self._equivalent_payloads(name, args)
         known_name(queue)
         # A name that is spelled otherwise holds an escape.
-        spellings = (quote(name), "\\u", "\\/")
+        payloads = (quote(name), "\\u", "\\/")
         found: dict[DelayedEntry, None] = {}
-        async for entry in self._delayed(spellings, limit=_SEARCH):
+        async for entry in self._delayed(payloads, limit=_SEARCH):
             if payload_queue(entry.raw) in {queue, None} and any(
                 same_meaning(entry.raw, name, meant) for meant in meanings
             ):

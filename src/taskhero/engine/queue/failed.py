@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING, Final, TypedDict
 import attrs
 
 from taskhero.backends.protocol import Entry
-from taskhero.backends.records.inspection import FAILED, FailedEntry, FailedRetry, Mended
-from taskhero.engine.queue.base import Inspection, position
+from taskhero.backends.records.inspection import FAILED, FailedEntry, FailedRetry, RetryResult
+from taskhero.engine.queue.base import QueueBase, position
 from taskhero.engine.time.instants import duration_of
 from taskhero.errors import CannotRetry, InvalidArguments, InvalidQueueName, NotInFailures, Undecodable, WrongType
 from taskhero.hooks.contexts import EnqueueContext
@@ -85,7 +85,7 @@ class FailedFilter:
         return self.younger_than is None or age < duration_of(self.younger_than, "younger_than")
 
 
-class FailedJobs(Inspection):
+class FailedJobs(QueueBase):
     """The part of `Queue` that looks at failures and mends them.
 
     An entry is named by its exact text, whoever wrote it. Ruby Resque may keep lists of their own for the failures of
@@ -162,17 +162,17 @@ class FailedJobs(Inspection):
         Args:
             where: Which are meant, see `FailedFilter`.
         """
-        async for mended in self._mend(FailedFilter(**where), retry=True):
+        async for mended in self._apply(FailedFilter(**where), retry=True):
             yield mended
 
     async def remove_all_failed(self, **where: Unpack[FailedWhere]) -> AsyncIterator[MendedJob]:
         """Remove all failures that are meant; else as `retry_all_failed`."""
-        async for mended in self._mend(FailedFilter(**where), retry=False):
+        async for mended in self._apply(FailedFilter(**where), retry=False):
             yield mended
 
     # how
 
-    async def _mend(self, where: FailedFilter, *, retry: bool) -> AsyncIterator[MendedJob]:
+    async def _apply(self, where: FailedFilter, *, retry: bool) -> AsyncIterator[MendedJob]:
         async for total, page in self._pages(where):
             places = list(page)
             for start in range(0, len(places), _BATCH):
@@ -237,7 +237,7 @@ class FailedJobs(Inspection):
                 results.append(known)
                 continue
             (_, job, context), answer = next(became)
-            if answer == Mended.STORED:
+            if answer == RetryResult.STORED:
                 await self.context.tasks.scope_of(job.name).after_enqueue(job, context)
             results.append(_became(failed, answer))
         return results
@@ -261,9 +261,9 @@ class FailedJobs(Inspection):
 
 
 def _became(failed: FailedJob, answer: str) -> MendedJob:
-    if answer == Mended.STORED:
+    if answer == RetryResult.STORED:
         return MendedJob(failed=failed, outcome="retried")
-    if answer == Mended.REFUSED:
+    if answer == RetryResult.NOT_STORED:
         return MendedJob(failed=failed, outcome="refused", reason=_REFUSED)
     return MendedJob(failed=failed, outcome="gone")
 

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from taskhero.backends.protocol import Kept, Next, Periodic
-from taskhero.engine.queue.base import Inspection
+from taskhero.backends.protocol import EnsureResult, NextRun, PeriodicTask
+from taskhero.engine.queue.base import QueueBase
 from taskhero.hooks.needs import HoldLock
 from taskhero.wire.jobs import encode_job
 
@@ -13,10 +13,10 @@ if TYPE_CHECKING:
     from taskhero.engine.task.task import Task
     from taskhero.models import Job
 
-__all__ = ["Recurrent", "definition_of", "next_run_of"]
+__all__ = ["PeriodicAdmin", "next_run_of", "periodic_definition"]
 
 
-class Recurrent(Inspection):
+class PeriodicAdmin(QueueBase):
     """The part of `Queue` that starts and stops periodic tasks."""
 
     async def enqueue_recurrent(self, name: str) -> bool:
@@ -34,10 +34,10 @@ class Recurrent(Inspection):
             NotConnected: The app is not connected.
             BackendError: It was not done, or (`ReplyLost`) may or may not have been.
         """
-        task = definition_of(self.context.tasks[name])
+        task = periodic_definition(self.context.tasks[name])
         if task is None:
             return False
-        await self.backend.restart(task)
+        await self.backend.restart_periodic(task)
         return True
 
     async def enqueue_all_recurrent(self) -> list[str]:
@@ -57,9 +57,9 @@ class Recurrent(Inspection):
         tasks = [task for task in self.declared_periodic() if task.frequency is not None]
         if not tasks:
             return []
-        await self.backend.resume([task.name for task in tasks], failed=True)
-        answers = await self.backend.ensure(tasks)
-        return [task.name for task, kept in zip(tasks, answers, strict=True) if kept == Kept.ENQUEUED]
+        await self.backend.resume_periodic([task.name for task in tasks], failed=True)
+        answers = await self.backend.ensure_periodic(tasks)
+        return [task.name for task, kept in zip(tasks, answers, strict=True) if kept == EnsureResult.ENQUEUED]
 
     async def stop_recurrent(self, name: str) -> int:
         """Stop a periodic task, also across restarts, until `enqueue_recurrent` or an enqueue of it.
@@ -75,15 +75,15 @@ class Recurrent(Inspection):
             NotConnected: The app is not connected.
             BackendError: It was not done, or (`ReplyLost`) may or may not have been.
         """
-        task = definition_of(self.context.tasks[name])
+        task = periodic_definition(self.context.tasks[name])
         return 0 if task is None else await self.backend.stop_periodic(task)
 
-    def declared_periodic(self) -> list[Periodic]:
+    def declared_periodic(self) -> list[PeriodicTask]:
         """The periodic tasks of this app, as the backend is told of them."""
-        found: list[Periodic] = []
+        found: list[PeriodicTask] = []
         for task in self.context.tasks:
             try:
-                definition = definition_of(task)
+                definition = periodic_definition(task)
             except Exception:
                 # The others shall go on.
                 self.context.logger.exception("A plugin of the periodic task %r cannot tell its locks", task.name)
@@ -99,10 +99,10 @@ class Recurrent(Inspection):
             if task is not None and task.recurrence is not None and task.recurrence.is_its_own(job.args):
                 names.append(job.name)
         if names:
-            await self.backend.resume(list(dict.fromkeys(names)))
+            await self.backend.resume_periodic(list(dict.fromkeys(names)))
 
 
-def definition_of(task: Task[Any, Any]) -> Periodic | None:
+def periodic_definition(task: Task[Any, Any]) -> PeriodicTask | None:
     """All that a process needs to keep a periodic task going, or None for a task that is not periodic.
 
     Raises:
@@ -113,11 +113,11 @@ def definition_of(task: Task[Any, Any]) -> Periodic | None:
         return None
     job = recurrence.job(task.queue)
     schedule = recurrence.schedule
-    return Periodic(
+    return PeriodicTask(
         name=task.name,
         queue=task.queue,
         raw=encode_job(job.name, job.args, job.queue),
-        forms=recurrence.forms(job),
+        equivalent_payloads=recurrence.equivalent_payloads(job),
         guards=task.scope.guards(job),
         holds=tuple(need.key for need in task.scope.needs(job) if isinstance(need, HoldLock)),
         frequency=recurrence.frequency,
@@ -127,16 +127,16 @@ def definition_of(task: Task[Any, Any]) -> Periodic | None:
     )
 
 
-def next_run_of(task: Task[Any, Any] | None, job: Job) -> Next | None:
+def next_run_of(task: Task[Any, Any] | None, job: Job) -> NextRun | None:
     """What the store is told of the next run when *job* ends; None for a job that begins no other."""
     recurrence = None if task is None else task.recurrence
     if task is None or recurrence is None or recurrence.frequency is None or not recurrence.is_its_own(job.args):
         return None
     own = recurrence.job(task.queue)
-    return Next(
+    return NextRun(
         name=task.name,
         raw=encode_job(own.name, own.args, own.queue),
-        forms=recurrence.forms(own),
+        equivalent_payloads=recurrence.equivalent_payloads(own),
         frequency=recurrence.frequency,
         stop_if_failed=not recurrence.reenqueue_on_error,
     )

@@ -8,13 +8,13 @@ from typing import TYPE_CHECKING, Any
 
 import attrs
 
-from taskhero.backends.protocol import Entry, Scheduled, TimedEntry
+from taskhero.backends.protocol import DelayedJobEntry, Entry, ScheduleResult
 from taskhero.engine.queue.base import QueueContext
 from taskhero.engine.queue.delayed import DelayedJobs
-from taskhero.engine.queue.periodic import Recurrent
-from taskhero.engine.queue.workers import Overseeing
+from taskhero.engine.queue.periodic import PeriodicAdmin
+from taskhero.engine.queue.workers import WorkerAdmin
 from taskhero.engine.task.signature import wire_args
-from taskhero.engine.time.instants import delay_of, moment_after, moment_of, to_datetime
+from taskhero.engine.time.instants import delay_of, due_time_after, instant_of, to_datetime
 from taskhero.errors import AlreadyScheduled, BackendRefused, InvalidArguments, PartlyRefused, UnknownTask
 from taskhero.hooks.contexts import EnqueueContext
 from taskhero.models import Job
@@ -34,7 +34,7 @@ __all__ = ["Queue", "QueueContext"]
 _CHUNK = 1000
 
 
-class Queue(Recurrent, DelayedJobs, Overseeing):
+class Queue(PeriodicAdmin, DelayedJobs, WorkerAdmin):
     """Where an app's jobs are put, looked at and mended, as ``app.queue``.
 
     To add to it, derive from it and give the class to the app, ``TaskHero(queue=MyQueue)``; build on `job` and `push`,
@@ -105,7 +105,7 @@ class Queue(Recurrent, DelayedJobs, Overseeing):
             return Job(name, task.signature.checked(meant), task.queue if queue is None else check_queue_name(queue))
         if queue is None:
             raise UnknownTask(
-                f"this app declares no task {name!r}{self.context.tasks.near(name)}; "
+                f"this app declares no task {name!r}{self.context.tasks.suggestion(name)}; "
                 "if another program works it, say in which queue"
             )
         return Job(name, meant, check_queue_name(queue))
@@ -197,20 +197,20 @@ class Queue(Recurrent, DelayedJobs, Overseeing):
 
     async def push_at(self, when: datetime | float, job: Job, *, suppress_duplicate: bool = False) -> bool:
         """Store a job until a moment; all of `enqueue_at` but making the job."""
-        return await self._schedule(job, moment_of(when), suppress=suppress_duplicate)
+        return await self._schedule(job, instant_of(when), suppress=suppress_duplicate)
 
     async def push_in(self, delay: timedelta | float, job: Job, *, suppress_duplicate: bool = False) -> bool:
         """Store a job for a while; all of `enqueue_in` but making the job."""
         seconds = delay_of(delay, instead="enqueue_at takes a moment, and one that has passed means now")
         # An estimate, for hooks: the due time is counted by the store's clock, in the step that stores the job.
-        at = moment_after(seconds, self.context.clock.now())
+        at = due_time_after(seconds, self.context.clock.now())
         return await self._schedule(job, at, seconds, suppress=suppress_duplicate)
 
     # --- how
 
     async def _schedule(self, job: Job, at: float, delay: float | None = None, *, suppress: bool) -> bool:
         backend = self.backend
-        entry = TimedEntry(at if delay is None else None, job.queue, _encode(job), delay=delay)
+        entry = DelayedJobEntry(at if delay is None else None, job.queue, _encode(job), delay=delay)
         scope = self.context.tasks.scope_of(job.name)
         if not scope.enqueues:
             if scope.alike is not None:
@@ -252,11 +252,11 @@ class Queue(Recurrent, DelayedJobs, Overseeing):
         entries: list[Entry] = []
         places: list[int] = []
         hooked: list[tuple[int, HookScope, Job, EnqueueContext]] = []
-        recurrent: list[Job] = []
+        periodic: list[Job] = []
         for place, (job, raw) in enumerate(chunk, first):
             scope = self.context.tasks.scope_of(job.name)
             if scope.alike is not None:
-                recurrent.append(job)
+                periodic.append(job)
             guards: tuple[Guard, ...] = ()
             if scope.enqueues:
                 context = self._around(job)
@@ -266,8 +266,8 @@ class Queue(Recurrent, DelayedJobs, Overseeing):
                 guards = scope.guards(job)
             places.append(place)
             entries.append(Entry(job.queue, raw, guards=guards))
-        if recurrent:
-            await self._resume(*recurrent)
+        if periodic:
+            await self._resume(*periodic)
         answers: Sequence[bool | str | None] = ()
         try:
             answers = await self.backend.push(entries) if entries else ()
@@ -303,8 +303,8 @@ def _encode(job: Any) -> str:
     return encode_job(job.name, job.args, job.queue)
 
 
-def _was_stored(became: str, entry: TimedEntry, job: Job, *, suppress: bool) -> bool:
-    if became == Scheduled.DUPLICATE and not suppress:
+def _was_stored(became: str, entry: DelayedJobEntry, job: Job, *, suppress: bool) -> bool:
+    if became == ScheduleResult.ALREADY_DELAYED and not suppress:
         if entry.at is None:
             when = f"the same second, {entry.delay:g} s from now, already"
         else:
@@ -313,4 +313,4 @@ def _was_stored(became: str, entry: TimedEntry, job: Job, *, suppress: bool) -> 
             f"a job of {job.name!r} with the same arguments is delayed to {when}; "
             "with suppress_duplicate=True this returns False"
         )
-    return became in {Scheduled.DELAYED, Scheduled.QUEUED}
+    return became in {ScheduleResult.DELAYED, ScheduleResult.QUEUED}

@@ -7,7 +7,7 @@ import re
 import socket
 from typing import TYPE_CHECKING, Final
 
-from taskhero.backends.records.inspection import Cleaned, Cleaning, WorkerEntry
+from taskhero.backends.records.inspection import RemoveWorkerResult, WorkerEntry, WorkerRemoval
 from taskhero.engine.queue.failed import FailedFilter, FailedJobs
 from taskhero.engine.queue.lock_states import lock_state, scheduler_lock, state_of_scheduler_lock
 from taskhero.engine.time.instants import duration_of, to_datetime
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
     from taskhero.models import FailedJob, LockState
 
-__all__ = ["Overseeing"]
+__all__ = ["WorkerAdmin"]
 
 #: How node-resque calls the failure of a stuck worker's job; by the mark both sides find such failures.
 _STUCK: Final = "Worker Timeout (killed manually)"
@@ -34,7 +34,7 @@ _NUMBERS: Final = re.compile(r"(\d{1,18})", re.ASCII)
 _LOCKS: Final = ("lock:", "workerslock:")
 
 
-class Overseeing(FailedJobs):
+class WorkerAdmin(FailedJobs):
     """The part of `Queue` that looks after the whole: leader, locks, workers."""
 
     async def leader(self) -> str | None:
@@ -44,14 +44,14 @@ class Overseeing(FailedJobs):
     async def details(self) -> Details:
         """Everything at a glance; few round trips, however many queues and workers there are."""
         backend = self.backend
-        overview, workers, moments = await backend.overview(), await backend.workers(), await backend.moments()
+        overview, workers, due_times = await backend.overview(), await backend.workers(), await backend.due_times()
         return Details(
             now=to_datetime(overview.now),
             queues=dict(overview.lengths),
             workers=tuple(sorted((_state(entry) for entry in workers), key=_in_order)),
             stats={"processed": overview.processed, "failed": overview.failed},
             leader=overview.leader,
-            delayed=sum(count for _, count in moments),
+            delayed=sum(count for _, count in due_times),
             failed=sum(count or 0 for count in overview.failures.values()),
             paused=overview.paused,
             scheduler_lock=scheduler_lock(overview.foreign),
@@ -161,13 +161,13 @@ class Overseeing(FailedJobs):
         backend = self.backend
         silent = {
             silence.id: silence.seconds
-            for silence in await backend.silences()
+            for silence in await backend.heartbeat_ages()
             if silence.seconds >= seconds and (ours or process_of(silence.id) is None)
         }
         cleaned: list[CleanedWorker] = []
         for entry in await backend.workers(list(silent)) if silent else ():
             answer, worker = await self._clean(entry, silent_for=seconds, silent=silent[entry.id])
-            if answer == Cleaned.CLEANED:
+            if answer == RemoveWorkerResult.REMOVED:
                 cleaned.append(worker)
         return cleaned
 
@@ -196,10 +196,10 @@ class Overseeing(FailedJobs):
         for _ in range(_TRIES):
             (entry,) = await self.backend.workers([worker_id])
             answer, cleaned = await self._clean(entry)
-            if answer == Cleaned.REFUSED:
+            if answer == RemoveWorkerResult.WRONG_TYPE:
                 raise BackendRefused(f"the job of worker {worker_id!r} cannot be listed as failed; it is as it was")
-            if answer != Cleaned.CHANGED:
-                return cleaned.failed if answer == Cleaned.CLEANED else None
+            if answer != RemoveWorkerResult.CHANGED:
+                return cleaned.failed if answer == RemoveWorkerResult.REMOVED else None
         raise BackendRefused(
             f"worker {worker_id!r} could not be cleaned, since it did something else at each of {_TRIES} looks"
         )
@@ -230,8 +230,8 @@ class Overseeing(FailedJobs):
     ) -> tuple[str, CleanedWorker]:
         name, queues = parse_worker_id(entry.id)
         failure = self._failure_of(entry, name)
-        cleaning = Cleaning(id=entry.id, seen=entry.working, failure=failure, silent_for=silent_for)
-        answer = await self.backend.clean_worker(cleaning)
+        removal = WorkerRemoval(id=entry.id, seen=entry.working, failure=failure, heartbeat_age=silent_for)
+        answer = await self.backend.remove_worker(removal)
         failed = None if failure is None else decode_failure(failure)
         return answer, CleanedWorker(name=name, queues=queues, silent_for=silent, failed=failed)
 

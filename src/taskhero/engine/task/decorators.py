@@ -20,13 +20,13 @@ if TYPE_CHECKING:
     from taskhero.engine.task.task_registry import TaskRegistry
     from taskhero.engine.time.misfires import Misfire
 
-__all__ = ["Declarations"]
+__all__ = ["TaskDecorators"]
 
 P = ParamSpec("P")
 R = TypeVar("R")
 
 
-class Declarations:
+class TaskDecorators:
     """What `TaskHero` can declare tasks with."""
 
     @property

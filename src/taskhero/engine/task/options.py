@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, Final, Literal, TypeAlias
 
 import attrs
 
-from taskhero._internal.display import shown
+from taskhero._internal.display import short_repr
 from taskhero.engine.time.instants import duration_of
 from taskhero.errors import InvalidMoment, InvalidTask
 
@@ -79,10 +79,11 @@ def check_name(name: object) -> str:
         InvalidTask: It is no text, empty, or has what nobody would type.
     """
     if not isinstance(name, str) or not name.strip():
-        raise InvalidTask(f"a task cannot be called {shown(name)}: pass a str that is not empty")
+        raise InvalidTask(f"a task cannot be called {short_repr(name)}: pass a str that is not empty")
     if name != name.strip() or not name.isprintable():
         raise InvalidTask(
-            f"a task cannot be called {shown(name)}: leave out line breaks, control characters and spaces around it"
+            f"a task cannot be called {short_repr(name)}: leave out line breaks, control characters and spaces around "
+            "it"
         )
     return name
 
@@ -109,9 +110,11 @@ def description_of(function: object, given: object, name: str) -> str:
     """The given description, or the first paragraph of the docstring, in one line."""
     if given is not None:
         if not isinstance(given, str):
-            raise InvalidTask(f"task {name!r}: description={shown(given)} is no text: pass a str")
+            raise InvalidTask(f"task {name!r}: description={short_repr(given)} is no text: pass a str")
         if not given.strip():
-            raise InvalidTask(f"task {name!r}: description={shown(given)} says nothing: leave it out, or describe it")
+            raise InvalidTask(
+                f"task {name!r}: description={short_repr(given)} says nothing: leave it out, or describe it"
+            )
         return given
     text = inspect.getdoc(function) if hasattr(function, "__name__") else None
     return " ".join((text or "").split("\n\n", 1)[0].split())
@@ -142,7 +145,7 @@ def timeout_of(given: timedelta | float | None, name: str) -> float | None:
         raise InvalidTask(f"task {name!r}: timeout=0 leaves no time to run: pass more, or None for no limit")
     if seconds > _LONGEST:
         raise InvalidTask(
-            f"task {name!r}: timeout={shown(given)} is more than a year: pass seconds, or None for no limit"
+            f"task {name!r}: timeout={short_repr(given)} is more than a year: pass seconds, or None for no limit"
         )
     return seconds
 

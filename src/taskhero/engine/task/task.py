@@ -33,13 +33,13 @@ if TYPE_CHECKING:
     from taskhero.engine.time.misfires import Misfire
     from taskhero.engine.time.recurrence import Recurrence
 
-__all__ = ["Calls", "Home", "Task", "task"]
+__all__ = ["ConfiguredTask", "Task", "TaskOwner", "task"]
 
 P = ParamSpec("P")
 R = TypeVar("R")
 
 
-class Home(Protocol):
+class TaskOwner(Protocol):
     """What a task needs of its app."""
 
     @property
@@ -48,7 +48,7 @@ class Home(Protocol):
         ...
 
 
-class Calls(Generic[P, R]):
+class ConfiguredTask(Generic[P, R]):
     """Ways to enqueue a task, typed as the task's function is.
 
     A call is bound to the function's signature first, so that a wrong one raises `TypeError` here and not in a worker.
@@ -92,7 +92,7 @@ class Calls(Generic[P, R]):
             NotConnected: The app is not connected.
             BackendError: The job was not stored, or (`ReplyLost`) may or may not have been.
         """
-        return await self._task.home.queue.push(self.job(*args, **kwargs))
+        return await self._task.owner.queue.push(self.job(*args, **kwargs))
 
     async def enqueue_at(self, when: datetime | float, /, *args: P.args, **kwargs: P.kwargs) -> bool:
         """Store a job of this call until *when*, an aware datetime or unix seconds; it never starts earlier.
@@ -107,7 +107,7 @@ class Calls(Generic[P, R]):
             AlreadyScheduled: An equal job is delayed to the same second already.
             TypeError, InvalidArguments, NotConnected, BackendError: As for `enqueue`.
         """
-        queue = self._task.home.queue
+        queue = self._task.owner.queue
         return await queue.push_at(when, self.job(*args, **kwargs), suppress_duplicate=self._suppress_duplicate)
 
     async def enqueue_in(self, delay: timedelta | float, /, *args: P.args, **kwargs: P.kwargs) -> bool:
@@ -121,10 +121,10 @@ class Calls(Generic[P, R]):
             AlreadyScheduled: An equal job is delayed to the same second already.
             TypeError, InvalidArguments, NotConnected, BackendError: As for `enqueue`.
         """
-        queue = self._task.home.queue
+        queue = self._task.owner.queue
         return await queue.push_in(delay, self.job(*args, **kwargs), suppress_duplicate=self._suppress_duplicate)
 
-    def options(self, *, queue: str | None = None, suppress_duplicate: bool | None = None) -> Calls[P, R]:
+    def options(self, *, queue: str | None = None, suppress_duplicate: bool | None = None) -> ConfiguredTask[P, R]:
         """The same task with other options for one call: ``await add.options(queue="slow").enqueue(1, 2)``.
 
         Args:
@@ -134,14 +134,14 @@ class Calls(Generic[P, R]):
         Raises:
             InvalidQueueName: A queue cannot have this name.
         """
-        return Calls(
+        return ConfiguredTask(
             self._task,
             self._queue_name if queue is None else check_queue_name(queue),
             suppress_duplicate=self._suppress_duplicate if suppress_duplicate is None else suppress_duplicate,
         )
 
 
-class Task(Calls[P, R]):
+class Task(ConfiguredTask[P, R]):
     """A declared function. Calling it calls the function; its other methods store jobs.
 
     Attributes:
@@ -160,11 +160,11 @@ class Task(Calls[P, R]):
         where: File and line of the function.
     """
 
-    # The signatures differ from `Calls` in nothing; a task is its own plain call.
+    # The signatures differ from `ConfiguredTask` in nothing; a task is its own plain call.
     __slots__ = (
         "__weakref__",
         "_adopted",
-        "_home",
+        "_owner",
         "description",
         "function",
         "is_async",
@@ -196,7 +196,7 @@ class Task(Calls[P, R]):
         self.plugin_options = plugin_options_of(options.plugin_options, self.name)
         # Until an app adopts it: what can be checked without one is checked where the task is declared.
         self.scope = HookScope((one for one in self.plugins if not isinstance(one, str)), task=f"task {self.name!r}")
-        self._home: Home | None = None
+        self._owner: TaskOwner | None = None
         self._adopted: Task[P, R] | None = None
         super().__init__(self, self.queue)
 
@@ -204,16 +204,16 @@ class Task(Calls[P, R]):
         return f"<Task {self.signature} queue={self.queue!r}>"
 
     @property
-    def home(self) -> Home:
+    def owner(self) -> TaskOwner:
         """The app that declared or adopted it; a task of more than one app speaks for the last.
 
         Raises:
             InvalidTask: No app has adopted it yet.
         """
-        if self._home is not None:
-            return self._home
+        if self._owner is not None:
+            return self._owner
         if self._adopted is not None:
-            return self._adopted.home
+            return self._adopted.owner
         raise InvalidTask(
             f"task {self.name!r} ({self.where}) belongs to no app yet: declare it with @app.task, or let an app adopt "
             "it with app.load_tasks(folder) or app.tasks.adopt(task)"
@@ -222,7 +222,7 @@ class Task(Calls[P, R]):
     @property
     def is_free(self) -> bool:
         """Whether it was declared without an app."""
-        return self._home is None
+        return self._owner is None
 
     @property
     def frequency(self) -> float | None:
@@ -235,20 +235,20 @@ class Task(Calls[P, R]):
         schedule = None if self.recurrence is None else self.recurrence.schedule
         return None if schedule is None else schedule.expression
 
-    def settle(self, home: Home, scope: HookScope) -> None:
+    def bind_to_app(self, home: TaskOwner, scope: HookScope) -> None:
         """Make it a task of the app *home*."""
-        self._home = home
+        self._owner = home
         self.scope = scope
 
-    def adopted(self, home: Home, scope: HookScope) -> Task[P, R]:
+    def copy_for(self, home: TaskOwner, scope: HookScope) -> Task[P, R]:
         """The same task as one of the app *home*, for which this one speaks from now on."""
         copy: Task[P, R] = object.__new__(type(self))
-        for cls in (Task, Calls):
+        for cls in (Task, ConfiguredTask):
             for slot in cls.__slots__:
                 if slot != "__weakref__":
                     setattr(copy, slot, getattr(self, slot))
         copy._task = copy
-        copy.settle(home, scope)
+        copy.bind_to_app(home, scope)
         self._adopted = copy
         return copy
 

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
     from pathlib import Path
 
-    from taskhero.engine.task.task import Home
+    from taskhero.engine.task.task import TaskOwner
     from taskhero.hooks.manager import PluginManager
 
 __all__ = ["TaskRegistry"]
@@ -32,9 +32,12 @@ class TaskRegistry:
     """
 
     def __init__(
-        self, home: Home, plugins: PluginManager, check_processable: Callable[[Callable[..., Any]], None] | None = None
+        self,
+        home: TaskOwner,
+        plugins: PluginManager,
+        check_processable: Callable[[Callable[..., Any]], None] | None = None,
     ) -> None:
-        self._home = home
+        self._owner = home
         self._plugins = plugins
         self._check_processable = check_processable
         self._tasks: dict[str, Task[Any, Any]] = {}
@@ -57,7 +60,7 @@ class TaskRegistry:
         """
         task = self._tasks.get(name)
         if task is None:
-            raise UnknownTask(f"this app declares no task {name!r}{self.near(name)}")
+            raise UnknownTask(f"this app declares no task {name!r}{self.suggestion(name)}")
         return task
 
     def get(self, name: str) -> Task[Any, Any] | None:
@@ -74,7 +77,7 @@ class TaskRegistry:
         """Whether any plugin says what its jobs hold while they are queued or run."""
         return self._plugins.scope.prepares or any(task.scope.prepares for task in self._tasks.values())
 
-    def near(self, name: str) -> str:
+    def suggestion(self, name: str) -> str:
         """Which tasks one may have meant by *name*, as the end of a sentence."""
         close = difflib.get_close_matches(str(name), self._tasks, n=3)
         if close:
@@ -89,7 +92,7 @@ class TaskRegistry:
             PluginError: Its plugins cannot be used as given.
         """
         self._check(task)
-        task.settle(self._home, self._scope(task))
+        task.bind_to_app(self._owner, self._scope(task))
         self._tasks[task.name] = task
         return task
 
@@ -111,7 +114,7 @@ class TaskRegistry:
                 f"task {task.name!r} ({task.where}) was declared with @app.task of another app: declare it with @task"
             )
         self._check(task)
-        adopted = task.adopted(self._home, self._scope(task))
+        adopted = task.copy_for(self._owner, self._scope(task))
         self._tasks[task.name] = adopted
         return adopted
 

@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, Final
 
 import attrs
 
-from taskhero._internal.display import shown
-from taskhero.engine.time.instants import moment_of
+from taskhero._internal.display import short_repr
+from taskhero.engine.time.instants import instant_of
 from taskhero.errors import InvalidMoment, InvalidSchedule
 
 if TYPE_CHECKING:
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
     from cronsim import CronSim
 
-__all__ = ["CronSchedule", "check_moment"]
+__all__ = ["CronSchedule", "check_instant"]
 
 _MACROS: Final = {
     "@yearly": "0 0 1 1 *",
@@ -45,22 +45,26 @@ _SECOND: Final = timedelta(seconds=1)
 _SOME_DAY: Final = datetime(2024, 1, 1)  # noqa: DTZ001 - a time on the wall
 
 
-def check_moment(moment: datetime) -> None:
+def check_instant(moment: datetime) -> None:
     """Refuse what is no aware datetime before the year 5000.
 
     Raises:
         InvalidMoment: It is none.
     """
     if not isinstance(moment, datetime):
-        raise InvalidMoment(f"{shown(moment)} is no moment of a schedule: pass an aware datetime")
-    moment_of(moment)
+        raise InvalidMoment(f"{short_repr(moment)} is no moment of a schedule: pass an aware datetime")
+    instant_of(moment)
 
 
 def _tidy(given: object) -> str:
     if not isinstance(given, str):
-        raise InvalidSchedule(f"cron={shown(given)} is no cron expression: pass a str such as '*/5 9-17 * * mon-fri'")
+        raise InvalidSchedule(
+            f"cron={short_repr(given)} is no cron expression: pass a str such as '*/5 9-17 * * mon-fri'"
+        )
     if len(given) > _LONGEST:
-        raise InvalidSchedule(f"cron={shown(given)} has {len(given)} characters: more than {_LONGEST} are a mistake")
+        raise InvalidSchedule(
+            f"cron={short_repr(given)} has {len(given)} characters: more than {_LONGEST} are a mistake"
+        )
     return " ".join(given.split())
 
 
@@ -70,14 +74,14 @@ def _zone_name(given: object) -> str:
     name = getattr(given, "key", None) if isinstance(given, tzinfo) else given
     if not isinstance(name, str):
         raise InvalidSchedule(
-            f"timezone={shown(given)} is not the name of a time zone: pass an IANA name such as 'Europe/Berlin'"
+            f"timezone={short_repr(given)} is not the name of a time zone: pass an IANA name such as 'Europe/Berlin'"
         )
     return name
 
 
 @attrs.frozen
 class CronSchedule:
-    """When a cron expression fires: its *slots*, each a moment in UTC.
+    """When a cron expression fires: its *fire_times*, each a moment in UTC.
 
     Five fields (minute, hour, day of the month, month, day of the week) as in Vixie cron: if both kinds of days are
     restricted and neither begins with ``*``, either of them will do. Also ``@hourly``, ``@daily``, ``@weekly``,
@@ -127,7 +131,7 @@ class CronSchedule:
         best: datetime | None = None
         # On a day on which clocks are set back, times that the wall has shown already may come again.
         for shown_time in _simulation(self._fields, wall - overlap):
-            first, last = self._first(shown_time), self._slots_at(shown_time)
+            first, last = self._first(shown_time), self._fire_times_at(shown_time)
             found = [slot for slot in last if slot > moment]
             best = min((*found, best) if best is not None else found, default=None)
             if best is not None and first > moment:
@@ -143,14 +147,14 @@ class CronSchedule:
         wall, overlap = self._wall(moment)
         best: datetime | None = None
         for shown_time in _simulation(self._fields, wall + overlap + _SECOND, reverse=True):
-            slots = self._slots_at(shown_time)
+            slots = self._fire_times_at(shown_time)
             found = [slot for slot in slots if slot <= moment]
             best = max((*found, best) if best is not None else found, default=None)
             if best is not None and slots and slots[-1] <= moment:
                 return best
         raise InvalidSchedule(f"cron={self.expression!r} did not fire within 50 years of {moment.isoformat()}")
 
-    def slots(self, after: datetime, until: datetime, limit: int) -> list[datetime]:
+    def fire_times(self, after: datetime, until: datetime, limit: int) -> list[datetime]:
         """The first *limit* slots after *after*, up to and including *until*; in UTC.
 
         Raises:
@@ -164,7 +168,7 @@ class CronSchedule:
 
     def _wall(self, moment: datetime) -> tuple[datetime, timedelta]:
         """What the wall clock shows at *moment*, and how far it is set back if it shows this time twice."""
-        check_moment(moment)
+        check_instant(moment)
         local = moment.astimezone(self._zone)
         early, late = local.replace(fold=0).utcoffset(), local.replace(fold=1).utcoffset()
         assert early is not None  # noqa: S101 - the zone is known
@@ -175,7 +179,7 @@ class CronSchedule:
         """When the wall clock shows *wall* first; somewhere behind the shift, if it never does."""
         return wall.replace(tzinfo=self._zone, fold=0).astimezone(UTC)
 
-    def _slots_at(self, wall: datetime) -> tuple[datetime, ...]:
+    def _fire_times_at(self, wall: datetime) -> tuple[datetime, ...]:
         """The slots of a time on the wall, in order."""
         first, second = self._first(wall), wall.replace(tzinfo=self._zone, fold=1).astimezone(UTC)
         if first == second:

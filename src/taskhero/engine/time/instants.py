@@ -7,16 +7,16 @@ from datetime import UTC, datetime, timedelta
 from typing import Final
 
 from taskhero._internal.bounds import LATEST, LONGEST
-from taskhero._internal.display import shown
+from taskhero._internal.display import short_repr
 from taskhero.errors import InvalidMoment, InvalidTask
 
 __all__ = [
     "LATEST",
     "delay_of",
+    "due_time_after",
     "duration_of",
     "frequency_of",
-    "moment_after",
-    "moment_of",
+    "instant_of",
     "next_run",
     "second_of",
     "to_datetime",
@@ -39,11 +39,11 @@ def duration_of(given: timedelta | float, what: str) -> float:
     """
     seconds = given.total_seconds() if isinstance(given, timedelta) else _number(given)
     if seconds is None:
-        raise InvalidMoment(f"{what}={shown(given)} is no duration: pass a timedelta, or seconds as a number")
+        raise InvalidMoment(f"{what}={short_repr(given)} is no duration: pass a timedelta, or seconds as a number")
     if not _finite(seconds):
-        raise InvalidMoment(f"{what}={shown(given)} is not finite: pass a timedelta, or seconds as a number")
+        raise InvalidMoment(f"{what}={short_repr(given)} is not finite: pass a timedelta, or seconds as a number")
     if seconds < 0:
-        raise InvalidMoment(f"{what}={shown(given)} is negative: pass a timedelta, or seconds, of 0 or more")
+        raise InvalidMoment(f"{what}={short_repr(given)} is negative: pass a timedelta, or seconds, of 0 or more")
     return seconds
 
 
@@ -59,19 +59,23 @@ def delay_of(given: timedelta | float, *, instead: str = "") -> float:
     """
     number = given.total_seconds() if isinstance(given, timedelta) else _number(given)
     if instead and number is not None and number < 0:
-        raise InvalidMoment(f"delay={shown(given)} is negative: pass a timedelta, or seconds, of 0 or more; {instead}")
+        raise InvalidMoment(
+            f"delay={short_repr(given)} is negative: pass a timedelta, or seconds, of 0 or more; {instead}"
+        )
     if number is not None and _finite(number) and number > _WEEK and not isinstance(given, timedelta):
         raise InvalidMoment(
-            f"delay={shown(given)} is more than a week in seconds (there are no milliseconds here): "
+            f"delay={short_repr(given)} is more than a week in seconds (there are no milliseconds here): "
             "pass a timedelta if that is what you mean"
         )
     seconds = duration_of(given, "delay")
     if seconds > LONGEST:
-        raise InvalidMoment(f"delay={shown(given)} is longer than 1000 years: pass a timedelta, or seconds, of less")
+        raise InvalidMoment(
+            f"delay={short_repr(given)} is longer than 1000 years: pass a timedelta, or seconds, of less"
+        )
     return seconds
 
 
-def moment_of(given: datetime | float) -> float:
+def instant_of(given: datetime | float) -> float:
     """Unix seconds of a moment that is an aware `datetime` or a number of unix seconds.
 
     The store rounds it up, so that nothing is early, and compares it with its own clock first: a moment that has passed
@@ -87,14 +91,20 @@ def moment_of(given: datetime | float) -> float:
         return _of_datetime(given)
     seconds = _number(given)
     if seconds is None:
-        raise InvalidMoment(f"when={shown(given)} is no moment: pass an aware datetime, or unix seconds as a number")
+        raise InvalidMoment(
+            f"when={short_repr(given)} is no moment: pass an aware datetime, or unix seconds as a number"
+        )
     if not _finite(seconds):
-        raise InvalidMoment(f"when={shown(given)} is not finite: pass an aware datetime, or unix seconds as a number")
+        raise InvalidMoment(
+            f"when={short_repr(given)} is not finite: pass an aware datetime, or unix seconds as a number"
+        )
     if seconds < 0:
-        raise InvalidMoment(f"when={shown(given)} is negative: pass an aware datetime, or unix seconds as a number")
+        raise InvalidMoment(
+            f"when={short_repr(given)} is negative: pass an aware datetime, or unix seconds as a number"
+        )
     if seconds >= LATEST:
         hint = ": it looks like milliseconds, pass seconds" if seconds < LATEST * 1000 else ": pass unix seconds"
-        raise InvalidMoment(f"when={shown(given)} is past the year 5000{hint}")
+        raise InvalidMoment(f"when={short_repr(given)} is past the year 5000{hint}")
     return seconds
 
 
@@ -102,12 +112,12 @@ def second_of(given: datetime | float) -> int:
     """The whole second of a moment, rounded up as the store rounds it.
 
     Raises:
-        InvalidMoment: As for `moment_of`.
+        InvalidMoment: As for `instant_of`.
     """
-    return math.ceil(moment_of(given))
+    return math.ceil(instant_of(given))
 
 
-def moment_after(delay: float, now: float) -> int:
+def due_time_after(delay: float, now: float) -> int:
     """Whole unix seconds of the moment *delay* seconds from *now*, rounded up; no delay at all is rounded down.
 
     Raises:
@@ -137,12 +147,12 @@ def _finite(seconds: float) -> bool:
 def _of_datetime(given: datetime) -> float:
     if given.utcoffset() is None:
         raise InvalidMoment(
-            f"when={shown(given)} is naive: give it a time zone, such as datetime.now(UTC) or "
+            f"when={short_repr(given)} is naive: give it a time zone, such as datetime.now(UTC) or "
             ".replace(tzinfo=ZoneInfo(...))"
         )
     since = given - _EPOCH
     if since >= timedelta(seconds=LATEST):
-        raise InvalidMoment(f"when={shown(given)} is past the year 5000")
+        raise InvalidMoment(f"when={short_repr(given)} is past the year 5000")
     seconds = max(since.total_seconds(), 0.0)
     # Whole microseconds say what a float may lose: to which second it is rounded up.
     second = max(-(-since // _SECOND), 0)
@@ -167,7 +177,7 @@ def frequency_of(given: timedelta | float, name: str) -> float:
         seconds = duration_of(given, "frequency")
     except InvalidMoment as error:
         raise InvalidTask(f"task {name!r}: {error}") from None
-    told = f"task {name!r}: frequency={shown(given)}"
+    told = f"task {name!r}: frequency={short_repr(given)}"
     if not seconds:
         raise InvalidTask(
             f"{told} is no time at all: pass a second or more, or leave it out for a task that is not periodic"

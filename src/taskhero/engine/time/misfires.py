@@ -5,9 +5,9 @@ from __future__ import annotations
 from datetime import timedelta
 from typing import TYPE_CHECKING, Final, Literal, TypeAlias, get_args
 
-from taskhero._internal.display import shown
-from taskhero._internal.suggestions import nearest
-from taskhero.engine.time.cron import check_moment
+from taskhero._internal.display import short_repr
+from taskhero._internal.suggestions import closest_name
+from taskhero.engine.time.cron import check_instant
 from taskhero.engine.time.instants import duration_of
 from taskhero.errors import InvalidMoment, InvalidSchedule
 
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
     from taskhero.engine.time.cron import CronSchedule
 
-__all__ = ["GRACE", "LIMIT", "Misfire", "due_slots", "misfire_of"]
+__all__ = ["GRACE", "LIMIT", "Misfire", "due_fire_times", "misfire_of"]
 
 Misfire: TypeAlias = Literal["skip", "once", "all"]
 
@@ -35,10 +35,10 @@ def misfire_of(given: object) -> Misfire:
     for policy in get_args(Misfire):
         if given == policy:
             return policy  # type: ignore[no-any-return]
-    raise InvalidSchedule(f"misfire={shown(given)} is no policy{nearest(str(given), get_args(Misfire))}")
+    raise InvalidSchedule(f"misfire={short_repr(given)} is no policy{closest_name(str(given), get_args(Misfire))}")
 
 
-def due_slots(
+def due_fire_times(
     schedule: CronSchedule,
     last: datetime,
     now: datetime,
@@ -70,12 +70,12 @@ def due_slots(
     """
     policy = misfire_of(misfire)
     _check_limit(limit)
-    check_moment(last)
-    check_moment(now)
+    check_instant(last)
+    check_instant(now)
     try:
         in_time = now - timedelta(seconds=duration_of(grace, "grace"))
     except (InvalidMoment, OverflowError) as error:
-        raise InvalidSchedule(f"grace={shown(grace)}: {error}") from None
+        raise InvalidSchedule(f"grace={short_repr(grace)}: {error}") from None
     # From the youngest backwards: an outage of years costs no more than one of minutes.
     found: list[datetime] = []
     slot = schedule.last_until(now)
@@ -89,4 +89,4 @@ def due_slots(
 
 def _check_limit(given: object) -> None:
     if isinstance(given, bool) or not isinstance(given, int) or given < 1:
-        raise InvalidSchedule(f"limit={shown(given)} is no number of slots: pass 1 or more")
+        raise InvalidSchedule(f"limit={short_repr(given)} is no number of slots: pass 1 or more")

@@ -6,14 +6,14 @@ from typing import TYPE_CHECKING, Any
 
 import attrs
 
-from taskhero._internal.display import shown
+from taskhero._internal.display import short_repr
 from taskhero.engine.task.signature import is_nothing
 from taskhero.engine.time.cron import CronSchedule
 from taskhero.engine.time.instants import frequency_of
 from taskhero.engine.time.misfires import misfire_of
 from taskhero.errors import InvalidSchedule, InvalidTask
 from taskhero.models import Job
-from taskhero.wire.jobs import forms_without_args, job_forms
+from taskhero.wire.jobs import equivalent_payloads, forms_without_args
 
 if TYPE_CHECKING:
     from taskhero.engine.task.options import TaskOptions
@@ -63,12 +63,12 @@ class Recurrence:
         """The job that stands for all copies of *job*: plugins see it when they state locks and guards."""
         return self.job(job.queue) if self.is_its_own(job.args) else job
 
-    def forms(self, job: Job) -> tuple[str, ...]:
+    def equivalent_payloads(self, job: Job) -> tuple[str, ...]:
         """All texts that mean *job*; none if they cannot be told."""
         if not self.is_its_own(job.args):
             return ()
-        spellings: list[list[Any]] = [[{}], [None], []] if self.args else [[]]
-        usual = [form for args in spellings for form in job_forms(self.name, args, job.queue)]
+        payloads: list[list[Any]] = [[{}], [None], []] if self.args else [[]]
+        usual = [form for args in payloads for form in equivalent_payloads(self.name, args, job.queue)]
         return (*usual, *forms_without_args(self.name, job.queue))
 
 
@@ -84,7 +84,9 @@ def recurrence_of(options: TaskOptions, name: str, signature: TaskSignature) -> 
     if not by_cron:
         _refuse_without_cron(options, name)
     if not isinstance(options.reenqueue_on_error, bool):
-        raise InvalidTask(f"task {name!r}: reenqueue_on_error={shown(options.reenqueue_on_error)}: pass True or False")
+        raise InvalidTask(
+            f"task {name!r}: reenqueue_on_error={short_repr(options.reenqueue_on_error)}: pass True or False"
+        )
     if options.frequency is None and not options.reenqueue_on_error:
         raise InvalidTask(
             f"task {name!r}: reenqueue_on_error=False says what a task with frequency= does after a failure"
@@ -118,4 +120,4 @@ def _refuse_without_cron(options: TaskOptions, name: str) -> None:
     for option in ("timezone", "misfire"):
         given = getattr(options, option)
         if given is not None:
-            raise InvalidTask(f"task {name!r}: {option}={shown(given)} is for a task with cron=: pass that, too")
+            raise InvalidTask(f"task {name!r}: {option}={short_repr(given)} is for a task with cron=: pass that, too")

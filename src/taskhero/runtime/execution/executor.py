@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, Final, Protocol
 
 import attrs
 
-from taskhero.backends.protocol import Delayed, Done, Dropped, Failed, NotDelayed, Retried
+from taskhero.backends.protocol import Failed, NotDelayed, PostponedByPlugin, RefusedByPlugin, Retried, Succeeded
 from taskhero.clock import SystemClock
 from taskhero.engine.queue.periodic import next_run_of
 from taskhero.errors import KilledItsProcess, NoSuchTask, Undecodable
@@ -17,27 +17,27 @@ from taskhero.hooks.contexts import PerformContext
 from taskhero.models import Failure, Postponed, Refused, Success
 from taskhero.runtime.execution.context import Running, enter, leave, task_logger
 from taskhero.runtime.execution.failure_report import describe, task_lines
-from taskhero.runtime.execution.invoker import CLEANUP, Caller
+from taskhero.runtime.execution.invoker import CLEANUP, Invoker
 from taskhero.wire.failures import encode_failure, encode_last_error
-from taskhero.wire.jobs import decode_job, has_one_spelling, rescues, unmark
+from taskhero.wire.jobs import decode_job, has_one_spelling, rescue_count, unmark
 from taskhero.wire.splicing import keep_queue
 
 if TYPE_CHECKING:
-    from taskhero.backends.protocol import Claim, Ending, Next
+    from taskhero.backends.protocol import Claim, Disposition, NextRun
     from taskhero.clock import Clock
     from taskhero.engine.task.task import Task
     from taskhero.events import Emitter
     from taskhero.hooks.scope import HookScope
     from taskhero.models import Job, Outcome
-    from taskhero.runtime.execution.invoker import Bound
-    from taskhero.runtime.execution.preparation import Preparer
+    from taskhero.runtime.execution.invoker import BoundArguments
+    from taskhero.runtime.execution.preparation import RunPreparation
     from taskhero.runtime.execution.processes import ProcessPool
     from taskhero.runtime.execution.threads import ThreadPool
 
-__all__ = ["Executor", "Performed", "Tasks"]
+__all__ = ["Executor", "JobResult", "Tasks"]
 
-_DONE: Final = Done()
-_DROPPED: Final = Dropped()
+_SUCCEEDED: Final = Succeeded()
+_REFUSED: Final = RefusedByPlugin()
 
 
 class Tasks(Protocol):
@@ -51,29 +51,29 @@ class Tasks(Protocol):
         """The hooks around jobs of this name, whether there is such a task or not."""
         ...
 
-    def near(self, name: str) -> str:
+    def suggestion(self, name: str) -> str:
         """Which tasks one may have meant by *name*, as the end of a sentence."""
         ...
 
 
 @attrs.frozen
-class Performed:
+class JobResult:
     """A job that has been performed, or will not be.
 
     Attributes:
         job: The job.
         outcome: How it ended, as the plugins decided.
-        ending: The same as the backend is told.
+        disposition: The same as the backend is told.
         busy: Done when what still runs of the job (a thread after its timeout, a task that ignores that it was
             cancelled) has ended, so that the slot is taken until then; None if nothing does.
-        next: The next run, if the job is that of a task with a frequency.
+        next_run: The next run, if the job is that of a task with a frequency.
     """
 
     job: Job
     outcome: Outcome
-    ending: Ending
+    disposition: Disposition
     busy: asyncio.Future[Any] | None = None
-    next: Next | None = None
+    next_run: NextRun | None = None
 
 
 class Executor:
@@ -87,7 +87,7 @@ class Executor:
         app: What `current` gives as the app.
         threads: Where tasks that are not async run.
         processes: Where tasks with ``run_in="process"`` run.
-        preparer: Gives jobs what plugins say that they need.
+        preparation: Gives jobs what plugins say that they need.
         rescue_limit: How often a job may bring down its process before it is failed instead of run.
         clock: What time it is in failed entries; the machine's own clock if none is given.
     """
@@ -100,15 +100,15 @@ class Executor:
         threads: ThreadPool,
         processes: ProcessPool,
         *,
-        preparer: Preparer,
+        preparation: RunPreparation,
         rescue_limit: int,
         clock: Clock | None = None,
     ) -> None:
         self._tasks = tasks
         self._emitter = emitter
         self._app = app
-        self._preparer = preparer
-        self._caller = Caller(threads, processes)
+        self._preparation = preparation
+        self._invoker = Invoker(threads, processes)
         self._rescue_limit = rescue_limit
         self._clock = clock or SystemClock()
         # What runs, by the task processor.
@@ -124,7 +124,7 @@ class Executor:
         job = self._running.get(worker)
         if job is not None:
             job.cancelled = True
-        self._caller.cancel(running)
+        self._invoker.cancel(running)
 
     def fail(self, running: asyncio.Task[Any], worker: str, error: Exception) -> bool:
         """Stop the job of *worker* at once, as `cancel` does, so that it fails with *error*.
@@ -139,10 +139,10 @@ class Executor:
         if job is None or job.cancelled or job.decided:
             return False
         job.cancelled = True
-        self._caller.fail(running, error)
+        self._invoker.fail(running, error)
         return True
 
-    async def give_up(self, running: asyncio.Task[Any], worker: str, claim: Claim) -> Performed | None:
+    async def give_up(self, running: asyncio.Task[Any], worker: str, claim: Claim) -> JobResult | None:
         """Wait a moment for a job after `fail`, and end it without its function if that ignores the cancellation.
 
         Returns:
@@ -150,7 +150,7 @@ class Executor:
             as soon as the function ends.
         """
         await asyncio.wait({running}, timeout=CLEANUP)
-        job, error = self._running.get(worker), self._caller.reason(running)
+        job, error = self._running.get(worker), self._invoker.reason(running)
         task = None if job is None else self._tasks.get(job.job.name)
         if job is None or task is None or error is None or job.decided:
             return None
@@ -166,10 +166,10 @@ class Executor:
                 outcome = await self._after(task, job.job, _context(job), outcome)
         finally:
             leave(token)
-        ending = self._ending(claim, job.worker, outcome)
-        return Performed(job.job, outcome, ending, running, next_run_of(task, job.job))
+        disposition = self._disposition(claim, job.worker, outcome)
+        return JobResult(job.job, outcome, disposition, running, next_run_of(task, job.job))
 
-    async def perform(self, claim: Claim, worker: str) -> Performed:
+    async def perform(self, claim: Claim, worker: str) -> JobResult:
         """Perform the claimed job, as the task processor *worker*.
 
         Each job should have an asyncio task of its own, so that context variables that one sets do not reach the next.
@@ -189,34 +189,34 @@ class Executor:
             task = self._tasks.get(job.name)
             scope = self._tasks.scope_of(job.name) if task is None else task.scope
             if scope.prepares and job.problem is None:
-                early, attempt = await self._preparer.prepare(claim, job, scope)
+                early, attempt = await self._preparation.prepare(claim, job, scope)
                 if early is not None:
                     # Another copy runs: the next run comes after that one.
-                    return Performed(job, early, self._ending(claim, worker, early))
+                    return JobResult(job, early, self._disposition(claim, worker, early))
             if task is None or job.problem is not None:
                 raise self._not_found(job)
-            if rescues(claim.raw) is not None:
+            if rescue_count(claim.raw) is not None:
                 self._check_rescues(claim.raw)
             bound = task.bind(job.args)
         except Exception as error:  # noqa: BLE001 -- whatever it is, it is this job's failure
             failure = Failure(error)
-            return Performed(job, failure, self._ending(claim, worker, failure), next=next_run_of(task, job))
+            return JobResult(job, failure, self._disposition(claim, worker, failure), next_run=next_run_of(task, job))
         running = self._running[worker] = Running(job, worker, self._app, attempt)
         token = enter(running)
         try:
             if task.scope.performs:
                 outcome, busy = await self._call_with_hooks(task, running, bound)
             else:
-                outcome, busy = await self._caller.call(task, job, worker, bound)
+                outcome, busy = await self._invoker.call(task, job, worker, bound)
         finally:
             self._running.pop(worker, None)
             leave(token)
         if running.abandoned:
             raise asyncio.CancelledError
-        ending = _DONE if type(outcome) is Success else self._ending(claim, worker, outcome)
+        disposition = _SUCCEEDED if type(outcome) is Success else self._disposition(claim, worker, outcome)
         if task.recurrence is None:
-            return Performed(job, outcome, ending, busy)
-        return Performed(job, outcome, ending, busy, next_run_of(task, job))
+            return JobResult(job, outcome, disposition, busy)
+        return JobResult(job, outcome, disposition, busy, next_run_of(task, job))
 
     # the steps, in their order
 
@@ -225,11 +225,11 @@ class Executor:
             return Undecodable(f"this entry of queue {job.queue!r} is not a job: {job.problem}")
         return NoSuchTask(
             f"No job defined for class {job.name!r}: declare it in the app that works queue {job.queue!r}, with "
-            f"@app.task(name={job.name!r}){self._tasks.near(job.name)}"
+            f"@app.task(name={job.name!r}){self._tasks.suggestion(job.name)}"
         )
 
     def _check_rescues(self, raw: str) -> None:
-        count = rescues(raw)
+        count = rescue_count(raw)
         if count is not None and count >= self._rescue_limit:
             raise KilledItsProcess(
                 f"the process died {count} times while it ran this job alone (rescue_limit={self._rescue_limit}), so "
@@ -237,22 +237,22 @@ class Executor:
             )
 
     async def _call_with_hooks(
-        self, task: Task[Any, Any], running: Running, bound: Bound
+        self, task: Task[Any, Any], running: Running, bound: BoundArguments
     ) -> tuple[Outcome, asyncio.Future[Any] | None]:
         ctx, job = _context(running), running.job
         busy: asyncio.Future[Any] | None = None
         running.preparing = True
         try:
             outcome = await task.scope.before_perform(job, ctx)
-            reason = self._caller.reason()
+            reason = self._invoker.reason()
             if reason is not None:
                 # A plugin ignored that it was cancelled.
-                outcome = self._caller.failed(reason, running.begun)
+                outcome = self._invoker.failed(reason, running.begun)
         except BaseException as error:  # noqa: BLE001 -- as for the function itself
-            outcome = self._caller.failed(error, running.begun)
+            outcome = self._invoker.failed(error, running.begun)
         if outcome is None:
             running.preparing = False
-            outcome, busy = await self._caller.call(task, job, running.worker, bound)
+            outcome, busy = await self._invoker.call(task, job, running.worker, bound)
         running.decided = True
         if not running.abandoned and not isinstance(outcome, (Refused, Postponed)):
             outcome = await self._after(task, job, ctx, outcome)
@@ -264,21 +264,23 @@ class Executor:
         try:
             return await task.scope.after_perform(job, ctx, outcome)
         except BaseException as error:
-            if self._caller.is_cancelled():
+            if self._invoker.is_cancelled():
                 return outcome  # it is done, so it is not given back
-            failure = self._caller.failed(error, begun)
+            failure = self._invoker.failed(error, begun)
             if not isinstance(outcome, Failure):
                 return failure
             # What the task raised tells more; a plugin's own error must not hide it.
             ctx.logger.error("A plugin failed after the task did", exc_info=error)
             return outcome
 
-    def _ending(self, claim: Claim, worker: str, outcome: Outcome) -> Ending:
+    def _disposition(self, claim: Claim, worker: str, outcome: Outcome) -> Disposition:
         if isinstance(outcome, Success):
-            return _DONE
+            return _SUCCEEDED
         if isinstance(outcome, (Refused, Postponed)):
             return (
-                _DROPPED if isinstance(outcome, Refused) else Delayed(outcome.delay, *self._spelling(claim, claim.raw))
+                _REFUSED
+                if isinstance(outcome, Refused)
+                else PostponedByPlugin(outcome.delay, *self._spelling(claim, claim.raw))
             )
         words, now = describe(outcome.error), self._clock.now()
         entry = encode_failure(
@@ -314,7 +316,7 @@ class Executor:
         except Exception:  # noqa: BLE001 - a plugin that cannot tell its guards must not lose the ending
             guards = ()
         for guard in guards:
-            if isinstance(guard, NotDelayed) and not (text in guard.forms and has_one_spelling(job.args)):
+            if isinstance(guard, NotDelayed) and not (text in guard.equivalent_payloads and has_one_spelling(job.args)):
                 meaning = guard.meaning
         return None if text == raw else text, meaning
 

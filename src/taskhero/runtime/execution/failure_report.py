@@ -18,9 +18,9 @@ if TYPE_CHECKING:
 __all__ = ["Description", "RemoteTraceback", "describe", "stack_lines", "strip", "task_lines", "text_of", "timed_out"]
 
 #: The longest text and the longest backtrace, in characters, and the longest line of one.
-MOST_TEXT: Final = 64 * 1024
-MOST_BACKTRACE: Final = 64 * 1024
-MOST_LINE: Final = 4 * 1024
+MAX_TEXT: Final = 64 * 1024
+MAX_BACKTRACE: Final = 64 * 1024
+MAX_LINE: Final = 4 * 1024
 
 _OURS: Final = ("taskhero.runtime.", "taskhero.hooks.", "taskhero.engine.")
 
@@ -111,12 +111,12 @@ def text_of(error: BaseException) -> str:
         text = str.__str__(str(error))
     except BaseException as broken:  # noqa: BLE001 -- as above
         return f"(its text cannot be shown: str() raised {_valid(type(broken).__name__)})"
-    return _cut(_valid(text), MOST_TEXT)
+    return _cut(_valid(text), MAX_TEXT)
 
 
 def _backtrace(error: BaseException) -> list[str]:
     try:
-        return _short([_cut(_valid(line), MOST_LINE) for line in _lines(error)])
+        return _short([_cut(_valid(line), MAX_LINE) for line in _lines(error)])
     except BaseException as broken:  # noqa: BLE001 -- as above
         return [f"(its traceback cannot be shown: {_valid(type(broken).__name__)})"]
 
@@ -133,9 +133,9 @@ def _split(parts: Iterable[str]) -> list[str]:
 
 def _short(lines: list[str]) -> list[str]:
     """Leave out lines in the middle if there are too many: the first tell whence, the last ones what."""
-    if sum(map(len, lines)) <= MOST_BACKTRACE:
+    if sum(map(len, lines)) <= MAX_BACKTRACE:
         return lines
-    head, tail = _fitting(lines, MOST_BACKTRACE // 4), _fitting(lines[::-1], MOST_BACKTRACE * 3 // 4)
+    head, tail = _fitting(lines, MAX_BACKTRACE // 4), _fitting(lines[::-1], MAX_BACKTRACE * 3 // 4)
     left_out = len(lines) - head - tail
     return [*lines[:head], f"  ... {left_out} lines left out ...", *lines[len(lines) - tail :]]
 

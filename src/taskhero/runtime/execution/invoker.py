@@ -20,19 +20,19 @@ if TYPE_CHECKING:
     from taskhero.runtime.execution.processes import ProcessPool
     from taskhero.runtime.execution.threads import ThreadPool
 
-__all__ = ["Bound", "Called", "Caller"]
+__all__ = ["BoundArguments", "InvocationResult", "Invoker"]
 
 #: The arguments with which to call a function.
-Bound: TypeAlias = "tuple[list[Any], dict[str, Any]]"
+BoundArguments: TypeAlias = "tuple[list[Any], dict[str, Any]]"
 
 #: How a call ended, and what is done when what still runs of it has ended.
-Called: TypeAlias = "tuple[Success | Failure, asyncio.Future[Any] | None]"
+InvocationResult: TypeAlias = "tuple[Success | Failure, asyncio.Future[Any] | None]"
 
 #: Seconds that an async function gets to clean up when its job fails from outside, before that is settled without it.
 CLEANUP: Final = 0.25
 
 
-class Caller:
+class Invoker:
     """Calls functions so that whatever they do becomes a `Success` or a `Failure`.
 
     Args:
@@ -98,7 +98,7 @@ class Caller:
             running.uncancel()
         return None if running is None else self._failing.pop(running, None)
 
-    async def call(self, task: Task[Any, Any], job: Job, worker: str, bound: Bound) -> Called:
+    async def call(self, task: Task[Any, Any], job: Job, worker: str, bound: BoundArguments) -> InvocationResult:
         """Call the task's function.
 
         Raises:
@@ -132,7 +132,9 @@ class Caller:
         )
         return Failure(unawaited, perf_counter() - begun)
 
-    async def _in_time(self, task: Task[Any, Any], timeout: float, bound: Bound, begun: float) -> Called:
+    async def _in_time(
+        self, task: Task[Any, Any], timeout: float, bound: BoundArguments, begun: float
+    ) -> InvocationResult:
         name = f"taskhero runs {task.name}"
         inner = asyncio.get_running_loop().create_task(_captured(task.function, bound), name=name)
         try:
@@ -163,7 +165,7 @@ class Caller:
             return None if inner.done() else reason
         return None if inner.done() else timed_out(name, timeout)
 
-    async def _in_thread(self, task: Task[Any, Any], bound: Bound, begun: float) -> Called:
+    async def _in_thread(self, task: Task[Any, Any], bound: BoundArguments, begun: float) -> InvocationResult:
         call = self._threads.start(task.function, *bound)
         late: Exception | None = None
         try:
@@ -186,7 +188,9 @@ class Caller:
             return self.failed(call.error, begun), None
         return self._succeeded(task, call.value, begun), None
 
-    async def _in_process(self, task: Task[Any, Any], job: Job, worker: str, bound: Bound, begun: float) -> Called:
+    async def _in_process(
+        self, task: Task[Any, Any], job: Job, worker: str, bound: BoundArguments, begun: float
+    ) -> InvocationResult:
         call = self._processes.start(task, job, worker, bound)
         try:
             await call.future
@@ -200,7 +204,7 @@ class Caller:
         return Success(call.value, perf_counter() - begun), None
 
 
-async def _captured(function: Callable[..., Awaitable[Any]], bound: Bound) -> tuple[Any, BaseException | None]:
+async def _captured(function: Callable[..., Awaitable[Any]], bound: BoundArguments) -> tuple[Any, BaseException | None]:
     """What *function* returned and what it raised: an asyncio task that raises SystemExit would end the loop."""
     args, kwargs = bound
     try:

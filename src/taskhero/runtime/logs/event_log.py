@@ -16,7 +16,7 @@ from taskhero import events
 from taskhero.errors import BackendDenied
 from taskhero.models import Job
 from taskhero.runtime.execution.failure_report import text_of
-from taskhero.runtime.logs.redaction import Filter
+from taskhero.runtime.logs.redaction import Redaction
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
@@ -97,7 +97,7 @@ class _EventLog:
         self._emitter = emitter
         self._handlers: list[tuple[type[Event], Callable[[Any], None]]] = []
         self._outages: set[tuple[str, bool]] = set()
-        self._filter = Filter(settings.filtered_params)
+        self._redaction = Redaction(settings.filtered_params)
         self._names = names
         for kind, message in _MESSAGES.items():
             levels = settings.scheduler_logging if kind.source == "scheduler" else settings.worker_logging
@@ -115,7 +115,7 @@ class _EventLog:
 
         def log(event: Event) -> None:
             if self._is_news(event):
-                fields, traceback = _fields(event, self._filter, self._names)
+                fields, traceback = _fields(event, self._redaction, self._names)
                 logger.log(level, message, fields, exc_info=traceback, extra=fields)
 
         # While the level is off, the event is not even built, unless somebody else wants it.
@@ -135,7 +135,7 @@ class _EventLog:
 
 
 def _fields(
-    event: Event, hide: Filter, names: Callable[[str], Sequence[str]]
+    event: Event, hide: Redaction, names: Callable[[str], Sequence[str]]
 ) -> tuple[dict[str, Any], BaseException | None]:
     """What a record says of an event, and the error whose traceback is shown, without values that are filtered."""
     fields: dict[str, Any] = {"event": event.name}

@@ -8,13 +8,13 @@ from typing import TYPE_CHECKING, Any, Final
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
-__all__ = ["FILTERED", "Filter"]
+__all__ = ["FILTERED", "Redaction"]
 
 #: What stands in place of a value.
 FILTERED: Final = "[FILTERED]"
 
 
-class Filter:
+class Redaction:
     """Masks the values of some names in what JSON can hold, at any depth.
 
     Args:

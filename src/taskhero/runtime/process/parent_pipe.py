@@ -11,14 +11,14 @@ from typing import TYPE_CHECKING, Final
 from taskhero.runtime.process.signals import PARENT, Order
 
 if TYPE_CHECKING:
-    from taskhero.runtime.process.shutdown import Stop
+    from taskhero.runtime.process.shutdown import ShutdownSignal
     from taskhero.runtime.process.signals import Orders
 
-__all__ = ["PARENT_PIPE", "STOP", "obey_parent", "parent_pipe"]
+__all__ = ["PARENT_PIPE", "STOP_BYTE", "obey_parent", "parent_pipe"]
 #: Environment variable with the number of a pipe's end that reaches its end of file when the process is to stop.
 PARENT_PIPE: Final = "TASKHERO_PARENT_PIPE"
 #: What a parent writes into that pipe instead of closing it, so that it can still pass on orders.
-STOP: Final = b"T"
+STOP_BYTE: Final = b"T"
 
 
 def parent_pipe() -> int | None:
@@ -34,7 +34,7 @@ def parent_pipe() -> int | None:
     return pipe
 
 
-def obey_parent(pipe: int, stop: Stop, orders: Orders) -> None:
+def obey_parent(pipe: int, stop: ShutdownSignal, orders: Orders) -> None:
     """Follow what the parent writes into *pipe*, and ask for a stop when it closes its end, or is dead.
 
     What the parent has written already is known when this returns.
@@ -42,8 +42,8 @@ def obey_parent(pipe: int, stop: Stop, orders: Orders) -> None:
 
     def read() -> bool:
         text = os.read(pipe, 1)
-        if text == STOP:
-            stop.ask(PARENT)
+        if text == STOP_BYTE:
+            stop.request(PARENT)
         elif text:
             # What a later version of the parent may write is skipped.
             with contextlib.suppress(ValueError):
@@ -54,7 +54,7 @@ def obey_parent(pipe: int, stop: Stop, orders: Orders) -> None:
         with contextlib.suppress(OSError):
             while read():
                 pass
-        stop.ask(PARENT)
+        stop.request(PARENT)
 
     with contextlib.suppress(OSError, ValueError):
         while select.select([pipe], [], [], 0)[0] and read():

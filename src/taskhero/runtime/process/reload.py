@@ -10,13 +10,13 @@ if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Iterable, Iterator
     from pathlib import Path
 
-__all__ = ["Sources"]
+__all__ = ["FileWatcher"]
 
 #: Folders in which nobody edits a program.
 _ELSEWHERE: Final = frozenset({"__pycache__", "node_modules", "site-packages", "venv", "env", "build", "dist"})
 
 
-class Sources:
+class FileWatcher:
     """The Python files below some folders, looked at twice a second.
 
     Args:
@@ -28,19 +28,19 @@ class Sources:
         self._folders = tuple({folder.resolve() for folder in folders})
         self._interval = interval
         # From now on, not from when somebody begins to wait.
-        self._known = self._look()
+        self._known = self._scan()
 
     async def changes(self) -> AsyncIterator[str]:
         """Yield the path of a file whenever files were changed, added or removed."""
         while True:
             await asyncio.sleep(self._interval)
-            now = await asyncio.to_thread(self._look)
+            now = await asyncio.to_thread(self._scan)
             changed = sorted(dict(set(now.items()) ^ set(self._known.items())))
             self._known = now
             if changed:
                 yield changed[0]
 
-    def _look(self) -> dict[str, tuple[int, int]]:
+    def _scan(self) -> dict[str, tuple[int, int]]:
         found: dict[str, tuple[int, int]] = {}
         for folder in self._folders:
             for path in _files(str(folder)):

@@ -23,7 +23,7 @@ from taskhero.events import WorkerJob, WorkerPause
 from taskhero.runtime.backoff import Backoff, Outage
 from taskhero.runtime.process.event_loop import leave_without_threads, run_in_loop
 from taskhero.runtime.process.parent_pipe import obey_parent, parent_pipe
-from taskhero.runtime.process.shutdown import Stop
+from taskhero.runtime.process.shutdown import ShutdownSignal
 from taskhero.runtime.process.signals import Order, Orders
 from taskhero.runtime.worker.pool import STOP_LIMIT
 from taskhero.runtime.worker.queue_order import STAR
@@ -33,7 +33,7 @@ if TYPE_CHECKING:
     from taskhero.runtime.worker.control import WorkerControl
     from taskhero.settings import Settings
 
-__all__ = ["Burst", "Service", "run_service", "worker_settings"]
+__all__ = ["BurstMonitor", "Service", "run_service", "worker_settings"]
 
 _logger = logging.getLogger("taskhero.worker")
 
@@ -110,7 +110,7 @@ def run_service(app: Service, control: WorkerControl, *, burst: bool = False) ->
         raise AlreadyRunning("app.run() has an event loop of its own; inside of one use `async with app.running():`")
     before = set(threading.enumerate())
     pipe = parent_pipe()
-    with Stop(lambda: app.settings.grace + STOP_LIMIT) as stop, Orders() as orders:
+    with ShutdownSignal(lambda: app.settings.grace + STOP_LIMIT) as stop, Orders() as orders:
         if pipe is not None:
             obey_parent(pipe, stop, orders)
         run_in_loop(_serve(app, stop, orders, control, burst=burst))
@@ -125,19 +125,19 @@ def _loop_runs() -> bool:
     return True
 
 
-async def _serve(app: Service, stop: Stop, orders: Orders, control: WorkerControl, *, burst: bool) -> None:
+async def _serve(app: Service, stop: ShutdownSignal, orders: Orders, control: WorkerControl, *, burst: bool) -> None:
     # Before the start: a process that is to pause must not claim a job before.
     orders.follow(lambda order, by: _obey(order, by, control, stop), asyncio.get_running_loop())
     stopped = asyncio.create_task(stop.wait())
     emptied: asyncio.Task[None] | None = None
     grace = app.settings.grace
     try:
-        watch = Burst(app) if burst else None
+        watch = BurstMonitor(app) if burst else None
         if await _start(app, stop, stopped):
             _logger.info("%s", _ready(app))
             emptied = None if watch is None else asyncio.create_task(watch.emptied())
             await asyncio.wait([stopped, *([emptied] if emptied else [])], return_when=asyncio.FIRST_COMPLETED)
-        if stop.asked:
+        if stop.requested:
             _logger.info("process %d stops, asked by %s; its jobs get %g s", os.getpid(), stop.reason, grace)
         else:
             _logger.info("process %d stops, since its queues are empty", os.getpid())
@@ -151,14 +151,14 @@ async def _serve(app: Service, stop: Stop, orders: Orders, control: WorkerContro
     _logger.info("process %d has stopped", os.getpid())
 
 
-def _obey(order: Order, by: str, control: WorkerControl, stop: Stop) -> None:
+def _obey(order: Order, by: str, control: WorkerControl, stop: ShutdownSignal) -> None:
     """Do what an operator wants. An order that changes nothing is not logged, but for one to fail jobs."""
     pid = os.getpid()
     if order is Order.FAIL:
         text = f"the worker process {pid} failed the jobs that it ran, asked by {by}"
         number = control.fail_running(lambda: StoppedBySignal(text))
         _logger.info("process %d fails the jobs that it runs, asked by %s: %d", pid, by, number)
-    elif stop.asked:
+    elif stop.requested:
         # Service managers send SIGCONT after the signal that stops, so that a process which is suspended sees it.
         return
     elif order is Order.PAUSE:
@@ -168,14 +168,14 @@ def _obey(order: Order, by: str, control: WorkerControl, stop: Stop) -> None:
         _logger.info("process %d resumes, asked by %s: it claims jobs again", pid, by)
 
 
-async def _start(app: Service, stop: Stop, stopped: asyncio.Task[None]) -> bool:
+async def _start(app: Service, stop: ShutdownSignal, stopped: asyncio.Task[None]) -> bool:
     """Start the app, waiting for its backend if that is away; return False if it was asked to stop before."""
     outage = Outage(
         lambda _, error: _logger.error("%s; waits for it", error),
         lambda seconds: _logger.info("%s is there, after %.1f s", app.backend.location, seconds),
     )
     backoff = Backoff()
-    while not stop.asked:
+    while not stop.requested:
         starting = asyncio.create_task(app.start())
         await asyncio.wait({starting, stopped}, return_when=asyncio.FIRST_COMPLETED)
         if not starting.done():
@@ -210,10 +210,10 @@ def _ready(app: Service) -> str:
 
 
 #: Seconds between two looks, should a multi-worker of somebody else's not say that it has nothing to do.
-LOOK = 1.0
+BURST_CHECK_INTERVAL = 1.0
 
 
-class Burst:
+class BurstMonitor:
     """Tells when an app's process has emptied its queues. It is made before the app starts.
 
     Args:
@@ -243,7 +243,7 @@ class Burst:
         while multi_worker is not None and not await self._is_empty(multi_worker):
             self._paused.clear()
             try:
-                async with asyncio.timeout(LOOK):
+                async with asyncio.timeout(BURST_CHECK_INTERVAL):
                     await self._paused.wait()
             except TimeoutError:
                 continue

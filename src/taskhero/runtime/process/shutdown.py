@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
     from taskhero.runtime.process.signals import Handler
 
-__all__ = ["Stop", "exit_at_once", "set_last_line"]
+__all__ = ["ShutdownSignal", "exit_now", "set_exit_message_format"]
 
 #: What asks a process to stop, and ends it at once if one of these or of `PATIENT` came before.
 SIGNALS: Final = present("SIGTERM", "SIGINT")
@@ -28,25 +28,26 @@ PATIENT: Final = present("SIGQUIT")
 #: The same, but sent by the system too, so that the first one of `SIGNALS` after it is not a second one.
 HANGUP: Final = present("SIGHUP")
 #: Seconds after which an event loop that does not answer counts as held up.
-ANSWER_LIMIT: Final = 5.0
+LOOP_RESPONSE_LIMIT: Final = 5.0
 
 
-class Stop:
+class ShutdownSignal:
     """Whether this process has been asked to stop. It is entered in the main thread, before the event loop runs.
 
     The handlers are Python's own and not the event loop's, so that a second signal ends the process even if a task
     holds up the loop.
 
     Args:
-        patience: Tells the seconds after which a stop that was asked for should be over; an event loop that is held up
+        stop_limit: Tells the seconds after which a stop that was asked for should be over; an event loop that is held
+            up
             beyond them will not end by itself, so the process is ended.
         before_exit: Called before a second signal ends the process, in the signal's handler.
     """
 
-    def __init__(self, patience: Callable[[], float], before_exit: Callable[[], None] = lambda: None) -> None:
-        self.asked = False
+    def __init__(self, stop_limit: Callable[[], float], before_exit: Callable[[], None] = lambda: None) -> None:
+        self.requested = False
         self.reason = ""
-        self._patience = patience
+        self._stop_limit = stop_limit
         self._before_exit = before_exit
         self._signals = 0
         self._loop: asyncio.AbstractEventLoop | None = None
@@ -75,12 +76,12 @@ class Stop:
         self._asked.put(None)
         self._handling.close()
 
-    def ask(self, reason: str) -> None:
+    def request(self, reason: str) -> None:
         """Ask for a stop; from any thread, and again without effect."""
-        if self.asked:
+        if self.requested:
             return
         self.reason = reason
-        self.asked = True
+        self.requested = True
         self._asked.put(reason)
         if self._loop is not None and self._event is not None:
             with contextlib.suppress(RuntimeError):  # the loop is closed: it has stopped
@@ -90,7 +91,7 @@ class Stop:
         """Wait until it is asked for; in one event loop only."""
         if self._event is None:
             self._loop, self._event = asyncio.get_running_loop(), asyncio.Event()
-        if not self.asked:
+        if not self.requested:
             await self._event.wait()
 
     def _on_signal(self, number: int, _frame: FrameType | None) -> None:
@@ -98,44 +99,44 @@ class Stop:
         if self._signals > 1:
             name = signal.Signals(number).name
             self._before_exit()
-            exit_at_once(128 + number, f"{name}, a second signal: ends at once; its jobs are rescued by others")
-        self.ask(signal.Signals(number).name)
+            exit_now(128 + number, f"{name}, a second signal: ends at once; its jobs are rescued by others")
+        self.request(signal.Signals(number).name)
 
     def _on_patient_signal(self, number: int, _frame: FrameType | None) -> None:
         self._signals = max(1, self._signals)
-        self.ask(signal.Signals(number).name)
+        self.request(signal.Signals(number).name)
 
     def _on_hangup(self, number: int, _frame: FrameType | None) -> None:
-        self.ask(signal.Signals(number).name)
+        self.request(signal.Signals(number).name)
 
     def _guard(self) -> None:
         """End the process if a task holds up the event loop for longer than a stop may take."""
-        if self._asked.get() is None or self._over.wait(self._patience()):
+        if self._asked.get() is None or self._over.wait(self._stop_limit()):
             return
         while not self._over.is_set():
             answered = threading.Event()
             if self._loop is not None:
                 with contextlib.suppress(RuntimeError):
                     self._loop.call_soon_threadsafe(answered.set)
-            if not answered.wait(ANSWER_LIMIT) and not self._over.is_set():
-                exit_at_once(1, "a task holds up the event loop: ends without it; its jobs are rescued by others")
-            self._over.wait(ANSWER_LIMIT)
+            if not answered.wait(LOOP_RESPONSE_LIMIT) and not self._over.is_set():
+                exit_now(1, "a task holds up the event loop: ends without it; its jobs are rescued by others")
+            self._over.wait(LOOP_RESPONSE_LIMIT)
 
 
-def exit_at_once(code: int, why: str) -> None:
+def exit_now(code: int, why: str) -> None:
     """End the process without any further ado; from anywhere, a signal's handler too."""
     with contextlib.suppress(OSError):
-        os.write(2, f"{_last_line[0](f'process {os.getpid()}: {why}')}\n".encode())
+        os.write(2, f"{_exit_message_format[0](f'process {os.getpid()}: {why}')}\n".encode())
     os._exit(code)
 
 
-def set_last_line(form: Callable[[str], str] | None) -> None:
+def set_exit_message_format(form: Callable[[str], str] | None) -> None:
     """Let what a process says last have the form of its log, which is of no use where a lock may be held.
 
     Args:
         form: Makes a line of a text, without any lock; None: plain text.
     """
-    _last_line[0] = _plain if form is None else form
+    _exit_message_format[0] = _plain if form is None else form
 
 
 def _plain(text: str) -> str:
@@ -143,4 +144,4 @@ def _plain(text: str) -> str:
 
 
 #: How the last line is made.
-_last_line: list[Callable[[str], str]] = [_plain]
+_exit_message_format: list[Callable[[str], str]] = [_plain]

@@ -13,25 +13,25 @@ from typing import TYPE_CHECKING, Any, Final
 import attrs
 
 from taskhero.runtime.backoff import Backoff
-from taskhero.runtime.process.parent_pipe import PARENT_PIPE, STOP
+from taskhero.runtime.process.parent_pipe import PARENT_PIPE, STOP_BYTE
 from taskhero.runtime.process.signals import Order, Orders
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
-    from taskhero.runtime.process.reload import Sources
-    from taskhero.runtime.process.shutdown import Stop
+    from taskhero.runtime.process.reload import FileWatcher
+    from taskhero.runtime.process.shutdown import ShutdownSignal
 
 __all__ = ["Supervisor"]
 
 _logger = logging.getLogger("taskhero.worker")
 
 #: A process that lived so many seconds was well: the delays before the next start begin anew.
-WELL: Final = 60.0
+HEALTHY_AFTER: Final = 60.0
 
 
 @attrs.define(eq=False)
-class _Child:
+class _WorkerProcess:
     """A worker process. It stops when its pipe says so or is closed, as it also is when its parent dies.
 
     It gets no signals, since service managers signal all processes of a service themselves. A second signal ends a
@@ -44,7 +44,7 @@ class _Child:
     asked: bool = False
 
     @classmethod
-    async def start(cls, command: Sequence[str], *, paused: bool) -> _Child:
+    async def start(cls, command: Sequence[str], *, paused: bool) -> _WorkerProcess:
         reading, writing = os.pipe()
         try:
             # One that does not read must not hold up its parent.
@@ -70,7 +70,7 @@ class _Child:
         """Ask it to stop; again without effect."""
         if not self.asked:
             self.asked = True
-            if not self.tell(STOP):
+            if not self.tell(STOP_BYTE):
                 self.close()
 
     def tell(self, word: bytes) -> bool:
@@ -104,7 +104,7 @@ class Supervisor:
         stop: Tells when to stop.
         orders: What else to pass on.
         burst: Whether a process that ends with exit code 0 is done.
-        sources: Where to look for changes of files, each of which makes all processes start anew; None: nowhere.
+        watcher: Where to look for changes of files, each of which makes all processes start anew; None: nowhere.
         backoff: Makes the delays before one that died is started again.
     """
 
@@ -112,11 +112,11 @@ class Supervisor:
         self,
         command: Sequence[str],
         number: int,
-        stop: Stop,
+        stop: ShutdownSignal,
         orders: Orders,
         *,
         burst: bool = False,
-        sources: Sources | None = None,
+        watcher: FileWatcher | None = None,
         backoff: Callable[[], Backoff] = lambda: Backoff(0.5, 30.0),
     ) -> None:
         self._command = tuple(command)
@@ -125,9 +125,9 @@ class Supervisor:
         self._orders = orders
         self._paused = False
         self._burst = burst
-        self._sources = sources
+        self._watcher = watcher
         self._backoff = backoff
-        self._children: dict[int, _Child] = {}
+        self._children: dict[int, _WorkerProcess] = {}
         # Set when a file changes, and then replaced by a new one.
         self._changed = asyncio.Event()
 
@@ -136,9 +136,9 @@ class Supervisor:
         self._orders.follow(self._pass_on, asyncio.get_running_loop())
         stopped = asyncio.create_task(self._stop.wait())
         stopped.add_done_callback(lambda _: self._stop_all())
-        watch = None if self._sources is None else asyncio.create_task(self._watch(self._sources))
+        watch = None if self._watcher is None else asyncio.create_task(self._watch(self._watcher))
         try:
-            await asyncio.gather(*(self._keep(place, stopped) for place in range(1, self._number + 1)))
+            await asyncio.gather(*(self._keep_running(place, stopped) for place in range(1, self._number + 1)))
         finally:
             for task in (stopped, watch):
                 if task is not None:
@@ -154,7 +154,7 @@ class Supervisor:
         """Give an order to all processes; those that are started later are paused as well."""
         news = True
         if order is not Order.FAIL:
-            if self._stop.asked:
+            if self._stop.requested:
                 # Service managers send SIGCONT after the signal that stops.
                 return
             news = self._paused is not (order is Order.PAUSE)
@@ -169,13 +169,13 @@ class Supervisor:
         for child in list(self._children.values()):
             child.stop()
 
-    async def _keep(self, place: int, stopped: asyncio.Task[None]) -> None:
+    async def _keep_running(self, place: int, stopped: asyncio.Task[None]) -> None:
         """Keep one process running."""
         backoff = self._backoff()
         while not stopped.done():
             changed = self._changed
             paused = self._paused
-            child = self._children[place] = await _Child.start(self._command, paused=paused)
+            child = self._children[place] = await _WorkerProcess.start(self._command, paused=paused)
             if paused is not self._paused:
                 child.tell((Order.PAUSE if self._paused else Order.RESUME).value)
             _logger.info("worker process %d of %d has pid %d", place, self._number, child.process.pid)
@@ -188,10 +188,10 @@ class Supervisor:
                 return
             if child.asked:
                 continue
-            if time.monotonic() - child.begun > WELL:
+            if time.monotonic() - child.begun > HEALTHY_AFTER:
                 backoff.reset()
             what = f"worker process {place} (pid {child.process.pid}) {_how(code)}"
-            if self._sources is None:
+            if self._watcher is None:
                 delay = backoff.next()
                 _logger.error("%s; it is started again in %.1f s", what, delay)
                 await asyncio.wait({stopped}, timeout=delay)
@@ -199,7 +199,7 @@ class Supervisor:
                 _logger.error("%s; it is started again when a file changes", what)
                 await _first(stopped, asyncio.create_task(changed.wait()))
 
-    async def _watch(self, sources: Sources) -> None:
+    async def _watch(self, sources: FileWatcher) -> None:
         async for path in sources.changes():
             _logger.info("%s has changed: the worker processes start anew", path)
             self._changed.set()

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
     from taskhero.backends.protocol import Backend
 
-__all__ = ["Adoption"]
+__all__ = ["OrphanAdoption"]
 
 _logger = logging.getLogger("taskhero.scheduler")
 
@@ -23,7 +23,7 @@ MOST = 300.0
 SHARE = 100
 
 
-class Adoption:
+class OrphanAdoption:
     """Calls `Backend.adopt` now and then, as the leader does.
 
     Args:

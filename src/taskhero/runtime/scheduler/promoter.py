@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import attrs
 
-from taskhero.backends.protocol import FreeLock, Move, Moved
+from taskhero.backends.protocol import PromoteResult, PromotionTarget, QueueLockGuard
 from taskhero.engine.time.instants import to_datetime
 from taskhero.errors import BackendError, BackendRefused, InvalidQueueName, Undecodable
 from taskhero.events import (
@@ -21,25 +21,25 @@ from taskhero.events import (
 )
 from taskhero.runtime.execution.failure_report import describe
 from taskhero.wire.failures import encode_failure
-from taskhero.wire.jobs import decode_job, job_forms, payload_queue
+from taskhero.wire.jobs import decode_job, equivalent_payloads, payload_queue
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
-    from taskhero.backends.protocol import Backend, Due, DueJob, Guard
+    from taskhero.backends.protocol import Backend, DueJob, DueReply, Guard
     from taskhero.events import Emitter
     from taskhero.models import Job
 
-__all__ = ["Promotion"]
+__all__ = ["Promoter"]
 
 #: So many jobs are promoted in one step of the backend.
 BATCH = 100
 #: So many jobs that cannot be promoted are looked past, to get at those behind them.
-MOST_MISSED = 10_000
+MAX_TRACKED_MISSES = 10_000
 #: So often a job may be missed before that is told.
-PATIENCE = 3
+MISSES_BEFORE_REPORT = 3
 #: Seconds between two looks while another program's scheduler promotes: its end is seen well within a second.
-YIELD = 0.5
+YIELD_INTERVAL = 0.5
 
 
 @attrs.define
@@ -50,7 +50,7 @@ class _Missed:
     again: float
 
 
-class Promotion:
+class Promoter:
     """Promotes due jobs in order, a batch at a time.
 
     Args:
@@ -94,11 +94,11 @@ class Promotion:
             BackendError: The backend could not do it; what was promoted stays promoted.
         """
         self._emitter.emit(SchedulerPoll(self._owner))
-        limit = BATCH + min(len(self._missed), MOST_MISSED)
+        limit = BATCH + min(len(self._missed), MAX_TRACKED_MISSES)
         due = await self._backend.due(limit)
         self._note_foreign(due)
         if due.yielded:
-            return min(YIELD, self._timeout)
+            return min(YIELD_INTERVAL, self._timeout)
         self._forget(due.jobs, limit)
         now = self._clock()
         jobs = [job for job in due.jobs if job not in self._missed or self._missed[job].again <= now][:BATCH]
@@ -106,22 +106,22 @@ class Promotion:
             return self._until_next(due)
         moves = [self._move(job, due.now) for job in jobs]
         for move, became in zip(moves, await self._promote(moves), strict=True):
-            self._tell(move, became)
+            self._emit(move, became)
         return 0.0
 
-    async def _promote(self, moves: Sequence[Move]) -> Sequence[str]:
+    async def _promote(self, moves: Sequence[PromotionTarget]) -> Sequence[str]:
         try:
             return await self._backend.promote(moves)
         except BackendRefused:
             # It is about one of them: find out which, and let the others go.
             if len(moves) == 1:
-                return [Moved.MISSED]
+                return [PromoteResult.MISSED]
             half = len(moves) // 2
             return [*await self._promote(moves[:half]), *await self._promote(moves[half:])]
 
     # where a job goes
 
-    def _move(self, due: DueJob, now: float) -> Move:
+    def _move(self, due: DueJob, now: float) -> PromotionTarget:
         queue = payload_queue(due.raw)
         job = decode_job(due.raw, queue or "")
         if job.problem is not None:
@@ -134,13 +134,15 @@ class Promotion:
             return self._failure(due, queue, error, now)
         try:
             # Other copies that are delayed still do not matter: this one's time has come.
-            guards = tuple(guard for guard in self._guards(job) if isinstance(guard, FreeLock))
+            guards = tuple(guard for guard in self._guards(job) if isinstance(guard, QueueLockGuard))
         except Exception as error:  # noqa: BLE001 - a plugin's bug is this job's, not that of all behind it
             self._emitter.emit(SchedulerError(self._owner, error))
             return self._failure(due, queue, error, now)
-        return Move(due, queue, guards, equal=job_forms(job.name, job.args, queue) if guards else ())
+        return PromotionTarget(
+            due, queue, guards, equivalent_payloads=equivalent_payloads(job.name, job.args, queue) if guards else ()
+        )
 
-    def _failure(self, due: DueJob, queue: str | None, error: Exception, now: float) -> Move:
+    def _failure(self, due: DueJob, queue: str | None, error: Exception, now: float) -> PromotionTarget:
         words = describe(error)
         entry = encode_failure(
             raw=due.raw,
@@ -151,38 +153,39 @@ class Promotion:
             backtrace=words.backtrace,
             failed_at=now,
         )
-        return Move(due, None, failure=entry)
+        return PromotionTarget(due, None, failure=entry)
 
     # what became of it
 
-    def _tell(self, move: Move, became: str) -> None:
+    def _emit(self, move: PromotionTarget, became: str) -> None:
         due = move.job
-        if became in {Moved.MISSED, Moved.HELD}:
-            self._note_missed(move, held=became == Moved.HELD)
+        if became in {PromoteResult.MISSED, PromoteResult.HELD}:
+            self._note_missed(move, held=became == PromoteResult.HELD)
             return
         self._missed.pop(due, None)
         if due.at != self._timestamp:
             self._timestamp = due.at
             self._emitter.emit(SchedulerWorkingTimestamp(self._owner, due.at))
         queue = move.queue or ""
-        if became == Moved.QUEUED and self._emitter.wants(SchedulerTransferredJob):
+        if became == PromoteResult.QUEUED and self._emitter.wants(SchedulerTransferredJob):
             self._emitter.emit(SchedulerTransferredJob(self._owner, due.at, queue, decode_job(due.raw, queue)))
-        elif became == Moved.MERGED:
+        elif became == PromoteResult.MERGED:
             self._emitter.emit(SchedulerMerged(self._owner, due.at, queue, decode_job(due.raw, queue)))
-        elif became == Moved.FAILED:
+        elif became == PromoteResult.FAILED:
             text = f"a delayed entry could not be queued and stands in the failures: {due.raw[:200]}"
             self._emitter.emit(SchedulerError(self._owner, BackendError(text)))
 
-    def _note_missed(self, move: Move, *, held: bool) -> None:
+    def _note_missed(self, move: PromotionTarget, *, held: bool) -> None:
         """Somebody else was faster, its lock is *held*, or it cannot be done, which shows when it is shown again."""
         missed = self._missed.setdefault(move.job, _Missed(0, 0.0))
         missed.times += 1
         if missed.times > 1:
             missed.again = self._clock() + min(0.25 * 2 ** min(missed.times, 20), self._timeout)
-        if missed.times == PATIENCE and not held:
+        if missed.times == MISSES_BEFORE_REPORT and not held:
             where = f"into queue {move.queue!r}" if move.queue is not None else "into the failures"
             text = (
-                f"a job that is due since {move.job.at} could not be put {where} in {PATIENCE} attempts; it stays "
+                f"a job that is due since {move.job.at} could not be put {where} in {MISSES_BEFORE_REPORT} attempts; "
+                "it stays "
                 f"delayed and is tried again, others go on: {move.job.raw[:200]}"
             )
             self._emitter.emit(SchedulerError(self._owner, BackendError(text)))
@@ -195,7 +198,7 @@ class Promotion:
         beyond = shown[-1].at if len(shown) >= limit else math.inf
         self._missed = {job: missed for job, missed in self._missed.items() if job in jobs or job.at >= beyond}
 
-    def _note_foreign(self, due: Due) -> None:
+    def _note_foreign(self, due: DueReply) -> None:
         """Tell when another program's scheduler begins to stop the promotion, and when its lock counts as dead."""
         lock = due.foreign
         stopped_by = (lock.key, lock.holder) if lock is not None else ("", "")
@@ -214,7 +217,7 @@ class Promotion:
             self._emitter.emit(SchedulerError(self._owner, BackendError(text)))
         self._dead = dead
 
-    def _until_next(self, due: Due) -> float:
+    def _until_next(self, due: DueReply) -> float:
         if due.jobs:
             # All that is shown must wait. What comes next is not known, but moments are whole seconds.
             return min(math.floor(due.now) + 1 - due.now + 0.001, self._timeout)

@@ -8,22 +8,22 @@ from typing import TYPE_CHECKING
 
 import attrs
 
-from taskhero._internal.async_helpers import Pause, end_tasks
+from taskhero._internal.async_helpers import InterruptibleSleep, cancel_and_wait
 from taskhero.events import SchedulerEnd, SchedulerLeader, SchedulerLeaderLost, SchedulerStart
 from taskhero.runtime.backoff import Backoff
-from taskhero.runtime.scheduler.orphan_adoption import Adoption
-from taskhero.runtime.scheduler.periodic_enqueuer import Keeper
-from taskhero.runtime.scheduler.promoter import Promotion
+from taskhero.runtime.scheduler.orphan_adoption import OrphanAdoption
+from taskhero.runtime.scheduler.periodic_enqueuer import PeriodicEnqueuer
+from taskhero.runtime.scheduler.promoter import Promoter
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from taskhero.backends.protocol import Backend, Guard
-    from taskhero.engine.queue.periodic import Recurrent
+    from taskhero.engine.queue.periodic import PeriodicAdmin
     from taskhero.events import Emitter
     from taskhero.models import Job
     from taskhero.runtime.backoff import Outage
-    from taskhero.runtime.worker.listener import Waiter
+    from taskhero.runtime.worker.listener import WakeupListener
     from taskhero.settings import Settings
 
 __all__ = ["Scheduler", "SchedulerContext"]
@@ -45,10 +45,10 @@ class SchedulerContext:
         settings: How often it looks, and how long the lease is.
         emitter: Is told what happens.
         name: Its name, as the lease's owner.
-        waiter: Tells when a job with an earlier moment was delayed.
+        listener: Tells when a job with an earlier moment was delayed.
         outage: Is told how the backend fares.
         guards: Tells what must hold for a job to be queued.
-        recurrent: The app's periodic tasks, or None if it has none to tell of.
+        periodic: The app's periodic tasks, or None if it has none to tell of.
         clock: Tells seconds that only ever grow.
         rest: What bounds the delays after errors.
     """
@@ -57,10 +57,10 @@ class SchedulerContext:
     settings: Settings
     emitter: Emitter
     name: str
-    waiter: Waiter
+    listener: WakeupListener
     outage: Outage
     guards: Callable[[Job], tuple[Guard, ...]] = _no_guards
-    recurrent: Recurrent | None = None
+    periodic: PeriodicAdmin | None = None
     clock: Callable[[], float] = time.monotonic
     rest: Callable[[], Backoff] = Backoff
 
@@ -83,10 +83,10 @@ class Scheduler:
         self.settings = context.settings
         self._backend = context.backend
         self._emitter = context.emitter
-        self._waiter = context.waiter
+        self._listener = context.listener
         self._outage = context.outage
         self._clock = context.clock
-        self._promotion = Promotion(
+        self._promoter = Promoter(
             backend=context.backend,
             emitter=context.emitter,
             owner=context.name,
@@ -96,14 +96,14 @@ class Scheduler:
         )
         # Until when the lease holds, by our own clock, which started to count before the backend's did.
         self._leads_until = 0.0
-        self._told_leader = False
-        self._keeper = Keeper(
-            backend=context.backend, emitter=context.emitter, owner=context.name, recurrent=context.recurrent
+        self._announced_leader = False
+        self._periodic = PeriodicEnqueuer(
+            backend=context.backend, emitter=context.emitter, owner=context.name, admin=context.periodic
         )
-        self._adoption = Adoption(context.backend, context.clock)
-        self._asleep = Pause()
-        self._resting = Pause()
-        self._leading = Pause()
+        self._adoption = OrphanAdoption(context.backend, context.clock)
+        self._asleep = InterruptibleSleep()
+        self._resting = InterruptibleSleep()
+        self._leading = InterruptibleSleep()
         self._tasks: list[asyncio.Task[None]] = []
 
     @property
@@ -113,12 +113,12 @@ class Scheduler:
 
     async def start(self) -> None:
         """Start to promote, and to seek the lead."""
-        self._waiter.on_schedule = self.wake
+        self._listener.on_schedule = self.wake
         self._emitter.emit(SchedulerStart(self.name))
         self._tasks = [
             asyncio.create_task(self._promote(), name=f"taskhero {self.name} promotes"),
             asyncio.create_task(self._lead(), name=f"taskhero {self.name} leads"),
-            asyncio.create_task(self._keep(), name=f"taskhero {self.name} keeps periodic tasks going"),
+            asyncio.create_task(self._run_periodic(), name=f"taskhero {self.name} keeps periodic tasks going"),
         ]
 
     async def stop(self) -> None:
@@ -126,10 +126,10 @@ class Scheduler:
         tasks, self._tasks = self._tasks, []
         if not tasks:
             return
-        self._waiter.on_schedule = None
-        await end_tasks(tasks)
+        self._listener.on_schedule = None
+        await cancel_and_wait(tasks)
         self._leads_until = 0.0
-        self._tell_leader(leads=False)
+        self._emit_leader(leads=False)
         try:
             async with asyncio.timeout(STOP_LIMIT):
                 await self._backend.resign(self.name)
@@ -139,11 +139,11 @@ class Scheduler:
 
     def wake(self) -> None:
         """There may be something to promote, or an earlier moment to wait for."""
-        self._asleep.cut()
+        self._asleep.wake()
 
     def look(self) -> None:
         """There may be something to do for periodic tasks: a new one is declared, or the time of a slot has come."""
-        self._resting.cut()
+        self._resting.wake()
 
     async def promote(self) -> float:
         """Promote one batch of what is due; return the seconds until there may be more, 0 if there may be at once.
@@ -151,9 +151,9 @@ class Scheduler:
         Raises:
             BackendError: The backend could not do it.
         """
-        return await self._promotion.step()
+        return await self._promoter.step()
 
-    async def keep(self) -> float:
+    async def enqueue_periodic(self) -> float:
         """See to the periodic tasks once: this app's, and those of all apps if this scheduler leads.
 
         A leader also looks for delayed jobs that other programs left without their moments.
@@ -166,7 +166,7 @@ class Scheduler:
         """
         if self.leader:
             await self._adoption.step()
-        return await self._keeper.step(leads=lambda: self.leader)
+        return await self._periodic.step(leads=lambda: self.leader)
 
     async def seek_lead(self) -> bool:
         """Become or stay the leader, if no other leads; return whether this scheduler leads now.
@@ -175,17 +175,17 @@ class Scheduler:
             BackendError: The backend could not tell.
         """
         lease, begun = self.settings.leader_lock_timeout, self._clock()
-        self._tell_leader(leads=self._told_leader and self.leader)
+        self._emit_leader(leads=self._announced_leader and self.leader)
         leads = await self._backend.lead(self.name, lease)
         self._leads_until = begun + lease if leads else 0.0
-        self._tell_leader(leads=leads)
+        self._emit_leader(leads=leads)
         return leads
 
-    def _tell_leader(self, *, leads: bool) -> None:
+    def _emit_leader(self, *, leads: bool) -> None:
         """Tell when it changes whether this scheduler leads."""
-        if leads is self._told_leader:
+        if leads is self._announced_leader:
             return
-        self._told_leader = leads
+        self._announced_leader = leads
         self._emitter.emit(SchedulerLeader(self.name) if leads else SchedulerLeaderLost(self.name))
         if leads:
             self.look()
@@ -215,18 +215,18 @@ class Scheduler:
                 await self.seek_lead()
             except Exception as error:  # noqa: BLE001 - no error ends the scheduler
                 self._outage.failed("leading", error)
-                self._tell_leader(leads=self._told_leader and self.leader)
+                self._emit_leader(leads=self._announced_leader and self.leader)
                 await asyncio.sleep(min(backoff.next(), every))
             else:
                 self._outage.worked("leading")
                 backoff.reset()
                 await self._leading.sleep(every)
 
-    async def _keep(self) -> None:
+    async def _run_periodic(self) -> None:
         backoff = self.context.rest()
         while True:
             try:
-                delay = await self.keep()
+                delay = await self.enqueue_periodic()
             except Exception as error:  # noqa: BLE001 - no error ends the scheduler
                 self._outage.failed("keeping", error)
                 await asyncio.sleep(backoff.next())

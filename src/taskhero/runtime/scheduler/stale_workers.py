@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from typing import TYPE_CHECKING, Any
 
-from taskhero._internal.async_helpers import end_tasks
+from taskhero._internal.async_helpers import cancel_and_wait
 from taskhero.events import SchedulerCleanStuckWorker, WorkerCleaningWorker
 from taskhero.runtime.backoff import Backoff
 
@@ -18,17 +18,17 @@ if TYPE_CHECKING:
     from taskhero.runtime.backoff import Outage
     from taskhero.settings import Settings
 
-__all__ = ["StuckWorkers"]
+__all__ = ["StaleWorkers"]
 
 #: Seconds between two looks at most.
-LONGEST = 30.0
+MAX_INTERVAL = 30.0
 #: So many looks come before the failures are looked through for stuck jobs that others listed.
 RETRY_ROUNDS = 20
 
 _NAME = "looking after stuck workers"
 
 
-class StuckWorkers:
+class StaleWorkers:
     """Takes other programs' workers from view that were silent for `Settings.stuck_worker_timeout`, while it leads.
 
     Those of taskhero are rescued, which is better than to fail their jobs.
@@ -71,7 +71,7 @@ class StuckWorkers:
     @property
     def every(self) -> float:
         """Seconds between two looks."""
-        return min(self._age / 4, LONGEST)
+        return min(self._age / 4, MAX_INTERVAL)
 
     def start(self) -> None:
         """Begin."""
@@ -81,9 +81,9 @@ class StuckWorkers:
         """Look no more; a second call changes nothing."""
         task, self._task = self._task, None
         if task is not None:
-            await end_tasks([task])
+            await cancel_and_wait([task])
 
-    async def look(self) -> None:
+    async def remove_stale(self) -> None:
         """Clean those that were silent for long, and retry their jobs if that is wanted.
 
         Raises:
@@ -98,9 +98,9 @@ class StuckWorkers:
                 await self._queue.retry_stuck_jobs()
         finally:
             for worker in cleaned:
-                self._tell(worker)
+                self._emit(worker)
 
-    def _tell(self, worker: CleanedWorker) -> None:
+    def _emit(self, worker: CleanedWorker) -> None:
         failed = worker.failed
         self._emitter.emit(WorkerCleaningWorker(worker.name))
         self._emitter.emit(
@@ -124,7 +124,7 @@ class StuckWorkers:
                     self._outage.worked(_NAME)
                 continue
             try:
-                await self.look()
+                await self.remove_stale()
             except Exception as error:  # noqa: BLE001 - no error ends the scheduler
                 self._outage.failed(_NAME, error)
                 delay, troubled = min(backoff.next(), delay), True

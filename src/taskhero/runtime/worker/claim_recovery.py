@@ -4,31 +4,31 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from taskhero.backends.records.claims import key
+from taskhero.backends.records.claims import claim_key
 from taskhero.errors import BackendRefused
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
     from taskhero.backends.protocol import Backend, Claim, Process
-    from taskhero.runtime.worker.claim_restorer import Restorer
-    from taskhero.runtime.worker.settlement_buffer import Accounts
+    from taskhero.runtime.worker.claim_restorer import ClaimRestorer
+    from taskhero.runtime.worker.settlement_buffer import SettlementBuffer
 
-__all__ = ["Doubts"]
+__all__ = ["ClaimRecovery"]
 
 
-class Doubts:
+class ClaimRecovery:
     """Finds out what was claimed in a step whose answer was lost.
 
     Args:
         backend: Where the claims are.
         process: Whose claims they are.
-        accounts: Tells which claims are known, and reports what cannot be read.
+        settlements: Tells which claims are known, and reports what cannot be read.
         start: Called with the claims that were not known.
         restorer: Restores claims that another program deleted.
 
     Attributes:
-        due: Whether the claims must be read before the next exchange.
+        needed: Whether the claims must be read before the next exchange.
     """
 
     def __init__(
@@ -36,22 +36,22 @@ class Doubts:
         backend: Backend,
         process: Process,
         *,
-        accounts: Accounts,
+        settlements: SettlementBuffer,
         start: Callable[[Sequence[Claim]], None],
-        restorer: Restorer,
+        restorer: ClaimRestorer,
     ) -> None:
-        self.due = False
+        self.needed = False
         self._left = 0
         self._backend = backend
         self._process = process
-        self._accounts = accounts
+        self._settlements = settlements
         self._start = start
         self._restorer = restorer
 
     @property
     def open(self) -> bool:
         """Whether there is something to do before the next exchange."""
-        return self.due or self._restorer.wanted
+        return self.needed or self._restorer.wanted
 
     async def settle(self, alone: Claim | None) -> None:
         """Read the claims if that is due, and restore those that another program deleted.
@@ -62,18 +62,18 @@ class Doubts:
         Raises:
             BackendError: It could not be done; it is still to do.
         """
-        if self.due:
+        if self.needed:
             await self.reconcile()
         await self._restorer.step(alone)
 
     def lost(self) -> None:
         """Read the claims before the next exchange, and once more later: the step may act after the first reading."""
-        self.due = True
+        self.needed = True
         self._left = 2
 
     def poll(self) -> None:
         """Read the claims again if they were not yet read as often as needed."""
-        self.due = self.due or self._left > 0
+        self.needed = self.needed or self._left > 0
 
     async def reconcile(self) -> None:
         """Read the claims, and start those that were not known.
@@ -81,17 +81,17 @@ class Doubts:
         Raises:
             BackendError: They could not be read; they are due still.
         """
-        self.due = False
+        self.needed = False
         try:
             found = await self._backend.claims(self._process)
         except BackendRefused as error:
-            self._accounts.complain("claims", f"what this process claimed cannot be read: {error}")
+            self._settlements.report_once("claims", f"what this process claimed cannot be read: {error}")
             return
         except BaseException:
-            self.due = True
+            self.needed = True
             raise
         self._left -= 1
-        known = self._accounts.known()
-        self._start([claim for claim in found.claims if key(claim) not in known])
+        known = self._settlements.known()
+        self._start([claim for claim in found.claims if claim_key(claim) not in known])
         for name, what in found.unreadable.items():
-            self._accounts.complain(name, f"what stands under worker {name} cannot be read: {what[:200]}")
+            self._settlements.report_once(name, f"what stands under worker {name} cannot be read: {what[:200]}")

@@ -4,19 +4,19 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from taskhero.backends.records.claims import Key, key
+from taskhero.backends.records.claims import ClaimKey, claim_key
 from taskhero.errors import BackendRefused
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
 
     from taskhero.backends.protocol import Backend, Claim, Process
-    from taskhero.runtime.worker.slots import Roster
+    from taskhero.runtime.worker.slots import WorkerSlots
 
-__all__ = ["Restorer"]
+__all__ = ["ClaimRestorer"]
 
 
-class Restorer:
+class ClaimRestorer:
     """Restores the claims of running jobs whose workers another program removed.
 
     Ruby's Resque deletes what a worker holds together with the worker. The job goes on here, so its claim has to exist
@@ -30,14 +30,14 @@ class Restorer:
     """
 
     def __init__(
-        self, backend: Backend, process: Process, roster: Roster, complain: Callable[[str, str], None]
+        self, backend: Backend, process: Process, roster: WorkerSlots, complain: Callable[[str, str], None]
     ) -> None:
         self._backend = backend
         self._process = process
         self._roster = roster
         self._complain = complain
         self._slots: set[int] = set()
-        self._disowned: set[Key] = set()
+        self._disowned: set[ClaimKey] = set()
 
     @property
     def wanted(self) -> bool:
@@ -52,8 +52,8 @@ class Restorer:
         """Never restore what runs in *slots* now, or in any slot: taskhero itself may have given it to others."""
         running = self._running(self._roster.workers if slots is None else slots)
         # Claims that ended meanwhile need no mark any more.
-        still = {key(claim) for claim in self._running(self._roster.workers)}
-        self._disowned = (self._disowned & still) | {key(claim) for claim in running}
+        still = {claim_key(claim) for claim in self._running(self._roster.workers)}
+        self._disowned = (self._disowned & still) | {claim_key(claim) for claim in running}
 
     async def step(self, alone: Claim | None) -> None:
         """Restore what was asked for. No settlement may be under way, since it would look for a claim that is gone.
@@ -65,11 +65,11 @@ class Restorer:
             BackendUnavailable: The backend cannot be reached; the next step does it.
         """
         slots, self._slots = self._slots, set()
-        claims = [claim for claim in self._running(slots) if key(claim) not in self._disowned]
+        claims = [claim for claim in self._running(slots) if claim_key(claim) not in self._disowned]
         try:
             held = await self._backend.restore(self._process, claims) if claims else ()
             if alone is not None and any(claim is alone for claim in claims) and any(held):
-                await self._backend.begin(self._process, alone)
+                await self._backend.mark_exclusive(self._process, alone)
         except BackendRefused as error:
             self._complain("restore", f"claims that another program deleted cannot be written again: {error}")
         except BaseException:

@@ -12,9 +12,9 @@ from taskhero.runtime.worker.lease_watch import Look
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from taskhero.backends.protocol import Backend, Beat, HeldLock, Process
+    from taskhero.backends.protocol import Backend, HeartbeatReply, HeldLock, Process
 
-__all__ = ["Heart"]
+__all__ = ["Heartbeat"]
 
 #: Seconds between two beats that also renew what other programs take for a sign of life.
 FULL_INTERVAL = 30.0
@@ -22,8 +22,8 @@ FULL_INTERVAL = 30.0
 RETRY_INTERVAL = 1.0
 
 
-class Heart:
-    """Calls `Backend.beat` every *interval* seconds from a thread of its own.
+class Heartbeat:
+    """Calls `Backend.heartbeat` every *interval* seconds from a thread of its own.
 
     What a beat says is handed to the event loop in which the heart was started. No error ends it.
 
@@ -34,7 +34,7 @@ class Heart:
         lease: Seconds after which others may take the process for dead, from when they see the last beat.
         slots: Tells, in the heart's thread, which slots the beat is to name.
         locks: Tells, in the heart's thread, which locks the beat is to renew.
-        on_beat: Called in the event loop with each answer and the slots that were named in the beat.
+        on_reply: Called in the event loop with each answer and the slots that were named in the beat.
         on_look: Called in the event loop with the leases of other processes that each answer shows.
         on_error: Called in the event loop with the error of a beat that failed.
     """
@@ -48,7 +48,7 @@ class Heart:
         lease: float,
         slots: Callable[[], tuple[int, ...]],
         locks: Callable[[], tuple[HeldLock, ...]] = tuple,
-        on_beat: Callable[[Beat, tuple[int, ...]], None],
+        on_reply: Callable[[HeartbeatReply, tuple[int, ...]], None],
         on_look: Callable[[Look], None],
         on_error: Callable[[Exception], None],
     ) -> None:
@@ -58,7 +58,7 @@ class Heart:
         self._lease = lease
         self._slots = slots
         self._locks = locks
-        self._on_beat = on_beat
+        self._on_reply = on_reply
         self._on_look = on_look
         self._on_error = on_error
         self._stopping = False
@@ -75,7 +75,7 @@ class Heart:
         self._thread = threading.Thread(target=self._run, name=f"taskhero {self._process.name} heart", daemon=True)
         self._thread.start()
 
-    def ask_full(self) -> None:
+    def request_full(self) -> None:
         """Beat in full as soon as possible; may be called from any thread."""
         self._full = True
         self._nudge.set()
@@ -115,26 +115,26 @@ class Heart:
             try:
                 seen = "" if looked is None else looked.leases.seen
                 locks = self._locks()
-                beat = self._backend.beat(self._process, slots, self._lease, full=full, locks=locks, seen=seen)
+                beat = self._backend.heartbeat(self._process, slots, self._lease, full=full, locks=locks, seen=seen)
             except Exception as error:  # noqa: BLE001 - a heart that stops kills its process's jobs
                 self._full = self._full or full
-                self._tell(self._on_error, error)
+                self._call_in_loop(self._on_error, error)
                 # Sooner than usual: others watch the lease meanwhile.
                 self._nudge.wait(min(self._interval / 3, RETRY_INTERVAL))
                 continue
             if full:
                 next_full = begun + FULL_INTERVAL
             looked = Look(time.monotonic(), beat.leases, None if looked is None else looked.at)
-            self._tell(self._on_look, looked)
-            self._tell(self._on_beat, beat, slots)
+            self._call_in_loop(self._on_look, looked)
+            self._call_in_loop(self._on_reply, beat, slots)
             self._nudge.wait(max(0.0, begun + self._interval - time.monotonic()))
-        self._tell(self._end)
+        self._call_in_loop(self._end)
 
     def _end(self) -> None:
         if self._ended is not None and not self._ended.done():
             self._ended.set_result(None)
 
-    def _tell(self, call: Callable[..., None], *args: object) -> None:
+    def _call_in_loop(self, call: Callable[..., None], *args: object) -> None:
         loop = self._loop
         if loop is None:
             return

@@ -5,29 +5,29 @@ from __future__ import annotations
 import asyncio
 from typing import TYPE_CHECKING
 
-from taskhero._internal.async_helpers import Pause, end_tasks
-from taskhero.backends.protocol import Interest
+from taskhero._internal.async_helpers import InterruptibleSleep, cancel_and_wait
+from taskhero.backends.protocol import Subscription
 from taskhero.runtime.backoff import Backoff
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
-    from taskhero.backends.protocol import Backend, Process, Wake
+    from taskhero.backends.protocol import Backend, Process, Wakeup
     from taskhero.runtime.backoff import Outage
 
-__all__ = ["Waiter"]
+__all__ = ["WakeupListener"]
 
 #: So many wake-ups in a row for which no job was found are believed; then the next waits begin a little later.
-BELIEVED = 3
+MAX_FRUITLESS_WAKEUPS = 3
 
 #: Seconds for which the interest in the schedule alone must last before it is waited for: a full process is often
 #: free again in no time, and to replace a wait costs more than this delay.
-FULL_FOR = 0.05
+SCHEDULE_ONLY_DELAY = 0.05
 
 _NAME = "waiting"
 
 
-class Waiter:
+class WakeupListener:
     """Waits for something to do, one `Backend.wait` at a time, and calls whom it concerns.
 
     Jobs are waited for only between a call of `listen` and the wake-up that follows: a process asks for jobs after
@@ -65,17 +65,17 @@ class Waiter:
         self._fruitless_backoff = Backoff(first=0.005, limit=0.05)
         self._fruitless = 0
         self._queues: tuple[str, ...] | None = None
-        self._everything = False
+        self._all_queues = False
         # Jobs were announced, and whoever asks for them has not told yet whether there are free processors left.
         self._asking = False
         # Whether there are processors here at all.
         self._works = False
-        self._current = Interest()
-        self._changed = Pause()
-        self._resting = Pause()
+        self._current = Subscription()
+        self._changed = InterruptibleSleep()
+        self._resting = InterruptibleSleep()
         self._waiting: asyncio.Task[None] | None = None
         self._task: asyncio.Task[None] | None = None
-        self._passing: set[asyncio.Task[None]] = set()
+        self._forwarding: set[asyncio.Task[None]] = set()
 
     # what the others call
 
@@ -85,55 +85,55 @@ class Waiter:
 
     async def stop(self) -> None:
         """Wait no more; a second call changes nothing."""
-        tasks = [task for task in (self._task, self._waiting, *self._passing) if task is not None]
+        tasks = [task for task in (self._task, self._waiting, *self._forwarding) if task is not None]
         self._task = None
-        await end_tasks(tasks)
+        await cancel_and_wait(tasks)
 
-    def listen(self, queues: Sequence[str], *, everything: bool, found: bool) -> None:
+    def resume(self, queues: Sequence[str], *, all_queues: bool, found: bool) -> None:
         """Wait for jobs in *queues* until the next wake-up.
 
         Args:
             queues: The queues to name to the backend.
-            everything: Whether queues that are new count, too.
+            all_queues: Whether queues that are new count, too.
             found: Whether the last wake-up led to a job.
         """
         if found:
             self._fruitless = 0
             self._fruitless_backoff.reset()
         self._queues = tuple(queues)
-        self._everything = everything
+        self._all_queues = all_queues
         self._works = True
         self._asking = False
         if self._waiting is None:
-            self._changed.cut()
-        elif self._current.queues != self._queues or self._current.everything != everything:
+            self._changed.wake()
+        elif self._current.queues != self._queues or self._current.all_queues != all_queues:
             # It waits for the schedule only, or for fewer queues than there are.
             self._waiting.cancel()
 
-    def full(self) -> None:
+    def suspend(self) -> None:
         """No processor is free any more: what jobs are announced for are others, until `listen`."""
         if self._asking:
             self._asking = False
-            self._changed.cut()
+            self._changed.wake()
 
-    def hush(self) -> None:
+    def stop_jobs(self) -> None:
         """Wait for jobs no more, so that no wake-up ends here which another process should have."""
         self._queues = None
         self._asking = False
-        if self._waiting is not None and (self._current.queues or self._current.everything):
+        if self._waiting is not None and (self._current.queues or self._current.all_queues):
             self._waiting.cancel()
 
-    def pass_on(self, queues: Sequence[str]) -> None:
+    def forward(self, queues: Sequence[str]) -> None:
         """A wake-up for jobs came and nobody is free here: tell it to another process."""
-        if self._passing:
+        if self._forwarding:
             return
-        task = asyncio.create_task(self._pass_on(queues), name=f"taskhero {self._process.name} passes a wake-up on")
-        self._passing.add(task)
-        task.add_done_callback(self._passing.discard)
+        task = asyncio.create_task(self._forward(queues), name=f"taskhero {self._process.name} passes a wake-up on")
+        self._forwarding.add(task)
+        task.add_done_callback(self._forwarding.discard)
 
     # how it waits
 
-    async def _pass_on(self, queues: Sequence[str]) -> None:
+    async def _forward(self, queues: Sequence[str]) -> None:
         try:
             await self._backend.notify(queues)
         except Exception as error:  # noqa: BLE001 - a wake-up is worth no more than this: others look now and then
@@ -145,30 +145,30 @@ class Waiter:
                 await self._changed.sleep(self._timeout)
                 self._asking = False
             if self._queues is None and self._works:
-                await self._changed.sleep(FULL_FOR)
-            interest = self._interest()
-            if interest is None:
+                await self._changed.sleep(SCHEDULE_ONLY_DELAY)
+            subscription = self._subscription()
+            if subscription is None:
                 await self._changed.sleep(self._timeout)
                 continue
-            if self._queues is not None and self._fruitless > BELIEVED:
+            if self._queues is not None and self._fruitless > MAX_FRUITLESS_WAKEUPS:
                 await self._resting.sleep(self._fruitless_backoff.next())
             try:
-                await self._wait(interest)
+                await self._wait(subscription)
             except Exception as error:  # noqa: BLE001 - whatever a driver raises, the process must go on waiting
                 self._outage.failed(_NAME, error)
                 await self._resting.sleep(self._backoff.next())
 
-    def _interest(self) -> Interest | None:
+    def _subscription(self) -> Subscription | None:
         schedule = self.on_schedule is not None
         if self._queues is not None:
-            return Interest(queues=self._queues, everything=self._everything, schedule=schedule)
-        return Interest(schedule=True) if schedule else None
+            return Subscription(queues=self._queues, all_queues=self._all_queues, schedule=schedule)
+        return Subscription(schedule=True) if schedule else None
 
-    async def _wait(self, interest: Interest) -> None:
+    async def _wait(self, subscription: Subscription) -> None:
         """Wait until something wakes it, its time is up, or `listen` or `hush` ends the wait."""
-        self._current = interest
+        self._current = subscription
         self._waiting = waiting = asyncio.create_task(
-            self._wait_once(interest), name=f"taskhero {self._process.name} wait"
+            self._wait_once(subscription), name=f"taskhero {self._process.name} wait"
         )
         waiting.add_done_callback(self._ended)
         try:
@@ -179,13 +179,13 @@ class Waiter:
         if not waiting.cancelled():
             waiting.result()
 
-    async def _wait_once(self, interest: Interest) -> None:
-        wake = await self._backend.wait(self._process, interest, self._timeout)
+    async def _wait_once(self, subscription: Subscription) -> None:
+        wake = await self._backend.wait(self._process, subscription, self._timeout)
         # Told from here, a wake-up is turns of the event loop earlier than if who awaits this told it.
         self._waiting = None
         if self._task is not None:
             self._backoff.reset()
-            self._tell(wake)
+            self._dispatch(wake)
 
     def _ended(self, waiting: asyncio.Task[None]) -> None:
         self._waiting = None
@@ -193,7 +193,7 @@ class Waiter:
         if works and self._task is not None and self._outage.lasting:
             self._outage.worked(_NAME)
 
-    def _tell(self, wake: Wake) -> None:
+    def _dispatch(self, wake: Wakeup) -> None:
         if wake.jobs:
             self._fruitless += 1
             self._queues = None

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 import attrs
 
-from taskhero._internal.async_helpers import end_tasks
+from taskhero._internal.async_helpers import cancel_and_wait
 from taskhero.errors import BackendError
 from taskhero.events import (
     MultiWorkerAction,
@@ -22,22 +22,22 @@ from taskhero.events import (
 )
 from taskhero.runtime.worker.autoscale import Load, LoopDelay, decide
 from taskhero.runtime.worker.control import WorkerControl
-from taskhero.runtime.worker.dispatcher import Exchanger
-from taskhero.runtime.worker.heartbeat import Heart
-from taskhero.runtime.worker.queue_order import QueueNames
+from taskhero.runtime.worker.dispatcher import Dispatcher
+from taskhero.runtime.worker.heartbeat import Heartbeat
+from taskhero.runtime.worker.queue_order import QueueOrder
 from taskhero.wire.jobs import decode_job
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from taskhero.backends.protocol import Backend, Beat, Process
+    from taskhero.backends.protocol import Backend, HeartbeatReply, Process
     from taskhero.events import Emitter
     from taskhero.runtime.backoff import Outage
-    from taskhero.runtime.execution.preparation import Preparer
-    from taskhero.runtime.worker.job_runner import Performer
+    from taskhero.runtime.execution.preparation import RunPreparation
+    from taskhero.runtime.worker.job_runner import JobExecutor
     from taskhero.runtime.worker.lease_watch import Look
-    from taskhero.runtime.worker.listener import Waiter
-    from taskhero.runtime.worker.slots import Worker
+    from taskhero.runtime.worker.listener import WakeupListener
+    from taskhero.runtime.worker.slots import WorkerSlot
     from taskhero.settings import Settings
 
 __all__ = ["MultiWorker", "MultiWorkerContext"]
@@ -57,9 +57,9 @@ class MultiWorkerContext:
         process: What the processors belong to.
         settings: How many, which queues, how often.
         emitter: Is told what happens.
-        performer: What performs a job.
-        preparer: What gives jobs what they need before they run, and keeps account of their locks.
-        waiter: Tells when there may be jobs.
+        executor: What performs a job.
+        preparation: What gives jobs what they need before they run, and keeps account of their locks.
+        listener: Tells when there may be jobs.
         outage: Is told how the backend fares.
         on_look: Called with the leases of other processes that each heartbeat shows.
         on_lease_lost: Called when this process's lease was gone; those of processes that died may be gone, too.
@@ -70,9 +70,9 @@ class MultiWorkerContext:
     process: Process
     settings: Settings
     emitter: Emitter
-    performer: Performer
-    preparer: Preparer
-    waiter: Waiter
+    executor: JobExecutor
+    preparation: RunPreparation
+    listener: WakeupListener
     outage: Outage
     on_look: Callable[[Look], None]
     on_lease_lost: Callable[[], None]
@@ -97,29 +97,29 @@ class MultiWorker:
         self._emitter = context.emitter
         self._outage = context.outage
         self._loop_delay = loop_delay or LoopDelay(settings.check_interval)
-        self._exchanger = Exchanger(
+        self._dispatcher = Dispatcher(
             backend=context.backend,
             process=context.process,
-            names=QueueNames(context.process.queues),
-            performer=context.performer,
-            preparer=context.preparer,
+            queue_order=QueueOrder(context.process.queues),
+            executor=context.executor,
+            preparation=context.preparation,
             emitter=context.emitter,
-            waiter=context.waiter,
+            listener=context.listener,
             outage=context.outage,
             timeout=settings.timeout,
             lease=settings.rescue_after,
             rescue_limit=settings.rescue_limit,
             control=context.control,
         )
-        self._roster = self._exchanger.roster
-        self._heart = Heart(
+        self._slots = self._dispatcher.slots
+        self._heartbeat = Heartbeat(
             backend=context.backend,
             process=context.process,
             interval=settings.heartbeat_interval,
             lease=settings.rescue_after,
-            slots=lambda: self._roster.slots,
-            locks=lambda: context.preparer.held,
-            on_beat=self._on_beat,
+            slots=lambda: self._slots.slots,
+            locks=lambda: context.preparation.held,
+            on_reply=self._on_heartbeat,
             on_look=context.on_look,
             on_error=lambda error: context.outage.failed("beating", error),
         )
@@ -128,9 +128,9 @@ class MultiWorker:
         self._removed: set[int] = set()
 
     @property
-    def workers(self) -> list[Worker]:
+    def workers(self) -> list[WorkerSlot]:
         """The task processors, by slot."""
-        return [worker for _, worker in sorted(self._roster.workers.items())]
+        return [worker for _, worker in sorted(self._slots.workers.items())]
 
     @property
     def running(self) -> bool:
@@ -143,13 +143,13 @@ class MultiWorker:
         Raises:
             BackendError: The process could not be registered.
         """
-        slots = self._roster.vacant(self.settings.min_task_processors)
+        slots = self._slots.free_numbers(self.settings.min_task_processors)
         await self._backend.register(self.process, slots, self.settings.rescue_after)
         self._running = True
         self._emitter.emit(MultiWorkerStart(self.process.name))
         self._enter(slots)
-        self._exchanger.start()
-        self._heart.start()
+        self._dispatcher.start()
+        self._heartbeat.start()
         self._loop_delay.start()
         self._scaling = asyncio.create_task(self._scale(), name=f"taskhero {self.process.name} scales")
 
@@ -168,13 +168,13 @@ class MultiWorker:
         try:
             await self._end_scaling()
             self._emitter.emit(MultiWorkerAction(self.process.name, "--", self._loop_delay.take(), 0))
-            recorded = await self._exchanger.drain(grace, limit / 2)
+            recorded = await self._dispatcher.drain(grace, limit / 2)
             # Before the lease is given up: a late beat would take it again.
-            await self._heart.stop(max(0.1, deadline - time.monotonic()))
+            await self._heartbeat.stop(max(0.1, deadline - time.monotonic()))
             await self._deregister(max(0.1, deadline - time.monotonic()), recorded=recorded)
         finally:
             self._loop_delay.stop()
-            self._heart.end()
+            self._heartbeat.end()
         for worker in self.workers:
             self._emitter.emit(WorkerEnd(worker.name))
         self._emitter.emit(MultiWorkerEnd(self.process.name))
@@ -205,11 +205,11 @@ class MultiWorker:
 
     def hurry(self) -> None:
         """Let a stop, now or later, give back running jobs at once, without grace."""
-        self._exchanger.hurry()
+        self._dispatcher.hurry()
 
-    def claim_no_more(self) -> None:
+    def stop_claiming(self) -> None:
         """Claim no jobs from now on; those that run go on. It cannot be undone, and `stop` does it, too."""
-        self._exchanger.claim_no_more()
+        self._dispatcher.stop_claiming()
 
     async def check(self) -> int:
         """Reconsider the number of processors, and take one step; return how many were added or told to go.
@@ -218,25 +218,25 @@ class MultiWorker:
             BackendError: Processors that are to be added could not be registered.
         """
         delay = self._loop_delay.take()
-        staying = self._roster.staying
+        staying = self._slots.active_count
         load = Load(
             workers=staying,
-            working=min(self._exchanger.take_peak(), staying),
+            working=min(self._dispatcher.take_peak(), staying),
             minimum=self.settings.min_task_processors,
             maximum=self.settings.max_task_processors,
             blocked=delay > self.settings.max_event_loop_delay,
-            backlog=self._exchanger.backlog,
+            backlog=self._dispatcher.backlog,
         )
         change = self.decide(load)
         try:
             if change > 0:
                 await self._grow(change)
             elif change < 0:
-                self._roster.dismiss(-change)
-                self._exchanger.look()
+                self._slots.retire(-change)
+                self._dispatcher.request_round()
         finally:
             verb = "+" if change > 0 else "-" if change < 0 else "x"
-            self._emitter.emit(MultiWorkerAction(self.process.name, verb, delay, self._roster.staying))
+            self._emitter.emit(MultiWorkerAction(self.process.name, verb, delay, self._slots.active_count))
         return change
 
     def decide(self, load: Load) -> int:
@@ -254,19 +254,19 @@ class MultiWorker:
                 self._outage.worked("scaling")
 
     async def _grow(self, number: int) -> None:
-        slots = self._roster.vacant(number - self._roster.keep(number))
+        slots = self._slots.free_numbers(number - self._slots.keep_retiring(number))
         if slots:
             await self._backend.register(self.process, slots, self.settings.rescue_after)
             self._enter(slots)
-        self._exchanger.look()
+        self._dispatcher.request_round()
 
     def _enter(self, slots: tuple[int, ...]) -> None:
-        for worker in self._roster.enter(slots):
+        for worker in self._slots.add(slots):
             self._emitter.emit(WorkerStart(worker.name))
 
     async def _end_scaling(self) -> None:
         if self._scaling is not None:
-            await end_tasks([self._scaling])
+            await cancel_and_wait([self._scaling])
 
     async def _deregister(self, limit: float, *, recorded: bool) -> None:
         try:
@@ -286,7 +286,7 @@ class MultiWorker:
 
     # what the heart tells
 
-    def _on_beat(self, beat: Beat, slots: tuple[int, ...]) -> None:
+    def _on_heartbeat(self, beat: HeartbeatReply, slots: tuple[int, ...]) -> None:
         self._outage.worked("beating")
         if not self._running:
             return
@@ -297,7 +297,7 @@ class MultiWorker:
                 "jobs that it ran may have been given to others"
             )
             self._emitter.emit(WorkerError(self.process.name, BackendError(text)))
-            self._exchanger.look()
+            self._dispatcher.request_round()
         if beat.missing:
             _logger.info("registered again, since somebody had removed them: %s", ", ".join(beat.missing))
         self._see_to_removed(beat)
@@ -308,16 +308,16 @@ class MultiWorker:
             )
             worker = self.process.worker(held.claim.slot)
             self._emitter.emit(WorkerError(worker, BackendError(text), held.claim.queue))
-        departed = set(slots).difference(self._roster.slots)
+        departed = set(slots).difference(self._slots.slots)
         if departed:
             # The beat was under way while they went, and may have registered them again.
-            self._exchanger.retire_again(departed)
+            self._dispatcher.deregister_again(departed)
         if not beat.alive:
             self.context.on_lease_lost()
 
-    def _see_to_removed(self, beat: Beat) -> None:
+    def _see_to_removed(self, beat: HeartbeatReply) -> None:
         """Restore what workers hold that another program removed; what taskhero itself took from them stays theirs."""
-        restorer, slots = self._exchanger.restorer, {worker.name: worker.slot for worker in self.workers}
+        restorer, slots = self._dispatcher.restorer, {worker.name: worker.slot for worker in self.workers}
         if not beat.alive:
             restorer.disown()
         taken = set(beat.missing).difference(beat.removed)
@@ -326,4 +326,4 @@ class MultiWorker:
         again, self._removed = self._removed, {slots[name] for name in beat.removed if name in slots}
         restorer.ask(again | self._removed)
         if restorer.wanted:
-            self._exchanger.look()
+            self._dispatcher.request_round()

@@ -4,25 +4,25 @@ from __future__ import annotations
 
 from typing import Final
 
-from taskhero.wire.jobs import late_deaths
+from taskhero.wire.jobs import late_crash_count
 
-__all__ = ["MOST", "probation"]
+__all__ = ["MAX_PERIOD", "quarantine_period"]
 
 #: Nobody is kept alone for more seconds, unless a process is taken for dead only after a longer time.
-MOST: Final = 600.0
+MAX_PERIOD: Final = 600.0
 # With each late death the time is so many times as long: the fewer deaths until it is long enough, the better, and the
 # shorter it is, the better for the jobs that are innocent.
-_LONGER: Final = 4.0
-_ENOUGH: Final = 20
+_GROWTH: Final = 4.0
+_MAX_GROWTH_STEPS: Final = 20
 
 
-def probation(raw: str, least: float) -> float:
+def quarantine_period(raw: str, minimum: float) -> float:
     """Seconds that a suspect waits for the jobs beside it, and then runs alone, at most.
 
-    It is *least* at first, and four times as long after each death that came when it was over, up to `MOST`.
+    It is *minimum* at first, and four times as long after each death that came when it was over, up to `MOST`.
 
     Args:
         raw: The job's text.
-        least: Seconds after which a process is taken for dead.
+        minimum: Seconds after which a process is taken for dead.
     """
-    return min(least * _LONGER ** min(late_deaths(raw), _ENOUGH), max(MOST, least))
+    return min(minimum * _GROWTH ** min(late_crash_count(raw), _MAX_GROWTH_STEPS), max(MAX_PERIOD, minimum))

@@ -7,13 +7,13 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
-__all__ = ["STAR", "QueueNames"]
+__all__ = ["STAR", "QueueOrder"]
 
 #: In a list of queues: all that are not named, sorted.
 STAR = "*"
 
 
-class QueueNames:
+class QueueOrder:
     """The queues to ask for jobs, in priority order: those declared, and in the place of ``*`` all others, sorted.
 
     Args:

@@ -7,7 +7,7 @@ import math
 import time
 from typing import TYPE_CHECKING
 
-from taskhero._internal.async_helpers import Pause, end_tasks
+from taskhero._internal.async_helpers import InterruptibleSleep, cancel_and_wait
 from taskhero.errors import BackendError
 from taskhero.events import WorkerCleaningWorker, WorkerError, WorkerRescue
 from taskhero.runtime.backoff import Backoff
@@ -17,7 +17,7 @@ from taskhero.wire.jobs import decode_job
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
-    from taskhero.backends.protocol import Backend, Lease, Rescued
+    from taskhero.backends.protocol import Backend, Lease, RescuedJob
     from taskhero.events import Emitter
     from taskhero.runtime.backoff import Outage
 
@@ -76,9 +76,9 @@ class Rescuer:
         self._looked: Look | None = None
         self._backoff = rest()
         self._asked = asyncio.Event()
-        self._resting = Pause()
+        self._resting = InterruptibleSleep()
         # Jobs that could not be rescued in the last look, and why: each is told once.
-        self._blocked: set[Rescued] = set()
+        self._blocked: set[RescuedJob] = set()
         self._task: asyncio.Task[None] | None = None
 
     def start(self) -> None:
@@ -101,13 +101,13 @@ class Rescuer:
         """Rescue no more; a second call changes nothing."""
         task, self._task = self._task, None
         if task is not None:
-            await end_tasks([task])
+            await cancel_and_wait([task])
 
     async def rescue(self) -> int:
         """Rescue all jobs of processes whose lease is expired; return how many there were."""
         count = 0
         expired = [lease for lease in self._watch.expired(self._clock()) if lease not in self._tried]
-        blocked: set[Rescued] = set()
+        blocked: set[RescuedJob] = set()
         while expired:
             batch = await self._backend.rescue(expired, BATCH)
             taken = [rescued for rescued in batch if rescued.problem is None]
@@ -117,7 +117,7 @@ class Rescuer:
                 self._blocked = blocked
                 break
             count += len(taken)
-            self._tell(taken)
+            self._emit(taken)
             # A backend in memory never lets go of the event loop.
             await asyncio.sleep(0)
         self._tried.update(expired)
@@ -162,7 +162,7 @@ class Rescuer:
         self._looked = Look(self._clock(), leases, since)
         self.see(self._looked)
 
-    def _complain(self, blocked: set[Rescued]) -> None:
+    def _complain(self, blocked: set[RescuedJob]) -> None:
         for job in sorted(blocked - self._blocked, key=lambda job: job.worker):
             text = (
                 f"a job of the dead worker {job.worker} cannot be rescued yet, since queue {job.queue!r} cannot take "
@@ -171,7 +171,7 @@ class Rescuer:
             self._emitter.emit(WorkerError(self._name, BackendError(text), job.queue, decode_job(job.raw, job.queue)))
         self._blocked |= blocked
 
-    def _tell(self, batch: Sequence[Rescued]) -> None:
+    def _emit(self, batch: Sequence[RescuedJob]) -> None:
         for worker in dict.fromkeys(rescued.worker for rescued in batch):
             self._emitter.emit(WorkerCleaningWorker(worker))
         for rescued in batch:

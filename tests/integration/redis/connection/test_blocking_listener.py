@@ -7,7 +7,7 @@ import asyncio
 import pytest
 from proxy import Proxy
 
-from taskhero.backends.protocol import Entry, Interest, Process, Wake
+from taskhero.backends.protocol import Entry, Process, Subscription, Wakeup
 from taskhero.backends.redis import RedisBackend
 from taskhero.backends.redis.connection import pipelined
 from taskhero.backends.redis.notify import blocking_listener, notifier
@@ -17,8 +17,8 @@ from taskhero.wire.workers import new_process_name
 pytestmark = [pytest.mark.anyio, pytest.mark.timeout(60)]
 
 RAW = '{"class":"t","queue":"q","args":[1]}'
-ONE = Interest(queues=("q",))
-TWO = Interest(queues=("q", "other"))
+ONE = Subscription(queues=("q",))
+TWO = Subscription(queues=("q", "other"))
 LONG = 20
 
 
@@ -42,10 +42,12 @@ async def pusher(redis_url: str):
 
 
 async def blocked(looker: RedisBackend) -> int:
-    return (await looker._link.call("CLIENT", "LIST")).decode().count("cmd=blpop")
+    return (await looker._connections.call("CLIENT", "LIST")).decode().count("cmd=blpop")
 
 
-async def begin(backend: RedisBackend, looker: RedisBackend, me: Process, interest: Interest) -> asyncio.Task[Wake]:
+async def begin(
+    backend: RedisBackend, looker: RedisBackend, me: Process, interest: Subscription
+) -> asyncio.Task[Wakeup]:
     """Wait, and return as soon as the server knows."""
     task = asyncio.create_task(backend.wait(me, interest, LONG))
     async with asyncio.timeout(10):
@@ -54,19 +56,19 @@ async def begin(backend: RedisBackend, looker: RedisBackend, me: Process, intere
     return task
 
 
-async def give_up(task: asyncio.Task[Wake]) -> None:
+async def give_up(task: asyncio.Task[Wakeup]) -> None:
     task.cancel()
     await asyncio.gather(task, return_exceptions=True)
 
 
-async def until_jobs(backend: RedisBackend, me: Process, interest: Interest, within: float = 5) -> None:
+async def until_jobs(backend: RedisBackend, me: Process, interest: Subscription, within: float = 5) -> None:
     async with asyncio.timeout(within):
         while not (await backend.wait(me, interest, LONG)).jobs:
             pass
 
 
 async def test_a_wait_that_is_cancelled_while_it_leaves_an_older_one_loses_no_wake_up(backend, pusher, monkeypatch):
-    me, link = Process(new_process_name(), ("q",)), backend._link
+    me, link = Process(new_process_name(), ("q",)), backend._connections
     await give_up(await begin(backend, pusher, me, ONE))
     call, leaving, may_leave = link.call, asyncio.Event(), asyncio.Event()
 
@@ -91,7 +93,7 @@ async def test_a_wait_that_is_cancelled_while_it_leaves_an_older_one_loses_no_wa
 async def test_a_wake_up_that_comes_in_the_instant_in_which_a_wait_is_left_is_not_lost(
     backend, pusher, server, monkeypatch
 ):
-    me, link = Process(new_process_name(), ("q",)), backend._link
+    me, link = Process(new_process_name(), ("q",)), backend._connections
     await give_up(await begin(backend, pusher, me, ONE))
     call = link.call
 
@@ -112,25 +114,25 @@ async def test_a_wait_notices_that_its_connection_is_silently_gone(pusher, redis
     """As after a firewall forgot it: there is no error, and no wake-up would ever come."""
     monkeypatch.setattr(blocking_listener, "OVERDUE", 0.2)
     monkeypatch.setattr(pipelined, "REPLY_TIMEOUT", 0.2)
-    monkeypatch.setattr(notifier, "SEAT_RENEWAL", 0.1)
+    monkeypatch.setattr(notifier, "TRACKING_RENEWAL", 0.1)
     me = Process(new_process_name(), ("q",))
     async with Proxy(int(redis_url.rsplit(":", 1)[1].split("/")[0])) as proxy:
         backend = RedisBackend(f"redis://127.0.0.1:{proxy.port}/0")
         await backend.connect()
         backend._tracking = tracking
-        assert await backend.wait(me, ONE, 0.05) == Wake()
+        assert await backend.wait(me, ONE, 0.05) == Wakeup()
         task = asyncio.create_task(backend.wait(me, ONE, 0.3))
         await asyncio.sleep(0)
         proxy.silence()
         # The pool's connections are gone as well, which a command notices by itself.
-        await backend._link._pool.disconnect()
+        await backend._connections._pool.disconnect()
         with pytest.raises(BackendUnavailable):  # noqa: PT012 - one of the next waits tells
             await task
             async with asyncio.timeout(5):
                 while True:
                     await backend.wait(me, ONE, 0.1)
         if tracking:
-            await pusher._link.call("RPUSH", "resque:queue:q", RAW)
+            await pusher._connections.call("RPUSH", "resque:queue:q", RAW)
         else:
             await pusher.push([Entry("q", RAW)])
         await until_jobs(backend, me, ONE)

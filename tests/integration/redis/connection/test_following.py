@@ -12,7 +12,7 @@ import pytest
 from redis import Redis
 from sentinel_stub import SentinelStub
 
-from taskhero.backends.protocol import Entry, Interest, Process
+from taskhero.backends.protocol import Entry, Process, Subscription
 from taskhero.backends.redis import RedisBackend
 from taskhero.errors import BackendError, BackendUnavailable
 from taskhero.wire.workers import new_process_name
@@ -20,8 +20,8 @@ from taskhero.wire.workers import new_process_name
 pytestmark = pytest.mark.anyio
 
 RAW = '{"class":"t","queue":"q","args":[1]}'
-JOBS = Interest(queues=("q",))
-SCHEDULE = Interest(schedule=True)
+JOBS = Subscription(queues=("q",))
+SCHEDULE = Subscription(schedule=True)
 ORDERS = list(itertools.permutations(("heartbeat", "pool", "line", "sentry")))
 
 
@@ -72,7 +72,7 @@ async def until(condition, within=3.0):
 def notices(backend, process, other):
     """Ways in which a process uses its connections."""
     return {
-        "heartbeat": lambda: asyncio.to_thread(backend.beat, process, [1], 60, full=False),
+        "heartbeat": lambda: asyncio.to_thread(backend.heartbeat, process, [1], 60, full=False),
         # Not to a queue of which the sentry hears.
         "pool": lambda: backend.push([Entry("other", RAW)]),
         "line": lambda: backend.wait(other, SCHEDULE, 0.05),
@@ -148,10 +148,10 @@ async def test_a_sentinel_that_has_not_heard_of_the_failover_yet_is_not_believed
     backend = await connect(sentinels(late, informed))
     await informed.subscribed()
     informed.switch(new.port)
-    await until(lambda: backend._link.address.generation > 1)
+    await until(lambda: backend._connections.address.generation > 1)
     new.command("CLIENT", "KILL", "TYPE", "normal")
     for _ in range(3):
-        await asyncio.to_thread(backend._link.address.find)
+        await asyncio.to_thread(backend._connections.address.find)
         assert await backend.push([Entry("q", RAW)]) == [True]
     assert new.command("LLEN", "resque:queue:q") == b":3"
 
@@ -187,7 +187,7 @@ async def test_an_old_master_that_does_not_answer_any_more_delays_nobody(two_ser
     for task in hanging:
         task.exception()
     assert await backend.push([Entry("q", RAW)]) == [True]
-    assert (await asyncio.to_thread(backend.beat, process, [1], 60, full=True)) is not None
+    assert (await asyncio.to_thread(backend.heartbeat, process, [1], 60, full=True)) is not None
     assert time.monotonic() - begun < 3
     old.resume()
 
@@ -205,6 +205,6 @@ async def test_a_driver_whose_sentinels_are_gone_says_so_and_comes_back_with_the
         await backend.push([Entry("q", RAW)])
     sentinel.master = new.port
     sentinel.open()
-    await until(lambda: backend._link.address.generation > 1, within=10)
+    await until(lambda: backend._connections.address.generation > 1, within=10)
     assert await backend.push([Entry("q", RAW)]) == [True]
     assert "127.0.0.1" in backend.location

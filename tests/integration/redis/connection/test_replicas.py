@@ -11,26 +11,26 @@ from redis import Redis
 
 from taskhero import Settings, TaskHero
 from taskhero.backends.protocol import (
-    Delayed,
-    Done,
+    DelayedJobEntry,
     DueJob,
     Entry,
     Failed,
-    FreeLock,
-    GivenBack,
     HeldLock,
-    Interest,
-    Lock,
-    Move,
-    Periodic,
+    LockSpec,
+    PeriodicTask,
+    PostponedByPlugin,
     Preparation,
     Process,
+    PromotionTarget,
+    QueueLockGuard,
+    Released,
     Removal,
     Retried,
     Settlement,
-    TimedEntry,
+    Subscription,
+    Succeeded,
 )
-from taskhero.backends.records.inspection import Cleaning, DelayedEntry, FailedEntry, FailedRetry
+from taskhero.backends.records.inspection import DelayedEntry, FailedEntry, FailedRetry, WorkerRemoval
 from taskhero.backends.redis import RedisBackend
 from taskhero.errors import BackendUnavailable
 from taskhero.wire.workers import new_process_name
@@ -56,11 +56,11 @@ async def replica(start_server, kind):
     process = Process(new_process_name(), ("q",))
     await backend.register(process, [1, 2], 60)
     await backend.push([Entry("q", RAW), Entry("q", RAW)])
-    (claim,) = (await backend.exchange(process, [], [1], ["q"])).claims
-    await backend.schedule([TimedEntry(LATER, "q", RAW), TimedEntry(LATER, "q", RAW, unique=False)])
-    await backend._link.call("RPUSH", "resque:failed", FAILURE)
-    await backend._link.call("SADD", "resque:workers", "other:1:q")
-    await backend._link.call("SET", "resque:lock", "1")
+    (claim,) = (await backend.settle_and_claim(process, [], [1], ["q"])).claims
+    await backend.schedule([DelayedJobEntry(LATER, "q", RAW), DelayedJobEntry(LATER, "q", RAW, unique=False)])
+    await backend._connections.call("RPUSH", "resque:failed", FAILURE)
+    await backend._connections.call("SADD", "resque:workers", "other:1:q")
+    await backend._connections.call("SET", "resque:lock", "1")
     # It follows no server, so that it keeps what it has.
     server.command("REPLICAOF", "127.0.0.1", 1)
     yield backend, process, claim, server, master
@@ -74,32 +74,36 @@ async def everything(server):
 
 STEPS = {
     "push": lambda b, p, c: b.push([Entry("q", RAW)]),
-    "push with a guard": lambda b, p, c: b.push([Entry("q", RAW, guards=(FreeLock("l", 9),))]),
-    "schedule": lambda b, p, c: b.schedule([TimedEntry(LATER, "q", RAW, unique=False)]),
-    "schedule for now": lambda b, p, c: b.schedule([TimedEntry(1, "q", RAW)]),
-    "promote": lambda b, p, c: b.promote([Move(DueJob(LATER, RAW), "q")]),
+    "push with a guard": lambda b, p, c: b.push([Entry("q", RAW, guards=(QueueLockGuard("l", 9),))]),
+    "schedule": lambda b, p, c: b.schedule([DelayedJobEntry(LATER, "q", RAW, unique=False)]),
+    "schedule for now": lambda b, p, c: b.schedule([DelayedJobEntry(1, "q", RAW)]),
+    "promote": lambda b, p, c: b.promote([PromotionTarget(DueJob(LATER, RAW), "q")]),
     "register": lambda b, p, c: b.register(p, [1, 2], 60),
-    "retire": lambda b, p, c: b.retire(p, [1]),
-    "exchange": lambda b, p, c: b.exchange(p, [], [2], ["q"]),
-    "done": lambda b, p, c: b.exchange(p, [Settlement(c, Done())], [], []),
-    "failed": lambda b, p, c: b.exchange(p, [Settlement(c, Failed(FAILURE))], [], []),
-    "given back": lambda b, p, c: b.exchange(p, [Settlement(c, GivenBack())], [], []),
-    "delayed": lambda b, p, c: b.exchange(p, [Settlement(c, Delayed(5))], [], []),
-    "retried": lambda b, p, c: b.exchange(p, [Settlement(c, Retried(FAILURE, "n", 3, (1.0,)))], [], []),
-    "prepare": lambda b, p, c: b.prepare(p, [Preparation(c, hold=(Lock("l", 9),))]),
-    "begin": lambda b, p, c: b.begin(p, c),
+    "deregister_slots": lambda b, p, c: b.deregister_slots(p, [1]),
+    "settle_and_claim": lambda b, p, c: b.settle_and_claim(p, [], [2], ["q"]),
+    "done": lambda b, p, c: b.settle_and_claim(p, [Settlement(c, Succeeded())], [], []),
+    "failed": lambda b, p, c: b.settle_and_claim(p, [Settlement(c, Failed(FAILURE))], [], []),
+    "given back": lambda b, p, c: b.settle_and_claim(p, [Settlement(c, Released())], [], []),
+    "delayed": lambda b, p, c: b.settle_and_claim(p, [Settlement(c, PostponedByPlugin(5))], [], []),
+    "retried": lambda b, p, c: b.settle_and_claim(p, [Settlement(c, Retried(FAILURE, "n", 3, (1.0,)))], [], []),
+    "prepare": lambda b, p, c: b.prepare(p, [Preparation(c, hold=(LockSpec("l", 9),))]),
+    "mark_exclusive": lambda b, p, c: b.mark_exclusive(p, c),
     "lead": lambda b, p, c: b.lead("me", 60),
-    "ensure": lambda b, p, c: b.ensure([Periodic(name="t", queue="q", raw=RAW, forms=(RAW,), frequency=5)]),
+    "ensure_periodic": lambda b, p, c: b.ensure_periodic(
+        [PeriodicTask(name="t", queue="q", raw=RAW, equivalent_payloads=(RAW,), frequency=5)]
+    ),
     "remove": lambda b, p, c: b.remove("q", [Removal(RAW)]),
     "delete_queue": lambda b, p, c: b.delete_queue("q"),
     "remove_delayed": lambda b, p, c: b.remove_delayed([DelayedEntry(LATER, RAW)]),
     "remove_failed": lambda b, p, c: b.remove_failed([FailedEntry(FAILURE)]),
     "retry_failed": lambda b, p, c: b.retry_failed([FailedRetry(FailedEntry(FAILURE), Entry("q", RAW))]),
     "delete_lock": lambda b, p, c: b.delete_lock("lock"),
-    "clean_worker": lambda b, p, c: b.clean_worker(Cleaning(id="other:1:q")),
-    "beat": lambda b, p, c: asyncio.to_thread(b.beat, p, [1], 60, full=False),
-    "full beat": lambda b, p, c: asyncio.to_thread(b.beat, p, [1], 60, full=True, locks=[HeldLock(c, Lock("l", 9))]),
-    "wait": lambda b, p, c: b.wait(p, Interest(schedule=True), 5),
+    "remove_worker": lambda b, p, c: b.remove_worker(WorkerRemoval(id="other:1:q")),
+    "heartbeat": lambda b, p, c: asyncio.to_thread(b.heartbeat, p, [1], 60, full=False),
+    "full beat": lambda b, p, c: asyncio.to_thread(
+        b.heartbeat, p, [1], 60, full=True, locks=[HeldLock(c, LockSpec("l", 9))]
+    ),
+    "wait": lambda b, p, c: b.wait(p, Subscription(schedule=True), 5),
 }
 
 
@@ -210,10 +214,10 @@ async def test_a_connection_whose_server_cannot_act_is_replaced_and_the_job_is_s
     backend = RedisBackend(url)
     await backend.connect()
     process = Process(new_process_name(), ("q",))
-    await asyncio.to_thread(backend.beat, process, [1], 60, full=True)
+    await asyncio.to_thread(backend.heartbeat, process, [1], 60, full=True)
     acts[0] = False
     assert await backend.push([Entry("q", RAW)]) == [True]
-    assert (await asyncio.to_thread(backend.beat, process, [1], 60, full=True)).alive
+    assert (await asyncio.to_thread(backend.heartbeat, process, [1], 60, full=True)).alive
     assert await backend.length("q") == 1
     # The heartbeat does not use its old connection either, since the driver knows.
     assert len(answered) == 1

@@ -9,16 +9,16 @@ from contextlib import AsyncExitStack
 
 import pytest
 
-from taskhero.backends.protocol import Entry, Interest, Process, Removal, TimedEntry, Wake
+from taskhero.backends.protocol import DelayedJobEntry, Entry, Process, Removal, Subscription, Wakeup
 from taskhero.backends.redis import RedisBackend
-from taskhero.backends.redis.notify.tracking_listener import Sentry
+from taskhero.backends.redis.notify.tracking_listener import TrackingListener
 from taskhero.errors import BackendUnavailable
 from taskhero.wire.workers import new_process_name
 
 pytestmark = pytest.mark.anyio
 
 RAW = '{"class":"t","queue":"q","args":[1]}'
-Q = Interest(queues=("q", "other"))
+Q = Subscription(queues=("q", "other"))
 LONG = 20
 
 
@@ -40,13 +40,13 @@ async def connect(redis_url: str):
         yield connect
 
 
-async def waiting(backends: list[RedisBackend], interest: Interest = Q) -> list[asyncio.Task[Wake]]:
+async def waiting(backends: list[RedisBackend], interest: Subscription = Q) -> list[asyncio.Task[Wakeup]]:
     """Let each driver wait, and return when the server knows of all."""
     tasks = [asyncio.create_task(backend.wait(process(), interest, LONG)) for backend in backends]
     looker = backends[0]
     async with asyncio.timeout(10):
         while True:
-            clients = (await looker._link.call("CLIENT", "LIST")).decode().splitlines()
+            clients = (await looker._connections.call("CLIENT", "LIST")).decode().splitlines()
             blocked = sum("cmd=blpop" in line for line in clients)
             tracking = sum(" flags=t" in line or "cmd=exists" in line or "cmd=scard" in line for line in clients)
             if blocked + min(tracking, 1) >= len(backends) or any(task.done() for task in tasks):
@@ -55,11 +55,11 @@ async def waiting(backends: list[RedisBackend], interest: Interest = Q) -> list[
 
 async def foreign_push(backend: RedisBackend, queue: str = "q", raw: str = RAW) -> None:
     """Push as any Resque client does."""
-    await backend._link.call("SADD", "resque:queues", queue)
-    await backend._link.call("RPUSH", f"resque:queue:{queue}", raw)
+    await backend._connections.call("SADD", "resque:queues", queue)
+    await backend._connections.call("RPUSH", f"resque:queue:{queue}", raw)
 
 
-async def settle_down(tasks: list[asyncio.Task[Wake]], done: int) -> int:
+async def settle_down(tasks: list[asyncio.Task[Wakeup]], done: int) -> int:
     """How many waits ended, once at least *done* have and the server has answered everything."""
     async with asyncio.timeout(10):
         while sum(task.done() for task in tasks) < done:
@@ -67,7 +67,7 @@ async def settle_down(tasks: list[asyncio.Task[Wake]], done: int) -> int:
     return sum(task.done() for task in tasks)
 
 
-async def end(tasks: list[asyncio.Task[Wake]]) -> None:
+async def end(tasks: list[asyncio.Task[Wakeup]]) -> None:
     for task in tasks:
         task.cancel()
     await asyncio.gather(*tasks, return_exceptions=True)
@@ -84,7 +84,7 @@ async def test_a_plain_rpush_of_another_program_wakes_an_idle_process(connect):
 
 async def test_a_foreign_push_to_a_queue_that_is_new_wakes_one_who_works_all(connect):
     backend, pusher = await connect(), await connect()
-    everything = Interest(queues=("q",), everything=True)
+    everything = Subscription(queues=("q",), all_queues=True)
     (task,) = await waiting([backend], everything)
     await foreign_push(pusher, "brand-new")
     async with asyncio.timeout(5):
@@ -112,13 +112,13 @@ async def test_a_push_that_the_busy_sentry_hears_is_passed_on_to_another_process
     busy = process()
     (task,) = [asyncio.create_task(sentry.wait(busy, Q, LONG))]
     async with asyncio.timeout(10):
-        while not sentry._waits or not sentry._waits[busy.name].sentry.active:
+        while not sentry._waits or not sentry._waits[busy.name].tracking.active:
             await asyncio.sleep(0)
     await foreign_push(pusher)
     assert (await task).jobs
     # It has its hands full now and does not wait; the next push is for somebody else.
     await pusher.remove("q", [Removal(RAW)])
-    await sentry._waits[busy.name].sentry.watch(["resque:queue:q"], None, None)
+    await sentry._waits[busy.name].tracking.track(["resque:queue:q"], None, None)
     (line,) = await waiting([other])
     await foreign_push(pusher)
     async with asyncio.timeout(5):
@@ -132,7 +132,7 @@ async def test_a_wait_that_was_cancelled_loses_no_wake_up(connect):
     me = process()
     task = asyncio.create_task(backend.wait(me, Q, LONG))
     async with asyncio.timeout(10):
-        while b"cmd=blpop" not in await pusher._link.call("CLIENT", "LIST"):
+        while b"cmd=blpop" not in await pusher._connections.call("CLIENT", "LIST"):
             await asyncio.sleep(0)
     await end([task])
     await pusher.push([Entry("q", RAW)])
@@ -144,14 +144,14 @@ async def test_a_change_of_interest_takes_effect_while_an_older_wait_is_under_wa
     backend, pusher = await connect(), await connect()
     backend._tracking = False
     me = process()
-    task = asyncio.create_task(backend.wait(me, Interest(queues=("q",)), LONG))
+    task = asyncio.create_task(backend.wait(me, Subscription(queues=("q",)), LONG))
     async with asyncio.timeout(10):
-        while b"cmd=blpop" not in await pusher._link.call("CLIENT", "LIST"):
+        while b"cmd=blpop" not in await pusher._connections.call("CLIENT", "LIST"):
             await asyncio.sleep(0)
     await end([task])
     await pusher.push([Entry("new", RAW)])
     async with asyncio.timeout(5):
-        while not (await backend.wait(me, Interest(queues=("new",)), LONG)).jobs:
+        while not (await backend.wait(me, Subscription(queues=("new",)), LONG)).jobs:
             pass
 
 
@@ -160,23 +160,23 @@ async def test_an_earlier_moment_wakes_the_scheduler_and_a_later_one_does_not(co
     backend, pusher = await connect(), await connect()
     backend._tracking = tracking
     me = process()
-    interest = Interest(queues=("q",), schedule=True)
+    interest = Subscription(queues=("q",), schedule=True)
 
     async def until_schedule() -> None:
         while not (await backend.wait(me, interest, LONG)).schedule:
             pass
 
     task = asyncio.create_task(until_schedule())
-    await pusher.schedule([TimedEntry(4_000_000_000, "q", RAW)])
+    await pusher.schedule([DelayedJobEntry(4_000_000_000, "q", RAW)])
     async with asyncio.timeout(5):
         await task
-    await pusher.schedule([TimedEntry(4_000_000_001, "q", RAW)])
+    await pusher.schedule([DelayedJobEntry(4_000_000_001, "q", RAW)])
     assert not (await backend.wait(me, interest, 0.05)).schedule
 
 
 async def test_a_server_that_refuses_tracking_is_told_once_and_waited_at_all_the_same(connect, redis_url, caplog):
     admin = await connect()
-    await admin._link.call("ACL", "SETUSER", "plain", "on", ">secret", "~*", "&*", "+@all", "-client")
+    await admin._connections.call("ACL", "SETUSER", "plain", "on", ">secret", "~*", "&*", "+@all", "-client")
     try:
         backend = await connect(redis_url.replace("//", "//plain:secret@"))
         pusher = await connect()
@@ -192,7 +192,7 @@ async def test_a_server_that_refuses_tracking_is_told_once_and_waited_at_all_the
         assert len(told) == 1
         assert "secret" not in told[0]
     finally:
-        await admin._link.call("ACL", "DELUSER", "plain")
+        await admin._connections.call("ACL", "DELUSER", "plain")
 
 
 async def test_a_sentry_whose_connection_is_killed_says_so_and_waits_again(connect):
@@ -200,9 +200,9 @@ async def test_a_sentry_whose_connection_is_killed_says_so_and_waits_again(conne
     me = process()
     task = asyncio.create_task(backend.wait(me, Q, LONG))
     async with asyncio.timeout(10):
-        while not backend._waits or not backend._waits[me.name].sentry.active:
+        while not backend._waits or not backend._waits[me.name].tracking.active:
             await asyncio.sleep(0)
-    await pusher._link.call("CLIENT", "KILL", "TYPE", "normal", "SKIPME", "yes")
+    await pusher._connections.call("CLIENT", "KILL", "TYPE", "normal", "SKIPME", "yes")
     with contextlib.suppress(BackendUnavailable):
         await task
     task = asyncio.create_task(backend.wait(me, Q, LONG))
@@ -214,19 +214,19 @@ async def test_a_sentry_whose_connection_is_killed_says_so_and_waits_again(conne
 async def test_many_idle_processes_share_one_seat_and_each_has_one_connection_more(connect):
     backends = [await connect() for _ in range(5)]
     tasks = await waiting(backends)
-    clients = (await backends[0]._link.call("CLIENT", "LIST")).decode().splitlines()
+    clients = (await backends[0]._connections.call("CLIENT", "LIST")).decode().splitlines()
     await end(tasks)
-    assert sum(backend._waits[name].sentry.active for backend in backends for name in backend._waits) == 1
+    assert sum(backend._waits[name].tracking.active for backend in backends for name in backend._waits) == 1
     assert sum("cmd=blpop" in line for line in clients) == 4
 
 
 async def test_a_sentry_that_is_cancelled_at_any_moment_loses_no_wake_up(connect):
     backend, pusher = await connect(), await connect()
     me = process()
-    interest = Interest(queues=("q",), everything=True, schedule=True)
+    interest = Subscription(queues=("q",), all_queues=True, schedule=True)
     for turns in range(30):
         await pusher.push([Entry("q", RAW)])
-        await pusher.schedule([TimedEntry(4_000_000_000 - turns, "q", RAW)])
+        await pusher.schedule([DelayedJobEntry(4_000_000_000 - turns, "q", RAW)])
         task = asyncio.create_task(backend.wait(me, interest, LONG))
         for _ in range(turns):
             await asyncio.sleep(0)
@@ -243,9 +243,9 @@ async def test_a_sentry_that_is_cancelled_at_any_moment_loses_no_wake_up(connect
 async def test_a_sentry_whose_close_is_cancelled_leaves_no_connection_behind(connect):
     backend = await connect()
     for rounds in range(4):
-        sentry = Sentry(backend._link, lambda: None)
+        sentry = TrackingListener(backend._connections, lambda: None)
         assert await sentry.open()
-        connection = sentry._dialogue.connection
+        connection = sentry._connection.connection
         closing = asyncio.create_task(sentry.close())
         for _ in range(rounds):
             await asyncio.sleep(0)

@@ -8,9 +8,9 @@ import threading
 from typing import Any
 
 import pytest
-from executor_harness import APP, WAIT, WORKER, House, entry, failure, raiser
+from executor_harness import APP, WAIT, WORKER, ExecutorHarness, entry, failure, raiser
 
-from taskhero.backends.protocol import Delayed, Done, Dropped, Retried
+from taskhero.backends.protocol import PostponedByPlugin, RefusedByPlugin, Retried, Succeeded
 from taskhero.errors import ArgumentsMismatch, KilledItsProcess, NoSuchTask, PluginError, Undecodable
 from taskhero.events import WorkerJob
 from taskhero.hooks.specs import hookimpl
@@ -24,79 +24,79 @@ pytestmark = pytest.mark.anyio
 # --- running ------------------------------------------------------------------------------------------------------
 
 
-async def test_an_async_task_runs_on_the_loop(house: House) -> None:
+async def test_an_async_task_runs_on_the_loop(harness: ExecutorHarness) -> None:
     async def add(a: int, b: int) -> tuple[int, int]:
         return a + b, threading.get_ident()
 
-    performed = await house.run(add, 1, 2)
+    performed = await harness.run(add, 1, 2)
     assert isinstance(performed.outcome, Success)
     assert performed.outcome.result == (3, threading.get_ident())
-    assert performed.ending == Done()
+    assert performed.disposition == Succeeded()
     assert performed.busy is None
     assert performed.job.name == "add"
 
 
-async def test_another_task_runs_in_a_thread(house: House) -> None:
+async def test_another_task_runs_in_a_thread(harness: ExecutorHarness) -> None:
     def add(a: int, b: int) -> tuple[int, int]:
         return a + b, threading.get_ident()
 
-    performed = await house.run(add, 1, 2)
+    performed = await harness.run(add, 1, 2)
     assert isinstance(performed.outcome, Success)
     result, thread = performed.outcome.result
     assert result == 3
     assert thread != threading.get_ident()
 
 
-async def test_a_task_for_a_process_is_handed_to_the_processes(house: House) -> None:
+async def test_a_task_for_a_process_is_handed_to_the_processes(harness: ExecutorHarness) -> None:
     def add(a: int, b: int) -> None: ...
 
-    begun = house.begin(house.declare(add, run_in="process"), 1, 2)
-    while not house.processes.started:
+    begun = harness.begin(harness.declare(add, run_in="process"), 1, 2)
+    while not harness.processes.started:
         await asyncio.sleep(0)
-    house.processes.value = 3
-    house.processes.future.set_result(None)
+    harness.processes.value = 3
+    harness.processes.future.set_result(None)
     performed = await begun
     assert performed.outcome.result == 3  # type: ignore[union-attr]
-    task, job, worker, bound = house.processes.started[0]
-    assert (task, job, worker, bound) == (house.tasks["add"], performed.job, WORKER, ([1, 2], {}))
+    task, job, worker, bound = harness.processes.started[0]
+    assert (task, job, worker, bound) == (harness.tasks["add"], performed.job, WORKER, ([1, 2], {}))
 
 
-async def test_durations_are_of_the_call(house: House) -> None:
+async def test_durations_are_of_the_call(harness: ExecutorHarness) -> None:
     async def wait() -> None:
         await asyncio.sleep(0.02)
 
-    performed = await house.run(wait)
+    performed = await harness.run(wait)
     assert 0.02 <= performed.outcome.duration < 1  # type: ignore[union-attr]
 
 
-async def test_the_job_event_is_told_when_it_begins_and_only_if_it_is_wanted(house: House) -> None:
+async def test_the_job_event_is_told_when_it_begins_and_only_if_it_is_wanted(harness: ExecutorHarness) -> None:
     seen: list[Any] = []
 
     async def look() -> None:
         seen.append("runs")
 
-    house.emitter.on("job", seen.append)
-    performed = await house.run(look)
+    harness.emitter.on("job", seen.append)
+    performed = await harness.run(look)
     assert seen == [WorkerJob(WORKER, "math", performed.job), "runs"]
 
 
 @pytest.mark.parametrize("kind", ["loop", "thread"])
-async def test_current_tells_about_the_job(house: House, kind: str) -> None:
+async def test_current_tells_about_the_job(harness: ExecutorHarness, kind: str) -> None:
     async def on_loop() -> Any:
         return await asyncio.create_task(asyncio.to_thread(current))
 
-    performed = await house.run(on_loop if kind == "loop" else current, name="ask")
+    performed = await harness.run(on_loop if kind == "loop" else current, name="ask")
     found = performed.outcome.result  # type: ignore[union-attr]
     assert (found.job, found.worker, found.app) == (performed.job, WORKER, APP)
 
 
-async def test_a_task_may_change_its_arguments_and_its_entry_shows_the_original(house: House) -> None:
+async def test_a_task_may_change_its_arguments_and_its_entry_shows_the_original(harness: ExecutorHarness) -> None:
     async def spoil(items: list[Any]) -> None:
         items.append("more")
         items[0]["deep"] = "changed"
         raise ValueError
 
-    performed = await house.run(spoil, [{"deep": "original"}])
+    performed = await harness.run(spoil, [{"deep": "original"}])
     assert entry(performed).job.args == [[{"deep": "original"}]]
     assert performed.job.args == [[{"deep": "original"}]]
 
@@ -105,8 +105,8 @@ async def test_a_task_may_change_its_arguments_and_its_entry_shows_the_original(
 
 
 @pytest.mark.parametrize("raw", ["no json", "[]", '{"args":[]}', '{"class":7}', "\udcff", ""])
-async def test_what_is_no_job_fails_with_its_text_kept(house: House, raw: str) -> None:
-    performed = await house.perform("", raw=raw)
+async def test_what_is_no_job_fails_with_its_text_kept(harness: ExecutorHarness, raw: str) -> None:
+    performed = await harness.perform("", raw=raw)
     assert isinstance(failure(performed), Undecodable)
     failed = entry(performed)
     assert "'math' is not a job" in failed.error
@@ -117,9 +117,9 @@ async def test_what_is_no_job_fails_with_its_text_kept(house: House, raw: str) -
     )
 
 
-async def test_an_unknown_name_fails_and_says_how_to_declare_it(house: House) -> None:
-    house.declare(lambda: None, name="add")
-    performed = await house.perform("ad", 1)
+async def test_an_unknown_name_fails_and_says_how_to_declare_it(harness: ExecutorHarness) -> None:
+    harness.declare(lambda: None, name="add")
+    performed = await harness.perform("ad", 1)
     assert isinstance(failure(performed), NoSuchTask)
     assert entry(performed).error == (
         "No job defined for class 'ad': declare it in the app that works queue 'math', with @app.task(name='ad') "
@@ -128,39 +128,39 @@ async def test_an_unknown_name_fails_and_says_how_to_declare_it(house: House) ->
     assert entry(performed).job.args == [1]
 
 
-async def test_arguments_that_do_not_fit_fail_and_show_both(house: House) -> None:
+async def test_arguments_that_do_not_fit_fail_and_show_both(harness: ExecutorHarness) -> None:
     async def add(a: int, b: int) -> None: ...
 
-    performed = await house.run(add, 1, 2, 3)
+    performed = await harness.run(add, 1, 2, 3)
     assert isinstance(failure(performed), ArgumentsMismatch)
     assert "add(a: int, b: int)" in entry(performed).error
     assert "[1, 2, 3]" in entry(performed).error
 
 
-async def test_a_job_that_killed_its_process_too_often_is_failed_instead_of_run(house: House) -> None:
+async def test_a_job_that_killed_its_process_too_often_is_failed_instead_of_run(harness: ExecutorHarness) -> None:
     ran: list[int] = []
 
     async def kill() -> None:
         ran.append(1)
 
-    raw = encode_job(house.declare(kill), [], "math")
+    raw = encode_job(harness.declare(kill), [], "math")
     raw = mark_rescued(raw, running=False)
     for _ in range(3):
-        performed = await house.perform("", raw=raw)
-        assert performed.ending == Done()
+        performed = await harness.perform("", raw=raw)
+        assert performed.disposition == Succeeded()
         raw = mark_rescued(raw, running=True)
-    performed = await house.perform("", raw=raw)
+    performed = await harness.perform("", raw=raw)
     assert isinstance(failure(performed), KilledItsProcess)
     assert "died 3 times" in entry(performed).error
-    assert "rescues" not in performed.ending.entry  # type: ignore[union-attr]
+    assert "rescues" not in performed.disposition.entry  # type: ignore[union-attr]
     assert len(ran) == 3
 
 
 async def test_a_registry_that_breaks_fails_the_job_and_not_the_worker(
-    house: House, monkeypatch: pytest.MonkeyPatch
+    harness: ExecutorHarness, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(house.tasks, "get", lambda name: 1 / 0, raising=False)
-    assert isinstance(failure(await house.perform("add")), ZeroDivisionError)
+    monkeypatch.setattr(harness.tasks, "get", lambda name: 1 / 0, raising=False)
+    assert isinstance(failure(await harness.perform("add")), ZeroDivisionError)
 
 
 # --- plugins ------------------------------------------------------------------------------------------------------
@@ -188,14 +188,14 @@ class Recorder:
         return self.after
 
 
-async def test_hooks_see_job_worker_queue_and_the_outcome(house: House) -> None:
+async def test_hooks_see_job_worker_queue_and_the_outcome(harness: ExecutorHarness) -> None:
     plugin = Recorder()
 
     async def work() -> str:
         plugin.seen.append("work")
         return "result"
 
-    performed = await house.run(work, plugins=(plugin,))
+    performed = await harness.run(work, plugins=(plugin,))
     before, work_, after = plugin.seen
     assert work_ == "work"
     assert (before[1], after[1]) == (performed.job, performed.job)
@@ -205,13 +205,13 @@ async def test_hooks_see_job_worker_queue_and_the_outcome(house: House) -> None:
     assert after[3].duration > 0
 
 
-async def test_hooks_log_with_the_jobs_fields(house: House, caplog: pytest.LogCaptureFixture) -> None:
+async def test_hooks_log_with_the_jobs_fields(harness: ExecutorHarness, caplog: pytest.LogCaptureFixture) -> None:
     class Plugin:
         @hookimpl
         def taskhero_before_perform(self, ctx: Any) -> None:
             ctx.logger.warning("hello")
 
-    await house.run(lambda: None, name="work", plugins=(Plugin(),))
+    await harness.run(lambda: None, name="work", plugins=(Plugin(),))
     (record,) = caplog.records
     assert (record.task, record.queue, record.worker) == ("work", "math", WORKER)  # type: ignore[attr-defined]
 
@@ -219,62 +219,62 @@ async def test_hooks_log_with_the_jobs_fields(house: House, caplog: pytest.LogCa
 @pytest.mark.parametrize(
     ("answer", "outcome", "ending"),
     [
-        (False, Refused(), Dropped()),
-        (Postponed(1.5), Postponed(1.5), Delayed(1.5)),
-        (Success("kept"), Success("kept"), Done()),
+        (False, Refused(), RefusedByPlugin()),
+        (Postponed(1.5), Postponed(1.5), PostponedByPlugin(1.5)),
+        (Success("kept"), Success("kept"), Succeeded()),
     ],
 )
 async def test_what_a_before_hook_decides_is_carried_out_instead_of_running(
-    house: House, answer: Any, outcome: Any, ending: Any
+    harness: ExecutorHarness, answer: Any, outcome: Any, ending: Any
 ) -> None:
     async def work() -> None:
         raise AssertionError("it must not run")
 
     first, second = Recorder(before=answer), Recorder()
-    performed = await house.run(work, plugins=(first, second))
-    assert (performed.outcome, performed.ending) == (outcome, ending)
+    performed = await harness.run(work, plugins=(first, second))
+    assert (performed.outcome, performed.disposition) == (outcome, ending)
     assert not any(seen[0] == "before" for seen in second.seen)
 
 
-async def test_after_hooks_are_told_only_of_jobs_that_ended(house: House) -> None:
+async def test_after_hooks_are_told_only_of_jobs_that_ended(harness: ExecutorHarness) -> None:
     """Not of those that were refused or put off: they did not end, and did not run."""
     for answer, told in ((False, 0), (Postponed(1), 0), (Success(), 1), (None, 1), (ValueError(), 1)):
         plugin = Recorder(before=answer)
-        await house.run(lambda: None, name="work", plugins=(plugin,))
+        await harness.run(lambda: None, name="work", plugins=(plugin,))
         assert sum(seen[0] == "after" for seen in plugin.seen) == told, answer
 
 
-async def test_a_before_hook_that_raises_fails_the_job_and_after_hooks_see_it(house: House) -> None:
+async def test_a_before_hook_that_raises_fails_the_job_and_after_hooks_see_it(harness: ExecutorHarness) -> None:
     error = OSError("no")
     plugin = Recorder(before=error)
-    performed = await house.run(lambda: None, name="work", plugins=(plugin,))
+    performed = await harness.run(lambda: None, name="work", plugins=(plugin,))
     assert failure(performed) is error
     assert plugin.seen[-1][3].error is error
     assert entry(performed).exception == "OSError"
 
 
-async def test_an_after_hook_sees_a_failure_and_may_have_it_tried_again(house: House) -> None:
+async def test_an_after_hook_sees_a_failure_and_may_have_it_tried_again(harness: ExecutorHarness) -> None:
     error = ValueError("once")
     plugin = Recorder(after=Retrying(error, 0.1, "attempts", 3, (1.0, 5.0)))
-    performed = await house.run(raiser(error), name="work", plugins=(plugin,))
+    performed = await harness.run(raiser(error), name="work", plugins=(plugin,))
     assert plugin.seen[-1][3].error is error
-    ending = performed.ending
+    ending = performed.disposition
     assert isinstance(ending, Retried)
     assert (ending.counter, ending.limit, ending.delays) == ("attempts", 3, (1.0, 5.0))
     assert entry(performed).error == "once"
 
 
-async def test_an_after_hook_that_raises_fails_a_job_that_succeeded(house: House) -> None:
+async def test_an_after_hook_that_raises_fails_a_job_that_succeeded(harness: ExecutorHarness) -> None:
     error = OSError("no")
-    performed = await house.run(lambda: None, name="work", plugins=(Recorder(after=error),))
+    performed = await harness.run(lambda: None, name="work", plugins=(Recorder(after=error),))
     assert failure(performed) is error
 
 
 async def test_an_after_hook_that_raises_does_not_hide_what_the_task_raised(
-    house: House, caplog: pytest.LogCaptureFixture
+    harness: ExecutorHarness, caplog: pytest.LogCaptureFixture
 ) -> None:
     error, other = ValueError("task"), OSError("plugin")
-    performed = await house.run(raiser(error), name="work", plugins=(Recorder(after=other),))
+    performed = await harness.run(raiser(error), name="work", plugins=(Recorder(after=other),))
     assert failure(performed) is error
     (record,) = caplog.records
     assert record.levelno == logging.ERROR
@@ -283,13 +283,15 @@ async def test_an_after_hook_that_raises_does_not_hide_what_the_task_raised(
 
 
 @pytest.mark.parametrize("place", ["before", "after"])
-async def test_an_answer_that_is_no_outcome_fails_the_job_and_names_the_plugin(house: House, place: str) -> None:
-    performed = await house.run(lambda: None, name="work", plugins=(Recorder(**{place: "nonsense"}),))
+async def test_an_answer_that_is_no_outcome_fails_the_job_and_names_the_plugin(
+    harness: ExecutorHarness, place: str
+) -> None:
+    performed = await harness.run(lambda: None, name="work", plugins=(Recorder(**{place: "nonsense"}),))
     assert isinstance(failure(performed), PluginError)
     assert "Recorder" in entry(performed).error
 
 
-async def test_a_stop_in_a_before_hook_gives_the_job_back(house: House) -> None:
+async def test_a_stop_in_a_before_hook_gives_the_job_back(harness: ExecutorHarness) -> None:
     began = asyncio.Event()
 
     class Plugin:
@@ -298,14 +300,14 @@ async def test_a_stop_in_a_before_hook_gives_the_job_back(house: House) -> None:
             began.set()
             await asyncio.sleep(WAIT)
 
-    running = house.begin(house.declare(lambda: None, name="work", plugins=(Plugin(),)))
+    running = harness.begin(harness.declare(lambda: None, name="work", plugins=(Plugin(),)))
     await began.wait()
-    house.executor.cancel(running, WORKER)
+    harness.executor.cancel(running, WORKER)
     with pytest.raises(asyncio.CancelledError):
         await running
 
 
-async def test_a_stop_in_an_after_hook_does_not_undo_what_is_done(house: House) -> None:
+async def test_a_stop_in_an_after_hook_does_not_undo_what_is_done(harness: ExecutorHarness) -> None:
     began = asyncio.Event()
 
     class Plugin:
@@ -314,15 +316,15 @@ async def test_a_stop_in_an_after_hook_does_not_undo_what_is_done(house: House) 
             began.set()
             await asyncio.sleep(WAIT)
 
-    running = house.begin(house.declare(lambda: None, name="work", plugins=(Plugin(),)))
+    running = harness.begin(harness.declare(lambda: None, name="work", plugins=(Plugin(),)))
     await began.wait()
-    house.executor.cancel(running, WORKER)
-    assert (await running).ending == Done()
+    harness.executor.cancel(running, WORKER)
+    assert (await running).disposition == Succeeded()
 
 
-async def test_without_plugins_no_hook_is_called(house: House, monkeypatch: pytest.MonkeyPatch) -> None:
-    name = house.declare(lambda: None, name="work")
-    assert not house.tasks[name].scope.performs
+async def test_without_plugins_no_hook_is_called(harness: ExecutorHarness, monkeypatch: pytest.MonkeyPatch) -> None:
+    name = harness.declare(lambda: None, name="work")
+    assert not harness.tasks[name].scope.performs
     monkeypatch.setattr("taskhero.hooks.scope.HookScope.before_perform", None)
     monkeypatch.setattr("taskhero.hooks.scope.HookScope.after_perform", None)
-    assert (await house.perform(name)).ending == Done()
+    assert (await harness.perform(name)).disposition == Succeeded()

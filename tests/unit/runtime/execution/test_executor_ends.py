@@ -7,9 +7,9 @@ import contextlib
 import threading
 
 import pytest
-from executor_harness import WAIT, WORKER, House, entry, failure
+from executor_harness import WAIT, WORKER, ExecutorHarness, entry, failure
 
-from taskhero.backends.protocol import Claim, Done
+from taskhero.backends.protocol import Claim, Succeeded
 from taskhero.errors import JobTimeout, ProcessDied
 from taskhero.models import Success
 from taskhero.wire.jobs import encode_job
@@ -20,7 +20,7 @@ pytestmark = pytest.mark.anyio
 # --- timeouts -----------------------------------------------------------------------------------------------------
 
 
-async def test_an_async_task_beyond_its_timeout_is_cancelled_and_may_clean_up(house: House) -> None:
+async def test_an_async_task_beyond_its_timeout_is_cancelled_and_may_clean_up(harness: ExecutorHarness) -> None:
     seen: list[str] = []
 
     async def slow() -> None:
@@ -30,7 +30,7 @@ async def test_an_async_task_beyond_its_timeout_is_cancelled_and_may_clean_up(ho
             await asyncio.sleep(0)
             seen.append("cleaned up")
 
-    performed = await house.run(slow, timeout=0.01)
+    performed = await harness.run(slow, timeout=0.01)
     assert seen == ["cleaned up"]
     assert isinstance(failure(performed), JobTimeout)
     failed = entry(performed)
@@ -39,7 +39,9 @@ async def test_an_async_task_beyond_its_timeout_is_cancelled_and_may_clean_up(ho
     assert performed.busy is None
 
 
-async def test_a_task_that_ignores_its_timeout_has_failed_and_its_slot_stays_taken_until_it_ends(house: House) -> None:
+async def test_a_task_that_ignores_its_timeout_has_failed_and_its_slot_stays_taken_until_it_ends(
+    harness: ExecutorHarness,
+) -> None:
     go = asyncio.Event()
 
     async def stubborn() -> str:
@@ -48,7 +50,7 @@ async def test_a_task_that_ignores_its_timeout_has_failed_and_its_slot_stays_tak
                 await go.wait()
                 return "done after all"
 
-    performed = await house.run(stubborn, timeout=0.01)
+    performed = await harness.run(stubborn, timeout=0.01)
     assert isinstance(failure(performed), JobTimeout)
     assert performed.busy is not None
     assert not performed.busy.done()
@@ -57,24 +59,24 @@ async def test_a_task_that_ignores_its_timeout_has_failed_and_its_slot_stays_tak
     assert performed.busy.done()
 
 
-async def test_a_task_that_turns_its_cancellation_into_a_result_has_still_timed_out(house: House) -> None:
+async def test_a_task_that_turns_its_cancellation_into_a_result_has_still_timed_out(harness: ExecutorHarness) -> None:
     async def polite() -> str:
         with contextlib.suppress(asyncio.CancelledError):
             await asyncio.sleep(WAIT)
         return "partial"
 
-    performed = await house.run(polite, timeout=0.01)
+    performed = await harness.run(polite, timeout=0.01)
     assert isinstance(failure(performed), JobTimeout)
     assert performed.busy is None
 
 
-async def test_a_thread_beyond_its_timeout_fails_its_job_and_keeps_the_slot(house: House) -> None:
+async def test_a_thread_beyond_its_timeout_fails_its_job_and_keeps_the_slot(harness: ExecutorHarness) -> None:
     gate = threading.Event()
 
     def slow() -> None:
         gate.wait(WAIT)
 
-    performed = await house.run(slow, timeout=0.05)
+    performed = await harness.run(slow, timeout=0.05)
     assert isinstance(failure(performed), JobTimeout)
     assert any("gate.wait(WAIT)" in line for line in entry(performed).backtrace), "it tells where the thread stands"
     assert performed.busy is not None
@@ -83,22 +85,22 @@ async def test_a_thread_beyond_its_timeout_fails_its_job_and_keeps_the_slot(hous
     await asyncio.wait_for(performed.busy, WAIT)
 
 
-async def test_a_timeout_that_the_task_meets_itself_is_told_from_ours(house: House) -> None:
+async def test_a_timeout_that_the_task_meets_itself_is_told_from_ours(harness: ExecutorHarness) -> None:
     async def impatient() -> None:
         async with asyncio.timeout(0.01):
             await asyncio.sleep(WAIT)
 
-    performed = await house.run(impatient, timeout=WAIT)
+    performed = await harness.run(impatient, timeout=WAIT)
     assert type(failure(performed)) is TimeoutError
 
 
 @pytest.mark.parametrize("threaded", [False, True])
-async def test_within_its_timeout_a_task_succeeds(house: House, threaded: bool) -> None:
+async def test_within_its_timeout_a_task_succeeds(harness: ExecutorHarness, threaded: bool) -> None:
     async def quick() -> int:
         await asyncio.sleep(0)
         return 1
 
-    performed = await house.run((lambda: 1) if threaded else quick, name="quick", timeout=WAIT)
+    performed = await harness.run((lambda: 1) if threaded else quick, name="quick", timeout=WAIT)
     assert isinstance(performed.outcome, Success)
 
 
@@ -106,23 +108,23 @@ async def test_within_its_timeout_a_task_succeeds(house: House, threaded: bool) 
 
 
 @pytest.mark.parametrize("timeout", [None, WAIT])
-async def test_a_job_that_the_stop_cancels_is_given_back(house: House, timeout: float | None) -> None:
+async def test_a_job_that_the_stop_cancels_is_given_back(harness: ExecutorHarness, timeout: float | None) -> None:
     began = asyncio.Event()
 
     async def work() -> None:
         began.set()
         await asyncio.sleep(WAIT)
 
-    running = house.begin(house.declare(work, timeout=timeout))
+    running = harness.begin(harness.declare(work, timeout=timeout))
     await began.wait()
-    house.executor.cancel(running, WORKER)
+    harness.executor.cancel(running, WORKER)
     with pytest.raises(asyncio.CancelledError):
         await running
 
 
 @pytest.mark.parametrize("timeout", [None, WAIT])
 async def test_whatever_a_task_raises_when_the_stop_cancels_it_it_is_given_back(
-    house: House, timeout: float | None
+    harness: ExecutorHarness, timeout: float | None
 ) -> None:
     began = asyncio.Event()
 
@@ -133,15 +135,17 @@ async def test_whatever_a_task_raises_when_the_stop_cancels_it_it_is_given_back(
         except asyncio.CancelledError:
             raise ConnectionError("torn") from None
 
-    running = house.begin(house.declare(work, timeout=timeout))
+    running = harness.begin(harness.declare(work, timeout=timeout))
     await began.wait()
-    house.executor.cancel(running, WORKER)
+    harness.executor.cancel(running, WORKER)
     with pytest.raises(asyncio.CancelledError):
         await running
 
 
 @pytest.mark.parametrize("timeout", [None, WAIT])
-async def test_a_task_that_succeeds_in_spite_of_the_stop_has_succeeded(house: House, timeout: float | None) -> None:
+async def test_a_task_that_succeeds_in_spite_of_the_stop_has_succeeded(
+    harness: ExecutorHarness, timeout: float | None
+) -> None:
     began = asyncio.Event()
 
     async def work() -> str:
@@ -150,14 +154,16 @@ async def test_a_task_that_succeeds_in_spite_of_the_stop_has_succeeded(house: Ho
             await asyncio.sleep(WAIT)
         return "done"
 
-    running = house.begin(house.declare(work, timeout=timeout))
+    running = harness.begin(harness.declare(work, timeout=timeout))
     await began.wait()
-    house.executor.cancel(running, WORKER)
-    assert (await running).ending == Done()
+    harness.executor.cancel(running, WORKER)
+    assert (await running).disposition == Succeeded()
 
 
 @pytest.mark.parametrize("timeout", [None, WAIT])
-async def test_a_task_that_ignores_the_stop_can_be_cancelled_again(house: House, timeout: float | None) -> None:
+async def test_a_task_that_ignores_the_stop_can_be_cancelled_again(
+    harness: ExecutorHarness, timeout: float | None
+) -> None:
     began, again = asyncio.Event(), asyncio.Event()
 
     async def work() -> None:
@@ -167,73 +173,73 @@ async def test_a_task_that_ignores_the_stop_can_be_cancelled_again(house: House,
         again.set()
         await asyncio.sleep(WAIT)
 
-    running = house.begin(house.declare(work, timeout=timeout))
+    running = harness.begin(harness.declare(work, timeout=timeout))
     await began.wait()
-    house.executor.cancel(running, WORKER)
+    harness.executor.cancel(running, WORKER)
     await again.wait()
-    house.executor.cancel(running, WORKER)
+    harness.executor.cancel(running, WORKER)
     with pytest.raises(asyncio.CancelledError):
         await running
 
 
 @pytest.mark.parametrize("timeout", [None, WAIT])
-async def test_a_job_in_a_thread_is_given_back_at_once(house: House, timeout: float | None) -> None:
+async def test_a_job_in_a_thread_is_given_back_at_once(harness: ExecutorHarness, timeout: float | None) -> None:
     began, gate = threading.Event(), threading.Event()
 
     def work() -> None:
         began.set()
         gate.wait(WAIT)
 
-    running = house.begin(house.declare(work, timeout=timeout))
+    running = harness.begin(harness.declare(work, timeout=timeout))
     while not began.is_set():
         await asyncio.sleep(0)
-    house.executor.cancel(running, WORKER)
+    harness.executor.cancel(running, WORKER)
     with pytest.raises(asyncio.CancelledError):
         await running
     gate.set()
 
 
-async def test_a_job_in_a_process_that_was_done_before_the_stop_has_succeeded(house: House) -> None:
-    running = house.begin(house.declare(lambda: None, name="work", run_in="process"))
-    while not house.processes.started:
+async def test_a_job_in_a_process_that_was_done_before_the_stop_has_succeeded(harness: ExecutorHarness) -> None:
+    running = harness.begin(harness.declare(lambda: None, name="work", run_in="process"))
+    while not harness.processes.started:
         await asyncio.sleep(0)
-    house.processes.future.set_result(None)
-    house.executor.cancel(running, WORKER)
-    assert (await running).ending == Done()
-    assert not house.processes.killed
+    harness.processes.future.set_result(None)
+    harness.executor.cancel(running, WORKER)
+    assert (await running).disposition == Succeeded()
+    assert not harness.processes.killed
 
 
-async def test_a_job_in_a_process_is_given_back_and_its_process_killed(house: House) -> None:
-    running = house.begin(house.declare(lambda: None, name="work", run_in="process"))
-    while not house.processes.started:
+async def test_a_job_in_a_process_is_given_back_and_its_process_killed(harness: ExecutorHarness) -> None:
+    running = harness.begin(harness.declare(lambda: None, name="work", run_in="process"))
+    while not harness.processes.started:
         await asyncio.sleep(0)
-    house.executor.cancel(running, WORKER)
+    harness.executor.cancel(running, WORKER)
     with pytest.raises(asyncio.CancelledError):
         await running
-    assert house.processes.killed
+    assert harness.processes.killed
 
 
-async def test_a_job_in_a_process_that_died_has_failed(house: House) -> None:
-    running = house.begin(house.declare(lambda: None, name="work", run_in="process"))
-    while not house.processes.started:
+async def test_a_job_in_a_process_that_died_has_failed(harness: ExecutorHarness) -> None:
+    running = harness.begin(harness.declare(lambda: None, name="work", run_in="process"))
+    while not harness.processes.started:
         await asyncio.sleep(0)
-    house.processes.error = ProcessDied("exited")
-    house.processes.future.set_result(None)
-    assert failure(await running) is house.processes.error
+    harness.processes.error = ProcessDied("exited")
+    harness.processes.future.set_result(None)
+    assert failure(await running) is harness.processes.error
 
 
-async def test_cancelling_what_is_over_changes_nothing(house: House) -> None:
-    running = house.begin(house.declare(lambda: None, name="work"))
+async def test_cancelling_what_is_over_changes_nothing(harness: ExecutorHarness) -> None:
+    running = harness.begin(harness.declare(lambda: None, name="work"))
     await running
-    house.executor.cancel(running, WORKER)
-    assert running.result().ending == Done()
+    harness.executor.cancel(running, WORKER)
+    assert running.result().disposition == Succeeded()
 
 
-async def test_a_coroutine_that_is_thrown_away_ends_without_a_word(house: House) -> None:
+async def test_a_coroutine_that_is_thrown_away_ends_without_a_word(harness: ExecutorHarness) -> None:
     async def work() -> None:
         await asyncio.sleep(WAIT)
 
-    claim = Claim(1, "t", "math", encode_job(house.declare(work), [], "math"))
-    performing = house.executor.perform(claim, WORKER)
+    claim = Claim(1, "t", "math", encode_job(harness.declare(work), [], "math"))
+    performing = harness.executor.perform(claim, WORKER)
     performing.send(None)
     performing.close()

@@ -7,9 +7,9 @@ import json
 from typing import Any
 
 import pytest
-from executor_harness import WAIT, WORKER, House, entry, failure, raiser
+from executor_harness import WAIT, WORKER, ExecutorHarness, entry, failure, raiser
 
-from taskhero.backends.protocol import Done
+from taskhero.backends.protocol import Succeeded
 from taskhero.hooks.specs import hookimpl
 
 pytestmark = pytest.mark.anyio
@@ -65,7 +65,7 @@ ODD = [
 @pytest.mark.parametrize("where", ["loop", "loop with a timeout", "thread", "thread with a timeout"])
 @pytest.mark.parametrize("error", ODD, ids=lambda error: type(error).__name__)
 async def test_whatever_a_task_raises_is_a_valid_entry_and_the_worker_goes_on(
-    house: House, where: str, error: BaseException
+    harness: ExecutorHarness, where: str, error: BaseException
 ) -> None:
     fail = raiser(error)
 
@@ -74,24 +74,24 @@ async def test_whatever_a_task_raises_is_a_valid_entry_and_the_worker_goes_on(
         fail()
 
     timeout = WAIT if "timeout" in where else None
-    performed = await house.run(on_loop if "loop" in where else fail, name="fail", timeout=timeout)
+    performed = await harness.run(on_loop if "loop" in where else fail, name="fail", timeout=timeout)
     raised = failure(performed)
     if isinstance(error, StopIteration) and "loop" in where:
         assert isinstance(raised, RuntimeError), "Python makes it one in a coroutine"
     else:
         assert raised is error
         assert entry(performed).exception == type(error).__name__
-    assert performed.ending.entry.encode()  # type: ignore[union-attr]
-    assert len(performed.ending.entry) < 300_000  # type: ignore[union-attr]
-    assert (await house.run(lambda: 1, name="next")).ending == Done()
+    assert performed.disposition.entry.encode()  # type: ignore[union-attr]
+    assert len(performed.disposition.entry) < 300_000  # type: ignore[union-attr]
+    assert (await harness.run(lambda: 1, name="next")).disposition == Succeeded()
 
 
-async def test_the_entry_of_a_failure(house: House) -> None:
+async def test_the_entry_of_a_failure(harness: ExecutorHarness) -> None:
     async def fail(a: int) -> None:
         raise LookupError(f"no {a}")
 
-    performed = await house.run(fail, 7)
-    raw = json.loads(performed.ending.entry)  # type: ignore[union-attr]
+    performed = await harness.run(fail, 7)
+    raw = json.loads(performed.disposition.entry)  # type: ignore[union-attr]
     assert {key: raw[key] for key in ("worker", "queue", "exception", "error", "failed_at", "payload")} == {
         "worker": WORKER,
         "queue": "math",
@@ -107,7 +107,7 @@ async def test_the_entry_of_a_failure(house: House) -> None:
 
 
 @pytest.mark.parametrize("where", ["loop", "loop with a timeout", "thread", "hook"])
-async def test_backtraces_begin_in_the_task_or_the_plugin(house: House, where: str) -> None:
+async def test_backtraces_begin_in_the_task_or_the_plugin(harness: ExecutorHarness, where: str) -> None:
     async def on_loop() -> None:
         raise ValueError
 
@@ -117,43 +117,45 @@ async def test_backtraces_begin_in_the_task_or_the_plugin(house: House, where: s
             raise ValueError
 
     if where == "thread":
-        performed = await house.run(raiser(ValueError()))
+        performed = await harness.run(raiser(ValueError()))
     elif where == "hook":
-        performed = await house.run(on_loop, plugins=(Plugin(),))
+        performed = await harness.run(on_loop, plugins=(Plugin(),))
     else:
-        performed = await house.run(on_loop, timeout=WAIT if "timeout" in where else None)
+        performed = await harness.run(on_loop, timeout=WAIT if "timeout" in where else None)
     assert not any("taskhero/runtime" in line or "taskhero/hooks" in line for line in entry(performed).backtrace)
     assert "tests/unit/runtime" in entry(performed).backtrace[1]
 
 
-async def test_backtraces_of_groups_show_what_is_in_them(house: House) -> None:
+async def test_backtraces_of_groups_show_what_is_in_them(harness: ExecutorHarness) -> None:
     async def fail() -> None:
         async with asyncio.TaskGroup() as group:
             group.create_task(asyncio.to_thread(raiser(ValueError("one"))))
 
-    lines = "\n".join(entry(await house.run(fail)).backtrace)
+    lines = "\n".join(entry(await harness.run(fail)).backtrace)
     assert "ExceptionGroup" in lines
     assert "ValueError: one" in lines
 
 
-async def test_endless_recursion_is_a_failure_with_a_backtrace_of_sensible_size(house: House) -> None:
-    failed = entry(await house.run(deep))
+async def test_endless_recursion_is_a_failure_with_a_backtrace_of_sensible_size(harness: ExecutorHarness) -> None:
+    failed = entry(await harness.run(deep))
     assert failed.exception == "RecursionError"
     assert sum(map(len, failed.backtrace)) < 70_000
 
 
-async def test_huge_texts_are_cut_and_say_so(house: House) -> None:
-    failed = entry(await house.run(raiser(ValueError("x" * 100_000))))
+async def test_huge_texts_are_cut_and_say_so(harness: ExecutorHarness) -> None:
+    failed = entry(await harness.run(raiser(ValueError("x" * 100_000))))
     assert failed.error.startswith("x" * 65_536)
     assert failed.error.endswith("(34464 more characters)")
     assert all(len(line) < 5000 for line in failed.backtrace)
 
 
-async def test_a_text_that_cannot_be_had_says_why(house: House) -> None:
-    assert entry(await house.run(raiser(BadStr()))).error == "(its text cannot be shown: str() raised RuntimeError)"
+async def test_a_text_that_cannot_be_had_says_why(harness: ExecutorHarness) -> None:
+    assert entry(await harness.run(raiser(BadStr()))).error == "(its text cannot be shown: str() raised RuntimeError)"
 
 
-async def test_a_task_that_cancels_itself_has_failed_and_what_comes_after_is_not_cancelled(house: House) -> None:
+async def test_a_task_that_cancels_itself_has_failed_and_what_comes_after_is_not_cancelled(
+    harness: ExecutorHarness,
+) -> None:
     class Plugin:
         @hookimpl
         async def taskhero_after_perform(self) -> None:
@@ -166,6 +168,6 @@ async def test_a_task_that_cancels_itself_has_failed_and_what_comes_after_is_not
         asyncio.current_task().cancel()  # type: ignore[union-attr]
         await asyncio.sleep(0)
 
-    performed = await house.run(cancel_itself, plugins=(Plugin(),))
+    performed = await harness.run(cancel_itself, plugins=(Plugin(),))
     assert isinstance(failure(performed), asyncio.CancelledError)
     assert seen == [0]

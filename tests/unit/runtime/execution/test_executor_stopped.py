@@ -8,9 +8,9 @@ import threading
 from typing import Any
 
 import pytest
-from executor_harness import WAIT, WORKER, House, entry, failure
+from executor_harness import WAIT, WORKER, ExecutorHarness, entry, failure
 
-from taskhero.backends.protocol import Claim, Done, Retried
+from taskhero.backends.protocol import Claim, Retried, Succeeded
 from taskhero.errors import StoppedBySignal
 from taskhero.hooks.specs import hookimpl
 from taskhero.models import Success
@@ -35,7 +35,7 @@ def claim_of(name: str) -> Claim:
 
 
 @LOOP
-async def test_an_async_task_is_cancelled_and_its_job_fails(house: House, timeout: float | None) -> None:
+async def test_an_async_task_is_cancelled_and_its_job_fails(harness: ExecutorHarness, timeout: float | None) -> None:
     began = asyncio.Event()
     seen: list[Any] = []
 
@@ -47,9 +47,9 @@ async def test_an_async_task_is_cancelled_and_its_job_fails(house: House, timeou
             await asyncio.sleep(0)
             seen.append(current().cancelled)
 
-    running = house.begin(house.declare(work, timeout=timeout))
+    running = harness.begin(harness.declare(work, timeout=timeout))
     await began.wait()
-    assert house.executor.fail(running, WORKER, stopped())
+    assert harness.executor.fail(running, WORKER, stopped())
     performed = await running
     assert seen == [True], "it may clean up, and can ask why"
     assert isinstance(failure(performed), StoppedBySignal)
@@ -61,7 +61,9 @@ async def test_an_async_task_is_cancelled_and_its_job_fails(house: House, timeou
 
 
 @LOOP
-async def test_whatever_a_task_raises_or_returns_then_it_was_stopped(house: House, timeout: float | None) -> None:
+async def test_whatever_a_task_raises_or_returns_then_it_was_stopped(
+    harness: ExecutorHarness, timeout: float | None
+) -> None:
     async def torn() -> None:
         try:
             await asyncio.sleep(WAIT)
@@ -74,22 +76,22 @@ async def test_whatever_a_task_raises_or_returns_then_it_was_stopped(house: Hous
         return "partial"
 
     for function in (torn, polite):
-        running = house.begin(house.declare(function, timeout=timeout))
-        while not house.executor.fail(running, WORKER, stopped()):
+        running = harness.begin(harness.declare(function, timeout=timeout))
+        while not harness.executor.fail(running, WORKER, stopped()):
             await asyncio.sleep(0)
         assert isinstance(failure(await running), StoppedBySignal)
 
 
-async def test_the_retry_plugin_takes_it_for_a_failure(house: House) -> None:
+async def test_the_retry_plugin_takes_it_for_a_failure(harness: ExecutorHarness) -> None:
     async def work() -> None:
         await asyncio.sleep(WAIT)
 
-    name = house.declare(work, plugins=(OnlyAfter(),))
-    running = house.begin(name)
-    while not house.executor.fail(running, WORKER, stopped()):
+    name = harness.declare(work, plugins=(OnlyAfter(),))
+    running = harness.begin(name)
+    while not harness.executor.fail(running, WORKER, stopped()):
         await asyncio.sleep(0)
     performed = await running
-    assert isinstance(performed.ending, Retried)
+    assert isinstance(performed.disposition, Retried)
     assert entry(performed).exception == "StoppedBySignal"
 
 
@@ -109,7 +111,7 @@ class OnlyAfter:
         return Retry(limit=3).taskhero_after_perform(job, outcome)
 
 
-async def test_a_second_order_while_plugins_decide_changes_nothing(house: House) -> None:
+async def test_a_second_order_while_plugins_decide_changes_nothing(harness: ExecutorHarness) -> None:
     deciding, go = asyncio.Event(), asyncio.Event()
 
     class Slow:
@@ -122,16 +124,16 @@ async def test_a_second_order_while_plugins_decide_changes_nothing(house: House)
     async def work() -> None:
         await asyncio.sleep(WAIT)
 
-    running = house.begin(house.declare(work, plugins=(Slow(),)))
-    while not house.executor.fail(running, WORKER, stopped()):
+    running = harness.begin(harness.declare(work, plugins=(Slow(),)))
+    while not harness.executor.fail(running, WORKER, stopped()):
         await asyncio.sleep(0)
     await deciding.wait()
-    assert not house.executor.fail(running, WORKER, stopped())
+    assert not harness.executor.fail(running, WORKER, stopped())
     go.set()
-    assert isinstance((await running).ending, Retried)
+    assert isinstance((await running).disposition, Retried)
 
 
-async def test_a_success_that_plugins_still_look_at_stays_one(house: House) -> None:
+async def test_a_success_that_plugins_still_look_at_stays_one(harness: ExecutorHarness) -> None:
     deciding, go = asyncio.Event(), asyncio.Event()
 
     class Slow:
@@ -142,14 +144,14 @@ async def test_a_success_that_plugins_still_look_at_stays_one(house: House) -> N
 
     async def work() -> None: ...
 
-    running = house.begin(house.declare(work, plugins=(Slow(),)))
+    running = harness.begin(harness.declare(work, plugins=(Slow(),)))
     await deciding.wait()
-    assert not house.executor.fail(running, WORKER, stopped())
+    assert not harness.executor.fail(running, WORKER, stopped())
     go.set()
-    assert (await running).ending == Done()
+    assert (await running).disposition == Succeeded()
 
 
-async def test_a_plugin_that_waits_before_the_task_is_stopped_with_it(house: House) -> None:
+async def test_a_plugin_that_waits_before_the_task_is_stopped_with_it(harness: ExecutorHarness) -> None:
     for ignores in (False, True):
         waits, called = asyncio.Event(), []
 
@@ -163,16 +165,16 @@ async def test_a_plugin_that_waits_before_the_task_is_stopped_with_it(house: Hou
         async def work() -> None:
             called.append(True)  # noqa: B023
 
-        running = house.begin(house.declare(work, plugins=(Before(),)))
+        running = harness.begin(harness.declare(work, plugins=(Before(),)))
         await waits.wait()
-        assert house.executor.fail(running, WORKER, stopped())
+        assert harness.executor.fail(running, WORKER, stopped())
         assert isinstance(failure(await running), StoppedBySignal)
         assert not called
 
 
 @LOOP
 async def test_a_thread_is_flagged_and_its_job_fails_at_once_and_keeps_the_slot(
-    house: House, timeout: float | None
+    harness: ExecutorHarness, timeout: float | None
 ) -> None:
     began, gate, flagged = threading.Event(), threading.Event(), []
 
@@ -183,22 +185,24 @@ async def test_a_thread_is_flagged_and_its_job_fails_at_once_and_keeps_the_slot(
         gate.wait(WAIT)
         flagged.append(me.cancelled)
 
-    running = house.begin(house.declare(work, timeout=timeout))
+    running = harness.begin(harness.declare(work, timeout=timeout))
     await until(began)
-    assert house.executor.fail(running, WORKER, stopped())
+    assert harness.executor.fail(running, WORKER, stopped())
     performed = await running
     assert isinstance(failure(performed), StoppedBySignal)
     assert any("gate.wait(WAIT)" in line for line in entry(performed).backtrace), "it tells where the thread is"
     assert performed.busy is not None
     assert not performed.busy.done()
-    assert await house.executor.give_up(running, WORKER, claim_of("work")) is None
+    assert await harness.executor.give_up(running, WORKER, claim_of("work")) is None
     gate.set()
     await asyncio.wait({performed.busy}, timeout=WAIT)
     assert flagged == [False, True]
 
 
 @pytest.mark.parametrize("timeout", [0.05, None])
-async def test_a_thread_is_flagged_by_its_timeout_and_by_the_stop_too(house: House, timeout: float | None) -> None:
+async def test_a_thread_is_flagged_by_its_timeout_and_by_the_stop_too(
+    harness: ExecutorHarness, timeout: float | None
+) -> None:
     began, gate, flagged = threading.Event(), threading.Event(), []
 
     def work() -> None:
@@ -206,58 +210,58 @@ async def test_a_thread_is_flagged_by_its_timeout_and_by_the_stop_too(house: Hou
         gate.wait(WAIT)
         flagged.append(current().cancelled)
 
-    running = house.begin(house.declare(work, timeout=timeout))
+    running = harness.begin(harness.declare(work, timeout=timeout))
     await until(began)
     if timeout is None:
-        house.executor.cancel(running, WORKER)
+        harness.executor.cancel(running, WORKER)
     await asyncio.wait({running}, timeout=WAIT)
     gate.set()
-    await asyncio.to_thread(house.threads.close)
+    await asyncio.to_thread(harness.threads.close)
     while not flagged:
         await asyncio.sleep(0.001)
     assert flagged == [True]
 
 
-async def test_a_process_is_killed_and_its_job_fails(house: House) -> None:
-    running = house.begin(house.declare(lambda: None, name="work", run_in="process"))
-    while not house.processes.started:
+async def test_a_process_is_killed_and_its_job_fails(harness: ExecutorHarness) -> None:
+    running = harness.begin(harness.declare(lambda: None, name="work", run_in="process"))
+    while not harness.processes.started:
         await asyncio.sleep(0)
-    assert house.executor.fail(running, WORKER, stopped())
+    assert harness.executor.fail(running, WORKER, stopped())
     performed = await running
     assert isinstance(failure(performed), StoppedBySignal)
-    assert house.processes.killed
+    assert harness.processes.killed
     assert performed.busy is None
 
 
 @pytest.mark.parametrize("run_in", ["thread", "process"])
-async def test_what_was_done_at_the_same_moment_has_succeeded(house: House, run_in: str) -> None:
+async def test_what_was_done_at_the_same_moment_has_succeeded(harness: ExecutorHarness, run_in: str) -> None:
     release = threading.Event()
-    running = house.begin(house.declare(lambda: release.wait(WAIT), name="work", run_in=run_in))
+    running = harness.begin(harness.declare(lambda: release.wait(WAIT), name="work", run_in=run_in))
     if run_in == "process":
-        while not house.processes.started:
+        while not harness.processes.started:
             await asyncio.sleep(0)
-        house.processes.future.set_result(None)
+        harness.processes.future.set_result(None)
     else:
-        while not (outbox := outbox_of(house)):
+        while not (outbox := outbox_of(harness)):
             await asyncio.sleep(0)
         release.set()
         while outbox.underway:
             # Without a turn of the event loop, so that the job does not know yet.
             outbox._deliver()
-    assert house.executor.fail(running, WORKER, stopped())
+    assert harness.executor.fail(running, WORKER, stopped())
     assert isinstance((await running).outcome, Success)
     assert not running.cancelling()
 
 
-def outbox_of(house: House) -> Any:
+def outbox_of(harness: ExecutorHarness) -> Any:
     """What delivers the results of threads, once a call is under way."""
-    outbox = house.threads._outbox
+    outbox = harness.threads._outbox
     return outbox if outbox is not None and outbox.underway else None
 
 
 @LOOP
 async def test_a_task_that_ignores_it_has_failed_and_keeps_its_slot_until_it_ends(
-    house: House, timeout: float | None
+    harness: ExecutorHarness, timeout: float | None
 ) -> None:
     began, go, plugin = asyncio.Event(), asyncio.Event(), OnlyAfter()
 
@@ -268,20 +272,20 @@ async def test_a_task_that_ignores_it_has_failed_and_keeps_its_slot_until_it_end
                 await go.wait()
                 return "done after all"
 
-    name = house.declare(stubborn, timeout=timeout, plugins=(plugin,))
-    running = house.begin(name)
+    name = harness.declare(stubborn, timeout=timeout, plugins=(plugin,))
+    running = harness.begin(name)
     await began.wait()
-    assert house.executor.fail(running, WORKER, stopped())
-    abandoned = await house.executor.give_up(running, WORKER, claim_of(name))
+    assert harness.executor.fail(running, WORKER, stopped())
+    abandoned = await harness.executor.give_up(running, WORKER, claim_of(name))
     # With a timeout the function has an asyncio task of its own, so that `perform` can return.
     performed = abandoned if timeout is None else await running
     assert performed is not None
     assert (abandoned is None) == (timeout is not None)
-    assert isinstance(performed.ending, Retried)
+    assert isinstance(performed.disposition, Retried)
     assert entry(performed).exception == "StoppedBySignal"
     assert performed.busy is not None
     assert not performed.busy.done()
-    assert not house.executor.fail(running, WORKER, stopped()), "it has failed already"
+    assert not harness.executor.fail(running, WORKER, stopped()), "it has failed already"
     go.set()
     await asyncio.wait({performed.busy}, timeout=WAIT)
     assert performed.busy.done()
@@ -293,19 +297,19 @@ async def test_a_task_that_ignores_it_has_failed_and_keeps_its_slot_until_it_end
         assert any("await go.wait()" in line for line in entry(performed).backtrace), "it tells where the task is"
 
 
-async def test_a_task_that_cleans_up_quickly_is_not_given_up(house: House) -> None:
+async def test_a_task_that_cleans_up_quickly_is_not_given_up(harness: ExecutorHarness) -> None:
     async def work() -> None:
         await asyncio.sleep(WAIT)
 
-    name = house.declare(work)
-    running = house.begin(name)
-    while not house.executor.fail(running, WORKER, stopped()):
+    name = harness.declare(work)
+    running = harness.begin(name)
+    while not harness.executor.fail(running, WORKER, stopped()):
         await asyncio.sleep(0)
-    assert await house.executor.give_up(running, WORKER, claim_of(name)) is None
+    assert await harness.executor.give_up(running, WORKER, claim_of(name)) is None
     assert isinstance(failure(await running), StoppedBySignal)
 
 
-async def test_a_plugin_that_takes_its_time_after_it_is_not_given_up(house: House) -> None:
+async def test_a_plugin_that_takes_its_time_after_it_is_not_given_up(harness: ExecutorHarness) -> None:
     go = asyncio.Event()
 
     class Slow:
@@ -316,17 +320,17 @@ async def test_a_plugin_that_takes_its_time_after_it_is_not_given_up(house: Hous
     async def work() -> None:
         await asyncio.sleep(WAIT)
 
-    name = house.declare(work, plugins=(Slow(),))
-    running = house.begin(name)
-    while not house.executor.fail(running, WORKER, stopped()):
+    name = harness.declare(work, plugins=(Slow(),))
+    running = harness.begin(name)
+    while not harness.executor.fail(running, WORKER, stopped()):
         await asyncio.sleep(0)
-    assert await house.executor.give_up(running, WORKER, claim_of(name)) is None
+    assert await harness.executor.give_up(running, WORKER, claim_of(name)) is None
     assert not running.done()
     go.set()
     assert isinstance(failure(await running), StoppedBySignal)
 
 
-async def test_the_stop_after_it_gives_the_job_back_if_that_has_not_failed_yet(house: House) -> None:
+async def test_the_stop_after_it_gives_the_job_back_if_that_has_not_failed_yet(harness: ExecutorHarness) -> None:
     began = asyncio.Event()
 
     async def work() -> None:
@@ -339,27 +343,27 @@ async def test_the_stop_after_it_gives_the_job_back_if_that_has_not_failed_yet(h
                 raise asyncio.CancelledError
 
     cancelled: list[str] = []
-    running = house.begin(house.declare(work))
+    running = harness.begin(harness.declare(work))
     await began.wait()
     cancelled.append("fails")
-    assert house.executor.fail(running, WORKER, stopped())
+    assert harness.executor.fail(running, WORKER, stopped())
     await asyncio.sleep(0)
     cancelled.append("stops")
-    house.executor.cancel(running, WORKER)
+    harness.executor.cancel(running, WORKER)
     with pytest.raises(asyncio.CancelledError):
         await running
 
 
-async def test_what_has_not_begun_or_is_over_is_left_alone(house: House) -> None:
-    running = house.begin(house.declare(lambda: None, name="work"))
-    assert not house.executor.fail(running, WORKER, stopped())
-    assert (await running).ending == Done()
-    assert not house.executor.fail(running, WORKER, stopped())
-    assert await house.executor.give_up(running, WORKER, claim_of("work")) is None
-    assert not house.executor._running, "nothing is kept of what is over"
+async def test_what_has_not_begun_or_is_over_is_left_alone(harness: ExecutorHarness) -> None:
+    running = harness.begin(harness.declare(lambda: None, name="work"))
+    assert not harness.executor.fail(running, WORKER, stopped())
+    assert (await running).disposition == Succeeded()
+    assert not harness.executor.fail(running, WORKER, stopped())
+    assert await harness.executor.give_up(running, WORKER, claim_of("work")) is None
+    assert not harness.executor._running, "nothing is kept of what is over"
 
 
-async def test_a_job_sees_its_own_flag_only(house: House) -> None:
+async def test_a_job_sees_its_own_flag_only(harness: ExecutorHarness) -> None:
     seen: dict[str, bool] = {}
     go = asyncio.Event()
 
@@ -370,10 +374,10 @@ async def test_a_job_sees_its_own_flag_only(house: House) -> None:
         await go.wait()
         seen["other"] = current().cancelled
 
-    first, second = house.begin(house.declare(one)), house.begin(house.declare(other), worker="host.token:1+2")
-    while not house.executor.fail(first, WORKER, stopped()):
+    first, second = harness.begin(harness.declare(one)), harness.begin(harness.declare(other), worker="host.token:1+2")
+    while not harness.executor.fail(first, WORKER, stopped()):
         await asyncio.sleep(0)
     assert isinstance(failure(await first), StoppedBySignal)
     go.set()
-    assert (await second).ending == Done()
+    assert (await second).disposition == Succeeded()
     assert seen == {"other": False}

@@ -6,17 +6,27 @@ import asyncio
 
 import attrs
 import pytest
-from dispatcher_harness import Faulty, Signals, quick
+from dispatcher_harness import FaultyBackend, Signals, quick
 
 from taskhero.backends.memory import MemoryBackend
-from taskhero.backends.protocol import Delayed, Done, Entry, Failed, GivenBack, Lock, Process, Retried, Settlement
+from taskhero.backends.protocol import (
+    Entry,
+    Failed,
+    LockSpec,
+    PostponedByPlugin,
+    Process,
+    Released,
+    Retried,
+    Settlement,
+    Succeeded,
+)
 from taskhero.clock import ManualClock
 from taskhero.errors import BackendUnavailable, ReplyLost
 from taskhero.hooks.scope import HookScope
 from taskhero.models import Job, Postponed, Refused
 from taskhero.plugins import JobLock, QueueLock, Retry
 from taskhero.runtime.backoff import Outage
-from taskhero.runtime.execution.preparation import Preparer
+from taskhero.runtime.execution.preparation import RunPreparation
 from taskhero.wire.jobs import decode_job, encode_job
 
 pytestmark = pytest.mark.anyio
@@ -31,19 +41,21 @@ class Desk:
     def __init__(self) -> None:
         self.signals = Signals()
         self.memory = MemoryBackend(clock=ManualClock())
-        self.backend = Faulty(self.memory, self.signals)
+        self.backend = FaultyBackend(self.memory, self.signals)
         self.process = Process("host.abc:1", ("q",))
         self.troubles: list[Exception] = []
         self.recoveries = 0
         outage = Outage(lambda _who, error: self.troubles.append(error), self._recovered)
-        self.preparer = Preparer(backend=self.backend, process=self.process, outage=outage, heartbeat=3, rest=quick)
+        self.preparer = RunPreparation(
+            backend=self.backend, process=self.process, outage=outage, heartbeat=3, rest=quick
+        )
 
     def _recovered(self, _seconds: float) -> None:
         self.recoveries += 1
 
     async def claim(self, *args: int):
         await self.memory.push([Entry("q", encode_job("work", [arg], "q")) for arg in args])
-        answer = await self.memory.exchange(self.process, (), SLOTS[: len(args)], ("q",))
+        answer = await self.memory.settle_and_claim(self.process, (), SLOTS[: len(args)], ("q",))
         return list(answer.claims)
 
     def asks(self) -> int:
@@ -75,7 +87,7 @@ async def test_what_needs_nothing_asks_for_nothing(desk):
     (claim,) = await desk.claim(1)
     assert await desk.prepare(claim) == (None, 1)
     assert desk.asks() == 0
-    assert not desk.preparer.keeps
+    assert not desk.preparer.has_resources
 
 
 async def test_a_lock_that_another_job_holds_ends_it_as_the_plugin_says(desk):
@@ -83,7 +95,7 @@ async def test_a_lock_that_another_job_holds_ends_it_as_the_plugin_says(desk):
     assert await desk.prepare(first, JobLock()) == (None, 1)
     assert await desk.prepare(second, JobLock(delay=7)) == (Postponed(7.0), 1)
     assert await desk.prepare(third, JobLock(requeue=False)) == (Refused(), 1)
-    assert desk.preparer.settle(second, Delayed(7)) == ((), ()), "it holds nothing that could be released"
+    assert desk.preparer.settle(second, PostponedByPlugin(7)) == ((), ()), "it holds nothing that could be released"
 
 
 @pytest.mark.parametrize("acted", [False, True])
@@ -107,7 +119,7 @@ async def test_a_job_that_is_cancelled_while_it_waits_lets_go_of_what_it_may_hol
     with pytest.raises(asyncio.CancelledError):
         await waiting
     assert desk.preparer.held == ()
-    assert desk.preparer.settle(first, GivenBack()) == ((LOCK,), ())
+    assert desk.preparer.settle(first, Released()) == ((LOCK,), ())
     desk.backend.mend()
     assert await desk.prepare(second, JobLock()) == (None, 1)
     (asked,) = desk.backend.calls[-1][1][1]
@@ -119,28 +131,28 @@ async def test_a_job_of_a_process_that_was_taken_for_dead_is_given_back(desk):
     gone = attrs.evolve(claim, token="another")
     with pytest.raises(asyncio.CancelledError):
         await desk.prepare(gone, JobLock())
-    assert desk.preparer.settle(gone, GivenBack()) == ((LOCK,), ())
+    assert desk.preparer.settle(gone, Released()) == ((LOCK,), ())
 
 
 @pytest.mark.parametrize(
     ("ending", "forgotten"),
     [
-        (Done(), True),
+        (Succeeded(), True),
         (Failed("entry"), True),
-        (Delayed(1), False),
-        (GivenBack(), False),
+        (PostponedByPlugin(1), False),
+        (Released(), False),
         (Retried("entry", "resque-retry:work:1", 3, (1.0,)), False),
     ],
 )
 async def test_the_count_of_attempts_is_forgotten_when_the_job_has_ended_for_good(desk, ending, forgotten):
     (claim,) = await desk.claim(1)
     retried = Retried("entry", "resque-retry:work:1", 3, (0.0,))
-    await desk.memory.exchange(desk.process, [Settlement(claim, retried)], (), ("q",))
+    await desk.memory.settle_and_claim(desk.process, [Settlement(claim, retried)], (), ("q",))
     (claim,) = await desk.claim(1)
     assert await desk.prepare(claim, Retry(limit=3)) == (None, 2)
     names = ("resque-retry:work:1", "failure-resque-retry:work:1")
     assert desk.preparer.settle(claim, ending) == ((), names if forgotten else ())
-    assert not desk.preparer.keeps
+    assert not desk.preparer.has_resources
 
 
 async def test_a_thread_that_outlasts_its_job_keeps_the_lock(desk, monkeypatch):
@@ -154,12 +166,12 @@ async def test_a_thread_that_outlasts_its_job_keeps_the_lock(desk, monkeypatch):
     busy = asyncio.get_running_loop().create_future()
     assert desk.preparer.settle(claim, Failed("timed out"), busy) == ((), ())
     (held,) = desk.preparer.held
-    assert held.lock == Lock(LOCK, 3600)
+    assert held.lock == LockSpec(LOCK, 3600)
     monkeypatch.setattr(loop, "call_later", lambda delay, call, *given: timers.append((delay, call, given)))
     busy.set_result(None)
     await asyncio.sleep(0)
     (held,) = desk.preparer.held
-    assert held.lock == Lock(LOCK, 6)
+    assert held.lock == LockSpec(LOCK, 6)
     ((delay, call, given),) = timers
     assert delay == 6
     call(*given)
@@ -181,4 +193,4 @@ async def test_a_plugin_that_cannot_tell_what_it_needs_raises(desk):
 
     with pytest.raises(IndexError):
         await desk.prepare(claim, JobLock(key=key))
-    assert not desk.preparer.keeps
+    assert not desk.preparer.has_resources

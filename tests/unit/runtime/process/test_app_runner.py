@@ -10,7 +10,7 @@ from contextlib import asynccontextmanager
 from typing import Any
 
 import pytest
-from dispatcher_harness import Faulty, Signals, tasks_left
+from dispatcher_harness import FaultyBackend, Signals, tasks_left
 
 from taskhero import TaskHero
 from taskhero.backends.memory import MemoryBackend
@@ -18,7 +18,7 @@ from taskhero.backends.protocol import Process
 from taskhero.clock import ManualClock
 from taskhero.errors import BackendUnavailable, InvalidQueueName, InvalidSettings, NothingToRun, ReplyLost
 from taskhero.events import EVENTS
-from taskhero.runtime.app_runner import Runner
+from taskhero.runtime.app_runner import AppRunner
 from taskhero.runtime.scheduler.scheduler import Scheduler
 from taskhero.runtime.worker.pool import MultiWorker
 from taskhero.settings import Settings
@@ -34,7 +34,7 @@ class Program:
         self.until: Callable[..., Any] = self.signals.until
         self.clock = ManualClock()
         self.memory = MemoryBackend(clock=self.clock)
-        self.backend = Faulty(self.memory, self.signals)
+        self.backend = FaultyBackend(self.memory, self.signals)
         self.app = TaskHero(self.memory, settings=Settings(**{"grace": 0, **settings}), clock=self.clock)
         self.events: list[Any] = []
         for kind in EVENTS:
@@ -54,9 +54,9 @@ class Program:
         """Names of the events of a source, in order."""
         return [event.name for event in self.events if event.source == source]
 
-    def runner(self, **factories: Any) -> Runner:
+    def runner(self, **factories: Any) -> AppRunner:
         app = self.app
-        return Runner(
+        return AppRunner(
             app=app,
             backend=self.backend,
             settings=app.settings,
@@ -67,7 +67,7 @@ class Program:
         )
 
     @asynccontextmanager
-    async def running(self, **factories: Any) -> AsyncIterator[Runner]:
+    async def running(self, **factories: Any) -> AsyncIterator[AppRunner]:
         async with self.app:
             runner = self.runner(**factories)
             await runner.start()
@@ -263,12 +263,12 @@ async def test_a_process_rescues_the_jobs_of_a_dead_one_and_works_them() -> None
         await orphan.enqueue()
         dead = Process("host.dead:1", ("*",))
         await program.memory.register(dead, [1], 0.2)
-        await program.memory.exchange(dead, [], [1], ["default"])
+        await program.memory.settle_and_claim(dead, [], [1], ["default"])
         runner = program.runner()
         await runner.start()
         await program.until(lambda: program.done == ["done"])
         assert "rescue" in program.names("worker")
-        assert "begin" in program.backend.times, "it ran alone"
+        assert "mark_exclusive" in program.backend.times, "it ran alone"
         await runner.stop()
 
 
@@ -281,11 +281,13 @@ async def test_an_outage_is_told_once_by_each_side_and_so_is_its_end() -> None:
 
     async with program.running():
         await program.until(lambda: "ping" in program.names("worker"))
-        program.backend.break_down("exchange", "due", "wait", "queues", error=BackendUnavailable("no route"))
-        program.backend.break_down("beat", "lead", error=ReplyLost("no answer"))
+        program.backend.break_down("settle_and_claim", "due", "wait", "queues", error=BackendUnavailable("no route"))
+        program.backend.break_down("heartbeat", "lead", error=ReplyLost("no answer"))
         await program.until(lambda: {"outage"} <= {*program.names("worker")} & {*program.names("scheduler")})
-        failed = program.backend.times["exchange"] + program.backend.times["queues"]
-        await program.until(lambda: program.backend.times["exchange"] + program.backend.times["queues"] > failed)
+        failed = program.backend.times["settle_and_claim"] + program.backend.times["queues"]
+        await program.until(
+            lambda: program.backend.times["settle_and_claim"] + program.backend.times["queues"] > failed
+        )
         program.backend.mend()
         await program.until(
             lambda: "recovered" in program.names("worker") and "recovered" in program.names("scheduler")

@@ -7,18 +7,18 @@ import os
 
 import pytest
 
-from taskhero.runtime.process.reload import Sources
+from taskhero.runtime.process.reload import FileWatcher
 
 pytestmark = pytest.mark.anyio
 
 
-async def change(sources: Sources) -> str:
+async def change(sources: FileWatcher) -> str:
     async with asyncio.timeout(10):
         return await anext(sources.changes())
 
 
 async def test_a_file_that_is_added_changed_or_removed_is_noticed(tmp_path):
-    sources = Sources([tmp_path], interval=0.01)
+    sources = FileWatcher([tmp_path], interval=0.01)
     source = tmp_path / "package" / "shop.py"
     source.parent.mkdir()
     source.write_text("a = 1")
@@ -30,7 +30,7 @@ async def test_a_file_that_is_added_changed_or_removed_is_noticed(tmp_path):
 
 
 async def test_a_change_before_anybody_waits_counts(tmp_path):
-    sources = Sources([tmp_path], interval=0.01)
+    sources = FileWatcher([tmp_path], interval=0.01)
     (tmp_path / "shop.py").write_text("")
     assert await change(sources) == str(tmp_path / "shop.py")
 
@@ -38,7 +38,7 @@ async def test_a_change_before_anybody_waits_counts(tmp_path):
 async def test_other_files_do_not_matter(tmp_path):
     for folder in (".venv", "__pycache__", "node_modules", "src"):
         (tmp_path / folder).mkdir()
-    sources = Sources([tmp_path], interval=0.01)
+    sources = FileWatcher([tmp_path], interval=0.01)
     for folder in (".venv", "__pycache__", "node_modules"):
         (tmp_path / folder / "a.py").write_text("")
     (tmp_path / "a.txt").write_text("")

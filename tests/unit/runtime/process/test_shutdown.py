@@ -11,8 +11,8 @@ from queue import SimpleQueue
 import pytest
 
 from taskhero.runtime.process import shutdown
-from taskhero.runtime.process.parent_pipe import PARENT_PIPE, STOP, obey_parent, parent_pipe
-from taskhero.runtime.process.shutdown import Stop
+from taskhero.runtime.process.parent_pipe import PARENT_PIPE, STOP_BYTE, obey_parent, parent_pipe
+from taskhero.runtime.process.shutdown import ShutdownSignal
 from taskhero.runtime.process.signals import Order, Orders
 
 pytestmark = pytest.mark.anyio
@@ -23,21 +23,21 @@ LIMIT = 10
 def exits(monkeypatch):
     """Exit codes and reasons, in place of exits."""
     told: SimpleQueue[tuple[int, str]] = SimpleQueue()
-    monkeypatch.setattr(shutdown, "exit_at_once", lambda code, why: told.put((code, why)))
+    monkeypatch.setattr(shutdown, "exit_now", lambda code, why: told.put((code, why)))
     return told
 
 
 async def test_a_stop_that_was_asked_for_earlier_is_not_waited_for():
-    with Stop(lambda: 60.0) as stop:
-        stop.ask("a test")
-        stop.ask("another")
+    with ShutdownSignal(lambda: 60.0) as stop:
+        stop.request("a test")
+        stop.request("another")
         await asyncio.wait_for(stop.wait(), LIMIT)
         assert stop.reason == "a test"
 
 
 async def test_a_signal_asks_for_a_stop_and_a_second_one_exits(exits):
     prepared: list[bool] = []
-    with Stop(lambda: 60.0, lambda: prepared.append(True)) as stop:
+    with ShutdownSignal(lambda: 60.0, lambda: prepared.append(True)) as stop:
         signal.raise_signal(signal.SIGINT)
         await asyncio.wait_for(stop.wait(), LIMIT)
         assert stop.reason == "SIGINT"
@@ -51,7 +51,7 @@ async def test_a_signal_asks_for_a_stop_and_a_second_one_exits(exits):
 @pytest.mark.parametrize("number", [signal.SIGQUIT, signal.SIGHUP])
 async def test_sigquit_and_sighup_ask_for_a_stop_and_never_do_more(exits, number):
     before = signal.getsignal(number)
-    with Stop(lambda: 60.0) as stop:
+    with ShutdownSignal(lambda: 60.0) as stop:
         for _ in range(3):
             signal.raise_signal(number)
         await asyncio.wait_for(stop.wait(), LIMIT)
@@ -70,20 +70,20 @@ async def test_sigquit_and_sighup_ask_for_a_stop_and_never_do_more(exits, number
 async def test_a_hangup_that_nohup_ignores_stays_ignored():
     before = signal.signal(signal.SIGHUP, signal.SIG_IGN)
     try:
-        with Stop(lambda: 60.0) as stop:
+        with ShutdownSignal(lambda: 60.0) as stop:
             signal.raise_signal(signal.SIGHUP)
-            assert not stop.asked
+            assert not stop.requested
             assert signal.getsignal(signal.SIGHUP) is signal.SIG_IGN
     finally:
         signal.signal(signal.SIGHUP, before)
 
 
 async def test_a_loop_that_is_held_up_beyond_all_patience_ends_the_process(exits, monkeypatch):
-    monkeypatch.setattr(shutdown, "ANSWER_LIMIT", 0.05)
-    with Stop(lambda: 0.0) as stop:
+    monkeypatch.setattr(shutdown, "LOOP_RESPONSE_LIMIT", 0.05)
+    with ShutdownSignal(lambda: 0.0) as stop:
         waiting = asyncio.create_task(stop.wait())
         await asyncio.sleep(0)
-        stop.ask("a test")
+        stop.request("a test")
         # This holds up the loop.
         code, why = exits.get(timeout=LIMIT)
         assert code == 1
@@ -92,11 +92,11 @@ async def test_a_loop_that_is_held_up_beyond_all_patience_ends_the_process(exits
 
 
 async def test_a_loop_that_answers_may_take_its_time(exits, monkeypatch):
-    monkeypatch.setattr(shutdown, "ANSWER_LIMIT", 0.2)
+    monkeypatch.setattr(shutdown, "LOOP_RESPONSE_LIMIT", 0.2)
     asked = asyncio.Event()
-    with Stop(lambda: 0.0) as stop:
+    with ShutdownSignal(lambda: 0.0) as stop:
         loop = asyncio.get_running_loop()
-        await asyncio.wait_for(asyncio.gather(stop.wait(), asyncio.to_thread(stop.ask, "a test")), LIMIT)
+        await asyncio.wait_for(asyncio.gather(stop.wait(), asyncio.to_thread(stop.request, "a test")), LIMIT)
         # The guard asks the loop, gets its answer and waits once more.
         loop.call_later(0.1, asked.set)
         await asked.wait()
@@ -111,9 +111,9 @@ async def test_the_end_of_the_parents_pipe_asks_for_a_stop(monkeypatch):
     assert pipe == reading
     assert not os.get_inheritable(reading)
     assert PARENT_PIPE not in os.environ, "a program that a task starts has another parent"
-    with Stop(lambda: 60.0) as stop:
+    with ShutdownSignal(lambda: 60.0) as stop:
         obey_parent(pipe, stop, Orders())
-        assert not stop.asked
+        assert not stop.requested
         os.close(writing)
         await asyncio.wait_for(stop.wait(), LIMIT)
         assert stop.reason == "the parent process"
@@ -126,12 +126,12 @@ async def test_the_end_of_the_parents_pipe_asks_for_a_stop(monkeypatch):
 async def test_what_the_parent_has_written_is_known_at_once_and_what_it_writes_later_too():
     reading, writing = os.pipe()
     heard: list[tuple[Order, str]] = []
-    with Stop(lambda: 60.0) as stop, Orders() as orders:
+    with ShutdownSignal(lambda: 60.0) as stop, Orders() as orders:
         os.write(writing, Order.PAUSE.value + b"?" + Order.FAIL.value)
         obey_parent(reading, stop, orders)
         orders.follow(lambda order, by: heard.append((order, by)), asyncio.get_running_loop())
         assert heard == [(Order.PAUSE, "the parent process"), (Order.FAIL, "the parent process")]
-        os.write(writing, Order.RESUME.value + STOP)
+        os.write(writing, Order.RESUME.value + STOP_BYTE)
         await asyncio.wait_for(stop.wait(), LIMIT)
         assert [order for order, _ in heard[2:]] == [Order.RESUME]
         os.write(writing, Order.FAIL.value)  # an order can come during the stop

@@ -6,16 +6,16 @@ import attrs
 import pytest
 
 from taskhero.backends.memory import MemoryBackend
-from taskhero.backends.protocol import Kept, Periodic
+from taskhero.backends.protocol import EnsureResult, PeriodicTask
 from taskhero.clock import ManualClock
 from taskhero.errors import BackendRefused, BackendUnavailable
 from taskhero.events import EVENTS, Emitter
-from taskhero.runtime.scheduler.periodic_enqueuer import Keeper
+from taskhero.runtime.scheduler.periodic_enqueuer import PeriodicEnqueuer
 
 pytestmark = pytest.mark.anyio
 
-TICK = Periodic(name="tick", queue="q", raw="{}", forms=("{}",), frequency=60)
-NIGHTLY = Periodic(name="nightly", queue="q", raw="[]", forms=("[]",), cron="0 3 * * *")
+TICK = PeriodicTask(name="tick", queue="q", raw="{}", equivalent_payloads=("{}",), frequency=60)
+NIGHTLY = PeriodicTask(name="nightly", queue="q", raw="[]", equivalent_payloads=("[]",), cron="0 3 * * *")
 
 
 class Room:
@@ -28,7 +28,7 @@ class Room:
         emitter = Emitter()
         for kind in EVENTS:
             emitter.on(kind, self.told.append)
-        self.keeper = Keeper(backend=self.backend, emitter=emitter, owner="me", recurrent=None)
+        self.keeper = PeriodicEnqueuer(backend=self.backend, emitter=emitter, owner="me", admin=None)
 
     async def look(self, *, leads=True):
         return await self.keeper.step(leads=lambda: leads)
@@ -46,7 +46,7 @@ async def room():
 
 
 async def test_who_does_not_lead_leaves_other_apps_tasks_alone(room):
-    await room.backend.periodic([TICK], 1000)
+    await room.backend.declare_periodic([TICK], 1000)
     assert await room.look(leads=False) > 10
     assert await room.backend.length("q") == 0
     assert await room.look() == 3
@@ -55,7 +55,7 @@ async def test_who_does_not_lead_leaves_other_apps_tasks_alone(room):
 
 async def test_a_task_that_vanishes_at_once_is_enqueued_once_a_frequency(room):
     """As one that no worker knows any more: it fails, and no next run is delayed."""
-    await room.backend.periodic([TICK], 1000)
+    await room.backend.declare_periodic([TICK], 1000)
     for _ in range(30):
         await room.look()
         await room.backend.delete_queue("q")
@@ -64,12 +64,12 @@ async def test_a_task_that_vanishes_at_once_is_enqueued_once_a_frequency(room):
 
 
 async def test_a_queue_that_cannot_take_its_job_is_told_once(room, monkeypatch):
-    await room.backend.periodic([TICK], 1000)
+    await room.backend.declare_periodic([TICK], 1000)
 
-    async def refuse(tasks, *, thoroughly):
-        return [Kept.REFUSED for _ in tasks]
+    async def refuse(tasks, *, full_scan):
+        return [EnsureResult.WRONG_TYPE for _ in tasks]
 
-    monkeypatch.setattr(room.backend, "ensure", refuse)
+    monkeypatch.setattr(room.backend, "ensure_periodic", refuse)
     for _ in range(3):
         await room.look()
     (event,) = room.told
@@ -82,7 +82,7 @@ async def test_a_queue_that_cannot_take_its_job_is_told_once(room, monkeypatch):
 async def test_what_cannot_be_fired_here_keeps_nothing_else_from_it(room, change, said):
     """Another app may know more time zones, or policies, than this one."""
     strange = attrs.evolve(NIGHTLY, name="a-strange-one", **change)
-    await room.backend.periodic([strange, NIGHTLY], 10**6)
+    await room.backend.declare_periodic([strange, NIGHTLY], 10**6)
     room.clock.advance(19 * 3600)
     for _ in range(3):
         await room.look()
@@ -93,9 +93,9 @@ async def test_what_cannot_be_fired_here_keeps_nothing_else_from_it(room, change
 async def test_a_task_whose_queue_is_spoilt_keeps_no_other_from_being_fired(room, monkeypatch):
     """It is told once, and fired when its queue is repaired."""
     spoilt = attrs.evolve(NIGHTLY, name="a-spoilt-one", queue="bad")
-    await room.backend.periodic([spoilt, NIGHTLY], 10**6)
+    await room.backend.declare_periodic([spoilt, NIGHTLY], 10**6)
     room.clock.advance(19 * 3600)
-    fire = room.backend.fire
+    fire = room.backend.fire_cron
 
     async def refuse(task, *given):
         if task.queue == "bad":
@@ -103,7 +103,7 @@ async def test_a_task_whose_queue_is_spoilt_keeps_no_other_from_being_fired(room
         return await fire(task, *given)
 
     with monkeypatch.context() as patch:
-        patch.setattr(room.backend, "fire", refuse)
+        patch.setattr(room.backend, "fire_cron", refuse)
         for _ in range(3):
             await room.look()
     assert sorted(room.names()) == ["enqueue", "error"]
@@ -112,14 +112,14 @@ async def test_a_task_whose_queue_is_spoilt_keeps_no_other_from_being_fired(room
 
 
 async def test_an_error_of_the_store_is_the_callers(room, monkeypatch):
-    await room.backend.periodic([NIGHTLY], 10**6)
+    await room.backend.declare_periodic([NIGHTLY], 10**6)
     room.clock.advance(19 * 3600)
 
     async def away(*_):
         raise BackendUnavailable("nobody listens")
 
     with monkeypatch.context() as patch:
-        patch.setattr(room.backend, "fire", away)
+        patch.setattr(room.backend, "fire_cron", away)
         with pytest.raises(BackendUnavailable):
             await room.look()
     await room.look()
@@ -127,15 +127,15 @@ async def test_an_error_of_the_store_is_the_callers(room, monkeypatch):
 
 
 async def test_nothing_is_written_between_two_slots(room, monkeypatch):
-    await room.backend.periodic([NIGHTLY], 10**6)
+    await room.backend.declare_periodic([NIGHTLY], 10**6)
     fired = []
-    fire = room.backend.fire
+    fire = room.backend.fire_cron
 
     async def count(*given):
         fired.append(given)
         return await fire(*given)
 
-    monkeypatch.setattr(room.backend, "fire", count)
+    monkeypatch.setattr(room.backend, "fire_cron", count)
     for _ in range(20):
         await room.look()
         room.clock.advance(3)
@@ -144,15 +144,15 @@ async def test_nothing_is_written_between_two_slots(room, monkeypatch):
 
 async def test_it_looks_for_locks_that_were_left_behind_once_a_minute(room, monkeypatch):
     """It is told by the store's clock: each look goes through whole queues."""
-    await room.backend.periodic([attrs.evolve(TICK, frequency=1)], 10**6)
+    await room.backend.declare_periodic([attrs.evolve(TICK, frequency=1)], 10**6)
     asked = []
-    ensure = room.backend.ensure
+    ensure = room.backend.ensure_periodic
 
-    async def note(tasks, *, thoroughly):
-        asked.append(thoroughly)
-        return await ensure(tasks, thoroughly=thoroughly)
+    async def note(tasks, *, full_scan):
+        asked.append(full_scan)
+        return await ensure(tasks, full_scan=full_scan)
 
-    monkeypatch.setattr(room.backend, "ensure", note)
+    monkeypatch.setattr(room.backend, "ensure_periodic", note)
     for _ in range(41):
         await room.look()
         room.clock.advance(3)

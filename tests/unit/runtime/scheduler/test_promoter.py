@@ -8,9 +8,9 @@ from typing import Any
 
 import attrs
 import pytest
-from scheduler_harness import Office
+from scheduler_harness import SchedulerHarness
 
-from taskhero.backends.protocol import Due, DueJob, ForeignLeader, FreeLock, Moved, NotDelayed
+from taskhero.backends.protocol import DueJob, DueReply, ForeignLeader, NotDelayed, PromoteResult, QueueLockGuard
 from taskhero.errors import BackendRefused, BackendUnavailable
 from taskhero.events import (
     SchedulerError,
@@ -33,123 +33,124 @@ AWAY = BackendUnavailable("nobody listens")
 
 
 async def test_no_job_is_promoted_before_its_moment() -> None:
-    async with Office() as office:
-        await office.delay("job", seconds=10)
-        office.clock.advance(9.999)
-        assert await office.promote_all() == pytest.approx(0.002, abs=0.001)
-        assert await office.queued() == []
-        office.clock.advance(0.001)
-        await office.promote_all()
-        assert await office.queued() == ["job"]
+    async with SchedulerHarness() as harness:
+        await harness.delay("job", seconds=10)
+        harness.clock.advance(9.999)
+        assert await harness.promote_all() == pytest.approx(0.002, abs=0.001)
+        assert await harness.queued() == []
+        harness.clock.advance(0.001)
+        await harness.promote_all()
+        assert await harness.queued() == ["job"]
 
 
 async def test_jobs_are_promoted_by_moment_and_then_in_the_order_stored() -> None:
-    async with Office() as office:
-        await office.delay("third", "fourth", seconds=20)
-        await office.delay("first", "second", seconds=10)
-        await office.delay("other", seconds=15, queue="elsewhere")
-        office.clock.advance(60)
-        await office.promote_all()
-        assert await office.queued() == ["first", "second", "third", "fourth"]
-        assert await office.queued("elsewhere") == ["other"]
-        start = office.now - 60
-        assert [event.timestamp - start for event in office.told(SchedulerWorkingTimestamp)] == [10, 15, 20]
+    async with SchedulerHarness() as harness:
+        await harness.delay("third", "fourth", seconds=20)
+        await harness.delay("first", "second", seconds=10)
+        await harness.delay("other", seconds=15, queue="elsewhere")
+        harness.clock.advance(60)
+        await harness.promote_all()
+        assert await harness.queued() == ["first", "second", "third", "fourth"]
+        assert await harness.queued("elsewhere") == ["other"]
+        start = harness.now - 60
+        assert [event.timestamp - start for event in harness.events_of(SchedulerWorkingTimestamp)] == [10, 15, 20]
         transferred = [
-            (event.timestamp - start, event.queue, event.job.name) for event in office.told(SchedulerTransferredJob)
+            (event.timestamp - start, event.queue, event.job.name)
+            for event in harness.events_of(SchedulerTransferredJob)
         ]
         assert transferred[0] == (10, "default", "first")
         assert len(transferred) == 5
 
 
 async def test_many_jobs_are_promoted_in_bounded_batches() -> None:
-    async with Office() as office:
+    async with SchedulerHarness() as harness:
         names = [f"job{number}" for number in range(2 * BATCH + 1)]
-        await office.delay(*names, seconds=1)
-        office.clock.advance(1)
-        await office.promote_all()
-        assert await office.queued() == names
-        batches = [len(args[0]) for verb, args in office.backend.calls if verb == "promote"]
+        await harness.delay(*names, seconds=1)
+        harness.clock.advance(1)
+        await harness.promote_all()
+        assert await harness.queued() == names
+        batches = [len(args[0]) for verb, args in harness.backend.calls if verb == "promote"]
         assert batches == [BATCH, BATCH, 1]
 
 
 async def test_it_sleeps_until_the_next_moment_but_not_longer_than_the_timeout() -> None:
-    async with Office(timeout=5) as office:
-        assert await office.promote_all() == 5
-        await office.delay("later", seconds=100)
-        assert await office.promote_all() == 5
-        await office.delay("soon", seconds=3)
-        assert await office.promote_all() == pytest.approx(3, abs=0.01)
+    async with SchedulerHarness(timeout=5) as harness:
+        assert await harness.promote_all() == 5
+        await harness.delay("later", seconds=100)
+        assert await harness.promote_all() == 5
+        await harness.delay("soon", seconds=3)
+        assert await harness.promote_all() == pytest.approx(3, abs=0.01)
 
 
 async def test_an_earlier_moment_wakes_it() -> None:
     """It would sleep for a minute; the new job is due as soon as the clock says so."""
-    async with Office() as office:
-        await office.delay("later", seconds=50)
-        await office.start()
-        await office.until(lambda: office.memory._store.line._places)
-        await office.delay("soon", seconds=1)
-        await office.until(lambda: office.backend.times["due"] >= 2)
-        office.clock.advance(1)
-        office.scheduler.wake()
-        await office.until(lambda: office.told(SchedulerTransferredJob))
-        assert await office.queued() == ["soon"]
+    async with SchedulerHarness() as harness:
+        await harness.delay("later", seconds=50)
+        await harness.start()
+        await harness.until(lambda: harness.memory._store.wakeups._waiting)
+        await harness.delay("soon", seconds=1)
+        await harness.until(lambda: harness.backend.times["due"] >= 2)
+        harness.clock.advance(1)
+        harness.scheduler.wake()
+        await harness.until(lambda: harness.events_of(SchedulerTransferredJob))
+        assert await harness.queued() == ["soon"]
 
 
 async def test_two_schedulers_promote_each_job_once() -> None:
-    async with Office() as office:
-        other = office.hire("host.xyz:2")
+    async with SchedulerHarness() as harness:
+        other = harness.hire("host.xyz:2")
         names = [f"job{number}" for number in range(300)]
-        await office.delay(*names, seconds=1)
-        office.clock.advance(1)
-        answers = office.backend.hold("due")
-        both = [asyncio.create_task(scheduler.promote()) for scheduler in (office.scheduler, other)]
-        await office.until(lambda: office.backend.times["due"] == 2)
+        await harness.delay(*names, seconds=1)
+        harness.clock.advance(1)
+        answers = harness.backend.hold("due")
+        both = [asyncio.create_task(scheduler.promote()) for scheduler in (harness.scheduler, other)]
+        await harness.until(lambda: harness.backend.times["due"] == 2)
         answers.set()
         await asyncio.gather(*both)
-        while not await office.scheduler.promote() or not await other.promote():
+        while not await harness.scheduler.promote() or not await other.promote():
             pass
-        assert await office.queued() == names
-        assert len(office.told(SchedulerTransferredJob)) == 300
-        assert not office.told(SchedulerError), "that another one was faster is no error"
+        assert await harness.queued() == names
+        assert len(harness.events_of(SchedulerTransferredJob)) == 300
+        assert not harness.events_of(SchedulerError), "that another one was faster is no error"
 
 
 async def test_what_is_no_job_becomes_a_failure_with_its_text_kept() -> None:
-    async with Office() as office:
-        await office.delay(raw="{this is no JSON")
-        await office.delay(raw='{"class":"homeless","args":[1]}')
-        await office.delay("good")
-        office.clock.advance(10)
-        await office.promote_all()
-        assert await office.queued() == ["good"]
-        first, second = [decode_failure(text) for text in await office.memory.failed()]
+    async with SchedulerHarness() as harness:
+        await harness.delay(raw="{this is no JSON")
+        await harness.delay(raw='{"class":"homeless","args":[1]}')
+        await harness.delay("good")
+        harness.clock.advance(10)
+        await harness.promote_all()
+        assert await harness.queued() == ["good"]
+        first, second = [decode_failure(text) for text in await harness.memory.failed()]
         assert first.job.args == ["{this is no JSON"]
         assert (first.exception, first.worker) == ("Undecodable", "host.abc:1")
         assert (second.job.name, second.job.args, second.exception) == ("homeless", [1], "InvalidQueueName")
         assert "names no queue" in second.error
-        assert len(office.told(SchedulerError)) == 2
+        assert len(harness.events_of(SchedulerError)) == 2
 
 
 async def test_a_job_of_which_an_equal_one_waits_is_merged_with_it() -> None:
-    async with Office() as office:
-        office.guards = lambda job: (FreeLock(f"lock:{job.name}", 60),)
-        await office.delay("same", seconds=1)
-        await office.delay("same", seconds=2)
-        office.clock.advance(2)
-        await office.promote_all()
-        assert await office.queued() == ["same"]
-        (merged,) = office.told(SchedulerMerged)
-        assert (merged.job.name, merged.queue, merged.timestamp) == ("same", "default", office.now)
+    async with SchedulerHarness() as harness:
+        harness.guards = lambda job: (QueueLockGuard(f"lock:{job.name}", 60),)
+        await harness.delay("same", seconds=1)
+        await harness.delay("same", seconds=2)
+        harness.clock.advance(2)
+        await harness.promote_all()
+        assert await harness.queued() == ["same"]
+        (merged,) = harness.events_of(SchedulerMerged)
+        assert (merged.job.name, merged.queue, merged.timestamp) == ("same", "default", harness.now)
 
 
 async def test_copies_that_are_delayed_do_not_hold_a_job_back() -> None:
     """Such a guard is for enqueueing: here the job itself is the delayed copy."""
-    async with Office() as office:
-        office.guards = lambda job: (NotDelayed((encode_job(job.name, [], job.queue),)),)
-        await office.delay("same", seconds=1)
-        await office.delay("same", seconds=9)
-        office.clock.advance(1)
-        await office.promote_all()
-        assert await office.queued() == ["same"]
+    async with SchedulerHarness() as harness:
+        harness.guards = lambda job: (NotDelayed((encode_job(job.name, [], job.queue),)),)
+        await harness.delay("same", seconds=1)
+        await harness.delay("same", seconds=9)
+        harness.clock.advance(1)
+        await harness.promote_all()
+        assert await harness.queued() == ["same"]
 
 
 async def test_a_guard_that_raises_fails_its_job_only() -> None:
@@ -158,27 +159,27 @@ async def test_a_guard_that_raises_fails_its_job_only() -> None:
             raise ZeroDivisionError
         return ()
 
-    async with Office() as office:
-        office.guards = guards
-        await office.delay("bad", "good")
-        office.clock.advance(10)
-        await office.promote_all()
-        assert await office.queued() == ["good"]
-        (entry,) = [decode_failure(text) for text in await office.memory.failed()]
+    async with SchedulerHarness() as harness:
+        harness.guards = guards
+        await harness.delay("bad", "good")
+        harness.clock.advance(10)
+        await harness.promote_all()
+        assert await harness.queued() == ["good"]
+        (entry,) = [decode_failure(text) for text in await harness.memory.failed()]
         assert (entry.job.name, entry.exception, entry.queue) == ("bad", "ZeroDivisionError", "default")
 
 
 async def test_nothing_is_promoted_while_another_program_does() -> None:
-    async with Office() as office:
-        await office.delay("job", seconds=1)
-        office.clock.advance(1)
+    async with SchedulerHarness() as harness:
+        await harness.delay("job", seconds=1)
+        harness.clock.advance(1)
         for _ in range(2):
-            office.backend.change("due", lambda due: Due(now=due.now, yielded=True))
-        assert 0 < await office.scheduler.promote() <= 1
-        assert 0 < await office.scheduler.promote() <= 1
-        assert office.told(SchedulerYielded) == [SchedulerYielded("host.abc:1", "", "", None)]
-        await office.promote_all()
-        assert await office.queued() == ["job"]
+            harness.backend.change("due", lambda due: DueReply(now=due.now, yielded=True))
+        assert 0 < await harness.scheduler.promote() <= 1
+        assert 0 < await harness.scheduler.promote() <= 1
+        assert harness.events_of(SchedulerYielded) == [SchedulerYielded("host.abc:1", "", "", None)]
+        await harness.promote_all()
+        assert await harness.queued() == ["job"]
 
 
 def led_by(holder: str, *, dead: bool = False) -> Any:
@@ -188,99 +189,99 @@ def led_by(holder: str, *, dead: bool = False) -> Any:
 
 
 async def test_each_holder_of_the_lock_is_told_once_with_its_name_and_since_when() -> None:
-    async with Office() as office:
+    async with SchedulerHarness() as harness:
         for holder in ("ruby:1", "ruby:1", "ruby:2"):
-            office.backend.change("due", led_by(holder))
-            await office.scheduler.promote()
-        await office.scheduler.promote()
-        office.backend.change("due", led_by("ruby:2"))
-        await office.scheduler.promote()
+            harness.backend.change("due", led_by(holder))
+            await harness.scheduler.promote()
+        await harness.scheduler.promote()
+        harness.backend.change("due", led_by("ruby:2"))
+        await harness.scheduler.promote()
         since = datetime.fromtimestamp(1_800_000_000, UTC)
-        assert office.told(SchedulerYielded) == [
+        assert harness.events_of(SchedulerYielded) == [
             SchedulerYielded("host.abc:1", "ns:lock", holder, since) for holder in ("ruby:1", "ruby:2", "ruby:2")
         ]
 
 
 async def test_a_lock_that_counts_as_dead_is_told_once_and_stops_nothing() -> None:
-    async with Office() as office:
-        await office.delay("job", seconds=1)
-        office.clock.advance(1)
+    async with SchedulerHarness() as harness:
+        await harness.delay("job", seconds=1)
+        harness.clock.advance(1)
         for _ in range(2):
-            office.backend.change("due", led_by("ruby:1", dead=True))
-            await office.scheduler.promote()
-        assert await office.queued() == ["job"]
-        (told,) = office.told(SchedulerError)
+            harness.backend.change("due", led_by("ruby:1", dead=True))
+            await harness.scheduler.promote()
+        assert await harness.queued() == ["job"]
+        (told,) = harness.events_of(SchedulerError)
         for words in ("'ns:lock'", "'ruby:1'", "counts as dead", "ignore_dead_master_lock=False"):
             assert words in str(told.error)
-        assert office.told(SchedulerYielded) == []
+        assert harness.events_of(SchedulerYielded) == []
 
 
 # --- jobs that cannot be promoted ---
 
 
-def stuck(office: Office, name: str, how: str | Exception) -> None:
+def stuck(harness: SchedulerHarness, name: str, how: str | Exception) -> None:
     """Promoting jobs of this name is refused, or missed."""
-    inner = office.memory.promote
+    inner = harness.memory.promote
 
     async def promote(moves: Any) -> list[str]:
         if isinstance(how, Exception) and any(name in move.job.raw for move in moves):
             raise how
-        return [Moved.MISSED if name in move.job.raw else (await inner([move]))[0] for move in moves]
+        return [PromoteResult.MISSED if name in move.job.raw else (await inner([move]))[0] for move in moves]
 
-    office.memory.promote = promote
+    harness.memory.promote = promote
 
 
-@pytest.mark.parametrize("how", [Moved.MISSED, BackendRefused("WRONGTYPE")])
+@pytest.mark.parametrize("how", [PromoteResult.MISSED, BackendRefused("WRONGTYPE")])
 async def test_a_job_that_cannot_be_promoted_does_not_hold_up_those_behind_it(how: Any) -> None:
-    async with Office() as office:
-        stuck(office, "stuck", how)
-        await office.delay("stuck", *(f"job{number}" for number in range(5)), seconds=1)
-        await office.delay("later", seconds=2)
-        office.clock.advance(1)
-        delay = await office.promote_all()
-        assert await office.queued() == [f"job{number}" for number in range(5)]
+    async with SchedulerHarness() as harness:
+        stuck(harness, "stuck", how)
+        await harness.delay("stuck", *(f"job{number}" for number in range(5)), seconds=1)
+        await harness.delay("later", seconds=2)
+        harness.clock.advance(1)
+        delay = await harness.promote_all()
+        assert await harness.queued() == [f"job{number}" for number in range(5)]
         assert delay <= 1.01, "what is due in the next second must not wait"
-        office.clock.advance(1)
-        await office.promote_all()
-        assert (await office.queued())[-1] == "later"
+        harness.clock.advance(1)
+        await harness.promote_all()
+        assert (await harness.queued())[-1] == "later"
 
 
 async def test_even_more_of_them_than_a_batch_hold_up_nobody() -> None:
-    async with Office() as office:
-        stuck(office, "stuck", Moved.MISSED)
-        await office.delay(*(f"stuck{number}" for number in range(2 * BATCH + 5)), seconds=1)
-        await office.delay("good", seconds=2)
-        office.clock.advance(2)
-        await office.promote_all()
-        assert await office.queued() == ["good"]
+    async with SchedulerHarness() as harness:
+        stuck(harness, "stuck", PromoteResult.MISSED)
+        await harness.delay(*(f"stuck{number}" for number in range(2 * BATCH + 5)), seconds=1)
+        await harness.delay("good", seconds=2)
+        harness.clock.advance(2)
+        await harness.promote_all()
+        assert await harness.queued() == ["good"]
 
 
 async def test_it_is_told_once_and_promoted_as_soon_as_that_can_be() -> None:
-    async with Office() as office:
-        inner = office.memory.promote
-        stuck(office, "stuck", Moved.MISSED)
-        await office.delay("stuck", seconds=1)
-        office.clock.advance(1)
+    async with SchedulerHarness() as harness:
+        inner = harness.memory.promote
+        stuck(harness, "stuck", PromoteResult.MISSED)
+        await harness.delay("stuck", seconds=1)
+        harness.clock.advance(1)
         for _ in range(20):
-            await office.promote_all()
-            office.clock.advance(30)
-        (error,) = office.told(SchedulerError)
+            await harness.promote_all()
+            harness.clock.advance(30)
+        (error,) = harness.events_of(SchedulerError)
         assert "could not be put into queue 'default'" in str(error.error)
-        assert office.backend.times["promote"] < 25
-        office.memory.promote = inner
-        office.clock.advance(60)
-        await office.promote_all()
-        assert await office.queued() == ["stuck"]
-        assert not office.scheduler._promotion._missed
+        assert harness.backend.times["promote"] < 25
+        harness.memory.promote = inner
+        harness.clock.advance(60)
+        await harness.promote_all()
+        assert await harness.queued() == ["stuck"]
+        assert not harness.scheduler._promoter._missed
 
 
 async def test_what_somebody_else_promoted_is_forgotten() -> None:
-    async with Office() as office:
-        await office.delay("job", seconds=1)
-        office.clock.advance(1)
-        stale = DueJob(office.now, encode_job("gone", [], "default"))
-        office.backend.change("due", lambda due: attrs.evolve(due, jobs=[stale, *due.jobs]))
-        await office.promote_all()
-        assert await office.queued() == ["job"]
-        assert not office.scheduler._promotion._missed
-        assert not office.told(SchedulerError)
+    async with SchedulerHarness() as harness:
+        await harness.delay("job", seconds=1)
+        harness.clock.advance(1)
+        stale = DueJob(harness.now, encode_job("gone", [], "default"))
+        harness.backend.change("due", lambda due: attrs.evolve(due, jobs=[stale, *due.jobs]))
+        await harness.promote_all()
+        assert await harness.queued() == ["job"]
+        assert not harness.scheduler._promoter._missed
+        assert not harness.events_of(SchedulerError)

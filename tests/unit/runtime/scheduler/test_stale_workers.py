@@ -11,20 +11,20 @@ import pytest
 from taskhero.errors import BackendUnavailable
 from taskhero.events import Emitter
 from taskhero.runtime.backoff import Backoff, Outage
-from taskhero.runtime.scheduler.stale_workers import StuckWorkers
+from taskhero.runtime.scheduler.stale_workers import StaleWorkers
 from taskhero.settings import Settings
 
 pytestmark = pytest.mark.anyio
 
 
-class Care(StuckWorkers):
+class Care(StaleWorkers):
     """Its first look comes at once, and the next one after an hour."""
 
     _delays = (0.0, 3600.0)
 
     @property
     def every(self) -> float:
-        """See `StuckWorkers.every`."""
+        """See `StaleWorkers.every`."""
         delay, *later = self._delays
         self._delays = tuple(later) or (delay,)
         return delay

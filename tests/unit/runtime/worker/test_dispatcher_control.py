@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 
 import pytest
-from dispatcher_harness import Floor
+from dispatcher_harness import DispatcherHarness
 from test_quarantine import suspect
 
 from taskhero.errors import ReplyLost, StoppedBySignal
@@ -27,139 +27,139 @@ async def turns() -> None:
 
 
 async def test_a_paused_process_claims_nothing_and_its_jobs_go_on() -> None:
-    async with Floor("default", timeout=0.01) as floor:
-        gate = floor.crew.hold("long")
-        await floor.push("long")
-        await floor.start(2)
-        await floor.until(lambda: floor.crew.begun and floor.waits)
-        assert floor.control.pause()
-        assert not floor.control.pause(), "a second time is no news"
-        await floor.push("waiting")
+    async with DispatcherHarness("default", timeout=0.01) as harness:
+        gate = harness.executor.hold("long")
+        await harness.push("long")
+        await harness.start(2)
+        await harness.until(lambda: harness.executor.begun and harness.waits)
+        assert harness.control.pause()
+        assert not harness.control.pause(), "a second time is no news"
+        await harness.push("waiting")
         gate.set()
-        await floor.until(lambda: floor.told(WorkerSuccess))
+        await harness.until(lambda: harness.events_of(WorkerSuccess))
         await asyncio.sleep(0.05)  # several polls
-        assert floor.crew.begun == ["long"]
-        assert await floor.queued() == ["waiting"]
-        assert not floor.waits, "a wake-up must not end here"
+        assert harness.executor.begun == ["long"]
+        assert await harness.queued() == ["waiting"]
+        assert not harness.waits, "a wake-up must not end here"
 
 
 async def test_it_claims_at_once_when_it_is_resumed() -> None:
-    async with Floor("default") as floor:
-        await floor.start(1)
-        await floor.idle()
-        floor.control.pause()
-        await floor.push("waiting")
+    async with DispatcherHarness("default") as harness:
+        await harness.start(1)
+        await harness.idle()
+        harness.control.pause()
+        await harness.push("waiting")
         await turns()
-        assert floor.crew.begun == []
-        assert floor.control.resume()
-        assert not floor.control.resume()
-        await floor.until(lambda: floor.told(WorkerSuccess))
-        await floor.push("next")
-        await floor.until(lambda: len(floor.told(WorkerSuccess)) == 2)
+        assert harness.executor.begun == []
+        assert harness.control.resume()
+        assert not harness.control.resume()
+        await harness.until(lambda: harness.events_of(WorkerSuccess))
+        await harness.push("next")
+        await harness.until(lambda: len(harness.events_of(WorkerSuccess)) == 2)
 
 
 async def test_a_process_that_is_paused_before_it_starts_claims_nothing() -> None:
-    async with Floor("default") as floor:
-        await floor.push("waiting")
-        floor.exchanger.pause()
-        floor.control.paused = True
-        await floor.start(1)
+    async with DispatcherHarness("default") as harness:
+        await harness.push("waiting")
+        harness.dispatcher.pause()
+        harness.control.paused = True
+        await harness.start(1)
         await turns()
-        assert floor.backend.times["exchange"] == 0
-        floor.control.resume()
-        await floor.until(lambda: floor.told(WorkerSuccess))
+        assert harness.backend.times["settle_and_claim"] == 0
+        harness.control.resume()
+        await harness.until(lambda: harness.events_of(WorkerSuccess))
 
 
 async def test_what_is_being_claimed_when_it_pauses_goes_back_in_its_order() -> None:
-    async with Floor("default") as floor:
-        answering = floor.backend.hold("exchange")
-        await floor.push("a", "b", "c")
-        await floor.start(3)
-        await floor.until(lambda: floor.backend.times["exchange"] == 1)
-        floor.control.pause()
+    async with DispatcherHarness("default") as harness:
+        answering = harness.backend.hold("settle_and_claim")
+        await harness.push("a", "b", "c")
+        await harness.start(3)
+        await harness.until(lambda: harness.backend.times["settle_and_claim"] == 1)
+        harness.control.pause()
         answering.set()
-        await floor.until(lambda: len(floor.told(WorkerGivenBack)) == 3)
-        assert await floor.queued() == ["a", "b", "c"]
-        assert floor.crew.begun == []
-        assert not floor.waits
+        await harness.until(lambda: len(harness.events_of(WorkerGivenBack)) == 3)
+        assert await harness.queued() == ["a", "b", "c"]
+        assert harness.executor.begun == []
+        assert not harness.waits
 
 
 async def test_what_was_claimed_in_a_step_whose_answer_was_lost_goes_back() -> None:
-    async with Floor("default") as floor:
-        floor.backend.fail("exchange", ReplyLost("the line broke"), acted=True)
-        answering = floor.backend.hold("claims")
-        await floor.push("a")
-        await floor.start(1)
-        await floor.until(lambda: floor.backend.times["claims"] == 1)
-        floor.control.pause()
+    async with DispatcherHarness("default") as harness:
+        harness.backend.fail("settle_and_claim", ReplyLost("the line broke"), acted=True)
+        answering = harness.backend.hold("claims")
+        await harness.push("a")
+        await harness.start(1)
+        await harness.until(lambda: harness.backend.times["claims"] == 1)
+        harness.control.pause()
         answering.set()
-        await floor.until(lambda: floor.told(WorkerGivenBack))
-        assert await floor.queued() == ["a"]
-        assert floor.crew.begun == []
+        await harness.until(lambda: harness.events_of(WorkerGivenBack))
+        assert await harness.queued() == ["a"]
+        assert harness.executor.begun == []
 
 
 async def test_a_suspect_that_waits_for_its_turn_goes_back() -> None:
-    async with Floor("default") as floor:
-        gate = floor.crew.hold("long")
-        await floor.push("long")
-        await floor.push(raw=suspect("suspect"))
-        await floor.start(2)
-        await floor.until(lambda: floor.exchanger._jobs.suspect)
-        floor.control.pause()
+    async with DispatcherHarness("default") as harness:
+        gate = harness.executor.hold("long")
+        await harness.push("long")
+        await harness.push(raw=suspect("suspect"))
+        await harness.start(2)
+        await harness.until(lambda: harness.dispatcher._jobs.quarantined)
+        harness.control.pause()
         gate.set()
-        await floor.until(lambda: floor.told(WorkerGivenBack) and floor.told(WorkerSuccess))
-        assert await floor.queued() == ["suspect"]
-        floor.control.resume()
-        await floor.until(lambda: len(floor.told(WorkerSuccess)) == 2)
+        await harness.until(lambda: harness.events_of(WorkerGivenBack) and harness.events_of(WorkerSuccess))
+        assert await harness.queued() == ["suspect"]
+        harness.control.resume()
+        await harness.until(lambda: len(harness.events_of(WorkerSuccess)) == 2)
 
 
 async def test_a_wakeup_that_comes_as_it_pauses_is_passed_on() -> None:
-    async with Floor("default") as floor:
-        await floor.start(1)
-        await floor.idle()
-        floor.control.pause()
-        floor.exchanger.wake()
-        await floor.until(lambda: floor.backend.times["notify"] == 1)
-        assert floor.crew.begun == []
+    async with DispatcherHarness("default") as harness:
+        await harness.start(1)
+        await harness.idle()
+        harness.control.pause()
+        harness.dispatcher.wake()
+        await harness.until(lambda: harness.backend.times["notify"] == 1)
+        assert harness.executor.begun == []
 
 
 async def test_a_stop_works_while_it_is_paused() -> None:
-    async with Floor("default") as floor:
-        gate = floor.crew.hold("long")
-        await floor.push("long", "waiting")
-        await floor.start(1)
-        await floor.until(lambda: floor.crew.begun)
-        floor.control.pause()
-        stopping = asyncio.create_task(floor.exchanger.drain(30, 1))
+    async with DispatcherHarness("default") as harness:
+        gate = harness.executor.hold("long")
+        await harness.push("long", "waiting")
+        await harness.start(1)
+        await harness.until(lambda: harness.executor.begun)
+        harness.control.pause()
+        stopping = asyncio.create_task(harness.dispatcher.drain(30, 1))
         await asyncio.sleep(0)
         gate.set()
         assert await asyncio.wait_for(stopping, 5)
-        floor.control.resume()
+        harness.control.resume()
         await turns()
-        assert floor.crew.begun == ["long"], "nothing is claimed after the stop"
-        assert await floor.queued() == ["waiting"]
+        assert harness.executor.begun == ["long"], "nothing is claimed after the stop"
+        assert await harness.queued() == ["waiting"]
 
 
 # --- failing what runs --------------------------------------------------------------------------------------------
 
 
 async def test_all_running_jobs_fail_and_the_process_goes_on() -> None:
-    async with Floor("default") as floor:
-        floor.crew.hold("a", "b")
-        await floor.push("a", "b", "c")
-        await floor.start(2)
-        await floor.until(lambda: len(floor.crew.begun) == 2)
-        assert floor.control.fail_running(stopped) == 2
-        assert floor.control.fail_running(stopped) == 0, "they fail already"
-        await floor.until(lambda: floor.told(WorkerSuccess) and len(floor.told(WorkerFailure)) == 2)
-        assert await floor.stats() == {"processed": 1, "failed": 2}
-        errors = {id(event.error): type(event.error) for event in floor.told(WorkerFailure)}
+    async with DispatcherHarness("default") as harness:
+        harness.executor.hold("a", "b")
+        await harness.push("a", "b", "c")
+        await harness.start(2)
+        await harness.until(lambda: len(harness.executor.begun) == 2)
+        assert harness.control.fail_running(stopped) == 2
+        assert harness.control.fail_running(stopped) == 0, "they fail already"
+        await harness.until(lambda: harness.events_of(WorkerSuccess) and len(harness.events_of(WorkerFailure)) == 2)
+        assert await harness.stats() == {"processed": 1, "failed": 2}
+        errors = {id(event.error): type(event.error) for event in harness.events_of(WorkerFailure)}
         assert list(errors.values()) == [StoppedBySignal] * 2, "each has an error of its own"
-        assert floor.control.fail_running(stopped) == 0
+        assert harness.control.fail_running(stopped) == 0
 
 
 async def test_a_job_that_ignores_it_fails_and_its_processor_takes_no_other_until_it_ends() -> None:
-    async with Floor("default") as floor:
+    async with DispatcherHarness("default") as harness:
         gate = asyncio.Event()
 
         async def stubborn(_claim: object) -> None:
@@ -169,24 +169,24 @@ async def test_a_job_that_ignores_it_fails_and_its_processor_takes_no_other_unti
                 except asyncio.CancelledError:
                     continue
 
-        floor.crew.tricks["stubborn"] = stubborn
-        await floor.push("stubborn", "next")
-        await floor.start(1)
-        await floor.until(lambda: floor.crew.begun)
-        assert floor.control.fail_running(stopped) == 1
-        await floor.until(lambda: floor.told(WorkerFailure))
-        assert await floor.queued() == ["next"]
-        assert not (await floor.memory.claims(floor.process)).claims
-        assert floor.exchanger.roster.workers[1].busy
+        harness.executor.tricks["stubborn"] = stubborn
+        await harness.push("stubborn", "next")
+        await harness.start(1)
+        await harness.until(lambda: harness.executor.begun)
+        assert harness.control.fail_running(stopped) == 1
+        await harness.until(lambda: harness.events_of(WorkerFailure))
+        assert await harness.queued() == ["next"]
+        assert not (await harness.memory.claims(harness.process)).claims
+        assert harness.dispatcher.slots.workers[1].busy
         gate.set()
-        await floor.until(lambda: floor.told(WorkerSuccess))
-        assert floor.crew.begun == ["stubborn", "next"]
-        assert await floor.stats() == {"processed": 1, "failed": 1}
-        assert not floor.told(WorkerGone)
+        await harness.until(lambda: harness.events_of(WorkerSuccess))
+        assert harness.executor.begun == ["stubborn", "next"]
+        assert await harness.stats() == {"processed": 1, "failed": 1}
+        assert not harness.events_of(WorkerGone)
 
 
 async def test_a_stop_need_not_wait_for_a_job_that_failed_but_goes_on() -> None:
-    async with Floor("default") as floor:
+    async with DispatcherHarness("default") as harness:
         gate = asyncio.Event()
 
         async def stubborn(_claim: object) -> None:
@@ -196,28 +196,28 @@ async def test_a_stop_need_not_wait_for_a_job_that_failed_but_goes_on() -> None:
                 except asyncio.CancelledError:
                     continue
 
-        floor.crew.tricks["stubborn"] = stubborn
-        await floor.push("stubborn")
-        await floor.start(1)
-        await floor.until(lambda: floor.crew.begun)
-        stopping = asyncio.create_task(floor.exchanger.drain(60, 1))
+        harness.executor.tricks["stubborn"] = stubborn
+        await harness.push("stubborn")
+        await harness.start(1)
+        await harness.until(lambda: harness.executor.begun)
+        stopping = asyncio.create_task(harness.dispatcher.drain(60, 1))
         await asyncio.sleep(0)
-        assert floor.control.fail_running(stopped) == 1
+        assert harness.control.fail_running(stopped) == 1
         assert await asyncio.wait_for(stopping, 5)
-        assert await floor.stats() == {"processed": 0, "failed": 1}
-        assert await floor.queued() == []
+        assert await harness.stats() == {"processed": 0, "failed": 1}
+        assert await harness.queued() == []
         gate.set()
-        await floor.until(lambda: floor.crew.ended)
+        await harness.until(lambda: harness.executor.ended)
 
 
 async def test_a_suspect_that_has_not_begun_is_not_failed() -> None:
-    async with Floor("default") as floor:
-        gate = floor.crew.hold("long")
-        await floor.push("long")
-        await floor.push(raw=suspect("suspect"))
-        await floor.start(2)
-        await floor.until(lambda: floor.exchanger._jobs.suspect)
-        assert floor.control.fail_running(stopped) == 1
-        await floor.until(lambda: floor.told(WorkerSuccess))
-        assert [event.job.name for event in floor.told(WorkerFailure)] == ["long"]
+    async with DispatcherHarness("default") as harness:
+        gate = harness.executor.hold("long")
+        await harness.push("long")
+        await harness.push(raw=suspect("suspect"))
+        await harness.start(2)
+        await harness.until(lambda: harness.dispatcher._jobs.quarantined)
+        assert harness.control.fail_running(stopped) == 1
+        await harness.until(lambda: harness.events_of(WorkerSuccess))
+        assert [event.job.name for event in harness.events_of(WorkerFailure)] == ["long"]
         assert not gate.is_set()

@@ -10,9 +10,9 @@ from collections.abc import AsyncIterator
 import pytest
 from dispatcher_harness import Signals
 
-from taskhero.backends.protocol import Beat, Lease, Leases, Process
+from taskhero.backends.protocol import HeartbeatReply, Lease, Leases, Process
 from taskhero.errors import BackendUnavailable
-from taskhero.runtime.worker.heartbeat import RETRY_INTERVAL, Heart
+from taskhero.runtime.worker.heartbeat import RETRY_INTERVAL, Heartbeat
 from taskhero.runtime.worker.lease_watch import Look
 
 pytestmark = pytest.mark.anyio
@@ -29,33 +29,33 @@ class Beats:
         self.calls: list[tuple[str, tuple[int, ...], float, bool]] = []
         self.seen: list[str] = []
         self.threads: set[str] = set()
-        self.answers: list[Beat | Exception] = []
+        self.answers: list[HeartbeatReply | Exception] = []
         self.gate = threading.Event()
         self.gate.set()
-        self.beats: list[tuple[Beat, tuple[int, ...]]] = []
+        self.beats: list[tuple[HeartbeatReply, tuple[int, ...]]] = []
         self.looks: list[Look] = []
         self.errors: list[Exception] = []
         self.slots: tuple[int, ...] = (1, 2)
-        self.heart = Heart(
+        self.heart = Heartbeat(
             backend=self,
             process=PROCESS,
             interval=interval,
             lease=12.0,
             slots=lambda: self.slots,
-            on_beat=lambda beat, slots: self._note(self.beats, (beat, slots)),
+            on_reply=lambda beat, slots: self._note(self.beats, (beat, slots)),
             on_look=lambda look: self._note(self.looks, look),
             on_error=lambda error: self._note(self.errors, error),
         )
 
-    def beat(
+    def heartbeat(
         self, process: Process, slots: tuple[int, ...], lease: float, *, full: bool, locks: object = (), seen: str = ""
-    ) -> Beat:
+    ) -> HeartbeatReply:
         self.calls.append((process.name, slots, lease, full))
         self.seen.append(seen)
         self.threads.add(threading.current_thread().name)
         self.signals.happen()
         self.gate.wait(10)
-        answer = self.answers.pop(0) if self.answers else Beat(True)
+        answer = self.answers.pop(0) if self.answers else HeartbeatReply(True)
         if isinstance(answer, Exception):
             raise answer
         return answer
@@ -79,7 +79,7 @@ async def test_the_first_beat_comes_at_once_in_full_and_from_a_thread(beats: Bea
     await beats.until(lambda: beats.beats)
     assert beats.calls == [("host.abc:1", (1, 2), 12.0, True)]
     assert beats.threads == {"taskhero host.abc:1 heart"}
-    assert beats.beats == [(Beat(True), (1, 2))]
+    assert beats.beats == [(HeartbeatReply(True), (1, 2))]
 
 
 async def test_it_beats_on_while_a_task_hogs_the_loop() -> None:
@@ -107,7 +107,7 @@ async def test_a_full_beat_can_be_asked_for(beats: Beats) -> None:
     beats.heart.start()
     await beats.until(lambda: beats.beats)
     beats.slots = (1,)
-    beats.heart.ask_full()
+    beats.heart.request_full()
     await beats.until(lambda: len(beats.beats) == 2)
     assert beats.calls[1] == ("host.abc:1", (1,), 12.0, True)
 
@@ -117,7 +117,7 @@ async def test_a_full_beat_that_was_asked_for_and_failed_is_made_up_for() -> Non
     beats.heart.start()
     await beats.until(lambda: beats.beats)
     beats.answers = [BackendUnavailable("no route")]
-    beats.heart.ask_full()
+    beats.heart.request_full()
     await beats.until(lambda: len(beats.calls) >= 3)
     assert [call[3] for call in beats.calls[:3]] == [True, True, True]
     assert await beats.heart.stop(5)
@@ -125,12 +125,12 @@ async def test_a_full_beat_that_was_asked_for_and_failed_is_made_up_for() -> Non
 
 async def test_an_error_is_told_and_the_next_beat_comes_sooner_and_is_still_full() -> None:
     beats = Beats(interval=0.03)
-    beats.answers = [BackendUnavailable("no route"), RuntimeError("a bug"), Beat(False, ("host.abc:1+1",))]
+    beats.answers = [BackendUnavailable("no route"), RuntimeError("a bug"), HeartbeatReply(False, ("host.abc:1+1",))]
     beats.heart.start()
     await beats.until(lambda: beats.beats)
     assert [type(error) for error in beats.errors] == [BackendUnavailable, RuntimeError]
     assert [call[3] for call in beats.calls[:3]] == [True, True, True]
-    assert beats.beats[0][0] == Beat(False, ("host.abc:1+1",))
+    assert beats.beats[0][0] == HeartbeatReply(False, ("host.abc:1+1",))
     assert await beats.heart.stop(5)
 
 
@@ -177,9 +177,9 @@ async def test_each_beat_leaves_out_the_leases_that_were_renewed_since_the_last_
     beats = Beats(interval=0.03)
     lease = Lease("host.dead:1", "3", 12.0)
     beats.answers = [
-        Beat(True, leases=Leases("7")),
+        HeartbeatReply(True, leases=Leases("7")),
         BackendUnavailable("no route"),
-        Beat(True, leases=Leases("9", (lease,))),
+        HeartbeatReply(True, leases=Leases("9", (lease,))),
     ]
     begun = time.monotonic()
     beats.heart.start()

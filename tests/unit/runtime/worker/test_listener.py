@@ -6,14 +6,14 @@ import asyncio
 from collections.abc import AsyncIterator
 
 import pytest
-from dispatcher_harness import Faulty, Signals, quick
+from dispatcher_harness import FaultyBackend, Signals, quick
 
 from taskhero.backends.memory import MemoryBackend
-from taskhero.backends.protocol import Entry, Interest, Process, TimedEntry, Wake
+from taskhero.backends.protocol import DelayedJobEntry, Entry, Process, Subscription, Wakeup
 from taskhero.clock import ManualClock
 from taskhero.errors import BackendUnavailable
 from taskhero.runtime.backoff import Outage
-from taskhero.runtime.worker.listener import Waiter
+from taskhero.runtime.worker.listener import WakeupListener
 
 pytestmark = pytest.mark.anyio
 
@@ -28,11 +28,11 @@ class Waits:
         self.until = self.signals.until
         self.clock = ManualClock()
         self.memory = MemoryBackend(clock=self.clock)
-        self.backend = Faulty(self.memory, self.signals)
+        self.backend = FaultyBackend(self.memory, self.signals)
         self.told: list[str] = []
         self.outages: list[str] = []
         outage = Outage(lambda who, _error: self.outages.append(who), lambda _seconds: self.outages.append("over"))
-        self.waiter = Waiter(backend=self.backend, process=PROCESS, timeout=timeout, outage=outage, rest=quick)
+        self.waiter = WakeupListener(backend=self.backend, process=PROCESS, timeout=timeout, outage=outage, rest=quick)
         self.waiter.on_jobs = lambda: self.tell("jobs")
 
     def tell(self, what: str) -> None:
@@ -40,7 +40,7 @@ class Waits:
         self.signals.happen()
 
     @property
-    def interests(self) -> list[Interest]:
+    def interests(self) -> list[Subscription]:
         """What was waited for, in turn."""
         return [args[1] for verb, args in self.backend.calls if verb == "wait"]
 
@@ -58,7 +58,7 @@ async def waits() -> AsyncIterator[Waits]:
 
 
 def listen(waits: Waits, *, found: bool = True) -> None:
-    waits.waiter.listen(("default",), everything=False, found=found)
+    waits.waiter.resume(("default",), all_queues=False, found=found)
 
 
 async def test_it_asks_for_nothing_as_long_as_nobody_wants_anything(waits: Waits) -> None:
@@ -70,7 +70,7 @@ async def test_it_asks_for_nothing_as_long_as_nobody_wants_anything(waits: Waits
 async def test_a_job_wakes_who_listens(waits: Waits) -> None:
     listen(waits)
     await waits.until(lambda: waits.interests)
-    assert waits.interests == [Interest(queues=("default",))]
+    assert waits.interests == [Subscription(queues=("default",))]
     await waits.memory.push([Entry("default", "{}")])
     await waits.until(lambda: waits.told == ["jobs"])
 
@@ -90,29 +90,29 @@ async def test_after_a_wakeup_it_does_not_wait_before_it_is_told_to(waits: Waits
 
 async def test_a_scheduler_is_woken_by_an_earlier_moment_and_goes_on_waiting(waits: Waits) -> None:
     waits.waiter.on_schedule = lambda: waits.tell("schedule")
-    waits.waiter._changed.cut()
+    waits.waiter._changed.wake()
     await waits.until(lambda: waits.interests)
     at = int(waits.clock.now()) + 100
-    await waits.memory.schedule([TimedEntry(at, "default", "{}")])
+    await waits.memory.schedule([DelayedJobEntry(at, "default", "{}")])
     await waits.until(lambda: waits.told == ["schedule"])
     await waits.until(lambda: len(waits.interests) == 2)
-    await waits.memory.schedule([TimedEntry(at - 1, "default", "{}")])
+    await waits.memory.schedule([DelayedJobEntry(at - 1, "default", "{}")])
     await waits.until(lambda: waits.told == ["schedule"] * 2)
-    assert set(waits.interests) == {Interest(schedule=True)}
+    assert set(waits.interests) == {Subscription(schedule=True)}
 
 
 async def test_a_wait_for_the_schedule_is_replaced_when_a_processor_becomes_free(waits: Waits) -> None:
     waits.waiter.on_schedule = lambda: waits.tell("schedule")
-    waits.waiter._changed.cut()
-    await waits.until(lambda: waits.interests == [Interest(schedule=True)])
+    waits.waiter._changed.wake()
+    await waits.until(lambda: waits.interests == [Subscription(schedule=True)])
     listen(waits)
     await waits.until(lambda: len(waits.interests) == 2)
-    assert waits.interests[1] == Interest(queues=("default",), schedule=True)
+    assert waits.interests[1] == Subscription(queues=("default",), schedule=True)
     await waits.memory.push([Entry("default", "{}")])
     await waits.until(lambda: waits.told == ["jobs"])
-    waits.waiter.full()
+    waits.waiter.suspend()
     await waits.until(lambda: len(waits.interests) == 3)
-    assert waits.interests[2] == Interest(schedule=True)
+    assert waits.interests[2] == Subscription(schedule=True)
 
 
 async def test_no_wait_is_begun_and_cancelled_between_a_wakeup_and_its_answer(waits: Waits) -> None:
@@ -124,7 +124,7 @@ async def test_no_wait_is_begun_and_cancelled_between_a_wakeup_and_its_answer(wa
     await waits.until(lambda: waits.told == ["jobs"])
     for _ in range(20):
         await asyncio.sleep(0)
-    waits.waiter.full()
+    waits.waiter.suspend()
     for _ in range(20):
         await asyncio.sleep(0)
     listen(waits)
@@ -133,7 +133,7 @@ async def test_no_wait_is_begun_and_cancelled_between_a_wakeup_and_its_answer(wa
 
 
 async def test_even_if_the_answer_takes_long(waits: Waits, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("taskhero.runtime.worker.listener.FULL_FOR", 0.0)
+    monkeypatch.setattr("taskhero.runtime.worker.listener.SCHEDULE_ONLY_DELAY", 0.0)
     waits.waiter.on_schedule = lambda: waits.tell("schedule")
     listen(waits)
     await waits.until(lambda: waits.interests)
@@ -142,9 +142,9 @@ async def test_even_if_the_answer_takes_long(waits: Waits, monkeypatch: pytest.M
     for _ in range(50):
         await asyncio.sleep(0)
     assert len(waits.interests) == 1
-    waits.waiter.full()
+    waits.waiter.suspend()
     await waits.until(lambda: len(waits.interests) == 2)
-    assert waits.interests[1] == Interest(schedule=True)
+    assert waits.interests[1] == Subscription(schedule=True)
 
 
 async def test_there_is_only_one_wait_at_a_time(waits: Waits) -> None:
@@ -155,7 +155,7 @@ async def test_there_is_only_one_wait_at_a_time(waits: Waits) -> None:
     await waits.until(lambda: waits.interests)
     for _ in range(20):
         await asyncio.sleep(0)
-    assert len(waits.memory._store.line._places) == 1
+    assert len(waits.memory._store.wakeups._waiting) == 1
 
 
 async def test_it_hushes_so_that_another_process_gets_the_wakeup(waits: Waits) -> None:
@@ -163,30 +163,30 @@ async def test_it_hushes_so_that_another_process_gets_the_wakeup(waits: Waits) -
     await waits.until(lambda: waits.interests)
     other = asyncio.create_task(waits.memory.wait(Process("other:1", ("default",)), waits.interests[0], 5))
     await asyncio.sleep(0)
-    waits.waiter.hush()
+    waits.waiter.stop_jobs()
     for _ in range(5):
         await asyncio.sleep(0)
-    assert len(waits.memory._store.line._places) == 1
+    assert len(waits.memory._store.wakeups._waiting) == 1
     await waits.memory.push([Entry("default", "{}")])
-    assert await asyncio.wait_for(other, 1) == Wake(jobs=True)
+    assert await asyncio.wait_for(other, 1) == Wakeup(jobs=True)
     assert waits.told == []
 
 
 async def test_a_wakeup_is_passed_on_by_a_notification(waits: Waits) -> None:
-    waits.waiter.pass_on(("default",))
-    waits.waiter.pass_on(("default",))
+    waits.waiter.forward(("default",))
+    waits.waiter.forward(("default",))
     await waits.until(lambda: waits.backend.times["notify"])
     for _ in range(5):
         await asyncio.sleep(0)
     assert waits.backend.calls == [("notify", (("default",),))]
-    waits.waiter.pass_on(("default",))
+    waits.waiter.forward(("default",))
     await waits.until(lambda: waits.backend.times["notify"] == 2)
 
 
 async def test_errors_do_not_end_it_and_are_told_once(waits: Waits) -> None:
     waits.backend.fail("wait", BackendUnavailable("nobody listens"), times=5)
     waits.backend.fail("notify", BackendUnavailable("nobody listens"))
-    waits.waiter.pass_on(("default",))
+    waits.waiter.forward(("default",))
     listen(waits)
     await waits.until(lambda: len(waits.interests) == 6)
     await waits.memory.push([Entry("default", "{}")])
@@ -223,9 +223,9 @@ async def test_wakeups_for_nothing_are_believed_less_and_less(waits: Waits) -> N
     assert waits.waiter._fruitless == 0
 
 
-async def _at_once(*_args: object) -> Wake:
+async def _at_once(*_args: object) -> Wakeup:
     await asyncio.sleep(0)
-    return Wake(jobs=True)
+    return Wakeup(jobs=True)
 
 
 async def test_a_wait_is_replaced_when_there_are_other_queues_to_wait_for(waits: Waits) -> None:
@@ -235,6 +235,6 @@ async def test_a_wait_is_replaced_when_there_are_other_queues_to_wait_for(waits:
     for _ in range(20):
         await asyncio.sleep(0)
     assert len(waits.interests) == 1
-    waits.waiter.listen(("default", "new"), everything=False, found=True)
+    waits.waiter.resume(("default", "new"), all_queues=False, found=True)
     await waits.until(lambda: len(waits.interests) == 2)
-    assert waits.interests[1] == Interest(queues=("default", "new"))
+    assert waits.interests[1] == Subscription(queues=("default", "new"))

@@ -5,13 +5,13 @@ from __future__ import annotations
 import asyncio
 
 import pytest
-from dispatcher_harness import Floor
+from dispatcher_harness import DispatcherHarness
 
 from taskhero.backends.protocol import Failed
 from taskhero.errors import BackendUnavailable, ReplyLost
 from taskhero.events import WorkerGivenBack, WorkerGone, WorkerSuccess
 from taskhero.models import Failure, Job
-from taskhero.runtime.execution.executor import Performed
+from taskhero.runtime.execution.executor import JobResult
 from taskhero.runtime.worker.settlement_buffer import CROWDED
 from taskhero.wire.jobs import encode_job, mark_rescued
 
@@ -32,261 +32,263 @@ def suspect(name: str, deaths: int = 0, late: int = 0) -> str:
 
 
 async def test_a_suspect_runs_alone() -> None:
-    async with Floor("default") as floor:
-        gate = floor.crew.hold("long")
-        trial = floor.crew.hold("suspect")
-        await floor.push("long")
-        await floor.push(raw=suspect("suspect"))
-        await floor.push("after1", "after2")
-        await floor.start(2)
-        await floor.until(lambda: floor.crew.begun == ["long"])
-        await floor.until(lambda: floor.exchanger._jobs.suspect)
-        await floor.push("after3")
+    async with DispatcherHarness("default") as harness:
+        gate = harness.executor.hold("long")
+        trial = harness.executor.hold("suspect")
+        await harness.push("long")
+        await harness.push(raw=suspect("suspect"))
+        await harness.push("after1", "after2")
+        await harness.start(2)
+        await harness.until(lambda: harness.executor.begun == ["long"])
+        await harness.until(lambda: harness.dispatcher._jobs.quarantined)
+        await harness.push("after3")
         for _ in range(50):
             await asyncio.sleep(0)
-        assert floor.crew.begun == ["long"], "nothing else is claimed while a suspect waits for its turn"
-        assert floor.backend.times["begin"] == 0
+        assert harness.executor.begun == ["long"], "nothing else is claimed while a suspect waits for its turn"
+        assert harness.backend.times["mark_exclusive"] == 0
         gate.set()
-        await floor.until(lambda: "suspect" in floor.crew.begun)
-        assert floor.backend.times["begin"] == 1
+        await harness.until(lambda: "suspect" in harness.executor.begun)
+        assert harness.backend.times["mark_exclusive"] == 1
         trial.set()
-        await floor.until(lambda: len(floor.told(WorkerSuccess)) == 5)
-        assert all(names == {"suspect"} for names in floor.crew.together if "suspect" in names)
-        assert await floor.stats() == {"processed": 5, "failed": 0}
+        await harness.until(lambda: len(harness.events_of(WorkerSuccess)) == 5)
+        assert all(names == {"suspect"} for names in harness.executor.together if "suspect" in names)
+        assert await harness.stats() == {"processed": 5, "failed": 0}
 
 
 async def test_a_suspect_waits_for_a_long_job_of_a_neighbour_for_a_bounded_time_only() -> None:
-    async with Floor("default", lease=0.05) as floor:
-        floor.crew.hold("long")
-        await floor.push("long")
-        await floor.push(raw=suspect("suspect"))
-        await floor.push("after")
-        await floor.start(2)
-        await floor.until(lambda: {event.job.name for event in floor.told(WorkerSuccess)} == {"suspect", "after"})
-        assert floor.backend.times["begin"] == 1, "its process's death would count all the same"
-        assert floor.crew.running == {"long"}
+    async with DispatcherHarness("default", lease=0.05) as harness:
+        harness.executor.hold("long")
+        await harness.push("long")
+        await harness.push(raw=suspect("suspect"))
+        await harness.push("after")
+        await harness.start(2)
+        await harness.until(
+            lambda: {event.job.name for event in harness.events_of(WorkerSuccess)} == {"suspect", "after"}
+        )
+        assert harness.backend.times["mark_exclusive"] == 1, "its process's death would count all the same"
+        assert harness.executor.running == {"long"}
 
 
 async def test_a_long_suspect_does_not_keep_others_from_its_process_for_ever() -> None:
-    async with Floor("default", lease=0.05) as floor:
-        trial = floor.crew.hold("suspect")
+    async with DispatcherHarness("default", lease=0.05) as harness:
+        trial = harness.executor.hold("suspect")
         for name in ("suspect", "second"):
-            await floor.push(raw=suspect(name))
-        await floor.push("after1", "after2")
-        await floor.start(2)
-        await floor.until(lambda: len(floor.told(WorkerSuccess)) == 3)
-        assert floor.crew.running == {"suspect"}
+            await harness.push(raw=suspect(name))
+        await harness.push("after1", "after2")
+        await harness.start(2)
+        await harness.until(lambda: len(harness.events_of(WorkerSuccess)) == 3)
+        assert harness.executor.running == {"suspect"}
         trial.set()
-        await floor.until(lambda: len(floor.told(WorkerSuccess)) == 4)
-        assert await floor.stats() == {"processed": 4, "failed": 0}
+        await harness.until(lambda: len(harness.events_of(WorkerSuccess)) == 4)
+        assert await harness.stats() == {"processed": 4, "failed": 0}
 
 
 async def test_a_suspect_whose_process_died_late_is_kept_alone_for_longer() -> None:
-    async with Floor("default", lease=0.05) as floor:
+    async with DispatcherHarness("default", lease=0.05) as harness:
         loop = asyncio.get_running_loop()
-        floor.crew.hold("suspect")
+        harness.executor.hold("suspect")
         times = {}
         for name in ("suspect", "after"):
-            floor.crew.tricks[name] = lambda _claim, name=name: times.setdefault(name, loop.time())
-        await floor.push(raw=suspect("suspect", late=2))
-        await floor.start(2)
-        await floor.until(lambda: floor.crew.begun == ["suspect"])
+            harness.executor.tricks[name] = lambda _claim, name=name: times.setdefault(name, loop.time())
+        await harness.push(raw=suspect("suspect", late=2))
+        await harness.start(2)
+        await harness.until(lambda: harness.executor.begun == ["suspect"])
         begun = loop.time()
-        await floor.push("after")
-        await floor.until(lambda: len(floor.told(WorkerSuccess)) == 1)
+        await harness.push("after")
+        await harness.until(lambda: len(harness.events_of(WorkerSuccess)) == 1)
         assert times["after"] - begun >= 0.05 * 16 - 0.01
-        assert floor.crew.running == {"suspect"}
+        assert harness.executor.running == {"suspect"}
 
 
 async def test_a_suspect_that_outlasts_its_time_and_dies_is_noted_in_the_store() -> None:
     """Not so one that merely waited, and a stop is no death."""
-    async with Floor("default", lease=0.05) as floor:
-        floor.crew.hold("suspect")
-        await floor.push(raw=suspect("suspect"))
-        await floor.start(2)
-        await floor.until(lambda: floor.crew.begun == ["suspect"])
-        await floor.push("after")
-        await floor.until(lambda: len(floor.told(WorkerSuccess)) == 1)
-        await floor.memory.rescue((await floor.memory.leases()).leases, 10)
-        assert await floor.memory.queued("default") == [suspect("suspect", late=1)]
-    async with Floor("default", lease=0.05) as floor:
-        floor.crew.hold("suspect")
-        await floor.push(raw=suspect("suspect"))
-        await floor.start(2)
-        await floor.until(lambda: floor.crew.begun == ["suspect"])
-        await floor.push("after")
-        await floor.until(lambda: len(floor.told(WorkerSuccess)) == 1)
-        assert await floor.exchanger.drain(0, 1)
-        assert await floor.memory.queued("default") == [suspect("suspect")]
+    async with DispatcherHarness("default", lease=0.05) as harness:
+        harness.executor.hold("suspect")
+        await harness.push(raw=suspect("suspect"))
+        await harness.start(2)
+        await harness.until(lambda: harness.executor.begun == ["suspect"])
+        await harness.push("after")
+        await harness.until(lambda: len(harness.events_of(WorkerSuccess)) == 1)
+        await harness.memory.rescue((await harness.memory.leases()).leases, 10)
+        assert await harness.memory.queued("default") == [suspect("suspect", late=1)]
+    async with DispatcherHarness("default", lease=0.05) as harness:
+        harness.executor.hold("suspect")
+        await harness.push(raw=suspect("suspect"))
+        await harness.start(2)
+        await harness.until(lambda: harness.executor.begun == ["suspect"])
+        await harness.push("after")
+        await harness.until(lambda: len(harness.events_of(WorkerSuccess)) == 1)
+        assert await harness.dispatcher.drain(0, 1)
+        assert await harness.memory.queued("default") == [suspect("suspect")]
 
 
 async def test_the_mark_of_a_long_suspect_is_taken_back_before_others_run_beside_it() -> None:
     """One of them may kill the process then, which is not to be counted against it."""
-    async with Floor("default", lease=0.05) as floor:
-        floor.crew.hold("suspect")
+    async with DispatcherHarness("default", lease=0.05) as harness:
+        harness.executor.hold("suspect")
         marked = []
-        floor.crew.tricks["after"] = lambda _claim: marked.append(begun_alone(floor))
-        await floor.push(raw=suspect("suspect"))
-        await floor.start(2)
-        await floor.until(lambda: floor.crew.begun == ["suspect"])
-        assert begun_alone(floor)
-        floor.backend.fail("begin", AWAY)
-        await floor.push("after")
-        await floor.until(lambda: len(floor.told(WorkerSuccess)) == 1)
+        harness.executor.tricks["after"] = lambda _claim: marked.append(begun_alone(harness))
+        await harness.push(raw=suspect("suspect"))
+        await harness.start(2)
+        await harness.until(lambda: harness.executor.begun == ["suspect"])
+        assert begun_alone(harness)
+        harness.backend.fail("mark_exclusive", AWAY)
+        await harness.push("after")
+        await harness.until(lambda: len(harness.events_of(WorkerSuccess)) == 1)
         assert marked == [set()]
-        assert floor.crew.running == {"suspect"}
+        assert harness.executor.running == {"suspect"}
 
 
 async def test_a_long_suspect_that_was_taken_from_us_does_not_hold_up_others() -> None:
-    async with Floor("default", lease=0.05) as floor:
-        trial = floor.crew.hold("suspect")
-        await floor.push(raw=suspect("suspect"))
-        await floor.start(2)
-        await floor.until(lambda: floor.crew.begun == ["suspect"])
-        floor.backend.change("begin", lambda _mine: False)
-        await floor.push("after")
-        await floor.until(lambda: len(floor.told(WorkerSuccess)) == 1)
+    async with DispatcherHarness("default", lease=0.05) as harness:
+        trial = harness.executor.hold("suspect")
+        await harness.push(raw=suspect("suspect"))
+        await harness.start(2)
+        await harness.until(lambda: harness.executor.begun == ["suspect"])
+        harness.backend.change("mark_exclusive", lambda _mine: False)
+        await harness.push("after")
+        await harness.until(lambda: len(harness.events_of(WorkerSuccess)) == 1)
         trial.set()
 
 
 async def test_a_suspect_that_ends_while_its_mark_is_taken_back_is_no_trouble() -> None:
-    async with Floor("default", lease=0.05) as floor:
-        trial = floor.crew.hold("suspect")
+    async with DispatcherHarness("default", lease=0.05) as harness:
+        trial = harness.executor.hold("suspect")
         for name in ("suspect", "second"):
-            await floor.push(raw=suspect(name))
-        await floor.start(1)
-        await floor.until(lambda: floor.crew.begun == ["suspect"])
-        answering = floor.backend.hold("begin")
-        await floor.until(lambda: floor.backend.times["begin"] == 2)
+            await harness.push(raw=suspect(name))
+        await harness.start(1)
+        await harness.until(lambda: harness.executor.begun == ["suspect"])
+        answering = harness.backend.hold("mark_exclusive")
+        await harness.until(lambda: harness.backend.times["mark_exclusive"] == 2)
         trial.set()
-        await floor.until(lambda: floor.crew.ended == ["suspect"])
+        await harness.until(lambda: harness.executor.ended == ["suspect"])
         answering.set()
-        await floor.until(lambda: len(floor.told(WorkerSuccess)) == 2)
-        assert floor.crew.begun == ["suspect", "second"]
+        await harness.until(lambda: len(harness.events_of(WorkerSuccess)) == 2)
+        assert harness.executor.begun == ["suspect", "second"]
 
 
-def begun_alone(floor: Floor) -> set[int]:
+def begun_alone(harness: DispatcherHarness) -> set[int]:
     """The slots whose job's process would count if it died now."""
-    return set(floor.memory._work._members.get(floor.process.name).running)
+    return set(harness.memory._work._processes.get(harness.process.name).running)
 
 
 async def test_what_ended_before_is_recorded_before_a_suspect_begins() -> None:
     """If it kills the process, nobody else's work is to be done twice."""
-    async with Floor("default") as floor:
-        await floor.push("innocent")
-        await floor.push(raw=suspect("suspect"))
+    async with DispatcherHarness("default") as harness:
+        await harness.push("innocent")
+        await harness.push(raw=suspect("suspect"))
         counted = []
-        floor.crew.tricks["suspect"] = lambda _claim: counted.append(dict(floor.memory._store.counters))
-        await floor.start(2)
-        await floor.until(lambda: len(floor.told(WorkerSuccess)) == 2)
+        harness.executor.tricks["suspect"] = lambda _claim: counted.append(dict(harness.memory._store.counters))
+        await harness.start(2)
+        await harness.until(lambda: len(harness.events_of(WorkerSuccess)) == 2)
         assert counted[0]["processed"] == 1
 
 
 async def test_an_ending_that_comes_during_an_exchange_is_recorded_before_a_suspect_begins_too() -> None:
-    async with Floor("default") as floor:
-        gate = floor.crew.hold("innocent")
-        await floor.push("innocent", "quick")
-        await floor.push(raw=suspect("suspect"))
-        await floor.start(3)
-        await floor.until(lambda: "quick" in floor.crew.begun)
-        answering = floor.backend.hold("exchange")
-        await floor.until(lambda: floor.backend.times["exchange"] == 2)
+    async with DispatcherHarness("default") as harness:
+        gate = harness.executor.hold("innocent")
+        await harness.push("innocent", "quick")
+        await harness.push(raw=suspect("suspect"))
+        await harness.start(3)
+        await harness.until(lambda: "quick" in harness.executor.begun)
+        answering = harness.backend.hold("settle_and_claim")
+        await harness.until(lambda: harness.backend.times["settle_and_claim"] == 2)
         gate.set()
-        await floor.until(lambda: "innocent" in floor.crew.ended)
+        await harness.until(lambda: "innocent" in harness.executor.ended)
         answering.set()
-        await floor.until(lambda: len(floor.told(WorkerSuccess)) == 3)
+        await harness.until(lambda: len(harness.events_of(WorkerSuccess)) == 3)
         verbs = [
-            "recorded" if verb == "exchange" and any("innocent" in item.claim.raw for item in args[1]) else verb
-            for verb, args in floor.backend.calls
+            "recorded" if verb == "settle_and_claim" and any("innocent" in item.claim.raw for item in args[1]) else verb
+            for verb, args in harness.backend.calls
         ]
-        assert verbs.index("recorded") < verbs.index("begin")
+        assert verbs.index("recorded") < verbs.index("mark_exclusive")
 
 
 async def test_of_several_suspects_the_first_is_kept_and_the_others_go_back_in_their_order() -> None:
-    async with Floor("default") as floor:
-        gate = floor.crew.hold("s1")
+    async with DispatcherHarness("default") as harness:
+        gate = harness.executor.hold("s1")
         for name in ("s1", "s2", "s3"):
-            await floor.push(raw=suspect(name))
-        await floor.push("plain")
-        await floor.start(4)
-        await floor.until(lambda: floor.crew.begun == ["plain", "s1"])
-        await floor.until(lambda: len(floor.told(WorkerGivenBack)) == 2)
-        assert {event.reason for event in floor.told(WorkerGivenBack)} == {CROWDED}
-        assert await floor.queued() == ["s2", "s3"]
+            await harness.push(raw=suspect(name))
+        await harness.push("plain")
+        await harness.start(4)
+        await harness.until(lambda: harness.executor.begun == ["plain", "s1"])
+        await harness.until(lambda: len(harness.events_of(WorkerGivenBack)) == 2)
+        assert {event.reason for event in harness.events_of(WorkerGivenBack)} == {CROWDED}
+        assert await harness.queued() == ["s2", "s3"]
         gate.set()
-        await floor.until(lambda: len(floor.told(WorkerSuccess)) == 4)
-        assert floor.crew.begun == ["plain", "s1", "s2", "s3"]
-        assert max(map(len, floor.crew.together)) == 1
+        await harness.until(lambda: len(harness.events_of(WorkerSuccess)) == 4)
+        assert harness.executor.begun == ["plain", "s1", "s2", "s3"]
+        assert max(map(len, harness.executor.together)) == 1
 
 
 async def test_nothing_is_claimed_for_a_wakeup_that_comes_as_a_suspect_is_about_to_begin() -> None:
-    async with Floor("default") as floor:
-        await floor.push(raw=suspect("suspect"))
-        await floor.push("last", "other")
+    async with DispatcherHarness("default") as harness:
+        await harness.push(raw=suspect("suspect"))
+        await harness.push("last", "other")
         # It ends with the wake-up: both are seen to in one round, in which no job runs.
-        floor.crew.tricks["last"] = lambda _claim: floor.exchanger.wake()
-        gate = floor.crew.hold("suspect")
-        await floor.start(2)
-        await floor.until(lambda: "suspect" in floor.crew.begun)
-        assert floor.crew.begun == ["last", "suspect"]
-        assert [args[2] for verb, args in floor.backend.calls if verb == "exchange" and args[2]] == [(1, 2)]
+        harness.executor.tricks["last"] = lambda _claim: harness.dispatcher.wake()
+        gate = harness.executor.hold("suspect")
+        await harness.start(2)
+        await harness.until(lambda: "suspect" in harness.executor.begun)
+        assert harness.executor.begun == ["last", "suspect"]
+        assert [args[2] for verb, args in harness.backend.calls if verb == "settle_and_claim" and args[2]] == [(1, 2)]
         gate.set()
-        await floor.until(lambda: len(floor.told(WorkerSuccess)) == 3)
-        assert max(map(len, floor.crew.together)) == 1
+        await harness.until(lambda: len(harness.events_of(WorkerSuccess)) == 3)
+        assert max(map(len, harness.executor.together)) == 1
 
 
 async def test_a_suspect_that_is_taken_from_us_before_it_begins_is_not_run() -> None:
-    async with Floor("default") as floor:
-        floor.backend.change("begin", lambda _mine: False)
-        await floor.push(raw=suspect("suspect"))
-        await floor.start(1)
-        await floor.until(lambda: floor.told(WorkerGone))
-        assert floor.crew.begun == []
-        await floor.memory.deregister(floor.process)
-        await floor.until(lambda: floor.told(WorkerSuccess))
+    async with DispatcherHarness("default") as harness:
+        harness.backend.change("mark_exclusive", lambda _mine: False)
+        await harness.push(raw=suspect("suspect"))
+        await harness.start(1)
+        await harness.until(lambda: harness.events_of(WorkerGone))
+        assert harness.executor.begun == []
+        await harness.memory.deregister(harness.process)
+        await harness.until(lambda: harness.events_of(WorkerSuccess))
 
 
 async def test_an_error_when_a_suspect_is_to_begin_delays_it() -> None:
-    async with Floor("default") as floor:
-        floor.backend.fail("begin", AWAY)
-        floor.backend.fail("begin", LOST, acted=True)
-        await floor.push(raw=suspect("suspect"))
-        await floor.push("other")
-        await floor.start(1)
-        await floor.until(lambda: len(floor.told(WorkerSuccess)) == 2)
-        assert floor.crew.begun == ["suspect", "other"]
-        assert floor.backend.times["begin"] == 3
+    async with DispatcherHarness("default") as harness:
+        harness.backend.fail("mark_exclusive", AWAY)
+        harness.backend.fail("mark_exclusive", LOST, acted=True)
+        await harness.push(raw=suspect("suspect"))
+        await harness.push("other")
+        await harness.start(1)
+        await harness.until(lambda: len(harness.events_of(WorkerSuccess)) == 2)
+        assert harness.executor.begun == ["suspect", "other"]
+        assert harness.backend.times["mark_exclusive"] == 3
 
 
 async def test_a_convicted_job_needs_no_solitude() -> None:
-    async with Floor("default") as floor:
-        floor.crew.hold("long")
-        await floor.push("long")
-        await floor.push(raw=suspect("killer", deaths=3))
-        await floor.start(2)
-        await floor.until(lambda: "killer" in floor.crew.ended)
-        assert floor.backend.times["begin"] == 0
+    async with DispatcherHarness("default") as harness:
+        harness.executor.hold("long")
+        await harness.push("long")
+        await harness.push(raw=suspect("killer", deaths=3))
+        await harness.start(2)
+        await harness.until(lambda: "killer" in harness.executor.ended)
+        assert harness.backend.times["mark_exclusive"] == 0
 
 
 async def test_a_stop_gives_a_waiting_suspect_back() -> None:
-    async with Floor("default") as floor:
-        floor.crew.hold("long")
-        await floor.push("long")
-        await floor.push(raw=suspect("suspect"))
-        await floor.start(2)
-        await floor.until(lambda: floor.exchanger._jobs.suspect)
-        assert await floor.exchanger.drain(0, 1)
-        assert sorted(await floor.queued()) == ["long", "suspect"]
-        assert "suspect" not in floor.crew.begun
+    async with DispatcherHarness("default") as harness:
+        harness.executor.hold("long")
+        await harness.push("long")
+        await harness.push(raw=suspect("suspect"))
+        await harness.start(2)
+        await harness.until(lambda: harness.dispatcher._jobs.quarantined)
+        assert await harness.dispatcher.drain(0, 1)
+        assert sorted(await harness.queued()) == ["long", "suspect"]
+        assert "suspect" not in harness.executor.begun
 
 
 async def test_a_thread_that_never_ends_does_not_keep_a_suspect_from_running() -> None:
 
-    async with Floor("default") as floor:
+    async with DispatcherHarness("default") as harness:
         thread = asyncio.get_running_loop().create_future()
-        late = Performed(Job("late"), Failure(TimeoutError()), Failed("{}"), thread)
-        floor.crew.tricks["late"] = lambda _claim: late
-        await floor.push("late")
-        await floor.push(raw=suspect("suspect"))
-        await floor.start(2)
-        await floor.until(lambda: "suspect" in floor.crew.ended)
+        late = JobResult(Job("late"), Failure(TimeoutError()), Failed("{}"), thread)
+        harness.executor.tricks["late"] = lambda _claim: late
+        await harness.push("late")
+        await harness.push(raw=suspect("suspect"))
+        await harness.start(2)
+        await harness.until(lambda: "suspect" in harness.executor.ended)

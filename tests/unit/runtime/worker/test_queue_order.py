@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from taskhero.runtime.worker.queue_order import QueueNames
+from taskhero.runtime.worker.queue_order import QueueOrder
 
 
 @pytest.mark.parametrize(
@@ -19,23 +19,23 @@ from taskhero.runtime.worker.queue_order import QueueNames
     ],
 )
 def test_a_star_stands_for_all_others_sorted(declared: tuple[str, ...], names: tuple[str, ...]) -> None:
-    queues = QueueNames(declared)
+    queues = QueueOrder(declared)
     queues.read(["d", "b", "a", "c"])
     assert queues.current == names
 
 
 def test_what_a_star_stands_for_is_not_known_before_it_is_read() -> None:
-    queues = QueueNames(("high", "*"))
+    queues = QueueOrder(("high", "*"))
     assert (queues.current, queues.complete) == (("high",), False)
     queues.read([])
     assert (queues.current, queues.complete) == (("high",), True)
-    assert QueueNames(("high",)).complete
+    assert QueueOrder(("high",)).complete
 
 
 def test_it_tells_whether_there_are_other_queues_now() -> None:
-    queues = QueueNames(("*",))
+    queues = QueueOrder(("*",))
     assert queues.read(["a"])
     assert not queues.read(["a"])
     assert queues.read(["a", "b"])
     assert queues.read([])
-    assert not QueueNames(("a",)).read(["b"])
+    assert not QueueOrder(("a",)).read(["b"])

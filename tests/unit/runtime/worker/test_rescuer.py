@@ -5,17 +5,17 @@ from __future__ import annotations
 import asyncio
 
 import pytest
-from dispatcher_harness import Faulty, Signals, quick, tasks_left
+from dispatcher_harness import FaultyBackend, Signals, quick, tasks_left
 
 from taskhero.backends.memory import MemoryBackend
-from taskhero.backends.protocol import Entry, Process, Rescued
+from taskhero.backends.protocol import Entry, Process, RescuedJob
 from taskhero.clock import ManualClock
 from taskhero.errors import BackendUnavailable
 from taskhero.events import Emitter, WorkerCleaningWorker, WorkerError, WorkerRescue
 from taskhero.runtime.backoff import Outage
 from taskhero.runtime.worker.lease_watch import Look
 from taskhero.runtime.worker.rescuer import BATCH, Rescuer
-from taskhero.wire.jobs import decode_job, encode_job, rescues
+from taskhero.wire.jobs import decode_job, encode_job, rescue_count
 
 pytestmark = pytest.mark.anyio
 
@@ -28,7 +28,7 @@ class Rescues:
         self.until = self.signals.until
         self.clock = ManualClock()
         self.memory = MemoryBackend(clock=self.clock)
-        self.backend = Faulty(self.memory, self.signals)
+        self.backend = FaultyBackend(self.memory, self.signals)
         self.events: list = []
         self.outages: list[str] = []
         emitter = Emitter()
@@ -61,9 +61,9 @@ class Rescues:
         await self.memory.push([Entry("default", encode_job(name, [], "default")) for name in names])
         slots = range(1, len(names) + 1)
         await self.memory.register(dead, slots, lease)
-        answer = await self.memory.exchange(dead, [], slots, ["default"])
+        answer = await self.memory.settle_and_claim(dead, [], slots, ["default"])
         if begun:
-            await self.memory.begin(dead, answer.claims[0])
+            await self.memory.mark_exclusive(dead, answer.claims[0])
 
     async def watch(self, seconds: float) -> None:
         """Let time pass with a look at each heartbeat, as a process has them from its beats."""
@@ -74,7 +74,7 @@ class Rescues:
 
     async def queued(self) -> list[tuple[str, int | None]]:
         texts = await self.memory.queued("default")
-        return [(decode_job(text, "").name, rescues(text)) for text in texts]
+        return [(decode_job(text, "").name, rescue_count(text)) for text in texts]
 
     async def __aenter__(self) -> Rescues:
         await self.memory.connect()
@@ -197,7 +197,7 @@ async def test_it_looks_for_lost_leases_when_it_is_told_so_and_now_and_then() ->
 
 async def test_a_job_that_cannot_be_rescued_is_told_once_and_keeps_no_other() -> None:
     async with Rescues() as rescues:
-        stuck = [Rescued("host.dead:1+9", "bad", encode_job(name, [], "bad"), False, "no list") for name in "ab"]
+        stuck = [RescuedJob("host.dead:1+9", "bad", encode_job(name, [], "bad"), False, "no list") for name in "ab"]
         for _ in range(2):
             await rescues.lose("job")
             await rescues.watch(15)

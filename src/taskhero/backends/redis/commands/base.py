@@ -5,19 +5,19 @@ from __future__ import annotations
 import math
 from typing import TYPE_CHECKING, Any
 
-from taskhero.backends.protocol import ForeignLeader, FreeLock
-from taskhero.backends.redis.scripts import run
+from taskhero.backends.protocol import ForeignLeader, QueueLockGuard
+from taskhero.backends.redis.scripts import run_script
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from taskhero.backends.protocol import Guard
-    from taskhero.backends.redis.connection.manager import Link
+    from taskhero.backends.redis.connection.manager import ConnectionManager
     from taskhero.clock import Clock
     from taskhero.wire.keys import Keys
-    from taskhero.wire.workers import Held
+    from taskhero.wire.workers import HeldJob
 
-__all__ = ["Part", "claim_order", "milliseconds", "to_bytes", "to_number", "to_text", "token_order"]
+__all__ = ["RedisCommands", "claim_order", "milliseconds", "to_bytes", "to_number", "to_text", "token_order"]
 
 
 def to_bytes(text: str) -> bytes:
@@ -49,15 +49,15 @@ def token_order(token: str) -> tuple[int, int]:
     return (int(batch), int(number or 0)) if batch.isdigit() and (number or "0").isdigit() else (0, 0)
 
 
-def claim_order(held: Held | None) -> tuple[int, int]:
+def claim_order(held: HeldJob | None) -> tuple[int, int]:
     """What sorts what workers of one process hold by the time of claiming; nothing comes first."""
     return token_order(held.token) if held else (-1, 0)
 
 
-class Part:
+class RedisCommands:
     """Base of the driver's parts."""
 
-    _link: Link
+    _connections: ConnectionManager
     _keys: Keys
     _clock: Clock | None
 
@@ -71,7 +71,7 @@ class Part:
         return self._keys.named("")
 
     async def _run(self, name: str, keys: Sequence[str | bytes], arguments: Sequence[str | bytes | int]) -> Any:
-        return await run(self._link, name, keys, arguments)
+        return await run_script(self._connections, name, keys, arguments)
 
     def _foreign(self, told: Sequence[Any]) -> ForeignLeader | None:
         """What a script tells of the lock of another program's scheduler."""
@@ -94,11 +94,11 @@ class Part:
         keys: list[str | bytes] = []
         arguments: list[str | bytes | int] = []
         for guard in guards:
-            if isinstance(guard, FreeLock):
+            if isinstance(guard, QueueLockGuard):
                 keys.append(to_bytes(self._keys.named(guard.key)))
                 arguments += ("S" if guard.shared else "L", guard.timeout)
             else:
-                for form in guard.forms:
+                for form in guard.equivalent_payloads:
                     keys.append(to_bytes(self._keys.timestamps(form)))
                     arguments += ("D", to_bytes(form))
                 if guard.meaning is not None:

@@ -6,14 +6,14 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 from taskhero.backends.records.inspection import FAILED, DelayedEntry, DelayedPage, Overview
 from taskhero.backends.redis.commands.base import to_bytes, to_number, to_text
-from taskhero.backends.redis.commands.queue_commands import Inspecting
+from taskhero.backends.redis.commands.queue_commands import QueueCommands
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
     from taskhero.backends.records.inspection import FailedEntry, FailedRetry
 
-__all__ = ["Mending"]
+__all__ = ["InspectionCommands"]
 
 #: Moments that are looked at in one step.
 _MOMENTS = 2000
@@ -30,7 +30,7 @@ _Arguments = list["str | bytes | int"]
 _Item = TypeVar("_Item")
 
 
-class Mending(Inspecting):
+class InspectionCommands(QueueCommands):
     """The verbs of those who look at more than queues."""
 
     async def overview(self) -> Overview:
@@ -63,19 +63,19 @@ class Mending(Inspecting):
             adopted += await self._run("adopt", keys, (self._prefix, *map(to_bytes, some)))
         return adopted
 
-    async def moments(self) -> Sequence[tuple[int, int]]:
-        """See `Backend.moments`."""
+    async def due_times(self) -> Sequence[tuple[int, int]]:
+        """See `Backend.due_times`."""
         found: list[tuple[int, int]] = []
         first = "0"
         while first:
-            after, *pairs = await self._run("moments", (self._keys.schedule,), (self._prefix, first, _MOMENTS))
+            after, *pairs = await self._run("due_times", (self._keys.schedule,), (self._prefix, first, _MOMENTS))
             found += [(int(at), int(number)) for at, number in zip(pairs[::2], pairs[1::2], strict=True)]
             first = after.decode()
         return found
 
     async def delayed(self, at: int, start: int = 0, stop: int = -1) -> list[str]:
         """See `Backend.delayed`."""
-        return [to_text(raw) for raw in await self._link.call("LRANGE", self._keys.delayed(at), start, stop)]
+        return [to_text(raw) for raw in await self._connections.call("LRANGE", self._keys.delayed(at), start, stop)]
 
     async def search_delayed(
         self, containing: Sequence[str] = (), *, limit: int = 1000, after: tuple[int, int] | None = None
@@ -109,11 +109,11 @@ class Mending(Inspecting):
 
     async def failed_count(self, source: str = FAILED) -> int:
         """See `Backend.failed_count`."""
-        return int(await self._link.call("LLEN", to_bytes(self._keys.named(source))))
+        return int(await self._connections.call("LLEN", to_bytes(self._keys.named(source))))
 
     async def failed(self, start: int = 0, stop: int = -1, source: str = FAILED) -> list[str]:
         """See `Backend.failed`."""
-        raws = await self._link.call("LRANGE", to_bytes(self._keys.named(source)), start, stop)
+        raws = await self._connections.call("LRANGE", to_bytes(self._keys.named(source)), start, stop)
         return [to_text(raw) for raw in raws]
 
     async def remove_failed(self, entries: Sequence[FailedEntry]) -> Sequence[bool]:
@@ -150,7 +150,7 @@ class Mending(Inspecting):
         names = sorted(name for name in found if name.removeprefix(prefix).startswith(_LOCKS))
         locks: dict[str, str] = {}
         for some in _cut(names, _TEXTS):
-            values = await self._run("texts", [to_bytes(name) for name in some], ())
+            values = await self._run("read_strings", [to_bytes(name) for name in some], ())
             for name, value in zip(some, values, strict=True):
                 if value is not None:
                     locks[name.removeprefix(prefix)] = _problem(value) or to_text(value)
@@ -167,7 +167,7 @@ class Mending(Inspecting):
 
     async def delete_lock(self, key: str) -> bool:
         """See `Backend.delete_lock`."""
-        return bool(await self._link.call("DEL", to_bytes(self._keys.named(key))))
+        return bool(await self._connections.call("DEL", to_bytes(self._keys.named(key))))
 
 
 def _cut(items: Sequence[_Item], size: int) -> Iterator[Sequence[_Item]]:

@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING, Any
 
 from redis import exceptions as redis_errors
 
-from taskhero.backends.protocol import Beat, Claim, Dismissed, Lease, Leases, Prepared
-from taskhero.backends.redis.commands.base import Part, claim_order, to_bytes, to_number, to_text
+from taskhero.backends.protocol import Claim, Dismissed, HeartbeatReply, Lease, Leases, Prepared
+from taskhero.backends.redis.commands.base import RedisCommands, claim_order, to_bytes, to_number, to_text
 from taskhero.errors import BackendUnavailable
 from taskhero.wire.json import encode_any
 from taskhero.wire.workers import parse_worker_id, parse_working, working_head
@@ -17,31 +17,31 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from taskhero.backends.protocol import HeldLock, Preparation, Process
-    from taskhero.backends.redis.connection.heartbeat_client import Beating
-    from taskhero.wire.workers import Held
+    from taskhero.backends.redis.connection.heartbeat_client import HeartbeatClient
+    from taskhero.wire.workers import HeldJob
 
-__all__ = ["Living", "read_leases"]
+__all__ = ["LeaseCommands", "read_leases"]
 
 #: So many workers a beat that is not full looks for; the next one looks for others.
-_LOOKED_FOR = 1000
+_CHECKED_WORKERS = 1000
 
 _Keys = list["str | bytes"]
 _Arguments = list["str | bytes | int"]
 
 
-class Living(Part):
+class LeaseCommands(RedisCommands):
     """The verbs by which a worker process lives."""
 
     _slots: dict[str, dict[int, Process]]
-    _looked_to: int = 0
-    _beating: Beating
+    _checked_to: int = 0
+    _heartbeat_client: HeartbeatClient
 
     async def register(self, process: Process, slots: Sequence[int], lease: float) -> None:
         """See `Backend.register`."""
-        keys, arguments = self._beat_request(process, slots, lease)
-        await self._run("beat", keys, arguments)
+        keys, arguments = self._heartbeat_request(process, slots, lease)
+        await self._run("heartbeat", keys, arguments)
 
-    def beat(
+    def heartbeat(
         self,
         process: Process,
         slots: Sequence[int],
@@ -50,17 +50,17 @@ class Living(Part):
         full: bool,
         locks: Sequence[HeldLock] = (),
         seen: str = "",
-    ) -> Beat:
-        """See `Backend.beat`."""
-        keys, arguments = self._beat_request(process, slots if full else (), lease, locks, seen)
+    ) -> HeartbeatReply:
+        """See `Backend.heartbeat`."""
+        keys, arguments = self._heartbeat_request(process, slots if full else (), lease, locks, seen)
         if slots and not full:
-            arguments.append("\n".join(map(process.worker_id, self._looked_for(slots))))
-        alive, number, leases, positions, taken, *missing = self._send_beat(keys, arguments)
+            arguments.append("\n".join(map(process.worker_id, self._next_checked(slots))))
+        alive, number, leases, positions, taken, *missing = self._send_heartbeat(keys, arguments)
         if missing and not full:
             # Somebody removed them, perhaps with all others, so that nobody could rescue our jobs.
-            taken, *missing = self._send_beat(*self._beat_request(process, slots, lease))[4:]
+            taken, *missing = self._send_heartbeat(*self._heartbeat_request(process, slots, lease))[4:]
         names = {process.worker_id(slot): process.worker(slot) for slot in slots}
-        return Beat(
+        return HeartbeatReply(
             alive=bool(alive),
             missing=tuple(names.get(to_text(worker_id), "") for worker_id in missing),
             leases=read_leases(number, leases),
@@ -68,20 +68,22 @@ class Living(Part):
             removed=tuple(names.get(to_text(worker_id), "") for worker_id in missing if worker_id not in taken),
         )
 
-    def _send_beat(self, keys: _Keys, arguments: _Arguments) -> list[Any]:
+    def _send_heartbeat(self, keys: _Keys, arguments: _Arguments) -> list[Any]:
         try:
-            reply: Any = self._beating.run("beat", keys, arguments)
+            reply: Any = self._heartbeat_client.run("heartbeat", keys, arguments)
         except (redis_errors.RedisError, OSError) as error:
-            raise BackendUnavailable(f"cannot renew the lease in Redis at {self._link.location}: {error}") from error
+            raise BackendUnavailable(
+                f"cannot renew the lease in Redis at {self._connections.location}: {error}"
+            ) from error
         return list(reply)
 
-    def _looked_for(self, slots: Sequence[int]) -> Sequence[int]:
+    def _next_checked(self, slots: Sequence[int]) -> Sequence[int]:
         """The next of the slots, from where the last beat stopped looking."""
-        first = self._looked_to if self._looked_to < len(slots) else 0
-        self._looked_to = first + _LOOKED_FOR
-        return slots[first : self._looked_to]
+        first = self._checked_to if self._checked_to < len(slots) else 0
+        self._checked_to = first + _CHECKED_WORKERS
+        return slots[first : self._checked_to]
 
-    def _beat_request(
+    def _heartbeat_request(
         self,
         process: Process,
         slots: Sequence[int],
@@ -92,7 +94,7 @@ class Living(Part):
         own = self._keys
         known = self._slots.setdefault(process.name, {})
         known.update((slot, process) for slot in slots)
-        keys: _Keys = [own.processes, own.workers, own.heartbeats, own.own_workers, own.renewals, own.leases]
+        keys: _Keys = [own.processes, own.workers, own.heartbeats, own.taskhero_workers, own.renewals, own.leases]
         queues = encode_any(",".join(process.queues))
         arguments: _Arguments = [self._now(), process.name, int(lease * 1000), queues, seen, len(locks)]
         for held in locks:
@@ -119,7 +121,7 @@ class Living(Part):
             arguments += (len(counters), *(lock.timeout * 1000 for lock in wanted.hold))
         reply = await self._run("prepare", keys, arguments)
         return [
-            Prepared(mine=bool(mine), blocked_by=blocked_by - 1 if blocked_by else None, count=to_number(count))
+            Prepared(is_current=bool(mine), blocked_by=blocked_by - 1 if blocked_by else None, count=to_number(count))
             for mine, blocked_by, count in zip(reply[::3], reply[1::3], reply[2::3], strict=True)
         ]
 
@@ -128,17 +130,17 @@ class Living(Part):
         if not claims:
             return []
         own, now = self._keys, self._clock.now() if self._clock else time.time()
-        keys: _Keys = [own.processes, own.own_workers]
+        keys: _Keys = [own.processes, own.taskhero_workers]
         arguments: _Arguments = [process.name]
         for claim in claims:
             worker_id = process.worker_id(claim.slot)
             head = working_head(token=claim.token, queue=claim.queue, worker=process.worker(claim.slot), run_at=now)
             keys.append(own.worker(worker_id))
             arguments += (worker_id, head[: head.index(",")], to_bytes(f"{head}{claim.raw}}}"))
-        return [bool(there) for there in await self._run("restore", keys, arguments)]
+        return [bool(there) for there in await self._run("restore_claims", keys, arguments)]
 
-    async def retire(self, process: Process, slots: Sequence[int]) -> Dismissed:
-        """See `Backend.retire`."""
+    async def deregister_slots(self, process: Process, slots: Sequence[int]) -> Dismissed:
+        """See `Backend.deregister_slots`."""
         answer = await self._dismiss(process, slots, end_lease=False)
         known = self._slots.get(process.name, {})
         for slot in {*slots} - {claim.slot for claim, _ in answer.blocked}:
@@ -153,19 +155,19 @@ class Living(Part):
 
     async def _dismiss(self, process: Process, slots: Sequence[int], *, end_lease: bool) -> Dismissed:
         of = {process.worker_id(slot): slot for slot in slots}
-        given_back, blocked = await self._retire(process.name, list(of), end_lease=end_lease)
+        released, blocked = await self._deregister_slots(process.name, list(of), end_lease=end_lease)
         left = tuple((Claim(of[one], job.token, job.queue, job.raw), problem) for one, job, problem in blocked)
-        return Dismissed(given_back=given_back, blocked=left)
+        return Dismissed(given_back=released, blocked=left)
 
-    async def _retire(
+    async def _deregister_slots(
         self, process: str, ids: list[str], *, end_lease: bool, renewal: str = ""
-    ) -> tuple[int, list[tuple[str, Held, str]]]:
+    ) -> tuple[int, list[tuple[str, HeldJob, str]]]:
         """Take workers from view; return how many jobs were given back, and which could not be, with the reason."""
         own = self._keys
         while True:
             values = await self._values(ids)
             held = {worker_id: parse_working(value) for worker_id, value in values.items()}
-            keys: _Keys = [own.processes, own.workers, own.heartbeats, own.queues, own.wake_new, own.own_workers]
+            keys: _Keys = [own.processes, own.workers, own.heartbeats, own.queues, own.wake_new, own.taskhero_workers]
             keys += (own.renewals, own.leases)
             arguments: _Arguments = [process, renewal, "1" if end_lease else ""]
             latest_first = sorted(ids, key=lambda worker_id: claim_order(held.get(worker_id)), reverse=True)
@@ -177,19 +179,19 @@ class Living(Part):
                 keys += (own.failed_by(name), own.queue(queue), own.wake(queue))
                 value = to_bytes(values.get(worker_id, ""))
                 arguments += (worker_id, value, to_bytes(job.raw) if job else b"", queue)
-            given_back, *blocked = await self._run("retire", keys, arguments)
-            if given_back != -2:
+            released, *blocked = await self._run("deregister_slots", keys, arguments)
+            if released != -2:
                 break
         found = [
             (latest_first[place - 1], to_text(why)) for place, why in zip(blocked[::2], blocked[1::2], strict=True)
         ]
-        return given_back, [(worker_id, job, why) for worker_id, why in found if (job := held[worker_id])]
+        return released, [(worker_id, job, why) for worker_id, why in found if (job := held[worker_id])]
 
     async def _values(self, ids: Sequence[str]) -> dict[str, str]:
         """What stands under workers, of those that hold something."""
         if not ids:
             return {}
-        values = await self._link.call("MGET", *(self._keys.worker(worker_id) for worker_id in ids))
+        values = await self._connections.call("MGET", *(self._keys.worker(worker_id) for worker_id in ids))
         return {worker_id: to_text(value) for worker_id, value in zip(ids, values, strict=True) if value}
 
 

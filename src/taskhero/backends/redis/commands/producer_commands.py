@@ -6,16 +6,16 @@ import asyncio
 from itertools import groupby
 from typing import TYPE_CHECKING
 
-from taskhero.backends.protocol import Scheduled
-from taskhero.backends.redis.commands.base import Part, milliseconds, to_bytes
+from taskhero.backends.protocol import ScheduleResult
+from taskhero.backends.redis.commands.base import RedisCommands, milliseconds, to_bytes
 from taskhero.errors import BackendRefused, PartlyRefused, TaskheroError
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
-    from taskhero.backends.protocol import Entry, TimedEntry
+    from taskhero.backends.protocol import DelayedJobEntry, Entry
 
-__all__ = ["Producing"]
+__all__ = ["ProducerCommands"]
 
 MAX_JOBS = 1000
 MAX_BYTES = 4 * 1024 * 1024
@@ -23,7 +23,7 @@ MAX_BYTES = 4 * 1024 * 1024
 _Pending = tuple["Sequence[Entry]", "asyncio.Future[list[bool]]"]
 
 
-class Producing(Part):
+class ProducerCommands(RedisCommands):
     """The verbs of producers.
 
     Pushes that come while another one is under way share the next round trip.
@@ -88,7 +88,7 @@ class Producing(Part):
         self, problems: dict[int, str], answers: Sequence[bool | str | None], *, stored: bool
     ) -> BackendRefused | PartlyRefused:
         """The error that says which jobs could not be stored, and whether others were."""
-        where, reason = f"Redis at {self._link.location}", next(iter(problems.values()))
+        where, reason = f"Redis at {self._connections.location}", next(iter(problems.values()))
         if not stored:
             return BackendRefused(f"{where} could not store the job: {reason}")
         text = f"{where} could not store {len(problems)} of {len(answers)} jobs, the others are dealt with: {reason}"
@@ -118,7 +118,7 @@ class Producing(Part):
         results: list[int | bytes] = await self._run("push", keys, arguments)
         return results
 
-    async def schedule(self, entries: Sequence[TimedEntry]) -> Sequence[str]:
+    async def schedule(self, entries: Sequence[DelayedJobEntry]) -> Sequence[str]:
         """See `Backend.schedule`."""
         results: list[str] = []
         for start in range(0, len(entries), MAX_JOBS):
@@ -126,11 +126,11 @@ class Producing(Part):
         problems = {place: text[6:] for place, text in enumerate(results) if text.startswith("error ")}
         if problems:
             answers = [None if place in problems else text for place, text in enumerate(results)]
-            stored = any(answer in {Scheduled.DELAYED, Scheduled.QUEUED} for answer in answers)
+            stored = any(answer in {ScheduleResult.DELAYED, ScheduleResult.QUEUED} for answer in answers)
             raise self._refused(problems, answers, stored=stored)
         return results
 
-    async def _schedule_chunk(self, entries: Sequence[TimedEntry]) -> list[str]:
+    async def _schedule_chunk(self, entries: Sequence[DelayedJobEntry]) -> list[str]:
         own = self._keys
         keys: list[str | bytes] = [own.queues, own.wake_new, own.wake_schedule, own.schedule]
         arguments: list[str | bytes | int] = [self._now(), self._prefix]

@@ -4,34 +4,37 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from taskhero.backends.redis.commands.base import Part, to_bytes, to_number, to_text
+from taskhero.backends.redis.commands.base import RedisCommands, to_bytes, to_number, to_text
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Sequence
 
     from taskhero.backends.protocol import Removal
 
-__all__ = ["Inspecting"]
+__all__ = ["QueueCommands"]
 
 _SCAN_COUNT = 1000
 #: Removals in one step: each looks through the whole queue, and Redis serves nobody else meanwhile.
 _REMOVALS = 50
 
 
-class Inspecting(Part):
+class QueueCommands(RedisCommands):
     """The verbs of those who look and mend."""
 
     async def queues(self) -> list[str]:
         """See `Backend.queues`."""
-        return sorted(to_text(name) for name in await self._link.call("SMEMBERS", self._keys.queues))
+        return sorted(to_text(name) for name in await self._connections.call("SMEMBERS", self._keys.queues))
 
     async def length(self, queue: str) -> int:
         """See `Backend.length`."""
-        return int(await self._link.call("LLEN", to_bytes(self._keys.queue(queue))))
+        return int(await self._connections.call("LLEN", to_bytes(self._keys.queue(queue))))
 
     async def queued(self, queue: str, start: int = 0, stop: int = -1) -> list[str]:
         """See `Backend.queued`."""
-        return [to_text(raw) for raw in await self._link.call("LRANGE", to_bytes(self._keys.queue(queue)), start, stop)]
+        return [
+            to_text(raw)
+            for raw in await self._connections.call("LRANGE", to_bytes(self._keys.queue(queue)), start, stop)
+        ]
 
     async def remove(self, queue: str, removals: Sequence[Removal]) -> Sequence[int]:
         """See `Backend.remove`."""
@@ -56,7 +59,7 @@ class Inspecting(Part):
         names = sorted({name async for name in self._scan(prefix)})
         if not names:
             return {}
-        values = await self._link.call("MGET", *names)
+        values = await self._connections.call("MGET", *names)
         found = {to_text(name)[len(prefix) :]: to_number(value) for name, value in zip(names, values, strict=True)}
         return {name: value for name, value in found.items() if value is not None}
 
@@ -65,7 +68,7 @@ class Inspecting(Part):
         pattern = "".join(f"\\{letter}" if letter in "*?[]\\^" else letter for letter in prefix) + pattern
         cursor: Any = b"0"
         while True:
-            cursor, names = await self._link.call("SCAN", cursor, "MATCH", pattern, "COUNT", _SCAN_COUNT)
+            cursor, names = await self._connections.call("SCAN", cursor, "MATCH", pattern, "COUNT", _SCAN_COUNT)
             for name in names:
                 yield name
             if int(cursor) == 0:

@@ -4,29 +4,29 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from taskhero.backends.protocol import Due, DueJob
-from taskhero.backends.redis.commands.base import Part, to_bytes, to_text
+from taskhero.backends.protocol import DueJob, DueReply
+from taskhero.backends.redis.commands.base import RedisCommands, to_bytes, to_text
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from taskhero.backends.protocol import Move
+    from taskhero.backends.protocol import PromotionTarget
 
-__all__ = ["Promoting"]
+__all__ = ["SchedulerCommands"]
 
 
-class Promoting(Part):
+class SchedulerCommands(RedisCommands):
     """The verbs of schedulers."""
 
     _ignore_dead_master_lock: bool
 
-    async def due(self, limit: int) -> Due:
+    async def due(self, limit: int) -> DueReply:
         """See `Backend.due`."""
         keys = (self._keys.schedule, self._keys.ruby_master_lock)
         dies = "1" if self._ignore_dead_master_lock else ""
         reply = await self._run("due", keys, (self._now(), self._prefix, limit, dies))
         now, yielded, next_at, jobs, foreign = reply
-        return Due(
+        return DueReply(
             now=int(now) / 1000,
             yielded=bool(yielded),
             next_at=int(next_at) if next_at else None,
@@ -34,7 +34,7 @@ class Promoting(Part):
             foreign=self._foreign(foreign),
         )
 
-    async def promote(self, moves: Sequence[Move]) -> Sequence[str]:
+    async def promote(self, moves: Sequence[PromotionTarget]) -> Sequence[str]:
         """See `Backend.promote`."""
         if not moves:
             return []
@@ -55,7 +55,7 @@ class Promoting(Part):
             keys += (own.wake(queue), *guard_keys)
             failure = to_bytes(move.failure or "")
             arguments += (move.job.at, queue, failure, len(guard_keys), *guards, to_bytes(move.job.raw))
-            arguments += (len(move.equal), *map(to_bytes, move.equal))
+            arguments += (len(move.equivalent_payloads), *map(to_bytes, move.equivalent_payloads))
         return [result.decode() for result in await self._run("promote", keys, arguments)]
 
     async def lead(self, owner: str, lease: float) -> bool:

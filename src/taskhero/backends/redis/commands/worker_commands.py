@@ -4,22 +4,22 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from taskhero.backends.records.inspection import Silence, WorkerEntry
-from taskhero.backends.redis.commands.base import Part, to_bytes, to_number, to_text
+from taskhero.backends.records.inspection import HeartbeatAge, WorkerEntry
+from taskhero.backends.redis.commands.base import RedisCommands, to_bytes, to_number, to_text
 from taskhero.wire.workers import parse_worker_id
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from taskhero.backends.records.inspection import Cleaning
+    from taskhero.backends.records.inspection import WorkerRemoval
 
-__all__ = ["Watching"]
+__all__ = ["WorkerCommands"]
 
 #: Seconds that a note of another program's sign of life is kept; `Settings.stuck_worker_timeout` is a week at most.
 _NOTES = 8 * 24 * 3600
 
 
-class Watching(Part):
+class WorkerCommands(RedisCommands):
     """The verbs of those who look after workers."""
 
     async def workers(self, ids: Sequence[str] | None = None) -> Sequence[WorkerEntry]:
@@ -30,25 +30,35 @@ class Watching(Part):
         rows = await self._run("workers", (own.workers, own.heartbeats, own.processes), arguments)
         return sorted((_worker(*row) for row in rows), key=lambda entry: entry.id)
 
-    async def silences(self) -> Sequence[Silence]:
-        """See `Backend.silences`."""
+    async def heartbeat_ages(self) -> Sequence[HeartbeatAge]:
+        """See `Backend.heartbeat_ages`."""
         own = self._keys
-        keys = (own.workers, own.heartbeats, own.processes, own.signs)
-        found = await self._run("silences", keys, (self._now(), self._prefix, _NOTES))
-        silences = [Silence(to_text(name), int(ms) / 1000) for name, ms in zip(found[::2], found[1::2], strict=True)]
+        keys = (own.workers, own.heartbeats, own.processes, own.foreign_heartbeats)
+        found = await self._run("heartbeat_ages", keys, (self._now(), self._prefix, _NOTES))
+        silences = [
+            HeartbeatAge(to_text(name), int(ms) / 1000) for name, ms in zip(found[::2], found[1::2], strict=True)
+        ]
         return sorted(silences, key=lambda silence: silence.id)
 
-    async def clean_worker(self, cleaning: Cleaning) -> str:
-        """See `Backend.clean_worker`."""
-        own, worker_id = self._keys, cleaning.id
+    async def remove_worker(self, removal: WorkerRemoval) -> str:
+        """See `Backend.remove_worker`."""
+        own, worker_id = self._keys, removal.id
         name = parse_worker_id(worker_id)[0]
-        keys = [own.workers, own.own_workers, own.heartbeats, own.processes, own.signs, own.failed, own.failures]
+        keys = [
+            own.workers,
+            own.taskhero_workers,
+            own.heartbeats,
+            own.processes,
+            own.foreign_heartbeats,
+            own.failed,
+            own.failures,
+        ]
         keys += [own.worker(worker_id), own.started(worker_id), own.ping(name)]
         keys += [own.processed_by(name), own.failed_by(name), own.processed_by(worker_id), own.failed_by(worker_id)]
         arguments: list[str | bytes | int] = [self._now(), self._prefix, to_bytes(worker_id)]
-        arguments += (int(cleaning.seen is not None), to_bytes(cleaning.seen or ""), to_bytes(cleaning.failure or ""))
-        arguments.append("" if cleaning.silent_for is None else int(cleaning.silent_for * 1000))
-        answer: bytes = await self._run("clean_worker", [to_bytes(key) for key in keys], arguments)
+        arguments += (int(removal.seen is not None), to_bytes(removal.seen or ""), to_bytes(removal.failure or ""))
+        arguments.append("" if removal.heartbeat_age is None else int(removal.heartbeat_age * 1000))
+        answer: bytes = await self._run("remove_worker", [to_bytes(key) for key in keys], arguments)
         return answer.decode()
 
 

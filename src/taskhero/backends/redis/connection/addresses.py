@@ -14,7 +14,7 @@ from redis.asyncio.connection import parse_url
 from redis.crc import key_slot
 
 from taskhero._internal.display import location_of, without_secrets
-from taskhero.backends.redis.connection.sentinel_listener import Switches
+from taskhero.backends.redis.connection.sentinel_listener import SentinelListener
 from taskhero.backends.redis.connection.server_location import Address, MovingAddress, ask_all
 from taskhero.backends.redis.connection.url_options import (
     MAX_CONNECTIONS,
@@ -140,9 +140,9 @@ class SentinelAddress(MovingAddress):
         check_database(database)
         super().__init__(parts, db=int(database or parts.options.get("db", 0)))
 
-    def watch(self) -> Switches:
+    def watch(self) -> SentinelListener:
         """See `Address.watch`."""
-        return Switches(self._asked, self._service, self.find)
+        return SentinelListener(self._asked, self._service, self.find)
 
     def _ask(self, host: str, port: int) -> Node:
         client = redis.Redis(host=host, port=port, **thread_options())

@@ -20,12 +20,12 @@ if TYPE_CHECKING:
 
     from taskhero.backends.redis.connection.server_location import Address
 
-__all__ = ["Beating"]
+__all__ = ["HeartbeatClient"]
 
 _BROKEN = (redis_errors.RedisError, OSError)
 
 
-class Beating:
+class HeartbeatClient:
     """A client of its own for the heartbeat's thread, which follows the server.
 
     Args:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from redis import exceptions as redis_errors
 
-from taskhero.backends.redis.connection.master_connections import Connections
+from taskhero.backends.redis.connection.master_connections import MasterConnections
 from taskhero.backends.redis.connection.master_errors import cannot_act
 from taskhero.backends.redis.connection.url_options import REPLY_TIMEOUT
 from taskhero.errors import BackendError, BackendRefused, BackendTooOld, BackendUnavailable, ReplyLost, WrongType
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
     from redis.asyncio.connection import AbstractConnection
 
-    from taskhero.backends.redis.connection.pipelined import Direct
+    from taskhero.backends.redis.connection.pipelined import HiredisConnection
 
 _pack: Callable[[tuple[Any, ...]], bytes] | None
 try:
@@ -25,7 +25,7 @@ try:
 except ImportError:
     _pack = None
 
-__all__ = ["Link"]
+__all__ = ["ConnectionManager"]
 
 OLDEST = (6, 2)
 
@@ -41,7 +41,7 @@ def _packed(connection: AbstractConnection, command: Sequence[Any]) -> bytes | l
     return connection.pack_command(*command)
 
 
-class Link(Connections):
+class ConnectionManager(MasterConnections):
     """Commands on a pool of connections to one server.
 
     redis-py would repeat a command whose answer was lost, which may do it twice; here only a command is repeated that
@@ -94,32 +94,32 @@ class Link(Connections):
         return await self._call(command, packed)
 
     async def _call(self, command: Sequence[Any], packed: bytes | None) -> Any:
-        ready = self._direct
+        ready = self._pipelined
         if ready is not None and ready.lost:
-            await self._end_direct(ready)
+            await self._end_pipelined(ready)
         elif (
             ready is not None
             and ready.idle
             and self._pool_generation == self._address.generation
             and self._loop is asyncio.get_running_loop()
         ):
-            return await self._ask_directly(ready, command, packed)
+            return await self._call_pipelined(ready, command, packed)
         pool, connection = await self._take()
         try:
             return await self._ask(connection, command, packed)
         finally:
-            await self._give_back(pool, connection)
+            await self._release(pool, connection)
 
-    async def _ask_directly(self, ready: Direct, command: Sequence[Any], packed: bytes | None) -> Any:
+    async def _call_pipelined(self, ready: HiredisConnection, command: Sequence[Any], packed: bytes | None) -> Any:
         try:
             return await ready.ask(packed or _packed(ready.connection, command))
         except _FAILURES as error:
             if cannot_act(error) and ready.idle:
                 await ready.close()
-            raise self._told(error, command[0]) from error
+            raise self._translate_error(error, command[0]) from error
         finally:
             if ready.lost or self._queueing:
-                await self._end_direct(ready)
+                await self._end_pipelined(ready)
 
     async def _ask(self, connection: AbstractConnection, command: Sequence[Any], packed: bytes | None) -> Any:
         try:
@@ -129,15 +129,15 @@ class Link(Connections):
         except redis_errors.ResponseError as error:
             if cannot_act(error):
                 await connection.disconnect(nowait=True)
-            raise self._told(error, command[0]) from error
+            raise self._translate_error(error, command[0]) from error
         except BaseException as error:
             # An answer that is still to come would be taken for the next one's.
             await connection.disconnect(nowait=True)
             if isinstance(error, _FAILURES):
-                raise self._told(error, command[0]) from error
+                raise self._translate_error(error, command[0]) from error
             raise
 
-    def _told(self, error: Exception, name: str) -> BackendError:
+    def _translate_error(self, error: Exception, name: str) -> BackendError:
         """What it means for a step that this came instead of its answer."""
         if cannot_act(error) and not isinstance(error, redis_errors.MovedError):
             said = " ".join(filter(None, (getattr(error, "status_code", None), str(error))))

@@ -11,9 +11,9 @@ from weakref import WeakSet
 from redis import exceptions as redis_errors
 from redis.asyncio.connection import AbstractConnection
 
-from taskhero._internal.async_helpers import end_tasks
+from taskhero._internal.async_helpers import cancel_and_wait
 from taskhero.backends.redis.connection.master_errors import cannot_act
-from taskhero.backends.redis.connection.pipelined import direct
+from taskhero.backends.redis.connection.pipelined import take_over
 from taskhero.errors import BackendDenied, BackendUnavailable, NotConnected
 
 if TYPE_CHECKING:
@@ -22,10 +22,10 @@ if TYPE_CHECKING:
     import redis
     from redis.asyncio.connection import ConnectionPool
 
-    from taskhero.backends.redis.connection.pipelined import Direct
+    from taskhero.backends.redis.connection.pipelined import HiredisConnection
     from taskhero.backends.redis.connection.server_location import Address, Watching
 
-__all__ = ["LOST", "Connections"]
+__all__ = ["LOST", "MasterConnections"]
 
 LOST = (redis_errors.ConnectionError, redis_errors.TimeoutError, OSError, TimeoutError)
 
@@ -46,7 +46,7 @@ async def _is_ready(connection: AbstractConnection) -> bool:
         return False
 
 
-class Connections:
+class MasterConnections:
     """A pool of connections to one server, and those outside of it on which somebody waits.
 
     Each has the generation of the address that was current when it was made. Those of an older one are replaced
@@ -61,8 +61,8 @@ class Connections:
         self._loop: asyncio.AbstractEventLoop | None = None
         # The pool's locks, timers and counters cost more than a step's own work, so one connection, which is all that
         # most programs need at a time, is kept ready outside of it, unless somebody waits for one.
-        self._kept: AbstractConnection | None = None
-        self._direct: Direct | None = None
+        self._spare: AbstractConnection | None = None
+        self._pipelined: HiredisConnection | None = None
         self._queueing = 0
         self._own: WeakSet[AbstractConnection] = WeakSet()
         self._connecting: set[asyncio.Timeout] = set()
@@ -92,7 +92,7 @@ class Connections:
         """Drop what belongs to an event loop that has ended without closing it; say whether there was anything."""
         lost = self._pool is not None and self._loop is not None and self._loop.is_closed()
         if lost:
-            self._pool = self._kept = self._direct = None
+            self._pool = self._spare = self._pipelined = None
             self._own.clear()
             self._connecting.clear()
             self._leaving.clear()
@@ -131,8 +131,8 @@ class Connections:
         """Drop all connections."""
         self._stop_watching()
         pool, self._pool = self._pool, None
-        self._kept = self._direct = None
-        await end_tasks([*self._leaving])
+        self._spare = self._pipelined = None
+        await cancel_and_wait([*self._leaving])
         if pool is not None:
             await pool.aclose()
 
@@ -196,8 +196,8 @@ class Connections:
             return
         self._pool_generation = generation
         old, self._pool = self._pool, self.make_pool()
-        ready = self._direct
-        self._kept = self._direct = None
+        ready = self._pipelined
+        self._spare = self._pipelined = None
         for connecting in self._connecting:
             if not connecting.expired():
                 # The old server may not answer at all.
@@ -242,7 +242,7 @@ class Connections:
         try:
             async with asyncio.timeout(None) as limit:
                 with self._until_moved(limit):
-                    return await self._kept_or_pooled(pool)
+                    return await self._spare_or_pooled(pool)
         except redis_errors.AuthenticationError as error:
             raise self._denied(error) from error
         except redis_errors.ResponseError as error:
@@ -258,8 +258,8 @@ class Connections:
             f"Redis at {self.location} refused the password, or wants one that the URL does not have: {error}"
         )
 
-    async def _kept_or_pooled(self, pool: ConnectionPool) -> AbstractConnection:
-        kept, self._kept = self._kept, None
+    async def _spare_or_pooled(self, pool: ConnectionPool) -> AbstractConnection:
+        kept, self._spare = self._spare, None
         if kept is None:
             self._queueing += 1
             try:
@@ -273,30 +273,30 @@ class Connections:
                 await pool.ensure_connection(kept)
         except BaseException:
             await kept.disconnect(nowait=True)
-            await self._give_back(pool, kept)
+            await self._release(pool, kept)
             raise
         return kept
 
-    async def _give_back(self, pool: ConnectionPool, connection: AbstractConnection) -> None:
+    async def _release(self, pool: ConnectionPool, connection: AbstractConnection) -> None:
         if pool is not self._pool:
             await connection.disconnect(nowait=True)
-        elif self._kept is None and self._direct is None and not self._queueing:
-            self._direct = direct(connection)
-            if self._direct is None:
-                self._kept = connection
+        elif self._spare is None and self._pipelined is None and not self._queueing:
+            self._pipelined = take_over(connection)
+            if self._pipelined is None:
+                self._spare = connection
         else:
             await pool.release(connection)
 
-    async def _end_direct(self, ended: Direct) -> None:
+    async def _end_pipelined(self, ended: HiredisConnection) -> None:
         """Leave the connection that is kept ready to the pool: it is lost, or somebody waits for one."""
-        if self._direct is not ended or not (ended.lost or ended.idle):
+        if self._pipelined is not ended or not (ended.lost or ended.idle):
             # Another one asks by it already, and looks here when that is answered.
             return
-        self._direct = None
+        self._pipelined = None
         if ended.lost:
             await ended.close()
         else:
-            ended.give_back()
+            ended.release()
         if self._pool is not None:
             await self._pool.release(ended.connection)
 
@@ -342,7 +342,7 @@ def _settle(future: asyncio.Future[bool], outcome: bool | Exception) -> None:
         future.set_result(outcome)
 
 
-async def _leave(old: ConnectionPool, ready: Direct | None, waiting: list[AbstractConnection]) -> None:
+async def _leave(old: ConnectionPool, ready: HiredisConnection | None, waiting: list[AbstractConnection]) -> None:
     """Drop connections to the old server; answers that are under way may still come."""
     try:
         for connection in waiting:

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 from redis import exceptions as redis_errors
 
-from taskhero._internal.async_helpers import end_tasks
+from taskhero._internal.async_helpers import cancel_and_wait
 from taskhero.backends.redis.connection.url_options import REPLY_TIMEOUT
 
 if TYPE_CHECKING:
@@ -28,14 +28,14 @@ try:
 except ImportError:
     _hiredis = None
 
-__all__ = ["Dialogue", "Direct", "Read", "direct"]
+__all__ = ["HiredisConnection", "PipelinedConnection", "RedisPyConnection", "take_over"]
 
 #: What servers send without being asked, or None if this hiredis cannot tell it from an answer.
 _Push: type | None = getattr(_hiredis, "PushNotification", None)
 _INCOMPLETE = object()
 
 
-class Dialogue(ABC):
+class PipelinedConnection(ABC):
     """A connection on which answers come in the order of the commands, and now and then what nobody asked for.
 
     Args:
@@ -140,7 +140,7 @@ class Dialogue(ABC):
             self._on_lost()
 
 
-class Direct(Dialogue, asyncio.Protocol):
+class HiredisConnection(PipelinedConnection, asyncio.Protocol):
     """A dialogue that hiredis reads as soon as the event loop has what the server sent."""
 
     def __init__(
@@ -166,7 +166,7 @@ class Direct(Dialogue, asyncio.Protocol):
         return not self._awaited and not self.lost and not self._transport.is_closing()
 
     async def ask(self, packed: bytes | list[bytes]) -> Any:
-        """See `Dialogue.ask`."""
+        """See `PipelinedConnection.ask`."""
         # Sent before anything else is seen to: the server works meanwhile.
         if not self.lost:
             self._put(packed)
@@ -181,7 +181,7 @@ class Direct(Dialogue, asyncio.Protocol):
         else:
             self._transport.writelines(packed)
 
-    def give_back(self) -> None:
+    def release(self) -> None:
         """Leave the connection to redis-py as it was; only when it is idle."""
         self._transport.set_protocol(self._streams)
         self.lost = True
@@ -216,7 +216,7 @@ class Direct(Dialogue, asyncio.Protocol):
         self._streams.resume_writing()
 
 
-class Read(Dialogue):
+class RedisPyConnection(PipelinedConnection):
     """A dialogue that a task reads by redis-py, with whatever parser that has."""
 
     def __init__(
@@ -231,7 +231,7 @@ class Read(Dialogue):
     async def close(self) -> None:
         """Drop the connection."""
         try:
-            await end_tasks([self._reading])
+            await cancel_and_wait([self._reading])
         finally:
             await super().close()
 
@@ -260,11 +260,11 @@ class Read(Dialogue):
             self._end(error)
 
 
-def direct(
+def take_over(
     connection: AbstractConnection,
     on_push: Callable[[Any], None] | None = None,
     on_lost: Callable[[], None] | None = None,
-) -> Direct | None:
+) -> HiredisConnection | None:
     """Take over the connection's transport; None if that cannot be: there is no hiredis, or no real connection."""
     writer: Any = getattr(connection, "_writer", None)
     reader: Any = getattr(connection, "_reader", None)
@@ -273,4 +273,4 @@ def direct(
     # What has come already would be lost.
     if writer.is_closing() or reader.at_eof() or getattr(reader, "_buffer", None):
         return None
-    return Direct(connection, writer.transport, on_push, on_lost)
+    return HiredisConnection(connection, writer.transport, on_push, on_lost)

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
     from taskhero.backends.redis.connection.server_location import Node
 
-__all__ = ["Switches"]
+__all__ = ["SentinelListener"]
 
 logger = logging.getLogger("taskhero.backends.redis")
 
@@ -29,7 +29,7 @@ _FIRST_DELAY = 0.5
 _LONGEST_DELAY = 5.0
 
 
-class Switches:
+class SentinelListener:
     """A thread that subscribes to the event ``+switch-master`` of all Sentinels, and follows the master.
 
     A planned failover leaves the old master running for some ten seconds, in which it takes writes and loses them. So

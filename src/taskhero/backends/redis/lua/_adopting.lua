@@ -10,7 +10,7 @@ local function adopt_moment(name, schedule, wake)
   if failed(score) or tonumber(score or '') == tonumber(name) then return false end
   local first = redis.call('ZRANGE', schedule, 0, 0, 'WITHSCORES')
   if failed(redis.pcall('ZADD', schedule, name, name)) then return false end
-  if not first[2] or tonumber(name) < tonumber(first[2]) then ring(wake) end
+  if not first[2] or tonumber(name) < tonumber(first[2]) then signal(wake) end
   return true
 end
 

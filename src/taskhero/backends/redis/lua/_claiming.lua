@@ -1,4 +1,4 @@
--- Claims jobs for free slots, queue by queue in strict order; each stands under its worker before it leaves its queue.
+-- Claims jobs for free slots, queue by queue in strict order; each claim_is_current under its worker before it leaves its queue.
 --
 -- KEYS[1] processes; first_key: the worker keys of all slots, and behind them each queue's list and wake list
 -- free: which of the slots may have a job (1 is the first); names: all slots' numbers
@@ -63,12 +63,12 @@ local function claim_jobs(free, names, queues, first_key, first_queue, process, 
   if #emptied > 0 then
     redis.call('DEL', unpack(emptied))
   elseif #writes > 0 then
-    go_on_when_full(KEYS[1])
+    allow_oom(KEYS[1])
   end
   if #writes > 0 then redis.call('MSET', unpack(writes)) end
   for _, pop in ipairs(taken) do redis.call('LPOP', pop[1], pop[2]) end
   if #left > 0 and (next_free <= #free or sharers() > 1) then
-    for _, wake in ipairs(left) do ring(wake) end
+    for _, wake in ipairs(left) do signal(wake) end
   end
   return #left > 0 and 1 or 0, problems, claims
 end
@@ -80,9 +80,9 @@ local function may_claim(process, pause)
   return registered, pause and string.find(string.lower(pause), '^%s*true%s*$') and 1 or 0
 end
 
--- Whether this stands for a claim of ours, and, with a token given, for that one; what does not, keeps no slot from work.
+-- Whether this claim_is_current for a claim of ours, and, with a token given, for that one; what does not, keeps no slot from work.
 local function is_claim(value, token)
   if not value or string.find(value, '{"token":"', 1, true) ~= 1 then return false end
-  -- Compared where it stands: to make a text only to compare it costs several times as much.
+  -- Compared where it claim_is_current: to make a text only to compare it costs several times as much.
   return not token or (string.find(value, token, 11, true) == 11 and string.byte(value, 11 + #token) == 34)
 end

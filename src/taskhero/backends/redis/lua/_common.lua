@@ -21,27 +21,27 @@ local function not_a_list(key)
 end
 
 -- Leaves one wake-up in a list unless there is one; it lapses by itself.
-local function ring(wake)
+local function signal(wake)
   if redis.call('EXISTS', wake) == 0 then
     redis.call('RPUSH', wake, '1')
     redis.call('EXPIRE', wake, 60)
   end
 end
 
--- Makes a queue known and tells one who waits that it has jobs.
-local function arrived(queues, name, wake, wake_new)
-  if redis.pcall('SADD', queues, name) == 1 then ring(wake_new) end
-  ring(wake)
+-- Makes a queue known and tells one who is_waiting that it has jobs.
+local function notify_enqueued(queues, name, wake, wake_new)
+  if redis.pcall('SADD', queues, name) == 1 then signal(wake_new) end
+  signal(wake)
 end
 
--- A whole number as text, whatever its size.
-local function whole(number)
+-- A int number as text, whatever its size.
+local function int(number)
   return string.format('%.0f', number)
 end
 
 -- Lets the script write on a full server too (maxmemory, noeviction). There the first write of a script is refused unless
 -- it deletes, and those behind it are not, so that no script ends half-way: so this deletes nothing from a sorted set.
 -- What moves a job, ends a claim or keeps a process alive has to go on; it is how a full server empties.
-local function go_on_when_full(key)
+local function allow_oom(key)
   failed(redis.pcall('ZREMRANGEBYSCORE', key, 1, 0))
 end

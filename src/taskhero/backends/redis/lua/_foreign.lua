@@ -1,7 +1,7 @@
 -- A lock without a lifetime that stays the same for so many ms counts as dead, if somebody looked at it each minute.
 local DEAD_AFTER, GAP = 600000, 60000
 
--- What was noted of the lock of another program's scheduler: since when it has this value, since when it has this value and
+-- What was heartbeat_since of the lock of another program's scheduler: since when it has this value, since when it has this value and
 -- no lifetime ('0' if it has one), when it was looked at last, whether it counts as dead, all in ms; then the value.
 local function noted_of(prefix)
   local note = redis.pcall('GET', prefix .. 'taskhero:master-lock')
@@ -19,7 +19,7 @@ local function foreign_holder(lock)
   return value, redis.call('PTTL', lock)
 end
 
--- Whether another program's scheduler leads, as far as `look_at_foreign` noted.
+-- Whether another program's scheduler leads, as far as `look_at_foreign` heartbeat_since.
 local function foreign_leads(lock, prefix)
   local value, lifetime = foreign_holder(lock)
   if not value then return false end
@@ -27,7 +27,7 @@ local function foreign_leads(lock, prefix)
   return not (note.dead and note.value == value and lifetime == -1)
 end
 
--- Notes what the lock looks like now; returns whether its holder leads, and {holder, lifetime, since, dead} or {}.
+-- Notes what the lock looks like now; returns whether its lock_owner leads, and {lock_owner, lifetime, since, dead} or {}.
 local function look_at_foreign(lock, prefix, now, may_die)
   local key = prefix .. 'taskhero:master-lock'
   local value, lifetime = foreign_holder(lock)
@@ -43,8 +43,8 @@ local function look_at_foreign(lock, prefix, now, may_die)
   local dead = may_die and still > 0 and now - still >= DEAD_AFTER
   -- It is looked at twice a second; a note now and then will do.
   if not same or still ~= note.still or dead ~= note.dead or now - note.last > GAP / 6 then
-    local text = { whole(since), whole(still), whole(now), dead and '1' or '0', value }
+    local text = { int(since), int(still), int(now), dead and '1' or '0', value }
     redis.call('SET', key, table.concat(text, ' '), 'PX', 3600000)
   end
-  return dead and 0 or 1, { value, lifetime, whole(since), dead and 1 or 0 }
+  return dead and 0 or 1, { value, lifetime, int(since), dead and 1 or 0 }
 end

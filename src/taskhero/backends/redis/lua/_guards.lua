@@ -23,7 +23,7 @@ end
 
 -- Takes what `count` guards ask for, all or nothing. `mode` is nil, 'later' (the job does not go to a queue yet, so it takes no
 -- lock) or 'over' (locks are taken over, but for shared ones).
--- `moving` is the delayed text that is on its way, as in _spelled.lua.
+-- `moving` is the delayed text that is on its way, as in _spellings.lua.
 -- Returns the locks taken (or false), the next argument, the next key, and the kind of the guard that does not hold ('D'
 -- for one that looks for delayed texts).
 local function take(count, arg, key, now, prefix, mode, moving)
@@ -44,7 +44,7 @@ local function take(count, arg, key, now, prefix, mode, moving)
     local kind = ARGV[arg + 2 * i]
     if kind ~= 'D' and kind ~= 'M' and mode ~= 'later' then
       local timeout, lock = tonumber(ARGV[arg + 2 * i + 1]), KEYS[key + i]
-      redis.call('SET', lock, whole(math.floor(now / 1000) + timeout + 1), 'EX', timeout)
+      redis.call('SET', lock, int(math.floor(now / 1000) + timeout + 1), 'EX', timeout)
       held[#held + 1] = lock
     end
   end

@@ -10,10 +10,10 @@ end
 local function renew(processes, renewals, lengths, process, now, length)
   local top = redis.call('ZREVRANGE', renewals, 0, 0, 'WITHSCORES')
   local number = math.max(tonumber(redis.call('HGET', lengths, '') or '') or 0, tonumber(top[2] or '') or 0) + 1
-  redis.call('HSET', lengths, '', whole(number), process, whole(length))
+  redis.call('HSET', lengths, '', int(number), process, int(length))
   redis.call('PERSIST', lengths)
-  redis.call('ZADD', renewals, whole(number), process)
-  redis.call('ZADD', processes, whole(now + length), process)
+  redis.call('ZADD', renewals, int(number), process)
+  redis.call('ZADD', processes, int(now + length), process)
   return number
 end
 
@@ -24,7 +24,7 @@ local function leases_until(renewals, lengths, last)
   for i = 1, #found, 2 do names[#names + 1] = found[i] end
   local known = #names > 0 and redis.call('HMGET', lengths, unpack(names)) or {}
   for i, name in ipairs(names) do
-    leases[3 * i - 2], leases[3 * i - 1], leases[3 * i] = name, whole(tonumber(found[2 * i])), known[i] or '0'
+    leases[3 * i - 2], leases[3 * i - 1], leases[3 * i] = name, int(tonumber(found[2 * i])), known[i] or '0'
   end
   return leases
 end
@@ -32,7 +32,7 @@ end
 -- Whether the last renewal of a process is still the one with this number.
 local function is_unchanged(renewals, process, number)
   local last = redis.call('ZSCORE', renewals, process)
-  return last and whole(tonumber(last)) == number
+  return last and int(tonumber(last)) == number
 end
 
 -- From now on the process may not claim and holds no locks, until it renews its lease.

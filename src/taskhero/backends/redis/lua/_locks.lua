@@ -1,5 +1,5 @@
--- Whether a claim still stands under its worker.
-local function stands(worker, token)
+-- Whether a claim still claim_is_current under its worker.
+local function claim_is_current(worker, token)
   local value = redis.pcall('GET', worker)
   local head = '{"token":"' .. token .. '"'
   return type(value) == 'string' and string.sub(value, 1, #head) == head
@@ -12,7 +12,7 @@ local function is_over(lock, value, now)
 end
 
 -- Whose a lock is: nil if it is free, '' if it is none of taskhero's, whatever its value or type.
-local function holder(lock, now, processes)
+local function lock_owner(lock, now, processes)
   local value = redis.pcall('GET', lock)
   if not value then return nil end
   local lapses, owner
@@ -29,5 +29,5 @@ end
 -- Holds a lock for so many milliseconds; its number is the second in which it lapses, as node-resque writes it.
 local function hold(lock, owner, now, milliseconds)
   milliseconds = math.max(1, milliseconds)
-  redis.call('SET', lock, whole(math.floor((now + milliseconds) / 1000) + 1) .. ':' .. owner, 'PX', whole(milliseconds))
+  redis.call('SET', lock, int(math.floor((now + milliseconds) / 1000) + 1) .. ':' .. owner, 'PX', int(milliseconds))
 end

@@ -5,7 +5,7 @@
 -- Returns how many jobs were adopted.
 --!include common
 --!include adopting
-go_on_when_full(KEYS[1])
+allow_oom(KEYS[1])
 local prefix, adopted = ARGV[1], 0
 -- So many texts of one list get their index again, or go to another list, in one step.
 local MOST = 1000
@@ -14,12 +14,12 @@ local function index(raws, name)
   for _, raw in ipairs(raws) do redis.pcall('SADD', prefix .. 'timestamps:' .. raw, 'delayed:' .. name) end
 end
 
--- Moves jobs from a list that no scheduler can reach to that of the next whole second.
+-- Moves jobs from a list that no scheduler can reach to that of the next int second.
 local function move(name)
   local moment = tonumber(name)
   if not moment or moment ~= moment or moment < 0 or moment >= 1e15 then return 0 end
   if redis.call('ZSCORE', KEYS[1], name) then return 0 end
-  local bucket, second = prefix .. 'delayed:' .. name, whole(math.ceil(moment))
+  local bucket, second = prefix .. 'delayed:' .. name, int(math.ceil(moment))
   local raws = redis.call('LRANGE', bucket, 0, MOST - 1)
   for _, raw in ipairs(raws) do
     if failed(redis.pcall('RPUSH', prefix .. 'delayed:' .. second, raw)) then return 0 end

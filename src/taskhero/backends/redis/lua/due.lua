@@ -7,20 +7,20 @@
 -- is known of that scheduler's lock.
 --!include common
 --!include foreign
-go_on_when_full(KEYS[1])
+allow_oom(KEYS[1])
 local now = now_ms(ARGV[1])
 local prefix, limit = ARGV[2], tonumber(ARGV[3])
 local seconds = math.floor(now / 1000)
 local schedule = KEYS[1]
 local jobs = {}
 
--- A member such as '12.5' makes other schedulers spin: its jobs go to the next whole second, as many as a step may take.
+-- A member such as '12.5' makes other schedulers spin: its jobs go to the next int second, as many as a step may take.
 local function mend(member, score)
   local bucket = prefix .. 'delayed:' .. member
   local at = math.max(0, math.min(math.ceil(score), 2 ^ 52))
   -- A second whose list is of another type cannot take them, but one of the next can.
-  while not_a_list(prefix .. 'delayed:' .. whole(at)) do at = at + 1 end
-  at = whole(at)
+  while not_a_list(prefix .. 'delayed:' .. int(at)) do at = at + 1 end
+  at = int(at)
   local raws = redis.pcall('LRANGE', bucket, 0, 499)
   if failed(raws) or #raws == 0 then
     redis.call('ZREM', schedule, member)
@@ -65,5 +65,5 @@ if yielded == 0 then
 end
 local first = redis.pcall('ZRANGE', schedule, 0, 0, 'WITHSCORES')
 local next_at = not failed(first) and first[2] or ''
-if next_at ~= '' then next_at = whole(math.ceil(math.max(0, math.min(tonumber(next_at) or 0, 2 ^ 52)))) end
-return { whole(now), yielded, next_at, jobs, foreign }
+if next_at ~= '' then next_at = int(math.ceil(math.max(0, math.min(tonumber(next_at) or 0, 2 ^ 52)))) end
+return { int(now), yielded, next_at, jobs, foreign }

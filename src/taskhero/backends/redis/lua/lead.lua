@@ -11,5 +11,5 @@ if type(value) == 'string' then
 end
 -- A full server refuses what is not preceded by a deletion; the leader goes on.
 redis.call('DEL', KEYS[1])
-redis.call('SET', KEYS[1], whole(now + tonumber(ARGV[3])) .. ' ' .. ARGV[2], 'PX', whole(math.max(1, tonumber(ARGV[3]))))
+redis.call('SET', KEYS[1], int(now + tonumber(ARGV[3])) .. ' ' .. ARGV[2], 'PX', int(math.max(1, tonumber(ARGV[3]))))
 return 1

@@ -5,7 +5,7 @@
 -- Returns the number of the last renewal, then the leases.
 --!include common
 --!include leases
---!include signs
+--!include heartbeats
 if ARGV[3] ~= '' then
   local now, seen, unknown = now_ms(ARGV[1]), {}, {}
   local function look(process)
@@ -21,11 +21,11 @@ if ARGV[3] ~= '' then
     for _, id in ipairs(failed(ids) and {} or ids) do look(process_of(id)) end
   end
   for _, process in ipairs(redis.call('ZRANGE', KEYS[1], 0, -1)) do look(process) end
-  if #unknown > 0 then go_on_when_full(KEYS[1]) end
+  if #unknown > 0 then allow_oom(KEYS[1]) end
   for _, process in ipairs(unknown) do renew(KEYS[1], KEYS[2], KEYS[3], process, now, tonumber(ARGV[3])) end
 end
 local last = redis.call('ZREVRANGE', KEYS[2], 0, 0, 'WITHSCORES')
 return {
-  whole(math.max(tonumber(redis.call('HGET', KEYS[3], '') or '') or 0, tonumber(last[2] or '') or 0)),
+  int(math.max(tonumber(redis.call('HGET', KEYS[3], '') or '') or 0, tonumber(last[2] or '') or 0)),
   leases_until(KEYS[2], KEYS[3], ARGV[2] ~= '' and ARGV[2] or '+inf')
 }

@@ -6,10 +6,10 @@
 -- ARGV[1] now in ms or '', ARGV[2] prefix of the namespace (queues and lists are named in sets)
 -- Returns now in ms, the leader's lease, the pause switch and both counters as they stand there, names and lengths of the
 -- queues in turn, and of the lists of failures (a length of -1 is one that cannot be read), and what is known of the master
--- lock: holder, lifetime in ms, since when in ms or '', whether it counts as dead.
+-- lock: lock_owner, lifetime in ms, since when in ms or '', whether it counts as dead.
 --!include common
 --!include foreign
---!include looking
+--!include reading
 local queues, lists = {}, { 'failed', length_of(KEYS[2]) }
 for _, name in ipairs(members_of(KEYS[1])) do
   queues[#queues + 1] = name
@@ -19,11 +19,11 @@ for _, name in ipairs(members_of(KEYS[3])) do
   lists[#lists + 1] = name
   lists[#lists + 1] = length_of(ARGV[2] .. name)
 end
-local now = whole(now_ms(ARGV[1]))
-local foreign, holder, lifetime = {}, foreign_holder(KEYS[8])
-if holder then
+local now = int(now_ms(ARGV[1]))
+local foreign, lock_owner, lifetime = {}, foreign_holder(KEYS[8])
+if lock_owner then
   local note = noted_of(ARGV[2])
-  local same = note.value == holder
-  foreign = { holder, lifetime, same and whole(note.since) or '', same and note.dead and lifetime == -1 and 1 or 0 }
+  local same = note.value == lock_owner
+  foreign = { lock_owner, lifetime, same and int(note.since) or '', same and note.dead and lifetime == -1 and 1 or 0 }
 end
-return { now, text_of(KEYS[6]), text_of(KEYS[7]), text_of(KEYS[4]), text_of(KEYS[5]), queues, lists, foreign }
+return { now, string_at(KEYS[6]), string_at(KEYS[7]), string_at(KEYS[4]), string_at(KEYS[5]), queues, lists, foreign }

@@ -10,15 +10,15 @@
 --!include leases
 --!include owners
 --!include locks
-go_on_when_full(KEYS[1])
+allow_oom(KEYS[1])
 local now = now_ms(ARGV[1])
 local is_alive = lives(KEYS[1], ARGV[2])
 local results = {}
 
 -- Takes `count` locks for as long as their timeouts, all or none; returns which is another owner's.
-local function take_all(count, arg, key, owner)
+local function acquire_all(count, arg, key, owner)
   for i = 0, count - 1 do
-    local other = holder(KEYS[key + i], now, KEYS[1])
+    local other = lock_owner(KEYS[key + i], now, KEYS[1])
     if other and other ~= owner then return i + 1 end
   end
   for i = 0, count - 1 do hold(KEYS[key + i], owner, now, tonumber(ARGV[arg + i])) end
@@ -31,10 +31,10 @@ while arg <= #ARGV do
   local first_lock = key + 1 + releases
   local next_key = first_lock + holds + tonumber(ARGV[arg + 4])
   local mine, blocked_by, count = 0, 0, false
-  if is_alive and stands(KEYS[key], token) then
+  if is_alive and claim_is_current(KEYS[key], token) then
     mine = 1
     if releases > 0 then redis.call('DEL', unpack(KEYS, key + 1, key + releases)) end
-    blocked_by = take_all(holds, arg + 5, first_lock, ARGV[arg + 1] .. '/' .. token)
+    blocked_by = acquire_all(holds, arg + 5, first_lock, ARGV[arg + 1] .. '/' .. token)
     if next_key > first_lock + holds then count = redis.pcall('GET', KEYS[next_key - 1]) end
     if failed(count) then count = false end
   end

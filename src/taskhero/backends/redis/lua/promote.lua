@@ -6,14 +6,14 @@
 -- ARGV[1] now in ms or '', ARGV[2] prefix of the namespace; then for each move:
 --         moment, queue ('' with a failure), failure ('' with a queue), number of guards, guards (as in push.lua), raw,
 --         number of texts that mean the same job, these
--- Returns for each move 'queued', 'merged', 'held', 'failed', 'missed' or 'refused'.
+-- Returns for each move 'queued', 'merged', 'held', 'failed', 'missed' or 'wrong_type'.
 --!include common
---!include spelled
+--!include spellings
 --!include adopting
 --!include owners
 --!include guards
 --!include foreign
-go_on_when_full(KEYS[1])
+allow_oom(KEYS[1])
 local now = now_ms(ARGV[1])
 local prefix = ARGV[2]
 local seconds = math.floor(now / 1000)
@@ -33,7 +33,7 @@ local function remove(moment, bucket, index, raw, position)
 end
 
 local function fail(entry)
-  if failed(redis.pcall('RPUSH', KEYS[5], entry)) then return 'refused' end
+  if failed(redis.pcall('RPUSH', KEYS[5], entry)) then return 'wrong_type' end
   redis.pcall('INCR', KEYS[6])
   return 'failed'
 end
@@ -41,14 +41,14 @@ end
 local function enqueue(queue, list, wake, raw, held)
   if failed(redis.pcall('RPUSH', list, raw)) then
     release(held)
-    return 'refused'
+    return 'wrong_type'
   end
-  arrived(KEYS[3], queue, wake, KEYS[4])
+  notify_enqueued(KEYS[3], queue, wake, KEYS[4])
   return 'queued'
 end
 
--- Whether the job, or an equal one, stands in the queue.
-local function waits(list, raw, count, first)
+-- Whether the job, or an equal one, claim_is_current in the queue.
+local function is_waiting(list, raw, count, first)
   if type(redis.pcall('LPOS', list, raw)) == 'number' then return true end
   for i = first, first + count - 1 do
     if type(redis.pcall('LPOS', list, ARGV[i])) == 'number' then return true end
@@ -57,10 +57,10 @@ local function waits(list, raw, count, first)
 end
 
 -- Takes the guards' locks, also those that were left behind, or says what becomes of the job instead.
-local function take_or_merge(guards, first, first_key, list, raw, count, first_equal, moving)
+local function acquire_or_merge(guards, first, first_key, list, raw, count, first_equal, moving)
   local held, _, _, refused = take(guards, first, first_key, now, prefix, nil, moving)
   if held then return held end
-  if refused == 'D' or waits(list, raw, count, first_equal) then return nil, 'merged' end
+  if refused == 'D' or is_waiting(list, raw, count, first_equal) then return nil, 'merged' end
   if refused == 'L' then
     held, _, _, refused = take(guards, first, first_key, now, prefix, 'over', moving)
     if held then return held end
@@ -82,10 +82,10 @@ while arg <= #ARGV do
       -- The entry itself must not count as "delayed" for its own guards.
       redis.pcall('SREM', index, 'delayed:' .. moment)
       local moving = moment .. ' ' .. raw
-      local held, instead = take_or_merge(guards, arg + 4, key + 4, list, raw, equal, raw_at + 2, moving)
+      local held, instead = acquire_or_merge(guards, arg + 4, key + 4, list, raw, equal, raw_at + 2, moving)
       result = held and enqueue(queue, list, wake, raw, held) or instead
     end
-    if result == 'refused' or result == 'held' then
+    if result == 'wrong_type' or result == 'held' then
       redis.pcall('SADD', index, 'delayed:' .. moment)
     else
       remove(moment, bucket, index, raw, position)

@@ -13,7 +13,7 @@
 --              'M' ''                                 (takes the next key: what was delayed of that meaning)
 -- Returns for each job 1 (stored), 0 (refused by a guard) or the text of an error.
 --!include common
---!include spelled
+--!include spellings
 --!include adopting
 --!include owners
 --!include guards
@@ -30,7 +30,7 @@ while arg <= #ARGV do
     local result = redis.pcall('RPUSH', list, unpack(ARGV, arg + 3, arg + 2 + count))
     local status = failed(result) or 1
     for _ = 1, count do results[#results + 1] = status end
-    if status == 1 then arrived(KEYS[1], ARGV[3 + queue], wake, KEYS[2]) end
+    if status == 1 then notify_enqueued(KEYS[1], ARGV[3 + queue], wake, KEYS[2]) end
     arg = arg + 3 + count
   else
     local front, guards = ARGV[arg + 2], tonumber(ARGV[arg + 3])
@@ -44,7 +44,7 @@ while arg <= #ARGV do
         results[#results + 1] = problem
       else
         results[#results + 1] = 1
-        arrived(KEYS[1], ARGV[3 + queue], wake, KEYS[2])
+        notify_enqueued(KEYS[1], ARGV[3 + queue], wake, KEYS[2])
       end
     else
       results[#results + 1] = 0

@@ -8,7 +8,7 @@
 -- Returns for each job 1 (taken), 0 (it is not there any more), or why its queue cannot take it.
 --!include common
 --!include leases
-go_on_when_full(KEYS[1])
+allow_oom(KEYS[1])
 local process = ARGV[1]
 local is_expired = is_unchanged(KEYS[4], process, ARGV[2])
 if is_expired then declare_dead(KEYS[1], process) end
@@ -22,7 +22,7 @@ for arg = 3, #ARGV, 3 do
     result = failed(redis.pcall('LPUSH', list, raw)) or 1
     if result == 1 then
       redis.call('DEL', worker)
-      arrived(KEYS[2], queue, wake, KEYS[3])
+      notify_enqueued(KEYS[2], queue, wake, KEYS[3])
     end
   end
   results[#results + 1] = result

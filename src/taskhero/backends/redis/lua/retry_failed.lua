@@ -1,16 +1,16 @@
--- Stores jobs that failed, and takes them from the failures; each stands in its queue before it leaves these.
+-- Stores jobs that failed, and takes them from the failures; each claim_is_current in its queue before it leaves these.
 --
--- KEYS[1] queues, KEYS[2] wake list for new queues; then for each: the list in which it stands, its queue, the queue's wake
+-- KEYS[1] queues, KEYS[2] wake list for new queues; then for each: the list in which it claim_is_current, its queue, the queue's wake
 --         list; then its guards' keys
 -- ARGV[1] now in ms or '', ARGV[2] prefix of the namespace; then for each:
 --         queue, front (1 or 0), number of guards, guards (as in push.lua), text of the failure, text of the job
--- Returns for each 'stored', 'missing' or 'refused'.
+-- Returns for each 'stored', 'missing' or 'not_stored'.
 --!include common
---!include spelled
+--!include spellings
 --!include adopting
 --!include owners
 --!include guards
-go_on_when_full(KEYS[1])
+allow_oom(KEYS[1])
 local now = now_ms(ARGV[1])
 local prefix = ARGV[2]
 local results = {}
@@ -23,12 +23,12 @@ while arg <= #ARGV do
   if type(redis.pcall('LPOS', source, ARGV[raw_at], 'RANK', -1)) == 'number' then
     local held = take(guards, arg + 3, key + 3, now, prefix)
     if not held then
-      result = 'refused'
+      result = 'not_stored'
     elseif failed(redis.pcall(front == '1' and 'LPUSH' or 'RPUSH', list, ARGV[raw_at + 1])) then
       release(held)
-      result = 'refused'
+      result = 'not_stored'
     else
-      arrived(KEYS[1], queue, wake, KEYS[2])
+      notify_enqueued(KEYS[1], queue, wake, KEYS[2])
       redis.call('LREM', source, -1, ARGV[raw_at])
       result = 'stored'
     end

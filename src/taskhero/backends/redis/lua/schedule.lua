@@ -5,9 +5,9 @@
 -- ARGV[1] now in ms or '', ARGV[2] prefix of the namespace (lists of moments are derived from it); then for each job:
 --         moment in seconds or '', delay in ms or '' (one of the two), queue, unique (1 or 0), number of guards, guards (as
 --         in push.lua), raw
--- Returns for each job 'delayed', 'queued', 'duplicate', 'refused' or 'error <text>'.
+-- Returns for each job 'delayed', 'queued', 'already_delayed', 'duplicate' or 'error <text>'.
 --!include common
---!include spelled
+--!include spellings
 --!include adopting
 --!include owners
 --!include guards
@@ -29,13 +29,13 @@ local function due_second(moment, delay)
 end
 
 local function is_delayed(index, at, raw)
-  local name = 'delayed:' .. whole(at)
+  local name = 'delayed:' .. int(at)
   return redis.pcall('SISMEMBER', index, name) == 1 and type(redis.pcall('LPOS', prefix .. name, raw)) == 'number'
 end
 
 local function enqueue(queue, list, wake, raw)
   local problem = failed(redis.pcall('RPUSH', list, raw))
-  if not problem then arrived(KEYS[1], queue, wake, KEYS[2]) end
+  if not problem then notify_enqueued(KEYS[1], queue, wake, KEYS[2]) end
   return problem
 end
 
@@ -47,7 +47,7 @@ while arg <= #ARGV do
   local raw = ARGV[raw_at]
   local result
   if at and unique == '1' and is_delayed(index, at, raw) then
-    result = 'duplicate'
+    result = 'already_delayed'
   else
     local held = take(guards, arg + 5, key + 3, now, prefix, at and 'later' or nil)
     if held then
@@ -60,7 +60,7 @@ while arg <= #ARGV do
       if problem then release(held) end
       result = problem and 'error ' .. problem or (at and 'delayed' or 'queued')
     else
-      result = 'refused'
+      result = 'duplicate'
     end
   end
   results[#results + 1] = result

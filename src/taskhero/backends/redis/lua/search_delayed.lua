@@ -47,13 +47,13 @@ while true do
       -- Moments whose lists are gone cost time too.
       moments = moments + 1
       if limit <= 0 or room <= 0 or moments > 2000 then
-        page[1], page[2] = member, whole(member == first and position or 0)
+        page[1], page[2] = member, int(member == first and position or 0)
         return page
       end
       if member ~= first then position = 0 end
       local stopped = look(member)
       if stopped then
-        page[1], page[2] = member, whole(stopped)
+        page[1], page[2] = member, int(stopped)
         return page
       end
     end

@@ -1,4 +1,4 @@
--- Reads what stands of workers.
+-- Reads what claim_is_current of workers.
 --
 -- KEYS[1] workers, KEYS[2] heartbeats (Ruby), KEYS[3] processes
 -- ARGV[1] now in ms or '', ARGV[2] prefix of the namespace (workers' keys are named by the set), ARGV[3] '1' for these ids
@@ -6,8 +6,8 @@
 -- Returns for each: id, text, start, ping, counters of successes and of failures by name and by id, heartbeat, ms for which
 -- the lease of its process holds or ''; what is no text is a table with its type.
 --!include common
---!include looking
---!include signs
+--!include reading
+--!include heartbeats
 local now, prefix = now_ms(ARGV[1]), ARGV[2]
 local ids, results = {}, {}
 if ARGV[3] == '1' then
@@ -17,15 +17,15 @@ else
 end
 for _, id in ipairs(ids) do
   local name, process, beat = name_of(id), process_of(id), redis.pcall('HGET', KEYS[2], id)
-  local row = { id, text_of(prefix .. 'worker:' .. id), text_of(prefix .. 'worker:' .. id .. ':started') }
-  row[4] = text_of(prefix .. 'worker:ping:' .. name)
-  row[5] = text_of(prefix .. 'stat:processed:' .. name)
-  row[6] = text_of(prefix .. 'stat:processed:' .. id)
-  row[7] = text_of(prefix .. 'stat:failed:' .. name)
-  row[8] = text_of(prefix .. 'stat:failed:' .. id)
+  local row = { id, string_at(prefix .. 'worker:' .. id), string_at(prefix .. 'worker:' .. id .. ':started') }
+  row[4] = string_at(prefix .. 'worker:ping:' .. name)
+  row[5] = string_at(prefix .. 'stat:processed:' .. name)
+  row[6] = string_at(prefix .. 'stat:processed:' .. id)
+  row[7] = string_at(prefix .. 'stat:failed:' .. name)
+  row[8] = string_at(prefix .. 'stat:failed:' .. id)
   row[9] = not failed(beat) and beat or false
   local lease = process and lease_of(KEYS[3], process)
-  row[10] = lease and whole(lease - now) or ''
+  row[10] = lease and int(lease - now) or ''
   results[#results + 1] = row
 end
 return results

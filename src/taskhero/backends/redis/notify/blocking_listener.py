@@ -14,18 +14,18 @@ from taskhero.errors import BackendError, BackendUnavailable
 if TYPE_CHECKING:
     from redis.asyncio.connection import AbstractConnection
 
-    from taskhero.backends.redis.connection.manager import Link
+    from taskhero.backends.redis.connection.manager import ConnectionManager
 
-__all__ = ["Line"]
+__all__ = ["BlockingListener"]
 
 #: Seconds after its time at which a wait without an answer has lost its connection.
 OVERDUE = 5.0
 #: A wait that is left is asked so often to end, with so many seconds in between, before its connection is dropped.
-ATTEMPTS = 3
-PATIENCE = 0.1
+UNBLOCK_ATTEMPTS = 3
+UNBLOCK_TIMEOUT = 0.1
 
 
-class Line:
+class BlockingListener:
     """A place in the line.
 
     A wait that is cancelled leaves its command under way; the next wait takes up what that brings, so that no
@@ -35,8 +35,8 @@ class Line:
         ended: Set when there is to be no wait any more.
     """
 
-    def __init__(self, link: Link) -> None:
-        self._link = link
+    def __init__(self, link: ConnectionManager) -> None:
+        self._connections = link
         self._connection: AbstractConnection | None = None
         self._generation = -1
         self._id = 0
@@ -82,19 +82,19 @@ class Line:
     @property
     def _is_elsewhere(self) -> bool:
         """Whether the server moved since the connection was made."""
-        return self._generation != self._link.generation
+        return self._generation != self._connections.generation
 
     async def _connect(self) -> AbstractConnection:
         if self._connection is not None and self._is_elsewhere:
             await self._disconnect()
         if self._connection is None:
             try:
-                self._generation = self._link.generation
-                self._connection = await self._link.own_connection()
+                self._generation = self._connections.generation
+                self._connection = await self._connections.own_connection()
                 self._id = await self._client_id(self._connection)
             except (redis_errors.RedisError, OSError) as error:
                 await self._disconnect()
-                raise BackendUnavailable(f"cannot reach Redis at {self._link.location}: {error}") from error
+                raise BackendUnavailable(f"cannot reach Redis at {self._connections.location}: {error}") from error
             except BaseException:
                 await self._disconnect()
                 raise
@@ -117,14 +117,14 @@ class Line:
         except redis_errors.ResponseError as error:
             if cannot_act(error):
                 await self._disconnect()
-                await self._link.follow(error, generation)
-            raise BackendUnavailable(f"Redis at {self._link.location} refused to wait: {error}") from error
+                await self._connections.follow(error, generation)
+            raise BackendUnavailable(f"Redis at {self._connections.location} refused to wait: {error}") from error
         except (redis_errors.RedisError, OSError, TimeoutError) as error:
             await self._disconnect()
             if cannot_act(error):
-                await self._link.follow(error, generation)
+                await self._connections.follow(error, generation)
             reason = str(error) or "no answer came"
-            raise BackendUnavailable(f"the wait at Redis {self._link.location} broke: {reason}") from error
+            raise BackendUnavailable(f"the wait at Redis {self._connections.location} broke: {reason}") from error
         except BaseException:
             await self._disconnect()
             raise
@@ -132,29 +132,29 @@ class Line:
 
     async def leave(self) -> str | None:
         """End the wait that is under way; the key of a wake-up that it brought all the same."""
-        leaving = self._leaving
-        if leaving is None:
+        retiring = self._leaving
+        if retiring is None:
             if self._pop is None:
                 return None
-            leaving = self._leaving = asyncio.create_task(self._end(self._pop), name="taskhero-wait-ends")
+            retiring = self._leaving = asyncio.create_task(self._end(self._pop), name="taskhero-wait-ends")
         try:
-            key = await asyncio.shield(leaving)
+            key = await asyncio.shield(retiring)
         except asyncio.CancelledError:
             # What it brings is for the next one who waits.
             raise
         except BaseException:
             self._leaving = None
             raise
-        if self._leaving is leaving:
+        if self._leaving is retiring:
             self._leaving = None
         return key
 
     async def _end(self, pop: asyncio.Task[str | None]) -> str | None:
-        for _ in range(ATTEMPTS):
+        for _ in range(UNBLOCK_ATTEMPTS):
             if pop.done() or not await self._unblock():
                 break
             # If it was not blocked any more, its answer is on the way.
-            await asyncio.wait({pop}, timeout=PATIENCE)
+            await asyncio.wait({pop}, timeout=UNBLOCK_TIMEOUT)
         if not pop.done():
             pop.cancel()
             await asyncio.wait({pop})
@@ -167,7 +167,7 @@ class Line:
             # On another server, the number is that of somebody else's connection.
             return False
         try:
-            await self._link.call("CLIENT", "UNBLOCK", self._id)
+            await self._connections.call("CLIENT", "UNBLOCK", self._id)
         except BackendError:
             return False
         return True

@@ -22,23 +22,23 @@ if TYPE_CHECKING:
     from multiprocessing.connection import Connection
 
     from taskhero.models import Job
-    from taskhero.runtime.execution.processes.function_reference import Address
+    from taskhero.runtime.execution.processes.function_reference import FunctionReference
 
-__all__ = ["SIGNALS", "Answer", "Begun", "Request", "main"]
+__all__ = ["SIGNALS", "Answer", "Request", "Started", "main"]
 
 #: A terminal, a service manager or an operator may send these to all processes of a group. The parent decides what they
 #: mean for a task.
 SIGNALS = present("SIGINT", "SIGTERM", "SIGQUIT", "SIGHUP", "SIGUSR1", "SIGUSR2")
 
 #: Seconds between two looks at whether the parent is there, should its end of the pipe be open elsewhere.
-LOOK = 5.0
+PARENT_CHECK_INTERVAL = 5.0
 
 
 @attrs.frozen
 class Request:
     """A call that the parent wants."""
 
-    address: Address
+    address: FunctionReference
     args: list[Any]
     kwargs: dict[str, Any]
     job: Job
@@ -47,7 +47,7 @@ class Request:
 
 
 @attrs.frozen
-class Begun:
+class Started:
     """The child is ready, or has found the function and calls it now."""
 
 
@@ -74,7 +74,7 @@ def main(connection: Connection) -> None:
             signal.pthread_sigmask(signal.SIG_UNBLOCK, SIGNALS)
         threading.Thread(target=_die_with_the_parent, name="taskhero-parent", daemon=True).start()
         with contextlib.suppress(EOFError, OSError):
-            connection.send(Begun())
+            connection.send(Started())
             while True:
                 connection.send(_answer(connection, pickle.loads(connection.recv_bytes())))  # noqa: S301 -- our parent's
 
@@ -82,7 +82,7 @@ def main(connection: Connection) -> None:
 def _die_with_the_parent() -> None:
     parent, pid = multiprocessing.parent_process(), os.getppid()
     while parent is not None and parent.is_alive() and os.getppid() == pid:
-        parent.join(LOOK)
+        parent.join(PARENT_CHECK_INTERVAL)
     os._exit(1)
 
 
@@ -90,7 +90,7 @@ def _answer(connection: Connection, request: Request) -> Answer:
     token = enter(Running(request.job, request.worker, None, request.attempt))
     try:
         function = request.address.find()
-        connection.send(Begun())
+        connection.send(Started())
         value = function(*request.args, **request.kwargs)
         if inspect.iscoroutine(value):
             value = asyncio.run(value)

@@ -19,33 +19,33 @@ from taskhero.runtime.execution.processes.child_main import SIGNALS, Answer, Req
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-__all__ = ["Child"]
+__all__ = ["ChildProcess"]
 
 #: Seconds that a process may take to come up, and again to import its task's module.
 BOOT: Final = 60.0
 #: Seconds that a process that is no longer needed, or has closed its pipe, gets to end by itself.
 LEAVE: Final = 2.0
 #: Seconds between two looks at whether a process lives; its pipe does not tell if a task forked.
-LOOK: Final = 1.0
+POLL_INTERVAL: Final = 1.0
 
 _SPAWN: Final = multiprocessing.get_context("spawn")
 # multiprocessing asks for all its processes' exit codes when it starts one; of two that ask at once, one gets none.
-_reaping = Lock()
+_spawn_lock = Lock()
 
 
-class Child:
+class ChildProcess:
     """One process. One thread at a time uses it; only `kill` may come from any other.
 
     Attributes:
-        has_begun: Whether it may have called the function that it was last asked to call.
+        has_started: Whether it may have called the function that it was last asked to call.
     """
 
     def __init__(self) -> None:
-        self.has_begun = False
+        self.has_started = False
         self._is_up = False
         self._connection, theirs = _SPAWN.Pipe()
         self._process = _SPAWN.Process(target=main, args=(theirs,), name="taskhero-process")
-        with theirs, _reaping, _held_back():
+        with theirs, _spawn_lock, _signals_blocked():
             self._process.start()
 
     def begin(self, request: Request) -> Answer | None:
@@ -62,7 +62,7 @@ class Child:
         except OSError:
             raise self._died() from None
         said = self._expect(BOOT, f"the process of task {request.job.name!r} did not import its module")
-        self.has_begun = True
+        self.has_started = True
         return said if isinstance(said, Answer) else None
 
     def finish(self, request: Request, timeout: float | None) -> Answer:
@@ -75,20 +75,20 @@ class Child:
         answer: Answer | None = self._receive(timeout)
         if answer is None:
             raise timed_out(request.job.name, timeout or 0.0)
-        self.has_begun = False
+        self.has_started = False
         return answer
 
     def kill(self) -> None:
         """End it at once."""
         self._process.kill()
 
-    def bury(self) -> None:
+    def reap(self) -> None:
         """Close the connection and wait until it has ended; kill it if it does not end by itself."""
         self._connection.close()
         if self._is_alive():
             wait([self._process.sentinel], LEAVE)
             self._process.kill()
-        with _reaping:
+        with _spawn_lock:
             self._process.join()
 
     def _expect(self, seconds: float, late: str) -> Any:
@@ -101,7 +101,7 @@ class Child:
         """What it says next; None if it says nothing in time."""
         deadline = None if timeout is None else monotonic() + timeout
         while True:
-            left = LOOK if deadline is None else max(0.0, min(LOOK, deadline - monotonic()))
+            left = POLL_INTERVAL if deadline is None else max(0.0, min(POLL_INTERVAL, deadline - monotonic()))
             ready = wait([self._connection, self._process.sentinel], left)
             if self._connection in ready:
                 try:
@@ -114,11 +114,11 @@ class Child:
                 return None
 
     def _is_alive(self) -> bool:
-        with _reaping:
+        with _spawn_lock:
             return self._process.is_alive()
 
     def _died(self) -> ProcessDied:
-        self.bury()
+        self.reap()
         how = _end(self._process.exitcode)
         if self._is_up:
             return ProcessDied(f"the task's process {how} before the task was done")
@@ -140,7 +140,7 @@ def _end(code: int | None) -> str:
 
 
 @contextlib.contextmanager
-def _held_back() -> Iterator[None]:
+def _signals_blocked() -> Iterator[None]:
     """Start processes that hold back the signals of a group until they are ready to ignore them."""
     if not hasattr(signal, "pthread_sigmask"):
         yield

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from types import ModuleType
 
-__all__ = ["Address", "check_processable"]
+__all__ = ["FunctionReference", "check_processable"]
 
 
 def check_processable(function: Callable[..., Any]) -> None:
@@ -27,11 +27,11 @@ def check_processable(function: Callable[..., Any]) -> None:
     Raises:
         InvalidTask: It cannot be found there.
     """
-    Address.of(function)
+    FunctionReference.of(function)
 
 
 @attrs.frozen
-class Address:
+class FunctionReference:
     """Where a function is.
 
     Attributes:
@@ -47,7 +47,7 @@ class Address:
     folders: tuple[str, ...] = ()
 
     @classmethod
-    def of(cls, function: Callable[..., Any]) -> Address:
+    def of(cls, function: Callable[..., Any]) -> FunctionReference:
         """The function's address.
 
         Raises:
@@ -91,7 +91,7 @@ _REMEDY = (
 )
 
 
-def _module(address: Address) -> ModuleType:
+def _module(address: FunctionReference) -> ModuleType:
     name, file = address.module, address.file
     if name in sys.modules:
         return sys.modules[name]

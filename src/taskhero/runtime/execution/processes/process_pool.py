@@ -16,8 +16,8 @@ from taskhero.errors import InvalidTask, ProcessDied
 from taskhero.runtime.execution.context import current_attempt
 from taskhero.runtime.execution.failure_report import RemoteTraceback
 from taskhero.runtime.execution.processes.child_main import Request
-from taskhero.runtime.execution.processes.child_process import Child
-from taskhero.runtime.execution.processes.function_reference import Address
+from taskhero.runtime.execution.processes.child_process import ChildProcess
+from taskhero.runtime.execution.processes.function_reference import FunctionReference
 from taskhero.runtime.execution.threads import ThreadPool
 
 if TYPE_CHECKING:
@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from taskhero.engine.task.task import Task
     from taskhero.models import Job
     from taskhero.runtime.execution.failure_report import Description
-    from taskhero.runtime.execution.invoker import Bound
+    from taskhero.runtime.execution.invoker import BoundArguments
     from taskhero.runtime.execution.processes.child_main import Answer
     from taskhero.runtime.execution.threads import ThreadCall
 
@@ -39,7 +39,7 @@ class ProcessCall:
     def __init__(self) -> None:
         self.killed = False
         self._lock = Lock()
-        self._child: Child | None = None
+        self._child: ChildProcess | None = None
         self._call: ThreadCall
 
     @property
@@ -64,7 +64,7 @@ class ProcessCall:
             if self._child is not None:
                 self._child.kill()
 
-    def hold(self, child: Child | None) -> None:
+    def hold(self, child: ChildProcess | None) -> None:
         """From now on *child* is the process that is to be killed."""
         with self._lock:
             self._child = child
@@ -96,15 +96,15 @@ class ProcessPool:
         self._limit = (os.cpu_count() or 1) if limit is None else limit
         # It guards what follows, and tells when processes have gone.
         self._changed = Condition()
-        self._idle: list[Child] = []
-        self._children: set[Child] = set()
+        self._idle: list[ChildProcess] = []
+        self._children: set[ChildProcess] = set()
         self._closing = False
         self._pid = os.getpid()
         # A thread waits for each process that works.
         self._threads = ThreadPool(sys.maxsize, name="taskhero-process")
         _pools.add(self)
 
-    def start(self, task: Task[Any, Any], job: Job, worker: str, bound: Bound) -> ProcessCall:
+    def start(self, task: Task[Any, Any], job: Job, worker: str, bound: BoundArguments) -> ProcessCall:
         """Call the task's function in a process; must be called in an event loop.
 
         The task's timeout begins when the function does: the time that a new process takes to come up and to import
@@ -122,7 +122,7 @@ class ProcessPool:
             surplus = self._idle[limit:]
             del self._idle[limit:]
         for child in surplus:
-            self._threads.start(self._bury, (child,))
+            self._threads.start(self._reap, (child,))
 
     def close(self) -> None:
         """Kill the processes that work and let the others end; must be called in an event loop.
@@ -135,7 +135,7 @@ class ProcessPool:
             for child in self._children.difference(idle):
                 child.kill()
         for child in idle:
-            self._threads.start(self._bury, (child,))
+            self._threads.start(self._reap, (child,))
         self._threads.close()
 
     async def wait_closed(self) -> None:
@@ -145,8 +145,8 @@ class ProcessPool:
 
     # in a thread
 
-    def _perform(self, call: ProcessCall, task: Task[Any, Any], job: Job, worker: str, bound: Bound) -> Any:
-        request = Request(Address.of(task.function), *bound, job, worker, current_attempt())
+    def _perform(self, call: ProcessCall, task: Task[Any, Any], job: Job, worker: str, bound: BoundArguments) -> Any:
+        request = Request(FunctionReference.of(task.function), *bound, job, worker, current_attempt())
         while True:
             child, is_new = self._take()
             try:
@@ -155,36 +155,36 @@ class ProcessPool:
             except BaseException as error:
                 call.hold(None)
                 child.kill()
-                self._bury(child)
-                if isinstance(error, ProcessDied) and not (is_new or child.has_begun or call.killed):
+                self._reap(child)
+                if isinstance(error, ProcessDied) and not (is_new or child.has_started or call.killed):
                     continue  # it had died while it had nothing to do, so nothing was called yet
                 raise
             call.hold(None)
-            self._give_back(child)
+            self._release(child)
             return _outcome(answer)
 
-    def _take(self) -> tuple[Child, bool]:
+    def _take(self) -> tuple[ChildProcess, bool]:
         """A process, and whether it is new."""
         with self._changed:
             if self._idle:
                 return self._idle.pop(), False
-        child = Child()
+        child = ChildProcess()
         with self._changed:
             self._children.add(child)
             if self._closing:
                 child.kill()
         return child, True
 
-    def _give_back(self, child: Child) -> None:
+    def _release(self, child: ChildProcess) -> None:
         with self._changed:
             keep = len(self._idle) < self._limit and not self._closing
             if keep:
                 self._idle.append(child)
         if not keep:
-            self._bury(child)
+            self._reap(child)
 
-    def _bury(self, child: Child) -> None:
-        child.bury()
+    def _reap(self, child: ChildProcess) -> None:
+        child.reap()
         with self._changed:
             self._children.discard(child)
             self._changed.notify_all()

@@ -7,11 +7,11 @@
 -- in push.lua; the job's text
 -- Returns 'stored', 'missed' or 'stopped', or 'error <text>'.
 --!include common
---!include spelled
+--!include spellings
 --!include adopting
 --!include owners
 --!include guards
---!include recurring
+--!include periodic
 local now = now_ms(ARGV[1])
 local guards = tonumber(ARGV[8])
 local raw = ARGV[9 + 2 * guards]
@@ -25,7 +25,7 @@ for _ = 1, stopped and 0 or tonumber(ARGV[7]) do
       release(held)
       return 'error ' .. problem
     end
-    arrived(KEYS[3], ARGV[4], KEYS[6], KEYS[4])
+    notify_enqueued(KEYS[3], ARGV[4], KEYS[6], KEYS[4])
   end
 end
 redis.call('HSET', KEYS[2], ARGV[3], ARGV[6])

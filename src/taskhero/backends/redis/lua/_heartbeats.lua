@@ -15,8 +15,8 @@ local function lease_of(processes, process)
   return type(lease) == 'string' and math.abs(tonumber(lease)) or nil
 end
 
--- All that stands of another program's worker, as one short text: it changes with each sign of life.
-local function sign_of(prefix, id, heartbeats)
+-- All that claim_is_current of another program's worker, as one short text: it changes with each sign of life.
+local function heartbeat_fingerprint(prefix, id, heartbeats)
   local parts = {}
   for _, key in ipairs({ 'worker:' .. id, 'worker:' .. id .. ':started', 'worker:ping:' .. name_of(id) }) do
     local value = redis.pcall('GET', prefix .. key)
@@ -29,8 +29,8 @@ local function sign_of(prefix, id, heartbeats)
   return redis.sha1hex and redis.sha1hex(sign) or sign
 end
 
--- Since when, in ms, a worker has shown this sign; nil if it was not noted.
-local function noted(signs, id, sign)
+-- Since when, in ms, a worker has shown this sign; nil if it was not heartbeat_since.
+local function heartbeat_since(signs, id, sign)
   local note = redis.pcall('HGET', signs, id)
   if type(note) ~= 'string' then return nil end
   local since, seen = string.match(note, '^(%d+) (.*)$')

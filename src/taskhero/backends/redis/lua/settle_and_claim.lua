@@ -29,10 +29,10 @@
 local KEYS, ARGV = KEYS, ARGV
 --!include common
 --!include delaying
---!include spelled
---!include recurring
+--!include spellings
+--!include periodic
 --!include claiming
-go_on_when_full(KEYS[1])
+allow_oom(KEYS[1])
 local now, rest = now_ms(ARGV[1])
 local process, prefix = ARGV[2], ARGV[3]
 local slots, queues, max_bytes = tonumber(ARGV[4]), tonumber(ARGV[5]), tonumber(ARGV[6])
@@ -55,7 +55,7 @@ local function payload(value)
   return string.sub(value, head + 1, -2)
 end
 
--- Reads the text to delay, or '', and the set of the texts of its meaning, if it is to be noted there.
+-- Reads the text to delay, or '', and the set of the texts of its meaning, if it is to be heartbeat_since there.
 local function spelling()
   local given, spelled = ARGV[arg], nil
   if ARGV[arg + 1] == '1' then spelled, key = KEYS[key], key + 1 end
@@ -102,22 +102,22 @@ local function retry(i, value)
   if problem then return problem end
   -- It lives a day longer than the longest wait, so that no attempt outlives its count.
   local life = math.ceil(delay / 1000) + 86400
-  redis.call('SET', counter, whole(before + 1), 'EX', whole(life))
-  if trace then redis.call('SET', trace, text, 'EX', whole(life)) end
+  redis.call('SET', counter, int(before + 1), 'EX', int(life))
+  if trace then redis.call('SET', trace, text, 'EX', int(life)) end
   redis.pcall('INCR', KEYS[4])
   redis.pcall('INCR', worker_counter)
   ends[#ends + 1] = i
-  ends[#ends + 1] = 'attempt ' .. whole(attempt)
+  ends[#ends + 1] = 'attempt ' .. int(attempt)
   return nil, true
 end
 
-local function give_back(value)
+local function release_job(value)
   local raw, name, list, wake = ARGV[arg], ARGV[arg + 1], KEYS[key], KEYS[key + 1]
   arg, key = arg + 2, key + 2
   if not value then return end
   local problem = failed(redis.pcall('LPUSH', list, raw ~= '' and raw or payload(value)))
   if problem then return problem end
-  arrived(KEYS[6], name, wake, KEYS[9])
+  notify_enqueued(KEYS[6], name, wake, KEYS[9])
 end
 
 -- Returns an error's text if the ending cannot be recorded, and whether the job is to come again.
@@ -130,7 +130,7 @@ local function settle(i, ending, value)
     arg, key = arg + 1, key + 1
     return value and record_failure(entry, counter)
   elseif ending == 'B' then
-    return give_back(value), true
+    return release_job(value), true
   elseif ending == 'L' then
     local given, spelled = spelling()
     arg = arg + 1
@@ -141,7 +141,7 @@ local function settle(i, ending, value)
 end
 
 -- Ends what goes with a claim: those of its locks that are still its own, and counters.
-local function let_go(owner, first, locks, counters)
+local function release_resources(owner, first, locks, counters)
   local gone = { unpack(KEYS, first + locks, first + locks + counters - 1) }
   for i, value in ipairs(locks > 0 and redis.call('MGET', unpack(KEYS, first, first + locks - 1)) or {}) do
     if value and string.match(value, '^%d+:(.*)$') == owner then gone[#gone + 1] = KEYS[first + i - 1] end
@@ -153,22 +153,22 @@ end
 -- whose next run has no place keeps its claim instead of its last copy.
 local function blocks_next(ending, first_arg, first_key)
   if ending == 'B' or ending == 'L' or redis.pcall('HEXISTS', KEYS[first_key], ARGV[first_arg]) == 1 then return nil end
-  return not_delayable(next_moment(now, tonumber(ARGV[first_arg + 1])), KEYS[7], prefix)
+  return not_delayable(next_due_time(now, tonumber(ARGV[first_arg + 1])), KEYS[7], prefix)
 end
 
 -- Delays the next run of a periodic task, or stops the task.
-local function go_on(i, first_arg, first_key, texts, has_failed)
+local function delay_next_run(i, first_arg, first_key, texts, has_failed)
   local name, stopped = ARGV[first_arg], KEYS[first_key]
   if redis.pcall('HEXISTS', stopped, name) == 1 then return end
   if has_failed and ARGV[first_arg + 2] == '1' then
     if not failed(redis.pcall('HSET', stopped, name, 'failed')) then keep(stopped) end
     return
   end
-  local at = next_moment(now, tonumber(ARGV[first_arg + 1]))
+  local at = next_due_time(now, tonumber(ARGV[first_arg + 1]))
   remove_delayed(texts, first_arg + 3, first_key + 1, KEYS[7], prefix)
   delay_to(at, ARGV[first_arg + 3], KEYS[7], KEYS[8], prefix)
   ends[#ends + 1] = i
-  ends[#ends + 1] = 'next ' .. whole(at)
+  ends[#ends + 1] = 'next ' .. int(at)
 end
 
 for i = 1, slots do
@@ -193,14 +193,14 @@ for i = 1, slots do
       ends[#ends + 1] = i
       ends[#ends + 1] = value and 'error ' .. (blocked or problem) or 'gone'
       if first and not value then
-        let_go(process .. '+' .. ARGV[slot_arg + 2 * (i - 1)] .. '/' .. token, first, locks, 0)
+        release_resources(process .. '+' .. ARGV[slot_arg + 2 * (i - 1)] .. '/' .. token, first, locks, 0)
       end
     else
       ended[#ended + 1] = worker_keys[i]
       held[worker_keys[i]] = false
-      if next_arg and not again then go_on(i, next_arg, next_key, texts, ending == 'F' or ending == 'R') end
+      if next_arg and not again then delay_next_run(i, next_arg, next_key, texts, ending == 'F' or ending == 'R') end
       if first then
-        let_go(process .. '+' .. ARGV[slot_arg + 2 * (i - 1)] .. '/' .. token, first, locks, counters)
+        release_resources(process .. '+' .. ARGV[slot_arg + 2 * (i - 1)] .. '/' .. token, first, locks, counters)
       end
     end
   end
@@ -213,7 +213,7 @@ if #done > 0 then
     local count = tonumber(counts[i] or '0')
     if count then
       -- A number that is not too large is written as its digits.
-      pairs_[last + 1], pairs_[last + 2] = done[i], count < 1e15 and count + 1 or whole(count + 1)
+      pairs_[last + 1], pairs_[last + 2] = done[i], count < 1e15 and count + 1 or int(count + 1)
       last = last + 2
     end
   end

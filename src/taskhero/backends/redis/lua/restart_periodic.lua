@@ -8,12 +8,12 @@
 -- Returns how many copies there were, the moment of the next run or ''.
 --!include common
 --!include delaying
---!include recurring
-go_on_when_full(KEYS[1])
+--!include periodic
+allow_oom(KEYS[1])
 local now = now_ms(ARGV[1])
 local prefix, name, frequency, locks = ARGV[2], ARGV[3], ARGV[5], tonumber(ARGV[6])
 -- What cannot be written is known before anything is.
-local moment = ARGV[4] == 'restart' and frequency ~= '' and next_moment(now, tonumber(frequency)) or nil
+local moment = ARGV[4] == 'restart' and frequency ~= '' and next_due_time(now, tonumber(frequency)) or nil
 local problem = failed(redis.pcall('HLEN', KEYS[2])) or failed(redis.pcall('HLEN', KEYS[3]))
 if moment then problem = problem or not_delayable(moment, KEYS[4], prefix) end
 if problem then return redis.error_reply(problem) end
@@ -23,7 +23,7 @@ if ARGV[4] == 'stop' then
 else
   redis.call('HDEL', KEYS[2], name)
   if frequency == '' then
-    redis.call('HSET', KEYS[3], name, whole(math.floor(now / 1000)))
+    redis.call('HSET', KEYS[3], name, int(math.floor(now / 1000)))
     keep(KEYS[3])
   end
 end
@@ -32,4 +32,4 @@ local removed = remove_queued(KEYS[6], forms, 7)
 if locks > 0 then redis.call('DEL', unpack(KEYS, 7, 6 + locks)) end
 removed = removed + remove_delayed(forms, 7, 7 + locks, KEYS[4], prefix)
 if moment then delay_to(moment, ARGV[7], KEYS[4], KEYS[5], prefix) end
-return { removed, moment and whole(moment) or '' }
+return { removed, moment and int(moment) or '' }

@@ -1,14 +1,14 @@
--- Takes a worker from view with all that stands under its name; its job goes to the failures first.
+-- Takes a worker from view with all that claim_is_current under its name; its job goes to the failures first.
 --
 -- KEYS[1] workers, KEYS[2] workers of taskhero, KEYS[3] heartbeats (Ruby), KEYS[4] processes, KEYS[5] signs
 -- KEYS[6] failures, KEYS[7] counter of failures, KEYS[8] worker key, KEYS[9] start time, KEYS[10] ping,
 -- KEYS[11] to KEYS[14] its counters, by name and by id
 -- ARGV[1] now in ms or '', ARGV[2] prefix of the namespace, ARGV[3] id, ARGV[4] '1' if a text was seen under it,
 -- ARGV[5] that text, ARGV[6] failure or '', ARGV[7] ms of silence or ''
--- Returns 'cleaned', 'changed', 'alive', 'unknown' or 'refused'.
+-- Returns 'removed', 'changed', 'alive', 'unknown' or 'wrong_type'.
 --!include common
---!include signs
-go_on_when_full(KEYS[4])
+--!include heartbeats
+allow_oom(KEYS[4])
 local now, prefix, id = now_ms(ARGV[1]), ARGV[2], ARGV[3]
 
 local value = redis.pcall('GET', KEYS[8])
@@ -22,13 +22,13 @@ if ARGV[7] ~= '' then
   if process then
     since = lease_of(KEYS[4], process)
   else
-    since = noted(KEYS[5], id, sign_of(prefix, id, KEYS[3]))
+    since = heartbeat_since(KEYS[5], id, heartbeat_fingerprint(prefix, id, KEYS[3]))
   end
   if not since or now - since < tonumber(ARGV[7]) then return 'alive' end
 end
 
 if value and ARGV[6] ~= '' then
-  if failed(redis.pcall('RPUSH', KEYS[6], ARGV[6])) then return 'refused' end
+  if failed(redis.pcall('RPUSH', KEYS[6], ARGV[6])) then return 'wrong_type' end
   redis.pcall('INCR', KEYS[7])
 end
 redis.pcall('SREM', KEYS[1], id)
@@ -36,4 +36,4 @@ redis.pcall('SREM', KEYS[2], id)
 redis.pcall('HDEL', KEYS[3], id)
 redis.pcall('HDEL', KEYS[5], id)
 redis.call('DEL', unpack(KEYS, 8))
-return 'cleaned'
+return 'removed'

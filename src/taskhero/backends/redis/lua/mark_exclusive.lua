@@ -8,7 +8,7 @@ local value = redis.pcall('GET', KEYS[1])
 if type(value) ~= 'string' or string.sub(value, 1, #head) ~= head then return 0 end
 local rest = string.sub(value, #head + 1)
 local is_alone, is_late = string.sub(rest, 1, #alone) == alone, string.sub(rest, 1, #late) == late
-go_on_when_full(KEYS[1])
+allow_oom(KEYS[1])
 if ARGV[2] == '1' and not is_alone then
   redis.call('SET', KEYS[1], head .. alone .. (is_late and string.sub(rest, #late + 1) or rest))
 elseif ARGV[2] ~= '1' and is_alone then

@@ -3,7 +3,7 @@
 -- KEYS[1] processes, KEYS[2] why tasks are stopped; ARGV[1] '1' for those only that a failure stopped; then their names
 -- Returns how many were stopped.
 --!include common
-go_on_when_full(KEYS[1])
+allow_oom(KEYS[1])
 local resumed = 0
 for i = 2, #ARGV do
   local why = redis.call('HGET', KEYS[2], ARGV[i])

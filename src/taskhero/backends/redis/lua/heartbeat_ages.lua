@@ -5,9 +5,9 @@
 -- live
 -- Returns id and ms in turn.
 --!include common
---!include looking
---!include signs
-go_on_when_full(KEYS[3])
+--!include reading
+--!include heartbeats
+allow_oom(KEYS[3])
 local now, prefix = now_ms(ARGV[1]), ARGV[2]
 if failed(redis.pcall('HLEN', KEYS[4])) then redis.call('DEL', KEYS[4]) end
 local results, present = {}, {}
@@ -18,18 +18,18 @@ for _, id in ipairs(members_of(KEYS[1])) do
     local lease = lease_of(KEYS[3], process)
     silent = lease and math.max(0, now - lease)
   else
-    local sign = sign_of(prefix, id, KEYS[2])
-    local since = noted(KEYS[4], id, sign)
+    local sign = heartbeat_fingerprint(prefix, id, KEYS[2])
+    local since = heartbeat_since(KEYS[4], id, sign)
     if not since then
       since = now
-      redis.call('HSET', KEYS[4], id, whole(now) .. ' ' .. sign)
+      redis.call('HSET', KEYS[4], id, int(now) .. ' ' .. sign)
     end
     present[id] = true
     silent = math.max(0, now - since)
   end
   if silent then
     results[#results + 1] = id
-    results[#results + 1] = whole(silent)
+    results[#results + 1] = int(silent)
   end
 end
 for _, id in ipairs(redis.call('HKEYS', KEYS[4])) do

@@ -15,7 +15,7 @@
 --!include leases
 --!include owners
 --!include locks
-go_on_when_full(KEYS[1])
+allow_oom(KEYS[1])
 
 -- Year, month, day, hour, minute, second in UTC.
 local function calendar(seconds)
@@ -36,22 +36,22 @@ local now = now_ms(ARGV[1])
 local process = ARGV[2]
 local alive = lives(KEYS[1], process) and 1 or 0
 local number = renew(KEYS[1], KEYS[5], KEYS[6], process, now, tonumber(ARGV[3]))
-local leases = leases_until(KEYS[5], KEYS[6], ARGV[5] ~= '' and ARGV[5] or whole(number - 1))
+local leases = leases_until(KEYS[5], KEYS[6], ARGV[5] ~= '' and ARGV[5] or int(number - 1))
 local lost, locks = {}, tonumber(ARGV[6])
 local first_arg, first_key = 7 + 3 * locks, 7 + 2 * locks
 for i = 1, locks do
   local worker, lock = KEYS[5 + 2 * i], KEYS[6 + 2 * i]
   local token, owner = ARGV[4 + 3 * i], ARGV[5 + 3 * i] .. '/' .. ARGV[4 + 3 * i]
-  local other = holder(lock, now, KEYS[1])
+  local other = lock_owner(lock, now, KEYS[1])
   if other and other ~= owner then
     lost[#lost + 1] = i
-  elseif other or stands(worker, token) then
+  elseif other or claim_is_current(worker, token) then
     hold(lock, owner, now, tonumber(ARGV[6 + 3 * i]))
   end
 end
 -- Other programs remove a worker from the set of all workers only.
 local taken = {}
-local result = { alive, whole(number), leases, lost, taken }
+local result = { alive, int(number), leases, lost, taken }
 if #ARGV == first_arg then
   local ids = {}
   for id in string.gmatch(ARGV[first_arg], '[^\n]+') do ids[#ids + 1] = id end
@@ -62,7 +62,7 @@ if #ARGV == first_arg then
     end
   end
 elseif #ARGV > first_arg then
-  local seconds = whole(math.floor(now / 1000))
+  local seconds = int(math.floor(now / 1000))
   local year, month, day, hour, minute, second = calendar(math.floor(now / 1000))
   local beat = string.format('%04d-%02d-%02dT%02d:%02d:%02d+00:00', year, month, day, hour, minute, second)
   local started = string.format('%04d-%02d-%02d %02d:%02d:%02d +0000', year, month, day, hour, minute, second)

@@ -5,24 +5,24 @@
 -- ARGV[1] now in ms or '', ARGV[2] lifetime in ms; then for each task: name, definition, '1' if it is by cron
 -- Returns now in ms, the stopped tasks {name, why, ...}, then for each known task its definition, why it is stopped or '', until when its slots are seen or ''.
 --!include common
---!include recurring
+--!include periodic
 local now = now_ms(ARGV[1])
 local lifetime = tonumber(ARGV[2])
 -- A key of the wrong type is met before anything is written.
 for i = 2, 4 do redis.call('HLEN', KEYS[i]) end
 if #ARGV > 2 then
-  go_on_when_full(KEYS[1])
+  allow_oom(KEYS[1])
   for arg = 3, #ARGV, 3 do
-    redis.call('HSET', KEYS[2], ARGV[arg], whole(now + lifetime) .. ' ' .. ARGV[arg + 1])
+    redis.call('HSET', KEYS[2], ARGV[arg], int(now + lifetime) .. ' ' .. ARGV[arg + 1])
     if ARGV[arg + 2] == '1' then
-      redis.call('HSETNX', KEYS[4], ARGV[arg], whole(math.floor(now / 1000)))
+      redis.call('HSETNX', KEYS[4], ARGV[arg], int(math.floor(now / 1000)))
       keep(KEYS[4])
     end
   end
-  if redis.call('PTTL', KEYS[2]) < lifetime then redis.call('PEXPIRE', KEYS[2], whole(lifetime)) end
+  if redis.call('PTTL', KEYS[2]) < lifetime then redis.call('PEXPIRE', KEYS[2], int(lifetime)) end
   keep(KEYS[3])
 end
-local results, over = { whole(now), redis.call('HGETALL', KEYS[3]) }, {}
+local results, over = { int(now), redis.call('HGETALL', KEYS[3]) }, {}
 local known = redis.call('HGETALL', KEYS[2])
 for i = 1, #known, 2 do
   local ends, definition = string.match(known[i + 1], '^(%d+) (.*)$')

@@ -9,31 +9,31 @@
 --          of texts; the timeouts of the locks of the queued job (negative: others may hold it, too); the texts, that of the next job first
 -- Returns for each task what was found or done (`Kept`).
 --!include common
---!include spelled
+--!include spellings
 --!include adopting
 --!include owners
 --!include guards
 --!include locks
 --!include delaying
---!include recurring
-go_on_when_full(KEYS[1])
+--!include periodic
+allow_oom(KEYS[1])
 local now = now_ms(ARGV[1])
 local prefix, thoroughly = ARGV[2], ARGV[3] == '1'
 local seconds = math.floor(now / 1000)
 local results = {}
 local arg, key = 4, 7
-local PATIENCE = 60
+local STALE_LOCK_AGE = 60
 
-local function stands_first(list, forms, first)
-  local texts = redis.pcall('LRANGE', list, 0, FIRST - 1)
+local function is_near_front(list, forms, first)
+  local texts = redis.pcall('LRANGE', list, 0, SCANNED_JOBS - 1)
   for _, text in ipairs(failed(texts) and {} or texts) do
     if same(text, forms, first) then return true end
   end
   return false
 end
 
-local function stands_anywhere(list, forms, first)
-  if stands_first(list, forms, first) then return true end
+local function is_queued(list, forms, first)
+  if is_near_front(list, forms, first) then return true end
   for i = 0, forms - 1 do
     if type(redis.pcall('LPOS', list, ARGV[first + i])) == 'number' then return true end
   end
@@ -57,7 +57,7 @@ local function is_locked(list, locks, timeouts, first_lock, forms, first)
     if age then youngest = math.min(youngest or age, age) end
   end
   if not youngest then return false end
-  return not thoroughly or youngest < PATIENCE or stands_anywhere(list, forms, first)
+  return not thoroughly or youngest < STALE_LOCK_AGE or is_queued(list, forms, first)
 end
 
 -- The earliest second to which a text is really delayed, or nil.
@@ -81,40 +81,40 @@ local function enqueue(list, wake, queue, locks, timeouts, first_lock, raw)
   local held = {}
   for i = 0, locks - 1 do
     local timeout = math.abs(tonumber(ARGV[timeouts + i]))
-    redis.call('SET', KEYS[first_lock + i], whole(seconds + timeout + 1), 'EX', whole(timeout))
+    redis.call('SET', KEYS[first_lock + i], int(seconds + timeout + 1), 'EX', int(timeout))
     held[#held + 1] = KEYS[first_lock + i]
   end
   if failed(redis.pcall('RPUSH', list, raw)) then
     release(held)
-    return 'refused'
+    return 'wrong_type'
   end
-  arrived(KEYS[3], queue, wake, KEYS[4])
+  notify_enqueued(KEYS[3], queue, wake, KEYS[4])
   return 'enqueued'
 end
 
-local function see_to(name, queue, frequency, holds, locks, forms)
+local function ensure_task(name, queue, frequency, holds, locks, forms)
   local list, wake, first_hold = KEYS[key], KEYS[key + 1], key + 2
   local first_lock = first_hold + holds
   local first_index = first_lock + locks
   local timeouts, first = arg + 6, arg + 6 + locks
   if redis.pcall('HEXISTS', KEYS[2], name) == 1 then return 'stopped' end
   for i = 0, holds - 1 do
-    if holder(KEYS[first_hold + i], now, KEYS[1]) then return 'running' end
+    if lock_owner(KEYS[first_hold + i], now, KEYS[1]) then return 'running' end
   end
   if is_locked(list, locks, timeouts, first_lock, forms, first) then return 'queued' end
-  local at, latest = earliest(forms, first, first_index), next_moment(now, frequency)
+  local at, latest = earliest(forms, first, first_index), next_due_time(now, frequency)
   if at then
     if at > latest then
-      if not_delayable(latest, KEYS[6], prefix) then return 'refused' end
+      if not_delayable(latest, KEYS[6], prefix) then return 'wrong_type' end
       remove_delayed(forms, first, first_index, KEYS[6], prefix)
       delay_to(latest, ARGV[first], KEYS[6], KEYS[5], prefix)
     end
     return 'delayed'
   end
   -- A copy that was given back, or rescued, has no lock.
-  if stands_first(list, forms, first) then return 'queued' end
+  if is_near_front(list, forms, first) then return 'queued' end
   -- What a dead process holds is rescued in a moment. The time of one that was declared dead is negative.
-  local recent, over = whole(now - 60000), whole(now)
+  local recent, over = int(now - 60000), int(now)
   if redis.call('ZCOUNT', KEYS[1], '(' .. recent, over) + redis.call('ZCOUNT', KEYS[1], '-' .. over, '(-' .. recent) > 0 then
     return 'unsure'
   end
@@ -123,7 +123,7 @@ end
 
 while arg <= #ARGV do
   local holds, locks, forms = tonumber(ARGV[arg + 3]), tonumber(ARGV[arg + 4]), tonumber(ARGV[arg + 5])
-  results[#results + 1] = see_to(ARGV[arg], ARGV[arg + 1], tonumber(ARGV[arg + 2]), holds, locks, forms)
+  results[#results + 1] = ensure_task(ARGV[arg], ARGV[arg + 1], tonumber(ARGV[arg + 2]), holds, locks, forms)
   arg, key = arg + 6 + locks + forms, key + 2 + holds + locks + forms
 end
 return results

@@ -25,7 +25,7 @@ local function note_spelling(spelled, at, raw, prefix, now)
   for _, member in ipairs(failed(some) and {} or some) do
     if not is_delayed(member, prefix) then redis.call('SREM', spelled, member) end
   end
-  redis.pcall('SADD', spelled, whole(at) .. ' ' .. raw)
+  redis.pcall('SADD', spelled, int(at) .. ' ' .. raw)
   local life = at - math.floor(now / 1000) + 604800
-  if life > (tonumber(redis.pcall('TTL', spelled)) or 0) then redis.pcall('EXPIRE', spelled, whole(life)) end
+  if life > (tonumber(redis.pcall('TTL', spelled)) or 0) then redis.pcall('EXPIRE', spelled, int(life)) end
 end

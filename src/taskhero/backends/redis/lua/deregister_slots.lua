@@ -10,7 +10,7 @@
 -- Or -1 if the process renewed its lease, or -2 if a claim changed meanwhile; then nothing was done.
 --!include common
 --!include leases
-go_on_when_full(KEYS[1])
+allow_oom(KEYS[1])
 local process = ARGV[1]
 if ARGV[2] ~= '' and not is_unchanged(KEYS[7], process, ARGV[2]) then return { -1 } end
 local workers = (#ARGV - 3) / 4
@@ -29,7 +29,7 @@ for i = 0, workers - 1 do
     results[#results + 1] = problem
   else
     if queue ~= '' then
-      arrived(KEYS[4], queue, KEYS[key + 6], KEYS[5])
+      notify_enqueued(KEYS[4], queue, KEYS[key + 6], KEYS[5])
       results[1] = results[1] + 1
     end
     redis.pcall('SREM', KEYS[2], id)

@@ -2,11 +2,11 @@
 --
 -- KEYS[1] processes, KEYS[2] workers of taskhero; then for each claim: its worker key
 -- ARGV[1] process; then for each claim: worker id, head of the value up to the end of its token,
--- the whole value
+-- the int value
 -- Returns for each claim 1 (its worker holds it) or 0.
 --!include common
 --!include leases
-go_on_when_full(KEYS[1])
+allow_oom(KEYS[1])
 local alive = lives(KEYS[1], ARGV[1])
 local results = {}
 for i = 3, #KEYS do

@@ -1,5 +1,5 @@
 -- The text under a key, false if there is none, or a table with the type of what is no text.
-local function text_of(key)
+local function string_at(key)
   local value = redis.pcall('GET', key)
   if failed(value) then return { redis.call('TYPE', key).ok } end
   return value

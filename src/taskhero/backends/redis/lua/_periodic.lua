@@ -1,10 +1,10 @@
 -- The second of a run that comes so many milliseconds after one that ended now.
-local function next_moment(now, frequency)
+local function next_due_time(now, frequency)
   return math.max(math.floor((now + frequency + 500) / 1000), math.floor(now / 1000) + 1)
 end
 
 -- So many of a queue's first jobs are looked through for rescued ones, which stand there with a mark behind.
-local FIRST = 100
+local SCANNED_JOBS = 100
 
 -- A job's text without the mark of its rescues.
 local function unmarked(text)
@@ -25,7 +25,7 @@ end
 
 -- Removes all queued copies, and those of the first ones that were rescued; returns how many there were.
 local function remove_queued(list, forms, first)
-  local removed, texts = 0, redis.pcall('LRANGE', list, 0, FIRST - 1)
+  local removed, texts = 0, redis.pcall('LRANGE', list, 0, SCANNED_JOBS - 1)
   local function remove(text)
     local copies = redis.pcall('LREM', list, 0, text)
     if type(copies) == 'number' then removed = removed + copies end
