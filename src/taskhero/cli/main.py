@@ -73,7 +73,7 @@ def taskhero() -> None:
 @click.option("--live/--plain", default=None, help="Redraw tables, or print lines; by default lines in a pipe.")
 def demo(*, color: bool | None, live: bool | None) -> None:
     """Show a few seconds of jobs being enqueued, delayed, worked and failing, in memory."""
-    from taskhero.cli.demo.display import new_console, perform
+    from taskhero.cli.demo.screen import new_console, perform
 
     if live is None:
         live = sys.stdout.isatty() and os.environ.get("TERM") != "dumb"

@@ -14,8 +14,8 @@ from taskhero.backends.redis.commands.producer_commands import ProducerCommands
 from taskhero.backends.redis.commands.scheduler_commands import SchedulerCommands
 from taskhero.backends.redis.commands.worker_commands import WorkerCommands
 from taskhero.backends.redis.connection.addresses import address_of
+from taskhero.backends.redis.connection.connection_manager import ConnectionManager
 from taskhero.backends.redis.connection.heartbeat_client import HeartbeatClient
-from taskhero.backends.redis.connection.manager import ConnectionManager
 from taskhero.backends.redis.notify.notifier import Notifier
 from taskhero.wire.keys import Keys
 

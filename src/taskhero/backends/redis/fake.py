@@ -9,7 +9,7 @@ from urllib.parse import urlsplit
 from taskhero._internal.display import location_of
 from taskhero.backends.redis.backend import RedisBackend
 from taskhero.backends.redis.connection.addresses import ServerAddress
-from taskhero.backends.redis.connection.manager import ConnectionManager
+from taskhero.backends.redis.connection.connection_manager import ConnectionManager
 from taskhero.errors import UnknownBackend
 
 if TYPE_CHECKING:

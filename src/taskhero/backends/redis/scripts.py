@@ -16,7 +16,7 @@ from taskhero.errors import BackendRefused
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from taskhero.backends.redis.connection.manager import ConnectionManager
+    from taskhero.backends.redis.connection.connection_manager import ConnectionManager
 
 __all__ = ["PreparedScript", "Script", "run_script", "script"]
 

@@ -15,9 +15,9 @@ from taskhero._internal.async_helpers import InterruptibleSleep, cancel_and_wait
 from taskhero.errors import BackendRefused, BackendUnavailable
 from taskhero.events import WorkerEnd, WorkerPause, WorkerPoll
 from taskhero.runtime.backoff import Backoff
-from taskhero.runtime.worker.claim_recovery import ClaimRecovery
 from taskhero.runtime.worker.claim_restorer import ClaimRestorer
 from taskhero.runtime.worker.job_runner import JobExecutor, JobRunner
+from taskhero.runtime.worker.lost_reply_recovery import LostReplyRecovery
 from taskhero.runtime.worker.settlement_buffer import BATCH, SettlementBuffer
 from taskhero.runtime.worker.slots import WorkerSlots
 
@@ -119,7 +119,7 @@ class Dispatcher:
         if control is not None:
             control.attach(self)
         self.restorer = ClaimRestorer(backend, process, self.slots, self._settlements.report_once)
-        self._claim_recovery = ClaimRecovery(
+        self._lost_reply_recovery = LostReplyRecovery(
             backend, process, settlements=self._settlements, start=self._jobs.start, restorer=self.restorer
         )
         # Why there is to be an exchange even if nothing ended: somebody is newly free, a wake-up, the slow poll.
@@ -236,7 +236,7 @@ class Dispatcher:
 
     def _poll(self) -> None:
         self._poll_timer = asyncio.get_running_loop().call_later(self._timeout, self._poll)
-        self._claim_recovery.poll()
+        self._lost_reply_recovery.poll()
         self._deregister_pending = bool(self.slots.deregistering)
         self.request_round()
 
@@ -256,8 +256,8 @@ class Dispatcher:
                 self._drained.set_result(None)
 
     async def _round(self) -> None:
-        if self._claim_recovery.open:
-            await self._claim_recovery.settle(self._jobs.marked_alone)
+        if self._lost_reply_recovery.open:
+            await self._lost_reply_recovery.settle(self._jobs.marked_alone)
         if not self._names.complete and self._free():
             await self._read_names()
         free = self._free()
@@ -395,7 +395,7 @@ class Dispatcher:
         lost = not isinstance(error, (BackendUnavailable, BackendRefused))
         self._settlements.restore(lost=lost)
         if lost:
-            self._claim_recovery.lost()
+            self._lost_reply_recovery.lost()
         delay = self._backoff.next()
         await self._pause.sleep(min(delay, 0.2) if self._jobs.closing else delay)
         self.request_round()

@@ -20,7 +20,7 @@ from taskhero.backends.protocol import (
     SettleAndClaimReply,
     Succeeded,
 )
-from taskhero.backends.redis.commands.base import milliseconds, to_bytes, to_text, token_order
+from taskhero.backends.redis.commands.command_group import milliseconds, to_bytes, to_text, token_order
 from taskhero.backends.redis.commands.lease_commands import LeaseCommands, read_leases
 from taskhero.backends.redis.scripts import PreparedScript
 from taskhero.wire.jobs import mark_rescued, rescue_count

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from taskhero.backends.records.inspection import FAILED, DelayedEntry, DelayedPage, Overview
-from taskhero.backends.redis.commands.base import to_bytes, to_number, to_text
+from taskhero.backends.redis.commands.command_group import to_bytes, to_number, to_text
 from taskhero.backends.redis.commands.queue_commands import QueueCommands
 
 if TYPE_CHECKING:

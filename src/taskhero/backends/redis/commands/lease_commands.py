@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 from redis import exceptions as redis_errors
 
 from taskhero.backends.protocol import Claim, Dismissed, HeartbeatReply, Lease, Leases, Prepared
-from taskhero.backends.redis.commands.base import RedisCommands, claim_order, to_bytes, to_number, to_text
+from taskhero.backends.redis.commands.command_group import RedisCommands, claim_order, to_bytes, to_number, to_text
 from taskhero.errors import BackendUnavailable
 from taskhero.wire.json import encode_any
 from taskhero.wire.workers import parse_worker_id, parse_working, working_head

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from taskhero.backends.protocol import KnownPeriodicTask, PeriodicTasksReply, QueueLockGuard
 from taskhero.backends.records.periodic_tasks import decode_periodic, encode_periodic
-from taskhero.backends.redis.commands.base import RedisCommands, to_bytes, to_number, to_text
+from taskhero.backends.redis.commands.command_group import RedisCommands, to_bytes, to_number, to_text
 from taskhero.errors import BackendRefused
 
 if TYPE_CHECKING:

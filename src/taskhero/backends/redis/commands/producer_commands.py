@@ -7,7 +7,7 @@ from itertools import groupby
 from typing import TYPE_CHECKING
 
 from taskhero.backends.protocol import ScheduleResult
-from taskhero.backends.redis.commands.base import RedisCommands, milliseconds, to_bytes
+from taskhero.backends.redis.commands.command_group import RedisCommands, milliseconds, to_bytes
 from taskhero.errors import BackendRefused, PartlyRefused, TaskheroError
 
 if TYPE_CHECKING:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from taskhero.backends.redis.commands.base import RedisCommands, to_bytes, to_number, to_text
+from taskhero.backends.redis.commands.command_group import RedisCommands, to_bytes, to_number, to_text
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Sequence

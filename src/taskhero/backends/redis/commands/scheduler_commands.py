@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from taskhero.backends.protocol import DueJob, DueReply
-from taskhero.backends.redis.commands.base import RedisCommands, to_bytes, to_text
+from taskhero.backends.redis.commands.command_group import RedisCommands, to_bytes, to_text
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from taskhero.backends.records.inspection import HeartbeatAge, WorkerEntry
-from taskhero.backends.redis.commands.base import RedisCommands, to_bytes, to_number, to_text
+from taskhero.backends.redis.commands.command_group import RedisCommands, to_bytes, to_number, to_text
 from taskhero.wire.workers import parse_worker_id
 
 if TYPE_CHECKING:

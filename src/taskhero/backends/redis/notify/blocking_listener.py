@@ -7,14 +7,14 @@ from typing import TYPE_CHECKING
 
 from redis import exceptions as redis_errors
 
-from taskhero.backends.redis.commands.base import to_text
+from taskhero.backends.redis.commands.command_group import to_text
 from taskhero.backends.redis.connection.master_errors import cannot_act
 from taskhero.errors import BackendError, BackendUnavailable
 
 if TYPE_CHECKING:
     from redis.asyncio.connection import AbstractConnection
 
-    from taskhero.backends.redis.connection.manager import ConnectionManager
+    from taskhero.backends.redis.connection.connection_manager import ConnectionManager
 
 __all__ = ["BlockingListener"]
 

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 from redis import exceptions as redis_errors
 
 from taskhero.backends.protocol import Wakeup
-from taskhero.backends.redis.commands.base import RedisCommands, to_bytes
+from taskhero.backends.redis.commands.command_group import RedisCommands, to_bytes
 from taskhero.backends.redis.notify.blocking_listener import BlockingListener
 from taskhero.backends.redis.notify.tracking_listener import TrackingListener
 from taskhero.errors import BackendError, BackendUnavailable
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
     from taskhero.backends.protocol import Process, Subscription
-    from taskhero.backends.redis.connection.manager import ConnectionManager
+    from taskhero.backends.redis.connection.connection_manager import ConnectionManager
 
 __all__ = ["Notifier", "ProcessListener"]
 

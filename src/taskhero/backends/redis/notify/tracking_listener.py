@@ -20,7 +20,7 @@ from taskhero.backends.redis.connection.pipelined import RedisPyConnection, take
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
-    from taskhero.backends.redis.connection.manager import ConnectionManager
+    from taskhero.backends.redis.connection.connection_manager import ConnectionManager
     from taskhero.backends.redis.connection.pipelined import PipelinedConnection
 
 __all__ = ["TrackingListener"]

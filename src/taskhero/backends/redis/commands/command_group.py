@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from taskhero.backends.protocol import Guard
-    from taskhero.backends.redis.connection.manager import ConnectionManager
+    from taskhero.backends.redis.connection.connection_manager import ConnectionManager
     from taskhero.clock import Clock
     from taskhero.wire.keys import Keys
     from taskhero.wire.workers import HeldJob

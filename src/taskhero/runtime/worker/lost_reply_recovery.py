@@ -14,10 +14,10 @@ if TYPE_CHECKING:
     from taskhero.runtime.worker.claim_restorer import ClaimRestorer
     from taskhero.runtime.worker.settlement_buffer import SettlementBuffer
 
-__all__ = ["ClaimRecovery"]
+__all__ = ["LostReplyRecovery"]
 
 
-class ClaimRecovery:
+class LostReplyRecovery:
     """Finds out what was claimed in a step whose answer was lost.
 
     Args:
