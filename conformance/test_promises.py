@@ -37,7 +37,9 @@ ANSWERS = (
 )
 #: What no test of the kit can bring about.
 BEYOND_THE_KIT = {
-    "A backend never repeats a step by itself": "the connection must break; tested by each driver that has one",
+    "A backend never repeats a step": "needs a broken connection, so the tests of each driver with one cover it",
+    "`BackendUnavailable` means": "likewise",
+    "`ReplyLost` means": "likewise",
 }
 
 

@@ -1,4 +1,4 @@
-"""The part of the contract that serves those who look and mend; the rules are those of `taskhero.backends.protocol`."""
+"""The verbs for inspection and repair; the rules of `taskhero.backends.protocol` apply."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ from taskhero.backends.records.inspection import FAILED
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
+    from taskhero.backends.records.entries import Removal
     from taskhero.backends.records.inspection import (
         DelayedEntry,
         DelayedPage,
@@ -24,122 +25,168 @@ __all__ = ["Inspectable"]
 
 
 class Inspectable(Protocol):
-    """A store into which people look."""
+    """Verbs that list, count, remove and retry what a backend stores."""
 
-    # all at once
+    # totals
 
     async def overview(self) -> Overview:
-        """Lengths of queues and of failures, totals of the counters, the leader and the time, all of one instant.
+        """Return queue lengths, failed list lengths, counter totals, leader and time, all of one instant.
 
-        What cannot be read is None, or 0 for a counter.
+        A value that cannot be read is None, or 0 for a counter.
         """
         ...
 
-    # what is delayed
+    # queues
+
+    async def queues(self) -> list[str]:
+        """Return the names of all known queues, sorted.
+
+        An empty queue stays known.
+        """
+        ...
+
+    async def length(self, queue: str) -> int:
+        """Return the number of jobs in the queue, 0 if the queue is unknown."""
+        ...
+
+    async def queued(self, queue: str, start: int = 0, stop: int = -1) -> list[str]:
+        """Return the payloads from position *start* to *stop*, both included.
+
+        Positions count from 0, negative ones from the end.
+        """
+        ...
+
+    async def remove(self, queue: str, removals: Sequence[Removal]) -> Sequence[int]:
+        """Remove entries by their exact payloads.
+
+        Each removal is one atomic step, together with the locks that it releases. These locks are released, whatever
+        their owner, if an entry was removed and none with its payload is left.
+
+        Returns:
+            For each removal the number of entries that it removed.
+        """
+        ...
+
+    async def delete_queue(self, queue: str, *, only_if_empty: bool = False) -> int:
+        """Delete the queue and all its jobs, and return their number.
+
+        With *only_if_empty*, a queue that holds jobs or cannot be read does not change, and the result is 0.
+        """
+        ...
+
+    async def stats(self) -> dict[str, int]:
+        """Return all counters: ``processed``, ``failed``, and each of them with ``:<worker>``.
+
+        A counter that is not a number is omitted.
+        """
+        ...
+
+    # delayed jobs
 
     async def due_times(self) -> Sequence[tuple[int, int]]:
-        """The unix seconds to which jobs are delayed, the earliest first, each with how many.
+        """Return the Unix seconds to which jobs are delayed, earliest first, each with its number of jobs.
 
-        What is no whole second is left out, and so is a second whose jobs cannot be read.
+        Due times that are not whole seconds are omitted, and so are seconds whose jobs cannot be read.
         """
         ...
 
     async def delayed(self, at: int, start: int = 0, stop: int = -1) -> list[str]:
-        """The texts that are delayed to a second, in the order stored, from position *start* to *stop* as for `queued`.
+        """Return the payloads that are delayed to the second *at*, in the order stored.
 
-        There are none for a second to which nothing is delayed.
+        Positions from *start* to *stop* are those of `queued`. The list is empty if nothing is delayed to that second.
         """
         ...
 
     async def search_delayed(
         self, containing: Sequence[str] = (), *, limit: int = 1000, after: tuple[int, int] | None = None
     ) -> DelayedPage:
-        """A page of what is delayed, by moment and then in the order stored.
+        """Return a page of delayed jobs, by due time and then in the order stored.
 
-        At most *limit* texts are looked at, so a page may be empty and yet not be the last. With *containing*, those
-        that hold none of these strings are left out. A moment that cannot be read is passed over.
+        The step examines at most *limit* payloads, so a page may be empty without being the last. With *containing*,
+        payloads that contain none of these strings are omitted. A due time that cannot be read is skipped.
         """
         ...
 
     async def remove_delayed(self, entries: Sequence[DelayedEntry]) -> Sequence[int]:
-        """Remove all copies of these texts from their seconds; the answer says for each how many there were.
+        """Remove all copies of these payloads from their seconds, and return for each the number of copies.
 
-        Each is one atomic step. A second from which the last job went is known no more.
+        Each entry is one atomic step. A second is no longer listed after its last job is removed.
         """
         ...
 
-    # failures
+    # failed lists
 
     async def failed_lists(self) -> list[str]:
-        """Names of the lists of failures: ``failed``, then those that other programs keep besides, sorted."""
+        """Return the names of the failed lists: ``failed``, then those of other programs, sorted."""
         ...
 
     async def failed_count(self, source: str = FAILED) -> int:
-        """How many entries a list of failures holds."""
+        """Return the number of entries in a failed list."""
         ...
 
     async def failed(self, start: int = 0, stop: int = -1, source: str = FAILED) -> list[str]:
-        """The texts of a list of failures, oldest first, from position *start* to *stop* as for `queued`."""
+        """Return the entries of a failed list, oldest first, from position *start* to *stop* as for `queued`."""
         ...
 
     async def remove_failed(self, entries: Sequence[FailedEntry]) -> Sequence[bool]:
-        """Remove one entry of each of these texts, the youngest; the answer says for each whether there was one.
+        """Remove the newest copy of each of these entries, and return for each whether there was one.
 
-        Each is one atomic step, in the order given.
+        Each entry is one atomic step, in the order given.
         """
         ...
 
     async def retry_failed(self, retries: Sequence[FailedRetry]) -> Sequence[str]:
-        """Store jobs that failed, and take them from the failures; the answer is a `RetryResult` for each.
+        """Store failed jobs again, remove their entries, and return a `RetryResult` for each.
 
-        Each is one atomic step, in the order given: the youngest entry of the failure's text goes and the job is
-        stored as by `push`, or nothing is done. So of two that try the same again, one does.
+        Each retry is one atomic step, in the order given. It removes the newest copy of the entry and stores the job as
+        `push` does, or changes nothing. Of two calls that retry the same entry, one succeeds.
         """
         ...
 
     # locks
 
     async def locks(self) -> dict[str, str]:
-        """The locks of queued and of running jobs whose names begin with ``lock:`` or ``workerslock:``, with values.
+        """Return the queue locks and job locks whose names begin with ``lock:`` or ``workerslock:``, with their values.
 
-        A value that is no text is told in words.
+        A value that is not a string is described in words.
         """
         ...
 
     async def lifetimes(self, keys: Sequence[str]) -> Mapping[str, float | None]:
-        """For how many seconds these locks exist, unless they are renewed or released; None for one without end.
+        """Return the seconds until each of these locks expires.
 
-        A lock that does not exist is left out.
+        The value is None for a lock that does not expire. A lock that does not exist is omitted.
         """
         ...
 
     async def delete_lock(self, key: str) -> bool:
-        """Free a lock, whoever holds it; False if it was free."""
+        """Delete a lock, whatever its owner, and return False if it was free."""
         ...
 
     # workers
 
     async def workers(self, ids: Sequence[str] | None = None) -> Sequence[WorkerEntry]:
-        """What stands in the store of all workers in view, sorted by id, or of those with these ids, in view or not.
+        """Return the stored data of all registered workers, sorted by id.
 
-        The text under a worker's name begins as `taskhero.wire.workers.working_head` writes it, if it is taskhero's.
-        What cannot be read is told in `problems`.
+        With *ids*, return the data of these workers, registered or not. What taskhero stores under a worker's name
+        begins as `taskhero.wire.workers.working_head` writes it. `problems` lists what cannot be read.
         """
         ...
 
     async def heartbeat_ages(self) -> Sequence[HeartbeatAge]:
-        """For how long each worker in view has given no sign of life, sorted by id.
+        """Return the heartbeat age of each registered worker, in seconds, sorted by id.
 
-        A worker of taskhero's is silent from the end of its process's lease on, by the backend's clock. Another
-        program's is silent from the first call on that saw all that stands of it now, in whatever process that call was
-        made: no clock but the backend's own counts. Of a worker whose process has no lease nothing is said.
+        The age of a taskhero worker counts from the end of its process's lease, by the backend's clock. The age of
+        another program's worker counts from the first call that saw its present data. That call may come from any
+        process, and only the backend's clock counts. A taskhero worker whose process has no lease is omitted.
         """
         ...
 
     async def remove_worker(self, removal: WorkerRemoval) -> str:
-        """Take a worker from view with all that stands under its name; the answer is a `RemoveWorkerResult`.
+        """Remove a worker with all data under its name, and return a `RemoveWorkerResult`.
 
-        It is one atomic step. If it held a job, the failure is listed and counted in it; what it did not hold is not.
-        Nothing is done if it holds something else than was seen, or if it was not silent for as long as asked.
+        The removal is one atomic step. If the worker held a job, that step lists and counts its failure. A job that the
+        worker did not hold is not listed. Nothing changes if the worker holds something other than `seen`, or if its
+        heartbeat age is below the given one.
         """
         ...

@@ -1,4 +1,4 @@
-"""The part of the contract about periodic tasks; the rules are those of `taskhero.backends.protocol`."""
+"""The verbs for periodic tasks; the rules of `taskhero.backends.protocol` apply."""
 
 from __future__ import annotations
 
@@ -13,55 +13,59 @@ __all__ = ["PeriodicTaskVerbs"]
 
 
 class PeriodicTaskVerbs(Protocol):
-    """A store that keeps periodic tasks going."""
+    """Verbs that store, enqueue, stop and restart periodic tasks."""
 
     async def declare_periodic(
         self, declared: Sequence[PeriodicTask] = (), lifetime: float = 0.0
     ) -> PeriodicTasksReply:
-        """Note that these tasks are declared, for *lifetime* seconds from now; return all that are known.
+        """Store that these tasks are declared for *lifetime* seconds from now, and return all known tasks.
 
-        Who declares a name again replaces what is known of it. What nobody declares any more is forgotten when its
-        lifetime is over, but not whether it is stopped. Of a task by cron that is new, all slots until now are seen.
+        A new declaration of a name replaces the old one. A declaration expires after its lifetime, but whether the task
+        is stopped stays stored. The cron cursor of a new cron task is now, so that all earlier fire times count as
+        fired.
         """
         ...
 
     async def ensure_periodic(self, tasks: Sequence[PeriodicTask], *, full_scan: bool = False) -> Sequence[str]:
-        """See to it that each of these tasks with a frequency runs again; the answer is a `EnsureResult` for each.
+        """Ensure that each of these tasks with a frequency runs again, and return an `EnsureResult` for each.
 
-        Each task is one atomic step: of many who ask at once, one enqueues it, with the locks that its guards name, and
-        wakes as `push` does. It counts as queued, too, if its text, rescued or not, is among the first hundred of its
-        queue. If all its copies are delayed for longer than its frequency, one takes their place that is not. While the
-        time of a lease, by the backend's clock, is over for less than a minute, nothing is enqueued. With *full_scan*,
-        a lock of queued jobs that is not shared and has been held for more than a minute counts as free if its queue
-        holds no text of the task.
+        Each task is one atomic step: of several concurrent calls, one enqueues it. That call takes the locks that its
+        guards name, and wakes processes as `push` does. A task also counts as queued if its payload, rescued or not, is
+        among the first 100 of its queue. If all its copies are delayed for longer than its frequency, one that is
+        delayed by its frequency replaces them. If a lease expired less than 60 seconds ago, by the backend's clock,
+        nothing is enqueued. With *full_scan*, a queue lock counts as free if the queue holds no payload of the task.
+        That applies to locks that are not shared and were taken more than 60 seconds ago.
         """
         ...
 
     async def restart_periodic(self, task: PeriodicTask) -> int | None:
-        """Let a task begin anew, stopped or not; return the moment of its next run, in whole unix seconds.
+        """Restart a task, stopped or not, and return the due time of its next run in whole Unix seconds.
 
-        Its copies go, queued (rescued ones among the first hundred) and delayed, and so do the locks that its guards
-        name; one is delayed by its frequency, as for `NextRun`. A task by cron goes on with its next slot, and the
-        answer is None.
+        Its queued copies (rescued ones among the first 100) and its delayed copies are removed. The locks that its
+        guards name are released. One copy is delayed by its frequency, as for `NextRun`. A cron task continues with its
+        next fire time, and the result is None.
         """
         ...
 
     async def stop_periodic(self, task: PeriodicTask) -> int:
-        """Stop a task until `restart_periodic` or `resume_periodic`; return how many copies were queued or delayed.
+        """Stop a task until `restart_periodic` or `resume_periodic`.
 
-        They go as with `restart_periodic`, and so do the locks that its guards name. A run that is under way goes on,
-        and is the last one.
+        Return the number of its queued and delayed copies. They are removed, and the locks that its guards name are
+        released, as by `restart_periodic`. A current run continues and is the last one.
         """
         ...
 
     async def resume_periodic(self, names: Sequence[str], *, failed: bool = False) -> int:
-        """Stop these tasks no longer; return how many were stopped. With *failed*, only what a failure stopped."""
+        """End the stop of these tasks, and return how many were stopped.
+
+        With *failed*, only tasks that a failure stopped are resumed.
+        """
         ...
 
     async def fire_cron(self, task: PeriodicTask, expected_cursor: int | None, new_cursor: int, count: int) -> str:
-        """Store *count* jobs of a cron task and move its cursor to *new_cursor*; the answer is a `FireResult`.
+        """Store *count* jobs of a cron task, move its cursor to *new_cursor*, and return a `FireResult`.
 
-        That is done only if they were seen until *expected_cursor*: of two who fire the same slots, one does. Guards
-        hold as for `push`, and waiting processes are woken as by it.
+        That happens only if the cursor is *expected_cursor*: of two calls for the same fire times, one succeeds. Guards
+        apply and waiting processes wake up as with `push`.
         """
         ...

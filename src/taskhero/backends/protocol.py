@@ -1,20 +1,20 @@
 """The contract between the engine and any store of jobs.
 
-A backend speaks of jobs, claims and leases, never of its own commands. Each verb is one atomic step, unless its
-docstring says otherwise: it happens whole or not at all, and no other process sees it half done. Each sentence of
-these docstrings has a test in the conformance kit (`taskhero.conformance`).
+The verbs of a backend name jobs, claims and leases, not the commands of a store. Unless its docstring says otherwise,
+each verb is one atomic step: it happens completely or not at all, and no other process sees a partial result. Each
+sentence of these docstrings has a test in the conformance kit (`taskhero.conformance`).
 
 Rules for all verbs:
 
-* A job is its raw text. A backend stores and returns that text exactly and never looks inside. It changes no byte when
-  a job moves, but for the mark of a rescue and where an ending gives another text.
-* The order of a queue is first in, first out; what is put at the front comes next.
-* "Now" is the backend's own clock (a shared server's clock where there is one), in unix seconds.
-* `BackendUnavailable` means that nothing was done, `BackendRefused` that nothing was changed, `ReplyLost` that the
-  step may or may not have happened. A backend never repeats a step by itself after it may have happened.
-* One bad thing (a key of the wrong type, a counter that is no number) spoils only the item it belongs to.
-* Records refuse numbers that are out of their bounds (`taskhero._internal.bounds`). A step with any other number
-  happens whole.
+* A job is its payload, a string. A backend stores and returns the payload exactly and never decodes it. A move changes
+  the payload in two cases only: a rescue marks it, and a disposition may replace it.
+* A queue is first in, first out. A job that is put at the front comes next.
+* "Now" is the time of the backend's own clock in Unix seconds: the clock of a shared server where there is one.
+* `BackendUnavailable` means that the backend did nothing. `BackendRefused` means that the backend changed nothing.
+  `ReplyLost` means that the step may or may not have happened. A backend never repeats a step that may have happened.
+* Damaged data (a key of the wrong type, a counter that is not a number) affects only the item it belongs to.
+* Records reject numbers that are out of bounds (`taskhero._internal.bounds`). A step with any other number happens
+  completely.
 """
 
 from __future__ import annotations
@@ -123,94 +123,100 @@ __all__ = [
 
 @runtime_checkable
 class Backend(Inspectable, PeriodicTaskVerbs, Protocol):
-    """A store of jobs; the verbs of those who look and mend are in `taskhero.backends.inspection_protocol`."""
+    """A store of jobs.
+
+    `PeriodicTaskVerbs` and `Inspectable` declare the verbs for periodic tasks and for inspection and repair.
+    """
 
     @property
     def location(self) -> str:
-        """Where it keeps its jobs, for people; without passwords."""
+        """Return where the backend keeps its jobs, as text for people and without passwords."""
         ...
 
     async def connect(self) -> None:
-        """Make it usable in the running event loop.
+        """Connect the backend in the running event loop.
 
-        A second call without a close between changes nothing. If the event loop in which it was connected has ended
-        meanwhile, it is connected anew.
+        A second call without a close in between changes nothing. If the event loop in which the backend was connected
+        has ended, the backend connects anew.
 
         Raises:
-            NotConnected: It is connected in another event loop, which has not ended.
-            BackendUnavailable: It cannot be reached; the message says where it looked.
-            BackendTooOld: The server is older than what is supported.
+            NotConnected: The backend is connected in another event loop that has not ended.
+            BackendUnavailable: The backend cannot be reached. The message shows the address that was tried.
+            BackendTooOld: The server is older than the oldest supported version.
         """
         ...
 
     async def close(self) -> None:
-        """Let go of all connections and end all waits; what is stored stays.
+        """Close all connections and end all waits.
 
-        A second call changes nothing. The backend can be connected again.
+        Stored data stays. A second call changes nothing. The backend can be connected again.
         """
         ...
 
-    # producing
+    # producers
 
     async def push(self, entries: Sequence[Entry]) -> Sequence[bool]:
         """Store jobs in their queues, in the order given.
 
-        The answer says for each entry whether it was stored; an entry of which a guard does not hold is not, and
-        takes no lock. Guards are checked in turn, so an entry sees what those before it took. If some entries cannot be
-        stored, the others are, and `PartlyRefused` tells of each. Each entry is one atomic step; the whole is too,
-        unless it is so large that it is cut in pieces. The queue's name is known from then on. About one process that
-        waits for the queue is woken, not all.
+        Return for each entry whether it was stored. An entry whose guards do not all hold is not stored and takes no
+        lock. Guards are checked in the order of the entries, so an entry sees the locks of earlier ones. If some
+        entries cannot be stored, the backend stores the others and raises `PartlyRefused`, which names each. Each entry
+        is one atomic step. The whole call is one too, unless it is so large that the backend splits it. From then on
+        the name of the queue is known. The push wakes about one process that waits for the queue, not all.
         """
         ...
 
     async def schedule(self, entries: Sequence[DelayedJobEntry]) -> Sequence[str]:
-        """Store jobs until their moment, in the order given; the answer is a `ScheduleResult` for each.
+        """Store jobs until their due times, in the order given, and return a `ScheduleResult` for each.
 
-        The moment of an entry with a delay is now plus the delay, by the backend's clock within the step. It is rounded
-        up to a whole second, which is the one that `unique` means. An entry whose moment is not in the future, by the
-        same clock, is pushed at once. Of two entries of one second, the first stored is promoted first. The queue's
-        name is not known before the job is in it. A lock belongs to a job in a queue: a delayed one neither needs nor
-        takes it before it is promoted. A process that waits for the schedule is woken if the moment is earlier than
-        all that were known. If some entries cannot be stored, the others are, and `PartlyRefused` tells of each.
+        For an entry with a delay, the due time is the backend's now within the step plus the delay. It is rounded up to
+        a whole second, which is the one that `unique` compares. An entry whose due time is not in the future, by the
+        same clock, is pushed immediately. Of two entries of one second, the first stored is promoted first. The name of
+        the queue becomes known when the job enters it. A lock belongs to a queued job: a delayed job neither needs nor
+        takes it before its promotion. If the due time is earlier than all others, the step wakes a process that waits
+        for the schedule. If some entries cannot be stored, the backend stores the others and raises `PartlyRefused`,
+        which names each.
         """
         ...
 
-    # promoting
+    # promotion
 
     async def due(self, limit: int) -> DueReply:
-        """Show the first *limit* jobs whose moment has come; nothing is changed but what can never be promoted.
+        """Return the first *limit* jobs that are due.
 
-        A moment has come when the floor of now is not less than it: no job is ever shown early. Moments without jobs
-        are cleaned up. While another program's scheduler holds its lock, `yielded` is true and no job is shown.
-        `foreign` tells who holds it and since when that was seen. Such a lock without a lifetime counts as dead after
-        10 minutes in which it did not change and this verb saw it at least once a minute.
+        The step changes only data that can never be promoted. A job is due when the floor of now is at least its due
+        time, so no job is returned early. Due times without jobs are deleted. While another program's scheduler holds
+        its lock, `yielded` is true and `jobs` is empty. `foreign` says who holds that lock and since when `due` has
+        seen it. If that lock has no lifetime, it counts as dead after 10 minutes without a change. The 10 minutes count
+        only if `due` saw the lock at least once a minute.
         """
         ...
 
     async def adopt(self) -> int:
-        """Make delayed jobs known that another program stored without their moments; return how many there were.
+        """Register delayed jobs that another program stored without their due times, and return their number.
 
-        They are promoted, shown and removed like all others from then on. One whose moment is no whole second is
-        delayed to the next one. What is in order stays as it is.
+        From then on they are promoted, listed and removed like all others. A job whose due time is not a whole second
+        is delayed to the next whole second. Intact data does not change.
         """
         ...
 
     async def promote(self, moves: Sequence[PromotionTarget]) -> Sequence[str]:
-        """Move due jobs to the ends of their queues; the answer is a `PromoteResult` for each.
+        """Move due jobs to the ends of their queues, and return a `PromoteResult` for each.
 
-        A job that is no longer where `due` saw it, is not due, or may not be promoted since another program's
-        scheduler holds its lock, is missed: of two calls with the same move, one moves it. Each move is one atomic
-        step: the job is in exactly one place at every instant. Waiting processes are woken as by `push`.
+        A job that is no longer where `due` found it, or is not due, is `MISSED`. A job is also `MISSED` while another
+        program's scheduler holds its lock. Of two calls with the same target, one moves the job. Each promotion is one
+        atomic step: the job is in exactly one place at every instant. Waiting processes wake up as after `push`.
         """
         ...
 
-    # working
+    # processes and claims
 
     async def register(self, process: Process, slots: Sequence[int], lease: float) -> None:
-        """Make the process and the workers of these slots visible to others, and give the process a lease.
+        """Register the process and the workers of these slots, and give the process a lease.
 
-        A second call adds slots and renews the lease. The lease holds until `deregister` or `rescue` ends it: no clock
-        of the backend does, however it jumps. *lease* is what others read in `Lease.length`.
+        Other programs see these workers. A second call adds slots and renews the lease. The lease holds until
+        `deregister` or `rescue` ends it. The backend's clock never ends it, even if that clock jumps. Other processes
+        read *lease*, in seconds, as `Lease.length`.
         """
         ...
 
@@ -224,34 +230,36 @@ class Backend(Inspectable, PeriodicTaskVerbs, Protocol):
         locks: Sequence[HeldLock] = (),
         seen: str = "",
     ) -> HeartbeatReply:
-        """Renew the process's lease; called from a thread of its own, and the only verb that is not a coroutine.
+        """Renew the lease of the process.
 
-        With *full*, it also renews what other programs take for a sign of life, and registers again those workers of
-        *slots* that somebody removed. A process that was declared dead is alive again; what was taken from it is not
-        given back.
+        This verb is the only one that is not a coroutine, since a separate thread calls it. With *full*, the step also
+        renews the heartbeats that other programs read. With *full*, it also registers those workers of *slots* again
+        that were removed. A process that was declared dead is alive again. What was taken from it is not returned.
 
-        Each of *locks* that is still its claim's own is held from now on for its timeout, even if the job has been
-        settled. So is one that is free, if the claim still stands. One that somebody else holds is `lost` and stays
-        theirs.
+        A lock in *locks* that its claim still owns is renewed for its timeout, even if the job has been settled. A free
+        lock is taken again for its timeout if the claim is still current. A lock with another owner is `lost` and keeps
+        that owner.
 
-        It shows the leases of other processes as `leases` does.
+        The reply contains the leases of other processes, as `leases` returns them.
         """
         ...
 
     async def deregister_slots(self, process: Process, slots: Sequence[int]) -> Dismissed:
-        """Take the workers of these slots from view; a job that one still holds goes to the front of its queue.
+        """Deregister the workers of these slots.
 
-        A worker whose queue cannot take its job stays in view and holds it, and the answer names the claim.
+        A job that a worker still holds moves to the front of its queue. A worker whose queue cannot take its job stays
+        registered and keeps the job, and the reply names the claim.
         """
         ...
 
     async def deregister(self, process: Process) -> Dismissed:
-        """Take the process and all its workers from view and end its lease; return how many jobs it still held.
+        """Deregister the process and all its workers, and end its lease.
 
-        These go to the front of their queues in the order in which they were claimed, which is no rescue. A process
-        that waits for one of its queues is woken if that holds jobs. A worker whose queue cannot take its job stays in
-        view and holds it, and the answer names the claim. Then the process counts as dead at once, so that others
-        rescue the job when they can.
+        The reply says how many jobs the process still held. These jobs move to the front of their queues in the order
+        of their claims. That does not count as a rescue. If one of its queues holds jobs, a process that waits for that
+        queue wakes up. A worker whose queue cannot take its job stays registered and keeps the job, and the reply names
+        the claim. In that case the process counts as dead immediately, so that other processes can rescue the job
+        later.
         """
         ...
 
@@ -262,146 +270,122 @@ class Backend(Inspectable, PeriodicTaskVerbs, Protocol):
         free_slots: Sequence[int],
         queues: Sequence[str],
     ) -> SettleAndClaimReply:
-        """Record how jobs ended, in the order given, and claim the next ones for the free slots.
+        """Record how jobs ended, in the order given, and claim the next jobs for the free slots.
 
-        A settlement counts once: if the claim's token no longer stands under the slot, nothing is changed and the
-        claim is `gone`. If one settlement cannot be recorded, it stays as it was and is told in `unsettled`; all
-        others are recorded. Where a job goes (failures, delayed list, queue) and its claim ends in the same step. In
-        that step, locks that are to be released go if they are still the claim's own, even if the claim is `gone`.
-        Counters that are to be forgotten go, too, but not if the claim is gone. Of what cannot be recorded, both stay.
+        A settlement counts once. If the slot no longer holds the claim's token, nothing changes and the claim is
+        `gone`. If a settlement cannot be recorded, the claim stays as it was and `unsettled` lists it. All other
+        settlements are recorded. One step stores the job at its destination (failed list, delayed set or queue) and
+        ends its claim. That step releases those locks of `Settlement.release` that the claim still owns, even if the
+        claim is `gone`. It deletes the counters of `Settlement.forget`, but not if the claim is `gone`. If the
+        settlement cannot be recorded, its locks and counters stay.
 
-        Queues are emptied in the order given, each from its front: a later queue only if the earlier ones hold no
-        more or cannot be read. From one queue at most its fair share is taken: its length divided by the number of
-        living processes, rounded up. A process lives while it has a lease and was not declared dead. A claimed job
-        stands under its worker's own name, with a new token, from the instant in which it leaves the queue. A slot that
-        still holds a job gets no other. A batch is bounded in bytes too, but has at least one job if there is one. If
-        jobs remain, another waiting process is woken.
+        Jobs are claimed queue by queue in the order given, each queue from its front. A later queue is used only if the
+        earlier ones hold no more jobs or cannot be read. A call takes at most its fair share of a queue: the queue's
+        length divided by the number of live processes, rounded up. A process is live while it has a lease and was not
+        declared dead. A claimed job is stored under its worker's name, with a new token, from the instant it leaves the
+        queue. A slot that still holds a job gets no other job. A batch is also bounded in bytes, but contains at least
+        one job if there is one. If jobs remain, another waiting process wakes up.
 
-        Nothing is claimed while ``pause-all-workers`` is set, nor for a process that is not registered or was
-        declared dead; its settlements still count where the claim is its own.
+        Nothing is claimed while ``pause-all-workers`` is set. Nothing is claimed for a process that is not registered
+        or was declared dead. The settlements of such a process still count where it owns the claim.
         """
         ...
 
     async def prepare(self, process: Process, preparations: Sequence[Preparation]) -> Sequence[Prepared]:
-        """Give claimed jobs what they need before they run; the answer is a `Prepared` for each, in the order given.
+        """Prepare claimed jobs for their runs, and return a `Prepared` for each, in the order given.
 
-        The locks of the queued job go. The locks to hold are taken, all or none; a lock is free if it does not exist,
-        and its owner is the claim, which holds it already if it asks again. A lock expires after its timeout, unless
-        `heartbeat` renews it. It is free, too, once its process has no lease or was declared dead. Each claim is one
-        atomic step; for one that is no longer the process's, nothing is changed, nor for any if the process is not
-        registered or was declared dead. The counter of attempts is read, whether the locks were taken or not. A lock of
-        the wrong type counts as held by somebody else. One that another program left without a lifetime is free 60
-        seconds after the second that its text begins with.
+        The locks of the queued job are released. Of the locks to hold, all are taken or none. A lock is free if it does
+        not exist. Its owner is the claim, so a claim that asks again already holds it. A lock expires after its
+        timeout, unless `heartbeat` renews it. A lock is also free once its process has no lease or was declared dead.
+        Each claim is one atomic step. Nothing changes for a claim that the process no longer owns. Nothing changes for
+        any claim if the process is not registered or was declared dead. The counter of attempts is read, whether the
+        locks were taken or not. A lock of the wrong type counts as held by another owner. A lock that another program
+        left without a lifetime is free 60 seconds after the second that its value begins with.
         """
         ...
 
     async def claims(self, process: Process) -> ClaimsReply:
-        """Read what stands under the names of the process's workers: after a lost reply, what was really claimed."""
+        """Return the claims that are stored for the workers of the process.
+
+        After a lost reply, they show what was really claimed.
+        """
         ...
 
     async def restore(self, process: Process, claims: Sequence[Claim]) -> Sequence[bool]:
-        """Write claims again that another program deleted under their workers; True for each that its worker holds now.
+        """Write claims again that another program deleted, and return for each whether its worker holds it now.
 
-        Each claim is one atomic step. Nothing is written where the worker holds another job or is not in view, nor for
-        a process that is not registered or was declared dead.
+        Each claim is one atomic step. Nothing is written if the worker holds another job or is not registered. Nothing
+        is written for a process that is not registered or was declared dead.
         """
         ...
 
     async def mark_exclusive(self, process: Process, claim: Claim, *, exclusive: bool = True) -> bool:
-        """Mark that the process now runs this job alone, so that its death counts; False if the claim is gone.
+        """Mark that the job runs exclusively, so that a crash of its process is attributed to it.
 
-        With *exclusive* false the mark is taken back: others run beside it from now on, so that a death of its process
-        is only a late one.
+        Return False if the claim is gone. With *exclusive* false, remove the mark, since other jobs run beside it from
+        now on. A crash of the process then counts only as a late crash.
         """
         ...
 
     async def leases(self, seen: str = "", *, lease: float | None = None) -> Leases:
-        """Show the leases of all processes, those first that went longest without a renewal.
+        """Return the leases of all processes, those with the oldest renewal first.
 
-        `Lease.renewal` is a different text after each renewal. With *seen* of an earlier answer, leases that were
-        renewed after that answer are left out. At most a thousand leases are shown. With *lease*, a worker of
-        taskhero's whose process is unknown gets a lease of that length, so that it can be rescued.
+        `Lease.renewal` is a different string after each renewal. With *seen* of an earlier reply, leases that were
+        renewed after that reply are omitted. The reply contains at most 1000 leases. With *lease*, a taskhero worker
+        whose process is unknown gets a lease of that length, so that it can be rescued.
         """
         ...
 
     async def rescue(self, expired: Sequence[Lease], limit: int) -> Sequence[RescuedJob]:
-        """Take up to *limit* jobs from the processes of these leases, each to the front of its queue.
+        """Move up to *limit* jobs of the processes of these leases to the front of their queues.
 
-        The engine passes a lease only after it saw the same renewal for `Lease.length` and for its own `rescue_after`,
-        whichever is longer. It measures that with its own monotonic clock, while it reaches the backend without a gap
-        longer than a heartbeat interval (`taskhero.runtime.worker.lease_watch`).
+        The engine passes a lease only after it saw the same renewal for the longer of `Lease.length` and its own
+        `rescue_after`. It measures that with its own monotonic clock (`taskhero.runtime.worker.lease_watch`). Time
+        without contact to the backend for longer than a heartbeat interval does not count.
 
-        Each job is one atomic step: it is taken only if the lease is still exactly the one given, and by one rescuer
-        only. The process is declared dead in the same step, until it beats again or is registered again. Jobs of one
-        queue keep the order in which they were claimed. The job's text is then marked as rescued (`taskhero.wire`), one
-        more if it had been begun alone. If that was taken back, it has one late death more, unless another job that the
-        process holds is begun alone and has no death counted yet: then that one is to blame. A dead process without
-        jobs is taken from view. A process that renewed its lease is never touched.
+        Each job is one atomic step. It is taken only if the lease is still exactly the one given, and by one rescuer
+        only. The same step declares the process dead until its next `heartbeat` or `register`. Jobs of one queue keep
+        the order of their claims. The payload is marked as rescued (`taskhero.wire`). Its count of crashes increases by
+        one if the job was marked exclusive. If that mark was removed again, the count of late crashes increases by one.
+        If another exclusive job of the process has no counted crash yet, the crash counts for that job instead. A dead
+        process without jobs is deregistered. A process that renewed its lease is never changed.
 
-        A job whose queue cannot take it stays claimed as it is, and the answer says why. It does not count for *limit*
-        and keeps no other job from its rescue.
+        A job whose queue cannot take it stays claimed, and the reply says why. It does not count for *limit* and does
+        not prevent the rescue of other jobs.
         """
         ...
 
-    # waking
+    # wake-ups
 
     async def wait(self, process: Process, subscription: Subscription, timeout: float) -> Wakeup:
-        """Wait until there may be something to do, *timeout* seconds at most.
+        """Wait until there may be jobs or an earlier due time, for at most *timeout* seconds.
 
-        It returns at once if a wake-up came since the process's last wait. A wake-up may be late or spurious, never
-        lost for longer than *timeout*; about one waiting process is woken for a job. It may be cancelled.
+        The call returns immediately if a wake-up arrived since the last wait of the process. A wake-up may be late or
+        spurious, but is never lost for longer than *timeout*. A job wakes about one waiting process. The call can be
+        cancelled.
         """
         ...
 
     async def notify(self, queues: Sequence[str]) -> None:
-        """Pass a wake-up on: of each of these queues that holds jobs, one waiting process is told."""
+        """Forward a wake-up: wake one waiting process for each of these queues that holds jobs."""
         ...
 
-    # the leader
+    # leader
 
     async def lead(self, owner: str, lease: float) -> bool:
-        """Become or stay the leader for *lease* seconds; False while another one leads."""
+        """Acquire or renew the leader lease for *lease* seconds.
+
+        Return False while another owner leads.
+        """
         ...
 
     async def resign(self, owner: str) -> bool:
-        """Stop leading; False, and nothing is changed, if *owner* did not lead."""
+        """Release the leader lease.
+
+        Return False and change nothing if *owner* does not hold it.
+        """
         ...
 
     async def leader(self) -> str | None:
-        """Who leads, or None."""
-        ...
-
-    # inspecting
-
-    async def queues(self) -> list[str]:
-        """Names of all known queues, sorted; a queue stays known when it is empty."""
-        ...
-
-    async def length(self, queue: str) -> int:
-        """How many jobs stand in the queue; 0 if it is unknown."""
-        ...
-
-    async def queued(self, queue: str, start: int = 0, stop: int = -1) -> list[str]:
-        """The texts from position *start* to *stop*, both included, from 0; negative ones count from the end."""
-        ...
-
-    async def remove(self, queue: str, removals: Sequence[Removal]) -> Sequence[int]:
-        """Remove entries by their exact texts; each removal is one atomic step, together with the locks it releases.
-
-        These go if an entry was removed and none of its text is left, whoever holds them.
-
-        Returns:
-            For each removal how many entries it removed.
-        """
-        ...
-
-    async def delete_queue(self, queue: str, *, only_if_empty: bool = False) -> int:
-        """Forget the queue and all its jobs; return how many there were.
-
-        With *only_if_empty*, a queue that holds jobs, or cannot be read, stays as it is, and the answer is 0.
-        """
-        ...
-
-    async def stats(self) -> dict[str, int]:
-        """All counters: ``processed``, ``failed``, and each with ``:<worker>``; one that is no number is left out."""
+        """Return the owner of the leader lease, or None."""
         ...

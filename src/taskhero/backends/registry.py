@@ -18,6 +18,7 @@ import attrs
 
 from taskhero._internal.display import without_secrets
 from taskhero._internal.entry_points import BROKEN, Origin, entry_points_of, error_reason, origin_of
+from taskhero.backends.inspection_protocol import Inspectable
 from taskhero.backends.periodic_protocol import PeriodicTaskVerbs
 from taskhero.backends.protocol import Backend
 from taskhero.errors import PluginError, TaskheroError, UnknownBackend
@@ -73,7 +74,11 @@ _RUBYS: Final = {"resque_scheduler_prefix": "", "ignore_dead_master_lock": True}
 _SCHEME = re.compile(r"([A-Za-z][A-Za-z0-9+.-]*)://")
 _SCHEME_NAME = re.compile(r"[a-z][a-z0-9+.-]*")
 _EXAMPLES = "such as 'redis://localhost:6379/0' or 'memory://'"
-_VERBS: Final = tuple(sorted(name for name in {**vars(PeriodicTaskVerbs), **vars(Backend)} if not name.startswith("_")))
+_VERBS: Final = tuple(
+    sorted(
+        name for name in {**vars(Inspectable), **vars(PeriodicTaskVerbs), **vars(Backend)} if not name.startswith("_")
+    )
+)
 
 
 class Driver(Protocol):

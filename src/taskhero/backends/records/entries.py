@@ -40,9 +40,9 @@ class QueueLockGuard:
 
 @attrs.frozen
 class NotDelayed:
-    """Store the job only if none of these texts is delayed.
+    """Store the job only if none of these payloads is delayed.
 
-    A text that an ending delayed under the same *meaning* counts as one of them while it is delayed.
+    A payload that a settlement delayed under the same *meaning* counts as one of them while it is delayed.
 
     Attributes:
         equivalent_payloads: The raw texts that mean the same job, as programs usually write them.

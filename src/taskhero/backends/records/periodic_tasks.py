@@ -91,10 +91,10 @@ class PeriodicTasksReply:
 class NextRun:
     """The next run of the periodic task whose job is settled.
 
-    When the job has ended for good, which `Released`, `PostponedByPlugin` and a `Retried` that is tried again are not,
-    all delayed copies of the task go and one is delayed by its frequency. That is counted from now and rounded to the
-    nearest second, but never to the one that is running. A task that is stopped stays so: nothing is delayed, and
-    nothing goes. With *stop_if_failed*, a job that failed stops the task instead.
+    When the job has ended, all delayed copies of the task are removed and one is delayed by its frequency. A job that
+    is released, postponed or delayed for another attempt has not ended. The delay counts from now and is rounded to the
+    nearest second, but never to the current one. If the task is stopped, nothing is delayed and nothing is removed.
+    With *stop_if_failed*, a failed job stops the task instead.
 
     Attributes:
         name: The task's name.

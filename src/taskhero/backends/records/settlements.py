@@ -26,33 +26,36 @@ __all__ = [
 
 @attrs.frozen
 class Succeeded:
-    """The job succeeded: counted as processed."""
+    """The job succeeded and counts as processed."""
 
 
 @attrs.frozen
 class RefusedByPlugin:
-    """The job was refused before it ran: it goes, and nothing is counted."""
+    """A plugin refused the job before it ran: the job is removed and nothing is counted."""
 
 
 @attrs.frozen
 class Failed:
-    """The job failed: *entry* is appended to the failures, and it is counted as failed."""
+    """The job failed: *entry* is appended to the failed list, and the job counts as failed."""
 
     entry: str
 
 
 @attrs.frozen
 class Released:
-    """The job goes back to the front of its queue, as *raw* if that is given; nothing is counted."""
+    """The job returns to the front of its queue, as *raw* if that is given.
+
+    Nothing is counted.
+    """
 
     raw: str | None = None
 
 
 @attrs.frozen
 class PostponedByPlugin:
-    """The job is delayed by *delay* seconds, counted from now and rounded up; nothing is counted.
+    """The job is delayed by *delay* seconds, counted from now and rounded up.
 
-    The store delays the job's text as it was claimed, or *raw* if that is given.
+    Nothing is counted. The backend delays the claimed payload, or *raw* if that is given.
 
     Attributes:
         delay: Seconds.
@@ -67,10 +70,11 @@ class PostponedByPlugin:
 
 @attrs.frozen
 class Retried:
-    """The job failed and is delayed again until it has been tried *limit* times; then it is in the failures.
+    """The job failed and is delayed again until it has run *limit* times.
 
-    It is counted as failed each time. Counter and trace outlive the wait for the next attempt by a day, and go with the
-    last one. What is delayed is not marked as rescued any more. If *raw* is given, the store delays that text.
+    After the last attempt it is in the failed list. Each attempt counts as failed. Counter and trace outlive the delay
+    by one day, and are deleted with the last attempt. The delayed payload is no longer marked as rescued. If *raw* is
+    given, the backend delays that payload.
 
     Attributes:
         entry: The failure's text, appended when this was the last attempt.

@@ -50,12 +50,11 @@ if TYPE_CHECKING:
 
 __all__ = ["DamagedData"]
 
-_ITEM = "One bad thing (a key of the wrong type, a counter that is no number) spoils only the item it belongs to."
-_REFUSED = (
-    "`BackendUnavailable` means that nothing was done, `BackendRefused` that nothing was changed, `ReplyLost` that"
-)
+_ITEM = "Damaged data (a key of the wrong type, a counter that is not a number) affects only the item it belongs"
+_REFUSED = "`BackendRefused` means that the backend changed nothing."
 _UNSETTLED = (
-    "If one settlement cannot be recorded, it stays as it was and is told in `unsettled`; all others are recorded."
+    "If a settlement cannot be recorded, the claim stays as it was and `unsettled` lists it.",
+    "All other settlements are recorded.",
 )
 
 
@@ -63,10 +62,8 @@ class DamagedData(Suite):
     """What stands in the store is of a wrong type, since other programs write to it, too."""
 
     @promise("all", _ITEM)
-    @promise(
-        "settle_and_claim",
-        "Queues are emptied in the order given, each from its front: a later queue only if the earlier",
-    )
+    @promise("settle_and_claim", "Jobs are claimed queue by queue in the order given, each queue from its front.")
+    @promise("settle_and_claim", "A later queue is used only if the earlier ones hold no more jobs or cannot be read.")
     @needs("wrong_types")
     async def test_a_queue_that_cannot_be_read_is_passed_over(self, backend: Backend) -> None:
         """It is told in `problems`, and the next one's jobs are claimed."""
@@ -103,7 +100,7 @@ class DamagedData(Suite):
         assert [isinstance(answer, BackendRefused) for answer in answers] == [queue == "bad" for queue in queues]
         assert [await backend.length(queue) for queue in ("a", "b", "c")] == [1, 1, 1]
 
-    @promise("settle_and_claim", _UNSETTLED)
+    @promise("settle_and_claim", *_UNSETTLED)
     @needs("wrong_types")
     async def test_a_failure_that_cannot_be_listed_stays_claimed(self, backend: Backend) -> None:
         """With the reason; all others of the batch are recorded, and the next jobs claimed."""
@@ -125,7 +122,7 @@ class DamagedData(Suite):
         assert sorted(raws((await backend.claims(process)).claims)) == [job(1), job(3)]
         assert list((await settle(backend, process, second, Succeeded())).gone) == []
 
-    @promise("settle_and_claim", _UNSETTLED)
+    @promise("settle_and_claim", *_UNSETTLED)
     @needs("wrong_types")
     async def test_a_job_whose_queue_is_spoilt_stays_claimed(self, backend: Backend) -> None:
         """It cannot be given back, so it is not lost either."""
@@ -138,9 +135,8 @@ class DamagedData(Suite):
         assert list((await backend.claims(process)).claims) == [claimed]
 
     @promise("all", _ITEM)
-    @promise(
-        "stats", "All counters: ``processed``, ``failed``, and each with ``:<worker>``; one that is no number is left"
-    )
+    @promise("stats", "Return all counters: ``processed``, ``failed``, and each of them with ``:<worker>``.")
+    @promise("stats", "A counter that is not a number is omitted.")
     @pytest.mark.parametrize("counter", ["processed", "failed"])
     @needs("wrong_types")
     async def test_a_counter_that_is_no_number_is_left_out(self, backend: Backend, counter: str) -> None:
@@ -209,7 +205,7 @@ class DamagedData(Suite):
 
     # locks and attempts
 
-    @promise("prepare", "A lock of the wrong type counts as held by somebody else.")
+    @promise("prepare", "A lock of the wrong type counts as held by another owner.")
     @promise("all", _ITEM)
     @needs("wrong_types")
     async def test_a_lock_of_the_wrong_type_is_somebody_elses(self, backend: Backend) -> None:
@@ -232,8 +228,8 @@ class DamagedData(Suite):
         assert (list(answer.gone), list(answer.unsettled)) == ([], [])
         assert await free_locks(backend, "bad", "good", "other") == ["good"]
 
-    @promise("prepare", "The locks of the queued job go.")
-    @promise("settle_and_claim", "Counters that are to be forgotten go, too, but not if the claim is gone.")
+    @promise("prepare", "The locks of the queued job are released.")
+    @promise("settle_and_claim", "It deletes the counters of `Settlement.forget`, but not if the claim is `gone`.")
     @needs("wrong_types")
     async def test_what_has_no_owner_goes_whatever_its_type(self, backend: Backend) -> None:
         """A queued job's lock, and a counter of attempts."""
@@ -265,8 +261,8 @@ class DamagedData(Suite):
         assert list(answer.attempts) == [(claimed, 1)]
 
     @pytest.mark.parametrize("last", [False, True], ids=["failed", "last-attempt"])
-    @promise("settle_and_claim", "Of what cannot be recorded, both stay.")
-    @promise("settle_and_claim", _UNSETTLED)
+    @promise("settle_and_claim", "If the settlement cannot be recorded, its locks and counters stay.")
+    @promise("settle_and_claim", *_UNSETTLED)
     @needs("wrong_types")
     async def test_what_goes_with_an_end_that_cannot_be_recorded_stays(self, backend: Backend, *, last: bool) -> None:
         """The lock is the claim's own as before, and the counter counts on."""
@@ -285,10 +281,8 @@ class DamagedData(Suite):
         (prepared,) = await backend.prepare(process, [Preparation(claimed, counter="retry:a")])
         assert prepared.count == 0
 
-    @promise("remove", "These go if an entry was removed and none of its text is left, whoever holds them.")
-    @promise(
-        "delete_queue", "With *only_if_empty*, a queue that holds jobs, or cannot be read, stays as it is, and the"
-    )
+    @promise("remove", "These locks are released, whatever their owner, if an entry was removed and none with its")
+    @promise("delete_queue", "With *only_if_empty*, a queue that holds jobs or cannot be read does not change, and")
     @needs("wrong_types")
     async def test_a_spoilt_queue_is_no_empty_one(self, backend: Backend) -> None:
         """Nothing is removed from it, no lock goes, and it is deleted only by who wants it gone in any case."""

@@ -30,8 +30,11 @@ if TYPE_CHECKING:
 
 __all__ = ["DamagedKeys"]
 
-_ITEM = "One bad thing (a key of the wrong type, a counter that is no number) spoils only the item it belongs to."
-_UNSETTLED = "If one settlement cannot be recorded, it stays as it was and is told in `unsettled`; all others are"
+_ITEM = "Damaged data (a key of the wrong type, a counter that is not a number) affects only the item it belongs"
+_UNSETTLED = (
+    "If a settlement cannot be recorded, the claim stays as it was and `unsettled` lists it.",
+    "All other settlements are recorded.",
+)
 
 ENDINGS: dict[str, Disposition] = {
     "delayed": PostponedByPlugin(60),
@@ -44,7 +47,7 @@ class DamagedKeys(Suite):
 
     # endings
 
-    @promise("settle_and_claim", _UNSETTLED)
+    @promise("settle_and_claim", *_UNSETTLED)
     @promise("all", _ITEM)
     @pytest.mark.parametrize("ending", ENDINGS.values(), ids=ENDINGS)
     @needs("clock", "wrong_types")
@@ -67,7 +70,7 @@ class DamagedKeys(Suite):
         assert [attempt for _, attempt in answer.attempts] in ([], [1])
         assert await backend.delayed(now + 61) == [first.raw]
 
-    @promise("settle_and_claim", _UNSETTLED)
+    @promise("settle_and_claim", *_UNSETTLED)
     @needs("clock", "wrong_types")
     async def test_a_next_run_without_a_place_keeps_what_there_is(self, backend: Backend, clock: ManualClock) -> None:
         """The ending is not recorded, and the copy that is delayed stays; a second later both are done."""
@@ -104,7 +107,7 @@ class DamagedKeys(Suite):
         assert list(await backend.ensure_periodic(tasks[:1])) == [EnsureResult.DELAYED]
         assert await backend.delayed(now + 11) == [job(1)]
 
-    @promise("all", "`BackendUnavailable` means that nothing was done, `BackendRefused` that nothing was changed,")
+    @promise("all", "`BackendRefused` means that the backend changed nothing.")
     @needs("clock", "wrong_types")
     async def test_a_task_that_cannot_begin_anew_stays_as_it_is(self, backend: Backend, clock: ManualClock) -> None:
         """Its copies stay, and it is stopped as before; another one begins anew."""
@@ -132,7 +135,7 @@ class DamagedKeys(Suite):
         assert await backend.stop_periodic(periodic()) == 1
         assert list(await backend.ensure_periodic([periodic()])) == [EnsureResult.STOPPED]
 
-    @promise("all", "`BackendUnavailable` means that nothing was done, `BackendRefused` that nothing was changed,")
+    @promise("all", "`BackendRefused` means that the backend changed nothing.")
     @needs("clock", "wrong_types")
     async def test_slots_whose_jobs_have_no_place_are_not_seen(self, backend: Backend, clock: ManualClock) -> None:
         """They are fired when the queue is repaired; a task of another queue is fired all the same."""

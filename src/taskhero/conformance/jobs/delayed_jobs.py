@@ -38,7 +38,7 @@ async def _found(backend: Backend, *containing: str, limit: int = 1000) -> list[
 class DelayedJobListing(Suite):
     """The verbs of those who look at what is delayed."""
 
-    @promise("due_times", "The unix seconds to which jobs are delayed, the earliest first, each with how many.")
+    @promise("due_times", "Return the Unix seconds to which jobs are delayed, earliest first, each with its number of")
     async def test_moments_are_in_the_order_of_time(self, backend: Backend) -> None:
         """As numbers, not as texts; none before anything was delayed."""
         assert list(await backend.due_times()) == []
@@ -49,8 +49,8 @@ class DelayedJobListing(Suite):
         await schedule(backend, now + 80, job(1))
         assert list(await backend.due_times()) == [(now + 80, 1), (now + 900, 2), (later, 1)]
 
-    @promise("due_times", "What is no whole second is left out, and so is a second whose jobs cannot be read.")
-    @promise("search_delayed", "A moment that cannot be read is passed over.")
+    @promise("due_times", "Due times that are not whole seconds are omitted, and so are seconds whose jobs cannot be")
+    @promise("search_delayed", "A due time that cannot be read is skipped.")
     @needs("wrong_types")
     async def test_a_moment_that_cannot_be_read_spoils_no_other(self, backend: Backend) -> None:
         """Of the wrong type, or no moment at all."""
@@ -64,9 +64,8 @@ class DelayedJobListing(Suite):
         assert list(await backend.remove_delayed([DelayedEntry(now + 60, job(1))])) == [0]
 
     @_slices
-    @promise(
-        "delayed", "The texts that are delayed to a second, in the order stored, from position *start* to *stop* as"
-    )
+    @promise("delayed", "Return the payloads that are delayed to the second *at*, in the order stored.")
+    @promise("delayed", "Positions from *start* to *stop* are those of `queued`.")
     async def test_a_part_of_a_moment(self, backend: Backend, positions: tuple[int, int], expected: list[int]) -> None:
         """Both ends are included."""
         at = await now_of(backend) + 60
@@ -74,14 +73,14 @@ class DelayedJobListing(Suite):
         await schedule(backend, at + 1, job("other"))
         assert await backend.delayed(at, *positions) == [job(number) for number in expected]
 
-    @promise("delayed", "There are none for a second to which nothing is delayed.")
+    @promise("delayed", "The list is empty if nothing is delayed to that second.")
     async def test_a_moment_without_jobs(self, backend: Backend) -> None:
         """One that nobody named."""
         assert await backend.delayed(await now_of(backend) + 60) == []
 
     @pytest.mark.parametrize("limit", [1, 2, 3, 1000])
-    @promise("search_delayed", "A page of what is delayed, by moment and then in the order stored.")
-    @promise("search_delayed", "At most *limit* texts are looked at, so a page may be empty and yet not be the last.")
+    @promise("search_delayed", "Return a page of delayed jobs, by due time and then in the order stored.")
+    @promise("search_delayed", "The step examines at most *limit* payloads, so a page may be empty without being the")
     async def test_all_that_is_delayed_page_by_page(self, backend: Backend, limit: int) -> None:
         """However large the pages are, each entry comes once, and in its place."""
         assert await _found(backend, limit=limit) == []
@@ -94,7 +93,7 @@ class DelayedJobListing(Suite):
         assert len(await backend.delayed(now + 90)) == 3, "looking changes nothing"
 
     @pytest.mark.parametrize("limit", [1, 1000])
-    @promise("search_delayed", "With *containing*, those that hold none of these strings are left out.")
+    @promise("search_delayed", "With *containing*, payloads that contain none of these strings are omitted.")
     async def test_a_search_by_what_a_text_holds(self, backend: Backend, limit: int) -> None:
         """Any of several will do; what would be a pattern elsewhere is text here."""
         at = await now_of(backend) + 60
@@ -103,7 +102,7 @@ class DelayedJobListing(Suite):
         assert await _found(backend, "%d", "\\u", limit=limit) == [(at, "x%d"), (at, "é\\u00e9")]
         assert await _found(backend, "nothing", limit=limit) == []
 
-    @promise("remove_delayed", "Remove all copies of these texts from their seconds; the answer says for each how many")
+    @promise("remove_delayed", "Remove all copies of these payloads from their seconds, and return for each the")
     async def test_delayed_texts_are_removed(self, backend: Backend) -> None:
         """From these seconds only; the others keep their order. They can be delayed anew."""
         now = await now_of(backend)
@@ -116,7 +115,7 @@ class DelayedJobListing(Suite):
         await schedule(backend, now + 60, job(2))
         assert await backend.delayed(now + 60) == [job(1), job(3), job(2)]
 
-    @promise("remove_delayed", "Remove all copies of these texts from their seconds")
+    @promise("remove_delayed", "Remove all copies of these payloads from their seconds, and return for each the")
     async def test_many_delayed_texts_are_removed(self, backend: Backend) -> None:
         """However a backend cuts a large call in pieces; none is in none."""
         assert list(await backend.remove_delayed([])) == []
@@ -125,7 +124,7 @@ class DelayedJobListing(Suite):
         assert list(await backend.remove_delayed([DelayedEntry(at, job(n)) for n in range(299)])) == [1] * 299
         assert await backend.delayed(at) == [job(299)]
 
-    @promise("remove_delayed", "Each is one atomic step.")
+    @promise("remove_delayed", "Each entry is one atomic step.")
     @needs("clock")
     async def test_what_was_removed_is_neither_promoted_nor_known(self, backend: Backend, clock: ManualClock) -> None:
         """Neither its moment nor a guard finds it."""
@@ -137,7 +136,7 @@ class DelayedJobListing(Suite):
         clock.advance(61)
         assert [each.raw for each in await due(backend)] == [job(2)]
 
-    @promise("remove_delayed", "A second from which the last job went is known no more.")
+    @promise("remove_delayed", "A second is no longer listed after its last job is removed.")
     async def test_a_moment_goes_with_its_last_job(self, backend: Backend) -> None:
         """Nobody wakes for it."""
         now = await now_of(backend)

@@ -58,8 +58,8 @@ if TYPE_CHECKING:
 
 __all__ = ["ExtremeNumbers"]
 
-_REFUSED = "Records refuse numbers that are out of their bounds (`taskhero._internal.bounds`)."
-_WHOLE = "A step with any other number happens whole."
+_REFUSED = "Records reject numbers that are out of bounds (`taskhero._internal.bounds`)."
+_WHOLE = "A step with any other number happens completely."
 
 _timeouts = pytest.mark.parametrize("timeout", [1, LONGEST], ids=["shortest", "longest"])
 _delays = pytest.mark.parametrize("delay", [0, 1e-6, 0.5, LONGEST], ids=["none", "tiny", "half", "longest"])

@@ -45,10 +45,8 @@ class FailedJobListing(Suite):
     """The verbs of those who mend failures."""
 
     @_slices
-    @promise(
-        "failed", "The texts of a list of failures, oldest first, from position *start* to *stop* as for `queued`."
-    )
-    @promise("failed_count", "How many entries a list of failures holds.")
+    @promise("failed", "Return the entries of a failed list, oldest first, from position *start* to *stop* as for")
+    @promise("failed_count", "Return the number of entries in a failed list.")
     async def test_a_part_of_the_failures(
         self, backend: Backend, positions: tuple[int, int], expected: list[int]
     ) -> None:
@@ -57,17 +55,17 @@ class FailedJobListing(Suite):
         assert await backend.failed(*positions) == [f"failure {number}" for number in expected]
         assert await backend.failed_count() == 5
 
-    @promise("failed_count", "How many entries a list of failures holds.")
-    @promise("failed_lists", "Names of the lists of failures: ``failed``, then those that other programs keep besides")
+    @promise("failed_count", "Return the number of entries in a failed list.")
+    @promise("failed_lists", "Return the names of the failed lists: ``failed``, then those of other programs, sorted.")
     async def test_no_failures(self, backend: Backend) -> None:
         """An empty store has none, in the one list that is always there; an unknown one has none either."""
         assert (await backend.failed_count(), await backend.failed()) == (0, [])
         assert await backend.failed_lists() == [FAILED]
         assert (await backend.failed_count("q_failed"), await backend.failed(0, -1, "q_failed")) == (0, [])
 
-    @promise("failed_lists", "Names of the lists of failures: ``failed``, then those that other programs keep besides")
-    @promise("failed", "The texts of a list of failures, oldest first")
-    @promise("remove_failed", "Remove one entry of each of these texts, the youngest")
+    @promise("failed_lists", "Return the names of the failed lists: ``failed``, then those of other programs, sorted.")
+    @promise("failed", "Return the entries of a failed list, oldest first, from position *start* to *stop* as for")
+    @promise("remove_failed", "Remove the newest copy of each of these entries, and return for each whether there was")
     @needs("foreign_failures")
     async def test_other_programs_lists_of_failures(self, backend: Backend) -> None:
         """They are read and mended as the common one."""
@@ -90,8 +88,8 @@ class FailedJobListing(Suite):
         ]
         assert await backend.queued("q") == [job(1)]
 
-    @promise("remove_failed", "Remove one entry of each of these texts, the youngest; the answer says for each whether")
-    @promise("remove_failed", "Each is one atomic step, in the order given.")
+    @promise("remove_failed", "Remove the newest copy of each of these entries, and return for each whether there was")
+    @promise("remove_failed", "Each entry is one atomic step, in the order given.")
     async def test_failures_are_removed(self, backend: Backend) -> None:
         """By their exact texts, one for each that is named; the others keep their order."""
         assert list(await backend.remove_failed([])) == []
@@ -102,13 +100,9 @@ class FailedJobListing(Suite):
         assert list(await backend.remove_failed([FailedEntry("a"), FailedEntry("a")])) == [True, False]
         assert await backend.stats() == {"failed": 5}, "what failed has failed"
 
-    @promise(
-        "retry_failed",
-        "Store jobs that failed, and take them from the failures; the answer is a `RetryResult` for each",
-    )
-    @promise(
-        "retry_failed", "Each is one atomic step, in the order given: the youngest entry of the failure's text goes"
-    )
+    @promise("retry_failed", "Store failed jobs again, remove their entries, and return a `RetryResult` for each.")
+    @promise("retry_failed", "Each retry is one atomic step, in the order given.")
+    @promise("retry_failed", "It removes the newest copy of the entry and stores the job as `push` does, or changes")
     @promise("RetryResult", "STORED", "MISSING")
     async def test_failures_are_tried_again(self, backend: Backend, views: Views) -> None:
         """Each goes to the end of its queue, as it is to be stored; what is no failure any more is not."""
@@ -124,7 +118,7 @@ class FailedJobListing(Suite):
         assert await other.queued("q") == [job("first"), job(1), job(4)]
         assert await other.queued("other") == [job(3)]
 
-    @promise("retry_failed", "So of two that try the same again, one does.")
+    @promise("retry_failed", "Of two calls that retry the same entry, one succeeds.")
     async def test_of_two_that_try_the_same_again_one_does(self, backend: Backend, views: Views) -> None:
         """Though both press the key in the same moment."""
         other = await views()
@@ -137,9 +131,8 @@ class FailedJobListing(Suite):
         assert sorted(await backend.queued("q")) == sorted(map(job, range(20)))
         assert await backend.failed() == []
 
-    @promise(
-        "retry_failed", "Each is one atomic step, in the order given: the youngest entry of the failure's text goes"
-    )
+    @promise("retry_failed", "Each retry is one atomic step, in the order given.")
+    @promise("retry_failed", "It removes the newest copy of the entry and stores the job as `push` does, or changes")
     @promise("RetryResult", "NOT_STORED")
     async def test_a_failure_whose_guard_does_not_hold_stays(self, backend: Backend) -> None:
         """Nothing is stored, and no lock is taken; the others go."""
@@ -156,9 +149,8 @@ class FailedJobListing(Suite):
         assert await backend.queued("q") == [job(0), job(2), job(3)]
         assert await free_locks(backend, "lock:free", "lock:taken") == []
 
-    @promise(
-        "retry_failed", "Each is one atomic step, in the order given: the youngest entry of the failure's text goes"
-    )
+    @promise("retry_failed", "Each retry is one atomic step, in the order given.")
+    @promise("retry_failed", "It removes the newest copy of the entry and stores the job as `push` does, or changes")
     async def test_who_waits_is_told_of_a_failure_that_is_tried_again(self, backend: Backend) -> None:
         """As of any job that is pushed, and it can be claimed."""
         process = await registered(backend)

@@ -15,9 +15,7 @@ if TYPE_CHECKING:
 
 __all__ = ["FairShares"]
 
-_SHARE = (
-    "From one queue at most its fair share is taken: its length divided by the number of living processes, rounded up."
-)
+_SHARE = "A call takes at most its fair share of a queue: the queue's length divided by the number of live"
 
 
 class FairShares(Suite):
@@ -74,10 +72,8 @@ class FairShares(Suite):
         assert len(await rescue(backend, process, limit=1)) == 1
         assert len(await claim(backend, process, range(1, 11))) == 10
 
-    @promise(
-        "settle_and_claim",
-        "Queues are emptied in the order given, each from its front: a later queue only if the earlier",
-    )
+    @promise("settle_and_claim", "Jobs are claimed queue by queue in the order given, each queue from its front.")
+    @promise("settle_and_claim", "A later queue is used only if the earlier ones hold no more jobs or cannot be read.")
     async def test_a_share_leaves_later_queues_alone(self, backend: Backend) -> None:
         """While the first queue holds jobs, though they are others' share, none is taken from the second."""
         order = ("high", "low")

@@ -28,7 +28,10 @@ if TYPE_CHECKING:
 
 __all__ = ["ForeignLeftovers"]
 
-_DEAD = "Such a lock without a lifetime counts as dead after 10 minutes in which it did not change and this verb saw it"
+_DEAD = (
+    "If that lock has no lifetime, it counts as dead after 10 minutes without a change.",
+    "The 10 minutes count only if `due` saw the lock at least once a minute.",
+)
 
 
 class ForeignLeftovers(Suite):
@@ -36,8 +39,8 @@ class ForeignLeftovers(Suite):
 
     # delayed jobs without their moments
 
-    @promise("adopt", "Make delayed jobs known that another program stored without their moments; return how many")
-    @promise("adopt", "They are promoted, shown and removed like all others from then on.")
+    @promise("adopt", "Register delayed jobs that another program stored without their due times, and return their")
+    @promise("adopt", "From then on they are promoted, listed and removed like all others.")
     @needs("clock", "leftovers")
     async def test_jobs_without_their_moments_are_adopted(self, backend: Backend, clock: ManualClock) -> None:
         """Once; those that are due, and those that are not yet."""
@@ -58,7 +61,7 @@ class ForeignLeftovers(Suite):
         assert await backend.queued("q") == [job(1), job(3)]
         assert list(await backend.due_times()) == []
 
-    @promise("adopt", "One whose moment is no whole second is delayed to the next one.")
+    @promise("adopt", "A job whose due time is not a whole second is delayed to the next whole second.")
     @needs("leftovers")
     async def test_a_job_without_a_whole_second_is_adopted(self, backend: Backend) -> None:
         """Never early; a job of that second stays before it."""
@@ -70,7 +73,7 @@ class ForeignLeftovers(Suite):
         assert list(await backend.due_times()) == [(at, 2)]
         assert await backend.adopt() == 0
 
-    @promise("adopt", "What is in order stays as it is.")
+    @promise("adopt", "Intact data does not change.")
     async def test_what_is_in_order_is_not_adopted(self, backend: Backend) -> None:
         """Neither counted nor moved."""
         at = await now_of(backend) + 1000
@@ -82,7 +85,7 @@ class ForeignLeftovers(Suite):
 
     # locks
 
-    @promise("prepare", "One that another program left without a lifetime is free 60 seconds after the second that its")
+    @promise("prepare", "A lock that another program left without a lifetime is free 60 seconds after the second that")
     @needs("clock", "leftovers")
     async def test_a_lock_without_a_lifetime_ends(self, backend: Backend, clock: ManualClock) -> None:
         """Not a second before; one that names no second stays held."""
@@ -99,8 +102,9 @@ class ForeignLeftovers(Suite):
         assert await blocked_by(backend, process, claimed, "workerslock:a") is None
         assert await blocked_by(backend, process, claimed, "workerslock:b") == 0
 
-    @promise("lifetimes", "For how many seconds these locks exist, unless they are renewed or released; None for one")
-    @promise("lifetimes", "A lock that does not exist is left out.")
+    @promise("lifetimes", "Return the seconds until each of these locks expires.")
+    @promise("lifetimes", "The value is None for a lock that does not expire.")
+    @promise("lifetimes", "A lock that does not exist is omitted.")
     async def test_lifetimes_of_locks(self, backend: Backend, views: Views) -> None:
         """Of queued and of running jobs."""
         process = await registered(backend)
@@ -115,7 +119,8 @@ class ForeignLeftovers(Suite):
             assert seconds - self.patience < life <= seconds + 1
         assert await backend.lifetimes([]) == {}
 
-    @promise("lifetimes", "For how many seconds these locks exist, unless they are renewed or released; None for one")
+    @promise("lifetimes", "Return the seconds until each of these locks expires.")
+    @promise("lifetimes", "The value is None for a lock that does not expire.")
     @needs("leftovers")
     async def test_a_lock_without_end_has_no_lifetime(self, backend: Backend) -> None:
         """Another program left it so."""
@@ -124,7 +129,7 @@ class ForeignLeftovers(Suite):
 
     # the lock of another program's scheduler
 
-    @promise("due", "`foreign` tells who holds it and since when that was seen.")
+    @promise("due", "`foreign` says who holds that lock and since when `due` has seen it.")
     @needs("clock", "foreign_scheduler")
     async def test_it_tells_who_stops_the_promotion(self, backend: Backend, views: Views, clock: ManualClock) -> None:
         """Since the first look in any process, of `due` alone; and so does the overview."""
@@ -146,7 +151,7 @@ class ForeignLeftovers(Suite):
         await self.set_foreign_scheduler(backend, leads=False)
         assert (await backend.due(1)).foreign is None
 
-    @promise("due", _DEAD)
+    @promise("due", *_DEAD)
     @needs("clock", "foreign_scheduler")
     async def test_a_lock_that_never_changes_is_dead(self, backend: Backend, clock: ManualClock) -> None:
         """Not before; then jobs are shown and promoted again, and `foreign` says why."""
@@ -162,7 +167,7 @@ class ForeignLeftovers(Suite):
         assert seen.foreign.dead
         assert list(await backend.promote(moves_of(seen.jobs))) == [PromoteResult.QUEUED]
 
-    @promise("due", _DEAD)
+    @promise("due", *_DEAD)
     @needs("clock", "foreign_scheduler")
     async def test_a_lock_that_nobody_watched_is_not_dead(self, backend: Backend, clock: ManualClock) -> None:
         """It may have been renewed meanwhile: the 10 minutes begin anew, as they do when it was free."""

@@ -49,11 +49,11 @@ if TYPE_CHECKING:
 
 __all__ = ["IsolatedItems", "claim_each"]
 
-_ITEM = "One bad thing (a key of the wrong type, a counter that is no number) spoils only the item it belongs to."
-_RESCUE = "A job whose queue cannot take it stays claimed as it is, and the answer says why."
-_NO_OTHER = "It does not count for *limit* and keeps no other job from its rescue."
-_HOLDS = "A worker whose queue cannot take its job stays in view and holds it, and the answer names the claim."
-_PARTLY = "If some entries cannot be stored, the others are, and `PartlyRefused` tells of each."
+_ITEM = "Damaged data (a key of the wrong type, a counter that is not a number) affects only the item it belongs"
+_RESCUE = "A job whose queue cannot take it stays claimed, and the reply says why."
+_NO_OTHER = "It does not count for *limit* and does not prevent the rescue of other jobs."
+_HOLDS = "A worker whose queue cannot take its job stays registered and keeps the job, and the reply names the"
+_PARTLY = "If some entries cannot be stored, the backend stores the others and raises `PartlyRefused`, which names"
 _UNSETTLED = "If one settlement cannot be recorded, it stays as it was and is told in `unsettled`; all others are"
 
 
@@ -155,7 +155,7 @@ class IsolatedItems(Suite):
         assert await backend.queued("bad") == [bad.raw]
 
     @promise("deregister", _HOLDS)
-    @promise("deregister", "Then the process counts as dead at once, so that others rescue the job when they can.")
+    @promise("deregister", "In that case the process counts as dead immediately, so that other processes can rescue")
     @promise("all", _ITEM)
     @needs("wrong_types")
     async def test_a_process_leaves_behind_what_has_no_place(self, backend: Backend) -> None:

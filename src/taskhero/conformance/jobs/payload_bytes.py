@@ -55,7 +55,8 @@ class PayloadBytes(Suite):
     """What is stored comes back exactly."""
 
     @_text
-    @promise("all", "A job is its raw text.", "A backend stores and returns that text exactly and never looks inside.")
+    @promise("all", "A job is its payload, a string.")
+    @promise("all", "A backend stores and returns the payload exactly and never decodes it.")
     async def test_a_text_is_queued_and_claimed_exactly(self, backend: Backend, text: str) -> None:
         """From the push to the claim, and as what a process holds."""
         process = await registered(backend)
@@ -66,7 +67,7 @@ class PayloadBytes(Suite):
         assert list((await backend.claims(process)).claims) == [claimed]
 
     @_text
-    @promise("all", "A backend stores and returns that text exactly")
+    @promise("all", "A backend stores and returns the payload exactly and never decodes it.")
     async def test_a_text_is_removed_exactly(self, backend: Backend, text: str) -> None:
         """Only what is equal goes."""
         await push(backend, text + " ", text, " " + text)
@@ -74,8 +75,8 @@ class PayloadBytes(Suite):
         assert await backend.queued("q") == [text + " ", " " + text]
 
     @_text
-    @promise("all", "A backend stores and returns that text exactly")
-    @promise("Released", "The job goes back to the front of its queue")
+    @promise("all", "A backend stores and returns the payload exactly and never decodes it.")
+    @promise("Released", "The job returns to the front of its queue, as *raw* if that is given.")
     async def test_a_text_is_given_back_exactly(self, backend: Backend, text: str) -> None:
         """By a settlement, and when its worker retires or its process leaves."""
         process = await registered(backend, slots=(1, 2))
@@ -90,7 +91,7 @@ class PayloadBytes(Suite):
         assert await backend.queued("q") == [text]
 
     @_text
-    @promise("all", "A backend stores and returns that text exactly")
+    @promise("all", "A backend stores and returns the payload exactly and never decodes it.")
     @needs("clock")
     async def test_a_text_is_delayed_and_promoted_exactly(
         self, backend: Backend, clock: ManualClock, text: str
@@ -107,9 +108,7 @@ class PayloadBytes(Suite):
         assert [job.raw for job in await due(backend)] == [text]
 
     @_text
-    @promise(
-        "all", "It changes no byte when a job moves, but for the mark of a rescue and where an ending gives another"
-    )
+    @promise("all", "A move changes the payload in two cases only: a rescue marks it, and a disposition may replace")
     @needs("clock")
     async def test_a_text_is_retried_and_rescued_exactly(self, backend: Backend, clock: ManualClock, text: str) -> None:
         """By the ending of an attempt, from the failures, and from a process that died."""
@@ -130,7 +129,7 @@ class PayloadBytes(Suite):
         assert unmark(rescued.raw) == (text.rstrip() if text.rstrip().endswith("}") else text)
 
     @_text
-    @promise("all", "A backend stores and returns that text exactly")
+    @promise("all", "A backend stores and returns the payload exactly and never decodes it.")
     async def test_a_failure_is_kept_exactly(self, backend: Backend, text: str) -> None:
         """The text of a failure is none of its business either."""
         process = await registered(backend)
@@ -139,8 +138,8 @@ class PayloadBytes(Suite):
         assert await backend.failed() == [text]
 
     @pytest.mark.parametrize("queue", ["mail", "a:b", "with blanks", "é😀", "*", 'quo"te', "back\\slash", "%d{}[x]?"])
-    @promise("push", "Store jobs in their queues")
-    @promise("queues", "Names of all known queues")
+    @promise("push", "Store jobs in their queues, in the order given.")
+    @promise("queues", "Return the names of all known queues, sorted.")
     async def test_a_queues_name_is_kept_exactly(self, backend: Backend, queue: str) -> None:
         """Whatever letters it has; it is in the claim, too."""
         process = await registered(backend, queues=(queue,))

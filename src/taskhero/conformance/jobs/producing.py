@@ -22,7 +22,7 @@ class Producing(Suite):
     """`Backend.push`, and the guards that an entry may have."""
 
     @promise("push", "Store jobs in their queues, in the order given.")
-    @promise("all", "The order of a queue is first in, first out; what is put at the front comes next.")
+    @promise("all", "A queue is first in, first out.", "A job that is put at the front comes next.")
     async def test_jobs_are_stored_in_the_order_given(self, backend: Backend) -> None:
         """In one call and over several, each in its own queue."""
         await backend.push([Entry("a", job(1)), Entry("b", job(2)), Entry("a", job(3))])
@@ -30,34 +30,35 @@ class Producing(Suite):
         assert await backend.queued("a") == [job(1), job(3), job(4)]
         assert await backend.queued("b") == [job(2)]
 
-    @promise("all", "The order of a queue is first in, first out; what is put at the front comes next.")
+    @promise("all", "A queue is first in, first out.", "A job that is put at the front comes next.")
     async def test_what_is_put_at_the_front_comes_next(self, backend: Backend) -> None:
         """One after the other: of two in one call, the second ends up before the first."""
         await push(backend, job(1))
         await backend.push([Entry("q", job(2), front=True), Entry("q", job(3), front=True), Entry("q", job(4))])
         assert await backend.queued("q") == [job(3), job(2), job(1), job(4)]
 
-    @promise("push", "Store jobs in their queues")
+    @promise("push", "Store jobs in their queues, in the order given.")
     async def test_equal_jobs_are_all_kept(self, backend: Backend) -> None:
         """A queue is no set."""
         await push(backend, job(1), job(1))
         await push(backend, job(1))
         assert await backend.queued("q") == [job(1)] * 3
 
-    @promise("push", "Store jobs in their queues")
+    @promise("push", "Store jobs in their queues, in the order given.")
     async def test_nothing_can_be_pushed(self, backend: Backend) -> None:
         """An empty call stores nothing and makes no queue known."""
         assert list(await backend.push([])) == []
         assert await backend.queues() == []
 
-    @promise("push", "Each entry is one atomic step; the whole is too, unless it is so large that it is cut in pieces.")
+    @promise("push", "Each entry is one atomic step.")
+    @promise("push", "The whole call is one too, unless it is so large that the backend splits it.")
     async def test_many_jobs_are_stored_in_order(self, backend: Backend) -> None:
         """However a backend cuts a large call in pieces."""
         payloads = [job(number) for number in range(2500)]
         await push(backend, *payloads)
         assert await backend.queued("q") == payloads
 
-    @promise("push", "Each entry is one atomic step; the whole is too")
+    @promise("push", "Each entry is one atomic step.")
     async def test_calls_at_once_do_not_mix(self, backend: Backend, views: Views) -> None:
         """What one call stores stands together, whoever pushes at the same time."""
         other = await views()
@@ -68,7 +69,7 @@ class Producing(Suite):
         stored = await backend.queued("q")
         assert sorted(stored[start : start + 5] for start in range(0, 50, 5)) == sorted(calls)
 
-    @promise("push", "The queue's name is known from then on.")
+    @promise("push", "From then on the name of the queue is known.")
     async def test_a_queue_is_known_from_its_first_job_on(self, backend: Backend, views: Views) -> None:
         """To others, too."""
         await push(backend, job(1))
@@ -78,9 +79,8 @@ class Producing(Suite):
     # guards
 
     @promise("QueueLockGuard", "Store the job only if lock *key* is free, and take it.")
-    @promise(
-        "push", "The answer says for each entry whether it was stored; an entry of which a guard does not hold is not"
-    )
+    @promise("push", "Return for each entry whether it was stored.")
+    @promise("push", "An entry whose guards do not all hold is not stored and takes no lock.")
     async def test_a_lock_lets_one_job_in(self, backend: Backend, views: Views) -> None:
         """The second one is refused, from another process as well; other locks are free."""
         guarded = Entry("q", job(1), guards=(QueueLockGuard("lock:a", 60),))
@@ -100,16 +100,15 @@ class Producing(Suite):
         clock.advance(4)
         assert list(await backend.push([guarded])) == [True]
 
-    @promise("push", "Guards are checked in turn, so an entry sees what those before it took.")
+    @promise("push", "Guards are checked in the order of the entries, so an entry sees the locks of earlier ones.")
     async def test_guards_are_checked_in_turn(self, backend: Backend) -> None:
         """Of two entries with one lock in one call, the first is stored."""
         entries = [Entry("q", job(number), guards=(QueueLockGuard("lock:a", 60),)) for number in (1, 2)]
         assert list(await backend.push(entries)) == [True, False]
         assert await backend.queued("q") == [job(1)]
 
-    @promise(
-        "push", "The answer says for each entry whether it was stored; an entry of which a guard does not hold is not"
-    )
+    @promise("push", "Return for each entry whether it was stored.")
+    @promise("push", "An entry whose guards do not all hold is not stored and takes no lock.")
     async def test_a_refused_entry_takes_no_lock(self, backend: Backend) -> None:
         """Whichever of its guards does not hold, the others' locks are free as before."""
         await backend.push([Entry("q", job(1), guards=(QueueLockGuard("lock:taken", 60),))])
@@ -121,16 +120,15 @@ class Producing(Suite):
         assert list(await backend.push([Entry("q", job(3), guards=(QueueLockGuard("lock:free", 60),))])) == [True]
         assert await backend.queued("q") == [job(1), job(3)]
 
-    @promise(
-        "push", "The answer says for each entry whether it was stored; an entry of which a guard does not hold is not"
-    )
+    @promise("push", "Return for each entry whether it was stored.")
+    @promise("push", "An entry whose guards do not all hold is not stored and takes no lock.")
     async def test_a_refused_entry_makes_no_queue_known(self, backend: Backend) -> None:
         """Nothing of it is left."""
         await backend.push([Entry("q", job(1), guards=(QueueLockGuard("lock:a", 60),))])
         await backend.push([Entry("never", job(2), guards=(QueueLockGuard("lock:a", 60),))])
         assert await backend.queues() == ["q"]
 
-    @promise("NotDelayed", "Store the job only if none of these texts is delayed.")
+    @promise("NotDelayed", "Store the job only if none of these payloads is delayed.")
     async def test_a_delayed_text_keeps_its_equals_out(self, backend: Backend) -> None:
         """One of the forms is enough; a text that is merely similar is not."""
         await schedule(backend, await now_of(backend) + 1000, job(1))
@@ -139,7 +137,7 @@ class Producing(Suite):
         assert list(await backend.push([refused, allowed])) == [False, True]
         assert await backend.queued("q") == [job(2)]
 
-    @promise("NotDelayed", "Store the job only if none of these texts is delayed.")
+    @promise("NotDelayed", "Store the job only if none of these payloads is delayed.")
     @needs("clock")
     async def test_a_text_that_was_promoted_is_delayed_no_more(self, backend: Backend, clock: ManualClock) -> None:
         """But as long as one copy is delayed, it is."""
@@ -152,9 +150,8 @@ class Producing(Suite):
             await backend.promote([PromotionTarget(first, "q")])
             assert list(await backend.push(guarded)) == [expected]
 
-    @promise(
-        "push", "The answer says for each entry whether it was stored; an entry of which a guard does not hold is not"
-    )
+    @promise("push", "Return for each entry whether it was stored.")
+    @promise("push", "An entry whose guards do not all hold is not stored and takes no lock.")
     async def test_guards_of_both_kinds_hold_together(self, backend: Backend) -> None:
         """A text that is delayed leaves the lock beside it free."""
         await schedule(backend, await now_of(backend) + 1000, job(1))
@@ -162,7 +159,7 @@ class Producing(Suite):
         assert list(await backend.push([both])) == [False]
         assert list(await backend.push([Entry("q", job(2), guards=(QueueLockGuard("lock:a", 60),))])) == [True]
 
-    @promise("push", "Store jobs in their queues")
+    @promise("push", "Store jobs in their queues, in the order given.")
     async def test_a_guarded_job_may_be_put_at_the_front(self, backend: Backend) -> None:
         """Then it is claimed first."""
         process = await registered(backend)

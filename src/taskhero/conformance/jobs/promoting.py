@@ -43,9 +43,8 @@ class Promoting(Suite):
 
     # due
 
-    @promise(
-        "due", "Show the first *limit* jobs whose moment has come; nothing is changed but what can never be promoted."
-    )
+    @promise("due", "Return the first *limit* jobs that are due.")
+    @promise("due", "The step changes only data that can never be promoted.")
     @needs("clock")
     async def test_due_jobs_are_shown_and_stay(self, backend: Backend, clock: ManualClock) -> None:
         """The first ones, by moment and then in the order stored, again and again."""
@@ -59,7 +58,7 @@ class Promoting(Suite):
             assert await due(backend) == [DueJob(now + 1, job(3)), DueJob(now + 2, job(1)), DueJob(now + 2, job(2))]
         assert await backend.queues() == []
 
-    @promise("due", "A moment has come when the floor of now is not less than it: no job is ever shown early.")
+    @promise("due", "A job is due when the floor of now is at least its due time, so no job is returned early.")
     @needs("clock")
     async def test_no_job_is_shown_early(self, backend: Backend, clock: ManualClock) -> None:
         """Not half a second, not a hundredth."""
@@ -72,8 +71,8 @@ class Promoting(Suite):
         clock.advance(0.01)
         assert await due(backend) == [DueJob(now + 2, job(1))]
 
-    @promise("due", "Show the first *limit* jobs whose moment has come")
-    @promise("all", '"Now" is the backend\'s own clock')
+    @promise("due", "Return the first *limit* jobs that are due.")
+    @promise("all", '"Now" is the time of the')
     @needs("clock")
     async def test_it_tells_the_time_and_the_next_moment(self, backend: Backend, clock: ManualClock) -> None:
         """`now` is the backend's clock; `next_at` the earliest moment, past or not, or None."""
@@ -87,7 +86,7 @@ class Promoting(Suite):
         clock.advance(15)
         assert (await backend.due(10)).next_at == now + 10
 
-    @promise("due", "Moments without jobs are cleaned up.")
+    @promise("due", "Due times without jobs are deleted.")
     @needs("clock")
     async def test_moments_without_jobs_are_no_next_moment(self, backend: Backend, clock: ManualClock) -> None:
         """Once its last job was promoted, a moment is forgotten."""
@@ -102,8 +101,8 @@ class Promoting(Suite):
         seen = await backend.due(10)
         assert (list(seen.jobs), seen.next_at) == ([], None)
 
-    @promise("due", "While another program's scheduler holds its lock, `yielded` is true and no job is shown.")
-    @promise("promote", "A job that is no longer where `due` saw it, is not due, or may not be promoted since another")
+    @promise("due", "While another program's scheduler holds its lock, `yielded` is true and `jobs` is empty.")
+    @promise("promote", "A job is also `MISSED` while another program's scheduler holds its lock.")
     @needs("clock", "foreign_scheduler")
     async def test_it_yields_to_another_programs_scheduler(self, backend: Backend, clock: ManualClock) -> None:
         """Both what is shown and what is promoted; when that one is gone, all goes on."""
@@ -122,7 +121,7 @@ class Promoting(Suite):
 
     # promote
 
-    @promise("promote", "Move due jobs to the ends of their queues; the answer is a `PromoteResult` for each.")
+    @promise("promote", "Move due jobs to the ends of their queues, and return a `PromoteResult` for each.")
     @promise("PromoteResult", "QUEUED")
     @needs("clock")
     async def test_jobs_go_to_the_ends_of_their_queues(self, backend: Backend, clock: ManualClock) -> None:
@@ -140,7 +139,7 @@ class Promoting(Suite):
         assert await backend.queued("other") == [job(2)]
         assert await due(backend) == []
 
-    @promise("promote", "A job that is no longer where `due` saw it, is not due, or may not be promoted since another")
+    @promise("promote", "A job that is no longer where `due` found it, or is not due, is `MISSED`.")
     @promise("PromoteResult", "MISSED")
     @needs("clock")
     async def test_what_is_not_due_is_missed(self, backend: Backend, clock: ManualClock) -> None:
@@ -155,7 +154,7 @@ class Promoting(Suite):
         clock.advance(0.1)
         assert await due(backend) == [DueJob(now + 5, job(1))]
 
-    @promise("promote", "A job that is no longer where `due` saw it, is not due, or may not be promoted since another")
+    @promise("promote", "Of two calls with the same target, one moves the job.")
     @promise("PromoteResult", "MISSED")
     @needs("clock")
     async def test_of_two_equal_moves_one_moves_it(self, backend: Backend, clock: ManualClock, views: Views) -> None:
@@ -240,7 +239,7 @@ class Promoting(Suite):
         assert await due(backend) == jobs[1:2]
 
     @promise("PromoteResult", "MERGED")
-    @promise("NotDelayed", "Store the job only if none of these texts is delayed.")
+    @promise("NotDelayed", "Store the job only if none of these payloads is delayed.")
     @needs("clock")
     async def test_a_job_is_not_in_its_own_way(self, backend: Backend, clock: ManualClock) -> None:
         """While it is promoted it does not count as delayed; a copy at a later moment does."""
@@ -271,12 +270,12 @@ class Promoting(Suite):
         assert list(await backend.promote(moves)) == [PromoteResult.MISSED] * 2
         assert await backend.failed_count() == 1
 
-    @promise("promote", "Move due jobs to the ends of their queues")
+    @promise("promote", "Move due jobs to the ends of their queues, and return a `PromoteResult` for each.")
     async def test_nothing_can_be_promoted(self, backend: Backend) -> None:
         """An empty call does nothing."""
         assert list(await backend.promote([])) == []
 
-    @promise("promote", "Waiting processes are woken as by `push`.")
+    @promise("promote", "Waiting processes wake up as after `push`.")
     @needs("clock")
     async def test_a_promotion_wakes_who_waits_for_the_queue(self, backend: Backend, clock: ManualClock) -> None:
         """The moment alone does not: a scheduler has to promote."""

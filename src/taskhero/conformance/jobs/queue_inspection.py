@@ -48,7 +48,7 @@ _slices = pytest.mark.parametrize(("positions", "expected"), SLICES, ids=[f"{a}.
 class QueueInspection(Suite):
     """The verbs of those who look and mend."""
 
-    @promise("queues", "Names of all known queues, sorted; a queue stays known when it is empty.")
+    @promise("queues", "Return the names of all known queues, sorted.", "An empty queue stays known.")
     async def test_queues_are_sorted_and_stay_known(self, backend: Backend) -> None:
         """Empty ones, too; none is known before anything happened."""
         assert await backend.queues() == []
@@ -59,7 +59,7 @@ class QueueInspection(Suite):
         await backend.remove("a", [Removal(job(1))])
         assert await backend.queues() == sorted(["q", "b", "a", "B"])
 
-    @promise("length", "How many jobs stand in the queue; 0 if it is unknown.")
+    @promise("length", "Return the number of jobs in the queue, 0 if the queue is unknown.")
     async def test_lengths(self, backend: Backend, views: Views) -> None:
         """What is claimed stands there no more; others see the same."""
         process = await registered(backend)
@@ -71,15 +71,14 @@ class QueueInspection(Suite):
         assert await backend.queues() == ["q"]
 
     @_slices
-    @promise(
-        "queued", "The texts from position *start* to *stop*, both included, from 0; negative ones count from the end."
-    )
+    @promise("queued", "Return the payloads from position *start* to *stop*, both included.")
+    @promise("queued", "Positions count from 0, negative ones from the end.")
     async def test_a_part_of_a_queue(self, backend: Backend, positions: tuple[int, int], expected: list[int]) -> None:
         """Both ends are included."""
         await push(backend, *map(job, range(5)))
         assert await backend.queued("q", *positions) == [job(number) for number in expected]
 
-    @promise("queued", "The texts from position *start* to *stop*")
+    @promise("queued", "Return the payloads from position *start* to *stop*, both included.")
     async def test_looking_changes_nothing(self, backend: Backend) -> None:
         """All of a queue, again and again; an unknown one is empty."""
         await push(backend, job(1), job(2))
@@ -99,14 +98,14 @@ class QueueInspection(Suite):
             (-5, "bcd", 3),
         ],
     )
-    @promise("remove", "Remove entries by their exact texts")
+    @promise("remove", "Remove entries by their exact payloads.")
     async def test_entries_are_removed(self, backend: Backend, count: int, left: str, removed: int) -> None:
         """From the front or the end; the others keep their order."""
         await push(backend, *"abacad")
         assert list(await backend.remove("q", [Removal("a", count)])) == [removed]
         assert await backend.queued("q") == list(left)
 
-    @promise("remove", "Remove entries by their exact texts")
+    @promise("remove", "Remove entries by their exact payloads.")
     async def test_what_is_not_there_is_not_removed(self, backend: Backend) -> None:
         """A text that differs in a blank, another queue's, one that is claimed."""
         process = await registered(backend)
@@ -119,9 +118,8 @@ class QueueInspection(Suite):
         assert list((await backend.claims(process)).claims) == [claimed]
         assert await backend.queues() == ["q"]
 
-    @promise(
-        "remove", "Remove entries by their exact texts; each removal is one atomic step, together with the locks it"
-    )
+    @promise("remove", "Remove entries by their exact payloads.")
+    @promise("remove", "Each removal is one atomic step, together with the locks that it releases.")
     async def test_many_are_removed_in_the_order_given(self, backend: Backend) -> None:
         """Each finds what those before it left; however a backend cuts a large call in pieces."""
         assert list(await backend.remove("q", [])) == []
@@ -130,7 +128,7 @@ class QueueInspection(Suite):
         assert list(await backend.remove("q", removals)) == [1, 1, 1, 0, *[1] * 499]
         assert await backend.queued("q") == ["a", "499"]
 
-    @promise("remove", "These go if an entry was removed and none of its text is left, whoever holds them.")
+    @promise("remove", "These locks are released, whatever their owner, if an entry was removed and none with its")
     async def test_the_last_entry_takes_its_locks_along(self, backend: Backend) -> None:
         """Before, others of the same text are still queued; each removal has locks of its own."""
         locks = tuple(QueueLockGuard(f"lock:{name}", 3600) for name in "abcd")
@@ -144,7 +142,7 @@ class QueueInspection(Suite):
         assert list(await backend.remove("q", removals)) == [1, 0, 1, 0]
         assert await free_locks(backend, *keys) == ["lock:a", "lock:b"]
 
-    @promise("remove", "These go if an entry was removed and none of its text is left, whoever holds them.")
+    @promise("remove", "These locks are released, whatever their owner, if an entry was removed and none with its")
     async def test_what_was_not_removed_releases_nothing(self, backend: Backend) -> None:
         """The job was claimed meanwhile, and its lock may be the next one's already."""
         process = await registered(backend)
@@ -158,9 +156,7 @@ class QueueInspection(Suite):
         assert list(await backend.remove("q", [Removal(job(2), 0, ("work:a",))])) == [1]
         assert await free_locks(backend, "work:a") == ["work:a"]
 
-    @promise(
-        "delete_queue", "With *only_if_empty*, a queue that holds jobs, or cannot be read, stays as it is, and the"
-    )
+    @promise("delete_queue", "With *only_if_empty*, a queue that holds jobs or cannot be read does not change, and")
     async def test_an_empty_queue_only_is_deleted(self, backend: Backend) -> None:
         """A job may have come since somebody saw that it was empty."""
         await push(backend, job(1))
@@ -171,7 +167,7 @@ class QueueInspection(Suite):
         assert await backend.queues() == []
         assert await backend.delete_queue("unknown", only_if_empty=True) == 0
 
-    @promise("delete_queue", "Forget the queue and all its jobs; return how many there were.")
+    @promise("delete_queue", "Delete the queue and all its jobs, and return their number.")
     async def test_a_queue_is_deleted(self, backend: Backend) -> None:
         """Others stay, and so does what was claimed from it; it may come again, empty."""
         process = await registered(backend)
@@ -187,7 +183,7 @@ class QueueInspection(Suite):
         await push(backend, job(5))
         assert await backend.queued("q") == [job(5)]
 
-    @promise("delete_queue", "Forget the queue and all its jobs")
+    @promise("delete_queue", "Delete the queue and all its jobs, and return their number.")
     async def test_what_was_deleted_is_not_claimed(self, backend: Backend) -> None:
         """Even by one who asks for it by name."""
         process = await registered(backend)
@@ -195,9 +191,8 @@ class QueueInspection(Suite):
         await backend.delete_queue("q")
         assert await claim(backend, process) == []
 
-    @promise(
-        "stats", "All counters: ``processed``, ``failed``, and each with ``:<worker>``; one that is no number is left"
-    )
+    @promise("stats", "Return all counters: ``processed``, ``failed``, and each of them with ``:<worker>``.")
+    @promise("stats", "A counter that is not a number is omitted.")
     async def test_counters(self, backend: Backend, views: Views) -> None:
         """Of all processes and workers; seen by anybody."""
         assert await backend.stats() == {}
@@ -217,7 +212,7 @@ class QueueInspection(Suite):
         assert await backend.stats() == expected
         assert await (await views()).stats() == expected
 
-    @promise("claims", "Read what stands under the names of the process's workers")
+    @promise("claims", "Return the claims that are stored for the workers of the process.")
     async def test_reading_claims_changes_nothing(self, backend: Backend) -> None:
         """They can still be settled."""
         process = await registered(backend)

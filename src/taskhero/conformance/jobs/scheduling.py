@@ -32,9 +32,7 @@ __all__ = ["Scheduling"]
 class Scheduling(Suite):
     """`Backend.schedule`."""
 
-    @promise(
-        "schedule", "Store jobs until their moment, in the order given; the answer is a `ScheduleResult` for each."
-    )
+    @promise("schedule", "Store jobs until their due times, in the order given, and return a `ScheduleResult` for")
     @promise("ScheduleResult", "DELAYED")
     async def test_a_job_waits_for_its_moment(self, backend: Backend) -> None:
         """It stands in no queue, and the earliest moment is known."""
@@ -46,7 +44,7 @@ class Scheduling(Suite):
         assert list(seen.jobs) == []
         assert seen.next_at == now + 1000
 
-    @promise("schedule", "An entry whose moment is not in the future, by the same clock, is pushed at once.")
+    @promise("schedule", "An entry whose due time is not in the future, by the same clock, is pushed immediately.")
     @promise("ScheduleResult", "QUEUED")
     async def test_what_is_not_in_the_future_is_pushed_at_once(self, backend: Backend) -> None:
         """This second, and any past one; to the end of its queue, whose name is known then."""
@@ -61,8 +59,8 @@ class Scheduling(Suite):
         assert await backend.queues() == ["q"]
         assert (await backend.due(10)).next_at is None
 
-    @promise("schedule", "The moment of an entry with a delay is now plus the delay, by the backend's clock within the")
-    @promise("schedule", "It is rounded up to a whole second, which is the one that `unique` means.")
+    @promise("schedule", "For an entry with a delay, the due time is the backend's now within the step plus the delay.")
+    @promise("schedule", "It is rounded up to a whole second, which is the one that `unique` compares.")
     @pytest.mark.parametrize(
         ("now", "delay", "due_in"),
         [(0.0, 3, 3), (0.0, 2.5, 3), (0.25, 2.5, 3), (0.5, 2.5, 3), (0.75, 2.5, 4), (0.999, 0.002, 2), (0.5, 0.001, 1)],
@@ -83,8 +81,8 @@ class Scheduling(Suite):
         clock.advance(0.02)
         assert [found.raw for found in await due(backend)] == [job(1)]
 
-    @promise("schedule", "The moment of an entry with a delay is now plus the delay, by the backend's clock within the")
-    @promise("schedule", "An entry whose moment is not in the future, by the same clock, is pushed at once.")
+    @promise("schedule", "For an entry with a delay, the due time is the backend's now within the step plus the delay.")
+    @promise("schedule", "An entry whose due time is not in the future, by the same clock, is pushed immediately.")
     @needs("clock")
     async def test_no_delay_at_all_is_now(self, backend: Backend, clock: ManualClock) -> None:
         """Wherever in its second that is; locks are taken then."""
@@ -94,7 +92,7 @@ class Scheduling(Suite):
         assert await backend.queued("q") == [job(1)]
 
     @promise("ScheduleResult", "ALREADY_DELAYED")
-    @promise("schedule", "It is rounded up to a whole second, which is the one that `unique` means.")
+    @promise("schedule", "It is rounded up to a whole second, which is the one that `unique` compares.")
     @needs("clock")
     async def test_equal_jobs_of_one_delay_are_one_in_a_second(self, backend: Backend, clock: ManualClock) -> None:
         """Whether the second was given or counted; guards and locks hold as for any that is delayed."""
@@ -115,8 +113,8 @@ class Scheduling(Suite):
         assert list(await backend.schedule([guarded])) == [ScheduleResult.DUPLICATE]
         assert await free_locks(backend, "lock:a") == ["lock:a"]
 
-    @promise("schedule", "It is rounded up to a whole second, which is the one that `unique` means.")
-    @promise("schedule", "An entry whose moment is not in the future, by the same clock, is pushed at once.")
+    @promise("schedule", "It is rounded up to a whole second, which is the one that `unique` compares.")
+    @promise("schedule", "An entry whose due time is not in the future, by the same clock, is pushed immediately.")
     @needs("clock")
     async def test_a_moment_with_a_fraction_is_compared_before_it_is_rounded(
         self, backend: Backend, clock: ManualClock
@@ -130,7 +128,7 @@ class Scheduling(Suite):
         assert list(answers) == [ScheduleResult.QUEUED] * 2 + [ScheduleResult.DELAYED] * 2
         assert list(await backend.due_times()) == [(now + 1, 1), (now + 8, 1)]
 
-    @promise("schedule", "An entry whose moment is not in the future, by the same clock, is pushed at once.")
+    @promise("schedule", "An entry whose due time is not in the future, by the same clock, is pushed immediately.")
     @needs("clock")
     async def test_the_next_second_is_the_future(self, backend: Backend, clock: ManualClock) -> None:
         """Up to its very beginning."""
@@ -154,7 +152,7 @@ class Scheduling(Suite):
         await backend.promote(moves_of(jobs))
         assert await backend.queued("q") == [job(3), job(1), job(2), job(4)]
 
-    @promise("schedule", "The queue's name is not known before the job is in it.")
+    @promise("schedule", "The name of the queue becomes known when the job enters it.")
     @needs("clock")
     async def test_the_queue_is_known_once_the_job_is_in_it(self, backend: Backend, clock: ManualClock) -> None:
         """A queue for which something is merely delayed is worked by nobody."""
@@ -220,7 +218,7 @@ class Scheduling(Suite):
         guarded = [DelayedJobEntry(at, "q", job(number), guards=(NotDelayed((job(2), job(3))),)) for number in (4, 5)]
         assert list(await backend.schedule(guarded)) == [ScheduleResult.DUPLICATE, ScheduleResult.DUPLICATE]
 
-    @promise("schedule", "A lock belongs to a job in a queue: a delayed one neither needs nor takes it before it is")
+    @promise("schedule", "A lock belongs to a queued job: a delayed job neither needs nor takes it before its")
     @needs("clock")
     async def test_a_lock_is_a_matter_of_the_queue(self, backend: Backend, clock: ManualClock) -> None:
         """A taken one delays nobody, a free one stays free, and the promotion takes it."""
@@ -251,7 +249,7 @@ class Scheduling(Suite):
         assert list(await backend.schedule(guarded)) == [ScheduleResult.QUEUED, ScheduleResult.DUPLICATE]
         assert await backend.queued("q") == [job(1)]
 
-    @promise("schedule", "Store jobs until their moment")
+    @promise("schedule", "Store jobs until their due times, in the order given, and return a `ScheduleResult` for")
     async def test_nothing_can_be_scheduled(self, backend: Backend) -> None:
         """An empty call stores nothing."""
         assert list(await backend.schedule([])) == []

@@ -33,11 +33,9 @@ __all__ = ["Claiming"]
 class Claiming(Suite):
     """The claiming half of `Backend.settle_and_claim`, and `Backend.claims`."""
 
-    @promise(
-        "settle_and_claim",
-        "Queues are emptied in the order given, each from its front: a later queue only if the earlier",
-    )
-    @promise("all", "The order of a queue is first in, first out")
+    @promise("settle_and_claim", "Jobs are claimed queue by queue in the order given, each queue from its front.")
+    @promise("settle_and_claim", "A later queue is used only if the earlier ones hold no more jobs or cannot be read.")
+    @promise("all", "A queue is first in, first out.")
     async def test_jobs_are_claimed_from_the_front(self, backend: Backend) -> None:
         """As many as there are free slots, in the order of the queue."""
         process = await registered(backend, slots=(1, 2, 3))
@@ -48,10 +46,8 @@ class Claiming(Suite):
         assert {claimed.queue for claimed in claims} == {"q"}
         assert await backend.queued("q") == [job(2), job(3), job(4)]
 
-    @promise(
-        "settle_and_claim",
-        "Queues are emptied in the order given, each from its front: a later queue only if the earlier",
-    )
+    @promise("settle_and_claim", "Jobs are claimed queue by queue in the order given, each queue from its front.")
+    @promise("settle_and_claim", "A later queue is used only if the earlier ones hold no more jobs or cannot be read.")
     async def test_queues_are_emptied_in_the_order_given(self, backend: Backend) -> None:
         """All of the first, then all of the second; never by name or by age."""
         process = await registered(backend, slots=(1, 2, 3), queues=("low", "high"))
@@ -68,10 +64,8 @@ class Claiming(Suite):
             job(2, "middle"),
         ]
 
-    @promise(
-        "settle_and_claim",
-        "Queues are emptied in the order given, each from its front: a later queue only if the earlier",
-    )
+    @promise("settle_and_claim", "Jobs are claimed queue by queue in the order given, each queue from its front.")
+    @promise("settle_and_claim", "A later queue is used only if the earlier ones hold no more jobs or cannot be read.")
     async def test_only_the_queues_given_are_claimed_from(self, backend: Backend) -> None:
         """Others may hold what they will; one that is unknown is no problem."""
         process = await registered(backend)
@@ -80,11 +74,9 @@ class Claiming(Suite):
         assert (list(answer.claims), dict(answer.problems), answer.jobs_left) == ([], {}, False)
         assert await backend.queues() == ["other"]
 
-    @promise(
-        "settle_and_claim",
-        "A claimed job stands under its worker's own name, with a new token, from the instant in which",
-    )
-    @promise("claims", "Read what stands under the names of the process's workers: after a lost reply, what was really")
+    @promise("settle_and_claim", "A claimed job is stored under its worker's name, with a new token, from the instant")
+    @promise("claims", "Return the claims that are stored for the workers of the process.")
+    @promise("claims", "After a lost reply, they show what was really claimed.")
     async def test_a_claim_stands_under_its_worker(self, backend: Backend) -> None:
         """With all that the answer tells of it, in the order of claiming."""
         process = await registered(backend, slots=(1, 2, 3), queues=("q", "other"))
@@ -97,7 +89,8 @@ class Claiming(Suite):
         assert dict(held.unreadable) == {}
         assert raws(claims) == [job(1), job(2), job(3, "other")]
 
-    @promise("claims", "Read what stands under the names of the process's workers: after a lost reply, what was really")
+    @promise("claims", "Return the claims that are stored for the workers of the process.")
+    @promise("claims", "After a lost reply, they show what was really claimed.")
     async def test_claims_of_others_are_not_shown(self, backend: Backend) -> None:
         """Nor any for a process that nobody knows."""
         process, other = await registered(backend, 1), await registered(backend, 2)
@@ -106,10 +99,7 @@ class Claiming(Suite):
         assert list((await backend.claims(other)).claims) == []
         assert list((await backend.claims(make_process(3))).claims) == []
 
-    @promise(
-        "settle_and_claim",
-        "A claimed job stands under its worker's own name, with a new token, from the instant in which",
-    )
+    @promise("settle_and_claim", "A claimed job is stored under its worker's name, with a new token, from the instant")
     async def test_each_claim_has_a_new_token(self, backend: Backend, views: Views) -> None:
         """Under one slot, no token ever comes twice; also not for the same text."""
         process = await registered(backend)
@@ -122,7 +112,7 @@ class Claiming(Suite):
             await settle(other if number % 2 else backend, process, claimed)
         assert len(set(tokens)) == len(tokens)
 
-    @promise("settle_and_claim", "A slot that still holds a job gets no other.")
+    @promise("settle_and_claim", "A slot that still holds a job gets no other job.")
     async def test_a_busy_slot_gets_no_other_job(self, backend: Backend) -> None:
         """Even if it is called free, as after a lost reply; the free ones are served."""
         process = await registered(backend, slots=(1, 2))
@@ -134,7 +124,7 @@ class Claiming(Suite):
         assert await claim(backend, process, (1, 2)) == []
         assert await backend.queued("q") == [job(3)]
 
-    @promise("settle_and_claim", "A slot that still holds a job gets no other.")
+    @promise("settle_and_claim", "A slot that still holds a job gets no other job.")
     async def test_a_slot_that_is_named_twice_gets_one_job(self, backend: Backend) -> None:
         """It has two hands no more than any other."""
         process = await registered(backend, slots=(1,))
@@ -142,9 +132,7 @@ class Claiming(Suite):
         assert len(await claim(backend, process, (1, 1))) == 1
         assert await backend.queued("q") == [job(2)]
 
-    @promise(
-        "settle_and_claim", "Record how jobs ended, in the order given, and claim the next ones for the free slots."
-    )
+    @promise("settle_and_claim", "Record how jobs ended, in the order given, and claim the next jobs for the free")
     async def test_a_slot_is_free_once_its_job_is_settled(self, backend: Backend) -> None:
         """In the same step; several slots at once."""
         process = await registered(backend, slots=(1, 2))
@@ -156,9 +144,7 @@ class Claiming(Suite):
         assert raws(answer.claims) == [job(2), job(3)]
         assert list((await backend.claims(process)).claims) == list(answer.claims)
 
-    @promise(
-        "settle_and_claim", "Record how jobs ended, in the order given, and claim the next ones for the free slots."
-    )
+    @promise("settle_and_claim", "Record how jobs ended, in the order given, and claim the next jobs for the free")
     async def test_nothing_asked_changes_nothing(self, backend: Backend) -> None:
         """Without free slots nothing is claimed, and no queue is no mistake."""
         process = await registered(backend)
@@ -167,9 +153,7 @@ class Claiming(Suite):
         assert list((await backend.settle_and_claim(process, (), (1,), ())).claims) == []
         assert await backend.queued("q") == [job(1)]
 
-    @promise(
-        "settle_and_claim", "Record how jobs ended, in the order given, and claim the next ones for the free slots."
-    )
+    @promise("settle_and_claim", "Record how jobs ended, in the order given, and claim the next jobs for the free")
     async def test_it_tells_whether_jobs_wait(self, backend: Backend) -> None:
         """In any of the queues asked for, after the claim."""
         process = await registered(backend, slots=(1, 2, 3), queues=("q", "other"))
@@ -179,7 +163,7 @@ class Claiming(Suite):
         await push(backend, job(3), queue="third")
         assert not (await backend.settle_and_claim(process, (), (3,), ("other", "q"))).jobs_left
 
-    @promise("settle_and_claim", "A batch is bounded in bytes too, but has at least one job if there is one.")
+    @promise("settle_and_claim", "A batch is also bounded in bytes, but contains at least one job if there is one.")
     async def test_a_batch_is_bounded_in_bytes(self, backend: Backend) -> None:
         """What does not go into it stays in its place, and comes with the next ones."""
         bound = self.capabilities.batch_bytes
@@ -191,7 +175,7 @@ class Claiming(Suite):
         assert raws(claims) == payloads[: len(claims)]
         assert await backend.queued("q") == payloads[len(claims) :]
 
-    @promise("settle_and_claim", "A batch is bounded in bytes too, but has at least one job if there is one.")
+    @promise("settle_and_claim", "A batch is also bounded in bytes, but contains at least one job if there is one.")
     async def test_a_job_of_any_size_is_claimed(self, backend: Backend) -> None:
         """Alone, if it is larger than a batch may be."""
         process = await registered(backend, slots=(1, 2))
@@ -199,7 +183,7 @@ class Claiming(Suite):
         await push(backend, large, job(1))
         assert raws(await claim(backend, process, (1, 2)))[0] == large
 
-    @promise("settle_and_claim", "If jobs remain, another waiting process is woken.")
+    @promise("settle_and_claim", "If jobs remain, another waiting process wakes up.")
     async def test_another_process_is_woken_for_what_remains(self, backend: Backend) -> None:
         """So that one wake-up for many jobs goes round."""
         process, other = await registered(backend, 1), await registered(backend, 2)
@@ -213,10 +197,7 @@ class Claiming(Suite):
 
     # who may not claim
 
-    @promise(
-        "settle_and_claim",
-        "Nothing is claimed while ``pause-all-workers`` is set, nor for a process that is not registered",
-    )
+    @promise("settle_and_claim", "Nothing is claimed while ``pause-all-workers`` is set.")
     @needs("pausing")
     async def test_nothing_is_claimed_while_paused(self, backend: Backend) -> None:
         """What runs is settled all the same; when the pause ends, all goes on."""
@@ -232,10 +213,7 @@ class Claiming(Suite):
         answer = await backend.settle_and_claim(process, (), (1, 2), ("q",))
         assert (answer.paused, raws(answer.claims)) == (False, [job(2)])
 
-    @promise(
-        "settle_and_claim",
-        "Nothing is claimed while ``pause-all-workers`` is set, nor for a process that is not registered",
-    )
+    @promise("settle_and_claim", "Nothing is claimed for a process that is not registered or was declared dead.")
     async def test_a_process_that_is_not_registered_claims_nothing(self, backend: Backend) -> None:
         """And is told so."""
         await push(backend, job(1))
@@ -243,10 +221,8 @@ class Claiming(Suite):
         assert (answer.registered, list(answer.claims)) == (False, [])
         assert await backend.queued("q") == [job(1)]
 
-    @promise(
-        "settle_and_claim",
-        "Nothing is claimed while ``pause-all-workers`` is set, nor for a process that is not registered",
-    )
+    @promise("settle_and_claim", "Nothing is claimed for a process that is not registered or was declared dead.")
+    @promise("settle_and_claim", "The settlements of such a process still count where it owns the claim.")
     async def test_a_dead_process_claims_nothing_but_settles_what_is_its_own(self, backend: Backend) -> None:
         """As long as nobody took it; after a beat it may claim again."""
         process = await registered(backend, slots=(1, 2))

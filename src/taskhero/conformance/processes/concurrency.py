@@ -45,10 +45,8 @@ if TYPE_CHECKING:
 
 __all__ = ["Concurrency"]
 
-_INSTANT = (
-    "A claimed job stands under its worker's own name, with a new token, from the instant in which it leaves the queue."
-)
-_ONCE = "A settlement counts once"
+_INSTANT = "A claimed job is stored under its worker's name, with a new token, from the instant it leaves the queue."
+_ONCE = "A settlement counts once."
 
 
 @asynccontextmanager
@@ -123,9 +121,7 @@ class Concurrency(Suite):
                 await asyncio.sleep(0)
 
     @pytest.mark.parametrize("place", ["failures", "queue", "delayed", "retried"])
-    @promise(
-        "settle_and_claim", "Where a job goes (failures, delayed list, queue) and its claim ends in the same step."
-    )
+    @promise("settle_and_claim", "One step stores the job at its destination (failed list, delayed set or queue) and")
     @needs("clock")
     async def test_a_job_is_claimed_or_where_it_goes(self, backend: Backend, views: Views, place: str) -> None:
         """Never in neither, never in both, while it is settled."""
@@ -176,8 +172,8 @@ class Concurrency(Suite):
         ]
         assert sorted(places) == [0, 0, 0, 1]
 
-    @promise("promote", "A job that is no longer where `due` saw it")
-    @promise("promote", "Each move is one atomic step: the job is in exactly one place at every instant.")
+    @promise("promote", "A job that is no longer where `due` found it, or is not due, is `MISSED`.")
+    @promise("promote", "Each promotion is one atomic step: the job is in exactly one place at every instant.")
     @needs("clock")
     async def test_each_job_is_promoted_once(self, backend: Backend, views: Views, clock: ManualClock) -> None:
         """By ten schedulers that all see the same jobs due."""
@@ -190,7 +186,7 @@ class Concurrency(Suite):
         assert (counts.count(PromoteResult.QUEUED), counts.count(PromoteResult.MISSED)) == (50, 450)
         assert sorted(await backend.queued("q")) == sorted(map(job, range(50)))
 
-    @promise("promote", "Each move is one atomic step: the job is in exactly one place at every instant.")
+    @promise("promote", "Each promotion is one atomic step: the job is in exactly one place at every instant.")
     @needs("clock")
     async def test_a_job_is_delayed_or_in_its_queue(self, backend: Backend, views: Views, clock: ManualClock) -> None:
         """Never in neither, never in both, while it is promoted."""
@@ -203,7 +199,7 @@ class Concurrency(Suite):
                 assert list(await backend.promote([move])) == [PromoteResult.QUEUED]
                 await asyncio.sleep(0)
 
-    @promise("rescue", "Each job is one atomic step")
+    @promise("rescue", "Each job is one atomic step.")
     async def test_a_job_is_claimed_or_rescued(self, backend: Backend, views: Views) -> None:
         """Never in neither, never in both, while it is taken from a dead process."""
         rescuer, process = await views(), await registered(backend, 1, slots=range(1, 31))
@@ -215,7 +211,7 @@ class Concurrency(Suite):
                 assert len(await rescuer.rescue(dead, 1)) == 1
                 await asyncio.sleep(0)
 
-    @promise("push", "Guards are checked in turn, so an entry sees what those before it took.")
+    @promise("push", "Guards are checked in the order of the entries, so an entry sees the locks of earlier ones.")
     @promise("QueueLockGuard", "Store the job only if lock *key* is free, and take it.")
     async def test_a_lock_is_taken_once(self, backend: Backend, views: Views) -> None:
         """However many try at the same time."""
@@ -230,7 +226,8 @@ class Concurrency(Suite):
         assert sum(stored for some in answers for stored in some) == 1
         assert await backend.length("q") == 1
 
-    @promise("wait", "A wake-up may be late or spurious, never lost for longer than *timeout*")
+    @promise("wait", "A wake-up may be late or spurious, but is never lost for longer than *timeout*.")
+    @promise("wait", "A job wakes about one waiting process.")
     async def test_all_verbs_at_once(self, backend: Backend, views: Views) -> None:
         """Producers, workers, schedulers and those who look do not get in each other's way."""
         other = await views()

@@ -31,10 +31,11 @@ if TYPE_CHECKING:
 
 __all__ = ["LeaseKeeping"]
 
-_SEEN = "With *seen* of an earlier answer, leases that were renewed after that answer are left out."
+_SEEN = "With *seen* of an earlier reply, leases that were renewed after that reply are omitted."
 _RULE = (
-    "The engine passes a lease only after it saw the same renewal for `Lease.length` and for its own `rescue_after`",
-    "It measures that with its own monotonic clock, while it reaches the backend without a gap longer than a",
+    "The engine passes a lease only after it saw the same renewal for the longer of `Lease.length` and its",
+    "It measures that with its own monotonic clock (`taskhero.runtime.worker.lease_watch`).",
+    "Time without contact to the backend for longer than a heartbeat interval does not count.",
 )
 _DAY = 86_400.0
 
@@ -53,8 +54,8 @@ async def _short(backend: Backend, number: int) -> Process:
 class LeaseKeeping(Suite):
     """`Backend.leases`, what `Backend.heartbeat` shows of them, and that no clock of the backend ends one."""
 
-    @promise("leases", "`Lease.renewal` is a different text after each renewal.")
-    @promise("register", "*lease* is what others read in `Lease.length`.")
+    @promise("leases", "`Lease.renewal` is a different string after each renewal.")
+    @promise("register", "Other processes read *lease*, in seconds, as `Lease.length`.")
     async def test_each_renewal_is_a_different_one(self, backend: Backend, views: Views) -> None:
         """Also of two in the same instant, by a registration and by a beat, and of a process that was away."""
         process, other, renewals = make_process(1), await registered(backend, 2), []
@@ -72,7 +73,7 @@ class LeaseKeeping(Suite):
         renewals.append((await leases_but(backend, other))[0].renewal)
         assert len(set(renewals)) == len(renewals)
 
-    @promise("leases", "`Lease.renewal` is a different text after each renewal.")
+    @promise("leases", "`Lease.renewal` is a different string after each renewal.")
     async def test_a_lease_that_is_not_renewed_stays_the_same(self, backend: Backend) -> None:
         """Whatever else its process, or another one, does."""
         process, other = await registered(backend, 1), await registered(backend, 2)
@@ -82,7 +83,7 @@ class LeaseKeeping(Suite):
         await beat(backend, other)
         assert await leases_but(backend, other) == before
 
-    @promise("leases", "Show the leases of all processes, those first that went longest without a renewal.")
+    @promise("leases", "Return the leases of all processes, those with the oldest renewal first.")
     @promise("leases", _SEEN)
     async def test_what_was_renewed_since_is_left_out(self, backend: Backend, views: Views) -> None:
         """The rest is shown in the order of the last renewals."""
@@ -100,7 +101,7 @@ class LeaseKeeping(Suite):
         assert _names(await backend.leases(later.seen)) == [second.name, first.name]
         assert _names(await backend.leases(before.seen)) == [second.name]
 
-    @promise("heartbeat", "It shows the leases of other processes as `leases` does.")
+    @promise("heartbeat", "The reply contains the leases of other processes, as `leases` returns them.")
     async def test_a_beat_shows_the_leases_of_others(self, backend: Backend, views: Views) -> None:
         """All of them at first; with the answer of an earlier beat, those that were not renewed since."""
         process, first, second = [await registered(backend, number) for number in (1, 2, 3)]
@@ -115,7 +116,7 @@ class LeaseKeeping(Suite):
         answer = await beat(backend, process, seen=answer.leases.seen)
         assert _names(answer.leases) == [first.name]
 
-    @promise("leases", "At most a thousand leases are shown.")
+    @promise("leases", "The reply contains at most 1000 leases.")
     async def test_a_thousand_leases_are_shown(self, backend: Backend) -> None:
         """Those first that went longest without a renewal; the others follow once these are gone."""
         processes = [make_process(number) for number in range(1003)]
@@ -127,7 +128,7 @@ class LeaseKeeping(Suite):
         answer = await beat(backend, processes[1002])
         assert _names(answer.leases) == names[1:1001]
 
-    @promise("leases", "With *lease*, a worker of taskhero's whose process is unknown gets a lease of that length")
+    @promise("leases", "With *lease*, a taskhero worker whose process is unknown gets a lease of that length, so that")
     @needs("lost_lease")
     async def test_a_process_that_is_unknown_gets_a_lease(self, backend: Backend) -> None:
         """It may live and merely have lost its lease; if it does not renew this one, it is rescued in the end."""
@@ -146,9 +147,8 @@ class LeaseKeeping(Suite):
 
     # no clock ends a lease
 
-    @promise(
-        "register", "The lease holds until `deregister` or `rescue` ends it: no clock of the backend does, however"
-    )
+    @promise("register", "The lease holds until `deregister` or `rescue` ends it.")
+    @promise("register", "The backend's clock never ends it, even if that clock jumps.")
     @pytest.mark.parametrize("jump", [_DAY, -_DAY], ids=["forward", "back"])
     @needs("clock")
     async def test_a_jump_of_the_clock_ends_no_lease(self, backend: Backend, clock: ManualClock, jump: float) -> None:
@@ -209,7 +209,7 @@ class LeaseKeeping(Suite):
         assert await watch.rescue() == [dead.worker(1)]
 
     @promise("leases", _SEEN)
-    @promise("heartbeat", "It shows the leases of other processes as `leases` does.")
+    @promise("heartbeat", "The reply contains the leases of other processes, as `leases` returns them.")
     async def test_leases_are_shown_while_many_renew_theirs(self, backend: Backend, views: Views) -> None:
         """None is shown twice; one that is not renewed is always shown."""
         processes = [await registered(backend, number) for number in range(1, 6)]

@@ -35,7 +35,7 @@ class Lifecycle(Suite):
         assert missing == []
         assert isinstance(backend, Backend)
 
-    @promise("location", "Where it keeps its jobs, for people; without passwords.")
+    @promise("location", "Return where the backend keeps its jobs, as text for people and without passwords.")
     async def test_its_location_is_for_people(self, backend: Backend) -> None:
         """It is a text, stays the same, and shows no password."""
         location = backend.location
@@ -44,13 +44,13 @@ class Lifecycle(Suite):
         assert not re.search(r"//[^/]*:[^/]*@", location)
         assert backend.location == location
 
-    @promise("connect", "Make it usable in the running event loop.")
+    @promise("connect", "Connect the backend in the running event loop.")
     async def test_a_connected_backend_can_be_used(self, backend: Backend) -> None:
         """What it is asked to store, it shows."""
         await push(backend, job(1))
         assert await backend.queued("q") == [job(1)]
 
-    @promise("connect", "A second call without a close between changes nothing.")
+    @promise("connect", "A second call without a close in between changes nothing.")
     async def test_connecting_twice_changes_nothing(self, backend: Backend) -> None:
         """What was stored and claimed before stays as it was."""
         process = await registered(backend)
@@ -60,7 +60,7 @@ class Lifecycle(Suite):
         assert await backend.queued("q") == [job(2)]
         assert list((await backend.claims(process)).claims) == [claimed]
 
-    @promise("connect", "If the event loop in which it was connected has ended meanwhile, it is connected anew.")
+    @promise("connect", "If the event loop in which the backend was connected has ended, the backend connects anew.")
     @pytest.mark.filterwarnings("ignore::ResourceWarning", "ignore::pytest.PytestUnraisableExceptionWarning")
     async def test_it_can_be_used_after_a_loop_that_did_not_close_it(self, backend: Backend) -> None:
         """As in a program that calls ``asyncio.run`` twice; what was stored in the first one is there."""
@@ -86,9 +86,9 @@ class Lifecycle(Suite):
         await backend.connect()
         assert await backend.queued("q") == [job(1)]
 
-    @promise(
-        "close", "Let go of all connections and end all waits; what is stored stays.", "The backend can be connected"
-    )
+    @promise("close", "Close all connections and end all waits.")
+    @promise("close", "Stored data stays.")
+    @promise("close", "The backend can be connected again.")
     async def test_what_is_stored_outlives_the_connection(self, backend: Backend) -> None:
         """Jobs in queues, delayed ones, failures and counters, and what a process holds."""
         process = await registered(backend)
@@ -104,7 +104,7 @@ class Lifecycle(Suite):
         await backend.register(process, (1,), 60.0)
         assert [held.raw for held in (await backend.claims(process)).claims] == [job(1)]
 
-    @promise("close", "Let go of all connections and end all waits")
+    @promise("close", "Close all connections and end all waits.", "Stored data stays.")
     async def test_closing_ends_all_waits(self, backend: Backend) -> None:
         """A wait returns, or tells that the backend is closed; none hangs until its time is up."""
         first, second = await registered(backend, 1), await registered(backend, 2)

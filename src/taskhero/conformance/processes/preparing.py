@@ -36,17 +36,19 @@ if TYPE_CHECKING:
 
 __all__ = ["Preparing"]
 
-_ORDER = "Give claimed jobs what they need before they run; the answer is a `Prepared` for each, in the order given."
-_QUEUED = "The locks of the queued job go."
+_ORDER = "Prepare claimed jobs for their runs, and return a `Prepared` for each, in the order given."
+_QUEUED = "The locks of the queued job are released."
 _HELD = (
-    "The locks to hold are taken, all or none; a lock is free if it does not exist, and its owner is the claim, which "
-    "holds it already if it asks again."
+    "Of the locks to hold, all are taken or none.",
+    "A lock is free if it does not exist.",
+    "Its owner is the claim, so a claim that asks again already holds it.",
 )
 _LAPSES = "A lock expires after its timeout, unless `heartbeat` renews it."
-_DIES = "It is free, too, once its process has no lease or was declared dead."
+_DIES = "A lock is also free once its process has no lease or was declared dead."
 _MINE = (
-    "Each claim is one atomic step; for one that is no longer the process's, nothing is changed, nor for any if the "
-    "process is not registered or was declared dead."
+    "Each claim is one atomic step.",
+    "Nothing changes for a claim that the process no longer owns.",
+    "Nothing changes for any claim if the process is not registered or was declared dead.",
 )
 _COUNTER = "The counter of attempts is read, whether the locks were taken or not."
 
@@ -61,7 +63,7 @@ def _wants(*keys: str, timeout: int = 3600) -> tuple[LockSpec, ...]:
 class Preparing(Suite):
     """`Backend.prepare`."""
 
-    @promise("prepare", _ORDER, _MINE)
+    @promise("prepare", _ORDER, *_MINE)
     async def test_each_job_gets_its_answer_in_the_order_given(self, backend: Backend) -> None:
         """What one takes, those behind it find taken; one that is gone spoils none."""
         process = await registered(backend, slots=(1, 2, 3, 4))
@@ -114,7 +116,7 @@ class Preparing(Suite):
 
     # the running job's locks
 
-    @promise("prepare", _HELD)
+    @promise("prepare", *_HELD)
     async def test_a_job_takes_all_its_locks_or_none(self, backend: Backend) -> None:
         """Wherever the one that somebody else holds stands among them; its position is told."""
         process = await registered(backend, slots=(1, 2))
@@ -127,7 +129,7 @@ class Preparing(Suite):
         assert await blocked_by(backend, process, second, "work:a", "work:c") is None
         assert await free_locks(backend, "work:a", "work:b", "work:c", "work:d") == ["work:d"]
 
-    @promise("prepare", _HELD)
+    @promise("prepare", *_HELD)
     async def test_a_claim_that_asks_again_holds_it_already(self, backend: Backend) -> None:
         """As after a lost reply; and it keeps what it holds if a further one is not to be had."""
         process = await registered(backend, slots=(1, 2))
@@ -140,7 +142,7 @@ class Preparing(Suite):
         assert await blocked_by(backend, process, first, "work:a", "work:c", "work:taken") == 2
         assert await free_locks(backend, "work:a", "work:b", "work:c") == ["work:c"]
 
-    @promise("prepare", _HELD)
+    @promise("prepare", *_HELD)
     async def test_a_lock_is_the_claims_own(self, backend: Backend, views: Views) -> None:
         """Neither an equal job of this process, nor the next one in the slot, nor another process may have it."""
         process, other = await registered(backend, 1, slots=(1, 2)), await registered(backend, 2)
@@ -154,7 +156,7 @@ class Preparing(Suite):
         view = await views()
         assert await blocked_by(view, other, await claim_one(view, other), "work:a") == 0
 
-    @promise("prepare", _HELD)
+    @promise("prepare", *_HELD)
     async def test_locks_of_queued_and_of_running_jobs_are_of_one_kind(self, backend: Backend) -> None:
         """Whichever was first keeps the other out."""
         process = await registered(backend)
@@ -164,7 +166,7 @@ class Preparing(Suite):
         await hold(backend, process, claimed, "b")
         assert list(await backend.push([Entry("q", job(2), guards=(QueueLockGuard("b", 60),))])) == [False]
 
-    @promise("prepare", _HELD)
+    @promise("prepare", *_HELD)
     async def test_of_many_who_ask_at_once_one_gets_it(self, backend: Backend, views: Views) -> None:
         """In one process and in several."""
         processes = [await registered(backend, number) for number in range(1, 6)]
@@ -247,7 +249,7 @@ class Preparing(Suite):
 
     # whose
 
-    @promise("prepare", _MINE)
+    @promise("prepare", *_MINE)
     async def test_for_what_is_gone_nothing_is_changed(self, backend: Backend) -> None:
         """A claim that was settled, that somebody made up, or that is another process's under the same slot."""
         process, other = await registered(backend, 1), await registered(backend, 2)
@@ -261,7 +263,7 @@ class Preparing(Suite):
             assert list(await backend.prepare(who, [wanted])) == [Prepared(is_current=False)]
         assert await free_locks(backend, "lock:a", "work:a") == ["work:a"]
 
-    @promise("prepare", _MINE)
+    @promise("prepare", *_MINE)
     async def test_for_a_dead_process_nothing_is_changed(self, backend: Backend) -> None:
         """Others may take its jobs at any instant; what is left is its own as before once it lives again."""
         process = await registered(backend, 1, slots=(1, 2))

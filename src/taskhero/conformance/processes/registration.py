@@ -43,7 +43,8 @@ class Registration(Suite):
 
     # register
 
-    @promise("register", "Make the process and the workers of these slots visible to others, and give the process a")
+    @promise("register", "Register the process and the workers of these slots, and give the process a lease.")
+    @promise("register", "Other programs see these workers.")
     async def test_a_registered_process_is_visible_to_others(self, backend: Backend, views: Views) -> None:
         """Its share is left to it from then on."""
         first = await registered(backend, 1, slots=range(1, 5))
@@ -66,7 +67,8 @@ class Registration(Suite):
 
     # beat
 
-    @promise("heartbeat", "Renew the process's lease; called from a thread of its own, and the only verb that is not a")
+    @promise("heartbeat", "Renew the lease of the process.")
+    @promise("heartbeat", "This verb is the only one that is not a coroutine, since a separate thread calls it.")
     async def test_a_beat_renews_the_lease(self, backend: Backend) -> None:
         """Again and again, full or not."""
         process = await registered(backend)
@@ -77,7 +79,8 @@ class Registration(Suite):
             assert renewed not in before
         assert (await backend.settle_and_claim(process, (), (), ())).registered
 
-    @promise("heartbeat", "Renew the process's lease; called from a thread of its own, and the only verb that is not a")
+    @promise("heartbeat", "Renew the lease of the process.")
+    @promise("heartbeat", "This verb is the only one that is not a coroutine, since a separate thread calls it.")
     async def test_it_is_called_from_any_thread(self, backend: Backend) -> None:
         """While the event loop works, too; it is no coroutine."""
         process = await registered(backend)
@@ -92,10 +95,8 @@ class Registration(Suite):
         assert await within(client) == [HeartbeatReply(alive=True)] * 50
         assert not inspect.iscoroutinefunction(backend.heartbeat)
 
-    @promise(
-        "heartbeat",
-        "With *full*, it also renews what other programs take for a sign of life, and registers again those",
-    )
+    @promise("heartbeat", "With *full*, the step also renews the heartbeats that other programs read.")
+    @promise("heartbeat", "With *full*, it also registers those workers of *slots* again that were removed.")
     async def test_a_full_beat_registers_again_what_was_removed(self, backend: Backend, views: Views) -> None:
         """And names those workers, once, and no others; a short beat need not look, but may."""
         process = await registered(backend, slots=(1, 2, 3))
@@ -107,7 +108,7 @@ class Registration(Suite):
         assert sorted([*short.missing, *found.missing]) == [process.worker(1), process.worker(3)]
         assert (await beat(backend, process, (1, 2, 3), full=True)).missing == ()
 
-    @promise("heartbeat", "A process that was declared dead is alive again; what was taken from it is not given back.")
+    @promise("heartbeat", "A process that was declared dead is alive again.", "What was taken from it is not returned.")
     async def test_a_dead_process_lives_again(self, backend: Backend) -> None:
         """It is told that it was dead, once; it may claim again, and has nothing of what it held."""
         process, other = await registered(backend, 1), await registered(backend, 2)
@@ -119,7 +120,7 @@ class Registration(Suite):
         assert list((await backend.claims(process)).claims) == []
         assert (await claim_one(backend, process)).raw != job(2)
 
-    @promise("heartbeat", "A process that was declared dead is alive again; what was taken from it is not given back.")
+    @promise("heartbeat", "A process that was declared dead is alive again.", "What was taken from it is not returned.")
     @needs("clock")
     async def test_a_process_that_nobody_rescued_keeps_its_jobs(self, backend: Backend, clock: ManualClock) -> None:
         """However late it beats: no rescuer declared it dead."""
@@ -139,7 +140,7 @@ class Registration(Suite):
 
     # restore
 
-    @promise("restore", "Write claims again that another program deleted under their workers; True for each that its")
+    @promise("restore", "Write claims again that another program deleted, and return for each whether its worker")
     async def test_a_claim_that_is_gone_is_restored(self, backend: Backend) -> None:
         """It is settled once, and goes back with its process; one that is still there stays as it is."""
         process = await registered(backend, slots=(1, 2))
@@ -153,7 +154,7 @@ class Registration(Suite):
         assert list((await settle(backend, process, second)).gone) == []
         assert (await backend.stats())["processed"] == 2
 
-    @promise("restore", "Write claims again that another program deleted under their workers; True for each that its")
+    @promise("restore", "Write claims again that another program deleted, and return for each whether its worker")
     @promise("restore", "Each claim is one atomic step.")
     async def test_a_restored_claim_is_rescued(self, backend: Backend) -> None:
         """As if it had never been away; one that cannot be restored keeps no other from it."""
@@ -165,9 +166,8 @@ class Registration(Suite):
         assert [rescued.queue for rescued in await rescue(backend, other)] == ["q"]
         assert (await claim_one(backend, other)).raw.startswith(job(1)[:-1])
 
-    @promise(
-        "restore", "Nothing is written where the worker holds another job or is not in view, nor for a process that"
-    )
+    @promise("restore", "Nothing is written if the worker holds another job or is not registered.")
+    @promise("restore", "Nothing is written for a process that is not registered or was declared dead.")
     async def test_a_claim_is_not_restored_over_another(self, backend: Backend) -> None:
         """The slot works on that one; nor is it restored for a worker that went, or a process that left."""
         process = await registered(backend, slots=(1, 2))
@@ -184,9 +184,8 @@ class Registration(Suite):
         assert list((await backend.claims(process)).claims) == []
         assert await backend.queued("q") == [job(2)]
 
-    @promise(
-        "restore", "Nothing is written where the worker holds another job or is not in view, nor for a process that"
-    )
+    @promise("restore", "Nothing is written if the worker holds another job or is not registered.")
+    @promise("restore", "Nothing is written for a process that is not registered or was declared dead.")
     async def test_a_dead_process_restores_nothing(self, backend: Backend) -> None:
         """What it held may be another process's, though it still holds other jobs."""
         process = await registered(backend, slots=(1, 2, 3))
@@ -199,10 +198,8 @@ class Registration(Suite):
 
     # retire
 
-    @promise(
-        "deregister_slots",
-        "Take the workers of these slots from view; a job that one still holds goes to the front of its",
-    )
+    @promise("deregister_slots", "Deregister the workers of these slots.")
+    @promise("deregister_slots", "A job that a worker still holds moves to the front of its queue.")
     async def test_a_retired_worker_gives_back_its_job(self, backend: Backend) -> None:
         """To the front, as it was; the other workers keep theirs, and so does the process its lease."""
         process = await registered(backend, slots=(1, 2))
@@ -214,10 +211,8 @@ class Registration(Suite):
         answer = await settle(backend, process, first)
         assert (list(answer.gone), answer.registered) == ([first], True)
 
-    @promise(
-        "deregister_slots",
-        "Take the workers of these slots from view; a job that one still holds goes to the front of its",
-    )
+    @promise("deregister_slots", "Deregister the workers of these slots.")
+    @promise("deregister_slots", "A job that a worker still holds moves to the front of its queue.")
     async def test_several_workers_give_back_in_order(self, backend: Backend) -> None:
         """The job that was claimed first comes first again; an idle worker gives back nothing."""
         process = await registered(backend, slots=(1, 2, 3, 4))
@@ -228,7 +223,8 @@ class Registration(Suite):
 
     # deregister
 
-    @promise("deregister", "Take the process and all its workers from view and end its lease; return how many jobs it")
+    @promise("deregister", "Deregister the process and all its workers, and end its lease.")
+    @promise("deregister", "The reply says how many jobs the process still held.")
     async def test_a_process_leaves(self, backend: Backend) -> None:
         """It is dead to nobody, takes no share, and may not claim."""
         process, other = await registered(backend, 1, slots=(1, 2)), await registered(backend, 2, slots=(1, 2))
@@ -239,7 +235,8 @@ class Registration(Suite):
         assert (list(answer.claims), answer.registered) == ([], False)
         assert len(await claim(backend, other, (1, 2))) == 2
 
-    @promise("deregister", "These go to the front of their queues in the order in which they were claimed, which is no")
+    @promise("deregister", "These jobs move to the front of their queues in the order of their claims.")
+    @promise("deregister", "That does not count as a rescue.")
     async def test_a_leaving_process_gives_back_in_order(self, backend: Backend) -> None:
         """Whatever slots held them, over several claims; none is marked as rescued, even if it had been begun alone."""
         process = await registered(backend, slots=range(1, 6), queues=("q", "other"))
@@ -254,7 +251,7 @@ class Registration(Suite):
         assert await backend.queued("other") == [job("a"), job("b")]
         assert {rescue_count(raw) for raw in await backend.queued("q")} == {None}
 
-    @promise("deregister", "A process that waits for one of its queues is woken if that holds jobs.")
+    @promise("deregister", "If one of its queues holds jobs, a process that waits for that queue wakes up.")
     async def test_a_leaving_process_wakes_another_for_what_it_held(self, backend: Backend) -> None:
         """What it gives back is news for those who wait."""
         process, other = await registered(backend, 1), await registered(backend, 2)
@@ -264,7 +261,7 @@ class Registration(Suite):
         await backend.deregister(process)
         assert (await within(wait)).jobs
 
-    @promise("deregister", "A process that waits for one of its queues is woken if that holds jobs.")
+    @promise("deregister", "If one of its queues holds jobs, a process that waits for that queue wakes up.")
     async def test_a_leaving_process_passes_its_wake_up_on(self, backend: Backend) -> None:
         """It was woken for a job and leaves without claiming it: then somebody else has to know."""
         process, other = await registered(backend, 1), await registered(backend, 2)

@@ -30,15 +30,18 @@ if TYPE_CHECKING:
 
 __all__ = ["Rescuing"]
 
-_MARK = "The job's text is then marked as rescued (`taskhero.wire`), one more if it had been begun alone."
-_ATOMIC = (
-    "Each job is one atomic step: it is taken only if the lease is still exactly the one given, and by one rescuer "
-    "only."
+_MARK = (
+    "The payload is marked as rescued (`taskhero.wire`).",
+    "Its count of crashes increases by one if the job was marked exclusive.",
 )
-_DECLARED = "The process is declared dead in the same step, until it beats again or is registered again."
+_ATOMIC = (
+    "Each job is one atomic step.",
+    "It is taken only if the lease is still exactly the one given, and by one rescuer only.",
+)
+_DECLARED = "The same step declares the process dead until its next `heartbeat` or `register`."
 _LATE = (
-    "If that was taken back, it has one late death more, unless another job that the process holds is begun alone and "
-    "has no death counted yet: then that one is to blame."
+    "If that mark was removed again, the count of late crashes increases by one.",
+    "If another exclusive job of the process has no counted crash yet, the crash counts for that job instead.",
 )
 
 
@@ -47,10 +50,8 @@ class Rescuing(Suite):
 
     # begin
 
-    @promise(
-        "mark_exclusive",
-        "Mark that the process now runs this job alone, so that its death counts; False if the claim is gone.",
-    )
+    @promise("mark_exclusive", "Mark that the job runs exclusively, so that a crash of its process is attributed to")
+    @promise("mark_exclusive", "Return False if the claim is gone.")
     async def test_a_claim_is_begun(self, backend: Backend) -> None:
         """Once or again; it stays the same claim."""
         process = await registered(backend)
@@ -60,10 +61,8 @@ class Rescuing(Suite):
         assert await backend.mark_exclusive(process, claimed)
         assert list((await backend.claims(process)).claims) == [claimed]
 
-    @promise(
-        "mark_exclusive",
-        "Mark that the process now runs this job alone, so that its death counts; False if the claim is gone.",
-    )
+    @promise("mark_exclusive", "Mark that the job runs exclusively, so that a crash of its process is attributed to")
+    @promise("mark_exclusive", "Return False if the claim is gone.")
     async def test_a_claim_that_is_gone_is_not_begun(self, backend: Backend) -> None:
         """Though its slot may hold another one, which is left alone."""
         process = await registered(backend)
@@ -79,8 +78,8 @@ class Rescuing(Suite):
 
     # rescue
 
-    @promise("rescue", "Take up to *limit* jobs from the processes of these leases, each to the front of its queue.")
-    @promise("rescue", "Jobs of one queue keep the order in which they were claimed.")
+    @promise("rescue", "Move up to *limit* jobs of the processes of these leases to the front of their queues.")
+    @promise("rescue", "Jobs of one queue keep the order of their claims.")
     async def test_jobs_of_a_dead_process_come_next(self, backend: Backend) -> None:
         """In the order in which they were claimed, whatever slots held them; before all that waits."""
         process = await registered(backend, 1, slots=range(1, 5), queues=("q", "other"))
@@ -95,8 +94,8 @@ class Rescuing(Suite):
         assert [unmark(raw) for raw in await backend.queued("other")] == [job("a"), job("b")]
         assert list((await backend.claims(process)).claims) == []
 
-    @promise("rescue", "Take up to *limit* jobs from the processes of these leases")
-    @promise("rescue", "Jobs of one queue keep the order in which they were claimed.")
+    @promise("rescue", "Move up to *limit* jobs of the processes of these leases to the front of their queues.")
+    @promise("rescue", "Jobs of one queue keep the order of their claims.")
     async def test_it_takes_no_more_than_the_limit(self, backend: Backend) -> None:
         """The rest follows with the next calls, and all stand in order then."""
         process = await registered(backend, 1, slots=range(1, 6))
@@ -107,7 +106,7 @@ class Rescuing(Suite):
         assert counts == [2, 2, 1, 0]
         assert [unmark(raw) for raw in await backend.queued("q")] == [job(number) for number in range(10)]
 
-    @promise("rescue", "Take up to *limit* jobs from the processes of these leases")
+    @promise("rescue", "Move up to *limit* jobs of the processes of these leases to the front of their queues.")
     async def test_it_tells_what_it_took(self, backend: Backend) -> None:
         """The worker that held the job, its queue, its text as it stands there now, and whether it had been begun."""
         process = await registered(backend, 1, slots=(1, 2))
@@ -122,7 +121,7 @@ class Rescuing(Suite):
             RescuedJob(process.worker(claimed.slot), "q", now[1], running=False),
         }
 
-    @promise("rescue", _MARK)
+    @promise("rescue", *_MARK)
     async def test_a_mere_claim_is_marked_but_not_counted(self, backend: Backend) -> None:
         """However often its process dies; it may have been its neighbours' fault."""
         for number in range(3):
@@ -135,8 +134,9 @@ class Rescuing(Suite):
             (raw,) = await backend.queued("q")
             assert (rescue_count(raw), unmark(raw)) == (0, job(1))
 
-    @promise("rescue", _MARK)
-    @promise("mark_exclusive", "Mark that the process now runs this job alone, so that its death counts")
+    @promise("rescue", *_MARK)
+    @promise("mark_exclusive", "Mark that the job runs exclusively, so that a crash of its process is attributed to")
+    @promise("mark_exclusive", "Return False if the claim is gone.")
     async def test_a_job_that_was_begun_alone_is_counted(self, backend: Backend) -> None:
         """One more each time; a mere claim in between changes nothing."""
         await push(backend, job(1))
@@ -152,8 +152,9 @@ class Rescuing(Suite):
             counts.append(rescue_count(rescued.raw))
         assert counts == [1, 2, 2, 3]
 
-    @promise("rescue", _MARK)
-    @promise("mark_exclusive", "Mark that the process now runs this job alone, so that its death counts")
+    @promise("rescue", *_MARK)
+    @promise("mark_exclusive", "Mark that the job runs exclusively, so that a crash of its process is attributed to")
+    @promise("mark_exclusive", "Return False if the claim is gone.")
     async def test_the_mark_of_one_job_is_not_its_neighbours(self, backend: Backend) -> None:
         """Nor the next one's in the same slot."""
         process = await registered(backend, 1, slots=(1, 2))
@@ -167,8 +168,8 @@ class Rescuing(Suite):
         other = await registered(backend, 2)
         assert {rescue_count(rescued.raw) for rescued in await rescue(backend, other)} == {0}
 
-    @promise("mark_exclusive", "With *exclusive* false the mark is taken back")
-    @promise("rescue", _LATE)
+    @promise("mark_exclusive", "A crash of the process then counts only as a late crash.")
+    @promise("rescue", *_LATE)
     async def test_a_late_death_is_counted_as_such(self, backend: Backend) -> None:
         """Of what was begun alone and has others beside it now; of what never was, it is not."""
         await push(backend, job(1), job(2))
@@ -182,8 +183,8 @@ class Rescuing(Suite):
             marks = [(unmark(raw), rescue_count(raw), late_crash_count(raw)) for raw in await backend.queued("q")]
             assert marks == [(job(1), 0, number), (job(2), 0, 0)]
 
-    @promise("mark_exclusive", "With *exclusive* false the mark is taken back")
-    @promise("rescue", _MARK, _LATE)
+    @promise("mark_exclusive", "With *exclusive* false, remove the mark, since other jobs run beside it from now on.")
+    @promise("rescue", *_MARK, *_LATE)
     async def test_what_is_begun_again_is_not_late(self, backend: Backend) -> None:
         """It is counted as begun alone, and keeps the late deaths that it has; giving back changes nothing."""
         await push(backend, job(1))
@@ -199,7 +200,7 @@ class Rescuing(Suite):
         (raw,) = await backend.queued("q")
         assert (unmark(raw), rescue_count(raw), late_crash_count(raw)) == (job(1), 1, 1)
 
-    @promise("rescue", _LATE)
+    @promise("rescue", *_LATE)
     async def test_a_death_with_somebody_to_blame_is_no_late_one(self, backend: Backend) -> None:
         """Wherever that one stands; but if it is blamed again, it may have been any of them."""
         await push(backend, *map(job, range(1, 4)))
@@ -215,7 +216,7 @@ class Rescuing(Suite):
             }
             assert marks == {job(1): (0, late), job(2): (number, 0), job(3): (0, late)}
 
-    @promise("mark_exclusive", "With *exclusive* false the mark is taken back")
+    @promise("mark_exclusive", "With *exclusive* false, remove the mark, since other jobs run beside it from now on.")
     async def test_the_mark_is_taken_back(self, backend: Backend) -> None:
         """So a job beside which others run is not counted; it stays the same claim, and may be begun again."""
         process, other = await registered(backend, 1, slots=(1, 2, 3, 4)), await registered(backend, 2)
@@ -235,7 +236,7 @@ class Rescuing(Suite):
             neighbour.raw: (1, True),
         }
 
-    @promise("rescue", "A process that renewed its lease is never touched.", _ATOMIC)
+    @promise("rescue", "A process that renewed its lease is never changed.", *_ATOMIC)
     @pytest.mark.parametrize("renewal", ["beat", "register"])
     async def test_who_renewed_the_lease_is_not_touched(self, backend: Backend, renewal: str) -> None:
         """By a beat or a registration, even in the same instant; nor is one that left, or came after the look."""
@@ -256,7 +257,7 @@ class Rescuing(Suite):
         assert list((await backend.claims(fresh)).claims) == [theirs]
         assert (await backend.settle_and_claim(process, (), (), ())).registered
 
-    @promise("rescue", _ATOMIC)
+    @promise("rescue", *_ATOMIC)
     async def test_a_process_that_renews_its_lease_amid_a_rescue_keeps_the_rest(self, backend: Backend) -> None:
         """What was taken is gone, and its beat says that it was declared dead; what was not taken is its own."""
         process = await registered(backend, slots=(1, 2))
@@ -270,7 +271,7 @@ class Rescuing(Suite):
         assert unmark((await backend.queued("q"))[0]) == second.raw
 
     @promise("rescue", _DECLARED)
-    @promise("settle_and_claim", "A process lives while it has a lease and was not declared dead.")
+    @promise("settle_and_claim", "A process is live while it has a lease and was not declared dead.")
     @pytest.mark.parametrize("renewal", ["beat", "register"])
     async def test_a_process_is_declared_dead_with_its_first_job(self, backend: Backend, renewal: str) -> None:
         """It may not claim, and has no share; once it renews its lease, it has both again."""
@@ -289,7 +290,7 @@ class Rescuing(Suite):
             await backend.register(process, (3,), LEASE)
         assert len(await claim(backend, process, (2, 3))) == 1
 
-    @promise("rescue", _ATOMIC)
+    @promise("rescue", *_ATOMIC)
     async def test_each_job_is_taken_by_one_rescuer(self, backend: Backend, views: Views) -> None:
         """However many try at once."""
         process = await registered(backend, 1, slots=range(1, 21))
@@ -304,7 +305,7 @@ class Rescuing(Suite):
         assert sorted(taken) == sorted(map(job, range(20)))
         assert sorted(unmark(raw) for raw in await backend.queued("q")) == sorted(map(job, range(20)))
 
-    @promise("rescue", "A dead process without jobs is taken from view.")
+    @promise("rescue", "A dead process without jobs is deregistered.")
     async def test_a_dead_process_goes_from_view(self, backend: Backend) -> None:
         """Once it holds nothing; its lease is shown until then, so that any process can go on with the rescue."""
         await registered(backend, 1)

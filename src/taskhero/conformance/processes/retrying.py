@@ -45,8 +45,9 @@ class Retrying(Suite):
         await backend.promote(moves_of(await due(backend)))
         return waited
 
-    @promise("Retried", "The job failed and is delayed again until it has been tried *limit* times; then it is in the")
-    @promise("Retried", "It is counted as failed each time.")
+    @promise("Retried", "The job failed and is delayed again until it has run *limit* times.")
+    @promise("Retried", "After the last attempt it is in the failed list.")
+    @promise("Retried", "Each attempt counts as failed.")
     @needs("clock")
     async def test_a_job_is_tried_as_often_as_the_limit_says(self, backend: Backend, clock: ManualClock) -> None:
         """Each time after its own delay; the failure is listed with the last attempt only."""
@@ -65,7 +66,7 @@ class Retrying(Suite):
         assert await backend.stats() == {"failed": 4, f"failed:{process.worker(1)}": 4}
         assert (await backend.due(1)).next_at is None
 
-    @promise("Retried", "What is delayed is not marked as rescued any more.")
+    @promise("Retried", "The delayed payload is no longer marked as rescued.")
     @needs("clock")
     async def test_the_next_attempt_is_not_marked_as_rescued(self, backend: Backend, clock: ManualClock) -> None:
         """The job was tried, and failed by itself; what merely looks like a mark stays."""
@@ -80,7 +81,7 @@ class Retrying(Suite):
             assert await backend.queued("q") == [bare]
             await backend.delete_queue("q")
 
-    @promise("Retried", "If *raw* is given, the store delays that text.")
+    @promise("Retried", "If *raw* is given, the backend delays that payload.")
     @needs("clock")
     async def test_another_text_is_tried_again_if_one_is_given(self, backend: Backend, clock: ManualClock) -> None:
         """One that names the queue, where the claimed text does not; rescued before or not."""
@@ -94,7 +95,8 @@ class Retrying(Suite):
             assert await backend.queued("q") == [named]
             await backend.delete_queue("q")
 
-    @promise("Retried", "The job failed and is delayed again until it has been tried *limit* times")
+    @promise("Retried", "The job failed and is delayed again until it has run *limit* times.")
+    @promise("Retried", "After the last attempt it is in the failed list.")
     @needs("clock")
     async def test_the_last_delay_holds_for_all_that_follow(self, backend: Backend, clock: ManualClock) -> None:
         """A single one holds for all."""
@@ -106,7 +108,8 @@ class Retrying(Suite):
             waited.append(await self._promote(backend, clock))
         assert waited == [2.0, 3.0, 3.0, 3.0]
 
-    @promise("Retried", "The job failed and is delayed again until it has been tried *limit* times")
+    @promise("Retried", "The job failed and is delayed again until it has run *limit* times.")
+    @promise("Retried", "After the last attempt it is in the failed list.")
     @needs("clock")
     async def test_a_delay_is_rounded_up(self, backend: Backend, clock: ManualClock) -> None:
         """To a whole second, as for `PostponedByPlugin`; never early."""
@@ -117,7 +120,8 @@ class Retrying(Suite):
         await self._fail(backend, process, Retried("failure", "retry:a", 3, (1.2,)))
         assert (await backend.due(1)).next_at == start + 2
 
-    @promise("Retried", "The job failed and is delayed again until it has been tried *limit* times; then it is in the")
+    @promise("Retried", "The job failed and is delayed again until it has run *limit* times.")
+    @promise("Retried", "After the last attempt it is in the failed list.")
     async def test_a_limit_of_one_is_no_retry(self, backend: Backend) -> None:
         """The first failure is the last."""
         process = await registered(backend)
@@ -126,7 +130,8 @@ class Retrying(Suite):
         assert await backend.failed() == ["failure"]
         assert (await backend.due(1)).next_at is None
 
-    @promise("Retried", "The job failed and is delayed again until it has been tried *limit* times")
+    @promise("Retried", "The job failed and is delayed again until it has run *limit* times.")
+    @promise("Retried", "After the last attempt it is in the failed list.")
     @needs("clock")
     async def test_the_counter_goes_with_the_last_attempt(self, backend: Backend, clock: ManualClock) -> None:
         """An equal job that comes later starts anew."""
@@ -139,7 +144,8 @@ class Retrying(Suite):
             assert await self._fail(backend, process, disposition) is None
         assert await backend.failed_count() == 2
 
-    @promise("Retried", "The job failed and is delayed again until it has been tried *limit* times")
+    @promise("Retried", "The job failed and is delayed again until it has run *limit* times.")
+    @promise("Retried", "After the last attempt it is in the failed list.")
     async def test_jobs_with_one_counter_share_it(self, backend: Backend) -> None:
         """In one step, too; other counters are their own."""
         process = await registered(backend, slots=(1, 2, 3))
@@ -159,7 +165,7 @@ class Retrying(Suite):
 
     # what is kept meanwhile
 
-    @promise("Retried", "Counter and trace outlive the wait for the next attempt by a day, and go with the last one.")
+    @promise("Retried", "Counter and trace outlive the delay by one day, and are deleted with the last attempt.")
     @needs("clock")
     async def test_the_counter_outlives_the_wait(self, backend: Backend, clock: ManualClock) -> None:
         """Each time from the last failure; so a job that waits long in its queue is not tried for ever."""
@@ -171,7 +177,7 @@ class Retrying(Suite):
             clock.advance(_ALMOST_A_DAY)
             await backend.register(process, (1,), LEASE)
 
-    @promise("Retried", "Counter and trace outlive the wait for the next attempt by a day, and go with the last one.")
+    @promise("Retried", "Counter and trace outlive the delay by one day, and are deleted with the last attempt.")
     @needs("clock", "traces")
     async def test_the_trace_lives_as_long_as_the_counter(self, backend: Backend, clock: ManualClock) -> None:
         """It tells the last error that was followed by a further attempt."""
@@ -191,8 +197,8 @@ class Retrying(Suite):
             assert await self.trace_of(backend, "error:a") is None
         assert await backend.failed() == ["no", "no"]
 
-    @promise("Retried", "Counter and trace outlive the wait for the next attempt by a day, and go with the last one.")
-    @promise("settle_and_claim", "Counters that are to be forgotten go, too, but not if the claim is gone.")
+    @promise("Retried", "Counter and trace outlive the delay by one day, and are deleted with the last attempt.")
+    @promise("settle_and_claim", "It deletes the counters of `Settlement.forget`, but not if the claim is `gone`.")
     @needs("traces")
     async def test_a_trace_is_forgotten_with_its_counter(self, backend: Backend) -> None:
         """By a job that succeeds; one whose claim is gone forgets nothing, and writes nothing."""

@@ -33,7 +33,8 @@ if TYPE_CHECKING:
 __all__ = ["Settling"]
 
 _ONCE = (
-    "A settlement counts once: if the claim's token no longer stands under the slot, nothing is changed and the claim"
+    "A settlement counts once.",
+    "If the slot no longer holds the claim's token, nothing changes and the claim is `gone`.",
 )
 
 ENDINGS: dict[str, Disposition] = {
@@ -60,7 +61,7 @@ async def _picture(backend: Backend) -> object:
 class Settling(Suite):
     """The settling half of `Backend.settle_and_claim`."""
 
-    @promise("Succeeded", "The job succeeded: counted as processed.")
+    @promise("Succeeded", "The job succeeded and counts as processed.")
     async def test_a_job_that_is_done_is_counted(self, backend: Backend) -> None:
         """In all and for its worker; it stands nowhere any more."""
         process = await registered(backend, slots=(1, 2))
@@ -76,7 +77,7 @@ class Settling(Suite):
         assert list((await backend.claims(process)).claims) == []
         assert (await backend.failed_count(), await backend.length("q")) == (0, 0)
 
-    @promise("RefusedByPlugin", "The job was refused before it ran: it goes, and nothing is counted.")
+    @promise("RefusedByPlugin", "A plugin refused the job before it ran: the job is removed and nothing is counted.")
     async def test_a_dropped_job_is_gone(self, backend: Backend) -> None:
         """From everywhere."""
         process = await registered(backend)
@@ -85,7 +86,7 @@ class Settling(Suite):
         assert await _picture(backend) == ({}, [], {"q": []}, None)
         assert list((await backend.claims(process)).claims) == []
 
-    @promise("Failed", "The job failed: *entry* is appended to the failures, and it is counted as failed.")
+    @promise("Failed", "The job failed: *entry* is appended to the failed list, and the job counts as failed.")
     async def test_a_failed_job_is_listed_and_counted(self, backend: Backend) -> None:
         """At the end of the failures; in all and for its worker."""
         process = await registered(backend)
@@ -96,7 +97,7 @@ class Settling(Suite):
         assert await backend.stats() == {"failed": 2, f"failed:{process.worker(1)}": 2}
         assert list((await backend.claims(process)).claims) == []
 
-    @promise("Released", "The job goes back to the front of its queue, as *raw* if that is given; nothing is counted.")
+    @promise("Released", "The job returns to the front of its queue, as *raw* if that is given.", "Nothing is counted.")
     async def test_a_job_is_given_back_to_the_front(self, backend: Backend) -> None:
         """As it was, or as another text."""
         process = await registered(backend)
@@ -108,7 +109,7 @@ class Settling(Suite):
         assert await backend.stats() == {}
         assert list((await backend.claims(process)).claims) == []
 
-    @promise("Released", "The job goes back to the front of its queue")
+    @promise("Released", "The job returns to the front of its queue, as *raw* if that is given.")
     async def test_it_goes_back_to_a_queue_that_was_deleted(self, backend: Backend) -> None:
         """Which is known again then."""
         process = await registered(backend)
@@ -118,10 +119,8 @@ class Settling(Suite):
         await settle(backend, process, claimed, Released())
         assert (await backend.queues(), await backend.queued("q")) == (["q"], [job(1)])
 
-    @promise(
-        "PostponedByPlugin",
-        "The job is delayed by *delay* seconds, counted from now and rounded up; nothing is counted.",
-    )
+    @promise("PostponedByPlugin", "The job is delayed by *delay* seconds, counted from now and rounded up.")
+    @promise("PostponedByPlugin", "Nothing is counted.")
     @pytest.mark.parametrize("delay", [5, 0.3, 0.75, 1.2, 86400])
     @needs("clock")
     async def test_a_job_is_delayed(self, backend: Backend, clock: ManualClock, delay: float) -> None:
@@ -138,7 +137,7 @@ class Settling(Suite):
         assert await due(backend) == [DueJob(at, job(1))]
         assert await backend.stats() == {}
 
-    @promise("PostponedByPlugin", "The store delays the job's text as it was claimed, or *raw* if that is given.")
+    @promise("PostponedByPlugin", "The backend delays the claimed payload, or *raw* if that is given.")
     @needs("clock")
     async def test_another_text_is_delayed_if_one_is_given(self, backend: Backend, clock: ManualClock) -> None:
         """One that names the queue, where the claimed text does not; the claimed text is not delayed too."""
@@ -152,7 +151,7 @@ class Settling(Suite):
         clock.advance(6)
         assert [found.raw for found in await due(backend)] == [named, job(2)]
 
-    @promise("NotDelayed", "A text that an ending delayed under the same *meaning* counts as one of them while it is")
+    @promise("NotDelayed", "A payload that a settlement delayed under the same *meaning* counts as one of them while")
     @needs("clock")
     @pytest.mark.parametrize(
         "ending",
@@ -180,7 +179,7 @@ class Settling(Suite):
         await settle(backend, process, await claim_one(backend, process), again)
         assert list(await backend.push([equal])) == [False]
 
-    @promise("PostponedByPlugin", "The job is delayed by *delay* seconds")
+    @promise("PostponedByPlugin", "The job is delayed by *delay* seconds, counted from now and rounded up.")
     @needs("clock")
     async def test_equal_jobs_that_are_delayed_are_all_kept(self, backend: Backend, clock: ManualClock) -> None:
         """To one second, in one step: none takes another's place."""
@@ -196,7 +195,7 @@ class Settling(Suite):
     # once
 
     @_ending
-    @promise("settle_and_claim", _ONCE)
+    @promise("settle_and_claim", *_ONCE)
     async def test_a_settlement_counts_once(self, backend: Backend, ending: Disposition) -> None:
         """Said again, as after a lost reply, it changes nothing and the claim is gone."""
         process = await registered(backend)
@@ -210,7 +209,7 @@ class Settling(Suite):
             assert (list(answer.unsettled), list(answer.attempts)) == ([], [])
         assert await _picture(backend) == before
 
-    @promise("settle_and_claim", _ONCE)
+    @promise("settle_and_claim", *_ONCE)
     async def test_it_counts_once_in_one_call_too(self, backend: Backend) -> None:
         """Of two settlements of one claim, the first holds."""
         process = await registered(backend)
@@ -221,7 +220,7 @@ class Settling(Suite):
         assert list(answer.gone) == [claimed]
         assert await backend.stats() == {"processed": 1, f"processed:{process.worker(1)}": 1}
 
-    @promise("settle_and_claim", _ONCE)
+    @promise("settle_and_claim", *_ONCE)
     async def test_an_old_claim_leaves_the_slots_next_job_alone(self, backend: Backend) -> None:
         """Though it stands under the same slot, and its text may be the same."""
         process = await registered(backend)
@@ -233,7 +232,7 @@ class Settling(Suite):
         assert list((await backend.claims(process)).claims) == [new]
         assert await backend.failed_count() == 0
 
-    @promise("settle_and_claim", _ONCE)
+    @promise("settle_and_claim", *_ONCE)
     async def test_another_process_cannot_settle_it(self, backend: Backend, views: Views) -> None:
         """The slot's number is not enough, nor is a token that somebody made up."""
         process, other = await registered(backend, 1), await registered(backend, 2)
@@ -245,7 +244,7 @@ class Settling(Suite):
         assert list((await backend.claims(process)).claims) == [claimed]
         assert await backend.stats() == {}
 
-    @promise("settle_and_claim", _ONCE)
+    @promise("settle_and_claim", *_ONCE)
     async def test_what_was_given_back_is_gone(self, backend: Backend) -> None:
         """By retiring its worker, or deregistering its process."""
         process = await registered(backend, slots=(1, 2))
@@ -260,7 +259,7 @@ class Settling(Suite):
         assert sorted(await backend.queued("q")) == [job(1), job(2)]
         assert "processed" not in await backend.stats()
 
-    @promise("settle_and_claim", _ONCE)
+    @promise("settle_and_claim", *_ONCE)
     async def test_what_was_rescued_is_gone(self, backend: Backend) -> None:
         """It runs elsewhere, perhaps; here its end does not count."""
         process, other = await registered(backend, 1), await registered(backend, 2)
@@ -270,13 +269,9 @@ class Settling(Suite):
         assert list((await settle(backend, process, claimed)).gone) == [claimed]
         assert (await backend.stats(), await backend.length("q")) == ({}, 1)
 
-    @promise(
-        "settle_and_claim", "Record how jobs ended, in the order given, and claim the next ones for the free slots."
-    )
-    @promise(
-        "settle_and_claim",
-        "If one settlement cannot be recorded, it stays as it was and is told in `unsettled`; all others",
-    )
+    @promise("settle_and_claim", "Record how jobs ended, in the order given, and claim the next jobs for the free")
+    @promise("settle_and_claim", "If a settlement cannot be recorded, the claim stays as it was and `unsettled` lists")
+    @promise("settle_and_claim", "All other settlements are recorded.")
     async def test_a_batch_of_all_endings(self, backend: Backend) -> None:
         """Each is recorded as if it came alone; one that is gone spoils none of the others."""
         slots = range(1, len(ENDINGS) + 2)
@@ -297,9 +292,7 @@ class Settling(Suite):
         assert (await backend.due(1)).next_at is not None
         assert list((await backend.claims(process)).claims) == []
 
-    @promise(
-        "settle_and_claim", "Record how jobs ended, in the order given, and claim the next ones for the free slots."
-    )
+    @promise("settle_and_claim", "Record how jobs ended, in the order given, and claim the next jobs for the free")
     @needs("clock")
     async def test_endings_are_recorded_in_the_order_given(self, backend: Backend, clock: ManualClock) -> None:
         """Failures and delayed jobs one behind the other; of jobs given back, the last one comes next."""
@@ -320,9 +313,7 @@ class Settling(Suite):
         clock.advance(6)
         assert [found.raw for found in await due(backend)] == [job(3), job(2)]
 
-    @promise(
-        "settle_and_claim", "Where a job goes (failures, delayed list, queue) and its claim ends in the same step."
-    )
+    @promise("settle_and_claim", "One step stores the job at its destination (failed list, delayed set or queue) and")
     async def test_a_job_that_was_delayed_wakes_nobody_too_early(self, backend: Backend) -> None:
         """It is not in its queue; the moment is the earliest one known."""
         process = await registered(backend)

@@ -31,9 +31,10 @@ if TYPE_CHECKING:
 __all__ = ["Waiting"]
 
 _NEVER_LOST = (
-    "A wake-up may be late or spurious, never lost for longer than *timeout*; about one waiting process is woken"
+    "A wake-up may be late or spurious, but is never lost for longer than *timeout*.",
+    "A job wakes about one waiting process.",
 )
-_AT_ONCE = "It returns at once if a wake-up came since the process's last wait."
+_AT_ONCE = "The call returns immediately if a wake-up arrived since the last wait of the process."
 _Q = Subscription(queues=("q",))
 
 
@@ -45,15 +46,15 @@ class Waiting(Suite):
         [Subscription(), _Q, Subscription(queues=("a", "b"), all_queues=True), Subscription(schedule=True)],
         ids=["nothing", "queue", "everything", "schedule"],
     )
-    @promise("wait", "Wait until there may be something to do, *timeout* seconds at most.")
+    @promise("wait", "Wait until there may be jobs or an earlier due time, for at most *timeout* seconds.")
     async def test_a_wait_ends_when_its_time_is_up(self, backend: Backend, interest: Subscription) -> None:
         """Whatever it waits for, and again."""
         process = await registered(backend)
         for _ in range(2):
             await within(backend.wait(process, interest, QUIET))
 
-    @promise("wait", "Wait until there may be something to do")
-    @promise("push", "About one process that waits for the queue is woken, not all.")
+    @promise("wait", "Wait until there may be jobs or an earlier due time, for at most *timeout* seconds.")
+    @promise("push", "The push wakes about one process that waits for the queue, not all.")
     async def test_a_push_wakes_who_waits_for_the_queue(self, backend: Backend, views: Views) -> None:
         """Whichever of its queues it is, and whoever pushed."""
         other = await views()
@@ -98,9 +99,7 @@ class Waiting(Suite):
         both = Subscription(queues=("q",), schedule=True)
         assert (await within(wake(backend, process, both, schedule=True))).schedule
 
-    @promise(
-        "schedule", "A process that waits for the schedule is woken if the moment is earlier than all that were known."
-    )
+    @promise("schedule", "If the due time is earlier than all others, the step wakes a process that waits for the")
     async def test_an_earlier_moment_wakes_who_waits_for_the_schedule(self, backend: Backend, views: Views) -> None:
         """The very first one, and each that is earlier still; one who waits for jobs as well, too."""
         other, process = await views(), make_process()
@@ -112,22 +111,22 @@ class Waiting(Suite):
             await other.schedule([DelayedJobEntry(now + 1000 - number, "q", job(number))])
             assert (await within(wait)).schedule
 
-    @promise("wait", "Wait until there may be something to do")
+    @promise("wait", "Wait until there may be jobs or an earlier due time, for at most *timeout* seconds.")
     async def test_a_new_queue_wakes_who_waits_for_everything(self, backend: Backend) -> None:
         """Though nobody could name it before."""
         wait = await in_line(backend, make_process(), Subscription(queues=("q",), all_queues=True))
         await push(backend, job(1), queue="new")
         assert (await within(wait)).jobs
 
-    @promise("wait", "Wait until there may be something to do")
+    @promise("wait", "Wait until there may be jobs or an earlier due time, for at most *timeout* seconds.")
     async def test_a_job_to_the_front_wakes_too(self, backend: Backend) -> None:
         """As one that a worker gives back."""
         wait = await in_line(backend, make_process(), _Q)
         await backend.push([Entry("q", job(1), front=True)])
         assert (await within(wait)).jobs
 
-    @promise("push", "About one process that waits for the queue is woken, not all.")
-    @promise("wait", _NEVER_LOST)
+    @promise("push", "The push wakes about one process that waits for the queue, not all.")
+    @promise("wait", *_NEVER_LOST)
     async def test_about_one_process_is_woken_for_a_job(self, backend: Backend, views: Views) -> None:
         """Of eight that wait, fewer than half on the average; and no job is forgotten."""
         board, jobs = Board(), 10
@@ -142,8 +141,8 @@ class Waiting(Suite):
         assert sorted(board.done) == sorted(map(job, range(jobs)))
         assert 0 < woken / jobs < 4
 
-    @promise("wait", _NEVER_LOST)
-    @promise("settle_and_claim", "If jobs remain, another waiting process is woken.")
+    @promise("wait", *_NEVER_LOST)
+    @promise("settle_and_claim", "If jobs remain, another waiting process wakes up.")
     async def test_many_jobs_at_once_wake_as_many_as_it_takes(self, backend: Backend, views: Views) -> None:
         """Each that claims some leaves word for the next one, until all work at the same time."""
         board, meet = Board(), asyncio.Barrier(4)
@@ -155,7 +154,7 @@ class Waiting(Suite):
         assert len(set(board.done)) == 12
 
     @pytest.mark.parametrize("workers", [1, 3])
-    @promise("wait", _NEVER_LOST)
+    @promise("wait", *_NEVER_LOST)
     async def test_no_wake_up_is_lost(self, backend: Backend, views: Views, workers: int) -> None:
         """Jobs come while some wait, some claim and some are just about to wait."""
         board, other = Board(), await views()
@@ -168,7 +167,7 @@ class Waiting(Suite):
                     await asyncio.sleep(0)
         assert sorted(board.done) == sorted(map(job, range(80)))
 
-    @promise("wait", "It may be cancelled.")
+    @promise("wait", "The call can be cancelled.")
     async def test_a_wait_is_cancelled(self, backend: Backend) -> None:
         """It ends at once; what comes later is kept for the next one."""
         process = make_process()
@@ -179,8 +178,8 @@ class Waiting(Suite):
         await push(backend, job(1))
         assert (await within(wake(backend, process, _Q))).jobs
 
-    @promise("wait", "It may be cancelled.")
-    @promise("wait", _NEVER_LOST)
+    @promise("wait", "The call can be cancelled.")
+    @promise("wait", *_NEVER_LOST)
     async def test_a_cancelled_wait_loses_no_wake_up(self, backend: Backend) -> None:
         """Though it is cancelled in the instant in which the wake-up comes, and others wait behind it."""
         board = Board()
@@ -195,7 +194,7 @@ class Waiting(Suite):
                     await push(backend, job(number))
                 await board.until(number + 1)
 
-    @promise("notify", "Pass a wake-up on: of each of these queues that holds jobs, one waiting process is told.")
+    @promise("notify", "Forward a wake-up: wake one waiting process for each of these queues that holds jobs.")
     async def test_a_wake_up_is_passed_on(self, backend: Backend) -> None:
         """By a process that was woken and has nobody free."""
         first, second = await registered(backend, 1), await registered(backend, 2)
@@ -206,7 +205,7 @@ class Waiting(Suite):
         await backend.notify(["empty", "q"])
         assert (await within(wait)).jobs
 
-    @promise("notify", "Pass a wake-up on")
+    @promise("notify", "Forward a wake-up: wake one waiting process for each of these queues that holds jobs.")
     async def test_nothing_can_be_passed_on(self, backend: Backend) -> None:
         """No queues, and queues that nobody knows, are no mistake."""
         await backend.notify([])

@@ -59,9 +59,7 @@ async def _ids_of(backend: Backend) -> list[str]:
 class WorkerAdministration(Suite):
     """The verbs of those who look after the whole."""
 
-    @promise(
-        "overview", "Lengths of queues and of failures, totals of the counters, the leader and the time, all of one"
-    )
+    @promise("overview", "Return queue lengths, failed list lengths, counter totals, leader and time, all of one")
     async def test_an_overview(self, backend: Backend, views: Views) -> None:
         """Of an empty store, and of one in which something happened; others see the same."""
         now = await now_of(backend)
@@ -87,9 +85,7 @@ class WorkerAdministration(Suite):
         )
         assert list(seen.lengths) == ["a b", "q"]
 
-    @promise(
-        "overview", "Lengths of queues and of failures, totals of the counters, the leader and the time, all of one"
-    )
+    @promise("overview", "Return queue lengths, failed list lengths, counter totals, leader and time, all of one")
     @needs("clock")
     async def test_an_overview_names_no_leader_whose_lease_is_over(self, backend: Backend, clock: ManualClock) -> None:
         """By the backend's clock."""
@@ -97,7 +93,7 @@ class WorkerAdministration(Suite):
         clock.advance(11)
         assert (await backend.overview()).leader is None
 
-    @promise("overview", "Lengths of queues and of failures, totals of the counters")
+    @promise("overview", "Return queue lengths, failed list lengths, counter totals, leader and time, all of one")
     @needs("pausing")
     async def test_an_overview_tells_of_a_pause(self, backend: Backend) -> None:
         """While it lasts."""
@@ -106,7 +102,7 @@ class WorkerAdministration(Suite):
         await self.set_paused(backend, paused=False)
         assert (await backend.overview()).paused is False
 
-    @promise("overview", "What cannot be read is None, or 0 for a counter.")
+    @promise("overview", "A value that cannot be read is None, or 0 for a counter.")
     @needs("wrong_types")
     async def test_an_overview_of_what_is_spoilt(self, backend: Backend) -> None:
         """Each bad thing is told alone."""
@@ -120,9 +116,7 @@ class WorkerAdministration(Suite):
 
     # locks
 
-    @promise(
-        "locks", "The locks of queued and of running jobs whose names begin with ``lock:`` or ``workerslock:``, with"
-    )
+    @promise("locks", "Return the queue locks and job locks whose names begin with ``lock:`` or ``workerslock:``,")
     async def test_locks_of_both_kinds_are_listed(self, backend: Backend, views: Views) -> None:
         """With what stands there: a second, and for a running job its owner. Other names are somebody's own affair."""
         assert await backend.locks() == {}
@@ -139,7 +133,7 @@ class WorkerAdministration(Suite):
         for second in (int(number), int(found["lock:a:q:[1]"])):
             assert now + 30 <= second <= now + 32 + self.patience
 
-    @promise("locks", "A value that is no text is told in words.")
+    @promise("locks", "A value that is not a string is described in words.")
     @needs("wrong_types")
     async def test_a_lock_of_the_wrong_type_is_listed(self, backend: Backend) -> None:
         """Beside the others; it can be deleted as well."""
@@ -151,7 +145,7 @@ class WorkerAdministration(Suite):
         assert await backend.delete_lock("lock:bad") is True
         assert list(await backend.locks()) == ["lock:a"]
 
-    @promise("delete_lock", "Free a lock, whoever holds it; False if it was free.")
+    @promise("delete_lock", "Delete a lock, whatever its owner, and return False if it was free.")
     async def test_locks_are_deleted(self, backend: Backend) -> None:
         """A queued job's and a running one's."""
         process = await registered(backend)
@@ -165,8 +159,9 @@ class WorkerAdministration(Suite):
 
     # workers
 
-    @promise("workers", "What stands in the store of all workers in view, sorted by id, or of those with these ids, in")
-    @promise("workers", "The text under a worker's name begins as `taskhero.wire.workers.working_head` writes it")
+    @promise("workers", "Return the stored data of all registered workers, sorted by id.")
+    @promise("workers", "With *ids*, return the data of these workers, registered or not.")
+    @promise("workers", "What taskhero stores under a worker's name begins as `taskhero.wire.workers.working_head`")
     async def test_workers_are_shown_with_what_they_do(self, backend: Backend, views: Views) -> None:
         """Idle and busy ones, what they did, since when they are there, and how long they are taken for alive."""
         assert list(await backend.workers()) == []
@@ -200,7 +195,7 @@ class WorkerAdministration(Suite):
         ]
         assert list(await backend.workers([])) == []
 
-    @promise("workers", "What cannot be read is told in `problems`.")
+    @promise("workers", "`problems` lists what cannot be read.")
     @needs("wrong_types", "foreign_workers")
     async def test_a_worker_that_cannot_be_read_is_shown(self, backend: Backend) -> None:
         """And the others with it."""
@@ -214,7 +209,7 @@ class WorkerAdministration(Suite):
         assert await backend.remove_worker(WorkerRemoval(id=THEIRS)) == RemoveWorkerResult.REMOVED
         assert await _ids_of(backend) == [process.worker_id(1)]
 
-    @promise("workers", "What stands in the store of all workers in view")
+    @promise("workers", "Return the stored data of all registered workers, sorted by id.")
     @needs("foreign_workers")
     async def test_other_programs_workers_are_shown(self, backend: Backend) -> None:
         """With their texts as they are."""
@@ -225,8 +220,8 @@ class WorkerAdministration(Suite):
 
     # silence
 
-    @promise("heartbeat_ages", "For how long each worker in view has given no sign of life, sorted by id.")
-    @promise("heartbeat_ages", "A worker of taskhero's is silent from the end of its process's lease on")
+    @promise("heartbeat_ages", "Return the heartbeat age of each registered worker, in seconds, sorted by id.")
+    @promise("heartbeat_ages", "The age of a taskhero worker counts from the end of its process's lease, by the")
     @needs("clock")
     async def test_our_workers_are_silent_from_the_end_of_the_lease(self, backend: Backend, clock: ManualClock) -> None:
         """Not before, and no longer when it is renewed."""
@@ -241,9 +236,8 @@ class WorkerAdministration(Suite):
         await beat(backend, first)
         assert await _silence_of(backend, first.worker_id(1)) == 0
 
-    @promise(
-        "heartbeat_ages", "Another program's is silent from the first call on that saw all that stands of it now, in"
-    )
+    @promise("heartbeat_ages", "The age of another program's worker counts from the first call that saw its present")
+    @promise("heartbeat_ages", "That call may come from any process, and only the backend's clock counts.")
     @pytest.mark.parametrize("change", ["working", "ping", "heartbeat"])
     @needs("clock", "foreign_workers")
     async def test_other_programs_workers_are_silent_while_nothing_of_them_changes(
@@ -261,7 +255,7 @@ class WorkerAdministration(Suite):
         clock.advance(7)
         assert await _silence_of(backend, THEIRS) == pytest.approx(7, abs=0.01)
 
-    @promise("heartbeat_ages", "Of a worker whose process has no lease nothing is said.")
+    @promise("heartbeat_ages", "A taskhero worker whose process has no lease is omitted.")
     @needs("lost_lease")
     async def test_nothing_is_said_of_a_worker_without_a_lease(self, backend: Backend) -> None:
         """A rescue gives it one."""
@@ -272,12 +266,10 @@ class WorkerAdministration(Suite):
 
     # cleaning
 
-    @promise(
-        "remove_worker",
-        "Take a worker from view with all that stands under its name; the answer is a `RemoveWorkerResult`.",
-    )
-    @promise("remove_worker", "If it held a job, the failure is listed and counted in it; what it did not hold is not.")
-    @promise("remove_worker", "It is one atomic step.")
+    @promise("remove_worker", "Remove a worker with all data under its name, and return a `RemoveWorkerResult`.")
+    @promise("remove_worker", "If the worker held a job, that step lists and counts its failure.")
+    @promise("remove_worker", "A job that the worker did not hold is not listed.")
+    @promise("remove_worker", "The removal is one atomic step.")
     @promise("RemoveWorkerResult", "REMOVED", "UNKNOWN")
     async def test_a_busy_worker_is_cleaned(self, backend: Backend) -> None:
         """Its job is a failure now, its counters are gone, its process cannot settle it; its neighbour stays."""
@@ -295,7 +287,8 @@ class WorkerAdministration(Suite):
         assert await backend.remove_worker(removal) == RemoveWorkerResult.UNKNOWN
         assert await backend.failed_count() == 1
 
-    @promise("remove_worker", "If it held a job, the failure is listed and counted in it; what it did not hold is not.")
+    @promise("remove_worker", "If the worker held a job, that step lists and counts its failure.")
+    @promise("remove_worker", "A job that the worker did not hold is not listed.")
     async def test_an_idle_worker_is_cleaned(self, backend: Backend) -> None:
         """Nothing failed, so nothing is counted. When its process beats, it is in view again."""
         process = await registered(backend)
@@ -305,9 +298,7 @@ class WorkerAdministration(Suite):
         assert (await beat(backend, process, full=True)).missing == (process.worker(1),)
         assert await _ids_of(backend) == [process.worker_id(1)]
 
-    @promise(
-        "remove_worker", "Nothing is done if it holds something else than was seen, or if it was not silent for as"
-    )
+    @promise("remove_worker", "Nothing changes if the worker holds something other than `seen`, or if its heartbeat")
     @promise("RemoveWorkerResult", "CHANGED")
     async def test_a_worker_that_went_on_is_not_cleaned(self, backend: Backend) -> None:
         """To its next job, to its first one, or to its end."""
@@ -331,9 +322,7 @@ class WorkerAdministration(Suite):
         assert (await _ids_of(backend), await backend.stats()) == ([worker_id], {"processed": 2, **_of(process, 2)})
         assert await backend.failed() == []
 
-    @promise(
-        "remove_worker", "Nothing is done if it holds something else than was seen, or if it was not silent for as"
-    )
+    @promise("remove_worker", "Nothing changes if the worker holds something other than `seen`, or if its heartbeat")
     @promise("RemoveWorkerResult", "ALIVE")
     @needs("clock")
     async def test_a_worker_that_was_not_silent_for_long_is_not_cleaned(
@@ -352,9 +341,7 @@ class WorkerAdministration(Suite):
         assert await backend.remove_worker(removal) == RemoveWorkerResult.REMOVED
         assert await _ids_of(backend) == []
 
-    @promise(
-        "remove_worker", "Nothing is done if it holds something else than was seen, or if it was not silent for as"
-    )
+    @promise("remove_worker", "Nothing changes if the worker holds something other than `seen`, or if its heartbeat")
     @needs("clock", "foreign_workers")
     async def test_another_programs_worker_is_cleaned(self, backend: Backend, clock: ManualClock) -> None:
         """Only if nobody saw it change for so long, up to the very step."""

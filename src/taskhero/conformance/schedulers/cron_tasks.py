@@ -21,8 +21,8 @@ __all__ = ["CronTasks"]
 
 TASK = PeriodicTask(name="nightly", queue="q", raw=job(1), equivalent_payloads=(job(1), job("one")), cron="0 3 * * *")
 
-_STORE = "Store *count* jobs of a cron task and move its cursor to *new_cursor*; the answer is a `FireResult`."
-_ONCE = "That is done only if they were seen until *expected_cursor*: of two who fire the same slots, one does."
+_STORE = "Store *count* jobs of a cron task, move its cursor to *new_cursor*, and return a `FireResult`."
+_ONCE = "That happens only if the cursor is *expected_cursor*: of two calls for the same fire times, one"
 
 
 async def _seen_of(backend: Backend) -> int | None:
@@ -34,7 +34,7 @@ async def _seen_of(backend: Backend) -> int | None:
 class CronTasks(Suite):
     """`Backend.fire_cron`."""
 
-    @promise("declare_periodic", "Of a task by cron that is new, all slots until now are seen.")
+    @promise("declare_periodic", "The cron cursor of a new cron task is now, so that all earlier fire times count as")
     @needs("clock")
     async def test_a_new_task_has_missed_nothing(self, backend: Backend, clock: ManualClock) -> None:
         """And one that is known has: it is not new when somebody declares it again, be it after a year."""
@@ -67,7 +67,7 @@ class CronTasks(Suite):
         assert await backend.fire_cron(unknown, 6, 9, 3) == FireResult.STORED
         assert (await backend.queues(), await backend.queued("q")) == (["q"], [job(1)] * 3)
 
-    @promise("fire_cron", "Guards hold as for `push`, and waiting processes are woken as by it.")
+    @promise("fire_cron", "Guards apply and waiting processes wake up as with `push`.")
     async def test_guards_hold(self, backend: Backend) -> None:
         """With a queue-lock, many missed slots are one job."""
         task = attrs.evolve(TASK, guards=(QueueLockGuard("lock:nightly", 60),))
@@ -89,7 +89,7 @@ class CronTasks(Suite):
         assert await backend.fire_cron(TASK, seen + 60, seen + 120, 1) == FireResult.STORED
         assert await backend.queued("q") == [job(1)]
 
-    @promise("restart_periodic", "A task by cron goes on with its next slot, and the answer is None.")
+    @promise("restart_periodic", "A cron task continues with its next fire time, and the result is None.")
     @needs("clock")
     async def test_a_task_goes_on_with_its_next_slot(self, backend: Backend, clock: ManualClock) -> None:
         """Those that came while it was stopped are over, though nobody looked."""

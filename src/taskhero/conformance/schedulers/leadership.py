@@ -19,8 +19,9 @@ __all__ = ["Leadership"]
 class Leadership(Suite):
     """`Backend.lead`, `resign` and `leader`."""
 
-    @promise("lead", "Become or stay the leader for *lease* seconds; False while another one leads.")
-    @promise("leader", "Who leads, or None.")
+    @promise("lead", "Acquire or renew the leader lease for *lease* seconds.")
+    @promise("lead", "Return False while another owner leads.")
+    @promise("leader", "Return the owner of the leader lease, or None.")
     async def test_one_leads_at_a_time(self, backend: Backend, views: Views) -> None:
         """The first to ask; it may ask again, the others are refused."""
         other = await views()
@@ -31,7 +32,8 @@ class Leadership(Suite):
         assert not await other.lead("a:10", 60)
         assert await other.leader() == await backend.leader() == "a:1"
 
-    @promise("lead", "Become or stay the leader for *lease* seconds; False while another one leads.")
+    @promise("lead", "Acquire or renew the leader lease for *lease* seconds.")
+    @promise("lead", "Return False while another owner leads.")
     async def test_one_of_many_at_once_leads(self, backend: Backend, views: Views) -> None:
         """And that one is the leader."""
         other = await views()
@@ -41,8 +43,9 @@ class Leadership(Suite):
         )
         assert [name for name, leads in zip(names, answers, strict=True) if leads] == [await backend.leader()]
 
-    @promise("lead", "Become or stay the leader for *lease* seconds; False while another one leads.")
-    @promise("leader", "Who leads, or None.")
+    @promise("lead", "Acquire or renew the leader lease for *lease* seconds.")
+    @promise("lead", "Return False while another owner leads.")
+    @promise("leader", "Return the owner of the leader lease, or None.")
     @needs("clock")
     async def test_a_lease_ends(self, backend: Backend, clock: ManualClock) -> None:
         """Then nobody leads, and anybody may."""
@@ -55,7 +58,8 @@ class Leadership(Suite):
         assert await backend.lead("b:2", 10)
         assert not await backend.lead("a:1", 10)
 
-    @promise("lead", "Become or stay the leader for *lease* seconds; False while another one leads.")
+    @promise("lead", "Acquire or renew the leader lease for *lease* seconds.")
+    @promise("lead", "Return False while another owner leads.")
     @needs("clock")
     async def test_staying_the_leader_renews_the_lease(self, backend: Backend, clock: ManualClock) -> None:
         """From now, with the length given now."""
@@ -68,7 +72,7 @@ class Leadership(Suite):
         clock.advance(2)
         assert await backend.leader() is None
 
-    @promise("resign", "Stop leading; False, and nothing is changed, if *owner* did not lead.")
+    @promise("resign", "Release the leader lease.", "Return False and change nothing if *owner* does not hold it.")
     async def test_the_leader_resigns(self, backend: Backend) -> None:
         """Then another one may lead at once; to resign again is to resign from nothing."""
         await backend.lead("a:1", 60)
@@ -77,7 +81,7 @@ class Leadership(Suite):
         assert not await backend.resign("a:1")
         assert await backend.lead("b:2", 60)
 
-    @promise("resign", "Stop leading; False, and nothing is changed, if *owner* did not lead.")
+    @promise("resign", "Release the leader lease.", "Return False and change nothing if *owner* does not hold it.")
     async def test_nobody_else_resigns_for_the_leader(self, backend: Backend, views: Views) -> None:
         """Neither a stranger nor one whose name is like its own."""
         await backend.lead("a:1", 60)
@@ -87,7 +91,7 @@ class Leadership(Suite):
         assert await backend.leader() == "a:1"
         assert not await other.lead("b:2", 60)
 
-    @promise("resign", "Stop leading; False, and nothing is changed, if *owner* did not lead.")
+    @promise("resign", "Release the leader lease.", "Return False and change nothing if *owner* does not hold it.")
     @needs("clock")
     async def test_one_who_led_once_takes_nothing_from_the_next(self, backend: Backend, clock: ManualClock) -> None:
         """Its own lease ended long ago."""

@@ -28,8 +28,8 @@ if TYPE_CHECKING:
 __all__ = ["NextRuns"]
 
 _GOOD = (
-    "When the job has ended for good, which `Released`, `PostponedByPlugin` and a `Retried` that is tried again are "
-    "not, all"
+    "When the job has ended, all delayed copies of the task are removed and one is delayed by its frequency.",
+    "A job that is released, postponed or delayed for another attempt has not ended.",
 )
 
 FOR_GOOD: dict[str, Disposition] = {
@@ -73,7 +73,7 @@ class NextRuns(Suite):
     """`Settlement.next_run`."""
 
     @pytest.mark.parametrize("ending", FOR_GOOD.values(), ids=FOR_GOOD.keys())
-    @promise("NextRun", "The next run of the periodic task whose job is settled.", _GOOD)
+    @promise("NextRun", "The next run of the periodic task whose job is settled.", *_GOOD)
     @needs("clock")
     async def test_the_next_run_is_delayed_with_the_end(
         self, backend: Backend, clock: ManualClock, ending: Disposition
@@ -89,7 +89,7 @@ class NextRuns(Suite):
         assert list((await backend.claims(process)).claims) == []
 
     @pytest.mark.parametrize("ending", NOT_FOR_GOOD.values(), ids=NOT_FOR_GOOD.keys())
-    @promise("NextRun", _GOOD)
+    @promise("NextRun", *_GOOD)
     @needs("clock")
     async def test_a_job_that_comes_again_has_no_next_run_yet(
         self, backend: Backend, clock: ManualClock, ending: Disposition
@@ -106,7 +106,7 @@ class NextRuns(Suite):
         ]
         assert there == [job(1)]
 
-    @promise("NextRun", _GOOD)
+    @promise("NextRun", *_GOOD)
     @needs("clock")
     async def test_all_other_delayed_copies_go(self, backend: Backend, clock: ManualClock) -> None:
         """In whatever spelling and however many; what is queued, and other tasks' jobs, stay."""
@@ -126,9 +126,7 @@ class NextRuns(Suite):
         ("ended", "frequency", "seconds"),
         [(0.0, 10, 10), (0.4, 10, 10), (0.6, 10, 11), (0.9, 1, 2), (0.2, 1.2, 1), (0.4, 1.2, 2), (0.0, 1.0, 1)],
     )
-    @promise(
-        "NextRun", "That is counted from now and rounded to the nearest second, but never to the one that is running."
-    )
+    @promise("NextRun", "The delay counts from now and is rounded to the nearest second, but never to the current one.")
     @needs("clock")
     async def test_the_moment_is_rounded_to_the_nearest_second(
         self, backend: Backend, clock: ManualClock, ended: float, frequency: float, seconds: int
@@ -142,7 +140,7 @@ class NextRuns(Suite):
         answer = await _end(backend, process, claimed, _next_of(frequency))
         assert [at for _, at in answer.next_runs] == [now + seconds]
 
-    @promise("NextRun", "A task that is stopped stays so: nothing is delayed, and nothing goes.")
+    @promise("NextRun", "If the task is stopped, nothing is delayed and nothing is removed.")
     @needs("clock")
     async def test_a_stopped_task_has_no_next_run(self, backend: Backend, clock: ManualClock) -> None:
         """The run that was under way is the last one; what somebody delayed meanwhile is not touched."""
@@ -157,7 +155,7 @@ class NextRuns(Suite):
         assert await _delayed_to(backend, clock) == {now + 5: [job(1)]}
 
     @pytest.mark.parametrize("how", FOR_GOOD)
-    @promise("NextRun", "With *stop_if_failed*, a job that failed stops the task instead.")
+    @promise("NextRun", "With *stop_if_failed*, a failed job stops the task instead.")
     @needs("clock")
     async def test_a_failure_stops_a_task_that_says_so(self, backend: Backend, clock: ManualClock, how: str) -> None:
         """Only a failure does, and only this task."""
@@ -178,10 +176,8 @@ class NextRuns(Suite):
         answer = await _end(backend, process, await claim_one(backend, process), _next_of(stop_if_failed=True))
         assert len(answer.next_runs) == 1
 
-    @promise(
-        "settle_and_claim",
-        "A settlement counts once: if the claim's token no longer stands under the slot, nothing is changed and the",
-    )
+    @promise("settle_and_claim", "A settlement counts once.")
+    @promise("settle_and_claim", "If the slot no longer holds the claim's token, nothing changes and the claim is")
     @needs("clock")
     async def test_what_is_settled_twice_has_one_next_run(self, backend: Backend, clock: ManualClock) -> None:
         """As after a lost answer: a late word does not move the moment, nor stop the task."""
@@ -198,9 +194,7 @@ class NextRuns(Suite):
         assert await _delayed_to(backend, clock) == {now + 10: [job(1)]}
         assert [one.stopped for one in (await backend.declare_periodic()).tasks] == [None]
 
-    @promise(
-        "settle_and_claim", "Record how jobs ended, in the order given, and claim the next ones for the free slots."
-    )
+    @promise("settle_and_claim", "Record how jobs ended, in the order given, and claim the next jobs for the free")
     @needs("clock")
     async def test_each_job_of_a_batch_has_its_own_next_run(self, backend: Backend, clock: ManualClock) -> None:
         """Beside others that have none, or locks and counters."""

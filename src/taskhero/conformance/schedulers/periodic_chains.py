@@ -46,10 +46,16 @@ __all__ = ["PeriodicChains", "periodic"]
 
 LOCK = QueueLockGuard("lock:tick", 3600)
 
-_STEP = "Each task is one atomic step: of many who ask at once, one enqueues it, with the locks that its guards"
-_SEE = "See to it that each of these tasks with a frequency runs again; the answer is a `EnsureResult` for each."
-_LATER = "If all its copies are delayed for longer than its frequency, one takes their place that is not."
-_THOROUGH = "With *full_scan*, a lock of queued jobs that is not shared and has been held for more than a minute"
+_STEP = (
+    "Each task is one atomic step: of several concurrent calls, one enqueues it.",
+    "That call takes the locks that its guards name, and wakes processes as `push` does.",
+)
+_SEE = "Ensure that each of these tasks with a frequency runs again, and return an `EnsureResult` for each."
+_LATER = "If all its copies are delayed for longer than its frequency, one that is delayed by its frequency"
+_THOROUGH = (
+    "With *full_scan*, a queue lock counts as free if the queue holds no payload of the task.",
+    "That applies to locks that are not shared and were taken more than 60 seconds ago.",
+)
 
 
 def periodic(name: str = "tick", frequency: float = 10, queue: str = "q") -> PeriodicTask:
@@ -85,10 +91,7 @@ class PeriodicChains(Suite):
 
     # what is known
 
-    @promise(
-        "declare_periodic",
-        "Note that these tasks are declared, for *lifetime* seconds from now; return all that are known.",
-    )
+    @promise("declare_periodic", "Store that these tasks are declared for *lifetime* seconds from now, and return all")
     async def test_what_one_declares_all_know(self, backend: Backend, views: Views) -> None:
         """Whole, sorted by name, whatever its texts are like."""
         other = await views()
@@ -117,17 +120,14 @@ class PeriodicChains(Suite):
         assert [known.stopped for known in found.tasks] == [None] * 3
         assert [known.cron_cursor is not None for known in found.tasks] == [True, False, False]
 
-    @promise("declare_periodic", "Who declares a name again replaces what is known of it.")
+    @promise("declare_periodic", "A new declaration of a name replaces the old one.")
     async def test_the_last_word_counts(self, backend: Backend) -> None:
         """As when a new version of a program is started; whoever declares something else changes nothing else."""
         await backend.declare_periodic([periodic("a", 5), periodic("b", 5)], 60)
         found = await backend.declare_periodic([periodic("b", 7, "other")], 60)
         assert [known.task for known in found.tasks] == [periodic("a", 5), periodic("b", 7, "other")]
 
-    @promise(
-        "declare_periodic",
-        "What nobody declares any more is forgotten when its lifetime is over, but not whether it is stopped.",
-    )
+    @promise("declare_periodic", "A declaration expires after its lifetime, but whether the task is stopped stays")
     @needs("clock")
     async def test_what_nobody_declares_is_forgotten(self, backend: Backend, clock: ManualClock) -> None:
         """Each when its own time is over; and who comes back is still stopped."""
@@ -145,7 +145,7 @@ class PeriodicChains(Suite):
 
     # one chain
 
-    @promise("ensure_periodic", _SEE, _STEP)
+    @promise("ensure_periodic", _SEE, *_STEP)
     @promise("EnsureResult", "ENQUEUED", "QUEUED")
     async def test_a_task_that_is_nowhere_is_enqueued_once(self, backend: Backend, views: Views) -> None:
         """Its queue is known then; its lock keeps equal jobs out."""
@@ -155,7 +155,7 @@ class PeriodicChains(Suite):
         assert (await backend.queues(), await backend.queued("q")) == (["q"], [job(1)])
         assert list(await backend.push([Entry("q", job(1), guards=(LOCK,))])) == [False]
 
-    @promise("ensure_periodic", _STEP)
+    @promise("ensure_periodic", *_STEP)
     async def test_of_many_at_once_one_enqueues_it(self, backend: Backend, views: Views) -> None:
         """Twenty processes that start together."""
         other = await views()
@@ -175,7 +175,7 @@ class PeriodicChains(Suite):
         assert (await backend.queued("q"), await backend.queued("other")) == ([job(1)], [job("d", "other")])
         assert list(await backend.ensure_periodic(())) == []
 
-    @promise("ensure_periodic", _STEP)
+    @promise("ensure_periodic", *_STEP)
     async def test_one_who_waits_is_woken(self, backend: Backend) -> None:
         """By the first run of a task that a program declares."""
         waiting = await in_line(backend, make_process(1), Subscription(queues=("q",)))
@@ -197,10 +197,7 @@ class PeriodicChains(Suite):
         assert await _ensured(backend) == [EnsureResult.ENQUEUED]
 
     @promise("EnsureResult", "UNSURE")
-    @promise(
-        "ensure_periodic",
-        "While the time of a lease, by the backend's clock, is over for less than a minute, nothing is",
-    )
+    @promise("ensure_periodic", "If a lease expired less than 60 seconds ago, by the backend's clock, nothing is")
     @needs("clock")
     async def test_what_the_dead_may_hold_is_waited_for(self, backend: Backend, clock: ManualClock) -> None:
         """The rescued job is the chain then, and not one of two."""
@@ -213,7 +210,7 @@ class PeriodicChains(Suite):
         assert await _ensured(backend) == [EnsureResult.QUEUED]
         assert await backend.length("q") == 1
 
-    @promise("ensure_periodic", _THOROUGH)
+    @promise("ensure_periodic", *_THOROUGH)
     @needs("clock")
     async def test_a_lock_is_taken_over_by_a_job_only(self, backend: Backend, clock: ManualClock) -> None:
         """While it is not known what the dead hold, it stays."""
@@ -227,10 +224,7 @@ class PeriodicChains(Suite):
         assert list(await backend.push([Entry("q", job(1), guards=(LOCK,))])) == [False]
 
     @pytest.mark.parametrize("spelling", [1, "one"])
-    @promise(
-        "ensure_periodic",
-        "It counts as queued, too, if its text, rescued or not, is among the first hundred of its queue.",
-    )
+    @promise("ensure_periodic", "A task also counts as queued if its payload, rescued or not, is among the first 100")
     async def test_a_copy_without_a_lock_is_seen(self, backend: Backend, spelling: object) -> None:
         """One that was given back at a stop, behind others that were."""
         process = await registered(backend)
@@ -265,7 +259,7 @@ class PeriodicChains(Suite):
         assert [(each.at, each.raw) for each in (await backend.due(10)).jobs] == [(now + 10, job(1))]
 
     @pytest.mark.parametrize("shared", [False, True])
-    @promise("ensure_periodic", _THOROUGH)
+    @promise("ensure_periodic", *_THOROUGH)
     @promise("EnsureResult", "QUEUED")
     @needs("clock")
     async def test_a_lock_that_was_left_behind_does_not_end_a_chain(
@@ -284,7 +278,7 @@ class PeriodicChains(Suite):
         ]
         assert await _ensured(backend, task, thoroughly=True) == [EnsureResult.QUEUED]
 
-    @promise("ensure_periodic", _THOROUGH)
+    @promise("ensure_periodic", *_THOROUGH)
     @needs("clock")
     async def test_a_lock_whose_job_waits_for_long_is_believed(self, backend: Backend, clock: ManualClock) -> None:
         """However far behind it stands."""
@@ -307,11 +301,9 @@ class PeriodicChains(Suite):
 
     # stopping, and beginning anew
 
-    @promise(
-        "stop_periodic",
-        "Stop a task until `restart_periodic` or `resume_periodic`; return how many copies were queued or delayed.",
-    )
-    @promise("stop_periodic", "They go as with `restart_periodic`, and so do the locks that its guards name.")
+    @promise("stop_periodic", "Stop a task until `restart_periodic` or `resume_periodic`.")
+    @promise("stop_periodic", "Return the number of its queued and delayed copies.")
+    @promise("stop_periodic", "They are removed, and the locks that its guards name are released, as by")
     @promise("EnsureResult", "STOPPED")
     @needs("clock")
     async def test_a_stopped_task_is_nowhere(self, backend: Backend, clock: ManualClock) -> None:
@@ -333,11 +325,8 @@ class PeriodicChains(Suite):
         assert await backend.stop_periodic(periodic()) == 1
         assert await backend.stop_periodic(periodic()) == 0
 
-    @promise("stop_periodic", "They go as with `restart_periodic`, and so do the locks that its guards name.")
-    @promise(
-        "restart_periodic",
-        "Its copies go, queued (rescued ones among the first hundred) and delayed, and so do the locks that",
-    )
+    @promise("stop_periodic", "They are removed, and the locks that its guards name are released, as by")
+    @promise("restart_periodic", "Its queued copies (rescued ones among the first 100) and its delayed copies are")
     async def test_a_rescued_copy_goes_too(self, backend: Backend) -> None:
         """It stands at the front of its queue, with the mark of the rescue behind its text, whatever that counts."""
         for end, begun in product((backend.stop_periodic, backend.restart_periodic), ((), (True,), (True, False))):
@@ -351,7 +340,7 @@ class PeriodicChains(Suite):
             assert job(1) not in [unmark(text) for text in await backend.queued("q")]
             await backend.delete_queue("q")
 
-    @promise("stop_periodic", "A run that is under way goes on, and is the last one.")
+    @promise("stop_periodic", "A current run continues and is the last one.")
     async def test_what_runs_goes_on(self, backend: Backend) -> None:
         """It is still its process's, with its lock."""
         process = await registered(backend)
@@ -362,14 +351,10 @@ class PeriodicChains(Suite):
         assert list((await settle(backend, process, claimed)).gone) == []
         assert await _ensured(backend) == [EnsureResult.STOPPED]
 
-    @promise(
-        "restart_periodic",
-        "Let a task begin anew, stopped or not; return the moment of its next run, in whole unix seconds.",
-    )
-    @promise(
-        "restart_periodic",
-        "Its copies go, queued (rescued ones among the first hundred) and delayed, and so do the locks that",
-    )
+    @promise("restart_periodic", "Restart a task, stopped or not, and return the due time of its next run in whole")
+    @promise("restart_periodic", "Its queued copies (rescued ones among the first 100) and its delayed copies are")
+    @promise("restart_periodic", "The locks that its guards name are released.")
+    @promise("restart_periodic", "One copy is delayed by its frequency, as for `NextRun`.")
     @pytest.mark.parametrize("stopped", [False, True])
     @needs("clock")
     async def test_a_task_begins_anew(self, backend: Backend, clock: ManualClock, stopped: bool) -> None:
@@ -388,8 +373,8 @@ class PeriodicChains(Suite):
         clock.advance(100)
         assert [(each.at, each.raw) for each in (await backend.due(10)).jobs] == [(now + 12, job(1))]
 
-    @promise("resume_periodic", "Stop these tasks no longer; return how many were stopped.")
-    @promise("resume_periodic", "With *failed*, only what a failure stopped.")
+    @promise("resume_periodic", "End the stop of these tasks, and return how many were stopped.")
+    @promise("resume_periodic", "With *failed*, only tasks that a failure stopped are resumed.")
     async def test_a_task_is_stopped_no_longer(self, backend: Backend) -> None:
         """Only these; what somebody stopped stays so through the start of a program."""
         for name in ("a", "b"):
