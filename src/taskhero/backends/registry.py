@@ -1,7 +1,7 @@
-"""From a URL to a backend: drivers are found by the URL's scheme and imported when they are asked for.
+"""Make backends from URLs: find the driver of a URL's scheme, and import it when it is used.
 
-A driver comes from three places: taskhero's own, the entry points of installed distributions, and what plugins register
-for their app.
+A driver has one of three origins: taskhero, the entry points of installed distributions, or a plugin that registers it
+for its app.
 """
 
 from __future__ import annotations
@@ -40,12 +40,11 @@ __all__ = [
     "open_backend",
 ]
 
-#: Entry-point group of third parties' drivers: the name is the URL's scheme, the object a class with `from_url`.
+#: Entry-point group for drivers of third parties: the name is the URL's scheme, the object has `from_url`.
 GROUP: Final = "taskhero.backends"
 
 _REDIS = "taskhero.backends.redis:RedisBackend"
-#: Our own drivers by scheme. They are known without the package's metadata, and found without reading that of all other
-#: packages.
+#: taskhero's drivers by scheme. They are listed here, since reading the metadata of all installed packages is slow.
 BUILT_IN: Final = {
     "fakeredis": "taskhero.backends.redis.fake:FakeRedisBackend",
     "memory": "taskhero.backends.memory:MemoryBackend",
@@ -57,20 +56,20 @@ BUILT_IN: Final = {
     "rediss+sentinel": _REDIS,
     "unix": _REDIS,
 }
-#: What people call it, who mean a driver of ours.
-_SAME_AS: Final = {
+#: Names that users try for schemes of taskhero, for the hint in an error message.
+_ALIASES: Final = {
     "valkey": "redis",
     "valkeys": "rediss",
     "redis+unix": "unix",
     "redis+socket": "unix",
     "mem": "memory",
 }
-#: What brings a module that a driver of ours needs.
+#: The requirement to install for a module that a driver of taskhero needs.
 _INSTALL: Final = {"fakeredis": "taskhero[fakeredis]", "lupa": "taskhero[fakeredis]"}
 
 _NAMESPACE: Final = "resque"
-#: Settings that a driver is given if it knows them: they mean nothing to a store that Ruby's programs do not share.
-_RUBYS: Final = {"resque_scheduler_prefix": "", "ignore_dead_master_lock": True}
+#: Settings, with their defaults, that a driver gets if it accepts them. They matter if Ruby programs share the store.
+_RUBY_SETTINGS: Final = {"resque_scheduler_prefix": "", "ignore_dead_master_lock": True}
 _SCHEME = re.compile(r"([A-Za-z][A-Za-z0-9+.-]*)://")
 _SCHEME_NAME = re.compile(r"[a-z][a-z0-9+.-]*")
 _EXAMPLES = "such as 'redis://localhost:6379/0' or 'memory://'"
@@ -82,22 +81,22 @@ _VERBS: Final = tuple(
 
 
 class Driver(Protocol):
-    """What makes backends of URLs, such as a backend's class."""
+    """An object that makes backends from URLs, such as a backend's class."""
 
     def from_url(self, url: str, *, namespace: str) -> Backend:
-        """The backend that the URL names; nothing is connected yet.
+        """Return the backend that the URL names, not yet connected.
 
         Raises:
-            ValueError: The URL cannot be read.
+            ValueError: The URL is not valid.
         """
         ...
 
 
 class BackendRegistry:
-    """The URL schemes that an app's plugins answer to; `taskhero_register_backends` adds to it.
+    """The drivers that an app's plugins register, by URL scheme; the hook `taskhero_register_backends` adds them.
 
     Args:
-        fill: Called when a scheme is not known yet; it may add some.
+        fill: Called when a scheme is unknown. It may add drivers.
     """
 
     def __init__(self, fill: Callable[[], object] | None = None) -> None:
@@ -105,70 +104,72 @@ class BackendRegistry:
         self._fill = fill
 
     def add(self, scheme: str, driver: Driver) -> None:
-        """Let *driver* make the backends of URLs that begin with ``scheme://``.
+        """Register *driver* for URLs that begin with ``scheme://``.
 
         Args:
-            scheme: The part before ``://``, in small letters.
+            scheme: The part before ``://``, in lower case.
             driver: An object, or a class, with the method ``from_url(url, *, namespace)``.
 
         Raises:
-            PluginError: It is no scheme or no driver, or another driver answers to the scheme.
+            PluginError: *scheme* is not a URL scheme, *driver* is not a driver, or the scheme has another driver.
         """
         if not _SCHEME_NAME.fullmatch(str(scheme)):
-            raise PluginError(f"{scheme!r} is no URL scheme: pass what stands before '://', such as 'sqlite'")
+            raise PluginError(f"{scheme!r} is not a URL scheme: pass the part before '://', such as 'sqlite'")
         if not callable(getattr(driver, "from_url", None)):
             raise PluginError(
-                f"the driver for {scheme}://, {_name_of(driver)}, has no method from_url(url, *, namespace)"
+                f"the driver for {scheme}://, {_name_of(driver)}, has no method from_url(url, *, namespace): add one"
             )
         if scheme in BUILT_IN:
             raise PluginError(
-                f"{scheme}:// is taskhero's own, {BUILT_IN[scheme]}: {_name_of(driver)} needs another scheme"
+                f"{scheme}:// is the scheme of {BUILT_IN[scheme]}: register {_name_of(driver)} for another scheme"
             )
         other = self._drivers.get(scheme, driver)
         if other is not driver:
-            raise PluginError(f"two drivers answer to {scheme}://: {_name_of(other)} and {_name_of(driver)}")
+            raise PluginError(
+                f"{scheme}:// has two drivers, {_name_of(other)} and {_name_of(driver)}: remove one of the plugins"
+            )
         self._drivers[scheme] = driver
 
     def schemes(self) -> tuple[str, ...]:
-        """The schemes that were added, sorted."""
+        """Return the registered schemes, sorted."""
         return tuple(sorted(self._drivers))
 
     def get(self, scheme: str) -> Driver | None:
-        """The scheme's driver, or None."""
+        """Return the scheme's driver, or None."""
         return self._drivers.get(scheme)
 
     def find(self, scheme: str) -> Driver | None:
-        """The scheme's driver, or None; who may know more is asked before."""
+        """Return the scheme's driver, or None; call `fill` first if the scheme is unknown."""
         if scheme not in self._drivers and self._fill is not None:
             self._fill()
         return self._drivers.get(scheme)
 
     def copy(self) -> BackendRegistry:
-        """One with the same drivers."""
+        """Return a new registry with the same drivers."""
         copied = BackendRegistry()
         copied._drivers.update(self._drivers)
         return copied
 
     def adopt(self, other: BackendRegistry) -> None:
-        """Take over another one's drivers."""
+        """Replace the drivers with those of *other*."""
         self._drivers = dict(other._drivers)
 
 
 def open_backend(
     where: str | Backend, *, settings: Settings | None = None, registry: BackendRegistry | None = None
 ) -> Backend:
-    """Make the backend that a URL names; a backend that is one already is returned as it is.
+    """Return the backend that a URL names, or *where* if it is a backend.
 
-    Nothing is connected yet.
+    The backend is not connected yet.
 
     Args:
         where: A URL such as ``redis://localhost:6379/0``, or a backend.
-        settings: Where the `namespace` comes from that stands before each name in a store which others share; a
-            backend that is one already has its own.
-        registry: The drivers that plugins bring.
+        settings: The source of `namespace`, the prefix of each key in a shared store. It does not change a backend that
+            is passed as *where*.
+        registry: The drivers that plugins registered.
 
     Raises:
-        UnknownBackend: No driver answers to the URL's scheme, or it cannot be used; or *where* is no backend. The
+        UnknownBackend: The URL's scheme has no driver, the driver cannot be used, or *where* is not a backend. The
             message never shows a URL's password.
     """
     if not isinstance(where, str):
@@ -178,25 +179,25 @@ def open_backend(
     make = getattr(driver, "from_url", None)
     if make is None:
         raise UnknownBackend(
-            f"the driver for {scheme}://, {_name_of(driver)}, has no method from_url(url, *, namespace) to make it with"
+            f"the driver for {scheme}://, {_name_of(driver)}, has no method from_url(url, *, namespace): add one"
         )
     options: dict[str, Any] = {"namespace": _NAMESPACE if settings is None else settings.namespace}
-    for name, default in _RUBYS.items():
-        given = default if settings is None else getattr(settings, name)
-        if given != default and _takes(make, name):
-            options[name] = given
+    for name, default in _RUBY_SETTINGS.items():
+        value = default if settings is None else getattr(settings, name)
+        if value != default and _accepts(make, name):
+            options[name] = value
     try:
         return _checked(make(where, **options))
     except TaskheroError:
         raise
     except ValueError as error:
-        message = f"the {scheme}:// URL cannot be read: {without_secrets(str(error), where)}"
-    # Not in the handler, since the error that was caught may quote a password, and would be this one's context.
+        message = f"the {scheme}:// URL is not valid: {without_secrets(str(error), where)}"
+    # Raised outside the handler: the caught error may quote a password and must not become this error's context.
     raise UnknownBackend(message)
 
 
-def _takes(make: Callable[..., Backend], option: str) -> bool:
-    """Whether a driver knows this option."""
+def _accepts(make: Callable[..., Backend], option: str) -> bool:
+    """Return whether a driver's ``from_url`` has this parameter."""
     try:
         return option in inspect.signature(make).parameters
     except (TypeError, ValueError):
@@ -204,7 +205,7 @@ def _takes(make: Callable[..., Backend], option: str) -> bool:
 
 
 def known_schemes(registry: BackendRegistry | None = None) -> tuple[str, ...]:
-    """The schemes for which there is a driver here, sorted; none is imported."""
+    """Return the schemes that have a driver, sorted, without importing any driver."""
     added = () if registry is None else registry.schemes()
     return tuple(sorted({*BUILT_IN, *entry_points(group=GROUP).names, *added}))
 
@@ -213,34 +214,33 @@ def _scheme_of(url: str) -> str:
     found = _SCHEME.match(url)
     if found is None:
         raise UnknownBackend(
-            f"a backend is named by a URL {_EXAMPLES}; this text of {len(url)} characters has no scheme and '://' at "
-            "its start (it is not shown, since it may hold a password)"
+            f"this string of {len(url)} characters does not begin with a scheme and '://', as a backend's URL does: "
+            f"pass a URL {_EXAMPLES} (the string is not shown, since it may contain a password)"
         )
     return found[1].lower()
 
 
 def _find_driver(scheme: str, registry: BackendRegistry) -> Any:
-    own = BUILT_IN.get(scheme)
-    if own is not None:
-        return _load_own(scheme, own)
+    built_in = BUILT_IN.get(scheme)
+    if built_in is not None:
+        return _load_built_in(scheme, built_in)
     points = {point.value.replace(" ", ""): point for point in entry_points(group=GROUP, name=scheme)}
     added = registry.get(scheme) if points else registry.find(scheme)
-    brought = [_brought_by(point) for point in points.values()]
-    if added is not None and _place_of(added) not in points:
-        brought.append(f"a plugin of this app ({_place_of(added)})")
-    if len(brought) > 1:
+    origins = [_origin_text(point) for point in points.values()]
+    if added is not None and _import_path(added) not in points:
+        origins.append(f"a plugin of this app ({_import_path(added)})")
+    if len(origins) > 1:
         raise UnknownBackend(
-            f"more than one package brings a driver for {scheme}://: {' and '.join(sorted(brought))}; "
-            "keep one of them installed"
+            f"{scheme}:// has more than one driver: {' and '.join(sorted(origins))}; keep one of them installed"
         )
     if added is not None:
         return added
     for point in points.values():
-        return _load_foreign(scheme, point)
+        return _load_entry_point(scheme, point)
     raise UnknownBackend(_unknown(scheme, registry))
 
 
-def _load_own(scheme: str, target: str) -> Any:
+def _load_built_in(scheme: str, target: str) -> Any:
     module, _, name = target.partition(":")
     try:
         return getattr(import_module(module), name)
@@ -251,50 +251,53 @@ def _load_own(scheme: str, target: str) -> Any:
         ) from error
 
 
-def _load_foreign(scheme: str, point: EntryPoint) -> Any:
+def _load_entry_point(scheme: str, point: EntryPoint) -> Any:
     try:
         return point.load()
     except BROKEN as error:
         raise UnknownBackend(
             f"the driver for {scheme}://, {point.value}, cannot be imported: {error_reason(error)}; "
-            f"install what it needs, or repair or remove what brings it ({_brought_by(point)})"
+            f"install what it needs, or repair or remove its package ({_origin_text(point)})"
         ) from error
 
 
-def _brought_by(point: EntryPoint) -> str:
+def _origin_text(point: EntryPoint) -> str:
+    """Return the distribution and the object of an entry point, for messages."""
     return f"{origin_of(point).name or 'a package'} ({point.value})"
 
 
 def _unknown(scheme: str, registry: BackendRegistry) -> str:
     known = known_schemes(registry)
     close = get_close_matches(scheme, known, n=1, cutoff=0.75)
-    meant = _SAME_AS.get(scheme) or (close[0] if close else None)
-    guess = f", did you mean {meant}://?" if meant else "."
+    similar = _ALIASES.get(scheme) or (close[0] if close else None)
+    hint = f", did you mean {similar}://?" if similar else "."
     return (
-        f"no backend answers to {scheme}://{guess} Known are {', '.join(known)}. "
-        f"Install the package that brings it (an entry point {scheme!r} in the group {GROUP!r}), "
+        f"no backend has the scheme {scheme}://{hint} Known schemes are {', '.join(known)}. "
+        f"Install the package with its driver (an entry point {scheme!r} in the group {GROUP!r}), "
         f"or pass a URL {_EXAMPLES}."
     )
 
 
 def _checked(backend: object) -> Backend:
-    """The object as a backend, or an error that says what it lacks."""
+    """Return the object if it is a backend; the error names the verbs that it lacks."""
     if isinstance(backend, type):
-        raise UnknownBackend(f"{_name_of(backend)} is a class; pass one of its instances, or a URL {_EXAMPLES}")
+        raise UnknownBackend(f"{_name_of(backend)} is a class: pass an instance of it, or a URL {_EXAMPLES}")
     if isinstance(backend, Backend):
         return backend
     missing = [name for name in _VERBS if not hasattr(backend, name)]
     if len(missing) == len(_VERBS):
-        raise UnknownBackend(f"a backend is a URL {_EXAMPLES}, or an object like one; not {_name_of(type(backend))}")
-    raise UnknownBackend(f"{_name_of(type(backend))} is no backend: it lacks {', '.join(missing)}")
+        raise UnknownBackend(f"{_name_of(type(backend))} is not a backend: pass a URL {_EXAMPLES}, or a backend object")
+    raise UnknownBackend(
+        f"{_name_of(type(backend))} is not a backend: implement its missing verbs {', '.join(missing)}"
+    )
 
 
 def _name_of(driver: object) -> str:
     return f"{getattr(driver, '__module__', '?')}.{getattr(driver, '__qualname__', repr(driver))}"
 
 
-def _place_of(driver: object) -> str:
-    """Where a driver stands, as an entry point says it."""
+def _import_path(driver: object) -> str:
+    """Return a driver's module and name in the form of an entry point."""
     return f"{getattr(driver, '__module__', '?')}:{getattr(driver, '__qualname__', type(driver).__qualname__)}"
 
 
@@ -303,10 +306,10 @@ class FoundBackend:
     """An installed backend.
 
     Attributes:
-        scheme: What stands before ``://`` in its URLs.
-        origin: The distribution that brings it.
-        state: Whether it can be used, lacks an optional package, or failed.
-        error: What it lacks, or why it failed, else ``""``.
+        scheme: The part before ``://`` in its URLs.
+        origin: The distribution that contains it.
+        state: ``"loaded"`` if it can be used, ``"off"`` if it lacks an optional package, ``"failed"`` otherwise.
+        error: The missing package or the reason of the failure, else ``""``.
     """
 
     scheme: str
@@ -316,31 +319,31 @@ class FoundBackend:
 
 
 def found_backends() -> list[FoundBackend]:
-    """All backends that distributions bring as entry points, by scheme; each is imported for it."""
+    """Import all backends that distributions declare as entry points, and return them sorted by scheme."""
     points = entry_points_of(GROUP)
-    times = Counter(point.name for point in points)
-    return [_found(point, times) for point in points]
+    counts = Counter(point.name for point in points)
+    return [_found(point, counts) for point in points]
 
 
-def _found(point: EntryPoint, times: Mapping[str, int]) -> FoundBackend:
-    state, error = _tried(point, times)
+def _found(point: EntryPoint, counts: Mapping[str, int]) -> FoundBackend:
+    state, error = _load_state(point, counts)
     return FoundBackend(scheme=point.name, origin=origin_of(point), state=state, error=error)
 
 
-def _tried(point: EntryPoint, times: Mapping[str, int]) -> tuple[Literal["loaded", "off", "failed"], str]:
-    """Whether a driver can be used, and if not, why."""
+def _load_state(point: EntryPoint, counts: Mapping[str, int]) -> tuple[Literal["loaded", "off", "failed"], str]:
+    """Return whether a driver can be used, and the reason if it cannot."""
     scheme = point.name
     if scheme in BUILT_IN and point.value != BUILT_IN[scheme]:
-        return "failed", f"{scheme}:// is taskhero's own, {BUILT_IN[scheme]}"
-    if times[scheme] > 1 and scheme not in BUILT_IN:
-        return "failed", f"{times[scheme]} distributions bring a driver for {scheme}://: keep one of them installed"
+        return "failed", f"{scheme}:// is the scheme of {BUILT_IN[scheme]}: use another scheme"
+    if counts[scheme] > 1 and scheme not in BUILT_IN:
+        return "failed", f"{counts[scheme]} distributions have a driver for {scheme}://: keep one of them installed"
     try:
         driver = point.load()
-    except UnknownBackend as lacking:
-        # A driver that says itself which optional package it needs.
-        return "off", str(lacking)
-    except BROKEN as broken:
-        return "failed", error_reason(broken)
+    except UnknownBackend as error:
+        # The driver raises this to name the optional package that it needs.
+        return "off", str(error)
+    except BROKEN as error:
+        return "failed", error_reason(error)
     if not callable(getattr(driver, "from_url", None)):
         return "failed", f"{point.value} has no method from_url(url, *, namespace)"
     return "loaded", ""

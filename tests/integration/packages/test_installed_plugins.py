@@ -84,7 +84,7 @@ BROKEN = {
             f"{HOOK}taskhero_register_backends(registry):\n    from taskhero.backends.memory import MemoryBackend\n"
             "    registry.add('redis', MemoryBackend)\n"
         ),
-        "redis:// is taskhero's own, taskhero.backends.redis:RedisBackend",
+        "redis:// is the scheme of taskhero.backends.redis:RedisBackend",
     ),
 }
 
@@ -194,7 +194,8 @@ def test_backends_are_listed_with_what_is_wrong(told):
     assert states["gone", "stores"][0] == "failed"
     assert "Gone" in states["gone", "stores"][1]
     assert states["exits", "stores"] == ("failed", "SystemExit: it ends the program when it is imported (0)")
-    assert states["redis", "exits"] == ("failed", "redis:// is taskhero's own, taskhero.backends.redis:RedisBackend")
+    reason = "redis:// is the scheme of taskhero.backends.redis:RedisBackend: use another scheme"
+    assert states["redis", "exits"] == ("failed", reason)
 
 
 def test_an_apps_own_plugins_are_listed_in_their_order(told):

@@ -221,7 +221,7 @@ def test_half_a_backend_is_told_what_it_lacks(installed, where):
     """By instance or by URL: the missing verbs are listed, those it has are not."""
     installed(half=here("HalfBackend"))
     message = message_of(where)
-    assert "HalfBackend is no backend" in message
+    assert "HalfBackend is not a backend" in message
     for verb in ("settle_and_claim", "push", "wait", "location"):
         assert verb in message
     assert "connect" not in message

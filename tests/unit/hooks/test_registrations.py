@@ -96,7 +96,7 @@ def test_taskhero_register_backends_lets_an_apps_plugin_answer_to_a_scheme():
     assert (type(app.backend), app.backend.url) == (Notes, "notes://a")
     app.reconfigure(backend="notes://b")
     assert app.backend.url == "notes://b"
-    with pytest.raises(UnknownBackend, match="no backend answers to notes://"):
+    with pytest.raises(UnknownBackend, match="no backend has the scheme notes://"):
         TaskHero("notes://a")
 
 
@@ -123,10 +123,13 @@ def test_an_unknown_scheme_lists_what_plugins_registered():
 @pytest.mark.parametrize(
     ("what", "sentence"),
     [
-        (("redis", Notes), r"redis:// is taskhero's own, taskhero.backends.redis:RedisBackend: .*Notes needs another"),
-        (("notes://", Notes), r"'notes://' is no URL scheme: pass what stands before '://', such as 'sqlite'"),
-        (("Notes", Notes), "'Notes' is no URL scheme"),
-        ((3, Notes), "3 is no URL scheme"),
+        (
+            ("redis", Notes),
+            r"redis:// is the scheme of taskhero.backends.redis:RedisBackend: register .*Notes for another",
+        ),
+        (("notes://", Notes), r"'notes://' is not a URL scheme: pass the part before '://', such as 'sqlite'"),
+        (("Notes", Notes), "'Notes' is not a URL scheme"),
+        ((3, Notes), "3 is not a URL scheme"),
         (("notes", int), r"the driver for notes://, builtins.int, has no method from_url"),
         (("notes", Notes.from_url), "has no method from_url"),
     ],
@@ -139,7 +142,7 @@ def test_what_cannot_be_a_driver_is_refused(what, sentence):
 
 def test_two_plugins_with_one_scheme_are_refused_by_both_names():
     """The same driver twice is no conflict."""
-    with pytest.raises(PluginError, match=r"two drivers answer to notes://: .*\.Notes and .*\.OtherNotes"):
+    with pytest.raises(PluginError, match=r"notes:// has two drivers, .*\.Notes and .*\.OtherNotes: remove"):
         TaskHero(plugins=(Backends("notes", Notes), Backends("notes", OtherNotes)))
     TaskHero(plugins=(Backends("notes", Notes), Backends("notes", Notes)))
 
@@ -152,7 +155,7 @@ def test_a_plugin_and_an_entry_point_with_one_scheme_are_refused_by_both_names(m
         monkeypatch.setattr(drivers, "entry_points", points.select)
 
     installed("OtherNotes")
-    with pytest.raises(UnknownBackend, match=r"more than one package .*OtherNotes.* and .*Notes"):
+    with pytest.raises(UnknownBackend, match=r"more than one driver: .*OtherNotes.* and .*Notes"):
         TaskHero("notes://", plugins=(Backends("notes", Notes),))
     installed("Notes")
     assert type(TaskHero("notes://", plugins=(Backends("notes", Notes),)).backend) is Notes
