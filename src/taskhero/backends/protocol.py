@@ -118,9 +118,6 @@ __all__ = [
 ]
 
 
-# --- the contract ----------------------------------------------------------------------------------------------
-
-
 @runtime_checkable
 class Backend(Inspectable, PeriodicTaskVerbs, Protocol):
     """A store of jobs.

@@ -1,6 +1,9 @@
-"""What a backend and the engine hand each other: entries, claims, endings, leases, moves and wake-ups.
+"""The records that the verbs of a backend take and return: frozen data without behaviour.
 
-All are frozen data without behaviour; what a backend does with them is said in `taskhero.backends.protocol`.
+`entries` are jobs to store, with their guards. `promotions` are delayed jobs that are due. `claims` are jobs that slots
+hold, with processes, leases and locks. `settlements` say how claims ended. `wakeups` say what a process waits for.
+`periodic_tasks` and `inspection` belong to the verbs of these names. `taskhero.backends.protocol` says what a backend
+does with each record.
 """
 
 from __future__ import annotations

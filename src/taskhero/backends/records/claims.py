@@ -1,4 +1,4 @@
-"""Processes, the jobs in their hands, and the locks that these hold."""
+"""Records of processes, their leases, the jobs that they claimed, and the locks of these jobs."""
 
 from __future__ import annotations
 
@@ -36,31 +36,31 @@ class Process:
     """A worker process and the names of its task processors.
 
     Attributes:
-        name: ``<host>.<token>:<pid>``, unique for ever.
-        queues: The queues it works as declared, in priority order; ``("*",)`` for all.
+        name: ``<host>.<token>:<pid>``; never used for another process.
+        queues: The queues that it works, as declared, in priority order; ``("*",)`` for all.
     """
 
     name: str
     queues: tuple[str, ...]
 
     def worker(self, slot: int) -> str:
-        """Name of the task processor in *slot* (counted from 1), as others see it."""
+        """Return the worker name of *slot* (counted from 1), as other programs see it."""
         return f"{self.name}+{slot}"
 
     def worker_id(self, slot: int) -> str:
-        """What stands in the set of workers for *slot*: its name and its queues."""
+        """Return the entry for *slot* in the set of workers: its name and its queues."""
         return f"{self.name}+{slot}:{','.join(self.queues)}"
 
 
 @attrs.frozen
 class Claim:
-    """A job in the hands of one task processor.
+    """A job that one slot holds.
 
     Attributes:
-        slot: The task processor's number, from 1.
-        token: Marks this claim among all that the slot ever had.
-        queue: Where the job came from.
-        raw: The job's text.
+        slot: The number of the slot, from 1.
+        token: Distinguishes this claim from all other claims of the slot.
+        queue: The queue from which the job was claimed.
+        raw: The job's payload.
     """
 
     slot: int
@@ -71,11 +71,11 @@ class Claim:
 
 @attrs.frozen
 class LockSpec:
-    """A lock that a job is to hold while it runs.
+    """A lock that a job must hold while it runs.
 
     Attributes:
         key: The lock's name, such as ``workerslock:add:math:[1,2]``.
-        timeout: Seconds until it lapses if `Backend.heartbeat` does not renew it.
+        timeout: Seconds until the lock expires if `Backend.heartbeat` does not renew it.
     """
 
     key: str
@@ -95,10 +95,10 @@ class Preparation:
     """What a claimed job needs before it runs.
 
     Attributes:
-        claim: The job.
-        release: Locks that it held while it was queued (`QueueLockGuard`); they have no owner, so they go in any case.
-        hold: Locks that it must hold while it runs.
-        counter: Name of the counter of its attempts, which is read; None for none.
+        claim: The claim of the job.
+        release: Locks of the queued job (`QueueLockGuard`). They have no owner, so they are always released.
+        hold: Locks that the job must hold while it runs.
+        counter: Name of the counter of its attempts to read; None for none.
     """
 
     claim: Claim
@@ -109,14 +109,13 @@ class Preparation:
 
 @attrs.frozen(kw_only=True)
 class Prepared:
-    """What became of a `Preparation`.
+    """The result of a `Preparation`.
 
     Attributes:
-        is_current: False if the claim is no longer the process's, or the process was declared dead; nothing was changed
-            then.
-        blocked_by: Which lock of `Preparation.hold` somebody else holds (its position), so that none was taken; None if
-            the job holds them all.
-        count: What the counter holds, or None if it holds no number.
+        is_current: False if the process no longer owns the claim, or was declared dead. Nothing changed in that case.
+        blocked_by: Position of the lock in `Preparation.hold` that has another owner, so that no lock was taken; None
+            if the job holds them all.
+        count: The value of the counter, or None if it is not a number.
     """
 
     is_current: bool = True
@@ -126,18 +125,18 @@ class Prepared:
 
 @attrs.frozen(kw_only=True)
 class SettleAndClaimReply:
-    """Answer of `Backend.settle_and_claim`.
+    """Reply of `Backend.settle_and_claim`.
 
     Attributes:
-        claims: What was claimed, in the order of the queues.
-        gone: Claims that were not settled since they are no longer this process's.
-        unsettled: Claims whose ending could not be recorded, with the reason; they are still held.
-        attempts: For each `Retried` that was delayed again, the claim and its attempt's number (from 1).
-        next_runs: For each `NextRun` that was delayed, the claim and the moment, in whole unix seconds.
+        claims: The new claims, in the order of the queues.
+        gone: Claims that were not settled, since this process no longer owns them.
+        unsettled: Claims whose settlement could not be recorded, with the reason. Their slots still hold them.
+        attempts: For each `Retried` that was delayed again, the claim and the number of its attempt (from 1).
+        next_runs: For each `NextRun` that was delayed, the claim and the due time in whole Unix seconds.
         problems: Queues that could not be read, with the reason.
         jobs_left: Whether any of the queues still holds jobs.
-        registered: False if the process was declared dead meanwhile; nothing was claimed then.
-        paused: Whether claiming is switched off for all workers (``pause-all-workers``).
+        registered: False if the process was declared dead. Nothing was claimed in that case.
+        paused: Whether claiming is paused for all workers (``pause-all-workers``).
     """
 
     claims: Sequence[Claim] = ()
@@ -153,7 +152,12 @@ class SettleAndClaimReply:
 
 @attrs.frozen(kw_only=True)
 class ClaimsReply:
-    """Answer of `Backend.claims`: what stands under a process's names, and what there cannot be read."""
+    """Reply of `Backend.claims`.
+
+    Attributes:
+        claims: The claims that are stored for the workers of the process.
+        unreadable: Stored values that cannot be read, by the name of the worker.
+    """
 
     claims: Sequence[Claim] = ()
     unreadable: Mapping[str, str] = attrs.field(factory=dict)
@@ -165,8 +169,8 @@ class Lease:
 
     Attributes:
         process: The name of the process.
-        renewal: An opaque text, which is a different one after each renewal.
-        length: Seconds that the process asked for at that renewal.
+        renewal: An opaque string that differs after each renewal.
+        length: Seconds that the process requested at that renewal.
     """
 
     process: str
@@ -176,11 +180,11 @@ class Lease:
 
 @attrs.frozen
 class Leases:
-    """Answer of `Backend.leases`.
+    """Reply of `Backend.leases`.
 
     Attributes:
-        seen: An opaque text. Pass it to the next call, which then leaves out the leases renewed after this one.
-        leases: Those that went longest without a renewal come first.
+        seen: An opaque string. Pass it to the next call, which then omits the leases renewed after this one.
+        leases: The leases, those with the oldest renewal first.
     """
 
     seen: str = ""
@@ -189,15 +193,15 @@ class Leases:
 
 @attrs.frozen
 class HeartbeatReply:
-    """Answer of `Backend.heartbeat`.
+    """Reply of `Backend.heartbeat`.
 
     Attributes:
-        alive: False if the process had been declared dead, or was not registered; it is registered (again) now.
-        missing: Worker names that somebody had removed; they are registered again now.
+        alive: False if the process had been declared dead, or was not registered. It is registered now.
+        missing: Names of workers that had been removed. They are registered again now.
         leases: The leases of other processes.
-        lost: Locks that somebody else holds meanwhile.
-        removed: Those of `missing` that another program removed. What they run may be written again by `restore`; what
-            was taken from the others by taskhero may not.
+        lost: Locks that have another owner now.
+        removed: Those of `missing` that another program removed. `restore` may write their claims again, but not the
+            claims of workers that taskhero removed.
     """
 
     alive: bool
@@ -209,14 +213,14 @@ class HeartbeatReply:
 
 @attrs.frozen
 class RescuedJob:
-    """A job that was taken from a dead process, or could not be.
+    """A job of a dead process that was rescued, or could not be rescued.
 
     Attributes:
         worker: The name of the worker that held it.
-        queue: The queue to whose front it went.
-        raw: Its text as it stands there now.
-        running: Whether the dead process had begun it alone (`Backend.mark_exclusive`).
-        problem: Why the queue cannot take the job, which stays claimed as it is; None if it was taken.
+        queue: The queue to whose front it moved.
+        raw: Its payload as it is stored there now.
+        running: Whether the job was marked as exclusive (`Backend.mark_exclusive`).
+        problem: The reason why the queue cannot take the job, which stays claimed; None if it was rescued.
     """
 
     worker: str
@@ -228,21 +232,21 @@ class RescuedJob:
 
 @attrs.frozen(kw_only=True)
 class Dismissed:
-    """Answer of `Backend.deregister_slots` and `Backend.deregister`.
+    """Reply of `Backend.deregister_slots` and `Backend.deregister`.
 
     Attributes:
-        given_back: How many jobs went back to their queues.
-        blocked: Claims whose queue cannot take the job, with the reason; their workers still hold them.
+        given_back: The number of jobs that returned to their queues.
+        blocked: Claims whose queue cannot take the job, with the reason. Their workers still hold them.
     """
 
     given_back: int = 0
     blocked: tuple[tuple[Claim, str], ...] = ()
 
 
-#: A claim's slot and token, which name it among all claims of the process.
+#: A claim's slot and token, which identify it among all claims of the process.
 ClaimKey: TypeAlias = "tuple[int, str]"
 
 
 def claim_key(claim: Claim) -> ClaimKey:
-    """What names *claim* among all claims of its process."""
+    """Return the key that identifies *claim* among all claims of its process."""
     return claim.slot, claim.token

@@ -1,4 +1,4 @@
-"""What is stored: jobs in queues and delayed ones, with the conditions on storing them."""
+"""Records of jobs to store, queued and delayed, with the conditions on storing them."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ __all__ = [
 ]
 
 
-#: The last second that a store needs to know; other programs delay to seconds that are milliseconds by mistake.
+#: The latest due time that a store must support: other programs pass milliseconds as seconds by mistake.
 _LAST = 2**52
 
 
@@ -29,8 +29,8 @@ class QueueLockGuard:
 
     Attributes:
         key: The lock's name, such as ``lock:add:math:[1,2]``.
-        timeout: Seconds until the lock lapses by itself.
-        shared: Whether jobs that are not equal may hold it, too, so that it says nothing about where an equal one is.
+        timeout: Seconds until the lock expires.
+        shared: Whether jobs that are not equal may hold the lock too. It then does not prove that an equal job waits.
     """
 
     key: str
@@ -45,8 +45,8 @@ class NotDelayed:
     A payload that a settlement delayed under the same *meaning* counts as one of them while it is delayed.
 
     Attributes:
-        equivalent_payloads: The raw texts that mean the same job, as programs usually write them.
-        meaning: What texts in any other spelling have in common (`taskhero.wire.jobs.meaning_of`); None if unknown.
+        equivalent_payloads: The payloads that mean the same job, in the forms that programs usually write.
+        meaning: The meaning of the job, equal for all its payloads (`taskhero.wire.jobs.meaning_of`); None if unknown.
     """
 
     equivalent_payloads: tuple[str, ...]
@@ -62,9 +62,9 @@ class Entry:
 
     Attributes:
         queue: The queue's name.
-        raw: The job's text.
-        front: Put it before all others instead of behind them.
-        guards: Conditions; the entry is stored only if all hold, and what they take is taken in the same step.
+        raw: The job's payload.
+        front: Whether to put the job at the front of the queue instead of its end.
+        guards: Conditions. The entry is stored only if all hold. The same step takes their locks.
     """
 
     queue: str
@@ -78,11 +78,11 @@ class DelayedJobEntry:
     """A job to be stored until its due time: *at*, or *delay* seconds from the step in which it is stored.
 
     Attributes:
-        at: The due time, in unix seconds; None if *delay* is given.
-        queue: The queue that it goes to then.
-        raw: The job's text.
-        guards: As for `Entry`.
-        unique: Refuse it if the same text is delayed to the same second already.
+        at: The due time, in Unix seconds; None if *delay* is given.
+        queue: The queue of the job from its due time on.
+        raw: The job's payload.
+        guards: Conditions, as for `Entry`.
+        unique: Whether to reject the entry if the same payload is already delayed to the same second.
         delay: Seconds from now until the due time; None if *at* is given.
     """
 
@@ -100,12 +100,12 @@ class DelayedJobEntry:
 
 @attrs.frozen
 class Removal:
-    """Entries to be removed from a queue.
+    """Entries to remove from a queue.
 
     Attributes:
-        raw: Their exact text.
-        count: 0 for all of them, else so many from the front (negative: from the end).
-        release: Locks that go with the last one of this text.
+        raw: Their exact payload.
+        count: Maximum number of entries to remove, counted from the front, or from the end if negative; 0 for all.
+        release: Locks to release with the last entry of this payload.
     """
 
     raw: str
@@ -114,9 +114,9 @@ class Removal:
 
 
 class ScheduleResult:
-    """What became of a `DelayedJobEntry`."""
+    """The result of a `DelayedJobEntry`."""
 
-    DELAYED = "delayed"  #: it waits for its moment
-    QUEUED = "queued"  #: its moment was not in the future, so it stands in its queue
-    ALREADY_DELAYED = "already_delayed"  #: the same text was delayed to the same second already
+    DELAYED = "delayed"  #: the job waits for its due time
+    QUEUED = "queued"  #: the due time was not in the future, so the job is in its queue
+    ALREADY_DELAYED = "already_delayed"  #: the same payload was already delayed to the same second
     DUPLICATE = "duplicate"  #: a guard did not hold

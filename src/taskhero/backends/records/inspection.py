@@ -1,6 +1,6 @@
-"""What a backend and the engine hand each other where somebody looks and mends.
+"""The records of the verbs for inspection and repair: frozen data without behaviour.
 
-All are frozen data without behaviour; what a backend does with them is said in `taskhero.backends.inspection_protocol`.
+`taskhero.backends.inspection_protocol` says what a backend does with each record.
 """
 
 from __future__ import annotations
@@ -29,16 +29,16 @@ __all__ = [
     "WorkerRemoval",
 ]
 
-#: The list of failures that all programs share.
+#: The name of the failed list that all programs share.
 FAILED: Final = "failed"
 
 
-# --- what is delayed -------------------------------------------------------------------------------------------
+# --- delayed jobs ----------------------------------------------------------------------------------------------
 
 
 @attrs.frozen
 class DelayedEntry:
-    """A text that is delayed to the unix second *at*."""
+    """A payload that is delayed to the Unix second *at*."""
 
     at: int
     raw: str
@@ -46,23 +46,23 @@ class DelayedEntry:
 
 @attrs.frozen
 class DelayedPage:
-    """Answer of `Backend.search_delayed`.
+    """Reply of `Backend.search_delayed`.
 
     Attributes:
-        entries: What was found.
-        after: Where the next page begins, to be given as it is; None if there is no more.
+        entries: The delayed jobs that were found.
+        after: The argument *after* for the next page; None after the last page.
     """
 
     entries: Sequence[DelayedEntry] = ()
     after: tuple[int, int] | None = None
 
 
-# --- failures --------------------------------------------------------------------------------------------------
+# --- failed lists ----------------------------------------------------------------------------------------------
 
 
 @attrs.frozen
 class FailedEntry:
-    """An entry of the failures: its exact text, and the list in which it stands."""
+    """An entry of a failed list: its exact text and the name of the list."""
 
     raw: str
     source: str = FAILED
@@ -70,18 +70,18 @@ class FailedEntry:
 
 @attrs.frozen
 class FailedRetry:
-    """A failure that is to be tried again: its entry goes, and *entry* is stored."""
+    """A failed job to retry: the entry *failed* is removed and *entry* is stored."""
 
     failed: FailedEntry
     entry: Entry
 
 
 class RetryResult:
-    """What became of a `FailedRetry`."""
+    """The result of a `FailedRetry`."""
 
-    STORED = "stored"  #: the job stands in its queue, and the failure is gone
-    MISSING = "missing"  #: there is no such failure (any more): nothing was done
-    NOT_STORED = "not_stored"  #: a guard did not hold, or the queue cannot take it: nothing was done
+    STORED = "stored"  #: the job is in its queue, and its failed entry is removed
+    MISSING = "missing"  #: the failed entry does not exist: nothing changed
+    NOT_STORED = "not_stored"  #: a guard did not hold, or the queue cannot take the job: nothing changed
 
 
 # --- workers ---------------------------------------------------------------------------------------------------
@@ -89,18 +89,18 @@ class RetryResult:
 
 @attrs.frozen(kw_only=True)
 class WorkerEntry:
-    """What stands in the store of one worker.
+    """The stored data of one worker.
 
     Attributes:
-        id: Its name and its queues, as in the register.
-        working: The text under its name, or None if it is idle.
-        started: When it started, as its writer writes moments, or None.
-        ping: node-resque's sign of life, or None.
-        heartbeat: Ruby's sign of life, or None.
-        alive_for: Seconds for which its process's lease still holds (negative: since when it is over); None for
-            another program's worker, and for one whose process has no lease.
-        processed: How many jobs it did, or None if that is not counted or no number.
-        failed: How many of its jobs failed, likewise.
+        id: Its name and its queues, as in the set of workers.
+        working: The text that is stored under its name, or None if the worker is idle.
+        started: The time of its start, in its writer's format, or None.
+        ping: Its heartbeat in node-resque's format, or None.
+        heartbeat: Its heartbeat in Ruby's format, or None.
+        alive_for: Seconds until the lease of its process expires, negative after that. None for a worker of another
+            program, or if the process has no lease.
+        processed: The number of jobs that succeeded, or None if the counter is missing or not a number.
+        failed: The number of jobs that failed, or None as for `processed`.
         problems: What cannot be read, by the name of the attribute, with the reason.
     """
 
@@ -117,7 +117,7 @@ class WorkerEntry:
 
 @attrs.frozen
 class HeartbeatAge:
-    """For how many *seconds* the worker with this *id* has given no sign of life."""
+    """The seconds since the last heartbeat of the worker *id*."""
 
     id: str
     seconds: float
@@ -125,13 +125,13 @@ class HeartbeatAge:
 
 @attrs.frozen(kw_only=True)
 class WorkerRemoval:
-    """A worker to be taken from view.
+    """A worker to remove.
 
     Attributes:
-        id: Its name and its queues, as in the register.
-        seen: The text that was seen under its name, or None if it was idle.
-        failure: The text to append to the failures if *seen* is a job.
-        heartbeat_age: Only if it has given no sign of life for so many seconds; None in any case.
+        id: Its name and its queues, as in the set of workers.
+        seen: The text that was seen under its name, or None if the worker was idle.
+        failure: The entry to append to the failed list if *seen* is a job.
+        heartbeat_age: Minimum heartbeat age in seconds for the removal; None to remove the worker at any age.
     """
 
     id: str
@@ -141,30 +141,30 @@ class WorkerRemoval:
 
 
 class RemoveWorkerResult:
-    """What became of a `WorkerRemoval`."""
+    """The result of a `WorkerRemoval`."""
 
-    REMOVED = "removed"  #: the worker is gone from view; its job, if it had one, stands in the failures
-    CHANGED = "changed"  #: what it holds is not what was seen: nothing was done
-    ALIVE = "alive"  #: it gave a sign of life: nothing was done
-    UNKNOWN = "unknown"  #: there is no such worker: nothing was done
-    WRONG_TYPE = "wrong_type"  #: the failures cannot take its job: nothing was done
+    REMOVED = "removed"  #: the worker is removed; its job, if it had one, is in the failed list
+    CHANGED = "changed"  #: the worker does not hold what was seen: nothing changed
+    ALIVE = "alive"  #: its heartbeat age is too small: nothing changed
+    UNKNOWN = "unknown"  #: the worker does not exist: nothing changed
+    WRONG_TYPE = "wrong_type"  #: the failed list cannot take its job: nothing changed
 
 
-# --- all at once -----------------------------------------------------------------------------------------------
+# --- totals ---------------------------------------------------------------------------------------------------
 
 
 @attrs.frozen(kw_only=True)
 class Overview:
-    """Answer of `Backend.overview`.
+    """Reply of `Backend.overview`.
 
     Attributes:
-        now: The backend's time, in unix seconds.
+        now: The backend's time, in Unix seconds.
         lengths: Each known queue with its length, sorted by name; None for one that cannot be read.
-        failures: Each list of failures with its length, likewise; ``failed`` is always there.
-        processed: How many jobs were done.
-        failed: How many jobs failed.
-        leader: Who leads, or None.
-        paused: Whether claiming is switched off for all workers.
+        failures: Each failed list with its length, in the same form. ``failed`` is always present.
+        processed: The number of jobs that succeeded.
+        failed: The number of jobs that failed.
+        leader: The owner of the leader lease, or None.
+        paused: Whether claiming is paused for all workers.
         foreign: The lock by which another program's scheduler leads, or None.
     """
 

@@ -1,4 +1,4 @@
-"""Records about periodic and cron tasks, and their encoding for stores that keep text."""
+"""Records of periodic tasks and cron tasks, and their encoding as JSON text."""
 
 from __future__ import annotations
 
@@ -30,19 +30,19 @@ __all__ = [
 
 @attrs.frozen(kw_only=True)
 class PeriodicTask:
-    """A task that runs again and again: all that a process needs to keep it going, whether it declares it or not.
+    """A task that runs repeatedly, with all data that any process needs to enqueue it.
 
     Attributes:
         name: The task's name.
         queue: The queue of its jobs.
-        raw: The text of its job.
-        equivalent_payloads: All texts that mean the same job, *raw* among them.
-        guards: What holds for the job to be queued, as in `Entry`.
-        holds: Names of the locks that it holds while it runs.
-        frequency: Seconds from the end of a run to the next one; None for a task by cron.
+        raw: The payload of its job.
+        equivalent_payloads: All payloads that mean the same job, including *raw*.
+        guards: Conditions on queueing the job, as in `Entry`.
+        holds: Names of the locks that the job holds while it runs.
+        frequency: Seconds from the end of a run to the next run; None for a cron task.
         cron: The cron expression; None for a task with a frequency.
-        timezone: The IANA name of the time zone whose clocks count for *cron*.
-        misfire: What becomes of slots that nobody could fire in time: ``"skip"``, ``"once"`` or ``"all"``.
+        timezone: The IANA name of the time zone of *cron*.
+        misfire: The policy for fire times that no scheduler fired in time: ``"skip"``, ``"once"`` or ``"all"``.
     """
 
     name: str
@@ -59,12 +59,12 @@ class PeriodicTask:
 
 @attrs.frozen(kw_only=True)
 class KnownPeriodicTask:
-    """A periodic task that some process declares.
+    """A periodic task that at least one process declares.
 
     Attributes:
         task: The task.
-        stopped: ``"asked"`` or ``"failed"`` if it is stopped, else None.
-        cron_cursor: Until when the slots of a task by cron were fired or left out, in whole unix seconds; None else.
+        stopped: ``"asked"`` or ``"failed"`` if the task is stopped, else None.
+        cron_cursor: Unix time in whole seconds up to which fire times were fired or skipped; None without *cron*.
     """
 
     task: PeriodicTask
@@ -74,12 +74,12 @@ class KnownPeriodicTask:
 
 @attrs.frozen(kw_only=True)
 class PeriodicTasksReply:
-    """Answer of `Backend.declare_periodic`.
+    """Reply of `Backend.declare_periodic`.
 
     Attributes:
-        now: The backend's time, in unix seconds.
-        tasks: What is known, sorted by name.
-        stopped: Why tasks are stopped (as in `KnownPeriodicTask`), by name; also of tasks that nobody declares now.
+        now: The backend's time, in Unix seconds.
+        tasks: The known tasks, sorted by name.
+        stopped: The reason (as in `KnownPeriodicTask`) of each stopped task, by name, also of undeclared tasks.
     """
 
     now: float
@@ -98,9 +98,9 @@ class NextRun:
 
     Attributes:
         name: The task's name.
-        raw: The text of its next job.
-        equivalent_payloads: All texts that mean the same job, *raw* among them.
-        frequency: Seconds.
+        raw: The payload of its next job.
+        equivalent_payloads: All payloads that mean the same job, including *raw*.
+        frequency: Seconds from now to the next run.
         stop_if_failed: Whether `Failed`, or the last attempt of `Retried`, stops the task.
     """
 
@@ -112,27 +112,27 @@ class NextRun:
 
 
 class EnsureResult:
-    """What `Backend.ensure_periodic` found of a periodic task."""
+    """The state in which `Backend.ensure_periodic` found a periodic task."""
 
-    STOPPED = "stopped"  #: it is stopped
-    RUNNING = "running"  #: somebody holds a lock that its job holds while it runs
-    QUEUED = "queued"  #: its job waits in the queue, or a lock of queued jobs is held
-    DELAYED = "delayed"  #: its job is delayed for its frequency at most, from now on if it was delayed for longer
-    UNSURE = "unsure"  #: a process that died a moment ago may hold its job
-    ENQUEUED = "enqueued"  #: none of these, so its job stands at the end of its queue now
-    WRONG_TYPE = "wrong_type"  #: its queue, or the second of its next run, cannot take the job (a key of a wrong type)
+    STOPPED = "stopped"  #: the task is stopped
+    RUNNING = "running"  #: a lock that its job holds while it runs is held
+    QUEUED = "queued"  #: its job is queued, or its queue lock is held
+    DELAYED = "delayed"  #: its job is delayed for at most its frequency; a longer delay was shortened
+    UNSURE = "unsure"  #: a process whose lease expired less than 60 seconds ago may hold its job
+    ENQUEUED = "enqueued"  #: none of these applied, so its job is now at the end of its queue
+    WRONG_TYPE = "wrong_type"  #: its queue, or the second of its next run, is a key of the wrong type
 
 
 class FireResult:
-    """What became of `Backend.fire_cron`."""
+    """The result of `Backend.fire_cron`."""
 
-    STORED = "stored"  #: the jobs stand in the queue, as far as guards let them
-    MISSED = "missed"  #: somebody else noted other slots meanwhile: nothing was done
-    STOPPED = "stopped"  #: the task is stopped: its slots are noted as seen, and nothing was stored
+    STORED = "stored"  #: the jobs are in the queue, except those whose guards did not hold
+    MISSED = "missed"  #: another call moved the cursor: nothing changed
+    STOPPED = "stopped"  #: the task is stopped: the cursor moved, and nothing was stored
 
 
 def encode_periodic(task: PeriodicTask) -> str:
-    """Write a task as JSON, so that programs in other languages can see which tasks are periodic."""
+    """Return a task as JSON, which programs in other languages can read."""
     fields: dict[str, Any] = {
         "name": task.name,
         "queue": task.queue,
@@ -154,7 +154,7 @@ def encode_periodic(task: PeriodicTask) -> str:
 
 
 def decode_periodic(text: str) -> PeriodicTask | None:
-    """Read a task; None if this version cannot: it was written by one that is yet to come, or by a hand."""
+    """Return the task that JSON text describes, or None if this version cannot read it."""
     try:
         fields = decode(text)
         frequency = fields.get("frequency")
@@ -174,7 +174,7 @@ def decode_periodic(text: str) -> PeriodicTask | None:
         return None
 
 
-def _guard_of(given: dict[str, Any]) -> Guard:
-    if "lock" in given:
-        return QueueLockGuard(given["lock"], int(given["timeout"]), shared=bool(given.get("shared")))
-    return NotDelayed(tuple(given["delayed"]), given.get("meaning"))
+def _guard_of(fields: dict[str, Any]) -> Guard:
+    if "lock" in fields:
+        return QueueLockGuard(fields["lock"], int(fields["timeout"]), shared=bool(fields.get("shared")))
+    return NotDelayed(tuple(fields["delayed"]), fields.get("meaning"))

@@ -1,4 +1,4 @@
-"""Records about delayed jobs that are due, and how each was promoted."""
+"""Records of due jobs and of their promotion."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ __all__ = ["DueJob", "DueReply", "ForeignLeader", "PromoteResult", "PromotionTar
 
 @attrs.frozen
 class DueJob:
-    """A delayed job whose moment has come: *at* is the second, *raw* its text."""
+    """A delayed job that is due: *at* is its due time in Unix seconds, *raw* its payload."""
 
     at: int
     raw: str
@@ -27,11 +27,11 @@ class ForeignLeader:
     """The lock by which another program's scheduler leads.
 
     Attributes:
-        key: Its full name in the store.
-        holder: What it says of its holder.
-        since: The unix second in which `Backend.due` first saw this holder, or None if it did not.
-        expires_in: Seconds after which it is gone unless its holder renews it; None if it has no lifetime.
-        dead: Whether it counts as dead, so that it stops nothing.
+        key: The full name of the lock in the store.
+        holder: The value of the lock, which names its holder.
+        since: The Unix second in which `Backend.due` first saw this holder, or None if it did not.
+        expires_in: Seconds until the lock expires if its holder does not renew it; None if it has no lifetime.
+        dead: Whether the lock counts as dead, so that it does not prevent promotions.
     """
 
     key: str
@@ -43,14 +43,14 @@ class ForeignLeader:
 
 @attrs.frozen(kw_only=True)
 class DueReply:
-    """Answer of `Backend.due`.
+    """Reply of `Backend.due`.
 
     Attributes:
-        now: The backend's time, in unix seconds.
-        jobs: The first jobs that are due, by moment and then in the order stored.
-        next_at: The earliest moment for which something is delayed, or None; not in the future if jobs are due.
-        yielded: Whether another program's scheduler holds its lock, so that nothing may be promoted.
-        foreign: That lock, or None if there is none; it may be one that counts as dead.
+        now: The backend's time, in Unix seconds.
+        jobs: The first jobs that are due, by due time and then in the order stored.
+        next_at: The earliest due time of all delayed jobs, or None; not in the future if jobs are due.
+        yielded: Whether another program's scheduler holds its lock, so that no job may be promoted.
+        foreign: That lock, also if it counts as dead, or None if there is none.
     """
 
     now: float
@@ -62,17 +62,16 @@ class DueReply:
 
 @attrs.frozen
 class PromotionTarget:
-    """Where a due job goes.
+    """A due job and its destination.
 
     Attributes:
-        job: The job as `Backend.due` gave it.
-        queue: Its queue, or None if it cannot be queued at all and *failure* is set.
-        guards: As for `Entry`. If one does not hold, the job is merged with the equal one that waits. If none does, a
-            lock that was left behind is taken over; but if that is a `QueueLockGuard.shared` one, the job stays
-            delayed.
-        failure: The text to append to the failures instead of queueing the job.
-        equivalent_payloads: Texts that mean the same job, by which an equal one is found in the queue; its own text
-            always does.
+        job: The job as `Backend.due` returned it.
+        queue: Its queue, or None if it cannot be queued and *failure* is set.
+        guards: Conditions, as for `Entry`. If a guard does not hold, the job is merged with the equal job that waits.
+            If no equal job waits, the job takes over the stale lock. With a `QueueLockGuard.shared` lock it stays
+            delayed instead.
+        failure: The entry to append to the failed list instead of queueing the job.
+        equivalent_payloads: Payloads that identify an equal job in the queue; the job's own payload always does.
     """
 
     job: DueJob
@@ -83,11 +82,11 @@ class PromotionTarget:
 
 
 class PromoteResult:
-    """What became of a `PromotionTarget`."""
+    """The result of a `PromotionTarget`."""
 
-    QUEUED = "queued"  #: it stands at the end of its queue
-    MERGED = "merged"  #: a guard did not hold: the delayed entry is gone, an equal job waits already
-    HELD = "held"  #: jobs that are not equal hold a shared lock: it stays delayed
-    FAILED = "failed"  #: it stands in the failures
-    MISSED = "missed"  #: it was no longer there, or not due, or another scheduler's lock is held: nothing was done
-    WRONG_TYPE = "wrong_type"  #: where it should go cannot take it (a key of a wrong type): nothing was done
+    QUEUED = "queued"  #: the job is at the end of its queue
+    MERGED = "merged"  #: a guard did not hold, an equal job waits: the delayed entry is deleted
+    HELD = "held"  #: jobs that are not equal hold a shared lock: the job stays delayed
+    FAILED = "failed"  #: the job is in the failed list
+    MISSED = "missed"  #: the job was gone or not due, or another scheduler leads: nothing changed
+    WRONG_TYPE = "wrong_type"  #: the destination is a key of the wrong type: nothing changed

@@ -1,4 +1,4 @@
-"""How claimed jobs end."""
+"""Records of how claimed jobs end."""
 
 from __future__ import annotations
 
@@ -58,9 +58,9 @@ class PostponedByPlugin:
     Nothing is counted. The backend delays the claimed payload, or *raw* if that is given.
 
     Attributes:
-        delay: Seconds.
-        raw: The text to delay, where the claimed one does not name the queue that it was claimed from.
-        meaning: By what `NotDelayed` finds the text, where its forms may not hold it.
+        delay: Seconds from now.
+        raw: The payload to delay, if the claimed one does not name the queue that it was claimed from.
+        meaning: The meaning by which `NotDelayed` finds the payload if it is not an equivalent payload.
     """
 
     delay: float = attrs.field(validator=between(0, LONGEST))
@@ -77,13 +77,13 @@ class Retried:
     given, the backend delays that payload.
 
     Attributes:
-        entry: The failure's text, appended when this was the last attempt.
-        counter: Name of the counter of attempts; it starts at -1 as node-resque's does.
-        limit: How many attempts there are in all.
-        delays: Seconds before the second attempt, the third ...; the last one holds for all that follow.
-        trace: Name and text of what is kept of the last error beside the counter; None for nothing.
-        raw: The text to delay, where the claimed one does not name the queue that it was claimed from.
-        meaning: By what `NotDelayed` finds the text, where its forms may not hold it.
+        entry: The entry to append to the failed list after the last attempt.
+        counter: Name of the counter of attempts. It starts at -1, as in node-resque.
+        limit: Maximum number of attempts.
+        delays: Seconds before the second attempt, the third and so on; the last value applies to all later attempts.
+        trace: Name and value of the record of the last error; None if no record is kept.
+        raw: The payload to delay, if the claimed one does not name the queue that it was claimed from.
+        meaning: The meaning by which `NotDelayed` finds the payload if it is not an equivalent payload.
     """
 
     entry: str
@@ -103,11 +103,11 @@ class Settlement:
     """How a claimed job ended.
 
     Attributes:
-        claim: The job.
-        disposition: How it ended.
-        release: Locks that it held while it ran; those that are still the claim's own go.
-        forget: Counters, and what is kept beside them, that are not needed any more.
-        next_run: The next run, if the job is that of a periodic task.
+        claim: The claim of the job.
+        disposition: How the job ended.
+        release: Locks that the job held while it ran. Those that the claim still owns are released.
+        forget: Names of counters and traces to delete.
+        next_run: The next run of the periodic task to which the job belongs; None for other jobs.
     """
 
     claim: Claim

@@ -1,4 +1,4 @@
-"""Records about what a process waits for, and what woke it."""
+"""Records of what a process waits for and of what ended a wait."""
 
 from __future__ import annotations
 
@@ -12,9 +12,9 @@ class Subscription:
     """What a process waits for.
 
     Attributes:
-        queues: Jobs in any of these.
-        all_queues: Jobs in queues that are new, too.
-        schedule: A delayed job with an earlier moment than all others.
+        queues: Wait for jobs in any of these queues.
+        all_queues: Wait for jobs in new queues too.
+        schedule: Wait for a delayed job with an earlier due time than all others.
     """
 
     queues: tuple[str, ...] = ()
@@ -24,7 +24,7 @@ class Subscription:
 
 @attrs.frozen
 class Wakeup:
-    """Why a wait ended; both False if its time was up."""
+    """The reason why a wait ended; both fields are False after a timeout."""
 
     jobs: bool = False
     schedule: bool = False
