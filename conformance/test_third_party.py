@@ -19,7 +19,7 @@ from pathlib import Path
 import pytest
 import taskhero
 from taskhero.backends.memory import MemoryBackend
-from taskhero.conformance import BackendConformance, Capabilities, Failures, Leadership, Producing
+from taskhero.conformance import BackendConformance, Capabilities, FailedJobListing, Leadership, Producing
 
 
 class MineBackend(MemoryBackend):
@@ -65,7 +65,7 @@ class TestUpsideDown(Producing):
         await backend.close()
 
 
-class TestNothing(Failures):
+class TestNothing(FailedJobListing):
     """They forgot the fixture."""
 
 
