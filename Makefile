@@ -1,7 +1,7 @@
 # Two commands matter: `make demo` and `make test`. Both set themselves up in .venv; a second run is quick.
 #
 #   make demo      what it does, in colour, in a few seconds
-#   make test      everything that CI checks: ruff, mypy, the floors, all tests
+#   make test      everything that CI checks: ruff, mypy, the import layers, all tests
 #   make soak      kills of the Redis master by the dozen, which take minutes (needs Redis 7)
 #   make bench     how fast it is beside node-resque and BullMQ (needs node, npm and Redis 7)
 #   make format    let ruff put the code in order
