@@ -98,7 +98,7 @@ class ClaimCommands(LeaseCommands):
             if goes_along:
                 self._add_resources(settlement, tail_keys, tail)
             if isinstance(disposition, Succeeded):
-                letter = "D"
+                letter = "S"
                 tail_keys.append(place.processed)
             else:
                 letter = self._disposition(process, claim, disposition, tail_keys, tail)
@@ -165,7 +165,7 @@ class ClaimCommands(LeaseCommands):
         if isinstance(disposition, PostponedByPlugin):
             self._spelling(disposition, keys, arguments)
             arguments.append(milliseconds(disposition.delay))
-            return "L"
+            return "P"
         self._spelling(disposition, keys, arguments)
         keys += (own.failed_by(process.worker(claim.slot)), to_bytes(own.named(disposition.counter)))
         delays = list(map(milliseconds, disposition.delays))

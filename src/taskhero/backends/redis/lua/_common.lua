@@ -1,5 +1,5 @@
--- Whole milliseconds since 1970: those given, or the server's own. The second result is the part of a millisecond that the
--- first one leaves out.
+-- Return whole milliseconds since 1970, as given or by the server's clock. The second result is the fraction of a
+-- millisecond that the first one omits.
 local function now_ms(given)
   if given ~= '' then return tonumber(given), 0 end
   local time = redis.call('TIME')
@@ -7,20 +7,20 @@ local function now_ms(given)
   return tonumber(time[1]) * 1000 + math.floor(micros / 1000), micros % 1000 / 1000
 end
 
--- The text of an error reply, or nil. A server that is not the master refuses each write: that ends the script, before
--- it has done anything, so that the driver looks for the master.
+-- Return the text of an error reply, or nil. A server that is not the master refuses each write. That ends the script
+-- before it has changed anything, so that the driver looks for the master.
 local function failed(reply)
-  local text = type(reply) == 'table' and reply.err and tostring(reply.err) or nil
-  if text and string.find(text, 'READONLY ', 1, true) then error(text) end
-  return text
+  local message = type(reply) == 'table' and reply.err and tostring(reply.err) or nil
+  if message and string.find(message, 'READONLY ', 1, true) then error(message) end
+  return message
 end
 
--- Why nothing can be appended to a list, or nil.
+-- Return why nothing can be appended to a list, or nil.
 local function not_a_list(key)
   return failed(redis.pcall('LLEN', key))
 end
 
--- Leaves one wake-up in a list unless there is one; it lapses by itself.
+-- Push one wake-up onto a wake list unless it has one. It expires after 60 seconds.
 local function signal(wake)
   if redis.call('EXISTS', wake) == 0 then
     redis.call('RPUSH', wake, '1')
@@ -28,20 +28,20 @@ local function signal(wake)
   end
 end
 
--- Makes a queue known and tells one who is_waiting that it has jobs.
+-- Register a queue and wake one process that waits for its jobs.
 local function notify_enqueued(queues, name, wake, wake_new)
   if redis.pcall('SADD', queues, name) == 1 then signal(wake_new) end
   signal(wake)
 end
 
--- A int number as text, whatever its size.
+-- Return an integer as text, whatever its size.
 local function int(number)
   return string.format('%.0f', number)
 end
 
--- Lets the script write on a full server too (maxmemory, noeviction). There the first write of a script is refused unless
--- it deletes, and those behind it are not, so that no script ends half-way: so this deletes nothing from a sorted set.
--- What moves a job, ends a claim or keeps a process alive has to go on; it is how a full server empties.
+-- Let the script write on a full server (maxmemory, noeviction). There Redis refuses the first write of a script unless
+-- it deletes, and accepts all later writes. So this deletes nothing from a sorted set. Scripts that move a job, end a
+-- claim or keep a process alive must not fail, since they free memory.
 local function allow_oom(key)
   failed(redis.pcall('ZREMRANGEBYSCORE', key, 1, 0))
 end

@@ -1,8 +1,9 @@
--- Leases: `processes` holds when each ends by the server's clock, in ms, negative if the process was declared dead;
--- `renewals` a number that grows with each renewal of any process; `lengths` the ms asked for, and under '' the last number.
+-- Leases. `processes`: when each lease ends by the server's clock, in ms, negative if the process was declared dead.
+-- `renewals`: a number that grows with each renewal of any process. `lengths`: the length of each lease in ms, and
+-- under the empty name the last renewal number.
 
--- Whether a process has a lease and was not declared dead. No clock decides that.
-local function lives(processes, process)
+-- Return whether a process has a lease and was not declared dead. This does not depend on a clock.
+local function is_alive(processes, process)
   local lease = redis.call('ZSCORE', processes, process)
   return lease and tonumber(lease) > 0
 end
@@ -17,7 +18,7 @@ local function renew(processes, renewals, lengths, process, now, length)
   return number
 end
 
--- The leases whose last renewal has at most this number, the lowest first: name, number and length in ms in turn.
+-- Return the leases whose last renewal has at most this number, lowest first: name, number and length in ms in turn.
 local function leases_until(renewals, lengths, last)
   local found = redis.call('ZRANGEBYSCORE', renewals, '-inf', last, 'WITHSCORES', 'LIMIT', 0, 1000)
   local names, leases = {}, {}
@@ -29,15 +30,15 @@ local function leases_until(renewals, lengths, last)
   return leases
 end
 
--- Whether the last renewal of a process is still the one with this number.
+-- Return whether the last renewal of a process still has this number.
 local function is_unchanged(renewals, process, number)
   local last = redis.call('ZSCORE', renewals, process)
   return last and int(tonumber(last)) == number
 end
 
--- From now on the process may not claim and holds no locks, until it renews its lease.
+-- Declare a process dead: until it renews its lease, it cannot claim and its locks count as free.
 local function declare_dead(processes, process)
-  if lives(processes, process) then
+  if is_alive(processes, process) then
     redis.call('ZADD', processes, '-' .. redis.call('ZSCORE', processes, process), process)
   end
 end
@@ -46,6 +47,6 @@ local function end_lease(processes, renewals, lengths, process)
   redis.call('ZREM', processes, process)
   redis.call('ZREM', renewals, process)
   redis.call('HDEL', lengths, process)
-  -- The last number is kept for a day, for processes that look at leases and have none.
+  -- The last number is kept for a day, for processes that read leases and have none.
   if redis.call('EXISTS', renewals) == 0 then redis.call('EXPIRE', lengths, 86400) end
 end

@@ -1,4 +1,4 @@
--- Whether the value of a lock names a process of taskhero's that has no lease or was declared dead.
+-- Return whether the value of a lock names a process of taskhero that has no lease or was declared dead.
 local function owner_is_dead(processes, value)
   local process = string.match(value, '^%d+:(.*)%+%d+/')
   if not process then return false end

@@ -1,43 +1,43 @@
--- The second of a run that comes so many milliseconds after one that ended now.
+-- Return the second of the run that follows, by the frequency in ms, a run that ended now.
 local function next_due_time(now, frequency)
   return math.max(math.floor((now + frequency + 500) / 1000), math.floor(now / 1000) + 1)
 end
 
--- So many of a queue's first jobs are looked through for rescued ones, which stand there with a mark behind.
+-- The number of first jobs of a queue that are searched for rescued ones, whose payloads carry a rescue mark.
 local SCANNED_JOBS = 100
 
--- A job's text without the mark of its rescues.
-local function unmarked(text)
-  local bare, marks = string.gsub(text, ',"taskhero:rescues":%d+}$', '}')
-  if marks == 0 then bare = string.gsub(text, ',"taskhero:rescues":%d+,"taskhero:late":%d+}$', '}') end
+-- Return a job's payload without its rescue mark.
+local function strip_rescue_mark(payload)
+  local bare, marks = string.gsub(payload, ',"taskhero:rescues":%d+}$', '}')
+  if marks == 0 then bare = string.gsub(payload, ',"taskhero:rescues":%d+,"taskhero:late":%d+}$', '}') end
   return bare
 end
 
--- Whether a text, with or without the mark of a rescue, is one of those that mean the job: ARGV[first...].
-local function same(text, forms, first)
-  if type(text) ~= 'string' then return false end
-  text = unmarked(text)
-  for i = 0, forms - 1 do
-    if ARGV[first + i] == text then return true end
+-- Return whether a payload, with or without a rescue mark, is one of the equivalent ones ARGV[first...].
+local function is_one_of(payload, payload_count, first)
+  if type(payload) ~= 'string' then return false end
+  payload = strip_rescue_mark(payload)
+  for i = 0, payload_count - 1 do
+    if ARGV[first + i] == payload then return true end
   end
   return false
 end
 
--- Removes all queued copies, and those of the first ones that were rescued; returns how many there were.
-local function remove_queued(list, forms, first)
-  local removed, texts = 0, redis.pcall('LRANGE', list, 0, SCANNED_JOBS - 1)
-  local function remove(text)
-    local copies = redis.pcall('LREM', list, 0, text)
+-- Remove all queued copies, and the rescued ones among the first jobs. Return the number removed.
+local function remove_queued(list, payload_count, first)
+  local removed, payloads = 0, redis.pcall('LRANGE', list, 0, SCANNED_JOBS - 1)
+  local function remove(payload)
+    local copies = redis.pcall('LREM', list, 0, payload)
     if type(copies) == 'number' then removed = removed + copies end
   end
-  for i = first, first + forms - 1 do remove(ARGV[i]) end
-  for _, text in ipairs(failed(texts) and {} or texts) do
-    if same(text, forms, first) then remove(text) end
+  for i = first, first + payload_count - 1 do remove(ARGV[i]) end
+  for _, payload in ipairs(failed(payloads) and {} or payloads) do
+    if is_one_of(payload, payload_count, first) then remove(payload) end
   end
   return removed
 end
 
--- Removes all delayed copies of some texts, KEYS[key...] being the sets of their moments; returns how many there were.
+-- Remove all delayed copies of some payloads; KEYS[key...] are the sets of their due times. Return the number removed.
 local function remove_delayed(count, arg, key, schedule, prefix)
   if redis.call('EXISTS', unpack(KEYS, key, key + count - 1)) == 0 then return 0 end
   local removed = 0
@@ -53,5 +53,5 @@ local function remove_delayed(count, arg, key, schedule, prefix)
   return removed
 end
 
--- Keeps what is known of periodic tasks for a year from now on.
-local function keep(key) redis.call('EXPIRE', key, 31622400) end
+-- Keep the state of periodic tasks for another year.
+local function touch_ttl(key) redis.call('EXPIRE', key, 31622400) end

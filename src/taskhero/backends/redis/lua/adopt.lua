@@ -1,44 +1,45 @@
--- Adopts delayed jobs whose moments are missing in the schedule, as a program leaves them that died between two commands.
+-- Adopt delayed jobs whose due times are missing in the schedule. A program leaves them if it dies between two
+-- commands.
 --
--- KEYS[1] sorted set of moments, KEYS[2] wake list of schedulers
--- ARGV[1] prefix of the namespace, ARGV[2+] moments, as the names of lists end
--- Returns how many jobs were adopted.
+-- KEYS[1] schedule (sorted set of due times), KEYS[2] wake list of schedulers
+-- ARGV[1] prefix of the namespace, ARGV[2+] due times, as in the names of their lists
+-- Returns the number of jobs adopted.
 --!include common
 --!include adopting
 allow_oom(KEYS[1])
 local prefix, adopted = ARGV[1], 0
--- So many texts of one list get their index again, or go to another list, in one step.
-local MOST = 1000
+-- The number of payloads of one list that are indexed or moved in one step.
+local MAX_MOVED = 1000
 
-local function index(raws, name)
-  for _, raw in ipairs(raws) do redis.pcall('SADD', prefix .. 'timestamps:' .. raw, 'delayed:' .. name) end
+local function add_to_index(payloads, name)
+  for _, payload in ipairs(payloads) do redis.pcall('SADD', prefix .. 'timestamps:' .. payload, 'delayed:' .. name) end
 end
 
--- Moves jobs from a list that no scheduler can reach to that of the next int second.
+-- Move jobs from a list that no scheduler can reach to that of the next whole second.
 local function move(name)
-  local moment = tonumber(name)
-  if not moment or moment ~= moment or moment < 0 or moment >= 1e15 then return 0 end
+  local due_time = tonumber(name)
+  if not due_time or due_time ~= due_time or due_time < 0 or due_time >= 1e15 then return 0 end
   if redis.call('ZSCORE', KEYS[1], name) then return 0 end
-  local bucket, second = prefix .. 'delayed:' .. name, int(math.ceil(moment))
-  local raws = redis.call('LRANGE', bucket, 0, MOST - 1)
-  for _, raw in ipairs(raws) do
-    if failed(redis.pcall('RPUSH', prefix .. 'delayed:' .. second, raw)) then return 0 end
-    redis.pcall('SREM', prefix .. 'timestamps:' .. raw, 'delayed:' .. name)
+  local bucket, second = prefix .. 'delayed:' .. name, int(math.ceil(due_time))
+  local payloads = redis.call('LRANGE', bucket, 0, MAX_MOVED - 1)
+  for _, payload in ipairs(payloads) do
+    if failed(redis.pcall('RPUSH', prefix .. 'delayed:' .. second, payload)) then return 0 end
+    redis.pcall('SREM', prefix .. 'timestamps:' .. payload, 'delayed:' .. name)
   end
-  index(raws, second)
-  adopt_moment(second, KEYS[1], KEYS[2])
-  redis.call('LTRIM', bucket, #raws, -1)
-  return #raws
+  add_to_index(payloads, second)
+  adopt_due_time(second, KEYS[1], KEYS[2])
+  redis.call('LTRIM', bucket, #payloads, -1)
+  return #payloads
 end
 
 for i = 2, #ARGV do
   local name = ARGV[i]
   local length = redis.pcall('LLEN', prefix .. 'delayed:' .. name)
   if type(length) == 'number' and length > 0 then
-    if not is_second(name) then
+    if not is_whole_second(name) then
       adopted = adopted + move(name)
-    elseif adopt_moment(name, KEYS[1], KEYS[2]) then
-      index(redis.call('LRANGE', prefix .. 'delayed:' .. name, 0, MOST - 1), name)
+    elseif adopt_due_time(name, KEYS[1], KEYS[2]) then
+      add_to_index(redis.call('LRANGE', prefix .. 'delayed:' .. name, 0, MAX_MOVED - 1), name)
       adopted = adopted + length
     end
   end

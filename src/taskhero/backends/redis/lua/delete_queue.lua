@@ -1,7 +1,8 @@
--- Forgets a queue and all its jobs.
+-- Delete a queue and all its jobs.
 --
--- KEYS[1] queues, KEYS[2] list, KEYS[3] wake list; ARGV[1] name, ARGV[2] '1' to do so only if it holds nothing
--- Returns how many jobs there were.
+-- KEYS[1] queues, KEYS[2] list, KEYS[3] wake list
+-- ARGV[1] name, ARGV[2] '1' to delete it only if it is empty
+-- Returns the number of jobs it held.
 local length = redis.pcall('LLEN', KEYS[2])
 if ARGV[2] == '1' and length ~= 0 then return 0 end
 if type(length) ~= 'number' then length = 0 end

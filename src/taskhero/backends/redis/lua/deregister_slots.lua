@@ -1,13 +1,14 @@
--- Takes workers from view; a job that one still holds goes to the front of its queue, as it is.
+-- Deregister workers. A job that a worker still holds returns to the front of its queue, unchanged.
 --
 -- KEYS[1] processes, KEYS[2] workers, KEYS[3] heartbeats, KEYS[4] queues, KEYS[5] wake list for new queues
 -- KEYS[6] workers of taskhero, KEYS[7] renewals, KEYS[8] lengths of leases
--- KEYS[9+] for each worker, last claim first: worker key, start time, ping, its two counters; list, wake list of the held job's queue
--- ARGV[1] process, ARGV[2] number of its renewal (only if that is still the last one) or '', ARGV[3] '1' to end the lease
--- ARGV[4+] for each worker: id, the value seen under it or '', its raw text, its queue
--- Returns how many jobs were given back, then position and reason in turn of the workers whose queue cannot take the job;
--- these stay as they are, and a process that ends its lease is declared dead then.
--- Or -1 if the process renewed its lease, or -2 if a claim changed meanwhile; then nothing was done.
+-- KEYS[9+] for each worker, last claim first: worker key, start time, ping, its two counters; list and wake list of the
+-- held job's queue
+-- ARGV[1] process, ARGV[2] number of its renewal (act only if that is the last one) or '', ARGV[3] '1' to end the lease
+-- ARGV[4+] for each worker: id, the value read under it or '', the payload of its job, its queue
+-- Returns the number of jobs released, then position and error in turn of the workers whose queue cannot take the job.
+-- These workers stay registered, and a process that ends its lease is declared dead.
+-- Returns -1 if the process renewed its lease, -2 if a claim changed. Then nothing was done.
 --!include common
 --!include leases
 allow_oom(KEYS[1])
@@ -22,8 +23,8 @@ end
 local results = { 0 }
 for i = 0, workers - 1 do
   local arg, key = 4 + 4 * i, 9 + 7 * i
-  local id, raw, queue = ARGV[arg], ARGV[arg + 2], ARGV[arg + 3]
-  local problem = queue ~= '' and failed(redis.pcall('LPUSH', KEYS[key + 5], raw))
+  local id, payload, queue = ARGV[arg], ARGV[arg + 2], ARGV[arg + 3]
+  local problem = queue ~= '' and failed(redis.pcall('LPUSH', KEYS[key + 5], payload))
   if problem then
     results[#results + 1] = i + 1
     results[#results + 1] = problem

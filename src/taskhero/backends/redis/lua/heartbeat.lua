@@ -1,23 +1,23 @@
--- Renews a process's lease and the locks of its jobs, and with slots given what other programs take for its workers' signs
--- of life.
+-- Renew the lease of a process and the locks of its jobs. If slots are given, also write the heartbeats that other
+-- programs read.
 --
 -- KEYS[1] processes, KEYS[2] workers, KEYS[3] heartbeats (Ruby), KEYS[4] workers of taskhero
 -- KEYS[5] renewals, KEYS[6] lengths of leases
 -- KEYS[7+] for each lock: the worker key of its claim, the lock; then for each slot: ping (node), start time
 -- ARGV[1] now in ms or '', ARGV[2] process, ARGV[3] lease in ms, ARGV[4] queues joined by commas, in JSON
--- ARGV[5] number of the last renewal that was seen, or ''
+-- ARGV[5] number of the last renewal that the process has read, or ''
 -- ARGV[6] number of locks; then for each: token of its claim, worker name, timeout in ms
--- ARGV[7+] for each slot its worker name and its id; or one text only, of ids with newlines between, to see whether the
---          sets of workers still have them
--- Returns whether the process was alive, the number of this renewal, the leases of others, which locks are lost, the ids that
--- the workers of taskhero did not name either (if slots are given), then the ids that are or were missing.
+-- ARGV[7+] for each slot its worker name and its id; or one string of ids, separated by newlines, to check whether the
+--          sets of workers still contain them
+-- Returns whether the process was alive, the number of this renewal, the leases of others, the positions of lost locks,
+-- the ids that the workers of taskhero did not contain (if slots are given), then the ids that are or were missing.
 --!include common
 --!include leases
 --!include owners
 --!include locks
 allow_oom(KEYS[1])
 
--- Year, month, day, hour, minute, second in UTC.
+-- Return year, month, day, hour, minute, second in UTC.
 local function calendar(seconds)
   local days, rest = math.floor(seconds / 86400), seconds % 86400
   local z = days + 719468
@@ -34,7 +34,7 @@ end
 
 local now = now_ms(ARGV[1])
 local process = ARGV[2]
-local alive = lives(KEYS[1], process) and 1 or 0
+local alive = is_alive(KEYS[1], process) and 1 or 0
 local number = renew(KEYS[1], KEYS[5], KEYS[6], process, now, tonumber(ARGV[3]))
 local leases = leases_until(KEYS[5], KEYS[6], ARGV[5] ~= '' and ARGV[5] or int(number - 1))
 local lost, locks = {}, tonumber(ARGV[6])
@@ -42,16 +42,16 @@ local first_arg, first_key = 7 + 3 * locks, 7 + 2 * locks
 for i = 1, locks do
   local worker, lock = KEYS[5 + 2 * i], KEYS[6 + 2 * i]
   local token, owner = ARGV[4 + 3 * i], ARGV[5 + 3 * i] .. '/' .. ARGV[4 + 3 * i]
-  local other = lock_owner(lock, now, KEYS[1])
-  if other and other ~= owner then
+  local current = lock_owner(lock, now, KEYS[1])
+  if current and current ~= owner then
     lost[#lost + 1] = i
-  elseif other or claim_is_current(worker, token) then
-    hold(lock, owner, now, tonumber(ARGV[6 + 3 * i]))
+  elseif current or claim_is_current(worker, token) then
+    hold_lock(lock, owner, now, tonumber(ARGV[6 + 3 * i]))
   end
 end
--- Other programs remove a worker from the set of all workers only.
-local taken = {}
-local result = { alive, int(number), leases, lost, taken }
+-- Other programs remove a worker only from the set of all workers.
+local unregistered = {}
+local result = { alive, int(number), leases, lost, unregistered }
 if #ARGV == first_arg then
   local ids = {}
   for id in string.gmatch(ARGV[first_arg], '[^\n]+') do ids[#ids + 1] = id end
@@ -66,7 +66,7 @@ elseif #ARGV > first_arg then
   local year, month, day, hour, minute, second = calendar(math.floor(now / 1000))
   local beat = string.format('%04d-%02d-%02dT%02d:%02d:%02d+00:00', year, month, day, hour, minute, second)
   local started = string.format('%04d-%02d-%02d %02d:%02d:%02d +0000', year, month, day, hour, minute, second)
-  -- A call takes some thousand arguments at most.
+  -- A call accepts a few thousand arguments.
   for first = first_arg, #ARGV, 2000 do
     local heartbeats, pings, ids = {}, {}, {}
     local key = first_key + first - first_arg
@@ -78,12 +78,12 @@ elseif #ARGV > first_arg then
       pings[#pings + 1] = KEYS[key + 2 * #ids - 2]
       pings[#pings + 1] = '{"time":' .. seconds .. ',"name":"' .. name .. '","queues":' .. ARGV[4] .. '}'
     end
-    -- Ruby prunes a worker whose sign of life is missing, so that comes first.
+    -- Ruby prunes a worker that has no heartbeat, so write the heartbeat before the registration.
     redis.pcall('HSET', KEYS[3], unpack(heartbeats))
-    -- Other programs write the set of all workers; this one says what to rescue if that is lost.
-    local own = redis.pcall('SMISMEMBER', KEYS[4], unpack(ids))
-    for i, id in ipairs(failed(own) and {} or ids) do
-      if own[i] == 0 then taken[#taken + 1] = id end
+    -- Other programs write to the set of all workers. If that is lost, the set of taskhero says what to rescue.
+    local registered = redis.pcall('SMISMEMBER', KEYS[4], unpack(ids))
+    for i, id in ipairs(failed(registered) and {} or ids) do
+      if registered[i] == 0 then unregistered[#unregistered + 1] = id end
     end
     redis.pcall('SADD', KEYS[4], unpack(ids))
     redis.call('MSET', unpack(pings))

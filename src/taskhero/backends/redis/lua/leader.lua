@@ -1,10 +1,9 @@
--- Tells who holds a lease.
+-- Return the owner of a lease, or false.
 --
 -- KEYS[1] lease; ARGV[1] now in ms or ''
--- Returns the owner, or false.
 --!include common
 local now = now_ms(ARGV[1])
 local value = redis.pcall('GET', KEYS[1])
 if type(value) ~= 'string' then return false end
-local until_ms, owner = string.match(value, '^(%d+) (.*)$')
-return owner and tonumber(until_ms) > now and owner
+local ends_at, owner = string.match(value, '^(%d+) (.*)$')
+return owner and tonumber(ends_at) > now and owner

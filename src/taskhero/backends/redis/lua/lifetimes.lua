@@ -1,4 +1,4 @@
--- Tells for how long keys exist.
+-- Return the lifetime of keys.
 --
 -- KEYS are the keys
 -- Returns for each its lifetime in ms, -1 if it has none, -2 if it does not exist.

@@ -1,4 +1,4 @@
--- Leaves a wake-up for each queue that holds jobs.
+-- Push a wake-up for each queue that holds jobs.
 --
 -- KEYS: for each queue its list and its wake list
 --!include common

@@ -1,12 +1,12 @@
--- Tells lengths, totals, who leads and the time, all of one instant.
+-- Return lengths, totals, the leader and the time of one instant.
 --
--- KEYS[1] queues, KEYS[2] failures, KEYS[3] names of Ruby's other lists of failures, KEYS[4] counter of processed jobs
+-- KEYS[1] queues, KEYS[2] failed list, KEYS[3] names of Ruby's other failed lists, KEYS[4] counter of processed jobs
 -- KEYS[5] counter of failed jobs, KEYS[6] the leader's lease, KEYS[7] pause switch
--- KEYS[8] master lock of Ruby's scheduler
--- ARGV[1] now in ms or '', ARGV[2] prefix of the namespace (queues and lists are named in sets)
--- Returns now in ms, the leader's lease, the pause switch and both counters as they stand there, names and lengths of the
--- queues in turn, and of the lists of failures (a length of -1 is one that cannot be read), and what is known of the master
--- lock: lock_owner, lifetime in ms, since when in ms or '', whether it counts as dead.
+-- KEYS[8] master lock of resque-scheduler
+-- ARGV[1] now in ms or '', ARGV[2] prefix of the namespace (sets name the queues and lists)
+-- Returns now in ms; the leader's lease, the pause switch and both counters as they are stored; names and lengths of
+-- the queues in turn, and of the failed lists (-1 for one that cannot be read); and the state of the master lock:
+-- holder, lifetime in ms, since when in ms or '', whether it counts as dead.
 --!include common
 --!include foreign
 --!include reading
@@ -20,10 +20,10 @@ for _, name in ipairs(members_of(KEYS[3])) do
   lists[#lists + 1] = length_of(ARGV[2] .. name)
 end
 local now = int(now_ms(ARGV[1]))
-local foreign, lock_owner, lifetime = {}, foreign_holder(KEYS[8])
-if lock_owner then
-  local note = noted_of(ARGV[2])
-  local same = note.value == lock_owner
-  foreign = { lock_owner, lifetime, same and int(note.since) or '', same and note.dead and lifetime == -1 and 1 or 0 }
+local foreign, holder, lifetime = {}, read_foreign_lock(KEYS[8])
+if holder then
+  local note = read_note(ARGV[2])
+  local same = note.value == holder
+  foreign = { holder, lifetime, same and int(note.since) or '', same and note.dead and lifetime == -1 and 1 or 0 }
 end
 return { now, string_at(KEYS[6]), string_at(KEYS[7]), string_at(KEYS[4]), string_at(KEYS[5]), queues, lists, foreign }

@@ -1,5 +1,7 @@
--- Reads texts; KEYS are their keys.
--- Returns for each its text, false, or a table with the type of what is no text.
+-- Return the strings under keys.
+--
+-- KEYS are the keys
+-- Returns for each its string, false, or a table with the type of another kind of value.
 --!include common
 --!include reading
 local results = {}

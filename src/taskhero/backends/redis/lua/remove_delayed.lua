@@ -1,8 +1,8 @@
--- Removes all copies of texts from their moments: from the list, from the index, and the moment if it has no more.
+-- Remove all copies of payloads from due times: from the list, from the index, and the due time if its list is empty.
 --
--- KEYS[1] sorted set of moments; then for each text: list of its moment, set of its moments
--- ARGV    for each text: moment, text
--- Returns for each text how many copies there were.
+-- KEYS[1] schedule (sorted set of due times); then for each payload: list of its due time, set of its due times
+-- ARGV    for each payload: due time, payload
+-- Returns for each payload the number of copies removed.
 --!include common
 local results = {}
 for i = 1, #ARGV, 2 do
@@ -11,7 +11,7 @@ for i = 1, #ARGV, 2 do
   if failed(removed) then
     removed = 0
   else
-    -- Also where nothing was removed: what is named there is not delayed to it.
+    -- Also if nothing was removed: then the index is stale.
     redis.pcall('SREM', index, 'delayed:' .. ARGV[i])
     if redis.call('EXISTS', bucket) == 0 then redis.pcall('ZREM', KEYS[1], ARGV[i]) end
   end

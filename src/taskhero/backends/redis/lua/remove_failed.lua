@@ -1,6 +1,6 @@
--- Removes failures by their exact texts, of equal ones the youngest.
+-- Remove entries of failed lists by their exact texts, of equal ones the youngest.
 --
--- KEYS for each the list in which it claim_is_current; ARGV for each its text
+-- KEYS for each entry its list; ARGV for each its text
 -- Returns for each 1, or 0 if there was none.
 --!include common
 local results = {}

@@ -1,10 +1,11 @@
--- Takes a worker from view with all that claim_is_current under its name; its job goes to the failures first.
+-- Deregister a worker and delete all its keys. Its job moves to the failed list first.
 --
--- KEYS[1] workers, KEYS[2] workers of taskhero, KEYS[3] heartbeats (Ruby), KEYS[4] processes, KEYS[5] signs
--- KEYS[6] failures, KEYS[7] counter of failures, KEYS[8] worker key, KEYS[9] start time, KEYS[10] ping,
+-- KEYS[1] workers, KEYS[2] workers of taskhero, KEYS[3] heartbeats (Ruby), KEYS[4] processes, KEYS[5] foreign
+-- heartbeats
+-- KEYS[6] failed list, KEYS[7] counter of failed jobs, KEYS[8] worker key, KEYS[9] start time, KEYS[10] ping,
 -- KEYS[11] to KEYS[14] its counters, by name and by id
--- ARGV[1] now in ms or '', ARGV[2] prefix of the namespace, ARGV[3] id, ARGV[4] '1' if a text was seen under it,
--- ARGV[5] that text, ARGV[6] failure or '', ARGV[7] ms of silence or ''
+-- ARGV[1] now in ms or '', ARGV[2] prefix of the namespace, ARGV[3] id, ARGV[4] '1' if the worker key had a value,
+-- ARGV[5] that value, ARGV[6] failure or '', ARGV[7] minimum heartbeat age in ms or ''
 -- Returns 'removed', 'changed', 'alive', 'unknown' or 'wrong_type'.
 --!include common
 --!include heartbeats

@@ -1,7 +1,7 @@
--- Ends a lease, if this owner holds it.
+-- End a lease, if this owner holds it.
 --
--- KEYS[1] lease; ARGV[1] owner; ARGV[2] '1' to tell one who is_waiting (KEYS[2]) that the lease is free
--- Returns 1, or 0 if another one holds it.
+-- KEYS[1] lease; ARGV[1] owner; ARGV[2] '1' to wake one process that waits for it (KEYS[2])
+-- Returns 1, or 0 if another owner holds it.
 --!include common
 local value = redis.pcall('GET', KEYS[1])
 if type(value) ~= 'string' then return 0 end

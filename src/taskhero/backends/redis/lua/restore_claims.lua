@@ -1,13 +1,12 @@
--- Writes claims again that another program deleted under their workers.
+-- Restore claims whose worker keys another program deleted.
 --
 -- KEYS[1] processes, KEYS[2] workers of taskhero; then for each claim: its worker key
--- ARGV[1] process; then for each claim: worker id, head of the value up to the end of its token,
--- the int value
--- Returns for each claim 1 (its worker holds it) or 0.
+-- ARGV[1] process; then for each claim: worker id, the start of the value up to the end of its token, the whole value
+-- Returns for each claim 1 (its worker key holds it) or 0.
 --!include common
 --!include leases
 allow_oom(KEYS[1])
-local alive = lives(KEYS[1], ARGV[1])
+local alive = is_alive(KEYS[1], ARGV[1])
 local results = {}
 for i = 3, #KEYS do
   local arg = 3 * i - 7

@@ -1,10 +1,10 @@
--- Reads what claim_is_current of workers.
+-- Return the stored state of workers.
 --
 -- KEYS[1] workers, KEYS[2] heartbeats (Ruby), KEYS[3] processes
--- ARGV[1] now in ms or '', ARGV[2] prefix of the namespace (workers' keys are named by the set), ARGV[3] '1' for these ids
--- alone; ARGV[4+] ids
--- Returns for each: id, text, start, ping, counters of successes and of failures by name and by id, heartbeat, ms for which
--- the lease of its process holds or ''; what is no text is a table with its type.
+-- ARGV[1] now in ms or '', ARGV[2] prefix of the namespace (the set names the workers' keys), ARGV[3] '1' to read only
+-- these ids; ARGV[4+] ids
+-- Returns for each: id, claim, start time, ping, counters of successes and of failures by name and by id, heartbeat, ms
+-- until the lease of its process ends or ''. A value that is not a string is a table with its type.
 --!include common
 --!include reading
 --!include heartbeats
