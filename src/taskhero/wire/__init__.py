@@ -1,1 +1,12 @@
-"""What lies in the store, as pure functions: keys, JSON, jobs, failures, workers."""
+"""The stored format of Resque, as pure functions without I/O.
+
+- `keys`: the names of all Redis keys.
+- `json`, `json_writer`: read JSON, and write it byte for byte as JavaScript or Ruby does.
+- `splicing`: change one member of a JSON object and keep all other bytes.
+- `jobs`: payloads, equivalent payloads and rescue marks.
+- `failures`: entries of the failed list.
+- `workers`: names of workers, their heartbeats and claims.
+- `dates`: the date formats of Resque's programs.
+
+`jobs`, `failures` and `workers` use `json` and `splicing`. Backends and the engine use them.
+"""

@@ -1,4 +1,4 @@
-"""The dates that Resque's programs write."""
+"""Read and write the date formats of Resque's programs."""
 
 from __future__ import annotations
 
@@ -10,8 +10,8 @@ __all__ = ["format_ruby_utc", "iso_offset", "iso_z", "parse_date", "ruby_time"]
 
 _MONTHS = ["Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec"]
 
-# Hours east of Greenwich for the abbreviations that Ruby's %Z may write; some mean several zones, then the one is
-# taken that Ruby itself understands.
+# Hours east of Greenwich for the abbreviations that Ruby's %Z writes. Where one means several zones, this is the zone
+# that Ruby reads.
 _ZONES = {
     "": 0, "Z": 0, "UTC": 0, "GMT": 0, "UT": 0, "WET": 0,
     "BST": 1, "CET": 1, "MET": 1, "WEST": 1, "WAT": 1,
@@ -42,14 +42,14 @@ _MILLISECONDS_FROM = 1e11  # as seconds this would be the year 5138
 
 
 def parse_date(text: object) -> datetime | None:
-    """Read a date in any of the forms that Resque's programs write.
+    """Read a date in any format of Resque's programs. Never raise.
 
-    These are Ruby's ``2026/11/23 10:32:07 UTC`` and ``2026-11-23 10:32:04 +0000``, ISO 8601, JavaScript's
-    ``Mon Nov 23 2026 10:36:31 GMT+0000 (Coordinated Universal Time)``, and unix seconds or milliseconds as text or
-    number. A date without a zone is taken for UTC.
+    The formats are Ruby's ``2026/11/23 10:32:07 UTC`` and ``2026-11-23 10:32:04 +0000``, ISO 8601, JavaScript's
+    ``Mon Nov 23 2026 10:36:31 GMT+0000 (Coordinated Universal Time)``, and Unix seconds or milliseconds as str or
+    number. A date without a zone is UTC.
 
     Returns:
-        The moment in UTC, or None if the date is none of these or does not exist; never raises.
+        The instant in UTC, or None if the date has another format or does not exist.
     """
     try:
         if isinstance(text, str):
@@ -57,7 +57,7 @@ def parse_date(text: object) -> datetime | None:
         if isinstance(text, (int, float)) and not isinstance(text, bool):
             return _from_epoch(float(text))
     except (ValueError, OverflowError, OSError):
-        pass  # no such day, or too far away
+        pass  # the day does not exist, or is out of range
     return None
 
 
@@ -86,7 +86,7 @@ def _parse_text(text: str) -> datetime | None:
 
 
 def _offset(zone: str) -> timedelta | None:
-    """How far east of Greenwich a zone is, or None if it is unknown."""
+    """Return the offset of a zone east of Greenwich, or None if the zone is unknown."""
     if zone[:1] in {"+", "-"}:
         digits = zone[1:].replace(":", "")
         offset = timedelta(hours=int(digits[:2]), minutes=int(digits[2:] or 0))
@@ -106,30 +106,30 @@ def _from_epoch(seconds: float) -> datetime:
 
 @lru_cache(maxsize=64)
 def _fields(second: int) -> tuple[str, str]:
-    """Date and time of a unix second in UTC; most calls ask for the same few."""
-    moment = datetime.fromtimestamp(second, UTC)
-    return moment.strftime("%Y-%m-%d"), moment.strftime("%H:%M:%S")
+    """Return the date and time of a Unix second in UTC. Most calls ask for the same few seconds."""
+    instant = datetime.fromtimestamp(second, UTC)
+    return instant.strftime("%Y-%m-%d"), instant.strftime("%H:%M:%S")
 
 
 def iso_z(seconds: float) -> str:
-    """Write unix seconds as ``2026-11-23T10:32:05Z``, fractions cut off."""
+    """Write Unix seconds as ``2026-11-23T10:32:05Z``, without fractions."""
     date, time = _fields(int(seconds // 1))
     return f"{date}T{time}Z"
 
 
 def iso_offset(seconds: float) -> str:
-    """Write unix seconds as ``2026-11-23T10:32:04+00:00``, fractions cut off."""
+    """Write Unix seconds as ``2026-11-23T10:32:04+00:00``, without fractions."""
     date, time = _fields(int(seconds // 1))
     return f"{date}T{time}+00:00"
 
 
 def ruby_time(seconds: float) -> str:
-    """Write unix seconds as ``2026-11-23 10:32:04 +0000``, fractions cut off."""
+    """Write Unix seconds as ``2026-11-23 10:32:04 +0000``, without fractions."""
     date, time = _fields(int(seconds // 1))
     return f"{date} {time} +0000"
 
 
 def format_ruby_utc(seconds: float) -> str:
-    """Write unix seconds as ``2026/11/23 10:32:07 UTC``, fractions cut off."""
+    """Write Unix seconds as ``2026/11/23 10:32:07 UTC``, without fractions."""
     date, time = _fields(int(seconds // 1))
     return f"{date.replace('-', '/')} {time} UTC"

@@ -1,4 +1,4 @@
-"""Encode and decode the entries of the failed list, and the last error that a retry counter keeps."""
+"""Encode and decode entries of the failed list, and the last error that is stored with a retry counter."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 __all__ = ["decode_failure", "encode_failure", "encode_last_error", "format_ruby_utc", "retry_text"]
 
-#: What `encode_job` checks, and the marks of rescues.
+#: The keys that `encode_job` checks, and those of rescue marks.
 _CHECKED = MARK_KEYS | {"class", "queue", "args"}
 
 
@@ -31,31 +31,31 @@ def encode_failure(
     backtrace: Sequence[str],
     failed_at: float,
 ) -> str:
-    """Write an entry of the list of failures that Ruby and node-resque can show, retry and remove.
+    """Write an entry of the failed list that Ruby and node-resque can show, retry and remove.
 
-    The entry holds the job's text as its producer wrote it: numbers, escapes, key order and blanks stay. node-resque
-    finds an entry by the bytes that it would write itself, so it cannot remove or retry one that has others.
+    The entry contains the payload as its producer wrote it, with its numbers, escapes, key order and blanks.
+    node-resque finds an entry by the bytes that it would write. It cannot remove or retry an entry with other bytes.
 
     Args:
-        raw: The job's text as it was claimed. What cannot be read becomes the only argument of a job without a name.
-        queue: The queue it came from.
-        worker: The worker that ran it.
-        exception: The exception's class.
-        error: The exception's text.
+        raw: The payload as it was claimed. One that cannot be read becomes the only argument of a job without a name.
+        queue: The queue of the job.
+        worker: The name of the worker that ran it.
+        exception: The name of the exception's class.
+        error: The exception's message.
         backtrace: The lines of the traceback.
-        failed_at: When it failed, in unix seconds.
+        failed_at: The time of the failure, in Unix seconds.
 
     Returns:
-        The entry. Bytes that are no text, which would stop Ruby's programs, stand in it as visible escapes.
+        The entry. Bytes that are not UTF-8 are visible escapes in it, since they would stop Ruby's programs.
     """
     before = _fields({"worker": worker, "queue": queue})
-    what = {"exception": exception, "error": error, "backtrace": list(backtrace)}
-    after = _fields({**what, "failed_at": format_ruby_utc(failed_at)})
+    error_fields = {"exception": exception, "error": error, "backtrace": list(backtrace)}
+    after = _fields({**error_fields, "failed_at": format_ruby_utc(failed_at)})
     return f'{{{before},"payload":{_payload(unmark(raw), queue)},{after}}}'
 
 
 def _fields(values: dict[str, Any]) -> str:
-    """Write members of an object without the braces around them."""
+    """Write the members of an object without braces."""
     return encode_any(values, surrogate=VISIBLE)[1:-1]
 
 
@@ -67,32 +67,33 @@ def _payload(raw: str, queue: str) -> str:
 
 
 def retry_text(failed: FailedJob) -> str:
-    """Return the text of a failed job as it goes back to its queue: its payload's own text, for the entry's queue.
+    """Return the payload to store when a failed job is retried: the entry's payload, for the entry's queue.
 
     Raises:
-        Undecodable: The entry holds no job.
-        InvalidArguments, InvalidQueueName: Other programs could not read it, or there is no such queue.
+        Undecodable: The entry does not contain a job.
+        InvalidArguments: Other programs could not read the job.
+        InvalidQueueName: A queue cannot have the entry's queue name.
     """
     problem = failed.problem or failed.job.problem
     if problem is not None:
         raise Undecodable(problem)
     payload = decode(failed.raw)["payload"]
-    # What could not be written could not be read everywhere either; the texts that this makes are not needed.
+    # Called only for their checks: other programs cannot read everything that Python can.
     encode_job(failed.job.name, failed.job.args, failed.queue)
     encode({key: value for key, value in payload.items() if key not in _CHECKED}, path="payload")
     return keep_queue(without(value_text(failed.raw, "payload") or "", MARK_KEYS), failed.queue)
 
 
 def decode_failure(raw: str, source: str = "failed") -> FailedJob:
-    """Read an entry of a list of failures, whoever wrote it; never raises.
+    """Read an entry of a failed list, of any program. Never raise.
 
     Args:
         raw: The entry.
-        source: The list in which it stands.
+        source: The name of its list.
 
     Returns:
-        The failure. Fields that the writer left out are empty; its job's text is the payload as the entry holds it. If
-        the entry is not a JSON object or has no job, `problem` says so, and its job's too.
+        The failed job. Fields that the writer left out are empty. The job's `raw` is the payload as the entry contains
+        it. If the entry is not a JSON object or has no job, its `problem` and its job's say so.
     """
     try:
         entry = decode(raw)
@@ -124,7 +125,7 @@ def _unreadable(raw: str, source: str, problem: str) -> FailedJob:
 
 
 def _queue(queue: object, payload: object) -> str:
-    """The entry's queue, else the job's own."""
+    """Return the entry's queue, or else that of its payload."""
     if not (isinstance(queue, str) and queue) and isinstance(payload, dict):
         queue = payload.get("queue")
     return queue if isinstance(queue, str) else ""
@@ -145,20 +146,20 @@ def _lines(value: object) -> list[str]:
 def encode_last_error(
     *, raw: str, queue: str, exception: str, error: str, backtrace: Sequence[str], failed_at: float
 ) -> str:
-    """Write what node-resque's Retry writes: ``payload`` is the job's args, ``worker`` the name of its task.
+    """Write the last error as node-resque's Retry does: ``payload`` is the job's args, ``worker`` the task's name.
 
-    Args that are a list stand there as the job's text spells them.
+    Args that are a list keep their bytes.
 
     Args:
-        raw: The job's text as it was claimed.
-        queue: The queue it came from.
-        exception: The exception's class.
-        error: The exception's text.
+        raw: The payload as it was claimed.
+        queue: The queue of the job.
+        exception: The name of the exception's class.
+        error: The exception's message.
         backtrace: The lines of the traceback.
-        failed_at: When it failed, in unix seconds; unlike node-resque's, the date that is written names its zone.
+        failed_at: The time of the failure, in Unix seconds. Unlike node-resque's, the stored date names its zone.
 
     Returns:
-        The text. Bytes that are no text stand in it as visible escapes.
+        The JSON text. Bytes that are not UTF-8 are visible escapes in it.
     """
     job = decode_job(unmark(raw), queue)
     written = None if job.problem is not None else value_text(raw, "args")
@@ -171,5 +172,5 @@ def encode_last_error(
         "worker": job.name,
         "queue": queue,
     }
-    moment = encode_any(format_ruby_utc(failed_at))
-    return f'{{"failed_at":{moment},"payload":{args},{encode_any(rest, surrogate=VISIBLE)[1:]}'
+    date = encode_any(format_ruby_utc(failed_at))
+    return f'{{"failed_at":{date},"payload":{args},{encode_any(rest, surrogate=VISIBLE)[1:]}'

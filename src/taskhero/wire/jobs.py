@@ -1,4 +1,4 @@
-"""Jobs to text and back."""
+"""Encode and decode payloads, compare them, and mark those of rescued jobs."""
 
 from __future__ import annotations
 
@@ -36,12 +36,12 @@ __all__ = [
 
 RESCUES_KEY = "taskhero:rescues"
 LATE_KEY = "taskhero:late"
-#: The keys that a rescue adds to a job's text.
+#: The keys that a rescue adds to a payload.
 MARK_KEYS = frozenset({RESCUES_KEY, LATE_KEY})
-# No mark counts further, so that its length has a bound.
+# The largest count of a mark, so that its length is bounded.
 _MAX_COUNT = 10**10 - 1
 _MARK = re.compile(rf',"{RESCUES_KEY}":([0-9]{{1,10}})(?:,"{LATE_KEY}":([0-9]{{1,10}}))?\}}\Z')
-# A mark stands at the very end, so only this much of the text is looked at.
+# A mark is at the very end, so only this many characters are searched.
 _LONGEST_MARK = len(f',"{RESCUES_KEY}":{_MAX_COUNT},"{LATE_KEY}":{_MAX_COUNT}}}')
 
 
@@ -52,8 +52,8 @@ def check_queue_name(queue: str) -> str:
     """Return *queue* if a queue can have this name.
 
     Raises:
-        InvalidQueueName: It is no str, is empty, or holds a comma, a line break, a control character or what is no
-            character.
+        InvalidQueueName: It is not a str, is empty, or contains a comma, a line break, a control character or a lone
+            surrogate.
     """
     if not isinstance(queue, str):
         raise InvalidQueueName(f"A queue's name must be a str, not {short_repr(queue)} of type {type(queue).__name__}.")
@@ -62,15 +62,14 @@ def check_queue_name(queue: str) -> str:
     for position, character in enumerate(queue):
         if character == ",":
             raise InvalidQueueName(
-                f"The queue name {short_repr(queue)} holds a comma at position {position}, which separates queues in a "
-                "worker's id; use another character, or name the queues one by one."
+                f"The queue name {short_repr(queue)} contains a comma at position {position}, which separates queues "
+                "in a worker's id; use another character, or name the queues one by one."
             )
         # Control characters, line and paragraph separators, lone surrogates.
         if unicodedata.category(character) in {"Cc", "Zl", "Zp", "Cs"}:
             raise InvalidQueueName(
-                f"The queue name {short_repr(queue)} holds {character!r} at position {position}; leave out line "
-                "breaks, "
-                "control characters and what is no character."
+                f"The queue name {short_repr(queue)} contains {character!r} at position {position}; leave out line "
+                "breaks, control characters and lone surrogates."
             )
     return str.__str__(queue)
 
@@ -85,8 +84,8 @@ def _check_name(name: str) -> str:
             name.encode()
         except UnicodeEncodeError as error:
             raise InvalidArguments(
-                f"The job name {short_repr(name)} holds a lone surrogate at position {error.start}, which is no "
-                "character."
+                f"The job name {short_repr(name)} contains a lone surrogate at position {error.start}, which is "
+                "not a character; leave it out."
             ) from None
     return str.__str__(name)
 
@@ -96,7 +95,7 @@ def _check_name(name: str) -> str:
 
 @lru_cache(maxsize=1024)
 def _head(name: str, queue: str) -> str:
-    """The text of a job up to its args; programs have few tasks, so it is kept."""
+    """Return the start of a payload, up to its args. Cached, since programs have few tasks."""
     return f'{{"class":{quote(_check_name(name))},"queue":{quote(check_queue_name(queue))},"args":'
 
 
@@ -106,7 +105,7 @@ def encode_job(name: str, args: Sequence[Any], queue: str) -> str:
     Args:
         name: The task's name.
         args: The job's arguments, a list or tuple.
-        queue: The queue it is meant for.
+        queue: The queue of the job.
 
     Raises:
         InvalidArguments: The name is empty, or the arguments cannot be written (see `taskhero.wire.json.encode`).
@@ -120,28 +119,28 @@ def encode_job(name: str, args: Sequence[Any], queue: str) -> str:
 
 
 def equivalent_payloads(name: str, args: Sequence[Any], queue: str) -> tuple[str, ...]:
-    """The texts that programs write for a job: node-resque and we, Ruby Resque, resque-scheduler.
+    """Return the payloads that node-resque (and taskhero), Ruby Resque and resque-scheduler write for a job.
 
-    Ruby writes whole floats and large ones in its own way, so arguments with such have three more forms: the third is
-    what `taskhero.wire.splicing.keep_queue` makes of Ruby's.
+    Ruby writes whole and large floats differently, so args that contain such floats have three more payloads. The last
+    is Ruby's with the queue added by `taskhero.wire.splicing.keep_queue`.
 
     Raises:
         InvalidArguments: As `encode_job`.
         InvalidQueueName: As `encode_job`.
     """
-    ours = encode_job(name, args, queue)
-    text, ruby = ours[len(_head(name, queue)) : -1], encode_as_ruby(args)
+    payload = encode_job(name, args, queue)
+    written, ruby = payload[len(_head(name, queue)) : -1], encode_as_ruby(args)
     head, tail = f'{{"class":{quote(name)},"args":', f',"queue":{quote(queue)}}}'
-    equivalents = (ours, f"{head}{text}}}", f"{head}{text}{tail}")
-    if ruby == text:
+    equivalents = (payload, f"{head}{written}}}", f"{head}{written}{tail}")
+    if ruby == written:
         return equivalents
     return (*equivalents, f"{head}{ruby}}}", f"{head}{ruby}{tail}", f"{_head(name, queue)}{ruby}}}")
 
 
 def forms_without_args(name: str, queue: str) -> tuple[str, ...]:
-    """Return the texts of a job whose args are missing, null or an empty object, with its queue or without.
+    """Return the payloads whose args are missing, null or an empty object, with and without the queue.
 
-    No program writes such a job by itself, but people and older programs do, and it means a job without arguments.
+    Such a payload is a job without arguments. People and older programs write it.
     """
     start, end = f'{{"class":{quote(name)}', f'"queue":{quote(queue)}'
     equivalents = [f"{start}}}", f"{start},{end}}}"]
@@ -154,15 +153,15 @@ def forms_without_args(name: str, queue: str) -> tuple[str, ...]:
 
 
 def decode_job(raw: str, queue: str) -> Job:
-    """Read a job; never raises.
+    """Read a payload. Never raise.
 
     Args:
-        raw: The text as it stands in the store.
-        queue: The queue in which it stands, or is meant for; what the text itself says does not matter.
+        raw: The payload.
+        queue: The queue of the job. The queue in the payload is ignored.
 
     Returns:
-        The job. Missing args, null and ``{}`` are none; an object or scalar is one argument. What cannot be read has
-        the name ``""``, the text as its only argument and a `problem`.
+        The job. Missing args, null and ``{}`` mean no arguments; an object or a scalar is one argument. A payload that
+        cannot be read becomes a job with the name ``""``, the payload as its only argument and a `problem`.
     """
     try:
         payload = decode(raw)
@@ -176,13 +175,13 @@ def decode_job(raw: str, queue: str) -> Job:
 
 
 def job_of(payload: Any, queue: str, raw: str) -> Job:
-    """The job that a decoded payload stands for; as `decode_job`, never raises."""
+    """Return the job of a decoded payload, as `decode_job` does. Never raise."""
     if not isinstance(payload, dict):
         return _garbage(raw, queue, f"it is not a JSON object but {short_repr(payload)}")
     name, args = payload.get("class"), payload.get("args")
     if not isinstance(name, str):
         return _garbage(
-            raw, queue, f"its class is {short_repr(name)}, not text" if name is not None else "it has no class"
+            raw, queue, f"its class is {short_repr(name)}, not a str" if name is not None else "it has no class"
         )
     problem = None if name else "its class is empty"
     return Job(name, _lenient(args), queue, raw=raw, problem=problem)
@@ -199,7 +198,7 @@ def _garbage(raw: str, queue: str, problem: str) -> Job:
 
 
 def payload_queue(raw: str) -> str | None:
-    """The queue that a job's own text names, or None if it names none or cannot be read."""
+    """Return the queue that a payload names, or None if it does not name one or cannot be read."""
     try:
         payload = decode(raw)
     except Undecodable:
@@ -209,27 +208,27 @@ def payload_queue(raw: str) -> str | None:
 
 
 def same_meaning(raw: str, name: str, args: Sequence[Any]) -> bool:
-    """Whether a text is a job of this name with equal arguments.
+    """Return whether a payload is a job of this name with equal arguments.
 
-    The order of an object's keys does not matter, nor whether a number is written as ``1`` or ``1.0``; its queue,
-    its other keys and how it is spelled do not either. A float equals the digits that JavaScript reads as it; integers
-    are compared exactly. What cannot be read is equal to nothing.
+    The comparison ignores the order of an object's keys, ``1`` against ``1.0``, the queue, other keys of the payload
+    and spelling. A float equals the digits that JavaScript reads as it. Integers are compared exactly. A payload that
+    cannot be read equals no job.
     """
     job = decode_job(raw, "")
     return job.problem is None and job.name == name and _same(job.args, args)
 
 
 def meaning_of(name: str, args: Sequence[Any], queue: str) -> str:
-    """Return what all texts of one job have in common: a digest of its name, queue and arguments.
+    """Return what all equivalent payloads of a job share: a digest of its name, queue and arguments.
 
-    The order of an object's keys and the form of a number do not matter, as for `same_meaning`.
+    It ignores the order of an object's keys and the form of a number, as `same_meaning` does.
     """
     text = encode_any([name, queue, _in_order(args)])
     return hashlib.sha1(text.encode("utf-8", "surrogatepass"), usedforsecurity=False).hexdigest()
 
 
 def has_one_spelling(value: Any) -> bool:
-    """Return whether all programs write this value alike: it has no float, and no object of several keys."""
+    """Return whether all programs write this value alike: without floats and objects of several keys."""
     if isinstance(value, dict):
         return len(value) < 2 and all(map(has_one_spelling, value.values()))
     return all(map(has_one_spelling, value)) if isinstance(value, list) else not isinstance(value, float)
@@ -254,12 +253,12 @@ def _same(left: Any, right: Any) -> bool:
     return isinstance(left, bool) is isinstance(right, bool) and (bool(left == right) or _same_float(left, right))
 
 
-def _same_float(written: Any, meant: Any) -> bool:
-    """Whether an integer in a text is how JavaScript writes this float: 2.0**60 is ``1152921504606847000`` there."""
-    if type(written) is not int or not isinstance(meant, float) or not meant.is_integer():
+def _same_float(written: Any, expected: Any) -> bool:
+    """Return whether JavaScript writes this float as this integer: 2.0**60 as ``1152921504606847000``."""
+    if type(written) is not int or not isinstance(expected, float) or not expected.is_integer():
         return False
     try:
-        return float(written) == meant
+        return float(written) == expected
     except OverflowError:
         return False
 
@@ -268,43 +267,43 @@ def _same_float(written: Any, meant: Any) -> bool:
 
 
 def _find_mark(raw: str) -> re.Match[str] | None:
-    # A mark ends in a digit and a brace; nearly no other job does, and this is asked for each.
+    # A mark ends in a digit and a brace. Few other payloads do, so this saves most searches.
     return _MARK.search(raw, max(len(raw) - _LONGEST_MARK, 0)) if raw[-2:-1].isdigit() else None
 
 
 def rescue_count(raw: str) -> int | None:
-    """How often the job's process died while the job ran alone in it, or None if it was never rescued.
+    """Return the number of processes that died during an exclusive run of the job, or None if it was never rescued.
 
-    0 means that a process died that had claimed it among others.
+    0 means that a process died that had claimed it together with other jobs.
     """
     mark = _find_mark(raw)
     return None if mark is None else int(mark[1])
 
 
 def late_crash_count(raw: str) -> int:
-    """How often the job's process died later than the job was kept alone in it, so that it is kept for longer next."""
+    """Return the number of crashes after the job's quarantine had ended. Each prolongs the next quarantine."""
     mark = _find_mark(raw)
     return 0 if mark is None else int(mark[2] or 0)
 
 
 def mark_rescued(raw: str, *, running: bool, late: bool = False) -> str:
-    """The job's text after one more rescue; one that does not end in ``}`` (and white space) is returned as it is.
+    """Return a payload after one more rescue. One that does not end in ``}`` and white space is returned unchanged.
 
     Args:
-        raw: The text, marked or not.
-        running: Whether the job ran alone in the process that died, so that the rescue counts.
-        late: Whether it had run alone there, and others ran beside it when the process died.
+        raw: The payload, with or without a mark.
+        running: Whether the job ran exclusively when its process died, so that the rescue counts.
+        late: Whether its exclusive run had ended, and other jobs ran when its process died.
     """
     trimmed = raw.rstrip(" \t\r\n")
     if not trimmed.endswith("}"):
         return raw
     count = min((rescue_count(trimmed) or 0) + running, _MAX_COUNT)
-    after = min(late_crash_count(trimmed) + late, _MAX_COUNT)
-    tail = f',"{LATE_KEY}":{after}' if after else ""
+    late_crashes = min(late_crash_count(trimmed) + late, _MAX_COUNT)
+    tail = f',"{LATE_KEY}":{late_crashes}' if late_crashes else ""
     return f'{unmark(trimmed)[:-1]},"{RESCUES_KEY}":{count}{tail}}}'
 
 
 def unmark(raw: str) -> str:
-    """The job's text as it was before any rescue."""
+    """Return the payload without its rescue mark."""
     mark = _find_mark(raw)
     return raw if mark is None else f"{raw[: mark.start()]}}}"

@@ -1,7 +1,7 @@
-"""JSON, byte for byte as ``JSON.stringify`` writes it, but for integers, which are exact at any size.
+"""Read JSON, and write it byte for byte as ``JSON.stringify`` does, except that integers of any size are exact.
 
-Other programs find jobs by comparing bytes, so a value has one form only: no spaces, text unescaped, ``1.0`` as ``1``,
-and object keys that look like array indices first, in ascending order.
+Other programs find jobs by comparing bytes, so each value has exactly one form: no spaces, no escapes that are not
+necessary, ``1.0`` as ``1``, and object keys that look like array indices first, in ascending order.
 """
 
 from __future__ import annotations
@@ -23,18 +23,18 @@ if TYPE_CHECKING:
 
 __all__ = ["MAX_LEVELS_READ", "MAX_LEVELS_WRITTEN", "decode", "encode", "encode_any", "encode_as_ruby", "quote"]
 
-#: How deep a text may be nested to be read; Python's own limit is not far above.
+#: How many levels of nesting `decode` accepts; Python's own limit is slightly higher.
 MAX_LEVELS_READ: Final = 500
 
 _ATOMS = frozenset({str, int, bool, type(None)})
 _PARTS = frozenset({list, dict, tuple})
 
 
-# --- writing: the quick way, where Python's encoder writes the same bytes ----------------------------------------
+# --- writing: the fast path, where Python's encoder writes the same bytes ----------------------------------------
 
 
 def _make_dump() -> Callable[[Any], str]:
-    """Build the encoder in C once, since `JSONEncoder.encode` builds it for each value."""
+    """Build the C encoder once, since `JSONEncoder.encode` builds it for each value."""
     encoder = json.JSONEncoder(ensure_ascii=False, check_circular=False, allow_nan=False, separators=(",", ":"))
     make = getattr(json.encoder, "c_make_encoder", None)
     if make is None:  # an interpreter without the C part
@@ -48,7 +48,7 @@ _dump = _make_dump()
 
 
 def _is_plain(value: Any, room: int) -> bool:
-    """Whether Python's own encoder writes this array or object as JavaScript does; *room* is how deep it may be."""
+    """Return whether Python's encoder writes this array or object as JavaScript does, within *room* levels."""
     if not room:
         return False
     if type(value) is dict:
@@ -65,7 +65,7 @@ def _is_plain(value: Any, room: int) -> bool:
             if not _is_plain(item, room - 1):
                 return False
         elif kind is not float or not (item % 1 and 1e-4 <= abs(item) < 1e16):
-            # Only a fraction without exponent looks the same in both.
+            # Only fractions without an exponent have the same form in both.
             return False
     return True
 
@@ -74,20 +74,20 @@ def _is_plain(value: Any, room: int) -> bool:
 
 
 def encode(value: Any, *, path: str = "args") -> str:
-    """Write what a program wants to enqueue.
+    """Write the arguments of a job.
 
-    Tuples are arrays, and subclasses of str, int, float, list and dict are what they derive from.
+    Tuples become arrays. Subclasses of str, int, float, list and dict are written as their base class.
 
     Args:
         value: None, bool, int, float, str, list, tuple or dict with str keys, nested up to 90 levels.
-        path: What to call *value* in an error's message.
+        path: The name of *value* in error messages.
 
     Returns:
-        Exactly what ``JSON.stringify`` writes, but for integers, which are exact.
+        The output of ``JSON.stringify``, except that integers are exact.
 
     Raises:
-        InvalidArguments: A part cannot be written so that every reader understands it; the message tells which, and
-            what to pass instead. Such are NaN and infinities, lone surrogates, and objects of any other type.
+        InvalidArguments: A part cannot be written so that every reader understands it: NaN, an infinity, a lone
+            surrogate, or an object of another type. The message names the part and says what to pass instead.
     """
     kind = type(value)
     if (kind is list or kind is dict or kind is tuple) and _is_plain(value, MAX_LEVELS_WRITTEN):
@@ -95,7 +95,7 @@ def encode(value: Any, *, path: str = "args") -> str:
             text = _dump(value)
             if not text.isascii():
                 text.encode()  # finds lone surrogates
-        except ValueError:  # one of these, or an integer with too many digits: the exact way tells which
+        except ValueError:  # a lone surrogate, or an integer with too many digits: `write` names it
             pass
         else:
             return text
@@ -103,27 +103,27 @@ def encode(value: Any, *, path: str = "args") -> str:
 
 
 def encode_as_ruby(value: Any, *, path: str = "args") -> str:
-    """Write what Ruby's json library writes for the same value: as `encode`, but ``1.0``, ``1.0e+21``, no key moved.
+    """Write a value as Ruby's json library does: like `encode`, but ``1.0``, ``1.0e+21``, and keys in their order.
 
     Raises:
         InvalidArguments: As `encode`.
     """
     if type(value) in _PARTS and _is_plain(value, MAX_LEVELS_WRITTEN):
-        # What is plain looks the same in all three.
+        # All three writers write a plain value alike.
         return encode(value, path=path)
     return write(value, RUBY, path)
 
 
 def encode_any(value: Any, *, surrogate: str = "\\u") -> str:
-    r"""Write whatever `decode` returned.
+    r"""Write any value that `decode` returned.
 
     Args:
         value: Decoded JSON; it may be nested deeper than `encode` allows.
-        surrogate: What stands before the four hexadecimal digits of a lone surrogate. JavaScript writes the escape
-            ``\u``; two backslashes make it visible text that all can read.
+        surrogate: The prefix of the four hexadecimal digits of a lone surrogate. JavaScript writes the escape ``\u``.
+            Two backslashes make it visible text that every program can read.
 
     Returns:
-        What ``JSON.stringify`` writes, but for integers, which are exact.
+        The output of ``JSON.stringify``, except that integers are exact.
     """
     kind = type(value)
     if (kind is list or kind is dict) and _is_plain(value, MAX_LEVELS_READ):
@@ -137,7 +137,7 @@ def _without_surrogates(text: str, prefix: str) -> str:
     try:
         text.encode()
     except UnicodeEncodeError:
-        # Two that belong together become one character, as they are for JavaScript.
+        # A surrogate pair becomes one character, as in JavaScript.
         text = text.encode("utf-16-le", "surrogatepass").decode("utf-16-le", "surrogatepass")
         return SURROGATE.sub(lambda found: f"{prefix}{ord(found[0]):04x}", text)
     return text
@@ -147,13 +147,13 @@ def _without_surrogates(text: str, prefix: str) -> str:
 
 
 def _no_constant(name: str) -> Any:
-    raise Undecodable(f"not JSON: it holds {name}")
+    raise Undecodable(f"not JSON: it contains {name}")
 
 
 def _finite(text: str) -> float:
     value = float(text)
     if value in {inf, -inf}:
-        raise Undecodable(f"holds a number that is too large for a float: {short_repr(text)}")
+        raise Undecodable(f"contains a number that is too large for a float: {short_repr(text)}")
     return value
 
 
@@ -162,14 +162,14 @@ _scan: Final[Callable[[str, int], tuple[Any, int]]] = make_scanner(_DECODER)  # 
 
 
 def decode(text: str) -> Any:
-    """Read JSON; of equal keys the last one counts.
+    """Read JSON. Of equal keys the last one counts.
 
     Returns:
-        The value; lone surrogates that were written as escapes are in it.
+        The value. It can contain lone surrogates that were written as escapes.
 
     Raises:
-        Undecodable: The text is not JSON, holds NaN, Infinity, a float or an integer that is too large or bytes that
-            are not UTF-8, or is nested deeper than 500 levels. The message tells which.
+        Undecodable: The text is not JSON, is nested deeper than 500 levels, or contains NaN, Infinity, a number that is
+            too large or bytes that are not UTF-8. The message says which.
     """
     try:
         value, end = _scan(text, 0)
@@ -186,7 +186,7 @@ def decode(text: str) -> Any:
 
 
 def _decode_carefully(text: str) -> Any:
-    """Read a text with white space around it, or tell what is wrong with it."""
+    """Read a text with white space around it, or raise an error that says what is wrong."""
     try:
         return _DECODER.decode(text)
     except Undecodable:
@@ -199,7 +199,7 @@ def _decode_carefully(text: str) -> Any:
         raise Undecodable(f"not JSON: {reason} at position {error.pos}, near {around}") from None
     except ValueError:
         limit = sys.get_int_max_str_digits()
-        raise Undecodable(f"holds an integer of more than {limit} digits") from None
+        raise Undecodable(f"contains an integer of more than {limit} digits") from None
     except RecursionError:
         raise Undecodable(f"is nested deeper than {MAX_LEVELS_READ} levels") from None
 

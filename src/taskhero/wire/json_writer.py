@@ -1,4 +1,4 @@
-"""Write JSON exactly as JavaScript or Ruby writes it, and name the place of what JSON cannot express."""
+"""Write JSON exactly as JavaScript or Ruby does, and report the path to a value that JSON cannot express."""
 
 from __future__ import annotations
 
@@ -62,7 +62,7 @@ def ruby_float(value: float) -> str:
     return f"{digits[:head]}.{digits[head:].rstrip('0') or '0'}e+15"
 
 
-#: How deep a job's arguments may be nested: Ruby's limit is 97, and failures wrap them further.
+#: How many levels a job's arguments may be nested. Ruby's limit is 97, and failed entries add levels.
 MAX_LEVELS_WRITTEN: Final = 90
 SURROGATE: Final = re.compile("[\ud800-\udfff]")
 _LARGEST_INDEX = 2**32 - 2
@@ -72,7 +72,7 @@ quote: Final[Callable[[str], str]] = encode_basestring
 
 
 class _Unencodable(Exception):
-    """Internal: a value that cannot be written, and the keys and positions that lead to it, innermost first."""
+    """Internal: a value cannot be written. `steps` are the keys and positions to it, innermost first."""
 
     def __init__(self, reason: str) -> None:
         super().__init__(reason)
@@ -82,13 +82,13 @@ class _Unencodable(Exception):
 
 @attrs.frozen
 class Style:
-    """A way to write.
+    """A form of JSON.
 
     Attributes:
-        strict: Refuse NaN, infinities and lone surrogates; else write null and leave surrogates as they are.
-        float_text: How a finite float looks.
+        strict: Reject NaN, infinities and lone surrogates. Otherwise write null and keep surrogates.
+        float_text: Writes a finite float.
         sorts_indices: Whether keys that look like array indices come first.
-        levels: How deep the value may be nested.
+        levels: How many levels the value may be nested.
     """
 
     strict: bool
@@ -103,7 +103,7 @@ RUBY = Style(strict=True, float_text=ruby_float, sorts_indices=False, levels=MAX
 
 
 def _text(value: Any, style: Style, room: int) -> str:
-    """Write any value. It takes one stack frame a level, so that it comes as deep as what `decode` lets through."""
+    """Write any value, with one stack frame for each level, so that it can write all that `decode` accepts."""
     members: Iterable[tuple[object, str, Any]]
     if isinstance(value, Enum):
         return _atom(value, style)
@@ -114,7 +114,9 @@ def _text(value: Any, style: Style, room: int) -> str:
     else:
         return _atom(value, style)
     if not room:
-        raise _Unencodable(f"is nested deeper than {style.levels} levels, or holds itself; store less, or pass an id")
+        raise _Unencodable(
+            f"is nested deeper than {style.levels} levels, or contains itself; store less, or pass an id"
+        )
     parts = []
     for step, head, item in members:
         try:
@@ -126,7 +128,7 @@ def _text(value: Any, style: Style, room: int) -> str:
 
 
 def _members(value: dict[Any, Any], style: Style) -> Iterator[tuple[object, str, Any]]:
-    """An object's keys as they are, as JSON, and their values, in JavaScript's order."""
+    """Yield each key, the key as JSON, and its value, in JavaScript's order."""
     pairs: Iterable[tuple[Any, Any]] = value.items()
     if style.sorts_indices and any(_is_index(key) for key in value):
         indices = sorted((pair for pair in pairs if _is_index(pair[0])), key=lambda pair: int(pair[0]))
@@ -138,21 +140,21 @@ def _members(value: dict[Any, Any], style: Style) -> Iterator[tuple[object, str,
 
 
 def _is_index(key: object) -> bool:
-    """Whether JavaScript takes this key for an array's index, and puts it before all others."""
+    """Return whether JavaScript reads this key as an array index and puts it before all others."""
     if not isinstance(key, str) or len(key) > 10 or not (key.isascii() and key.isdigit()):
         return False
     return (key[0] != "0" or key == "0") and int(key) <= _LARGEST_INDEX
 
 
 def _atom(value: Any, style: Style) -> str:
-    """Write a value that is no array and no object."""
+    """Write a value that is neither an array nor an object."""
     if value is None:
         return "null"
     if value is True or value is False:
         return "true" if value else "false"
     if not isinstance(value, Enum):
         if isinstance(value, str):
-            return _string(value, style, "is text")
+            return _string(value, style, "is a str")
         if isinstance(value, int):
             return _integer(value)
         if isinstance(value, float):
@@ -167,8 +169,8 @@ def _string(value: str, style: Style, subject: str) -> str:
         position = found.start()
         around = short_repr(value[max(0, position - 20) : position + 20])
         raise _Unencodable(
-            f"{subject} with a lone surrogate at position {position} ({around}), which is no character and has no "
-            'UTF-8 form; pass what `.encode("utf-8", "replace").decode()` makes of it, or base64 of the bytes'
+            f"{subject} with a lone surrogate at position {position} ({around}), which has no UTF-8 "
+            'form; pass the result of `.encode("utf-8", "replace").decode()`, or base64 of the bytes'
         )
     return quote(value)
 
@@ -176,7 +178,7 @@ def _string(value: str, style: Style, subject: str) -> str:
 def _integer(value: int) -> str:
     try:
         return int.__repr__(value)
-    except ValueError:  # Python's guard against texts that take for ever to read
+    except ValueError:  # Python's limit on digits, since reading many takes quadratic time
         limit = sys.get_int_max_str_digits()
         raise _Unencodable(
             f"is an integer of more than {limit} digits, which readers refuse; pass `hex(...)` of it"
@@ -192,10 +194,10 @@ def _float(value: float, style: Style) -> str:
 
 
 def write(value: Any, style: Style, path: str = "args") -> str:
-    """Write any value in a style; *path* is what to call it in an error's message.
+    """Write any value in a style. Error messages call it *path*.
 
     Raises:
-        InvalidArguments: A part of it cannot be written in this style; the message tells which, and what to pass.
+        InvalidArguments: A part cannot be written in this style. The message names it and says what to pass instead.
     """
     try:
         return _text(value, style, style.levels)

@@ -1,4 +1,4 @@
-"""Names of everything that lies in Redis."""
+"""The names of all Redis keys."""
 
 from __future__ import annotations
 
@@ -6,36 +6,37 @@ __all__ = ["Keys"]
 
 
 class Keys:
-    """The full names of all keys under one namespace.
+    """The full names of all keys of one namespace.
 
-    Names with ``taskhero:`` are taskhero's own; all others are those of Resque, resque-scheduler and node-resque.
+    Names with ``taskhero:`` belong to taskhero. All others are those of Resque, resque-scheduler and node-resque.
 
     Args:
-        namespace: What stands before every name, with a colon between; ``""`` for nothing.
-        resque_scheduler_prefix: What Ruby's schedulers were told to put before the name of their lock.
+        namespace: The prefix of every name, without its colon; ``""`` for none.
+        resque_scheduler_prefix: The prefix that Ruby's schedulers put before the name of their lock
+            (``RESQUE_SCHEDULER_MASTER_LOCK_PREFIX``).
 
     Attributes:
-        queues: Set of the known queues' names.
+        queues: Set of the names of the known queues.
         workers: Set of the workers' ids.
-        heartbeats: Hash of worker id to Ruby's sign of life.
-        failed: List of the failures.
-        failed_queues: Set of the names of Ruby's other lists of failures, as ``<queue>_failed``.
-        schedule: Sorted set of the moments for which something is delayed.
+        heartbeats: Hash of worker id to Ruby's heartbeat.
+        failed: The failed list.
+        failed_queues: Set of the names of Ruby's other failed lists, as ``<queue>_failed``.
+        schedule: Sorted set of the due times of delayed jobs.
         processed: Counter of successes.
         failures: Counter of failures.
         pause: While its value is ``true``, no worker claims jobs.
-        ruby_master_lock: Held by the scheduler of resque-scheduler; the namespace stands in it twice.
-        processes: Our processes and when the times of their leases end.
-        renewals: Our processes and the number of each one's last renewal.
-        leases: Hash of our process to the milliseconds of its lease; under the empty name, the last renewal.
-        leader: Lease of our leader.
-        periodic: Periodic tasks that processes declare, by name.
-        stopped: Why periodic tasks are stopped, by name.
-        cron_cursors: Until when the slots of tasks by cron were fired or left out, by name.
-        wake_new: Where a process waits for queues that are new.
-        wake_schedule: Where a scheduler waits for an earlier moment.
-        foreign_heartbeats: Hash of another program's worker's id to the last change of its signs of life.
-        tracking_lease: Lease of the process that watches for what other programs push.
+        ruby_master_lock: Lock of the scheduler of resque-scheduler. Its name contains the namespace twice.
+        processes: Sorted set of the processes of taskhero and when their leases end, in ms.
+        renewals: Sorted set of the processes of taskhero and the number of the last renewal of each.
+        leases: Hash of process to the length of its lease in ms; under the empty name, the last renewal number.
+        leader: Lease of taskhero's leader.
+        periodic: Hash of name to periodic task that processes declare.
+        stopped: Hash of periodic task to why it is stopped.
+        cron_cursors: Hash of cron task to the Unix second up to which its fire times have fired or were skipped.
+        wake_new: Wake list for new queues.
+        wake_schedule: Wake list of schedulers, for an earlier due time.
+        foreign_heartbeats: Hash of the id of another program's worker to the last change of its heartbeat.
+        tracking_lease: Lease of the process whose tracking listener learns about pushes of other programs.
     """
 
     __slots__ = (
@@ -94,9 +95,9 @@ class Keys:
         self.processed = f"{prefix}stat:processed"
         self.failures = f"{prefix}stat:failed"
         self.pause = f"{prefix}pause-all-workers"
-        # resque-scheduler writes the namespace into the name, and its connection puts it before the name once more.
-        chosen = f"{resque_scheduler_prefix}:" if resque_scheduler_prefix else ""
-        self.ruby_master_lock = f"{prefix}{namespace}:{chosen}resque_scheduler_master_lock"
+        # resque-scheduler writes the namespace into the name, and its connection prefixes it once more.
+        lock_prefix = f"{resque_scheduler_prefix}:" if resque_scheduler_prefix else ""
+        self.ruby_master_lock = f"{prefix}{namespace}:{lock_prefix}resque_scheduler_master_lock"
         self.processes = f"{prefix}taskhero:processes"
         self.renewals = f"{prefix}taskhero:renewals"
         self.leases = f"{prefix}taskhero:leases"
@@ -114,45 +115,45 @@ class Keys:
         return f"Keys({self.namespace!r})"
 
     def queue(self, queue: str) -> str:
-        """List of the jobs in *queue*."""
+        """Return the key of the list of the jobs in *queue*."""
         return self._queue + queue
 
     def delayed(self, at: int) -> str:
-        """List of the jobs delayed to the unix second *at*."""
+        """Return the key of the list of the jobs delayed to the Unix second *at*."""
         return f"{self._delayed}{at}"
 
     def timestamps(self, raw: str) -> str:
-        """Set of the moments to which exactly this text is delayed, as ``delayed:<second>``."""
+        """Return the key of the set of the due times of exactly this payload, as ``delayed:<second>``."""
         return self._timestamps + raw
 
     def spelled(self, meaning: str) -> str:
-        """Set of what endings delayed of one meaning, each as ``<second> <text>``."""
+        """Return the key of the set of payloads that settlements delayed with one meaning: ``<second> <payload>``."""
         return f"{self._prefix}taskhero:spelled:{meaning}"
 
     def worker(self, worker_id: str) -> str:
-        """What the worker with this id is busy with."""
+        """Return the key of the claim of the worker with this id."""
         return self._worker + worker_id
 
     def started(self, worker_id: str) -> str:
-        """When the worker with this id was started."""
+        """Return the key of the start time of the worker with this id."""
         return f"{self._worker}{worker_id}:started"
 
     def ping(self, worker: str) -> str:
-        """The sign of life that node-resque looks for, by the worker's name."""
+        """Return the key of the heartbeat that node-resque reads, by the worker's name."""
         return self._ping + worker
 
     def processed_by(self, worker: str) -> str:
-        """Counter of one worker's successes."""
+        """Return the key of the counter of one worker's successes."""
         return self._processed_by + worker
 
     def failed_by(self, worker: str) -> str:
-        """Counter of one worker's failures."""
+        """Return the key of the counter of one worker's failures."""
         return self._failed_by + worker
 
     def named(self, rest: str) -> str:
-        """The key with any other name, such as that of a lock."""
+        """Return the key with any other name, such as that of a lock."""
         return self._prefix + rest
 
     def wake(self, queue: str) -> str:
-        """Where a process waits for jobs in *queue*."""
+        """Return the key of the wake list of *queue*."""
         return self._wake + queue

@@ -1,6 +1,6 @@
-"""Change one member of a JSON object in its text, and leave all other bytes as they are.
+"""Change one member of a JSON object in its text, and keep all other bytes.
 
-The functions find members with a tokenizer, never by a search for text, so no value can pass for a key.
+The functions find members with a tokenizer, not by a text search, so they never mistake a value for a key.
 """
 
 from __future__ import annotations
@@ -17,11 +17,11 @@ if TYPE_CHECKING:
 
 __all__ = ["VISIBLE", "keep_queue", "value_text", "visible", "without"]
 
-#: What to put before the four digits of a lone surrogate, so that it is visible text.
+#: The prefix that turns the four digits of a lone surrogate into visible text.
 VISIBLE: Final = "\\\\u"
 
 _BLANKS = re.compile(r"[ \t\n\r]*")
-# No number is read: its value does not matter, and it may have any number of digits.
+# Numbers are not converted: their values are not needed, and they can have any number of digits.
 _scan = make_scanner(json.JSONDecoder(parse_float=len, parse_int=len))  # type: ignore[arg-type]
 # A pair of surrogates, a lone one, or any other escape.
 _ESCAPE = re.compile(
@@ -30,7 +30,7 @@ _ESCAPE = re.compile(
 
 
 class _Member(NamedTuple):
-    """A member of an object: where its key begins, and where its value begins and ends."""
+    """A member of an object: the positions of its key, and of the start and end of its value."""
 
     key: str
     start: int
@@ -40,13 +40,13 @@ class _Member(NamedTuple):
 
 
 def _blanks(text: str, at: int) -> int:
-    """Return the position behind white space."""
+    """Return the position after white space."""
     found = _BLANKS.match(text, at)
     return at if found is None else found.end()
 
 
 def _members(text: str) -> list[_Member] | None:
-    """Return the members of the object that *text* is, in their order; None if it is no object."""
+    """Return the members of the object in *text*, in their order, or None if it is not an object."""
     try:
         return _read_members(text)
     except (ValueError, StopIteration, IndexError, RecursionError):
@@ -80,46 +80,46 @@ def _read_members(text: str) -> list[_Member] | None:
 
 
 def value_text(text: str, key: str) -> str | None:
-    """Return the text of a member's value as it is written; of equal keys the last one counts, as for all readers.
+    """Return the bytes of a member's value. Of equal keys the last one counts, as for all readers.
 
     Args:
         text: The text of a JSON object.
-        key: The member's key, however the text spells it.
+        key: The member's key, in any spelling.
 
     Returns:
-        The value's text, or None if there is no such member or *text* is no object.
+        The value's text, or None if the member does not exist or *text* is not an object.
     """
-    for registered in reversed(_members(text) or ()):
-        if registered.key == key:
-            return text[registered.value_start : registered.end]
+    for member in reversed(_members(text) or ()):
+        if member.key == key:
+            return text[member.value_start : member.end]
     return None
 
 
 def keep_queue(text: str, queue: str) -> str:
-    """Return a job's text that names *queue*, so that a list which is not the queue's own does not lose it.
+    """Return a payload that names *queue*, so that the queue is known in any list.
 
     Args:
-        text: The job's text.
-        queue: The queue from which it was claimed, or to which it goes.
+        text: The payload.
+        queue: The queue from which it was claimed, or in which it is stored next.
 
     Returns:
-        The same text if it names this queue already, or is no JSON object. Else its `queue` members get this value. A
-        text without such a member gets one behind its class, where node-resque writes it.
+        The same payload if it names this queue already, or is not a JSON object. Otherwise its `queue` members get
+        this value. A payload without such a member gets one after its class, where node-resque writes it.
     """
     members = _members(text)
     if members is None:
         return text
-    found = [registered for registered in members if registered.key == "queue"]
+    found = [member for member in members if member.key == "queue"]
     if found and found[-1].value == queue:
         return text
     name = quote(queue)
     if SURROGATE.search(name):
-        return text  # bytes that are no UTF-8 would make the whole job unreadable
-    for registered in reversed(found):
-        text = f"{text[: registered.value_start]}{name}{text[registered.end :]}"
+        return text  # bytes that are not UTF-8 would make the whole job unreadable
+    for member in reversed(found):
+        text = f"{text[: member.value_start]}{name}{text[member.end :]}"
     if found:
         return text
-    classes = [registered.end for registered in members if registered.key == "class"]
+    classes = [member.end for member in members if member.key == "class"]
     if classes:
         return f'{text[: classes[-1]]},"queue":{name}{text[classes[-1] :]}'
     start = text.index("{") + 1
@@ -127,21 +127,21 @@ def keep_queue(text: str, queue: str) -> str:
 
 
 def without(text: str, keys: Collection[str]) -> str:
-    """Return the text of an object without the members of these keys; what is no object stays as it is."""
+    """Return the text of an object without the members of these keys. Return other text unchanged."""
     members = _members(text) or []
     for position in range(len(members) - 1, -1, -1):
-        registered = members[position]
-        if registered.key not in keys:
+        member = members[position]
+        if member.key not in keys:
             continue
         if position:  # with the comma before it
-            text = text[: members[position - 1].end] + text[registered.end :]
-        else:  # with the comma behind it, if a member that stays follows
-            comma = _blanks(text, registered.end)
-            end = _blanks(text, comma + 1) if text[comma] == "," else registered.end
-            text = text[: registered.start] + text[end:]
+            text = text[: members[position - 1].end] + text[member.end :]
+        else:  # with the comma after it, if a member follows
+            comma = _blanks(text, member.end)
+            end = _blanks(text, comma + 1) if text[comma] == "," else member.end
+            text = text[: member.start] + text[end:]
     return text
 
 
 def visible(text: str) -> str:
-    r"""Return a JSON text in which each escape of a lone surrogate is visible text, ``\\ud83d`` for ``\ud83d``."""
+    r"""Return a JSON text with each escape of a lone surrogate as visible text: ``\\ud83d`` for ``\ud83d``."""
     return _ESCAPE.sub(lambda found: f"\\\\{found[1]}" if found[1] else found[0], text) if "\\" in text else text

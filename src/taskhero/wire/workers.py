@@ -1,4 +1,4 @@
-"""Workers: their names, their signs of life, and what they are busy with."""
+"""The names of workers, their heartbeats and their claims."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ _HEAD = '{"token":"'
 _PAYLOAD = ',"payload":'
 _scan = make_scanner(json.JSONDecoder())  # type: ignore[arg-type]
 
-_TOKEN = r"th[0-9a-f]{10}"  # noqa: S105 - no secret: it makes a name unique
+_TOKEN = r"th[0-9a-f]{10}"  # noqa: S105 - not a secret: it makes a name unique
 _WORKER = re.compile(rf"([^:]+\.{_TOKEN}:\d+)\+\d+(?::|\Z)", re.ASCII)
 _NOT_IN_A_HOST = re.compile(r"[^A-Za-z0-9._-]+")
 
@@ -50,13 +50,13 @@ _NOT_IN_A_HOST = re.compile(r"[^A-Za-z0-9._-]+")
 
 
 def new_process_name(host: str | None = None, pid: int | None = None, token: str | None = None) -> str:
-    """Make a process's name, ``<host>.<token>:<pid>``, that no process had before or will have.
+    """Return a unique name for a process, ``<host>.<token>:<pid>``.
 
     Args:
-        host: Where it runs, else this machine's name. What other programs would trip over becomes ``-``.
-        pid: Its number there, else this process's.
-        token: What makes it unique, else ``th`` and ten random hexadecimal digits. `process_of` knows our workers by
-            this form of the token.
+        host: Its host, by default this machine's name. Characters that other programs cannot parse become ``-``.
+        pid: Its process id, by default that of this process.
+        token: What makes it unique, by default ``th`` and ten random hexadecimal digits. `process_of` recognizes
+            workers of taskhero by this form of the token.
     """
     host = _NOT_IN_A_HOST.sub("-", socket.gethostname() if host is None else host).strip("-.") or "host"
     pid = os.getpid() if pid is None else pid
@@ -65,7 +65,7 @@ def new_process_name(host: str | None = None, pid: int | None = None, token: str
 
 
 def process_of(worker_id: str) -> str | None:
-    """The process of a worker of ours, given the worker's name or id, or None if it is another program's."""
+    """Return the process of a worker of taskhero by its name or id, or None for another program's worker."""
     found = _WORKER.match(worker_id)
     return found[1] if found else None
 
@@ -73,7 +73,7 @@ def process_of(worker_id: str) -> str | None:
 def parse_worker_id(worker_id: str) -> tuple[str, str]:
     """Split a worker's id into its name and its queues: ``host:pid+1:high,low`` is ``host:pid+1``, ``high,low``.
 
-    Either is ``""`` if the id has none. A queue's name may hold colons, a worker's name has one.
+    Either is ``""`` if the id has none. A queue's name can contain colons; a worker's name has one.
     """
     host, colon, rest = worker_id.partition(":")
     pid, _, queues = rest.partition(":")
@@ -81,30 +81,30 @@ def parse_worker_id(worker_id: str) -> tuple[str, str]:
 
 
 def ping_value(*, time: float, name: str, queues: Sequence[str]) -> str:
-    """The sign of life that node-resque understands.
+    """Return a heartbeat in the format of node-resque.
 
     Args:
-        time: Now, in unix seconds.
+        time: Now, in Unix seconds.
         name: The worker's name.
         queues: Its queues.
     """
     return f'{{"time":{int(time)},"name":{quote(name)},"queues":{quote(",".join(queues))}}}'
 
 
-# --- what a worker is busy with ----------------------------------------------------------------------------------
+# --- claims ------------------------------------------------------------------------------------------------------
 
 
 @attrs.frozen
 class HeldJob:
-    """A job in a worker's hands, as it stands under the worker's key.
+    """A claimed job, as it is stored under the worker's key.
 
     Attributes:
-        token: Marks this claim among all that the worker ever had.
-        queue: The queue the job came from.
-        raw: The job's text.
-        running: Whether the process runs this job alone.
+        token: Identifies this claim among all claims of the worker.
+        queue: The queue of the job.
+        raw: The payload.
+        running: Whether the job runs exclusively.
         worker: The worker's name.
-        late: Whether the process ran it alone, and runs others beside it by now.
+        late: Whether its exclusive run has ended, and other jobs run beside it.
     """
 
     token: str
@@ -118,29 +118,27 @@ class HeldJob:
 def working_head(
     *, token: str, queue: str, worker: str, run_at: float, running: bool = False, late: bool = False
 ) -> str:
-    """All that stands before the job's text under a worker's key; behind the text stands ``}``.
+    """Return the part of a worker key's value before the payload. The part after it is ``}``.
 
-    The text is not looked at, so what is no job survives too.
+    The payload is not parsed, so a claim can hold one that is not a job.
 
     Args:
-        token: Marks the claim; letters and digits.
-        queue: The queue the job came from.
+        token: Identifies the claim; letters and digits.
+        queue: The queue of the job.
         worker: The worker's name, without its queues.
-        run_at: When it was claimed, in unix seconds.
-        running: Whether the process runs this job alone.
-        late: Whether it did, and runs others beside it by now.
+        run_at: The time of the claim, in Unix seconds.
+        running: Whether the job runs exclusively.
+        late: Whether its exclusive run has ended, and other jobs run beside it.
     """
-    alone = '"running":true,' if running else '"late":true,' if late else ""
-    return (
-        f'{_HEAD}{token}",{alone}"queue":{quote(queue)},"run_at":"{iso_z(run_at)}","worker":{quote(worker)}{_PAYLOAD}'
-    )
+    flag = '"running":true,' if running else '"late":true,' if late else ""
+    return f'{_HEAD}{token}",{flag}"queue":{quote(queue)},"run_at":"{iso_z(run_at)}","worker":{quote(worker)}{_PAYLOAD}'
 
 
 def _split(value: str) -> tuple[dict[str, Any], str] | None:
-    """What `working_head` wrote and the job's text, or None if the value does not begin as it does."""
+    """Return the members of `working_head` and the payload, or None if another program wrote the value."""
     if not value.startswith(_HEAD) or value[-1] != "}":
         return None
-    # Quotes within a name are escaped, so the first place is the right one.
+    # Quotes within a name are escaped, so the first occurrence is the right one.
     end = value.find(_PAYLOAD)
     if end < 0:
         return None
@@ -152,7 +150,7 @@ def _split(value: str) -> tuple[dict[str, Any], str] | None:
 
 
 def parse_working(value: str) -> HeldJob | None:
-    """Read what `working_head` began; None if a worker of another program wrote it."""
+    """Read the value of a worker key. Return None if a worker of another program wrote it."""
     parts = _split(value)
     if parts is None:
         return None
@@ -164,15 +162,16 @@ def parse_working(value: str) -> HeldJob | None:
 
 
 def decode_working(value: str, worker: str) -> Working:
-    """Read what stands under a worker's key, whoever wrote it; never raises.
+    """Read the value of a worker key, of any program. Never raise.
 
     Args:
         value: The key's value.
         worker: The worker's name.
 
     Returns:
-        What it is busy with. node-resque writes empty arrays as ``{}`` here and cuts numbers, so the arguments of its
-        jobs may differ from what was enqueued. The text of another program's job is its payload as the value holds it.
+        The job that the worker runs. node-resque writes empty arrays as ``{}`` here and truncates numbers, so the
+        arguments of its jobs can differ from those that were enqueued. The `raw` of another program's job is its
+        payload as the value contains it.
     """
     parts, held = _split(value), parse_working(value)
     if parts is not None and held is not None:

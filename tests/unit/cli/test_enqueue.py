@@ -13,7 +13,7 @@ import pytest
         (["add", "--args", "[1]"], 1, "add(a: int, b: int) -> int takes a list, and these args do not fit: [1]"),
         (["ad", "--args", "[1, 2]"], 1, "declares no task 'ad'; did you mean 'add'?"),
         (["add", "--args", "[1"], 2, "'[1' is not JSON"),
-        (["add", "--args", "[1e400]"], 2, "'[1e400]' holds a number that is too large"),
+        (["add", "--args", "[1e400]"], 2, "'[1e400]' contains a number that is too large"),
         (["add", "--args", "[NaN, 1]"], 2, "Invalid value for '--args'"),
         (["add", "--in", "soon"], 2, "'soon' is no delay: pass seconds such as 90"),
         (["add", "--in", "-1"], 2, "'-1' is no delay"),

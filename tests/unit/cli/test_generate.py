@@ -184,7 +184,7 @@ def test_a_name_that_cannot_name_a_file_of_tasks_is_refused(folder, name, said):
     [
         ([], "what is the task called?"),
         (["a", "--name", "b"], "which name, 'a' or 'b'?"),
-        (["a", "--queue", "x,y"], "holds a comma"),
+        (["a", "--queue", "x,y"], "contains a comma"),
         (["a", "--queue", ""], "must not be empty"),
         (["a", "--description", " "], "' ' is no description"),
         (["a", "--description", "a\x1b[2J"], "is no description"),

@@ -219,7 +219,7 @@ WHEN = dt.datetime(2026, 11, 23, tzinfo=dt.UTC)
         (float("nan"), "is nan, which JSON does not have; pass None"),
         (float("inf"), "is inf"),
         (float("-inf"), "is -inf"),
-        ("a\ud83d", r"is text with a lone surrogate at position 1 \('a\\ud83d'\).*UTF-8"),
+        ("a\ud83d", r"is a str with a lone surrogate at position 1 \('a\\ud83d'\).*UTF-8"),
         ("\udcff", "lone surrogate at position 0"),
         (10**5000, "is an integer of more than 4300 digits.*hex"),
         ({1: 2}, "has the key 1, of type int; keys must be str"),
@@ -277,7 +277,7 @@ def test_ninety_levels_are_written_and_ninety_one_refused() -> None:
 def test_what_holds_itself_is_refused() -> None:
     array: list[Any] = []
     array.append({"again": array})
-    with pytest.raises(InvalidArguments, match="or holds itself"):
+    with pytest.raises(InvalidArguments, match="or contains itself"):
         encode(array)
 
 
