@@ -1,4 +1,4 @@
-"""Where the time comes from, so that tests can make it up."""
+"""The sources of the current time: the system clock, and a clock that tests set."""
 
 from __future__ import annotations
 
@@ -9,31 +9,31 @@ __all__ = ["Clock", "ManualClock", "SystemClock"]
 
 
 class Clock(Protocol):
-    """Something that tells the time."""
+    """A source of the current time."""
 
     def now(self) -> float:
-        """Seconds since 1970-01-01 UTC."""
+        """Return the time in seconds since 1970-01-01 UTC."""
         ...
 
 
 class SystemClock:
-    """The machine's own clock."""
+    """The system clock of this machine."""
 
     def now(self) -> float:
-        """Seconds since 1970-01-01 UTC, as the machine has it."""
+        """Return the system time in seconds since 1970-01-01 UTC."""
         return time.time()
 
 
 class ManualClock:
-    """A clock that stands still until a test moves it."""
+    """A clock whose time changes only when a test sets it."""
 
     def __init__(self, start: float = 1_800_000_000.0) -> None:
         self._now = start
 
     def now(self) -> float:
-        """Seconds since 1970-01-01 UTC, as last set."""
+        """Return the time last set, in seconds since 1970-01-01 UTC."""
         return self._now
 
     def advance(self, seconds: float) -> None:
-        """Move the time by *seconds*, which may be negative."""
+        """Change the time by *seconds*, which may be negative."""
         self._now += seconds

@@ -1,4 +1,4 @@
-"""Every error that taskhero raises on purpose.
+"""The exceptions that taskhero raises.
 
 TaskheroError
 ├── NotConnected (RuntimeError)
@@ -99,7 +99,7 @@ LONGEST_DELAY = 31_557_600_000
 
 
 class TaskheroError(Exception):
-    """The root of all errors that taskhero raises on purpose."""
+    """The base class of all exceptions of taskhero."""
 
 
 class NotConnected(TaskheroError, RuntimeError):
@@ -107,11 +107,11 @@ class NotConnected(TaskheroError, RuntimeError):
 
 
 class NothingToRun(TaskheroError, RuntimeError):
-    """The settings ask for neither task processors nor a scheduler."""
+    """The settings enable neither task processors nor a scheduler."""
 
 
 class AlreadyRunning(TaskheroError, RuntimeError):
-    """The app was started a second time while it runs."""
+    """The app was started while it was running."""
 
 
 class NotRunningATask(TaskheroError, RuntimeError):
@@ -119,7 +119,7 @@ class NotRunningATask(TaskheroError, RuntimeError):
 
 
 class InvalidSettings(TaskheroError, ValueError):
-    """A setting is unknown, of the wrong type or out of its bounds."""
+    """A setting is unknown, has the wrong type or is out of its bounds."""
 
 
 class InvalidTask(TaskheroError, ValueError):
@@ -131,23 +131,23 @@ class InvalidSchedule(InvalidTask):
 
 
 class UnknownTask(TaskheroError, LookupError):
-    """A task was named that this app does not declare, and no queue was given for it."""
+    """This app does not declare the task, and the caller gave no queue."""
 
 
 class UnknownWorker(TaskheroError, LookupError):
-    """No worker of this name is in view."""
+    """No worker with this name is registered."""
 
 
 class NotInFailures(TaskheroError, LookupError):
-    """The entry is not in the failures, or not any more: somebody else has retried or removed it."""
+    """The entry is not in the failed list. Another process may have retried or removed it."""
 
 
 class CannotRetry(TaskheroError, ValueError):
-    """A failure holds no job that could be stored again."""
+    """A failed entry does not contain a job that can be stored again."""
 
 
 class InvalidLockName(TaskheroError, ValueError):
-    """No lock has a name like this."""
+    """A lock cannot have this name."""
 
 
 class InvalidQueueName(TaskheroError, ValueError):
@@ -155,7 +155,7 @@ class InvalidQueueName(TaskheroError, ValueError):
 
 
 class InvalidMoment(TaskheroError, ValueError):
-    """A time, duration or count is one that can only be a mistake."""
+    """A time, duration or count is out of its bounds, or has the wrong type."""
 
 
 class InvalidArguments(TaskheroError, ValueError, TypeError):
@@ -163,11 +163,11 @@ class InvalidArguments(TaskheroError, ValueError, TypeError):
 
 
 class UnknownEvent(TaskheroError, ValueError):
-    """No event is called so."""
+    """No event has this name."""
 
 
 class InvalidHandler(TaskheroError, TypeError):
-    """A handler cannot be called with the event that it was to listen to."""
+    """A handler cannot be called with its event."""
 
 
 class AlreadyScheduled(TaskheroError):
@@ -175,11 +175,11 @@ class AlreadyScheduled(TaskheroError):
 
 
 class UnknownBackend(TaskheroError, ValueError):
-    """A backend URL has a scheme that no installed driver answers to."""
+    """No installed backend supports the scheme of a backend URL."""
 
 
 class PluginError(TaskheroError):
-    """A plugin cannot be used as asked."""
+    """A plugin cannot be used as configured."""
 
 
 class UnknownPlugin(PluginError, LookupError):
@@ -187,35 +187,35 @@ class UnknownPlugin(PluginError, LookupError):
 
 
 class AmbiguousOverride(PluginError):
-    """Two plugins want to replace the same part."""
+    """Two plugins replace the same part of the app."""
 
 
 class BackendError(TaskheroError):
-    """The store of jobs could not do what it was asked."""
+    """The store of jobs could not perform an operation."""
 
 
 class BackendUnavailable(BackendError, ConnectionError):
-    """The store could not be reached, or is not ready or not the master; nothing was changed."""
+    """The store could not be reached, is not ready or is not the master. Nothing was changed."""
 
 
 class BackendDenied(BackendUnavailable):
-    """The store wants a password, or another one; nothing was asked of it, so nothing was changed."""
+    """The store requires a password, or rejected it. Nothing was changed."""
 
 
 class ReplyLost(BackendError, ConnectionError):
-    """The store was asked, but its answer never came: it may or may not have acted."""
+    """The reply of the store was lost. It may or may not have performed the operation."""
 
 
 class BackendRefused(BackendError):
-    """The store answered with an error of its own; nothing was changed."""
+    """The store answered with an error. Nothing was changed."""
 
 
 class PartlyRefused(BackendError):
-    """Some of several jobs could not be stored; all others were dealt with as usual.
+    """Some of several jobs could not be stored. All others were processed as usual.
 
     Attributes:
-        problems: Why jobs could not be stored, by their position among those given, from 0.
-        answers: What `Backend.push` or `Backend.schedule` answers for each job; None for each that is in `problems`.
+        problems: Why jobs could not be stored, by their position among the given jobs, from 0.
+        answers: The answer of `Backend.push` or `Backend.schedule` for each job; None for each job in `problems`.
     """
 
     def __init__(self, message: str, problems: Mapping[int, str], answers: Sequence[bool | str | None] = ()) -> None:
@@ -225,26 +225,26 @@ class PartlyRefused(BackendError):
 
 
 class WrongType(BackendRefused):
-    """What stands where the store was asked to look is of another type; nothing was changed."""
+    """A key of the store has the wrong type. Nothing was changed."""
 
 
 class BackendTooOld(BackendError):
-    """The server is older than the oldest that is supported."""
+    """The server is older than the oldest supported version."""
 
 
 class RetryLater(TaskheroError):
-    """A task raises it to be tried again: with a `Retry` plugin after *delay*, else it is a failure like any other.
+    """A task raises it to be retried after *delay*, by its `Retry` plugin. Without the plugin, the job fails.
 
-    It counts against the plugin's limit, and does not have to be among the exceptions that the plugin names.
+    The attempt counts against the plugin's limit. The plugin's exceptions do not have to include this one.
 
     Args:
         delay: Seconds, or a timedelta, until the next attempt.
 
     Attributes:
-        delay: The same in seconds.
+        delay: Seconds until the next attempt.
 
     Raises:
-        InvalidMoment: *delay* is no duration, negative, not finite or longer than 1000 years.
+        InvalidMoment: *delay* is not a duration, is negative or not finite, or is longer than 1000 years.
     """
 
     delay: float
@@ -255,7 +255,7 @@ class RetryLater(TaskheroError):
             try:
                 shown = repr(delay)
             except ValueError:
-                # An int of thousands of digits cannot be written.
+                # Python refuses to format an int of thousands of digits.
                 shown = f"<{type(delay).__name__} that cannot be shown>"
             raise InvalidMoment(
                 f"RetryLater({shown}): pass a timedelta, or seconds, of 0 or more, and not longer than 1000 years"
@@ -265,13 +265,13 @@ class RetryLater(TaskheroError):
 
     def __str__(self) -> str:
         return (
-            f"the task asked to be tried again after {self.delay:g} s, but no attempt is left: give it the plugin "
+            f"the task requested a retry after {self.delay:g} s, but no attempt is left: give it the plugin "
             "Retry(limit=...), or a higher limit"
         )
 
 
 class JobError(TaskheroError):
-    """Why a job failed without its task being at fault; seen in failed entries."""
+    """The base class of errors of jobs that their tasks did not raise. Failed entries contain them."""
 
 
 class ArgumentsMismatch(JobError, TypeError):
@@ -279,7 +279,7 @@ class ArgumentsMismatch(JobError, TypeError):
 
 
 class Undecodable(JobError, ValueError):
-    """What stood in the queue is not a job."""
+    """The entry of a queue is not a job."""
 
 
 class NoSuchTask(JobError, LookupError):
@@ -291,12 +291,12 @@ class JobTimeout(JobError, TimeoutError):
 
 
 class StoppedBySignal(JobError):
-    """The worker process received SIGUSR1, which fails the jobs that it runs."""
+    """The worker process received SIGUSR1, which fails its running jobs."""
 
 
 class KilledItsProcess(JobError):
-    """The job's process died under it as often as `rescue_limit` allows."""
+    """Processes died during exclusive runs of the job, and `rescue_limit` is reached."""
 
 
 class ProcessDied(JobError):
-    """The process of a task with ``run_in="process"`` died before the task was done, or did not come up."""
+    """The child process of a task with ``run_in="process"`` died before the task ended, or did not start."""

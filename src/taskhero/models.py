@@ -1,7 +1,7 @@
-"""What users and drivers hand around: jobs, failed jobs, what a worker does.
+"""The public records: jobs, failed jobs, the state of workers and locks, and how a run ends.
 
-All are frozen. *raw* is the exact text that lies in the store; bytes that are not UTF-8 stand in it as lone
-surrogates (Python's ``surrogateescape``), so that any entry can be named exactly, whoever wrote it.
+All are frozen. *raw* is the exact stored text. It contains bytes that are not UTF-8 as lone surrogates (Python's
+``surrogateescape``), so it identifies any entry exactly, also one of another program.
 """
 
 from __future__ import annotations
@@ -40,9 +40,9 @@ class Job:
 
     Attributes:
         name: The task's name, ``""`` if the entry cannot be read.
-        args: The arguments as they lie on the wire: a list.
-        queue: The queue it stands in, or is meant for.
-        raw: The exact text in the store, ``""`` for a job that has none yet.
+        args: The arguments in their stored form: a list.
+        queue: The queue in which it is or will be stored.
+        raw: The payload, ``""`` for a job that is not stored yet.
         problem: Why the entry cannot be read, or None.
     """
 
@@ -55,19 +55,19 @@ class Job:
 
 @attrs.frozen(kw_only=True)
 class FailedJob:
-    """An entry of the list of failures.
+    """An entry of the failed list.
 
     Attributes:
         job: The job that failed.
-        queue: The queue it came from.
-        worker: The worker that ran it, as its writer names workers.
-        exception: The exception's class.
-        error: The exception's text.
+        queue: The queue of the job.
+        worker: The worker that ran it, as the writer of the entry names workers.
+        exception: The name of the exception's class.
+        error: The exception's message.
         backtrace: The lines of the traceback.
-        failed_at: When it failed, aware, or None if the writer's date cannot be read.
-        retried_at: When it was retried and yet left in the list (as Ruby Resque does), or None.
-        source: The list in which it stands: ``failed``, or one of Ruby's, ``<queue>_failed``.
-        raw: The exact text in the store.
+        failed_at: When it failed (aware), or None if the date cannot be read.
+        retried_at: When it was retried without being removed, as Ruby Resque does, or None.
+        source: The name of its list: ``failed``, or one of Ruby's, ``<queue>_failed``.
+        raw: The exact stored text.
         problem: Why the entry cannot be read, or None.
     """
 
@@ -86,14 +86,14 @@ class FailedJob:
 
 @attrs.frozen(kw_only=True)
 class Working:
-    """What a worker is busy with.
+    """The job that a worker runs.
 
     Attributes:
         worker: The worker's name.
-        queue: The queue the job came from.
+        queue: The queue of the job.
         job: The job.
-        run_at: Since when, aware, or None if the writer's date cannot be read.
-        raw: The exact text in the store.
+        run_at: When the worker claimed it (aware), or None if the date cannot be read.
+        raw: The exact stored text.
     """
 
     worker: str
@@ -103,24 +103,25 @@ class Working:
     raw: str = attrs.field(default="", repr=False)
 
 
-# --- what people are told of the whole ----------------------------------------------------------------------------
+# --- inspection ---------------------------------------------------------------------------------------------------
 
 
 @attrs.frozen(kw_only=True)
 class WorkerState:
-    """A worker as it stands in the store.
+    """The stored state of a worker.
 
     Attributes:
         name: Its name.
-        queues: Its queues, with commas between; ``*`` for all.
-        program: Whose it is: ``taskhero``, ``node-resque`` or ``resque`` (Ruby) by its signs of life, else ``""``.
-        working: What it is busy with, or None if it is idle.
-        started_at: Since when it is there, or None.
-        seen_at: Its last sign of life by its writer's clock, or None; a worker of taskhero's has its lease instead.
-        alive_for: Seconds for which the lease of its process still holds, negative since it is over; None for others.
-        processed: How many jobs it did, as far as that is counted.
-        failed: How many of its jobs failed, likewise.
-        problem: What of it cannot be read, or None.
+        queues: Its queues, separated by commas; ``*`` for all.
+        program: The program that it belongs to, by its heartbeat: ``taskhero``, ``node-resque`` or ``resque`` (Ruby),
+            else ``""``.
+        working: The job that it runs, or None if it is idle.
+        started_at: When it was registered, or None if that is not stored.
+        seen_at: Its last heartbeat by the clock of its own machine, or None. A worker of taskhero has a lease instead.
+        alive_for: Seconds until the lease of its process expires, negative after that; None for other programs.
+        processed: Number of its jobs that succeeded, as far as that is counted.
+        failed: Number of its jobs that failed, as far as that is counted.
+        problem: What cannot be read, or None.
     """
 
     name: str
@@ -137,14 +138,14 @@ class WorkerState:
 
 @attrs.frozen(kw_only=True)
 class SchedulerLock:
-    """The lock by which a scheduler of another program (resque-scheduler) leads; it stops the promotion here.
+    """The leader lock of another program's scheduler (resque-scheduler). While it is held, taskhero does not promote.
 
     Attributes:
         key: Its full name in the store.
-        holder: What it says of its holder: host and process number.
-        since: When a scheduler of taskhero first saw this holder, or None if none did.
-        expires_in: Seconds after which it is gone unless its holder renews it; None if it has no lifetime.
-        dead: Whether it counts as dead (`Settings.ignore_dead_master_lock`), so that it stops nothing.
+        holder: Its value, which names the host and process id of its holder.
+        since: When a scheduler of taskhero first observed this holder, or None.
+        expires_in: Seconds until it expires unless its holder renews it; None if it has no lifetime.
+        dead: Whether it counts as dead (`Settings.ignore_dead_master_lock`), so that taskhero promotes.
     """
 
     key: str
@@ -156,16 +157,16 @@ class SchedulerLock:
 
 @attrs.frozen(kw_only=True)
 class LockState:
-    """A lock as it stands in the store.
+    """The stored state of a lock.
 
     Attributes:
-        name: Its name, as `Queue.locks` has it; the full key for that of a scheduler.
-        kind: Whose it is: a ``queued`` job's, a ``running`` job's, or another program's ``scheduler``'s.
-        value: What stands there.
-        owner: Who holds it, as far as that stands there, or None.
-        expires_at: When it counts as free at the latest, by the store's clock; None if it never does.
-        has_lifetime: Whether the store deletes it then.
-        ends: What ends it before.
+        name: Its name as in `Queue.locks`, or the full key of a scheduler's lock.
+        kind: What holds it: a ``queued`` job, a ``running`` job, or another program's ``scheduler``.
+        value: The stored value.
+        owner: The owner that the value names, or None.
+        expires_at: When it counts as free at the latest, by the store's clock; None if it does not expire.
+        has_lifetime: Whether the store deletes it at that time.
+        ends: What releases it earlier.
     """
 
     name: str
@@ -179,17 +180,17 @@ class LockState:
 
 @attrs.frozen(kw_only=True)
 class Details:
-    """Everything at a glance.
+    """The state of all queues, workers and schedulers of a namespace.
 
     Attributes:
         now: The store's time.
         queues: Each queue with its length, sorted by name; None for one that cannot be read.
-        workers: All workers in view, sorted by name, numbers within it as numbers.
-        stats: ``processed`` and ``failed``: how many jobs were done, and how many failed.
+        workers: All registered workers, in natural order of their names.
+        stats: ``processed`` and ``failed``: the number of jobs that succeeded and that failed.
         leader: The name of the scheduler that leads, or None.
-        delayed: How many jobs are delayed.
-        failed: How many failures are listed, in all lists.
-        paused: Whether no worker may claim jobs (``pause-all-workers``).
+        delayed: Number of delayed jobs.
+        failed: Number of failed jobs in all failed lists.
+        paused: Whether all workers are paused (``pause-all-workers``).
         scheduler_lock: The lock of another program's scheduler, or None.
     """
 
@@ -206,13 +207,13 @@ class Details:
 
 @attrs.frozen(kw_only=True)
 class CleanedWorker:
-    """A worker that was taken from view.
+    """A worker that was deregistered.
 
     Attributes:
         name: Its name.
-        queues: Its queues, with commas between.
-        silent_for: Seconds without a sign of life; 0 if that was not asked.
-        failed: Its job as it is listed in the failures now, or None if it was idle.
+        queues: Its queues, separated by commas.
+        silent_for: Its heartbeat age in seconds; 0 if the age was not a condition.
+        failed: The entry of its job in the failed list, or None if it was idle.
     """
 
     name: str
@@ -223,15 +224,15 @@ class CleanedWorker:
 
 @attrs.frozen(kw_only=True)
 class MendedJob:
-    """What became of a failure that was to be retried or removed.
+    """The result of retrying or removing a failed job.
 
     Attributes:
-        failed: The failure.
-        outcome: ``retried``; ``removed``; ``gone``: somebody else was faster; ``refused``: a plugin does not let it be
-            stored, so it stays; ``impossible``: it holds no job that could be stored, so it stays.
-        reason: Why it stays, else ``""``.
-        looked: How many failures have been looked at so far, with this one.
-        total: How many there are to look at.
+        failed: The failed job.
+        outcome: ``retried``; ``removed``; ``gone``: another process retried or removed it first; ``refused``: a plugin
+            refused it, so it stays listed; ``impossible``: it is not a job that can be stored, so it stays listed.
+        reason: Why it stays listed, else ``""``.
+        looked: Number of failed jobs processed so far, including this one.
+        total: Number of failed jobs to process.
     """
 
     failed: FailedJob
@@ -246,7 +247,7 @@ class MendedJob:
         return self.outcome in {"retried", "removed"}
 
 
-# --- how a job ended, as hooks see and decide it ------------------------------------------------------------------
+# --- outcomes: how a run ended, as hooks see and decide it --------------------------------------------------------
 
 
 @attrs.frozen
@@ -259,7 +260,7 @@ class Success:
 
 @attrs.frozen
 class Failure:
-    """The task raised *error* after *duration* seconds, or the job could not be run at all."""
+    """The task raised *error* after *duration* seconds, or the job could not be run."""
 
     error: BaseException
     duration: float = 0.0
@@ -267,27 +268,27 @@ class Failure:
 
 @attrs.frozen
 class Refused:
-    """A plugin does not want the job to run: it goes, and nothing is counted."""
+    """A plugin refused the job before it ran. The job is removed and not counted."""
 
 
 @attrs.frozen
 class Postponed:
-    """The job is to be tried again after *delay* seconds; nothing is counted."""
+    """The job is delayed by *delay* seconds before it runs. It is not counted."""
 
     delay: float = attrs.field(validator=between(0, LONGEST))
 
 
 @attrs.frozen
 class Retrying:
-    """The task raised *error*; the job is tried again until it has been tried *limit* times.
+    """The task raised *error*. The job is retried until it has had *limit* attempts.
 
     Attributes:
-        error: What the task raised.
-        duration: Seconds it ran.
+        error: The exception of the task.
+        duration: Seconds for which the task ran.
         counter: Name of the counter of attempts.
-        limit: How many attempts there are in all.
-        delays: Seconds before the second attempt, the third ...; the last holds for all that follow.
-        trace: Name under which the last error is kept beside the counter, ``""`` for nowhere.
+        limit: Number of all attempts.
+        delays: Seconds before the second attempt, the third, and so on. The last delay repeats.
+        trace: Name under which the last error is stored, ``""`` for none.
     """
 
     error: BaseException

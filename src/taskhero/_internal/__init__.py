@@ -1,8 +1,9 @@
-"""Helpers without any knowledge of jobs. Nothing outside taskhero imports them.
+"""Private helpers that know nothing of jobs. All layers import them; they do not use each other.
 
-- `async_helpers`: cancel tasks and wait for them; a sleep that can be cut short.
-- `display`: how values, paths and URLs appear in messages.
-- `suggestions`: the name that a misspelt one may mean.
+- `async_helpers`: cancel tasks and wait for them; an interruptible sleep.
+- `bounds`: the bounds of numbers that a backend accepts.
+- `display`: the form of values, paths and URLs in messages.
+- `suggestions`: the name that a misspelt name may mean.
 - `lazy`: names that a package imports on first use.
 - `entry_points`: the entry points of installed distributions.
 """

@@ -1,4 +1,4 @@
-"""Cancel asyncio tasks and wait for them; sleep until a time or a call."""
+"""Cancel asyncio tasks and wait for them; sleep until a time or a wake-up."""
 
 from __future__ import annotations
 
@@ -10,28 +10,28 @@ if TYPE_CHECKING:
 
 __all__ = ["InterruptibleSleep", "cancel_and_wait"]
 
-#: Seconds after which a task that goes on is cancelled once more.
+#: Seconds after which a task that still runs is cancelled again.
 _CANCEL_INTERVAL: Final = 0.1
 
 
 async def cancel_and_wait(tasks: Iterable[asyncio.Task[Any]]) -> None:
-    """Cancel tasks until they have ended, however they end.
+    """Cancel tasks until they have ended, with any result.
 
-    Once is not enough: `asyncio.wait_for` of Python 3.11, which clients of servers use, loses a cancellation that comes
-    together with what it waits for, and the task would go on for ever.
+    One cancellation is not enough. `asyncio.wait_for` of Python 3.11, which server clients use, loses a cancellation
+    that arrives together with its result. The task would then never end.
     """
-    left = set(tasks)
-    while left:
-        for task in left:
+    running = set(tasks)
+    while running:
+        for task in running:
             task.cancel()
-        done, left = await asyncio.wait(left, timeout=_CANCEL_INTERVAL)
+        done, running = await asyncio.wait(running, timeout=_CANCEL_INTERVAL)
         for task in done:
             if not task.cancelled():
-                task.exception()  # it is known now, so asyncio need not complain of it
+                task.exception()  # read it, so that asyncio does not log it as unretrieved
 
 
 class InterruptibleSleep:
-    """A sleep that can be cut short, for one task at a time."""
+    """A sleep that `wake` ends early, for one task at a time."""
 
     __slots__ = ("_future", "_woken")
 
@@ -40,7 +40,7 @@ class InterruptibleSleep:
         self._woken = False
 
     async def sleep(self, seconds: float) -> None:
-        """Sleep *seconds*, or until `cut`; not at all if it was cut since the last sleep."""
+        """Sleep for *seconds*, or until `wake`. Return at once if `wake` was called since the last sleep."""
         if self._woken:
             self._woken = False
             return
@@ -55,7 +55,7 @@ class InterruptibleSleep:
             self._woken = False
 
     def wake(self) -> None:
-        """End the sleep that is under way, or else the next one before it begins."""
+        """End the current sleep, or else the next one before it starts."""
         self._woken = True
         if self._future is not None:
             _finish(self._future)

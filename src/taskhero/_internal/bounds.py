@@ -1,4 +1,4 @@
-"""Bounds of the numbers that a backend is given; any number within them can be written in one step."""
+"""The bounds of numbers that a backend accepts. Every backend can store each number within them."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
 __all__ = ["LATEST", "LONGEST", "MOST", "between"]
 
-#: The first second of the year 5000: a moment from then on can only be a mistake.
+#: The first second of the year 5000. A later instant is a mistake, such as milliseconds.
 LATEST: Final = 95_617_584_000
 #: The longest delay, timeout or frequency, in seconds: 1000 years.
 LONGEST: Final = LONGEST_DELAY
@@ -43,7 +43,7 @@ def between(lowest: float, highest: float, *, whole: bool = False) -> Callable[[
 
 
 def _shown(number: object) -> str:
-    """Return the value as text; an int can be too long to be written."""
+    """Return the value as text. Python refuses to format a very long int."""
     if isinstance(number, int) and abs(number) > 10**40:
         return f"an int of {number.bit_length()} bits"
     return repr(number)[:80]

@@ -1,4 +1,4 @@
-"""How values appear in messages: short, with the way to a part, and without the password of a URL."""
+"""Format values for messages: short, with the path to a part, and without the password of a URL."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ __all__ = ["location_of", "path_to", "remedy", "short_repr", "without_secrets"]
 _LONGEST = 80
 _MAX_STEPS = 12
 
-# The first that fits counts, so the special stand before the general.
+# The first match counts, so specific types precede general ones.
 _REMEDIES: tuple[tuple[type | tuple[type, ...], str], ...] = (
     (enum.Enum, "pass its `.value`"),
     ((dt.datetime, dt.date, dt.time), "pass its `.isoformat()`"),
@@ -36,18 +36,18 @@ _REMEDIES: tuple[tuple[type | tuple[type, ...], str], ...] = (
 
 
 def remedy(value: object) -> str:
-    """What to pass instead of *value*, as the end of a sentence."""
+    """Return what to pass instead of *value*, as the end of a sentence."""
     for kinds, advice in _REMEDIES:
         if isinstance(value, kinds):
             return advice
     for fits, advice in _SHAPES:
         if fits(value):
             return advice
-    return "pass what the task needs of it as plain values, such as its id"
+    return "pass the parts that the task needs as plain values, such as its id"
 
 
 def _has(method: str) -> Callable[[object], bool]:
-    """A test for objects with a method, which tells a library's objects without importing it."""
+    """Return a test for objects with a method. It recognizes a library's objects without an import."""
     return lambda value: callable(getattr(type(value), method, None))
 
 
@@ -63,10 +63,10 @@ _SHAPES: tuple[tuple[Callable[[object], bool], str], ...] = (
 
 
 def short_repr(value: object) -> str:
-    """The value's repr, cut if it is long; never raises."""
+    """Return the value's repr, truncated to 80 characters. Never raise."""
     try:
         text = repr(value)
-    except Exception:  # noqa: BLE001 - whatever a foreign __repr__ raises, the message must come out
+    except Exception:  # noqa: BLE001 - the message matters more than what a foreign __repr__ raises
         return f"<{type(value).__name__} that cannot be shown>"
     if len(text) <= _LONGEST:
         return text
@@ -74,7 +74,7 @@ def short_repr(value: object) -> str:
 
 
 def path_to(root: str, steps: Iterable[object]) -> str:
-    """Join keys and positions, outermost first: ``args[0].user["first name"]``; a long path is cut."""
+    """Join keys and positions, outermost first: ``args[0].user["first name"]``; a long path is truncated."""
     path = root
     for count, step in enumerate(steps):
         if count == _MAX_STEPS:
@@ -86,7 +86,7 @@ def path_to(root: str, steps: Iterable[object]) -> str:
     return path
 
 
-#: Options whose values an error may show: others may hold a password, or be one whose name is misspelt.
+#: Options whose values an error may show. Others can contain a password, also under a misspelt name.
 _HARMLESS = {
     "db",
     "max_connections",
@@ -99,11 +99,11 @@ _HARMLESS = {
 
 
 def location_of(url: str) -> str:
-    """The URL without user, password and options but the database; only its scheme if these cannot be told apart."""
+    """Return the URL without user, password and options except `db`, or only its scheme if it is ambiguous."""
     scheme, _, rest = url.partition("://")
     user_info, _, place = rest.rpartition("@")
-    if any(sign in user_info for sign in "/?#"):
-        # A password that is not percent-encoded, or an option that holds an "@".
+    if any(character in user_info for character in "/?#"):
+        # A password that is not percent-encoded, or an option that contains an "@".
         return f"{scheme}://***"
     path, _, query = place.partition("#")[0].partition("?")
     database = next((value for name, value in parse_qsl(query) if name == "db"), "")
@@ -112,7 +112,7 @@ def location_of(url: str) -> str:
 
 
 def without_secrets(text: str, url: str) -> str:
-    """The text without what the URL has before ``@`` or behind ``?``, but for values that cannot be secrets."""
+    """Return the text without the parts of the URL before ``@`` and after ``?`` that can be secrets."""
     rest = url.partition("://")[2]
     user_info, at, _ = rest.rpartition("@")
     query = rest.partition("?")[2]

@@ -1,6 +1,6 @@
-"""What installed distributions bring: entry points, where they come from, and what is wrong with them.
+"""Entry points of installed distributions: their origin, and what is wrong with them.
 
-A distribution of somebody else may be broken in any way; nothing here lets it stop the program.
+A third party's distribution can be broken in any way. None of these functions raises because of that.
 """
 
 from __future__ import annotations
@@ -15,17 +15,17 @@ if TYPE_CHECKING:
 
 __all__ = ["BROKEN", "Origin", "entry_points_of", "error_reason", "origin_of"]
 
-#: What code that is imported or called for the first time may raise: also an exit, which is not the user's wish.
+#: What third-party code can raise when it is imported or called. An exit there is an error, not a request of the user.
 BROKEN: Final = (Exception, SystemExit)
 
 
 @attrs.frozen
 class Origin:
-    """Which distribution brings something.
+    """The distribution that contains an entry point.
 
     Attributes:
-        name: Its name, ``""`` if it does not say.
-        version: Its version, ``""`` if it does not say.
+        name: Its name, ``""`` if its metadata has none.
+        version: Its version, ``""`` if its metadata has none.
     """
 
     name: str = ""
@@ -36,13 +36,13 @@ class Origin:
 
 
 def entry_points_of(group: str) -> list[EntryPoint]:
-    """The entry points of a group, by name and then by what they stand for; the same one twice comes once."""
+    """Return the entry points of a group without duplicates, sorted by name and value."""
     points = {(point.name, point.value): point for point in metadata.entry_points(group=group)}
     return [point for _, point in sorted(points.items())]
 
 
 def origin_of(point: EntryPoint) -> Origin:
-    """The distribution that brings an entry point, as far as its metadata can be read."""
+    """Return the distribution of an entry point, as far as its metadata can be read."""
     try:
         return Origin(point.dist.name or "", point.dist.version or "") if point.dist is not None else Origin()
     except BROKEN:
@@ -50,7 +50,7 @@ def origin_of(point: EntryPoint) -> Origin:
 
 
 def error_reason(error: BaseException) -> str:
-    """Why something is broken, in one line."""
+    """Return an error as one line."""
     text = " ".join(str(error).split())
     if isinstance(error, SystemExit):
         return f"SystemExit: it ends the program when it is imported{f' ({text})' if text else ''}"

@@ -1,4 +1,4 @@
-"""Public names of a package that are imported when they are first asked for."""
+"""Import the public names of a package on first use."""
 
 from __future__ import annotations
 
@@ -11,23 +11,23 @@ if TYPE_CHECKING:
 __all__ = ["lazy_names"]
 
 
-def lazy_names(package: str, homes: Mapping[str, str]) -> tuple[Callable[[str], object], Callable[[], list[str]]]:
-    """Make the functions ``__getattr__`` and ``__dir__`` of a package.
+def lazy_names(package: str, modules: Mapping[str, str]) -> tuple[Callable[[str], object], Callable[[], list[str]]]:
+    """Return the functions ``__getattr__`` and ``__dir__`` of a package.
 
     Args:
         package: The package's name.
-        homes: The module of each name.
+        modules: The module of each name.
     """
 
     def get(name: str) -> object:
-        home = homes.get(name)
-        if home is None:
+        module = modules.get(name)
+        if module is None:
             raise AttributeError(f"module {package!r} has no attribute {name!r}")
-        value = getattr(importlib.import_module(home), name)
+        value = getattr(importlib.import_module(module), name)
         setattr(importlib.import_module(package), name, value)
         return value
 
     def names() -> list[str]:
-        return sorted({*vars(importlib.import_module(package)), *homes})
+        return sorted({*vars(importlib.import_module(package)), *modules})
 
     return get, names

@@ -1,7 +1,7 @@
-"""Settings: their fields, their bounds and where their values come from.
+"""Settings: their fields, their bounds and the sources of their values.
 
-- `schema`: the class `Settings`. It reads nothing from outside.
-- `loading`: the values from environment variables and from ``pyproject.toml``.
+- `schema`: the class `Settings`. It reads neither the environment nor files.
+- `loading`: reads values from environment variables and from ``pyproject.toml``, for `Settings.load`.
 - `log_levels`: the log level of each event.
 """
 

@@ -1,4 +1,4 @@
-"""Settings from outside: environment variables and ``pyproject.toml``, each value with where it came from."""
+"""Read settings from environment variables and ``pyproject.toml``, each with its source for error messages."""
 
 from __future__ import annotations
 
@@ -19,12 +19,12 @@ if TYPE_CHECKING:
 
 __all__ = ["OTHER_VARIABLES", "PREFIX", "SECTION", "load_settings"]
 
-#: What environment variables of settings begin with.
+#: The prefix of environment variables of settings.
 PREFIX: Final = "TASKHERO_"
 #: The table of ``pyproject.toml``.
 SECTION: Final = "tool.taskhero"
-#: Variables with the prefix that are no settings: options of the command line, the switch of installed plugins, what
-#: a parent of worker processes tells them.
+#: Variables with the prefix that are not settings: options of the command line, the switch of installed plugins, and
+#: what a supervisor passes to worker processes.
 OTHER_VARIABLES: Final = frozenset(
     {
         "TASKHERO_APP",
@@ -36,7 +36,7 @@ OTHER_VARIABLES: Final = frozenset(
     }
 )
 
-#: What Kubernetes sets in all containers for a service whose name begins with "taskhero".
+#: Variables that Kubernetes sets in all containers for a service whose name begins with "taskhero".
 _OF_SERVICES: Final = re.compile(r"_(SERVICE_HOST|SERVICE_PORT(_[A-Z0-9_]+)?|PORT(_[0-9]+_(TCP|UDP|SCTP)(_[A-Z]+)?)?)$")
 
 _FILE: Final = "pyproject.toml"
@@ -48,36 +48,36 @@ _Settings = TypeVar("_Settings", bound=attrs.AttrsInstance)
 
 @attrs.frozen
 class _Given:
-    """A value from outside, and how messages call the place where it stands."""
+    """A value, and its source as messages name it."""
 
     value: Any
     source: str
 
 
 def load_settings(base: _Settings) -> _Settings:
-    """The settings of *base*, but for those that the environment or ``pyproject.toml`` give.
+    """Return *base* with the settings that the environment and ``pyproject.toml`` give.
 
     Raises:
-        InvalidSettings: A setting is unknown, of the wrong type or out of its bounds; the message names the source.
+        InvalidSettings: A setting is unknown, has the wrong type or is out of its bounds. The message names the source.
         ModuleNotFoundError: typed-settings is not installed.
     """
     fields = {field.name: field for field in attrs.fields(type(base))}
     given = {**_from_file(type(base), fields), **_from_environment(type(base), fields)}
-    for key, one in given.items():
-        _check(fields[key], one)
-    # What the base was not given stays open, so that it can be derived from what is given now.
-    said = getattr(base, "given", fields.keys())
-    values = {key: getattr(base, key) for key in said} | {key: one.value for key, one in given.items()}
+    for key, setting in given.items():
+        _check(fields[key], setting)
+    # Settings that the base was not given are derived again from those that are given now.
+    base_keys = getattr(base, "given", fields.keys())
+    values = {key: getattr(base, key) for key in base_keys} | {key: setting.value for key, setting in given.items()}
     try:
         return type(base)(**values)
     except InvalidSettings as error:
-        # Each is right by itself, so two do not go together: the message has both names.
-        sources = dict.fromkeys(one.source for key, one in given.items() if key in str(error))
+        # Each value is valid, so two contradict each other: name both sources.
+        sources = dict.fromkeys(setting.source for key, setting in given.items() if key in str(error))
         raise InvalidSettings(f"{' and '.join(sources)}: {error}") from None
 
 
 def _check(field: attrs.Attribute[Any], given: _Given) -> None:
-    """Let the setting's own converter and validator look at a value, and say where a wrong one stands."""
+    """Check a value with the setting's converter and validator, and name its source if it is invalid."""
     try:
         value = given.value
         if field.converter is not None:
@@ -121,7 +121,7 @@ def _number(kind: type[int | float]) -> Callable[[str], object]:
         try:
             return kind(text)
         except ValueError:
-            return text  # the setting itself says best what it wants
+            return text  # the setting's validator has the better message
 
     return read
 
@@ -134,10 +134,10 @@ def _levels(text: str) -> object:
     try:
         return json.loads(text)
     except ValueError as error:
-        raise ValueError(f"""this is no object in JSON such as {{"failure": "error"}}: {error}""") from None
+        raise ValueError(f"""this is not a JSON object such as {{"failure": "error"}}: {error}""") from None
 
 
-#: How a variable's text is read, by the type of the setting's default.
+#: Converts a variable's text, by the type of the setting's default.
 _READERS: Final[dict[type, Callable[[str], object]]] = {
     bool: _yes_or_no,
     int: _number(int),
@@ -161,24 +161,24 @@ def _from_file(kind: type, fields: dict[str, attrs.Attribute[Any]]) -> dict[str,
     except library.exceptions.ConfigFileLoadError as error:
         raise InvalidSettings(f"{path} cannot be read: {error.__cause__ or error}") from error
     except (OSError, ValueError, TypeError) as error:
-        # A text that is no UTF-8, or something else than a table where [tool] is looked for.
+        # The file is not UTF-8, or [tool] is not a table.
         raise InvalidSettings(f"{path} cannot be read: {error}") from error
     if not isinstance(table, Mapping):
-        raise InvalidSettings(f"{path}, [{SECTION}] is {table!r} and no table of settings")
+        raise InvalidSettings(f"{path}, [{SECTION}] is {table!r}, not a table of settings")
     given = {}
     for written, value in table.items():
         key = written.replace("-", "_")
         if key not in fields and isinstance(value, str) and "://" in value:
             # It may hold a password.
             raise InvalidSettings(
-                f"{path}, [{SECTION}] {written}: there is no such setting; where the jobs are is said by the program, "
-                "by --backend or by the variable TASKHERO_BACKEND"
+                f"{path}, [{SECTION}] {written}: there is no such setting; give the URL of the backend to the app, "
+                "with --backend or with the variable TASKHERO_BACKEND"
             )
         source = f"{path}, [{SECTION}] {written} = {value!r}"
         if key not in fields:
             raise InvalidSettings(f"{source}: there is no such setting{closest_name(snake(key), fields)}")
-        commas = isinstance(value, str) and isinstance(fields[key].default, tuple)
-        given[key] = _Given(_names(value) if commas else value, source)
+        is_list = isinstance(value, str) and isinstance(fields[key].default, tuple)
+        given[key] = _Given(_names(value) if is_list else value, source)
     return given
 
 

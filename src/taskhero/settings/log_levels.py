@@ -1,4 +1,4 @@
-"""Levels of the log by event, for `Settings`."""
+"""The log level of each event, for `Settings`."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from taskhero.errors import InvalidSettings
 
 __all__ = ["SCHEDULER_EVENTS", "WORKER_EVENTS", "Levels", "scheduler_levels", "worker_levels"]
 
-#: The events of workers that are logged, each with its level where nothing else is set.
+#: The events of workers that are logged, each with its default level.
 WORKER_EVENTS: Final[Mapping[str, str]] = {
     "failure": "error",
     "success": "info",
@@ -34,7 +34,7 @@ WORKER_EVENTS: Final[Mapping[str, str]] = {
     "multi_worker_action": "debug",
 }
 
-#: The events of the scheduler that are logged, each with its level where nothing else is set.
+#: The events of the scheduler that are logged, each with its default level.
 SCHEDULER_EVENTS: Final[Mapping[str, str]] = {
     "start": "info",
     "end": "info",
@@ -58,7 +58,7 @@ _ALIAS: Final = "internal_error"
 
 _LEVELS: Final[Mapping[str, str]] = {
     **{level: level for level in ("debug", "info", "warning", "error", "critical", "off")},
-    # The names that ActionHero's loggers have besides.
+    # The names that ActionHero's loggers also use.
     "notice": "info",
     "warn": "warning",
     "crit": "critical",
@@ -68,7 +68,7 @@ _LEVELS: Final[Mapping[str, str]] = {
 
 
 class Levels(Mapping[str, str]):
-    """Log levels by event; it cannot be changed."""
+    """An immutable mapping of event to log level."""
 
     __slots__ = ("_levels",)
 
@@ -92,12 +92,12 @@ class Levels(Mapping[str, str]):
 
 
 def worker_levels(given: object) -> Levels:
-    """The levels of all events of workers: those given, and the defaults of the others."""
+    """Return the levels of all events of workers: those given, and the defaults of the others."""
     return _to_levels("worker_logging", WORKER_EVENTS, given)
 
 
 def scheduler_levels(given: object) -> Levels:
-    """The levels of all events of the scheduler: those given, and the defaults of the others."""
+    """Return the levels of all events of the scheduler: those given, and the defaults of the others."""
     return _to_levels("scheduler_logging", SCHEDULER_EVENTS, given)
 
 
@@ -105,7 +105,7 @@ def _to_levels(key: str, defaults: Mapping[str, str], given: object) -> Levels:
     if given is None:
         return Levels(defaults)
     if not isinstance(given, Mapping):
-        raise InvalidSettings(f"{key}={given!r} is no mapping: pass levels by event, such as {{'failure': 'error'}}")
+        raise InvalidSettings(f"{key}={given!r} is not a mapping: pass levels by event, such as {{'failure': 'error'}}")
     levels = dict(defaults)
     for event, level in given.items():
         name = snake(event) if isinstance(event, str) else repr(event)
@@ -114,7 +114,7 @@ def _to_levels(key: str, defaults: Mapping[str, str], given: object) -> Levels:
         known = _LEVELS.get("off" if level is None else str(level).lower())
         if known is None:
             raise InvalidSettings(
-                f"{key}[{event!r}]={level!r} is no level: pass debug, info, warning, error, critical or off"
+                f"{key}[{event!r}]={level!r} is not a level: pass debug, info, warning, error, critical or off"
             )
         levels[name] = known
         if name == _ALIAS:

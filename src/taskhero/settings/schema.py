@@ -1,7 +1,7 @@
-"""What can be set, with its bounds. `Settings()` reads nothing from outside; `Settings.load()` does.
+"""The settings and their bounds. `Settings()` reads neither the environment nor files; `Settings.load()` reads both.
 
-Durations are seconds or `timedelta`, and seconds (a float) when read. What can only be a mistake, above all a value in
-milliseconds, is refused with a sentence that names the setting, the value, the bound and the unit.
+Durations are given as seconds or `timedelta`, and read as seconds (a float). A value out of its bounds, such as one in
+milliseconds, raises an error that names the setting, the value, the bound and the unit.
 """
 
 from __future__ import annotations
@@ -35,12 +35,12 @@ _ELSEWHERE: Final[Mapping[str, str]] = {
     "connection_options": "give the URL to the app: TaskHero('redis://...'), and namespace to Settings",
     "backend": "give it to the app: TaskHero('redis://localhost:6379/0')",
     "plugins": "give them to the app: TaskHero(plugins=...)",
-    "looping": "it is not needed: an app works while it is running",
+    "looping": "it is not needed: an app processes jobs while it is running",
     "queue": "it is queues here, in priority order",
 }
 
 
-# --- turning what was given into what is kept: what is wrong passes here and is refused by the validators ----------
+# --- converters: they pass wrong values on to the validators -----------------------------------------------------
 
 
 def _to_seconds(given: timedelta | float) -> float:
@@ -63,7 +63,7 @@ def _to_queues(given: QueuesGiven) -> tuple[str, ...] | Callable[[], QueueNames 
         return tuple(given)
     except TypeError:
         raise InvalidSettings(
-            f"queues={given!r} is no list of queues: pass a name, a tuple of names in priority order, or a callable"
+            f"queues={given!r} is not a list of queues: pass a name, a tuple of names in priority order, or a callable"
         ) from None
 
 
@@ -71,19 +71,19 @@ def _to_queues(given: QueuesGiven) -> tuple[str, ...] | Callable[[], QueueNames 
 
 
 def _seconds(*, most: float, zero: bool = False) -> Validator:
-    """Check a duration in seconds, up to *most*; none at all is allowed only with *zero*."""
+    """Return a validator for a duration in seconds, up to *most*. 0 is valid only with *zero*."""
 
     def check(_settings: Any, field: attrs.Attribute[Any], value: Any) -> None:
         if isinstance(value, bool) or not isinstance(value, float):
-            raise InvalidSettings(f"{field.name}={value!r} is no duration: pass seconds as a number, or a timedelta")
+            raise InvalidSettings(f"{field.name}={value!r} is not a duration: pass seconds as a number, or a timedelta")
         if not math.isfinite(value):
             raise InvalidSettings(f"{field.name}={value!r} is not finite: pass seconds, at most {most:g}")
         if value < 0 or (value == 0 and not zero):
             bound = "0 seconds or more" if zero else "more than 0 seconds"
-            raise InvalidSettings(f"{field.name}={value:g} is too little: pass {bound}, at most {most:g}")
+            raise InvalidSettings(f"{field.name}={value:g} is too small: pass {bound}, at most {most:g}")
         if value > most:
             raise InvalidSettings(
-                f"{field.name}={value:g} is beyond its maximum of {most:g} seconds; it is in seconds, not milliseconds"
+                f"{field.name}={value:g} is beyond its maximum of {most:g} seconds; pass seconds, not milliseconds"
             )
 
     return check
@@ -92,7 +92,7 @@ def _seconds(*, most: float, zero: bool = False) -> Validator:
 def _whole(*, least: int, most: int) -> Validator:
     def check(_settings: Any, field: attrs.Attribute[Any], value: Any) -> None:
         if isinstance(value, bool) or not isinstance(value, int):
-            raise InvalidSettings(f"{field.name}={value!r} is no whole number: pass one from {least} to {most}")
+            raise InvalidSettings(f"{field.name}={value!r} is not a whole number: pass one from {least} to {most}")
         if not least <= value <= most:
             raise InvalidSettings(f"{field.name}={value} is out of its bounds: pass a number from {least} to {most}")
 
@@ -101,7 +101,7 @@ def _whole(*, least: int, most: int) -> Validator:
 
 def _yes_or_no(_settings: Any, field: attrs.Attribute[Any], value: Any) -> None:
     if not isinstance(value, bool):
-        raise InvalidSettings(f"{field.name}={value!r} is neither True nor False")
+        raise InvalidSettings(f"{field.name}={value!r} is neither True nor False: pass one of them")
 
 
 def _to_names(given: str | Iterable[str]) -> tuple[str, ...]:
@@ -110,15 +110,15 @@ def _to_names(given: str | Iterable[str]) -> tuple[str, ...]:
     try:
         return tuple(given)
     except TypeError:
-        raise InvalidSettings(f"filtered_params={given!r} is no list of names: pass a tuple of names") from None
+        raise InvalidSettings(f"filtered_params={given!r} is not a list of names: pass a tuple of names") from None
 
 
 def _names_of_values(_settings: Any, field: attrs.Attribute[Any], value: Any) -> None:
     for name in value:
         if not isinstance(name, str) or not all(part.strip() for part in name.split(".")):
-            raise InvalidSettings(f"{field.name} holds {name!r}, which is no name: pass such as ('password',)")
+            raise InvalidSettings(f"{field.name} holds {name!r}, which is not a name: pass names such as ('password',)")
         if "," in name:
-            raise InvalidSettings(f"{field.name} holds {name!r}: pass the names apart, as {tuple(name.split(','))!r}")
+            raise InvalidSettings(f"{field.name} holds {name!r}: pass separate names, as {tuple(name.split(','))!r}")
 
 
 def _queue_names(_settings: Any, _field: attrs.Attribute[Any], value: Any) -> None:
@@ -132,79 +132,80 @@ def _check_queues(names: tuple[str, ...]) -> tuple[str, ...]:
     for name in names:
         given: object = name
         if not isinstance(given, str) or not name.strip():
-            raise InvalidSettings(f"queues holds {name!r}, which is no queue's name")
+            raise InvalidSettings(f"queues holds {name!r}, which is not a queue's name: pass non-empty str")
         if "," in name:
-            raise InvalidSettings(f"queues holds {name!r}: pass the names apart, as {tuple(name.split(','))!r}")
+            raise InvalidSettings(f"queues holds {name!r}: pass separate names, as {tuple(name.split(','))!r}")
     twice = sorted({name for name in names if names.count(name) > 1})
     if twice:
-        raise InvalidSettings(f"queues names {twice[0]!r} twice: name each queue once, the most urgent first")
+        raise InvalidSettings(f"queues names {twice[0]!r} twice: name each queue once, in priority order")
     return names
 
 
 def _name(_settings: Any, field: attrs.Attribute[Any], value: Any) -> None:
     if not isinstance(value, str) or any(letter.isspace() or not letter.isprintable() for letter in value):
-        raise InvalidSettings(f"{field.name}={value!r} is no name: pass a str without white space, such as 'resque'")
+        raise InvalidSettings(f"{field.name}={value!r} is not a name: pass a str without white space, such as 'resque'")
 
 
 def _namespace(settings: Any, field: attrs.Attribute[Any], value: Any) -> None:
     _name(settings, field, value)
     if value.endswith(":"):
-        raise InvalidSettings(f"{field.name}={value!r} ends in a colon: leave it out, it is put behind the name anyway")
+        raise InvalidSettings(f"{field.name}={value!r} ends in a colon: leave the colon out, taskhero adds it")
 
 
 class _Derived(int):
-    """A number that nobody gave, so that a copy of the settings derives it anew."""
+    """A derived number, which a copy of the settings derives again."""
 
 
 class _Given:
-    """Knows which settings were given, since what was not given may be decided by where the app runs."""
+    """Records which settings were given. The app chooses the others by where it runs."""
 
     __slots__ = ("_given",)
 
     @property
     def given(self) -> frozenset[str]:
-        """Names of the settings that were given, even if they were given their defaults."""
+        """Return the names of the settings that were given, including those with their default values."""
         return getattr(self, "_given", frozenset())
 
 
 @attrs.frozen(kw_only=True)
 class Settings(_Given):
-    """What an app is told, frozen and checked when it is made.
+    """The configuration of an app. It is frozen, and validated when it is created.
 
     Attributes:
-        scheduler: Run a scheduler here, which moves delayed jobs to their queues when their time comes.
-        queues: The queues to work, the most urgent first; ``"*"`` means all, sorted by name. A str is one queue; a
-            callable, sync or async, is asked when the app starts.
-        min_task_processors: How many jobs can always be worked at once. 0 with a maximum above it becomes 1.
-        max_task_processors: How many jobs can be worked at once when there is much to do; 0 works none here.
-        check_interval: Seconds between two looks at whether more or fewer processors are due (ActionHero's
+        scheduler: Run a scheduler in this process. It promotes delayed jobs and enqueues periodic tasks.
+        queues: The queues to process, in priority order. ``"*"`` means all, sorted by name. A str is one queue. A
+            callable, sync or async, is called when the app starts.
+        min_task_processors: Minimum number of task processors. 0 with a maximum above it becomes 1.
+        max_task_processors: Maximum number of task processors, which is the maximum number of concurrent jobs. 0
+            disables them.
+        check_interval: Seconds between two decisions to add or remove task processors (ActionHero's
             ``checkTimeout``).
-        max_event_loop_delay: Seconds of delay of the event loop above which processors are taken away.
-        timeout: Seconds between two looks at the queues and at the schedule when nothing wakes the process earlier.
-        worker_logging: Level by event of the workers; what is not given keeps its default, ``"off"`` or None is not
-            logged.
-        scheduler_logging: Level by event of the scheduler, likewise.
-        stuck_worker_timeout: Seconds without a sign of life after which another program's worker counts as stuck.
-        retry_stuck_jobs: Whether jobs of stuck workers are tried again rather than listed as failed.
-        heartbeat_interval: Seconds between two signs of life of this process.
-        rescue_after: Seconds without a sign of life after which this process's jobs are taken over by others.
-        rescue_limit: How often a job may bring down its process, while it runs alone in it, before it is listed as
-            failed.
-        leader_lock_timeout: Seconds after which another process may lead when the leader has died.
-        grace: Seconds that running jobs get to end when the app stops; then they are given back.
-        filtered_params: Names of values that no log line may show, such as ``("password", "card.number")``: in the args
-            of jobs and in results, at any depth, their values are ``"[FILTERED]"``. A dot leads into an object. Values
+        max_event_loop_delay: Delay of the event loop in seconds above which task processors are removed.
+        timeout: Seconds between two checks of the queues and the schedule while no wake-up arrives.
+        worker_logging: Log level by event of workers. Other events keep their defaults. ``"off"`` or None disables an
+            event.
+        scheduler_logging: Log level by event of the scheduler, in the same form.
+        stuck_worker_timeout: Heartbeat age in seconds above which another program's worker counts as stuck.
+        retry_stuck_jobs: Whether jobs of stuck workers are retried instead of listed as failed.
+        heartbeat_interval: Seconds between two heartbeats of this process.
+        rescue_after: Seconds without a heartbeat after which other processes rescue this process's jobs.
+        rescue_limit: Number of crashes during exclusive runs of a job after which it is listed as failed.
+        leader_lock_timeout: Seconds after which another process can lead if the leader died.
+        grace: Seconds for which a stopping app waits for its running jobs. Then it releases them.
+        filtered_params: Names of values that log lines hide, such as ``("password", "card.number")``. In args of jobs
+            and in results, at any depth, these values are ``"[FILTERED]"``. A dot separates the keys of a path. Values
             in a list have the names of the task's parameters.
-        namespace: What stands before each key in Redis, without its colon; ``""`` for nothing.
-        resque_scheduler_prefix: What ``RESQUE_SCHEDULER_MASTER_LOCK_PREFIX`` is for Ruby's resque-scheduler on the same
-            Redis, colons included: part of the name of the lock that it leads by, while which nothing is promoted here.
-        ignore_dead_master_lock: Whether that lock stops nothing once it has had no lifetime and has not changed for 10
-            minutes, as a scheduler leaves it that died between two commands.
+        namespace: The prefix of all Redis keys, without its colon; ``""`` for none.
+        resque_scheduler_prefix: The value of ``RESQUE_SCHEDULER_MASTER_LOCK_PREFIX`` of Ruby's resque-scheduler on the
+            same Redis, with colons. It is part of the name of its leader lock. taskhero does not promote while that
+            lock is held.
+        ignore_dead_master_lock: Whether taskhero promotes again once that lock has had no lifetime and has not changed
+            for 10 minutes. A scheduler leaves such a lock if it dies between two commands.
 
     There is no counterpart of ActionHero's ``toDisconnectProcessors``: processors share connections.
 
     Raises:
-        InvalidSettings: A setting is unknown, of the wrong type or out of its bounds.
+        InvalidSettings: A setting is unknown, has the wrong type or is out of its bounds.
     """
 
     scheduler: bool = attrs.field(default=False, validator=_yes_or_no)
@@ -231,16 +232,16 @@ class Settings(_Given):
     ignore_dead_master_lock: bool = attrs.field(default=True, validator=_yes_or_no)
 
     def __new__(cls, *_args: object, **given: object) -> Self:
-        """Refuse what is no setting before attrs does, with a better sentence."""
+        """Reject unknown settings before attrs does, with a better message."""
         known = {field.name for field in attrs.fields(cls)}
         for name in given:
             if name not in known:
                 raise InvalidSettings(_unknown(name, known))
-        made = super().__new__(cls)
-        # A copy by attrs.evolve is given all fields, those too that were derived.
-        named = (name for name, value in given.items() if not isinstance(value, _Derived))
-        object.__setattr__(made, "_given", frozenset(named))
-        return made
+        settings = super().__new__(cls)
+        # attrs.evolve passes all fields, including derived ones.
+        names = (name for name, value in given.items() if not isinstance(value, _Derived))
+        object.__setattr__(settings, "_given", frozenset(names))
+        return settings
 
     def __attrs_post_init__(self) -> None:
         least, most = self.min_task_processors, self.max_task_processors
@@ -257,22 +258,22 @@ class Settings(_Given):
         if self.rescue_after < 2 * self.heartbeat_interval:
             raise InvalidSettings(
                 f"rescue_after={self.rescue_after:g} is less than twice heartbeat_interval="
-                f"{self.heartbeat_interval:g} (seconds): living processes would be taken for dead"
+                f"{self.heartbeat_interval:g} (seconds): live processes would count as dead; pass more"
             )
 
     @classmethod
     def load(cls, base: Settings | None = None) -> Settings:
-        """The settings that the environment and ``pyproject.toml`` give; needs the package typed-settings.
+        """Return the settings from the environment and ``pyproject.toml``. Requires the package typed-settings.
 
-        A variable ``TASKHERO_<KEY>`` beats the table ``[tool.taskhero]`` of the ``pyproject.toml`` that is found in the
-        working directory or above, and that beats *base*. Durations are seconds, lists are separated by commas, and
-        levels of the log are an object in JSON, or a table.
+        A variable ``TASKHERO_<KEY>`` beats the table ``[tool.taskhero]`` of the ``pyproject.toml`` in the working
+        directory or a directory above it, which beats *base*. Durations are seconds, lists are separated by commas, and
+        log levels are a JSON object or a table.
 
         Args:
-            base: The settings that hold where nothing else is given; the defaults if none are.
+            base: The settings for keys that have no other value, by default the defaults.
 
         Raises:
-            InvalidSettings: A setting is unknown, of the wrong type or out of its bounds; the message names the
+            InvalidSettings: A setting is unknown, has the wrong type or is out of its bounds. The message names the
                 variable, or the file and the key, and the value.
             ModuleNotFoundError: typed-settings is not installed.
         """
@@ -281,10 +282,10 @@ class Settings(_Given):
         return load_settings(cls() if base is None else base)
 
     async def resolve_queues(self) -> tuple[str, ...]:
-        """The queues' names in priority order; a callable is asked now.
+        """Return the queues' names in priority order. Call `queues` if it is a callable.
 
         Raises:
-            InvalidSettings: The callable returned what is no list of queues.
+            InvalidSettings: The callable did not return a list of queues.
         """
         if not callable(self.queues):
             return self.queues
@@ -293,15 +294,15 @@ class Settings(_Given):
             answer = await answer
         names = _to_queues(answer)
         if callable(names):
-            raise InvalidSettings(f"queues returned {answer!r}, which is no list of names")
+            raise InvalidSettings(f"queues returned {answer!r}, which is not a list of names")
         return _check_queues(names)
 
 
 def _unknown(name: str, known: set[str]) -> str:
-    """Say what to write instead of a setting that does not exist, whoever's spelling it is."""
-    ours = snake(name)
-    if ours in _ELSEWHERE:
-        return f"there is no setting {name!r}: {_ELSEWHERE[ours]}"
-    if ours in known:
-        return f"there is no setting {name!r}: it is {ours} here, durations in seconds"
-    return f"there is no setting {name!r}{closest_name(ours, known)}"
+    """Return the message for an unknown setting, with the name to use instead, also for ActionHero's spelling."""
+    key = snake(name)
+    if key in _ELSEWHERE:
+        return f"there is no setting {name!r}: {_ELSEWHERE[key]}"
+    if key in known:
+        return f"there is no setting {name!r}: it is {key} here, durations in seconds"
+    return f"there is no setting {name!r}{closest_name(key, known)}"

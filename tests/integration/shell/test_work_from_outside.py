@@ -40,7 +40,7 @@ async def test_a_wrong_variable_is_said_in_a_line(monkeypatch):
         worker = await running.start("work", "--app", "shop:app")
         assert await worker.ended() == 1
     (line,) = worker.said
-    assert line.startswith("Error: environment variable TASKHERO_GRACE='never': grace='never' is no duration: ")
+    assert line.startswith("Error: environment variable TASKHERO_GRACE='never': grace='never' is not a duration: ")
 
 
 async def test_each_line_is_json_also_where_the_process_ends_at_once(start_server, monkeypatch):

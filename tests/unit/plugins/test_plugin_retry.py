@@ -105,7 +105,7 @@ def test_a_task_says_itself_when_it_is_tried_again_whatever_the_plugin_names():
 
 
 def test_without_an_attempt_left_its_text_says_what_to_do():
-    text = "asked to be tried again after 30 s, but no attempt is left: give it the plugin Retry(limit=...)"
+    text = "requested a retry after 30 s, but no attempt is left: give it the plugin Retry(limit=...)"
     assert text in str(RetryLater(30))
 
 

@@ -108,9 +108,9 @@ async def test_queues_may_be_asked_for_asynchronously_and_only_when_resolved():
 async def test_what_a_callable_answers_is_checked_too():
     with pytest.raises(InvalidSettings, match="queues is empty"):
         await Settings(queues=list).resolve_queues()
-    with pytest.raises(InvalidSettings, match="no list of queues"):
+    with pytest.raises(InvalidSettings, match="not a list of queues"):
         await Settings(queues=lambda: 3).resolve_queues()
-    with pytest.raises(InvalidSettings, match="no list of names"):
+    with pytest.raises(InvalidSettings, match="not a list of names"):
         await Settings(queues=lambda: lambda: "a").resolve_queues()
 
 
@@ -120,23 +120,23 @@ async def test_what_a_callable_answers_is_checked_too():
 @pytest.mark.parametrize(
     ("given", "sentence"),
     [
-        ({"timeout": 5000}, "timeout=5000 is beyond its maximum of 300 seconds; it is in seconds, not milliseconds"),
+        ({"timeout": 5000}, "timeout=5000 is beyond its maximum of 300 seconds; pass seconds, not milliseconds"),
         ({"timeout": timedelta(minutes=6)}, "timeout=360 is beyond its maximum of 300 seconds"),
         ({"check_interval": 500}, "check_interval=500 is beyond its maximum of 60 seconds"),
         ({"max_event_loop_delay": 5}, "max_event_loop_delay=5 is beyond its maximum of 1 seconds"),
         ({"stuck_worker_timeout": 3_600_000}, "stuck_worker_timeout=3.6e"),
         ({"heartbeat_interval": 3000}, "heartbeat_interval=3000 is beyond"),
         ({"grace": 25_000}, "grace=25000 is beyond"),
-        ({"timeout": -1}, "timeout=-1 is too little: pass more than 0 seconds"),
-        ({"timeout": 0}, "timeout=0 is too little: pass more than 0 seconds"),
-        ({"grace": -1}, "grace=-1 is too little: pass 0 seconds or more"),
+        ({"timeout": -1}, "timeout=-1 is too small: pass more than 0 seconds"),
+        ({"timeout": 0}, "timeout=0 is too small: pass more than 0 seconds"),
+        ({"grace": -1}, "grace=-1 is too small: pass 0 seconds or more"),
         ({"timeout": float("nan")}, "timeout=nan is not finite"),
         ({"timeout": float("inf")}, "timeout=inf is not finite"),
-        ({"timeout": True}, "timeout=True is no duration: pass seconds as a number, or a timedelta"),
-        ({"timeout": "5"}, "timeout='5' is no duration"),
-        ({"timeout": None}, "timeout=None is no duration"),
-        ({"max_task_processors": True}, "max_task_processors=True is no whole number"),
-        ({"max_task_processors": 2.0}, "max_task_processors=2.0 is no whole number"),
+        ({"timeout": True}, "timeout=True is not a duration: pass seconds as a number, or a timedelta"),
+        ({"timeout": "5"}, "timeout='5' is not a duration"),
+        ({"timeout": None}, "timeout=None is not a duration"),
+        ({"max_task_processors": True}, "max_task_processors=True is not a whole number"),
+        ({"max_task_processors": 2.0}, "max_task_processors=2.0 is not a whole number"),
         ({"max_task_processors": -1}, "max_task_processors=-1 is out of its bounds: pass a number from 0"),
         ({"min_task_processors": 3, "max_task_processors": 2}, "min_task_processors=3 is above max_task_processors=2"),
         ({"min_task_processors": 1}, "pass max_task_processors=1 or more"),
@@ -147,14 +147,14 @@ async def test_what_a_callable_answers_is_checked_too():
         ({"queues": ()}, "queues is empty"),
         ({"queues": ""}, "queues holds ''"),
         ({"queues": ("a", 3)}, "queues holds 3"),
-        ({"queues": "high,low"}, r"pass the names apart, as \('high', 'low'\)"),
+        ({"queues": "high,low"}, r"pass separate names, as \('high', 'low'\)"),
         ({"queues": ("a", "b", "a")}, "queues names 'a' twice"),
-        ({"queues": 3}, "queues=3 is no list of queues"),
-        ({"namespace": "a b"}, "namespace='a b' is no name"),
-        ({"namespace": None}, "namespace=None is no name"),
-        ({"filtered_params": ("card..number",)}, "filtered_params holds 'card..number', which is no name"),
+        ({"queues": 3}, "queues=3 is not a list of queues"),
+        ({"namespace": "a b"}, "namespace='a b' is not a name"),
+        ({"namespace": None}, "namespace=None is not a name"),
+        ({"filtered_params": ("card..number",)}, "filtered_params holds 'card..number', which is not a name"),
         ({"namespace": "resque:"}, "ends in a colon"),
-        ({"resque_scheduler_prefix": "a b"}, "resque_scheduler_prefix='a b' is no name"),
+        ({"resque_scheduler_prefix": "a b"}, "resque_scheduler_prefix='a b' is not a name"),
     ],
 )
 def test_a_value_that_can_only_be_a_mistake_is_refused_with_a_sentence(given, sentence):
@@ -234,8 +234,8 @@ def test_actionheros_internal_error_is_our_error(name):
     [
         ({"sucess": "info"}, "worker_logging has no event 'sucess'; did you mean 'success'"),
         ({3: "info"}, "worker_logging has no event 3"),
-        ({"success": "loud"}, r"worker_logging\['success'\]='loud' is no level"),
-        ("info", "is no mapping"),
+        ({"success": "loud"}, r"worker_logging\['success'\]='loud' is not a level"),
+        ("info", "is not a mapping"),
     ],
 )
 def test_levels_and_events_that_do_not_exist_are_refused(given, sentence):
