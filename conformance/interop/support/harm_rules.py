@@ -152,14 +152,14 @@ def _hosts(dump: Dump) -> Iterator[tuple[str, str]]:
     return (("workers", worker) for worker in _elements(dump, "workers") if "/" in worker.split(":")[0])
 
 
-@_rule("a heartbeat that is no date kills every Ruby worker that starts")
+@_rule("a heartbeat that is not a date kills every Ruby worker that starts")
 def _heartbeats(dump: Dump) -> Iterator[tuple[str, str]]:
     for beat in _elements(dump, "workers:heartbeat")[1::2]:
         if not _is_date(beat):
             yield "workers:heartbeat", beat
 
 
-@_rule("a worker's job that is no JSON object with a payload breaks the pages and a Ruby worker's pruning")
+@_rule("a worker's job that is not a JSON object with a payload breaks the pages and a Ruby worker's pruning")
 def _busy(dump: Dump) -> Iterator[tuple[str, str]]:
     for worker, value in _working(dump):
         try:
@@ -181,13 +181,13 @@ def _busy_names(dump: Dump) -> Iterator[tuple[str, str]]:
             yield f"worker:{worker}", value
 
 
-@_rule("a busy worker that is not registered is seen by nobody")
+@_rule("a busy worker that is not registered is seen by no program")
 def _unseen(dump: Dump) -> Iterator[tuple[str, str]]:
     known = _elements(dump, "workers")
     return ((f"worker:{worker}", value) for worker, value in _working(dump) if worker not in known)
 
 
-@_rule("a ping that is no JSON stops node-resque's scheduler for ever")
+@_rule("a ping that is not JSON stops node-resque's scheduler permanently")
 def _pings(dump: Dump) -> Iterator[tuple[str, str]]:
     for key, _, elements in _keys(dump, "worker:ping:"):
         try:
@@ -198,7 +198,7 @@ def _pings(dump: Dump) -> Iterator[tuple[str, str]]:
             yield key, elements[0]
 
 
-@_rule("a ping of a name that is no registered worker counts failures at each poll of node-resque's scheduler")
+@_rule("a ping of a name that is not a registered worker counts failures at each poll of node-resque's scheduler")
 def _pinging(dump: Dump) -> Iterator[tuple[str, str]]:
     names = {":".join(worker.split(":")[:2]) for worker in _elements(dump, "workers")}
     for key, _, elements in _keys(dump, "worker:ping:"):
@@ -207,7 +207,7 @@ def _pinging(dump: Dump) -> Iterator[tuple[str, str]]:
             yield key, elements[0]
 
 
-@_rule("a counter that is no integer stops whoever counts")
+@_rule("a counter that is not an integer stops every program that counts")
 def _counters(dump: Dump) -> Iterator[tuple[str, str]]:
     for key, kind, elements in _keys(dump, "stat:"):
         if kind != "string" or not _INTEGER.fullmatch(elements[0]):
@@ -235,7 +235,7 @@ def _job(text: str) -> dict[str, Any] | None:
     return job if isinstance(job, dict) else None
 
 
-@_rule("a queued job that is no JSON object kills the Ruby worker that takes it")
+@_rule("a queued job that is not a JSON object kills the Ruby worker that takes it")
 def _queued(dump: Dump) -> Iterator[tuple[str, str]]:
     for key, _, elements in _keys(dump, "queue:"):
         yield from ((key, text) for text in elements if _job(text) is None)
@@ -250,7 +250,7 @@ def _queued_classes(dump: Dump) -> Iterator[tuple[str, str]]:
                 yield key, text
 
 
-@_rule("arguments that are no array are read as something else by each language")
+@_rule("arguments that are not an array are read as something else by each language")
 def _arguments(dump: Dump) -> Iterator[tuple[str, str]]:
     for prefix in ("queue:", "delayed:"):
         for key, kind, elements in _keys(dump, prefix):
@@ -264,7 +264,7 @@ def _delayed(dump: Dump) -> Iterator[tuple[str, str, tuple[str, ...]]]:
     return (found for found in _keys(dump, "delayed:") if found[0] != "delayed:last_enqueued_at")
 
 
-@_rule("a moment that is no whole second makes every scheduler spin for ever")
+@_rule("a due time that is not a whole second makes every scheduler loop without end")
 def _moments(dump: Dump) -> Iterator[tuple[str, str]]:
     schedule = _elements(dump, "delayed_queue_schedule")
     for member, score in zip(schedule[::2], schedule[1::2], strict=True):
@@ -272,7 +272,7 @@ def _moments(dump: Dump) -> Iterator[tuple[str, str]]:
             yield "delayed_queue_schedule", f"{member} at {score}"
 
 
-@_rule("a list of a moment that is not in the schedule is never promoted")
+@_rule("a list of a due time that is not in the schedule is never promoted")
 def _scheduled(dump: Dump) -> Iterator[tuple[str, str]]:
     members = _elements(dump, "delayed_queue_schedule")[::2]
     for key, kind, _ in _delayed(dump):
@@ -280,13 +280,13 @@ def _scheduled(dump: Dump) -> Iterator[tuple[str, str]]:
             yield key, kind
 
 
-@_rule("a delayed job that is no JSON object ends the Ruby scheduler, and stops that of node-resque for ever")
+@_rule("a delayed job that is not a JSON object ends the Ruby scheduler, and stops that of node-resque permanently")
 def _delayed_jobs(dump: Dump) -> Iterator[tuple[str, str]]:
     for key, _, elements in _delayed(dump):
         yield from ((key, text) for text in elements if _job(text) is None)
 
 
-@_rule("a delayed job without class or queue is lost by the schedulers, and breaks the page of the delayed")
+@_rule("a delayed job without class or queue is lost by the schedulers, and breaks the page of delayed jobs")
 def _delayed_queues(dump: Dump) -> Iterator[tuple[str, str]]:
     for key, _, elements in _delayed(dump):
         for text in elements:
@@ -318,19 +318,19 @@ def _entries(dump: Dump) -> Iterator[tuple[str, dict[str, Any]]]:
             yield text, entry
 
 
-@_rule("a failure that is no JSON object breaks the page of failures, and node-resque's list of them")
+@_rule("a failure that is not a JSON object breaks the page of failures, and node-resque's list of them")
 def _failures(dump: Dump) -> Iterator[tuple[str, str]]:
     return (("failed", text) for text in _elements(dump, "failed") if _job(text) is None)
 
 
-@_rule("a failure with a date that is none breaks the page of failures")
+@_rule("a failure with a date that is not valid breaks the page of failures")
 def _failed_at(dump: Dump) -> Iterator[tuple[str, str]]:
     for text, entry in _entries(dump):
         if not _is_date(entry.get("failed_at")) or not _is_date(entry.get("retried_at", entry.get("failed_at"))):
             yield "failed", text
 
 
-@_rule("a failure without a worker, or with a backtrace that is no array, breaks the page or node-resque's retries")
+@_rule("a failure without a worker, or with a backtrace that is not an array, breaks the page or node-resque's retries")
 def _failed_parts(dump: Dump) -> Iterator[tuple[str, str]]:
     for text, entry in _entries(dump):
         backtrace = entry.get("backtrace")
@@ -339,7 +339,7 @@ def _failed_parts(dump: Dump) -> Iterator[tuple[str, str]]:
             yield "failed", text
 
 
-@_rule("a failure whose payload is no job cannot be shown or retried")
+@_rule("a failure whose payload is not a job cannot be shown or retried")
 def _failed_payloads(dump: Dump) -> Iterator[tuple[str, str]]:
     for text, entry in _entries(dump):
         payload = entry.get("payload")
@@ -347,7 +347,7 @@ def _failed_payloads(dump: Dump) -> Iterator[tuple[str, str]]:
             yield "failed", text
 
 
-@_rule("a lock that does not begin with its number, or never lapses, is held for ever or by nobody")
+@_rule("a lock that does not begin with its number, or never expires, is held permanently or by no job")
 def _locks(dump: Dump) -> Iterator[tuple[str, str]]:
     for prefix in ("lock:", "workerslock:"):
         for key, kind, elements in _keys(dump, prefix):
@@ -355,7 +355,7 @@ def _locks(dump: Dump) -> Iterator[tuple[str, str]]:
                 yield key, str(elements)
 
 
-@_rule("a count of attempts that is no integer, or never lapses, counts wrong for the next equal job")
+@_rule("a count of attempts that is not an integer, or never expires, counts wrong for the next equal job")
 def _attempts(dump: Dump) -> Iterator[tuple[str, str]]:
     for key, kind, elements in _keys(dump, "resque-retry:"):
         if kind != "string" or not _INTEGER.fullmatch(elements[0]) or dump[key][1] < 0:
@@ -382,7 +382,7 @@ def _known(dump: Dump) -> Iterator[tuple[str, str]]:
     return ((key, kind) for key, (kind, _, _) in dump.items() if not _KNOWN.fullmatch(key))
 
 
-@_rule("what taskhero keeps for itself lapses or is bounded by what runs")
+@_rule("what taskhero keeps for itself expires or is bounded by what runs")
 def _own(dump: Dump) -> Iterator[tuple[str, str]]:
     bounded = {"taskhero:processes", "taskhero:renewals", "taskhero:leases", "taskhero:workers"}
     for key, _, elements in _keys(dump, "taskhero:"):
