@@ -62,7 +62,7 @@ async def test_a_missing_password_is_a_clear_error_too(start_server):
     """Not one that leaves open whether the step was done."""
     server = start_server("redis7", "--requirepass", "right")
     backend = RedisBackend(server.url)
-    with pytest.raises(BackendDenied, match="wants one that the URL does not have") as caught:
+    with pytest.raises(BackendDenied, match="requires one that the URL does not have") as caught:
         await backend.connect()
     assert str(server.port) in str(caught.value)
 
@@ -215,11 +215,11 @@ async def test_a_server_behind_a_unix_socket(start_server, tmp_path):
 @pytest.mark.parametrize(
     ("url", "why"),
     [
-        ("redis://localhost/abc", "'abc' is no database's number"),
+        ("redis://localhost/abc", "'abc' is not the number of a database"),
         ("redis://localhost:abc", "Port could not be cast"),
         (
             "redis://:s3cret@localhost/0?socket_timout=3",
-            "'socket_timout'; supported are client_name, db, max_connections, password",
+            "'socket_timout' is not supported; supported are client_name, db, max_connections, password",
         ),
         (
             "rediss://localhost/0?ssl_cert_reqs=maybe",
@@ -233,15 +233,15 @@ async def test_a_server_behind_a_unix_socket(start_server, tmp_path):
             "connect_timeout cannot be '0': give a number of seconds",
         ),
         ("redis://localhost?socket_keepalive=maybe", "socket_keepalive cannot be 'maybe': give true or false"),
-        ("redis://localhost?ssl_cert_reqs=none", "not supported: 'ssl_cert_reqs'"),
-        ("redis://localhost?pasword=s3cret", "not supported: 'pasword'"),
+        ("redis://localhost?ssl_cert_reqs=none", "option 'ssl_cert_reqs' is not supported"),
+        ("redis://localhost?pasword=s3cret", "option 'pasword' is not supported"),
         ("redis+sentinel://localhost/jobs?db=s3cret&password=s3cret", r"its option db cannot be '\*\*\*'"),
         (
             "redis+sentinel://localhost:26379",
             r"names no service; write redis\+sentinel://user:password@host:26379/service/0",
         ),
         ("unix://", "names no socket; write unix:///path/redis.sock"),
-        ("redis://:s3cret/pw@localhost/0", "a sign such as /, .* that has to be written as %2F"),
+        ("redis://:s3cret/pw@localhost/0", "a character such as /, .* that must be written as %2F"),
     ],
 )
 def test_a_url_that_can_only_be_a_mistake_is_refused_where_it_is_written(url, why):
@@ -284,7 +284,9 @@ def test_a_url_that_can_only_be_a_mistake_is_refused_where_it_is_written(url, wh
     ],
 )
 def test_an_option_that_would_change_what_the_driver_reads_or_repeats_is_refused(url, option):
-    with pytest.raises(UnknownBackend, match=f"not supported: '{option.split('=')[0]}'; supported are client_name"):
+    with pytest.raises(
+        UnknownBackend, match=f"option '{option.split('=')[0]}' is not supported; supported are client_name"
+    ):
         RedisBackend(f"{url}?{option}", namespace="{resque}")
 
 

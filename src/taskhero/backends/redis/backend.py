@@ -1,4 +1,4 @@
-"""The Redis driver."""
+"""Define `RedisBackend`, which combines the groups of verbs."""
 
 from __future__ import annotations
 
@@ -29,14 +29,14 @@ __all__ = ["RedisBackend"]
 class RedisBackend(
     ProducerCommands, SchedulerCommands, PeriodicCommands, ClaimCommands, Notifier, InspectionCommands, WorkerCommands
 ):
-    """Jobs in Redis (6.2 or newer) or Valkey, on the wire of Resque.
+    """A backend that stores jobs in Redis (6.2 or newer) or Valkey, in the format of Resque.
 
     Args:
         url: ``redis://[[user]:password@]host[:port][/database]``, the same with ``rediss`` for TLS,
             ``unix:///path?db=0``, ``redis+sentinel://host:port,.../service[/database]``, or
             ``redis+cluster://host:port,...``.
-        namespace: What stands before every key; ``""`` for nothing.
-        clock: For tests: the time of all steps, in place of the server's.
+        namespace: The prefix of every key. ``""`` means no prefix.
+        clock: For tests: the clock of all steps, instead of the server's.
         resque_scheduler_prefix: See `Settings`.
         ignore_dead_master_lock: See `Settings`.
     """
@@ -50,7 +50,7 @@ class RedisBackend(
         resque_scheduler_prefix: str = "",
         ignore_dead_master_lock: bool = True,
     ) -> None:
-        self._connections = self._make_link(url, namespace)
+        self._connections = self._make_connections(url, namespace)
         self._keys = Keys(namespace, resque_scheduler_prefix=resque_scheduler_prefix)
         self._clock = clock
         self._ignore_dead_master_lock = ignore_dead_master_lock
@@ -65,7 +65,7 @@ class RedisBackend(
         self._pending = []
         self._pusher = None
         self._waits = {}
-        self._departures = set()
+        self._handovers = set()
         self._tracking = True
 
     @classmethod
@@ -77,7 +77,7 @@ class RedisBackend(
         resque_scheduler_prefix: str = "",
         ignore_dead_master_lock: bool = True,
     ) -> Self:
-        """The backend at *url*."""
+        """Return the backend at *url*."""
         return cls(
             url,
             namespace=namespace,
@@ -85,7 +85,7 @@ class RedisBackend(
             ignore_dead_master_lock=ignore_dead_master_lock,
         )
 
-    def _make_link(self, url: str, namespace: str) -> ConnectionManager:
+    def _make_connections(self, url: str, namespace: str) -> ConnectionManager:
         return ConnectionManager(address_of(url, namespace), location_of(url))
 
     def __repr__(self) -> str:
@@ -105,11 +105,11 @@ class RedisBackend(
 
     async def close(self) -> None:
         """See `Backend.close`."""
-        waits = list(self._waits.values())
-        tasks = [*self._departures, *([self._pusher] if self._pusher else [])]
+        listeners = list(self._waits.values())
+        tasks = [*self._handovers, *([self._pusher] if self._pusher else [])]
         await cancel_and_wait(tasks)
-        for waiting in waits:
-            await waiting.close()
+        for listener in listeners:
+            await listener.close()
         self._heartbeat_client.stop()
         self._reset()
         await self._connections.close()

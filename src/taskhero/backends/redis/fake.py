@@ -1,4 +1,4 @@
-"""The Redis driver on fakeredis: unit tests of the wire without a server."""
+"""Run the Redis driver on fakeredis: unit tests of the wire format without a server."""
 
 from __future__ import annotations
 
@@ -21,13 +21,13 @@ if TYPE_CHECKING:
 try:
     import fakeredis
 
-    import_module("lupa")  # the scripts need it
+    import_module("lupa")  # fakeredis runs scripts with it
 except ImportError as error:
     raise UnknownBackend(f"fakeredis:// needs the package {error.name!r}: pip install 'taskhero[fakeredis]'") from error
 
 __all__ = ["FakeConnectionManager", "FakeRedisBackend"]
 
-# Apps that name the same server share its jobs.
+# Apps that use the same name share one server.
 _servers: dict[str, fakeredis.FakeServer] = {}
 
 
@@ -38,14 +38,14 @@ def _server(name: str) -> fakeredis.FakeServer:
 
 
 class FakeConnectionManager(ConnectionManager):
-    """A link to a server in this process."""
+    """A connection manager for a server in this process."""
 
     def __init__(self, location: str, server: fakeredis.FakeServer) -> None:
         super().__init__(ServerAddress("redis://"), location)
         self.server = server
 
     def make_pool(self, **_options: Any) -> ConnectionPool:
-        """A pool of connections to the server in this process."""
+        """Return a pool of connections to the server in this process."""
         pool: ConnectionPool = fakeredis.FakeAsyncRedis(server=self.server).connection_pool
         return pool
 
@@ -56,13 +56,13 @@ class FakeConnectionManager(ConnectionManager):
 
 
 class FakeRedisBackend(RedisBackend):
-    """Jobs in a Redis that is only pretended.
+    """A backend that stores jobs in an imitation of Redis in this process.
 
     Args:
-        url: ``fakeredis://``, private to this backend, or ``fakeredis://name``, shared by all that use the name in
-            this program.
-        namespace: What stands before every key.
-        clock: For tests: the time of all steps.
+        url: ``fakeredis://`` is private to this backend. All backends of this program that use ``fakeredis://name``
+            share one server.
+        namespace: The prefix of every key.
+        clock: For tests: the clock of all steps.
         resque_scheduler_prefix: See `Settings`.
         ignore_dead_master_lock: See `Settings`.
     """
@@ -89,5 +89,5 @@ class FakeRedisBackend(RedisBackend):
         super()._reset()
         self._tracking = False
 
-    def _make_link(self, url: str, namespace: str) -> ConnectionManager:  # noqa: ARG002 - any will do
+    def _make_connections(self, url: str, namespace: str) -> ConnectionManager:  # noqa: ARG002 - needs none
         return FakeConnectionManager(location_of(url), self._server)

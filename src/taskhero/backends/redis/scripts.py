@@ -1,4 +1,4 @@
-"""The atomic steps: one Lua file each, sent by its hash."""
+"""Load the Lua scripts, one per atomic step, and run them by their hash (EVALSHA)."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ _INCLUDE = re.compile(r"^--!include (\w+)$", re.MULTILINE)
 
 @attrs.frozen
 class Script:
-    """A Lua script's text and hash."""
+    """A Lua script: its name, its source with all includes, and its SHA-1 hash."""
 
     name: str
     text: str
@@ -38,56 +38,56 @@ def _read(name: str) -> str:
 
 @cache
 def script(name: str) -> Script:
-    """The script of this name, with what it includes."""
+    """Return the script of this name, with all files that it includes."""
     text = _INCLUDE.sub(lambda match: _read("_" + match[1]), _read(name))
     sha = hashlib.sha1(text.encode(), usedforsecurity=False).hexdigest()
     return Script(name, text, sha)
 
 
 class PreparedScript:
-    """A script that is run again and again with the same keys and arguments, but for the last few of these.
+    """A script that runs many times with the same keys and arguments, except for the last few arguments.
 
-    All that stays the same is put into the server's form once, since for a small step that takes longer than the rest.
+    The constant part is encoded for the wire once. For a small step, encoding takes longer than everything else.
 
     Args:
-        name: The script.
+        name: The name of the script.
         keys: Its keys.
         arguments: The arguments that stay the same.
-        changing: How many arguments follow.
+        changing: The number of arguments that `run` appends.
     """
 
     def __init__(
         self, name: str, keys: Sequence[str | bytes], arguments: Sequence[str | bytes | int], changing: int
     ) -> None:
-        wanted = script(name)
-        parts = ["EVALSHA", wanted.sha, len(keys), *keys, *arguments]
-        self._by_text = ("EVAL", wanted.text, *parts[2:])
+        prepared = script(name)
+        parts = ["EVALSHA", prepared.sha, len(keys), *keys, *arguments]
+        self._eval = ("EVAL", prepared.text, *parts[2:])
         self._head = b"*%d\r\n%b" % (len(parts) + changing, b"".join(map(_bulk, parts)))
 
-    async def run(self, link: ConnectionManager, *changing: str) -> Any:
-        """Run it with these last arguments; its text is sent only if the server does not know it yet."""
+    async def run(self, connections: ConnectionManager, *changing: str) -> Any:
+        """Run the script with these last arguments. Send its source only if the server does not have it."""
         try:
-            return await link.call_packed("EVALSHA", self._head + b"".join(map(_bulk, changing)))
+            return await connections.call_packed("EVALSHA", self._head + b"".join(map(_bulk, changing)))
         except BackendRefused as error:
             if not isinstance(error.__cause__, NoScriptError):
                 raise
-        return await link.call(*self._by_text, *changing)
+        return await connections.call(*self._eval, *changing)
 
 
 def _bulk(part: str | bytes | int) -> bytes:
-    """A word of a command as it is sent."""
-    word = part if isinstance(part, bytes) else str(part).encode()
-    return b"$%d\r\n%b\r\n" % (len(word), word)
+    """Return one part of a command as a bulk string of the Redis protocol."""
+    encoded = part if isinstance(part, bytes) else str(part).encode()
+    return b"$%d\r\n%b\r\n" % (len(encoded), encoded)
 
 
 async def run_script(
-    link: ConnectionManager, name: str, keys: Sequence[str | bytes], arguments: Sequence[str | bytes | int]
+    connections: ConnectionManager, name: str, keys: Sequence[str | bytes], arguments: Sequence[str | bytes | int]
 ) -> Any:
-    """Run a script; its text is sent only if the server does not know it yet."""
-    wanted = script(name)
+    """Run a script. Send its source only if the server does not have it."""
+    prepared = script(name)
     try:
-        return await link.call("EVALSHA", wanted.sha, len(keys), *keys, *arguments)
+        return await connections.call("EVALSHA", prepared.sha, len(keys), *keys, *arguments)
     except BackendRefused as error:
         if not isinstance(error.__cause__, NoScriptError):
             raise
-    return await link.call("EVAL", wanted.text, len(keys), *keys, *arguments)
+    return await connections.call("EVAL", prepared.text, len(keys), *keys, *arguments)

@@ -136,7 +136,7 @@ async def test_an_answer_to_nothing_ends_the_connection(backend, reader, monkeyp
     if reader == "redis-py":
         monkeypatch.setattr(pipelined, "_Push", None)
     ended = asyncio.Event()
-    connection = await backend._connections.own_connection(protocol=3)
+    connection = await backend._connections.dedicated_connection(protocol=3)
     talk = pipelined.take_over(connection, on_lost=ended.set) or pipelined.RedisPyConnection(
         connection, on_lost=ended.set
     )

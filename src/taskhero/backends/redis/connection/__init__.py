@@ -1,6 +1,15 @@
-"""Connections to one Redis.
+"""Connect to one Redis server, send commands, and follow the server when it moves.
 
+- `url_options` parses URLs and makes the options of all connections.
 - `addresses` finds the server: one server, the master that Sentinels name, or a node of a Cluster.
-- `connection_manager` keeps the connections, sends commands and translates their errors.
-- `pipelined` sends commands on one connection without waiting for the reply to the one before.
+- `server_location` holds the address and its generation, a number that grows when the server moves.
+- `sentinel_listener` learns from Sentinels that another server became the master.
+- `master_errors` recognizes the errors of a server that cannot act as the master.
+- `master_connections` keeps the connections of one event loop and replaces those of an older generation.
+- `connection_manager` sends commands on them and translates errors.
+- `pipelined` sends commands on one connection without waiting for the previous reply.
+- `heartbeat_client` is the connection of the heartbeat's thread.
+
+Every connection records the generation in which it was made. When a connection fails, its user calls
+`Address.follow`, which locates the server and, if it moved, starts a new generation. All users then reconnect.
 """

@@ -1,4 +1,4 @@
-"""Addresses by URL: one server, the master that Sentinels name, or the node of a Cluster that owns the namespace."""
+"""Make addresses from URLs: one server, the master that Sentinels name, or the Cluster node of the namespace."""
 
 from __future__ import annotations
 
@@ -38,10 +38,10 @@ __all__ = ["Address", "ClusterAddress", "SentinelAddress", "ServerAddress", "add
 
 _SENTINEL_PORT = 26379
 _REDIS_PORT = 6379
-#: So many nodes of a Cluster are asked at least for the owner of a slot, if so many are known.
-_ASKED_NODES = 8
-#: How other URLs than those of one server with a port are written.
-_FORMS = {
+#: The minimum number of Cluster nodes to ask for the owner of a hash slot, if that many are known.
+_MIN_ASKED_NODES = 8
+#: Examples for error messages: the URLs that are not of one server with a port.
+_EXAMPLES = {
     "sentinel": "redis+sentinel://user:password@host:26379/service/0",
     "cluster": "redis+cluster://user:password@host:6379",
     "unix": "unix:///path/redis.sock?db=0",
@@ -49,10 +49,10 @@ _FORMS = {
 
 
 def address_of(url: str, namespace: str) -> Address:
-    """The address that a URL names.
+    """Return the address that a URL names.
 
     Raises:
-        UnknownBackend: The URL cannot be read.
+        UnknownBackend: The URL is not valid.
         InvalidSettings: It names a Cluster, and the namespace does not keep all keys on one node.
     """
     try:
@@ -60,8 +60,8 @@ def address_of(url: str, namespace: str) -> Address:
     except InvalidSettings:
         raise
     except (ValueError, redis_errors.RedisError) as error:
-        message = _unreadable(url, error)
-    # Not in the handler, since the error that was caught may quote a password, and would be this one's context.
+        message = _invalid_url(url, error)
+    # Outside the handler: the caught error may quote a password, and would become the context of this one.
     raise UnknownBackend(message)
 
 
@@ -74,28 +74,28 @@ def _address_of(url: str, namespace: str) -> Address:
     return ServerAddress(url)
 
 
-def _unreadable(url: str, error: Exception) -> str:
+def _invalid_url(url: str, error: Exception) -> str:
     location = location_of(url)
-    why = without_secrets(str(error), url).removesuffix(".")
+    reason = without_secrets(str(error), url).removesuffix(".")
     if location.endswith("***"):
-        why = "it holds a sign such as /, ?, # or @ that has to be written as %2F, %3F, %23 or %40"
+        reason = "it contains a character such as /, ?, # or @ that must be written as %2F, %3F, %23 or %40"
     scheme = location.partition(":")[0].lower()
-    form = _FORMS.get(scheme.rpartition("+")[2]) or f"{scheme}://user:password@host:6379/0"
-    return f"{location} is not a URL of a Redis server: {why}; write {form}, signs of a password as %2F for / and so on"
+    example = _EXAMPLES.get(scheme.rpartition("+")[2]) or f"{scheme}://user:password@host:6379/0"
+    return f"{location} is not a URL of a Redis server: {reason}; write {example}, and / in a password as %2F"
 
 
 def _checked(address: Address) -> Address:
-    """Refuse options that this redis-py does not know, before anybody connects."""
+    """Raise `ValueError` for options that this version of redis-py does not have, before the first connection."""
     try:
         address.pool().make_connection()  # type: ignore[no-untyped-call]
     except TypeError as error:
         option = str(error).rpartition("unexpected keyword argument ")[2]
-        raise ValueError(f"it has an option behind its '?' that this redis-py does not know: {option}") from None
+        raise ValueError(f"this version of redis-py does not have its option {option}") from None
     return address
 
 
 class ServerAddress(Address):
-    """``redis://``, ``rediss://`` (TLS; certificates are verified) or ``unix://``."""
+    """The address of one server: ``redis://``, ``rediss://`` (TLS, certificates are verified) or ``unix://``."""
 
     def __init__(self, url: str) -> None:
         super().__init__()
@@ -108,7 +108,7 @@ class ServerAddress(Address):
         elif not path:
             raise ValueError("it names no socket")
         self._url = url
-        # A socket in the file system has no keep-alive.
+        # A Unix socket has no keep-alive.
         self._keep_alive = {} if url.startswith("unix:") else {"socket_keepalive": True}
 
     def pool(self, **options: Any) -> ConnectionPool:
@@ -124,12 +124,12 @@ class ServerAddress(Address):
         """See `Address.client`."""
         return redis.Redis.from_url(self._url, **thread_options(max_connections=1, **options))
 
-    def _look(self) -> None:
-        """See `Address._look`: its name is all that is known of it."""
+    def _locate(self) -> None:
+        """See `Address._locate`. One server has nothing else to ask."""
 
 
 class SentinelAddress(MovingAddress):
-    """``redis+sentinel://host:port,host:port/service[/database]``: the master that they name."""
+    """The master that Sentinels name: ``redis+sentinel://host:port,host:port/service[/database]``."""
 
     def __init__(self, url: str) -> None:
         parts = ManyHosts(url, _SENTINEL_PORT)
@@ -142,7 +142,7 @@ class SentinelAddress(MovingAddress):
 
     def watch(self) -> SentinelListener:
         """See `Address.watch`."""
-        return SentinelListener(self._asked, self._service, self.find)
+        return SentinelListener(self._seeds, self._service, self.find)
 
     def _ask(self, host: str, port: int) -> Node:
         client = redis.Redis(host=host, port=port, **thread_options())
@@ -151,21 +151,23 @@ class SentinelAddress(MovingAddress):
         finally:
             client.close()
         if not reply:
-            raise redis_errors.ConnectionError(f"the Sentinel at {host}:{port} knows no master of {self._service!r}")
+            raise redis_errors.ConnectionError(
+                f"the Sentinel at {host}:{port} does not know the service {self._service!r}"
+            )
         return _text(reply[0]), int(reply[1])
 
     def _choose(self, answers: dict[Node, Node]) -> Node:
-        """The answer with the highest epoch: after a failover, Sentinels learn of it one after the other."""
+        """Return the answer with the highest epoch. Sentinels learn of a failover one after the other."""
         if len(set(answers.values())) == 1:
             return next(iter(answers.values()))
         epochs = ask_all(self._epoch, list(answers))
         return answers[max(epochs, key=lambda sentinel: (epochs[sentinel], answers[sentinel] != self._node))]
 
     def _epoch(self, host: str, port: int) -> int:
-        """The number of the failover that made the master that this Sentinel knows; each has a higher one."""
+        """Return the epoch of the master that this Sentinel knows. Each failover has a higher epoch."""
         client = redis.Redis(host=host, port=port, **thread_options())
         try:
-            # In two words, since redis-py fails at an answer to "SENTINEL MASTER" that lacks a field.
+            # As two arguments: redis-py fails to parse a reply to "SENTINEL MASTER" that lacks a field.
             reply: Any = client.execute_command("SENTINEL", "MASTER", self._service)  # type: ignore[no-untyped-call]
         finally:
             client.close()
@@ -174,9 +176,9 @@ class SentinelAddress(MovingAddress):
 
 
 class ClusterAddress(MovingAddress):
-    """``redis+cluster://host:port,host:port``: the master that owns the namespace's slot.
+    """The master that owns the hash slot of the namespace: ``redis+cluster://host:port,host:port``.
 
-    All keys of a namespace with a hash tag, such as ``{resque}``, lie in one slot, so atomic steps stay possible.
+    All keys of a namespace with a hash tag, such as ``{resque}``, belong to one hash slot. So every step can be atomic.
     """
 
     def __init__(self, url: str, namespace: str) -> None:
@@ -191,14 +193,14 @@ class ClusterAddress(MovingAddress):
             raise ValueError(f"a Cluster has no databases: leave out {named!r}")
         super().__init__(parts)
         self._slot = key_slot(namespace.encode())
-        self._learnt: tuple[Node, ...] = ()
+        self._discovered: tuple[Node, ...] = ()
 
-    def _whom(self) -> Sequence[Node]:
-        """The nodes of the URL, the slot's own, and others, since all that the URL names may be gone."""
+    def _nodes_to_ask(self) -> Sequence[Node]:
+        """Return the owner of the slot, the nodes of the URL, and others: all nodes of the URL may be gone."""
         known = [self._node] if self._node is not None else []
-        named = dict.fromkeys([*known, *self._asked])
-        others = [node for node in self._learnt if node not in named]
-        return [*named, *others[: max(0, _ASKED_NODES - len(named))]]
+        named = dict.fromkeys([*known, *self._seeds])
+        others = [node for node in self._discovered if node not in named]
+        return [*named, *others[: max(0, _MIN_ASKED_NODES - len(named))]]
 
     def _ask(self, host: str, port: int) -> Node:
         client = self._client_of(host, port)
@@ -209,19 +211,19 @@ class ClusterAddress(MovingAddress):
         nodes: dict[Node, None] = {}
         owner: Node | None = None
         for first, last, masters_and_replicas in _ranges(reply):
-            # A node that does not know its own address leaves it to the one who asks.
-            here = [(_text(name) or host, int(number)) for name, number in masters_and_replicas]
+            # A node that does not know its own address leaves it empty.
+            members = [(_text(name) or host, int(number)) for name, number in masters_and_replicas]
             if first <= self._slot <= last:
-                owner = here[0]
-                nodes = dict.fromkeys([*here, *nodes])
-            nodes.update(dict.fromkeys(here))
+                owner = members[0]
+                nodes = dict.fromkeys([*members, *nodes])
+            nodes.update(dict.fromkeys(members))
         if owner is None:
-            raise redis_errors.ConnectionError(f"no node of the Cluster owns slot {self._slot}")
-        self._learnt = tuple(nodes)
+            raise redis_errors.ConnectionError(f"no node of the Cluster owns hash slot {self._slot}")
+        self._discovered = tuple(nodes)
         return owner
 
     def _choose(self, answers: dict[Node, Node]) -> Node:
-        """What most say: a node that was cut off from the others goes on to name itself."""
+        """Return the answer of the majority. A node that is cut off from the others still names itself."""
         votes = Counter(answers.values())
         return max(votes, key=lambda node: (votes[node], node != self._node))
 
@@ -231,7 +233,7 @@ def _text(value: bytes | str | None) -> str:
 
 
 def _ranges(reply: Any) -> Iterator[tuple[int, int, list[tuple[Any, Any]]]]:
-    """The ranges of slots and their nodes, the master first, from the answer to CLUSTER SLOTS in either form."""
+    """Yield the ranges of hash slots with their nodes, the master first. Both forms of the CLUSTER SLOTS reply work."""
     if isinstance(reply, dict):
         for (first, last), nodes in reply.items():
             yield first, last, [tuple(node[:2]) for node in (nodes["primary"], *nodes["replicas"])]

@@ -1,4 +1,4 @@
-"""Commands to one Redis whose failures say whether anything may have happened."""
+"""Send commands to one Redis, with errors that say whether the command may have been executed."""
 
 from __future__ import annotations
 
@@ -29,32 +29,32 @@ __all__ = ["ConnectionManager"]
 
 OLDEST = (6, 2)
 
-#: What only servers of a Cluster answer.
-_OF_A_CLUSTER = (redis_errors.ClusterCrossSlotError, redis_errors.MovedError)
+#: Errors that only servers of a Cluster return.
+_CLUSTER_ERRORS = (redis_errors.ClusterCrossSlotError, redis_errors.MovedError)
 _FAILURES = (redis_errors.RedisError, OSError, TimeoutError)
 
 
 def _packed(connection: AbstractConnection, command: Sequence[Any]) -> bytes | list[bytes]:
-    """A command's bytes: by hiredis if that is installed, which for long commands takes a tenth of the time."""
+    """Return the bytes of a command. hiredis, if installed, needs a tenth of the time for long commands."""
     if _pack is not None:
         return _pack(tuple(command))
     return connection.pack_command(*command)
 
 
 class ConnectionManager(MasterConnections):
-    """Commands on a pool of connections to one server.
+    """The connections of the driver, with the commands that it sends on them.
 
-    redis-py would repeat a command whose answer was lost, which may do it twice; here only a command is repeated that
-    the server refused since it is not the master. The error tells "was not done" (BackendUnavailable, BackendRefused)
-    from "may have been done" (ReplyLost).
+    redis-py repeats a command whose reply was lost, so the server may execute it twice. This class repeats a command
+    only if the server refused it because it is not the master. `BackendUnavailable` and `BackendRefused` mean that the
+    command was not executed. `ReplyLost` means that it may have been executed.
     """
 
-    async def _greet(self) -> None:
-        """Refuse a server that is too old."""
+    async def _handshake(self) -> None:
+        """Raise `BackendTooOld` if the server is too old."""
         try:
             info: bytes = await self.call("INFO", "server")
         except BackendRefused:
-            # Some servers and users have no INFO; a server that is too old shows at the first step.
+            # Some servers and ACLs forbid INFO. A server that is too old then fails at the first step.
             await self.call("PING")
             return
         fields = dict(line.split(":", 1) for line in info.decode("utf-8", "replace").splitlines() if ":" in line)
@@ -69,21 +69,21 @@ class ConnectionManager(MasterConnections):
             )
 
     async def call(self, *command: Any) -> Any:
-        """Send one command; return its reply.
+        """Send one command and return its reply.
 
         Raises:
             BackendUnavailable: It was not sent, or the server cannot act as the master and did nothing.
-            ReplyLost: It was sent, but no answer came.
+            ReplyLost: It was sent, but no reply came.
             BackendRefused: The server answered with an error.
         """
         return await self._call_master(command)
 
     async def call_packed(self, name: str, packed: bytes) -> Any:
-        """Send a command that is in the server's form already; *name* is what errors call it. Raises as `call`."""
+        """Send a command that is already encoded. Errors call it *name*. Raises the same errors as `call`."""
         return await self._call_master((name,), packed)
 
     async def _call_master(self, command: Sequence[Any], packed: bytes | None = None) -> Any:
-        """Send a command, and once more if the server did nothing and newer connections may lead to the master."""
+        """Send a command. Send it again if the server did nothing and a newer connection may reach the master."""
         seen = self._address.generation
         try:
             return await self._call(command, packed)
@@ -94,32 +94,32 @@ class ConnectionManager(MasterConnections):
         return await self._call(command, packed)
 
     async def _call(self, command: Sequence[Any], packed: bytes | None) -> Any:
-        ready = self._pipelined
-        if ready is not None and ready.lost:
-            await self._end_pipelined(ready)
+        pipelined = self._pipelined
+        if pipelined is not None and pipelined.lost:
+            await self._end_pipelined(pipelined)
         elif (
-            ready is not None
-            and ready.idle
+            pipelined is not None
+            and pipelined.idle
             and self._pool_generation == self._address.generation
             and self._loop is asyncio.get_running_loop()
         ):
-            return await self._call_pipelined(ready, command, packed)
+            return await self._call_pipelined(pipelined, command, packed)
         pool, connection = await self._take()
         try:
             return await self._ask(connection, command, packed)
         finally:
             await self._release(pool, connection)
 
-    async def _call_pipelined(self, ready: HiredisConnection, command: Sequence[Any], packed: bytes | None) -> Any:
+    async def _call_pipelined(self, pipelined: HiredisConnection, command: Sequence[Any], packed: bytes | None) -> Any:
         try:
-            return await ready.ask(packed or _packed(ready.connection, command))
+            return await pipelined.ask(packed or _packed(pipelined.connection, command))
         except _FAILURES as error:
-            if cannot_act(error) and ready.idle:
-                await ready.close()
+            if cannot_act(error) and pipelined.idle:
+                await pipelined.close()
             raise self._translate_error(error, command[0]) from error
         finally:
-            if ready.lost or self._queueing:
-                await self._end_pipelined(ready)
+            if pipelined.lost or self._queueing:
+                await self._end_pipelined(pipelined)
 
     async def _ask(self, connection: AbstractConnection, command: Sequence[Any], packed: bytes | None) -> Any:
         try:
@@ -131,27 +131,27 @@ class ConnectionManager(MasterConnections):
                 await connection.disconnect(nowait=True)
             raise self._translate_error(error, command[0]) from error
         except BaseException as error:
-            # An answer that is still to come would be taken for the next one's.
+            # The next command would read a reply that arrives later as its own.
             await connection.disconnect(nowait=True)
             if isinstance(error, _FAILURES):
                 raise self._translate_error(error, command[0]) from error
             raise
 
     def _translate_error(self, error: Exception, name: str) -> BackendError:
-        """What it means for a step that this came instead of its answer."""
+        """Return the backend error for an error that came instead of a reply."""
         if cannot_act(error) and not isinstance(error, redis_errors.MovedError):
-            said = " ".join(filter(None, (getattr(error, "status_code", None), str(error))))
+            reason = " ".join(filter(None, (getattr(error, "status_code", None), str(error))))
             return BackendUnavailable(
-                f"Redis at {self.location} did nothing for {name}, since it is not ready or not the master: {said}"
+                f"Redis at {self.location} did not execute {name}, since it is not ready or not the master: {reason}"
             )
         if isinstance(error, redis_errors.ResponseError):
             kind = WrongType if str(error).startswith("WRONGTYPE") else BackendRefused
             hint = ""
-            if isinstance(error, _OF_A_CLUSTER) and "+cluster:" not in self.location:
+            if isinstance(error, _CLUSTER_ERRORS) and "+cluster:" not in self.location:
                 hint = "; it belongs to a Cluster: write redis+cluster:// instead of the URL's scheme"
             return kind(f"Redis at {self.location} refused {name}: {error}{hint}")
         if isinstance(error, redis_errors.AuthenticationError):
-            # The server did nothing, and goes on doing nothing on this connection.
+            # The server did nothing, and will execute nothing on this connection.
             return self._denied(error)
         return ReplyLost(
             f"the connection to Redis at {self.location} broke before it answered, "

@@ -1,4 +1,4 @@
-"""The connection of the heartbeat's thread."""
+"""Keep the connection of the heartbeat's thread."""
 
 from __future__ import annotations
 
@@ -26,11 +26,11 @@ _BROKEN = (redis_errors.RedisError, OSError)
 
 
 class HeartbeatClient:
-    """A client of its own for the heartbeat's thread, which follows the server.
+    """The Redis client of the heartbeat's thread. It follows the server when that moves.
 
     Args:
-        address: Where the server is.
-        connect: Makes a client, given options of its connections.
+        address: The address of the server.
+        connect: Makes a client, given the options of its connections.
     """
 
     def __init__(self, address: Address, connect: Callable[..., redis.Redis]) -> None:
@@ -39,16 +39,17 @@ class HeartbeatClient:
         self._lock = threading.Lock()
         self._client: _Client | None = None
         self._generation = -1
-        #: The client that a beat uses at the moment.
-        self._used: _Client | None = None
-        self._uses = 0
+        #: The client that a running heartbeat uses, or None.
+        self._in_use: _Client | None = None
+        #: Grows when `stop` is called, so that a reconnect that started earlier is dropped.
+        self._stops = 0
         address.listen(self._moved)
 
     def run(self, name: str, keys: Sequence[str | bytes], arguments: Sequence[str | bytes | int]) -> Any:
-        """Run a script that may run twice, on another server too if the first one failed and is no master now.
+        """Run a script that may run twice. Run it again on the new master if the server moved.
 
         Raises:
-            redis.exceptions.RedisError | OSError: It may or may not have run.
+            redis.exceptions.RedisError | OSError: The script may or may not have run.
         """
         seen = self._address.generation
         try:
@@ -61,9 +62,9 @@ class HeartbeatClient:
     def stop(self) -> None:
         """Disconnect."""
         with self._lock:
-            self._uses += 1
-            old, used = self._leave()
-        if old is not None and not used:
+            self._stops += 1
+            old, in_use = self._detach()
+        if old is not None and not in_use:
             old.close()
 
     def _run_once(self, name: str, keys: Sequence[str | bytes], arguments: Sequence[str | bytes | int]) -> Any:
@@ -77,19 +78,19 @@ class HeartbeatClient:
             raise
         finally:
             with self._lock:
-                self._used = None
-                dropped = self._client is not client
-            if dropped:
+                self._in_use = None
+                detached = self._client is not client
+            if detached:
                 client.close()
 
     def _take(self) -> _Client:
-        """A client of the current generation, for the beat that begins."""
+        """Return a client of the current generation, for the heartbeat that begins."""
         with self._lock:
             generation, old = self._address.generation, None
             if self._client is None or self._generation != generation:
                 old, self._client = self._client, self._make(generation)
                 self._generation = generation
-            self._used = client = self._client
+            self._in_use = client = self._client
         if old is not None:
             old.close()
         return client
@@ -97,13 +98,16 @@ class HeartbeatClient:
     def _make(self, generation: int) -> _Client:
         return _Client(self._connect, lambda: self._address.generation == generation)
 
-    def _leave(self) -> tuple[_Client | None, bool]:
-        """Give up the client; whether a beat uses it, which is woken and closes it then. The lock is held."""
+    def _detach(self) -> tuple[_Client | None, bool]:
+        """Detach the client, and return it and whether a heartbeat uses it. The caller holds the lock.
+
+        A heartbeat that uses the client fails at once and closes it.
+        """
         old, self._client = self._client, None
-        used = old is not None and self._used is old
-        if old is not None and used:
-            old.wake()
-        return old, used
+        in_use = old is not None and self._in_use is old
+        if old is not None and in_use:
+            old.interrupt()
+        return old, in_use
 
     def _moved_since(self, seen: int, *, refused: bool) -> bool:
         try:
@@ -112,15 +116,15 @@ class HeartbeatClient:
             return False
 
     def _moved(self) -> None:
-        """Go to the new place at once: the next beat may be seconds away, and one that is under way may hang."""
+        """Reconnect at once: the next heartbeat may be seconds away, and a running one may hang."""
         with self._lock:
-            old, used = self._leave()
-            use = self._uses
+            old, in_use = self._detach()
+            stops = self._stops
         if old is not None:
-            target, name = self._reconnect, "taskhero heartbeat follows"
-            threading.Thread(target=target, args=(None if used else old, use), name=name, daemon=True).start()
+            target, name = self._reconnect, "taskhero heartbeat reconnects"
+            threading.Thread(target=target, args=(None if in_use else old, stops), name=name, daemon=True).start()
 
-    def _reconnect(self, old: _Client | None, use: int) -> None:
+    def _reconnect(self, old: _Client | None, stops: int) -> None:
         if old is not None:
             old.close()
         generation = self._address.generation
@@ -128,46 +132,46 @@ class HeartbeatClient:
         with contextlib.suppress(*_BROKEN):
             client.redis.ping()
             with self._lock:
-                if self._client is None and self._uses == use and self._address.generation == generation:
+                if self._client is None and self._stops == stops and self._address.generation == generation:
                     self._client, self._generation = client, generation
                     return
         client.close()
 
 
 class _Client:
-    """A client with one connection, which is made only as long as *is_current* says so.
+    """A client with one connection, which it opens only while *is_current* returns true.
 
-    One that was left must not go back to the old server.
+    So a detached client never connects to the old server again.
     """
 
     def __init__(self, connect: Callable[..., redis.Redis], is_current: Callable[[], bool]) -> None:
         self._is_current = is_current
         self._socket: socket.socket | None = None
-        self.redis = connect(redis_connect_func=self._greet)
+        self.redis = connect(redis_connect_func=self._handshake)
 
-    def _greet(self, connection: AbstractConnection) -> None:
-        # In this order: a change of the generation after the question finds the socket, and wakes who reads from it.
+    def _handshake(self, connection: AbstractConnection) -> None:
+        # In this order: if the generation changes after the check, `interrupt` finds the socket.
         self._socket = getattr(connection, "_sock", None)
         if not self._is_current():
-            raise redis_errors.ConnectionError("the server moved meanwhile")
+            raise redis_errors.ConnectionError("the server moved while a connection was made")
         connection.on_connect()  # type: ignore[no-untyped-call]
 
     def run(self, name: str, keys: Sequence[str | bytes], arguments: Sequence[str | bytes | int]) -> Any:
-        """Run a script; its text is sent only if the server does not know it yet."""
-        wanted = script(name)
+        """Run a script. Send its source only if the server does not have it."""
+        prepared = script(name)
         try:
-            return self.redis.evalsha(wanted.sha, len(keys), *keys, *arguments)
+            return self.redis.evalsha(prepared.sha, len(keys), *keys, *arguments)
         except redis_errors.NoScriptError:
-            return self.redis.eval(wanted.text, len(keys), *keys, *arguments)
+            return self.redis.eval(prepared.text, len(keys), *keys, *arguments)
 
-    def wake(self) -> None:
-        """Let a command that waits for its answer in another thread fail.
+    def interrupt(self) -> None:
+        """Make a command fail that waits for its reply in another thread.
 
-        The socket stays open: else another one could get its number, and that thread wait for that.
+        The socket stays open. Otherwise a new socket could get its number, and that thread would wait for it.
         """
         if self._socket is not None:
             with contextlib.suppress(OSError):
-                # Not the method of a TLS socket, which takes from that thread what it reads with.
+                # The method of a TLS socket would remove the TLS state that the other thread reads with.
                 socket.socket.shutdown(self._socket, socket.SHUT_RDWR)
 
     def close(self) -> None:

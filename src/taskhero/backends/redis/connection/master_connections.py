@@ -1,4 +1,4 @@
-"""Connections of one event loop to one Redis, all of which follow it when it moves."""
+"""Keep the connections of one event loop to one Redis, and replace them when the server moves."""
 
 from __future__ import annotations
 
@@ -23,34 +23,34 @@ if TYPE_CHECKING:
     from redis.asyncio.connection import ConnectionPool
 
     from taskhero.backends.redis.connection.pipelined import HiredisConnection
-    from taskhero.backends.redis.connection.server_location import Address, Watching
+    from taskhero.backends.redis.connection.server_location import Address, Watcher
 
 __all__ = ["LOST", "MasterConnections"]
 
 LOST = (redis_errors.ConnectionError, redis_errors.TimeoutError, OSError, TimeoutError)
 
-#: Seconds that commands which are under way on the old server have for their answers.
-GRACE = 0.5
+#: Seconds that pending commands have to receive replies from the old server.
+DRAIN_TIMEOUT = 0.5
 
-_CAN_ASK = hasattr(AbstractConnection, "can_read")
+_HAS_CAN_READ = hasattr(AbstractConnection, "can_read")
 
 
 async def _is_ready(connection: AbstractConnection) -> bool:
-    """Whether a command can be sent at once: it is connected, and the server has sent nothing and not closed it.
+    """Return whether a command can be sent at once: connected, not closed, and without unread data.
 
-    The pool asks the same, in ten times as many calls. Before redis-py 8 only the pool can ask.
+    The pool checks the same with ten times as many calls. Before redis-py 8 only the pool can check it.
     """
     try:
-        return _CAN_ASK and connection.is_connected and not await connection.can_read()
+        return _HAS_CAN_READ and connection.is_connected and not await connection.can_read()
     except LOST:
         return False
 
 
 class MasterConnections:
-    """A pool of connections to one server, and those outside of it on which somebody waits.
+    """A pool of connections to one server, and dedicated connections outside the pool for waits.
 
-    Each has the generation of the address that was current when it was made. Those of an older one are replaced
-    before their next use, and the moment the server moves.
+    Each connection has the generation of the address in which it was made. Connections of older generations are
+    replaced as soon as the server moves, or before their next use.
     """
 
     def __init__(self, address: Address, location: str) -> None:
@@ -59,48 +59,48 @@ class MasterConnections:
         self._pool: ConnectionPool | None = None
         self._pool_generation = -1
         self._loop: asyncio.AbstractEventLoop | None = None
-        # The pool's locks, timers and counters cost more than a step's own work, so one connection, which is all that
-        # most programs need at a time, is kept ready outside of it, unless somebody waits for one.
+        # The pool's locks, timers and counters cost more than a small step. Most programs need one connection at a
+        # time, so one is kept outside the pool, unless a command waits for the pool.
         self._spare: AbstractConnection | None = None
         self._pipelined: HiredisConnection | None = None
         self._queueing = 0
-        self._own: WeakSet[AbstractConnection] = WeakSet()
+        self._dedicated: WeakSet[AbstractConnection] = WeakSet()
         self._connecting: set[asyncio.Timeout] = set()
-        self._leaving: set[asyncio.Task[None]] = set()
-        self._watching: Watching | None = None
+        self._draining: set[asyncio.Task[None]] = set()
+        self._watcher: Watcher | None = None
         address.listen(self._moved)
 
     @property
     def address(self) -> Address:
-        """Where the server is."""
+        """Return the address of the server."""
         return self._address
 
     @property
     def generation(self) -> int:
-        """The generation of connections that are made now."""
+        """Return the generation of connections that are made now."""
         return self._address.generation
 
     def make_pool(self, **options: Any) -> ConnectionPool:
-        """A pool with this link's address and *options*."""
+        """Return a new pool for the address, with *options* for its connections."""
         return self._address.pool(**options)
 
     def make_client(self, **options: Any) -> redis.Redis:
-        """A client of its own for a thread."""
+        """Return a new client for a thread, with *options* for its connections."""
         return self._address.client(**options)
 
     def forget_lost(self) -> bool:
-        """Drop what belongs to an event loop that has ended without closing it; say whether there was anything."""
+        """Drop the connections of an event loop that is closed. Return whether there were any."""
         lost = self._pool is not None and self._loop is not None and self._loop.is_closed()
         if lost:
             self._pool = self._spare = self._pipelined = None
-            self._own.clear()
+            self._dedicated.clear()
             self._connecting.clear()
-            self._leaving.clear()
-            self._stop_watching()
+            self._draining.clear()
+            self._stop_watcher()
         return lost
 
     async def open(self) -> None:
-        """Connect."""
+        """Connect to the server."""
         if self._pool is not None:
             if self._loop is not asyncio.get_running_loop():
                 raise NotConnected(
@@ -115,41 +115,41 @@ class MasterConnections:
         self._pool_generation = self._address.generation
         pool = self._pool = self.make_pool()
         try:
-            await self._greet()
+            await self._handshake()
         except BaseException:
             self._pool = None
             await pool.aclose()
             raise
-        self._watching = self._address.watch()
-        if self._watching is not None:
-            self._watching.start()
+        self._watcher = self._address.watch()
+        if self._watcher is not None:
+            self._watcher.start()
 
-    async def _greet(self) -> None:
-        """Use the first connection, to find out whether the server is of use."""
+    async def _handshake(self) -> None:
+        """Check on the first connection whether the server can be used."""
 
     async def close(self) -> None:
         """Drop all connections."""
-        self._stop_watching()
+        self._stop_watcher()
         pool, self._pool = self._pool, None
         self._spare = self._pipelined = None
-        await cancel_and_wait([*self._leaving])
+        await cancel_and_wait([*self._draining])
         if pool is not None:
             await pool.aclose()
 
-    def _stop_watching(self) -> None:
-        watching, self._watching = self._watching, None
-        if watching is not None:
-            watching.stop()
+    def _stop_watcher(self) -> None:
+        watcher, self._watcher = self._watcher, None
+        if watcher is not None:
+            watcher.stop()
 
     # when the server moves
 
     async def follow(self, error: Exception | None, seen: int) -> bool:
-        """After *error* on a connection of generation *seen*: whether newer connections lead elsewhere.
+        """Handle *error* of a connection of generation *seen*. Return whether there is a newer generation.
 
         Raises:
-            BackendUnavailable: Nobody knows where the server is.
+            BackendUnavailable: The server was not found.
         """
-        # A server of a Cluster whose URL is that of a single server names another one; there is no way to go there.
+        # MOVED on the URL of a single server: the driver cannot follow a Cluster from there.
         refused = cannot_act(error) and (self._address.moves or not isinstance(error, redis_errors.MovedError))
         if not self._address.moves:
             moved = self._address.follow(seen, refused=refused)
@@ -159,21 +159,21 @@ class MasterConnections:
             self._renew()
         return moved
 
-    async def _in_thread(self, look: Callable[[], bool]) -> bool:
-        """Look for the server in a thread, which does not delay the exit of the program."""
+    async def _in_thread(self, locate: Callable[[], bool]) -> bool:
+        """Run *locate* in a daemon thread, which does not delay the exit of the program."""
         loop = asyncio.get_running_loop()
         found: asyncio.Future[bool] = loop.create_future()
 
         def run() -> None:
             try:
-                outcome: bool | Exception = look()
-            except Exception as error:  # noqa: BLE001 - it is raised where the answer is awaited
+                outcome: bool | Exception = locate()
+            except Exception as error:  # noqa: BLE001 - it is raised where the result is awaited
                 outcome = error
-            # Who waits may have gone, and the event loop with it.
+            # The event loop may be closed already.
             with contextlib.suppress(RuntimeError):
                 loop.call_soon_threadsafe(_settle, found, outcome)
 
-        threading.Thread(target=run, name="taskhero looks for the master", daemon=True).start()
+        threading.Thread(target=run, name="taskhero locates the master", daemon=True).start()
         try:
             return await found
         except redis_errors.AuthenticationError as error:
@@ -182,10 +182,10 @@ class MasterConnections:
             raise self._unreachable(error) from error
 
     def _moved(self) -> None:
-        """The generation changed; called in any thread."""
+        """Replace connections after a change of the generation. Called in any thread."""
         loop = self._loop
         if loop is not None:
-            # A loop that is closed has no connections.
+            # A closed event loop has no connections.
             with contextlib.suppress(RuntimeError):
                 loop.call_soon_threadsafe(self._renew)
 
@@ -196,18 +196,18 @@ class MasterConnections:
             return
         self._pool_generation = generation
         old, self._pool = self._pool, self.make_pool()
-        ready = self._pipelined
+        pipelined = self._pipelined
         self._spare = self._pipelined = None
         for connecting in self._connecting:
             if not connecting.expired():
-                # The old server may not answer at all.
+                # The old server may never answer.
                 connecting.reschedule(asyncio.get_running_loop().time())
         self._connecting.clear()
-        waiting = list(self._own)
-        self._own.clear()
-        task = asyncio.create_task(_leave(old, ready, waiting), name="taskhero-leaves-old-server")
-        self._leaving.add(task)
-        task.add_done_callback(self._leaving.discard)
+        dedicated = list(self._dedicated)
+        self._dedicated.clear()
+        task = asyncio.create_task(_drain(old, pipelined, dedicated), name="taskhero-drain-connections")
+        self._draining.add(task)
+        task.add_done_callback(self._draining.discard)
 
     @contextlib.contextmanager
     def _until_moved(self, limit: asyncio.Timeout) -> Iterator[None]:
@@ -220,7 +220,7 @@ class MasterConnections:
     # the pool
 
     async def _take(self) -> tuple[ConnectionPool, AbstractConnection]:
-        """A connection from the pool."""
+        """Return a connection and the pool that it belongs to."""
         if self._pool is None:
             raise NotConnected(f"the backend at {self.location} is not connected: call `await backend.connect()` first")
         if self._loop is not asyncio.get_running_loop():
@@ -255,12 +255,12 @@ class MasterConnections:
 
     def _denied(self, error: Exception) -> BackendDenied:
         return BackendDenied(
-            f"Redis at {self.location} refused the password, or wants one that the URL does not have: {error}"
+            f"Redis at {self.location} refused the password, or requires one that the URL does not have: {error}"
         )
 
     async def _spare_or_pooled(self, pool: ConnectionPool) -> AbstractConnection:
-        kept, self._spare = self._spare, None
-        if kept is None:
+        spare, self._spare = self._spare, None
+        if spare is None:
             self._queueing += 1
             try:
                 connection: AbstractConnection = await pool.get_connection()  # type: ignore[no-untyped-call]
@@ -268,14 +268,14 @@ class MasterConnections:
                 self._queueing -= 1
             return connection
         try:
-            if not await _is_ready(kept):
-                # It connects again if the server has closed it meanwhile.
-                await pool.ensure_connection(kept)
+            if not await _is_ready(spare):
+                # Reconnects if the server has closed the connection.
+                await pool.ensure_connection(spare)
         except BaseException:
-            await kept.disconnect(nowait=True)
-            await self._release(pool, kept)
+            await spare.disconnect(nowait=True)
+            await self._release(pool, spare)
             raise
-        return kept
+        return spare
 
     async def _release(self, pool: ConnectionPool, connection: AbstractConnection) -> None:
         if pool is not self._pool:
@@ -288,9 +288,9 @@ class MasterConnections:
             await pool.release(connection)
 
     async def _end_pipelined(self, ended: HiredisConnection) -> None:
-        """Leave the connection that is kept ready to the pool: it is lost, or somebody waits for one."""
+        """Return the pipelined connection to the pool: it is lost, or a command waits for the pool."""
         if self._pipelined is not ended or not (ended.lost or ended.idle):
-            # Another one asks by it already, and looks here when that is answered.
+            # Another command uses it, and calls this method when its reply is there.
             return
         self._pipelined = None
         if ended.lost:
@@ -302,13 +302,13 @@ class MasterConnections:
 
     # outside of the pool
 
-    async def own_connection(self, **options: Any) -> AbstractConnection:
-        """A connection outside the pool, for one who waits on it; to be disconnected by its user.
+    async def dedicated_connection(self, **options: Any) -> AbstractConnection:
+        """Return a new connection outside the pool, for waits. The caller must disconnect it.
 
-        It is disconnected when the server moves.
+        It is also disconnected when the server moves.
 
         Raises:
-            redis.exceptions.RedisError | OSError | BackendUnavailable: It cannot be had.
+            redis.exceptions.RedisError | OSError | BackendUnavailable: The server cannot be reached.
         """
         seen = self._address.generation
         try:
@@ -325,11 +325,11 @@ class MasterConnections:
                 with self._until_moved(limit):
                     await connection.connect()  # type: ignore[no-untyped-call]
             if self._address.generation != generation:
-                raise ConnectionError("the server moved meanwhile")
+                raise ConnectionError("the server moved while a connection was made")
         except BaseException:
             await connection.disconnect(nowait=True)
             raise
-        self._own.add(connection)
+        self._dedicated.add(connection)
         return connection
 
 
@@ -342,16 +342,16 @@ def _settle(future: asyncio.Future[bool], outcome: bool | Exception) -> None:
         future.set_result(outcome)
 
 
-async def _leave(old: ConnectionPool, ready: HiredisConnection | None, waiting: list[AbstractConnection]) -> None:
-    """Drop connections to the old server; answers that are under way may still come."""
+async def _drain(old: ConnectionPool, pipelined: HiredisConnection | None, dedicated: list[AbstractConnection]) -> None:
+    """Drop connections to the old server. Pending replies can arrive until `DRAIN_TIMEOUT` has passed."""
     try:
-        for connection in waiting:
+        for connection in dedicated:
             await connection.disconnect(nowait=True)
-        if ready is not None and ready.idle:
-            await ready.close()
+        if pipelined is not None and pipelined.idle:
+            await pipelined.close()
         await old.disconnect(inuse_connections=False)
-        await asyncio.sleep(GRACE)
+        await asyncio.sleep(DRAIN_TIMEOUT)
     finally:
-        if ready is not None:
-            await ready.close()
+        if pipelined is not None:
+            await pipelined.close()
         await old.aclose()

@@ -1,4 +1,4 @@
-"""Errors by which a server says that it cannot act as the master."""
+"""Recognize the errors of a server that cannot act as the master."""
 
 from __future__ import annotations
 
@@ -11,22 +11,22 @@ __all__ = ["cannot_act"]
 _KINDS = (
     redis_errors.ReadOnlyError,
     redis_errors.BusyLoadingError,
-    # CLUSTERDOWN, and MASTERDOWN, which redis-py takes for one of its kind.
+    # CLUSTERDOWN and MASTERDOWN: redis-py raises the same class for both.
     redis_errors.ClusterDownError,
     redis_errors.MovedError,
 )
-#: UNBLOCKED ends a blocking command of a master that becomes a replica. What a script says of one of its commands is
-#: in another text: since Redis 7 if the script raises it, and before always.
-_TEXT = re.compile(
+#: UNBLOCKED ends a blocking command when a master becomes a replica. Redis 7 wraps the error of a command in a script
+#: if the script raises it. Older versions always wrap it.
+_MESSAGE = re.compile(
     r"UNBLOCKED |(ERR )?(Error running script .*|user_script.*)[ -](READONLY|LOADING|MASTERDOWN|CLUSTERDOWN) "
 )
 
 
 def cannot_act(error: BaseException | None) -> bool:
-    """Whether a server answered that it is not the master, or not ready: it has done nothing.
+    """Return whether a server answered that it is not the master, or not ready. Then it has done nothing.
 
-    New connections may lead to another server, since a Sentinel, a Cluster, a proxy or a name server says so.
+    New connections may reach another server, which a Sentinel, a Cluster, a proxy or a name server names.
     """
     return isinstance(error, _KINDS) or (
-        isinstance(error, redis_errors.ResponseError) and _TEXT.match(str(error)) is not None
+        isinstance(error, redis_errors.ResponseError) and _MESSAGE.match(str(error)) is not None
     )

@@ -1,8 +1,8 @@
-"""Commands and their answers on a connection, without the streams between them and the event loop.
+"""Send commands on one connection without waiting for the previous reply.
 
-redis-py connects: it knows addresses, TLS, users and Sentinel. Then its way from the socket to who asked takes longer
-than a small step of Redis: a stream, a task that reads it, timeouts for each. So the connection's transport is taken
-over here, if hiredis is there to read what comes; else redis-py goes on reading.
+redis-py connects: it handles addresses, TLS, users and Sentinel. Its path from the socket to the caller takes longer
+than a small step of Redis: a stream, a task that reads it, a timeout for each read. If hiredis is installed,
+`take_over` therefore replaces the protocol of the connection's transport. Otherwise redis-py reads the replies.
 """
 
 from __future__ import annotations
@@ -30,22 +30,22 @@ except ImportError:
 
 __all__ = ["HiredisConnection", "PipelinedConnection", "RedisPyConnection", "take_over"]
 
-#: What servers send without being asked, or None if this hiredis cannot tell it from an answer.
+#: The type of push messages, or None if this hiredis does not distinguish them from replies.
 _Push: type | None = getattr(_hiredis, "PushNotification", None)
 _INCOMPLETE = object()
 
 
 class PipelinedConnection(ABC):
-    """A connection on which answers come in the order of the commands, and now and then what nobody asked for.
+    """A connection on which replies arrive in the order of the commands, with push messages between them.
 
     Args:
-        connection: It is connected, and nothing is under way on it.
-        on_push: Called when something comes that is no answer, with that, or with None where redis-py hides it.
-        on_lost: Called when no answer can come any more.
+        connection: A connected connection without pending commands.
+        on_push: Called with each push message, or with None where redis-py hides the message.
+        on_lost: Called when no more replies can arrive.
 
     Attributes:
-        connection: It must not be used otherwise meanwhile.
-        lost: Whether it has ended.
+        connection: The connection of redis-py. Do not use it directly.
+        lost: Whether the connection has ended.
     """
 
     def __init__(
@@ -59,24 +59,24 @@ class PipelinedConnection(ABC):
         self._on_push = on_push
         self._on_lost = on_lost
         self._loop = asyncio.get_running_loop()
-        self._awaited: deque[asyncio.Future[Any]] = deque()
+        self._pending: deque[asyncio.Future[Any]] = deque()
         self._timer: asyncio.TimerHandle | None = None
 
     async def ask(self, packed: bytes | list[bytes]) -> Any:
-        """The answer to one command, which is in the server's form already.
+        """Send one encoded command and return its reply.
 
-        Who is cancelled leaves the command under way; its answer is dropped when it comes.
+        If the caller is cancelled, the command stays pending and its reply is dropped.
 
         Raises:
             redis.exceptions.RedisError: The server answered with an error.
-            ConnectionError | TimeoutError: No answer came; then the connection is lost.
+            ConnectionError | TimeoutError: No reply came, and the connection is lost.
         """
         future = self._expect()
         await self._send(packed)
         return await future
 
     async def ask_all(self, commands: Sequence[Sequence[str]]) -> list[Any]:
-        """The answers to several commands that are sent at once; raises as `ask`, for the first that has an error."""
+        """Send several commands at once and return their replies. Raises as `ask`, for the first error."""
         futures = [self._expect() for _ in commands]
         await self._send(self.connection.pack_commands(commands))
         try:
@@ -102,19 +102,19 @@ class PipelinedConnection(ABC):
         if self.lost:
             raise ConnectionError("the connection is closed")
         future: asyncio.Future[Any] = self._loop.create_future()
-        self._awaited.append(future)
+        self._pending.append(future)
         if self._timer is None:
             self._timer = self._loop.call_later(REPLY_TIMEOUT, self._overdue)
         return future
 
     def _answer(self, reply: Any) -> None:
-        if not self._awaited:
-            self._end(ConnectionError(f"the server sent what nobody asked for: {reply!r:.80}"))
+        if not self._pending:
+            self._end(ConnectionError(f"the server sent a reply without a command: {reply!r:.80}"))
             return
-        future = self._awaited.popleft()
+        future = self._pending.popleft()
         if self._timer is not None:
             self._timer.cancel()
-        self._timer = self._loop.call_later(REPLY_TIMEOUT, self._overdue) if self._awaited else None
+        self._timer = self._loop.call_later(REPLY_TIMEOUT, self._overdue) if self._pending else None
         if future.done():
             return
         if isinstance(reply, Exception):
@@ -123,25 +123,25 @@ class PipelinedConnection(ABC):
             future.set_result(reply)
 
     def _overdue(self) -> None:
-        self._end(TimeoutError(f"no answer came within {REPLY_TIMEOUT:g} seconds"))
+        self._end(TimeoutError(f"no reply came within {REPLY_TIMEOUT:g} seconds"))
 
     def _end(self, error: Exception) -> None:
-        """Tell all who wait for an answer that none can come any more."""
+        """Mark the connection as lost, and let all pending commands fail with *error*."""
         if self.lost:
             return
         self.lost = True
         if self._timer is not None:
             self._timer.cancel()
-        for future in self._awaited:
+        for future in self._pending:
             if not future.done():
                 future.set_exception(error)
-        self._awaited.clear()
+        self._pending.clear()
         if self._on_lost is not None:
             self._on_lost()
 
 
 class HiredisConnection(PipelinedConnection, asyncio.Protocol):
-    """A dialogue that hiredis reads as soon as the event loop has what the server sent."""
+    """A pipelined connection that hiredis parses as soon as the event loop receives data."""
 
     def __init__(
         self,
@@ -155,19 +155,19 @@ class HiredisConnection(PipelinedConnection, asyncio.Protocol):
         self._streams: Any = transport.get_protocol()
         self._reader = _hiredis.Reader(
             protocolError=redis_errors.InvalidResponse,
-            replyError=connection._parser.parse_error,  # noqa: SLF001 - the errors that redis-py makes of texts
+            replyError=connection._parser.parse_error,  # noqa: SLF001 - the error classes of redis-py
             notEnoughData=_INCOMPLETE,
         )
         transport.set_protocol(self)
 
     @property
     def idle(self) -> bool:
-        """Whether nothing is under way, and a command can be sent."""
-        return not self._awaited and not self.lost and not self._transport.is_closing()
+        """Return whether no command is pending and one can be sent."""
+        return not self._pending and not self.lost and not self._transport.is_closing()
 
     async def ask(self, packed: bytes | list[bytes]) -> Any:
         """See `PipelinedConnection.ask`."""
-        # Sent before anything else is seen to: the server works meanwhile.
+        # Sent first, so that the server works while the future and the timer are made.
         if not self.lost:
             self._put(packed)
         return await self._expect()
@@ -182,7 +182,7 @@ class HiredisConnection(PipelinedConnection, asyncio.Protocol):
             self._transport.writelines(packed)
 
     def release(self) -> None:
-        """Leave the connection to redis-py as it was; only when it is idle."""
+        """Return the idle connection to redis-py, with its own protocol."""
         self._transport.set_protocol(self._streams)
         self.lost = True
 
@@ -208,7 +208,7 @@ class HiredisConnection(PipelinedConnection, asyncio.Protocol):
         self._streams.connection_lost(exc)
 
     def pause_writing(self) -> None:
-        """See `asyncio.Protocol`; commands are in memory anyway."""
+        """See `asyncio.Protocol`. Commands are in memory already, so nothing pauses here."""
         self._streams.pause_writing()
 
     def resume_writing(self) -> None:
@@ -217,7 +217,7 @@ class HiredisConnection(PipelinedConnection, asyncio.Protocol):
 
 
 class RedisPyConnection(PipelinedConnection):
-    """A dialogue that a task reads by redis-py, with whatever parser that has."""
+    """A pipelined connection that a task reads with redis-py and its parser."""
 
     def __init__(
         self,
@@ -226,12 +226,12 @@ class RedisPyConnection(PipelinedConnection):
         on_lost: Callable[[], None] | None = None,
     ) -> None:
         super().__init__(connection, on_push, on_lost)
-        self._reading = self._loop.create_task(self._read(), name="taskhero-reads-answers")
+        self._read_task = self._loop.create_task(self._read(), name="taskhero-redis-reader")
 
     async def close(self) -> None:
         """Drop the connection."""
         try:
-            await cancel_and_wait([self._reading])
+            await cancel_and_wait([self._read_task])
         finally:
             await super().close()
 
@@ -239,7 +239,7 @@ class RedisPyConnection(PipelinedConnection):
         try:
             await self.connection.send_packed_command(packed, check_health=False)
         except BaseException:
-            # Which of its commands the server got is not known, so no answer can be told from another's.
+            # The server may have received some of the commands, so replies cannot be matched to commands.
             self._end(ConnectionError("a command could not be sent"))
             raise
 
@@ -254,7 +254,7 @@ class RedisPyConnection(PipelinedConnection):
                 if reply is not None:
                     self._answer(reply)
                 elif self._on_push is not None:
-                    # Nothing may be asked here whose answer is nothing: that looks the same.
+                    # redis-py returns None for a push message. So no command here may have a nil reply.
                     self._on_push(None)
         except (redis_errors.RedisError, OSError) as error:
             self._end(error)
@@ -265,12 +265,12 @@ def take_over(
     on_push: Callable[[Any], None] | None = None,
     on_lost: Callable[[], None] | None = None,
 ) -> HiredisConnection | None:
-    """Take over the connection's transport; None if that cannot be: there is no hiredis, or no real connection."""
+    """Return a connection that uses the transport directly. None if hiredis or a real transport is missing."""
     writer: Any = getattr(connection, "_writer", None)
     reader: Any = getattr(connection, "_reader", None)
     if _Push is None or type(writer) is not asyncio.StreamWriter or type(reader) is not asyncio.StreamReader:
         return None
-    # What has come already would be lost.
+    # Data that the stream has buffered would be lost.
     if writer.is_closing() or reader.at_eof() or getattr(reader, "_buffer", None):
         return None
     return HiredisConnection(connection, writer.transport, on_push, on_lost)

@@ -1,4 +1,4 @@
-"""Listening to Sentinels, which tell when they made another server the master."""
+"""Listen to Sentinels, which announce that another server became the master."""
 
 from __future__ import annotations
 
@@ -23,8 +23,8 @@ __all__ = ["SentinelListener"]
 logger = logging.getLogger("taskhero.backends.redis")
 
 _CHANNEL = "+switch-master"
-#: Seconds of silence after which a subscription is checked: its connection can be gone without a sign.
-_SILENCE = 10.0
+#: Seconds without a message after which a subscription is checked: a connection can break unnoticed.
+_CHECK_INTERVAL = 10.0
 _FIRST_DELAY = 0.5
 _LONGEST_DELAY = 5.0
 
@@ -32,14 +32,14 @@ _LONGEST_DELAY = 5.0
 class SentinelListener:
     """A thread that subscribes to the event ``+switch-master`` of all Sentinels, and follows the master.
 
-    A planned failover leaves the old master running for some ten seconds, in which it takes writes and loses them. So
-    the event is needed beside the errors of connections. The thread has an event loop of its own: a task that blocks
-    the program's event loop does not delay it. The subscriptions send nothing to the Redis server.
+    After a planned failover, the old master runs for about ten seconds. It accepts writes and then loses them. So
+    the errors of connections are not enough. The thread has its own event loop, so a task that blocks the program's
+    event loop does not delay it. The subscriptions send nothing to the Redis server.
 
     Args:
-        sentinels: Where the Sentinels are. One that cannot be reached is tried again and again.
+        sentinels: The addresses of the Sentinels. The thread retries those that it cannot reach.
         service: The name of the master.
-        on_switch: Called in the thread for each event, and after each subscription for what came before it.
+        on_switch: Called in the thread for each event, and after each subscription, since earlier events are missed.
     """
 
     def __init__(self, sentinels: Sequence[Node], service: str, on_switch: Callable[[], Any]) -> None:
@@ -51,22 +51,22 @@ class SentinelListener:
         self._stopped = False
         self._loop: asyncio.AbstractEventLoop | None = None
         self._task: asyncio.Task[Any] | None = None
-        self._heard: set[Node] = set()
-        self._deaf = False
+        self._subscribed: set[Node] = set()
+        self._reported = False
 
     def start(self) -> None:
-        """Start to listen."""
+        """Start the thread."""
         self._thread = threading.Thread(target=self._run, name="taskhero listens to Sentinels", daemon=True)
         self._thread.start()
 
     def stop(self) -> None:
-        """Stop to listen."""
+        """Stop the thread. Wait for it for 1 second at most."""
         with self._lock:
             self._stopped = True
             if self._loop is not None and self._task is not None:
                 self._loop.call_soon_threadsafe(self._task.cancel)
         if self._thread is not None:
-            # A Sentinel that is being asked and does not answer would hold it up longer.
+            # A Sentinel that does not answer a query would delay the end of the thread further.
             self._thread.join(1.0)
 
     def _run(self) -> None:
@@ -91,19 +91,19 @@ class SentinelListener:
         while True:
             try:
                 await self._listen(sentinel)
-            except Exception as error:  # noqa: BLE001 - whatever comes from one Sentinel, the others are heard
-                if sentinel in self._heard:
+            except Exception as error:  # noqa: BLE001 - one faulty Sentinel does not stop the others
+                if sentinel in self._subscribed:
                     delay = _FIRST_DELAY
                 self._lose(sentinel, error)
             await asyncio.sleep(delay)
             delay = min(delay * 2, _LONGEST_DELAY)
 
     def _lose(self, sentinel: Node, error: Exception) -> None:
-        """Say once that a planned failover would be noticed late, until a Sentinel is heard again."""
-        self._heard.discard(sentinel)
-        said = logging.DEBUG if self._heard or self._deaf else logging.INFO
-        self._deaf = not self._heard
-        logger.log(said, "cannot subscribe to the Sentinel at %s:%d, and goes on trying: %s", *sentinel, error)
+        """Log the lost subscription: once at level INFO if no other is left, since failovers are then noticed late."""
+        self._subscribed.discard(sentinel)
+        level = logging.DEBUG if self._subscribed or self._reported else logging.INFO
+        self._reported = not self._subscribed
+        logger.log(level, "cannot subscribe to the Sentinel at %s:%d, retrying: %s", *sentinel, error)
 
     async def _listen(self, sentinel: Node) -> None:
         host, port = sentinel
@@ -113,8 +113,8 @@ class SentinelListener:
             await connection.send_command("SUBSCRIBE", _CHANNEL)
             async with asyncio.timeout(REPLY_TIMEOUT):
                 await connection.read_response()
-            self._heard.add(sentinel)
-            self._deaf = False
+            self._subscribed.add(sentinel)
+            self._reported = False
             self._follow()
             while True:
                 if self._concerns(await self._next(connection)):
@@ -123,17 +123,17 @@ class SentinelListener:
             await connection.disconnect(nowait=True)
 
     async def _next(self, connection: Connection) -> Any:
-        """The next that the Sentinel says; it is asked for a sign if it says nothing for long."""
-        reply = await connection.read_response(timeout=_SILENCE, disconnect_on_error=False)
+        """Return the next message of the Sentinel. Send a PING after `_CHECK_INTERVAL` without one."""
+        reply = await connection.read_response(timeout=_CHECK_INTERVAL, disconnect_on_error=False)
         if reply is None:
             await connection.send_command("PING", check_health=False)
             reply = await connection.read_response(timeout=REPLY_TIMEOUT, disconnect_on_error=False)
             if reply is None:
-                raise TimeoutError(f"no answer came within {REPLY_TIMEOUT:g} s")
+                raise TimeoutError(f"no reply came within {REPLY_TIMEOUT:g} s")
         return reply
 
     def _concerns(self, reply: Any) -> bool:
-        """Whether it says that this service has another master: its name, the old address and the new one."""
+        """Return whether a message says that this service has another master (name, old address, new address)."""
         if not isinstance(reply, list) or len(reply) != 3 or reply[0] != b"message":
             return False
         return bool(reply[2].decode("utf-8", "replace").split(" ")[0] == self._service)

@@ -1,4 +1,4 @@
-"""Where a server is, and the generation of the connections that lead there."""
+"""Hold the address of a server, and the generation of the connections to it."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
     from taskhero.backends.redis.connection.url_options import ManyHosts
 
-__all__ = ["Address", "MovingAddress", "Node", "Watching", "ask_all"]
+__all__ = ["Address", "MovingAddress", "Node", "Watcher", "ask_all"]
 
 logger = logging.getLogger("taskhero.backends.redis")
 
@@ -33,31 +33,30 @@ _Answer = TypeVar("_Answer")
 
 #: Seconds between two renewals of connections to a server that answers but cannot act as a master.
 RENEWAL = 0.5
-#: Seconds after the first answer for which other answers are waited for.
-PATIENCE = 0.3
+#: Seconds to wait for more answers after the first one.
+STRAGGLER_TIMEOUT = 0.3
 
 
-class Watching(Protocol):
-    """Something that runs while a link is open."""
+class Watcher(Protocol):
+    """A background activity that runs while the connections are open."""
 
     def start(self) -> None:
-        """Begin."""
+        """Start to watch."""
         ...
 
     def stop(self) -> None:
-        """End; a second call changes nothing."""
+        """Stop to watch. A second call changes nothing."""
         ...
 
 
 class Address(ABC):
-    """How to reach a server. All methods may be called from any thread.
+    """The address of a server. All methods are safe to call from any thread.
 
-    All connections of a process have the generation that was current when they were made. Each user of a connection
-    compares the two before each use, and replaces a connection that is older. So it does not matter which of them
-    notices first that the server moved.
+    Every connection of a process records the generation in which it was made. Its user compares the two before each
+    use, and replaces an older connection. So any user can be the first to notice that the server moved.
 
     Attributes:
-        moves: Whether the server can turn up elsewhere, so that `follow` takes long. Then call it in a thread.
+        moves: Whether the server can move to another address. `follow` then blocks, so call it in a thread.
         generation: The generation of connections that are made now.
     """
 
@@ -67,7 +66,7 @@ class Address(ABC):
         self.generation = 0
         self._lock = threading.Lock()
         self._listeners: tuple[Callable[[], None], ...] = ()
-        self._looked_at = float("-inf")
+        self._located_at = float("-inf")
         self._renewed_at = float("-inf")
 
     @abstractmethod
@@ -78,8 +77,8 @@ class Address(ABC):
     def client(self, **options: Any) -> redis.Redis:
         """Return a client for a thread."""
 
-    def watch(self) -> Watching | None:
-        """Return what notices by itself that the server moved, or None if nothing can."""
+    def watch(self) -> Watcher | None:
+        """Return a watcher that notices that the server moved, or None if there is none."""
         return None
 
     def listen(self, listener: Callable[[], None]) -> None:
@@ -87,77 +86,77 @@ class Address(ABC):
         self._listeners += (listener,)
 
     def find(self) -> bool:
-        """Find out where the server is now; return whether it is elsewhere than before. It blocks.
+        """Locate the server, and return whether it moved. This call blocks.
 
         Raises:
-            redis.exceptions.RedisError | OSError: Nobody who could be asked knows.
+            redis.exceptions.RedisError | OSError: No server that was asked knows the address.
         """
         with self._lock:
             seen = self.generation
-            self._look()
+            self._locate()
             moved = self.generation != seen
         if moved:
-            self._tell()
+            self._notify_listeners()
         return moved
 
     def follow(self, seen: int, *, refused: bool = False) -> bool:
-        """Judge a connection that failed, and return whether there is a newer generation than its own.
+        """Handle the failure of a connection, and return whether there is a newer generation than its own.
 
         Args:
             seen: The generation of the connection.
-            refused: The server answered that it cannot act as a master. New connections may reach another one even
-                if the server's name stays, since a proxy or a name server decides where they lead.
+            refused: Whether the server answered that it cannot act as the master. A proxy or a name server may lead
+                new connections to another server, even if the address stays the same.
 
         Raises:
-            redis.exceptions.RedisError | OSError: Nobody who could be asked knows where the server is. Never raised
-                if it *refused*.
+            redis.exceptions.RedisError | OSError: No server that was asked knows the address. Not raised if the
+                server *refused*.
         """
         failed_at = time.monotonic()
         with self._lock:
             if self.generation != seen:
                 return True
-            if self._looked_at < failed_at:
-                # Else another thread looked meanwhile, and the server is where it was.
+            if self._located_at < failed_at:
+                # Otherwise another thread has located the server since the failure, and it has not moved.
                 with contextlib.suppress(*((redis_errors.RedisError, OSError) if refused else ())):
-                    self._look()
+                    self._locate()
             now = time.monotonic()
             if self.generation == seen and refused and now - self._renewed_at >= RENEWAL:
                 self._renewed_at = now
                 self.generation += 1
             moved = self.generation != seen
         if moved:
-            self._tell()
+            self._notify_listeners()
         return moved
 
     @abstractmethod
-    def _look(self) -> None:
-        """Find out where the server is, and raise the generation if it moved."""
+    def _locate(self) -> None:
+        """Locate the server, and increase the generation if it moved."""
 
-    def _tell(self) -> None:
+    def _notify_listeners(self) -> None:
         for listener in self._listeners:
             listener()
 
 
 class MovingAddress(Address):
-    """A server that has to be asked for, and can turn up elsewhere.
+    """The address of a server that other servers know, and that can move.
 
     Args:
-        parts: What the URL says.
-        options: How the server itself is spoken to.
+        parts: The parts of the URL.
+        options: Options of connections to the server itself.
     """
 
     moves = True
 
     def __init__(self, parts: ManyHosts, **options: Any) -> None:
         super().__init__()
-        self._asked = parts.hosts
+        self._seeds = parts.hosts
         self._secure = parts.secure
         self._options = {**parts.options, **options}
         self._node: Node | None = None
 
     def pool(self, **options: Any) -> ConnectionPool:
         """See `Address.pool`."""
-        host, port = self._node or self._asked[0]
+        host, port = self._node or self._seeds[0]
         common = {"max_connections": MAX_CONNECTIONS, "timeout": REPLY_TIMEOUT, "socket_keepalive": True}
         return BlockingConnectionPool.from_url(
             f"{'rediss' if self._secure else 'redis'}://",
@@ -168,40 +167,40 @@ class MovingAddress(Address):
 
     def client(self, **options: Any) -> redis.Redis:
         """See `Address.client`."""
-        return self._client_of(*(self._node or self._asked[0]), **options)
+        return self._client_of(*(self._node or self._seeds[0]), **options)
 
     def _client_of(self, host: str, port: int, **options: Any) -> redis.Redis:
         settings = {**self._options, "max_connections": 1, **options}
         return redis.Redis(host=host, port=port, ssl=self._secure, **thread_options(**settings))
 
-    def _look(self) -> None:
-        self._looked_at = time.monotonic()
-        found, before = self._choose(ask_all(self._ask, self._whom())), self._node
+    def _locate(self) -> None:
+        self._located_at = time.monotonic()
+        found, before = self._choose(ask_all(self._ask, self._nodes_to_ask())), self._node
         if found == before:
             return
-        # In this order: who reads between the two makes connections to the new place that count as old ones.
+        # In this order: a connection made between the two counts as old, and is replaced without harm.
         self._node = found
         self.generation += 1
         if before is not None:
             logger.info("the Redis master moved from %s:%d to %s:%d", *before, *found)
 
-    def _whom(self) -> Sequence[Node]:
-        return self._asked
+    def _nodes_to_ask(self) -> Sequence[Node]:
+        return self._seeds
 
     @abstractmethod
     def _ask(self, host: str, port: int) -> Node:
-        """Where the server is, by one who knows."""
+        """Ask one node, and return the address of the server."""
 
     @abstractmethod
     def _choose(self, answers: dict[Node, Node]) -> Node:
-        """The answer to believe; the keys are those who gave them."""
+        """Return the most credible answer. The keys are the nodes that gave the answers."""
 
 
-def ask_all(ask: Callable[[str, int], _Answer], whom: Sequence[Node]) -> dict[Node, _Answer]:
-    """Ask all at the same time, since one that does not answer must not delay the others; return what they answered.
+def ask_all(ask: Callable[[str, int], _Answer], nodes: Sequence[Node]) -> dict[Node, _Answer]:
+    """Ask all nodes at the same time, and return their answers. A node that does not answer delays no other.
 
     Raises:
-        redis.exceptions.RedisError | OSError: None of them answered.
+        redis.exceptions.RedisError | OSError: No node answered.
     """
     replies: SimpleQueue[tuple[Node, _Answer | Exception]] = SimpleQueue()
 
@@ -210,22 +209,22 @@ def ask_all(ask: Callable[[str, int], _Answer], whom: Sequence[Node]) -> dict[No
             replies.put((node, ask(*node)))
         except (redis_errors.RedisError, OSError) as error:
             replies.put((node, error))
-        except Exception as error:  # noqa: BLE001 - what one of them answers must not hide what others say
-            replies.put((node, redis_errors.InvalidResponse(f"{node[0]}:{node[1]} gave a strange answer: {error!r}")))
+        except Exception as error:  # noqa: BLE001 - one faulty answer must not hide the others
+            replies.put((node, redis_errors.InvalidResponse(f"{node[0]}:{node[1]} gave an invalid answer: {error!r}")))
 
-    for node in whom:
-        threading.Thread(target=run, args=(node,), name="taskhero asks for the master", daemon=True).start()
+    for node in nodes:
+        threading.Thread(target=run, args=(node,), name="taskhero asks a node for the master", daemon=True).start()
     answers: dict[Node, _Answer] = {}
-    last: Exception = redis_errors.ConnectionError("nobody can be asked")
+    last: Exception = redis_errors.ConnectionError("there is no node to ask for the master")
     until: float | None = None
     with contextlib.suppress(Empty):
-        for _ in whom:
+        for _ in nodes:
             node, reply = replies.get(timeout=None if until is None else max(0.0, until - time.monotonic()))
             if isinstance(reply, Exception):
                 last = reply
                 continue
             answers[node] = reply
-            until = until or time.monotonic() + PATIENCE
+            until = until or time.monotonic() + STRAGGLER_TIMEOUT
     if not answers:
         raise last
     return answers

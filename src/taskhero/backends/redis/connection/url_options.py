@@ -1,4 +1,4 @@
-"""What a URL of a Redis says, and the options of the connections that the driver makes from it."""
+"""Parse and check the options of a Redis URL, and make the options of connections."""
 
 from __future__ import annotations
 
@@ -37,8 +37,8 @@ _NUMBER: Final = (r"0|[1-9][0-9]{0,8}", "a whole number from 0")
 _POSITIVE: Final = (r"[1-9][0-9]{0,8}", "a whole number from 1")
 _SECONDS: Final = (r"(?=.*[1-9])[0-9]{1,6}(\.[0-9]{1,6})?", "a number of seconds above 0, such as 2.5")
 _SWITCH: Final = (r"(?i)true|false|yes|no|on|off|1|0|t|f|y|n", "true or false")
-#: The options that a URL may have after its "?", and the pattern and the description of their values. All others are
-#: refused: redis-py passes them on to connections, where some change what the driver reads and some repeat commands.
+#: The options that a URL may have after its "?", with a pattern and a description of their values. Other options are
+#: errors: redis-py passes them to connections, where some change the replies and some repeat commands.
 _OPTIONS: Final = {
     "client_name": _ANY,
     "db": _NUMBER,
@@ -61,60 +61,58 @@ _OPTIONS: Final = {
 
 
 def check_options(query: str, scheme: str) -> None:
-    """Refuse an option that would break the driver, and a value that it cannot use.
+    """Check that all options of a URL are supported and have valid values.
 
     Raises:
-        ValueError: It names the option, and what is allowed.
+        ValueError: An option or a value is not supported. The message names the option and shows what is allowed.
     """
     known = [name for name in _OPTIONS if scheme.startswith("rediss") or not name.startswith("ssl_")]
     for name, value in parse_qsl(query, keep_blank_values=True):
         if name not in known:
-            raise ValueError(
-                f"it has an option behind its '?' that is not supported: {name!r}; supported are {', '.join(known)}"
-            )
-        pattern, form = _OPTIONS[name]
+            raise ValueError(f"its option {name!r} is not supported; supported are {', '.join(known)}")
+        pattern, description = _OPTIONS[name]
         if re.fullmatch(pattern, value) is None:
-            raise ValueError(f"its option {name} cannot be {value!r}: give {form}")
+            raise ValueError(f"its option {name} cannot be {value!r}: give {description}")
 
 
 def check_database(path: str) -> None:
-    """Refuse what is not the number of a database.
+    """Check that a path is the number of a database.
 
     Raises:
-        ValueError: It shows the wrong text.
+        ValueError: It is not. The message shows the path.
     """
     if path and not (path.isascii() and path.isdigit()):
-        raise ValueError(f"{path!r} is no database's number, such as /0")
+        raise ValueError(f"{path!r} is not the number of a database: write one such as /0")
 
 
 def async_options(**options: Any) -> dict[str, Any]:
-    """The options of a connection for an event loop."""
+    """Return the options of a connection for an event loop."""
     return {
         "protocol": 2,
         "socket_timeout": None,
         "socket_connect_timeout": CONNECT_TIMEOUT,
         "retry": AsyncRetry(NoBackoff(), 0),
-        "redis_connect_func": _greet,
+        "redis_connect_func": _handshake,
         **options,
     }
 
 
-async def _greet(connection: AbstractConnection) -> None:
-    """What redis-py says and hears first on a new connection, for which it would wait for ever.
+async def _handshake(connection: AbstractConnection) -> None:
+    """Run the handshake of redis-py with a time limit, which redis-py does not have.
 
-    A process that is frozen, or a balancer with nobody behind it, takes connections and never says a word.
+    A frozen server, or a load balancer without a server, accepts connections and never answers.
     """
     try:
         async with asyncio.timeout(REPLY_TIMEOUT):
             await connection.on_connect()
     except TimeoutError:
         raise redis_errors.TimeoutError(
-            f"it took the connection and gave no answer within {REPLY_TIMEOUT:g} s"
+            f"it accepted the connection, but gave no answer within {REPLY_TIMEOUT:g} s"
         ) from None
 
 
 def thread_options(**options: Any) -> dict[str, Any]:
-    """The options of a connection for a thread."""
+    """Return the options of a connection for a thread."""
     return {
         "protocol": 2,
         "socket_timeout": REPLY_TIMEOUT,
@@ -129,13 +127,13 @@ class ManyHosts:
 
     Args:
         url: The URL.
-        port: The port of hosts that name none.
+        port: The port of hosts without a port.
 
     Attributes:
         hosts: The hosts and their ports.
         path: The parts of the path.
-        secure: Whether the server speaks TLS.
-        options: User, password and the options behind the "?", as redis-py reads them.
+        secure: Whether connections use TLS.
+        options: User, password and the options after the "?", as redis-py parses them.
     """
 
     def __init__(self, url: str, port: int) -> None:
@@ -145,7 +143,7 @@ class ManyHosts:
         self.hosts = [_host(host, port) for host in hosts.split(",")]
         self.path = [unquote(part) for part in parts.path.split("/") if part]
         self.secure = parts.scheme.startswith("rediss")
-        # redis-py reads user, password and options.
+        # redis-py parses user, password and options.
         plain = f"{'rediss' if self.secure else 'redis'}://{login}{at}localhost?{parts.query}"
         options = cast("dict[str, Any]", dict(parse_url(plain)))
         for of_one_host in ("connection_class", "host", "port", "path"):
@@ -156,8 +154,8 @@ class ManyHosts:
 def _host(text: str, default: int) -> tuple[str, int]:
     found = re.fullmatch(r"(\[[0-9A-Fa-f:]+\]|[^:\[\]\s]+)(?::(\d+))?", text)
     if found is None:
-        raise ValueError(f"{text!r} is no host or host:port")
+        raise ValueError(f"{text!r} is not host or host:port")
     port = int(found[2] or default)
     if not 0 < port <= _LARGEST_PORT:
-        raise ValueError(f"{port} is no port")
+        raise ValueError(f"{port} is not a port from 1 to {_LARGEST_PORT}")
     return found[1].strip("[]"), port

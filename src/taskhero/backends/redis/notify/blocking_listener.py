@@ -1,4 +1,4 @@
-"""Waiting in line: one connection blocked on wake lists, of which one process in turn gets each wake-up (BLPOP)."""
+"""Wait with BLPOP on wake lists. Redis gives each wake-up to the process that has waited longest."""
 
 from __future__ import annotations
 
@@ -18,79 +18,80 @@ if TYPE_CHECKING:
 
 __all__ = ["BlockingListener"]
 
-#: Seconds after its time at which a wait without an answer has lost its connection.
+#: Seconds after the timeout of a BLPOP at which its connection counts as lost.
 OVERDUE = 5.0
-#: A wait that is left is asked so often to end, with so many seconds in between, before its connection is dropped.
+#: The number of CLIENT UNBLOCK commands before the connection of an unwanted BLPOP is dropped.
 UNBLOCK_ATTEMPTS = 3
+#: Seconds to wait for the effect of each CLIENT UNBLOCK.
 UNBLOCK_TIMEOUT = 0.1
 
 
 class BlockingListener:
-    """A place in the line.
+    """A connection that waits with BLPOP on wake lists.
 
-    A wait that is cancelled leaves its command under way; the next wait takes up what that brings, so that no
-    wake-up is lost. Nor is one if the wait is cancelled that ends such a command to begin another.
+    A cancelled wait leaves its BLPOP pending, and the next wait uses the reply. So no wake-up is lost. The same holds
+    if a wait is cancelled while it ends an older BLPOP.
 
     Attributes:
-        ended: Set when there is to be no wait any more.
+        closed: Whether no wait may start any more.
     """
 
-    def __init__(self, link: ConnectionManager) -> None:
-        self._connections = link
+    def __init__(self, connections: ConnectionManager) -> None:
+        self._connections = connections
         self._connection: AbstractConnection | None = None
         self._generation = -1
         self._id = 0
         self._keys: tuple[str, ...] = ()
         self._pop: asyncio.Task[str | None] | None = None
-        self.ended = False
-        self._leaving: asyncio.Task[str | None] | None = None
+        self.closed = False
+        self._stopping: asyncio.Task[str | None] | None = None
 
     async def wait(self, keys: tuple[str, ...], timeout: float) -> str | None:
-        """The key of the first list that has a wake-up, or None after *timeout* seconds at most.
+        """Return the key of the first list with a wake-up, or None after *timeout* seconds at most.
 
         Raises:
-            BackendUnavailable: The connection cannot be had, or broke.
+            BackendUnavailable: The server cannot be reached, or the connection broke.
         """
-        if self._leaving is not None or (self._pop is not None and (self._keys != keys or self._is_elsewhere)):
-            key = await self.leave()
+        if self._stopping is not None or (self._pop is not None and (self._keys != keys or self._is_outdated)):
+            key = await self.stop()
             if key is not None:
                 return key
         deadline = asyncio.get_running_loop().time() + timeout
-        while (left := deadline - asyncio.get_running_loop().time()) > 0:
+        while (remaining := deadline - asyncio.get_running_loop().time()) > 0:
             if self._pop is None:
                 connection = await self._connect()
-                if self.ended:
+                if self.closed:
                     # Closed while it connected.
                     await self._disconnect()
                     return None
                 self._keys = keys
-                self._pop = asyncio.create_task(self._blpop(connection, keys, left), name="taskhero-wait")
+                self._pop = asyncio.create_task(self._blpop(connection, keys, remaining), name="taskhero-blpop")
             pop = self._pop
-            await asyncio.wait({pop}, timeout=left)
+            await asyncio.wait({pop}, timeout=remaining)
             if not pop.done():
                 return None
-            if self._pop is not pop or self._leaving is not None:
-                # It was ended by `leave`, which sees to what it brought.
+            if self._pop is not pop or self._stopping is not None:
+                # `stop` ended it, and returns its wake-up.
                 return None
             self._pop = None
             key = pop.result()
             if key is not None:
                 return key
-            # It was begun by an older wait, whose time was up before this one's.
+            # An older wait started it, with an earlier deadline.
         return None
 
     @property
-    def _is_elsewhere(self) -> bool:
-        """Whether the server moved since the connection was made."""
+    def _is_outdated(self) -> bool:
+        """Return whether the server moved since the connection was made."""
         return self._generation != self._connections.generation
 
     async def _connect(self) -> AbstractConnection:
-        if self._connection is not None and self._is_elsewhere:
+        if self._connection is not None and self._is_outdated:
             await self._disconnect()
         if self._connection is None:
             try:
                 self._generation = self._connections.generation
-                self._connection = await self._connections.own_connection()
+                self._connection = await self._connections.dedicated_connection()
                 self._id = await self._client_id(self._connection)
             except (redis_errors.RedisError, OSError) as error:
                 await self._disconnect()
@@ -105,7 +106,7 @@ class BlockingListener:
             await connection.send_command("CLIENT", "ID")
             return int(await connection.read_response())
         except redis_errors.ResponseError:
-            # A user who may not ask; then a wait that is no longer wanted is cut off.
+            # An ACL forbids it. `stop` then drops the connection instead of CLIENT UNBLOCK.
             return 0
 
     async def _blpop(self, connection: AbstractConnection, keys: tuple[str, ...], timeout: float) -> str | None:
@@ -118,42 +119,42 @@ class BlockingListener:
             if cannot_act(error):
                 await self._disconnect()
                 await self._connections.follow(error, generation)
-            raise BackendUnavailable(f"Redis at {self._connections.location} refused to wait: {error}") from error
+            raise BackendUnavailable(f"Redis at {self._connections.location} refused BLPOP: {error}") from error
         except (redis_errors.RedisError, OSError, TimeoutError) as error:
             await self._disconnect()
             if cannot_act(error):
                 await self._connections.follow(error, generation)
-            reason = str(error) or "no answer came"
+            reason = str(error) or "no reply came"
             raise BackendUnavailable(f"the wait at Redis {self._connections.location} broke: {reason}") from error
         except BaseException:
             await self._disconnect()
             raise
         return to_text(reply[0]) if reply else None
 
-    async def leave(self) -> str | None:
-        """End the wait that is under way; the key of a wake-up that it brought all the same."""
-        retiring = self._leaving
-        if retiring is None:
+    async def stop(self) -> str | None:
+        """End the pending BLPOP. Return the key of a wake-up that it received before it ended."""
+        stopping = self._stopping
+        if stopping is None:
             if self._pop is None:
                 return None
-            retiring = self._leaving = asyncio.create_task(self._end(self._pop), name="taskhero-wait-ends")
+            stopping = self._stopping = asyncio.create_task(self._end(self._pop), name="taskhero-end-blpop")
         try:
-            key = await asyncio.shield(retiring)
+            key = await asyncio.shield(stopping)
         except asyncio.CancelledError:
-            # What it brings is for the next one who waits.
+            # The next wait returns its wake-up.
             raise
         except BaseException:
-            self._leaving = None
+            self._stopping = None
             raise
-        if self._leaving is retiring:
-            self._leaving = None
+        if self._stopping is stopping:
+            self._stopping = None
         return key
 
     async def _end(self, pop: asyncio.Task[str | None]) -> str | None:
         for _ in range(UNBLOCK_ATTEMPTS):
             if pop.done() or not await self._unblock():
                 break
-            # If it was not blocked any more, its answer is on the way.
+            # If it was not blocked any more, its reply arrives soon.
             await asyncio.wait({pop}, timeout=UNBLOCK_TIMEOUT)
         if not pop.done():
             pop.cancel()
@@ -162,9 +163,9 @@ class BlockingListener:
         return None if pop.cancelled() or pop.exception() else pop.result()
 
     async def _unblock(self) -> bool:
-        """Ask the server to end the wait; False if it cannot be asked."""
-        if not self._id or self._is_elsewhere:
-            # On another server, the number is that of somebody else's connection.
+        """Send CLIENT UNBLOCK. Return False if that is not possible."""
+        if not self._id or self._is_outdated:
+            # On another server, the same id belongs to another connection.
             return False
         try:
             await self._connections.call("CLIENT", "UNBLOCK", self._id)
@@ -173,9 +174,9 @@ class BlockingListener:
         return True
 
     async def close(self) -> None:
-        """Leave the line and drop the connection."""
+        """End the wait and drop the connection."""
         try:
-            await self.leave()
+            await self.stop()
         finally:
             await self._disconnect()
 

@@ -1,7 +1,7 @@
-"""Waiting for jobs without asking for them again and again.
+"""Implement `Backend.wait` and `Backend.notify`.
 
-A push leaves one wake-up in a list of its queue, and of all processes that wait for it one gets it. One process of
-the namespace, the sentry, is told by Redis itself of pushes by other programs, which leave no wake-up.
+A push leaves one wake-up in the wake list of its queue, and one of the processes that wait for it receives it. Pushes
+of other programs leave no wake-up. One process of the namespace, the holder of the tracking lease, notices them.
 """
 
 from __future__ import annotations
@@ -26,16 +26,28 @@ if TYPE_CHECKING:
 
 __all__ = ["Notifier", "ProcessListener"]
 
+#: The length of the tracking lease, and the interval of its renewals, in seconds.
 TRACKING_LEASE = 15.0
 TRACKING_RENEWAL = 5.0
-# How long a process may take to wait again before a push that it heard of is somebody else's.
-_RETURN_TIME = 0.02
+#: Seconds within which the tracking process must wait again after a push. Otherwise it releases the lease.
+_MAX_ABSENCE = 0.02
 
 _BROKEN = (redis_errors.RedisError, OSError, TimeoutError)
 
 
 class ProcessListener:
-    """How one process waits: in line, or as the sentry."""
+    """The listeners of one process, blocking and tracking, and the state of its wait.
+
+    Attributes:
+        process: The process that waits.
+        generation: The generation of the server's address at the last wait.
+        tracking_lease_ends: The event loop's time at which the tracking lease ends.
+        next_attempt: The event loop's time of the next attempt to acquire the tracking lease.
+        waiting: Whether the process waits for jobs now.
+        has_schedule_wakeup: Whether the blocking listener received a wake-up for the schedule that no wait returned.
+        handover: The task that releases the tracking lease, or None.
+        queues: The queues of the last wait.
+    """
 
     def __init__(
         self, process: Process, connections: ConnectionManager, on_invalidated: Callable[[ProcessListener], None]
@@ -45,16 +57,15 @@ class ProcessListener:
         self.blocking = BlockingListener(connections)
         self.tracking = TrackingListener(connections, lambda: on_invalidated(self))
         self.tracking_lease_ends = 0.0
-        self.next_try = 0.0
-        self.present = False
-        #: A wake-up for the schedule came in line, and nobody has been told of it.
+        self.next_attempt = 0.0
+        self.waiting = False
         self.has_schedule_wakeup = False
-        self.departure: asyncio.Task[None] | None = None
+        self.handover: asyncio.Task[None] | None = None
         self.queues: tuple[str, ...] = ()
 
     async def close(self) -> None:
-        """Drop both connections, for good."""
-        self.blocking.ended = True
+        """Drop both connections. No wait can follow."""
+        self.blocking.closed = True
         try:
             await self.tracking.close()
         finally:
@@ -62,43 +73,43 @@ class ProcessListener:
 
 
 class Notifier(RedisCommands):
-    """The verbs of waiting."""
+    """The verbs `wait` and `notify`."""
 
     _waits: dict[str, ProcessListener]
-    _departures: set[asyncio.Task[None]]
+    _handovers: set[asyncio.Task[None]]
     _tracking: bool
 
     async def wait(self, process: Process, subscription: Subscription, timeout: float) -> Wakeup:
         """See `Backend.wait`."""
-        waiting = self._waits.get(process.name)
-        if waiting is None:
-            waiting = self._waits[process.name] = ProcessListener(process, self._connections, self._on_invalidated)
-        if waiting.departure is not None:
-            await asyncio.wait({waiting.departure})
+        listener = self._waits.get(process.name)
+        if listener is None:
+            listener = self._waits[process.name] = ProcessListener(process, self._connections, self._on_invalidated)
+        if listener.handover is not None:
+            await asyncio.wait({listener.handover})
         wants_jobs = bool(subscription.queues) or subscription.all_queues
         if wants_jobs:
-            waiting.present, waiting.queues = True, subscription.queues
+            listener.waiting, listener.queues = True, subscription.queues
         try:
-            if self._has_moved(waiting):
+            if self._has_moved(listener):
                 return Wakeup(jobs=wants_jobs, schedule=subscription.schedule)
-            if wants_jobs and await self._acquire_tracking_lease(waiting):
-                if waiting.blocking.ended:
-                    # Closed while it took the seat.
-                    await waiting.close()
+            if wants_jobs and await self._acquire_tracking_lease(listener):
+                if listener.blocking.closed:
+                    # Closed while it acquired the tracking lease.
+                    await listener.close()
                     return Wakeup()
-                return await self._wait_tracking(waiting, subscription, timeout)
-            return await self._wait_blocking(waiting, subscription, timeout)
+                return await self._wait_tracking(listener, subscription, timeout)
+            return await self._wait_blocking(listener, subscription, timeout)
         except BackendUnavailable:
-            if not self._has_moved(waiting):
+            if not self._has_moved(listener):
                 raise
             return Wakeup(jobs=wants_jobs, schedule=subscription.schedule)
         finally:
-            waiting.present = False
+            listener.waiting = False
 
-    def _has_moved(self, waiting: ProcessListener) -> bool:
-        """Whether the server moved since the last wait: what came to its new place meanwhile left no wake-up here."""
-        before, waiting.generation = waiting.generation, self._connections.generation
-        return before != waiting.generation
+    def _has_moved(self, listener: ProcessListener) -> bool:
+        """Return whether the server moved since the last wait. Wake-ups may have been missed then."""
+        before, listener.generation = listener.generation, self._connections.generation
+        return before != listener.generation
 
     async def notify(self, queues: Sequence[str]) -> None:
         """See `Backend.notify`."""
@@ -106,9 +117,9 @@ class Notifier(RedisCommands):
             keys = [key for queue in queues for key in (self._keys.queue(queue), self._keys.wake(queue))]
             await self._run("notify", keys, ())
 
-    # in line
+    # blocking
 
-    async def _wait_blocking(self, waiting: ProcessListener, subscription: Subscription, timeout: float) -> Wakeup:
+    async def _wait_blocking(self, listener: ProcessListener, subscription: Subscription, timeout: float) -> Wakeup:
         keys = [self._keys.wake(queue) for queue in subscription.queues]
         if subscription.all_queues:
             keys.append(self._keys.wake_new)
@@ -119,61 +130,61 @@ class Notifier(RedisCommands):
         if not keys:
             await asyncio.sleep(timeout)
             return Wakeup()
-        key = await waiting.blocking.wait(tuple(keys), timeout)
+        key = await listener.blocking.wait(tuple(keys), timeout)
         if key == self._tracking_lease_free:
-            waiting.next_try = 0.0
+            listener.next_attempt = 0.0
             return Wakeup(jobs=True)
         schedule = key == self._keys.wake_schedule
         return Wakeup(jobs=key is not None and not schedule, schedule=schedule)
 
-    # as the sentry
+    # tracking
 
     @property
     def _tracking_lease_free(self) -> str:
         return self._keys.named("taskhero:wake-sentry")
 
-    async def _acquire_tracking_lease(self, waiting: ProcessListener) -> bool:
-        """Whether this process is the sentry, or is now."""
+    async def _acquire_tracking_lease(self, listener: ProcessListener) -> bool:
+        """Acquire or renew the tracking lease. Return whether this process holds it and tracks."""
         if not self._tracking:
             return False
         now = asyncio.get_running_loop().time()
-        if waiting.tracking.active and now < waiting.tracking_lease_ends - TRACKING_LEASE + TRACKING_RENEWAL:
+        if listener.tracking.active and now < listener.tracking_lease_ends - TRACKING_LEASE + TRACKING_RENEWAL:
             return True
-        if now < waiting.next_try:
+        if now < listener.next_attempt:
             return False
-        waiting.next_try = now + TRACKING_RENEWAL
-        arguments = (self._now(), waiting.process.name, int(TRACKING_LEASE * 1000))
+        listener.next_attempt = now + TRACKING_RENEWAL
+        arguments = (self._now(), listener.process.name, int(TRACKING_LEASE * 1000))
         try:
             leads = await self._run("lead", (self._keys.tracking_lease,), arguments)
         except BaseException:
-            # It may have the seat now: then nobody else can take it.
-            waiting.next_try = 0.0
+            # It may hold the lease now, and no other process can acquire it then: retry at once.
+            listener.next_attempt = 0.0
             raise
         if not leads:
-            await waiting.tracking.close()
+            await listener.tracking.close()
             return False
-        waiting.tracking_lease_ends, waiting.next_try = now + TRACKING_LEASE, 0.0
-        if waiting.tracking.active:
-            waiting.tracking.check()
+        listener.tracking_lease_ends, listener.next_attempt = now + TRACKING_LEASE, 0.0
+        if listener.tracking.active:
+            listener.tracking.check()
             return True
         try:
-            self._tracking = await waiting.tracking.open()
+            self._tracking = await listener.tracking.open()
         except _BROKEN as error:
             raise BackendUnavailable(f"cannot reach Redis at {self._connections.location}: {error}") from error
         if self._tracking:
-            # It waits by other means now. They show at once that there are jobs, but not that the schedule has changed.
-            if await waiting.blocking.leave() == self._keys.wake_schedule:
-                waiting.has_schedule_wakeup = True
-            await waiting.blocking.close()
+            # The first `track` reports waiting jobs, but not a wake-up for the schedule that BLPOP has removed.
+            if await listener.blocking.stop() == self._keys.wake_schedule:
+                listener.has_schedule_wakeup = True
+            await listener.blocking.close()
         else:
-            await self._release_tracking_lease(waiting)
+            await self._release_tracking_lease(listener)
         return self._tracking
 
-    async def _wait_tracking(self, waiting: ProcessListener, subscription: Subscription, timeout: float) -> Wakeup:
-        if waiting.has_schedule_wakeup and subscription.schedule:
-            waiting.has_schedule_wakeup = False
+    async def _wait_tracking(self, listener: ProcessListener, subscription: Subscription, timeout: float) -> Wakeup:
+        if listener.has_schedule_wakeup and subscription.schedule:
+            listener.has_schedule_wakeup = False
             return Wakeup(schedule=True)
-        tracking = waiting.tracking
+        tracking = listener.tracking
         queues = [self._keys.queue(queue) for queue in subscription.queues]
         names = self._keys.queues if subscription.all_queues else None
         schedule = self._keys.wake_schedule if subscription.schedule else None
@@ -185,7 +196,7 @@ class Notifier(RedisCommands):
                 await tracking.follow(error)
                 raise BackendUnavailable(f"the wait at Redis {self._connections.location} broke: {error}") from error
             if wake.schedule:
-                # The wake-up is taken last, so that one who is cancelled leaves it for the next wait.
+                # The wake-up is removed last, so that a cancelled wait leaves it for the next one.
                 tracking.invalidate()
                 await self._connections.call("LPOP", self._keys.wake_schedule)
             if wake.jobs or wake.schedule:
@@ -193,43 +204,43 @@ class Notifier(RedisCommands):
             if not await tracking.listen(deadline):
                 return Wakeup()
             if schedule is None or (tracking.changed and to_bytes(schedule) not in tracking.changed):
-                # It can only have been a queue; the step that claims finds out as fast as another look would.
+                # Only a queue can have changed. The claim finds that out as fast as another query.
                 return Wakeup(jobs=True)
 
-    def _on_invalidated(self, waiting: ProcessListener) -> None:
-        if not waiting.present:
-            asyncio.get_running_loop().call_later(_RETURN_TIME, self._still_absent, waiting)
+    def _on_invalidated(self, listener: ProcessListener) -> None:
+        if not listener.waiting:
+            asyncio.get_running_loop().call_later(_MAX_ABSENCE, self._release_if_absent, listener)
 
-    def _still_absent(self, waiting: ProcessListener) -> None:
-        """A push was heard by a process that is too busy to take it: somebody else has to."""
-        if waiting.present or waiting.departure or not waiting.tracking.active or not waiting.tracking.invalidated:
+    def _release_if_absent(self, listener: ProcessListener) -> None:
+        """Release the tracking lease if this process does not wait again: it is too busy to claim the job."""
+        if listener.waiting or listener.handover or not listener.tracking.active or not listener.tracking.invalidated:
             return
-        waiting.departure = task = asyncio.create_task(self._depart(waiting), name="taskhero-sentry-leaves")
-        self._departures.add(task)
-        task.add_done_callback(self._departures.discard)
+        listener.handover = task = asyncio.create_task(self._hand_over(listener), name="taskhero-release-tracking")
+        self._handovers.add(task)
+        task.add_done_callback(self._handovers.discard)
 
-    async def _depart(self, waiting: ProcessListener) -> None:
+    async def _hand_over(self, listener: ProcessListener) -> None:
         try:
-            # If Redis is away, the seat lapses by itself.
+            # If Redis is away, the lease expires.
             with contextlib.suppress(BackendError):
-                await self._release_tracking_lease(waiting)
-                await self.notify(waiting.queues)
+                await self._release_tracking_lease(listener)
+                await self.notify(listener.queues)
         finally:
-            waiting.departure = None
+            listener.handover = None
 
-    async def _release_tracking_lease(self, waiting: ProcessListener) -> None:
-        await waiting.tracking.close()
-        waiting.tracking_lease_ends = 0.0
-        await self._run("resign", (self._keys.tracking_lease, self._tracking_lease_free), (waiting.process.name, "1"))
+    async def _release_tracking_lease(self, listener: ProcessListener) -> None:
+        await listener.tracking.close()
+        listener.tracking_lease_ends = 0.0
+        await self._run("resign", (self._keys.tracking_lease, self._tracking_lease_free), (listener.process.name, "1"))
 
     async def _stop_waiting(self, process: Process) -> None:
-        """Let go of what a process waits by."""
-        waiting = self._waits.pop(process.name, None)
-        if waiting is None:
+        """Close the listeners of a process, and release its tracking lease."""
+        listener = self._waits.pop(process.name, None)
+        if listener is None:
             return
-        had_seat = waiting.tracking.active
-        await waiting.close()
-        if had_seat:
-            await self._release_tracking_lease(waiting)
-        # It may have been woken for a job that it did not claim any more.
-        await self.notify(waiting.queues)
+        had_lease = listener.tracking.active
+        await listener.close()
+        if had_lease:
+            await self._release_tracking_lease(listener)
+        # It may have received a wake-up for a job that it did not claim.
+        await self.notify(listener.queues)

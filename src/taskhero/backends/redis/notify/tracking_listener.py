@@ -1,8 +1,8 @@
-"""The one process of a namespace that is told by Redis when anybody pushes a job, and passes it on.
+"""Notice pushes of other programs with CLIENT TRACKING, in one process of a namespace.
 
-Own pushes leave a wake-up themselves. Foreign ones (a plain RPUSH of node or Ruby) do not; the sentry asks Redis for
-an invalidation of the queues' keys (CLIENT TRACKING), which one process can do cheaply, and a hundred cannot: each
-change would wake them all. An idle process takes the seat if it is free, and leaves it when it is busy.
+Pushes of taskhero leave a wake-up. A plain RPUSH of node-resque or Ruby does not. The tracking listener therefore asks
+Redis for invalidations of the queues' keys. Only one process does this, because each change would wake all that do. An
+idle process acquires the tracking lease if it is free, and releases it when it is busy.
 """
 
 from __future__ import annotations
@@ -29,14 +29,14 @@ logger = logging.getLogger("taskhero.backends.redis")
 
 
 class TrackingListener:
-    """A connection that is told when any of its keys changes.
+    """A connection that receives a message when one of its keys changes.
 
-    Invalidations come once a key, so it has to be armed again after each; between the two, nothing is heard, and
-    nothing is missed, since arming tells whether there are jobs.
+    Redis sends one invalidation per key, so `track` reads the keys again after each. That read also reports waiting
+    jobs, so no push between the two is missed.
 
     Attributes:
-        invalidated: Whether something may have changed since it was armed.
-        changed: The keys of which that is known, or None if it may be any.
+        invalidated: Whether a key may have changed since the last `track`.
+        changed: The keys that are known to have changed, or None if any key may have.
     """
 
     def __init__(self, connections: ConnectionManager, on_invalidated: Callable[[], None]) -> None:
@@ -52,41 +52,41 @@ class TrackingListener:
         self._listeners: set[asyncio.Future[bool]] = set()
 
     async def follow(self, error: Exception) -> None:
-        """Drop the connection after *error*, and look for the server if it says that it is not the master."""
+        """Drop the connection after *error*. Locate the server if the error says that it is not the master."""
         await self.close()
         if cannot_act(error):
             await self._connections.follow(error, self._generation)
 
     @property
     def active(self) -> bool:
-        """Whether it is connected to where the server is now, and listening."""
+        """Return whether it is connected to the current server and tracks."""
         connected = self._connection is not None and not self._connection.lost
         return connected and self._generation == self._connections.generation
 
     async def open(self) -> bool:
-        """Connect and switch tracking on; False if the server refuses that."""
+        """Connect and switch tracking on. Return False if the server refuses that."""
         await self.close()
         generation = self._connections.generation
-        connection = await self._connections.own_connection(protocol=3)
-        dialogue = take_over(connection, self._on_invalidation, self.invalidate) or RedisPyConnection(
-            connection, self._on_invalidation, self.invalidate
+        raw = await self._connections.dedicated_connection(protocol=3)
+        connection = take_over(raw, self._on_invalidation, self.invalidate) or RedisPyConnection(
+            raw, self._on_invalidation, self.invalidate
         )
         try:
-            await dialogue.ask_all([("CLIENT", "TRACKING", "ON")])
+            await connection.ask_all([("CLIENT", "TRACKING", "ON")])
         except redis_errors.ResponseError as error:
-            await dialogue.close()
+            await connection.close()
             if cannot_act(error):
                 raise
             logger.info(
-                "the server at %s refuses CLIENT TRACKING (%s): only the slow poll finds jobs that other programs push",
+                "Redis at %s refuses CLIENT TRACKING (%s): jobs that other programs push are found by the slower poll",
                 self._connections.location,
                 error,
             )
             return False
         except BaseException:
-            await dialogue.close()
+            await connection.close()
             raise
-        self._connection, self._generation, self._tracked = dialogue, generation, None
+        self._connection, self._generation, self._tracked = connection, generation, None
         self.invalidated, self.changed = False, set()
         return True
 
@@ -97,49 +97,49 @@ class TrackingListener:
             await connection.close()
 
     def _on_invalidation(self, message: Any) -> None:
-        """Redis tells that keys changed; of a database that was emptied it names none."""
+        """Record an invalidation. After FLUSHDB, the message names no keys."""
         keys = message[1] if message is not None and len(message) == 2 else None
         if not isinstance(keys, list):
             self.changed = None
         elif self.changed is not None:
             self.changed.update(keys)
-        self._tell()
+        self._wake_listeners()
         self._on_invalidated()
 
     async def _ask(self, *commands: tuple[str, ...]) -> list[Any]:
-        """The answers to all these commands, in one round trip."""
+        """Return the replies to these commands, in one round trip."""
         if self._connection is None:
-            raise ConnectionError("the sentry's connection is closed")
+            raise ConnectionError("the connection of the tracking listener is closed")
         try:
             return await self._connection.ask_all(commands)
         except asyncio.CancelledError:
-            # Nobody saw what there is: the next look must not think that nothing is new.
+            # The reply is lost, so the next `track` must read again.
             self.invalidate()
             raise
 
     def invalidate(self) -> None:
-        """Let the next look ask again though nothing was heard."""
+        """Make the next `track` read the keys, although no invalidation came."""
         self.changed = None
-        self._tell()
+        self._wake_listeners()
 
     def check(self) -> None:
-        """Let the next look see whether the connection still answers: it can be gone without a sign."""
+        """Make the next `track` check that the connection still answers. It can break unnoticed."""
         self._unchecked = True
 
-    def _tell(self) -> None:
+    def _wake_listeners(self) -> None:
         self.invalidated = True
         for listener in self._listeners:
             if not listener.done():
                 listener.set_result(True)
 
     async def listen(self, deadline: float) -> bool:
-        """Wait until something is heard, or the event loop's time is *deadline*; whether something was heard."""
+        """Wait for an invalidation until the event loop's time is *deadline*. Return whether one came."""
         if self.invalidated:
             return True
         loop = asyncio.get_running_loop()
         listener: asyncio.Future[bool] = loop.create_future()
         self._listeners.add(listener)
-        timer = loop.call_at(deadline, _time_is_up, listener)
+        timer = loop.call_at(deadline, _on_timeout, listener)
         try:
             return await listener
         finally:
@@ -147,17 +147,20 @@ class TrackingListener:
             self._listeners.discard(listener)
 
     async def track(self, queues: Sequence[str], names: str | None, schedule: str | None) -> Wakeup:
-        """Arm it for these keys, unless nothing changed since it was armed for them; tell what is there now.
+        """Read these keys, so that Redis tracks them, and return what is there. Skip the read if nothing changed.
 
         Args:
             queues: Keys of queues.
-            names: Key of the set of all queues, for one who works them all.
-            schedule: Key of the wake list of schedulers, for one of them.
+            names: Key of the set of all queues, for a process that works all queues. None otherwise.
+            schedule: Key of the wake list of schedulers, for a scheduler. None otherwise.
+
+        Returns:
+            Whether a queue has jobs or a new queue appeared, and whether the schedule has a wake-up.
         """
         wanted = (tuple(queues), names, schedule)
         if wanted == self._tracked and not self.invalidated:
             if self._unchecked:
-                # What it is armed for stays so; an invalidation would come before this answer.
+                # The keys stay tracked. An invalidation would come before this reply.
                 await self._ask(("PING",))
                 self._unchecked = False
             return Wakeup()
@@ -168,15 +171,15 @@ class TrackingListener:
             commands.append(("SCARD", names))
         if schedule is not None:
             commands.append(("EXISTS", schedule))
-        answers = [int(answer) for answer in await self._ask(*commands)]
+        replies = [int(reply) for reply in await self._ask(*commands)]
         self._unchecked = False
-        token = answers.pop() if schedule is not None else 0
-        known = answers.pop() if names is not None else 0
+        token = replies.pop() if schedule is not None else 0
+        known = replies.pop() if names is not None else 0
         new_queues = known > self._known_queues
         self._known_queues = known
-        return Wakeup(sum(answers) > 0 or new_queues, token > 0)
+        return Wakeup(sum(replies) > 0 or new_queues, token > 0)
 
 
-def _time_is_up(listener: asyncio.Future[bool]) -> None:
+def _on_timeout(listener: asyncio.Future[bool]) -> None:
     if not listener.done():
         listener.set_result(False)
