@@ -1,4 +1,4 @@
-"""Claiming, settling and rescuing."""
+"""Settle and claim jobs, and rescue the jobs of dead processes."""
 
 from __future__ import annotations
 
@@ -37,6 +37,7 @@ if TYPE_CHECKING:
 
 __all__ = ["ClaimCommands"]
 
+#: The maximum size of a batch of claims in bytes, unless a single job is larger.
 MAX_BATCH_BYTES = 4 * 1024 * 1024
 
 _NotSucceeded = RefusedByPlugin | Failed | Released | PostponedByPlugin | Retried
@@ -45,15 +46,15 @@ _Arguments = list["str | bytes | int"]
 
 
 class _SlotKeys(NamedTuple):
-    """What a step says of one slot, as bytes."""
+    """The number of a slot, its worker key and its counter of processed jobs, as bytes."""
 
-    slot: bytes
+    number: bytes
     worker: bytes
     processed: bytes
 
 
 class _SlotKeysCache(dict[int, _SlotKeys]):
-    """The slots of one process, each put into bytes once."""
+    """The keys of the slots of one process, each encoded once."""
 
     def __init__(self, keys: Keys, process: Process) -> None:
         super().__init__()
@@ -63,12 +64,12 @@ class _SlotKeysCache(dict[int, _SlotKeys]):
     def __missing__(self, slot: int) -> _SlotKeys:
         worker = self._keys.worker(self.process.worker_id(slot))
         processed = self._keys.processed_by(self.process.worker(slot))
-        place = self[slot] = _SlotKeys(str(slot).encode(), to_bytes(worker), to_bytes(processed))
-        return place
+        slot_keys = self[slot] = _SlotKeys(str(slot).encode(), to_bytes(worker), to_bytes(processed))
+        return slot_keys
 
 
 class ClaimCommands(LeaseCommands):
-    """The verbs of worker processes that claim, settle and rescue jobs."""
+    """The verbs that settle, claim and rescue jobs."""
 
     _batches: count[int]
     _last_slot_keys: _SlotKeysCache | None
@@ -82,110 +83,118 @@ class ClaimCommands(LeaseCommands):
         """See `Backend.settle_and_claim`."""
         if not settlements:
             return await self._claim(process, free_slots, queues)
-        own = self._keys
+        keyspace = self._keys
         token = str(next(self._batches))
-        keys: _Keys = [own.processes, own.pause, own.processed, own.failures, own.failed, own.queues, own.schedule]
-        keys += (own.wake_schedule, own.wake_new)
+        keys: _Keys = [
+            keyspace.processes,
+            keyspace.pause,
+            keyspace.processed,
+            keyspace.failures,
+            keyspace.failed,
+            keyspace.queues,
+            keyspace.schedule,
+        ]
+        keys += (keyspace.wake_schedule, keyspace.wake_new)
         tail_keys: _Keys = []
         tail: _Arguments = []
         rows: _Arguments = []
-        # One row an ending, and one a free slot without any; whether a slot is free is said once.
-        places, unsaid = self._slot_keys(process), dict.fromkeys(free_slots)
+        # One row for each settlement and one for each free slot without a settlement. A slot is marked free once.
+        slot_keys, unmarked = self._slot_keys(process), dict.fromkeys(free_slots)
         for settlement in settlements:
             claim, disposition = settlement.claim, settlement.disposition
-            place = places[claim.slot]
-            goes_along = settlement.release or settlement.forget or settlement.next_run is not None
-            if goes_along:
+            slot = slot_keys[claim.slot]
+            has_resources = settlement.release or settlement.forget or settlement.next_run is not None
+            if has_resources:
                 self._add_resources(settlement, tail_keys, tail)
             if isinstance(disposition, Succeeded):
                 letter = "S"
-                tail_keys.append(place.processed)
+                tail_keys.append(slot.processed)
             else:
                 letter = self._disposition(process, claim, disposition, tail_keys, tail)
-            is_free = "1" if claim.slot in unsaid else "0"
-            unsaid.pop(claim.slot, None)
-            keys.append(place.worker)
-            rows += (place.slot, f"{is_free}{letter.lower() if goes_along else letter}{claim.token}")
-        for slot in unsaid:
-            keys.append(places[slot].worker)
-            rows += (places[slot].slot, "1-")
+            is_free = "1" if claim.slot in unmarked else "0"
+            unmarked.pop(claim.slot, None)
+            keys.append(slot.worker)
+            rows += (slot.number, f"{is_free}{letter.lower() if has_resources else letter}{claim.token}")
+        for number in unmarked:
+            keys.append(slot_keys[number].worker)
+            rows += (slot_keys[number].number, "1-")
         for queue in queues:
-            keys += (own.queue(queue), own.wake(queue))
+            keys += (keyspace.queue(queue), keyspace.wake(queue))
             rows.append(_json_name(queue))
-        slots = [*(settlement.claim.slot for settlement in settlements), *unsaid]
+        slots = [*(settlement.claim.slot for settlement in settlements), *unmarked]
         arguments: _Arguments = [self._now(), process.name, self._prefix, len(slots), len(queues), MAX_BATCH_BYTES]
         arguments += (token, self._run_at(), *rows, *tail)
         reply = await self._run("settle_and_claim", [*keys, *tail_keys], arguments)
         return _read_reply(reply, token, slots, settlements, queues)
 
     async def _claim(self, process: Process, free: Sequence[int], queues: Sequence[str]) -> SettleAndClaimReply:
-        """An exchange in which nothing is settled: an idle process asks so when it is woken, and a job waits for it."""
+        """Claim jobs without a settlement. An idle process that is woken does this, so it is prepared for speed."""
         slots = tuple(dict.fromkeys(free))
-        asked = (process, slots, tuple(queues))
+        request = (process, slots, tuple(queues))
         last = self._last_claim
-        if last is None or last[0] != asked:
-            last = self._last_claim = (asked, self._prepare_claim(*asked))
+        if last is None or last[0] != request:
+            last = self._last_claim = (request, self._prepare_claim(*request))
         token = str(next(self._batches))
         reply = await last[1].run(self._connections, token, self._run_at())
         return _read_reply(reply, token, slots, settled=(), queues=queues)
 
     def _prepare_claim(self, process: Process, slots: tuple[int, ...], queues: tuple[str, ...]) -> PreparedScript:
-        own, places = self._keys, self._slot_keys(process)
-        keys: _Keys = [own.processes, own.pause, *(places[slot].worker for slot in slots)]
+        keyspace, slot_keys = self._keys, self._slot_keys(process)
+        keys: _Keys = [keyspace.processes, keyspace.pause, *(slot_keys[slot].worker for slot in slots)]
         for queue in queues:
-            keys += (own.queue(queue), own.wake(queue))
+            keys += (keyspace.queue(queue), keyspace.wake(queue))
         arguments: _Arguments = [process.name, len(slots), MAX_BATCH_BYTES, *slots, *map(_json_name, queues)]
         return PreparedScript("claim", keys, arguments, changing=2)
 
     def _run_at(self) -> str:
-        return _second(int(self._clock.now() if self._clock else time.time()))
+        return _format_second(int(self._clock.now() if self._clock else time.time()))
 
     def _slot_keys(self, process: Process) -> _SlotKeysCache:
-        """The keys of the slots of *process*; a driver seldom serves more than one."""
-        places = self._last_slot_keys
-        if places is None or places.process is not process:
-            places = self._last_slot_keys = _SlotKeysCache(self._keys, process)
-        return places
+        """Return the keys of the slots of *process*. Only the last process is cached: most backends serve one."""
+        slot_keys = self._last_slot_keys
+        if slot_keys is None or slot_keys.process is not process:
+            slot_keys = self._last_slot_keys = _SlotKeysCache(self._keys, process)
+        return slot_keys
 
     def _disposition(
         self, process: Process, claim: Claim, disposition: _NotSucceeded, keys: _Keys, arguments: _Arguments
     ) -> str:
-        """The letter of an ending but `Succeeded`; what it needs is added to keys and arguments."""
-        own = self._keys
+        """Return the letter of a disposition other than `Succeeded`, and add its keys and arguments."""
+        keyspace = self._keys
         if isinstance(disposition, RefusedByPlugin):
             return "X"
         if isinstance(disposition, Failed):
-            keys.append(own.failed_by(process.worker(claim.slot)))
+            keys.append(keyspace.failed_by(process.worker(claim.slot)))
             arguments.append(to_bytes(disposition.entry))
             return "F"
         if isinstance(disposition, Released):
-            keys += (own.queue(claim.queue), own.wake(claim.queue))
+            keys += (keyspace.queue(claim.queue), keyspace.wake(claim.queue))
             arguments += (to_bytes(disposition.raw or ""), claim.queue)
             return "B"
         if isinstance(disposition, PostponedByPlugin):
-            self._spelling(disposition, keys, arguments)
+            self._add_payload(disposition, keys, arguments)
             arguments.append(milliseconds(disposition.delay))
             return "P"
-        self._spelling(disposition, keys, arguments)
-        keys += (own.failed_by(process.worker(claim.slot)), to_bytes(own.named(disposition.counter)))
+        self._add_payload(disposition, keys, arguments)
+        keys += (keyspace.failed_by(process.worker(claim.slot)), to_bytes(keyspace.named(disposition.counter)))
         delays = list(map(milliseconds, disposition.delays))
         arguments += (to_bytes(disposition.entry), disposition.limit, len(delays), *delays)
         if disposition.trace is None:
             arguments.append(0)
         else:
-            name, text = disposition.trace
-            keys.append(to_bytes(own.named(name)))
-            arguments += (1, to_bytes(text))
+            name, trace = disposition.trace
+            keys.append(to_bytes(keyspace.named(name)))
+            arguments += (1, to_bytes(trace))
         return "R"
 
-    def _spelling(self, disposition: PostponedByPlugin | Retried, keys: _Keys, arguments: _Arguments) -> None:
-        """Add the text to delay, and where it is noted by its meaning."""
+    def _add_payload(self, disposition: PostponedByPlugin | Retried, keys: _Keys, arguments: _Arguments) -> None:
+        """Add the payload to delay, and the key of the set of its meaning."""
         arguments += (to_bytes(disposition.raw or ""), int(disposition.meaning is not None))
         if disposition.meaning is not None:
             keys.append(self._keys.spelled(disposition.meaning))
 
     def _add_resources(self, settlement: Settlement, keys: _Keys, arguments: _Arguments) -> None:
-        """Add what goes with an ending: locks, counters, and the next run of a periodic task."""
+        """Add the locks and counters that a settlement releases, and the next run of a periodic task."""
         keys += [to_bytes(self._keys.named(name)) for name in settlement.release + settlement.forget]
         arguments += (len(settlement.release), len(settlement.forget))
         next_run = settlement.next_run
@@ -193,7 +202,7 @@ class ClaimCommands(LeaseCommands):
             arguments.append(0)
             return
         payloads = tuple(dict.fromkeys((next_run.raw, *next_run.equivalent_payloads)))
-        keys += (self._keys.stopped, *(to_bytes(self._keys.timestamps(text)) for text in payloads))
+        keys += (self._keys.stopped, *(to_bytes(self._keys.timestamps(payload)) for payload in payloads))
         arguments += (len(payloads), to_bytes(next_run.name), int(next_run.frequency * 1000))
         arguments += (int(next_run.stop_if_failed), *map(to_bytes, payloads))
 
@@ -224,8 +233,8 @@ class ClaimCommands(LeaseCommands):
 
     async def leases(self, seen: str = "", *, lease: float | None = None) -> Leases:
         """See `Backend.leases`."""
-        own = self._keys
-        keys = (own.processes, own.renewals, own.leases, own.workers, own.taskhero_workers)
+        keyspace = self._keys
+        keys = (keyspace.processes, keyspace.renewals, keyspace.leases, keyspace.workers, keyspace.taskhero_workers)
         length = "" if lease is None else int(lease * 1000)
         last, found = await self._run("leases", keys, (self._now(), seen, length))
         return read_leases(last, found)
@@ -237,60 +246,65 @@ class ClaimCommands(LeaseCommands):
         for lease, ids in await self._expired(expired):
             values = await self._values(ids)
             held = [(worker_id, value, parse_working(value)) for worker_id, value in values.items()]
-            found = [(worker_id, value, job) for worker_id, value, job in held if job is not None]
-            # The last one claimed goes first, so that the first one claimed ends up before it.
+            found = [(worker_id, value, held_job) for worker_id, value, held_job in held if held_job is not None]
+            # Latest claim first: each is pushed to the front, so the queue keeps the order of the claims.
             found.sort(key=lambda item: token_order(item[2].token), reverse=True)
-            blamed = any(job.running and not rescue_count(job.raw) for _, _, job in found)
-            tried, stuck = 0, len(blocked)
-            while tried < len(found) and len(rescued) < limit:
-                taken = found[tried : tried + limit - len(rescued)]
-                for one in await self._take(lease, taken, blamed=blamed):
-                    (rescued if one.problem is None else blocked).append(one)
-                tried += len(taken)
-            if tried == len(found) and stuck == len(blocked):
+            attributed = any(held_job.running and not rescue_count(held_job.raw) for _, _, held_job in found)
+            attempted, blocked_before = 0, len(blocked)
+            while attempted < len(found) and len(rescued) < limit:
+                batch = found[attempted : attempted + limit - len(rescued)]
+                for job in await self._rescue_batch(lease, batch, attributed=attributed):
+                    (rescued if job.problem is None else blocked).append(job)
+                attempted += len(batch)
+            if attempted == len(found) and blocked_before == len(blocked):
                 await self._deregister_slots(lease.process, ids, end_lease=True, renewal=lease.renewal)
             if len(rescued) >= limit:
                 break
         return rescued + blocked
 
     async def _expired(self, leases: Sequence[Lease]) -> list[tuple[Lease, list[str]]]:
-        """Those of these leases that were not renewed, each with the ids of its process's workers."""
+        """Return the leases that were not renewed, each with the worker ids of its process."""
         if not leases:
             return []
-        own = self._keys
-        names = [text for lease in leases for text in (lease.process, lease.renewal)]
-        expired, workers = await self._run("expired", (own.renewals, own.workers, own.taskhero_workers), names)
+        keyspace = self._keys
+        arguments = [part for lease in leases for part in (lease.process, lease.renewal)]
+        expired, workers = await self._run(
+            "expired", (keyspace.renewals, keyspace.workers, keyspace.taskhero_workers), arguments
+        )
         unchanged = set(map(to_text, expired))
         ids: defaultdict[str | None, set[str]] = defaultdict(set)
         for worker_id in map(to_text, workers):
             ids[process_of(worker_id)].add(worker_id)
         return [(lease, sorted(ids[lease.process])) for lease in leases if lease.process in unchanged]
 
-    async def _take(self, lease: Lease, found: list[tuple[str, str, HeldJob]], *, blamed: bool) -> list[RescuedJob]:
-        if not found:
+    async def _rescue_batch(
+        self, lease: Lease, batch: list[tuple[str, str, HeldJob]], *, attributed: bool
+    ) -> list[RescuedJob]:
+        """Return jobs to the front of their queues. *attributed*: the crash is attributed to a running job."""
+        if not batch:
             return []
-        own = self._keys
-        keys: _Keys = [own.processes, own.queues, own.wake_new, own.renewals]
+        keyspace = self._keys
+        keys: _Keys = [keyspace.processes, keyspace.queues, keyspace.wake_new, keyspace.renewals]
         arguments: _Arguments = [lease.process, lease.renewal]
-        wanted = []
-        for worker_id, value, job in found:
-            raw = mark_rescued(job.raw, running=job.running, late=job.late and not blamed)
-            keys += (own.worker(worker_id), own.queue(job.queue), own.wake(job.queue))
+        jobs = []
+        for worker_id, value, job in batch:
+            raw = mark_rescued(job.raw, running=job.running, late=job.late and not attributed)
+            keys += (keyspace.worker(worker_id), keyspace.queue(job.queue), keyspace.wake(job.queue))
             arguments += (to_bytes(value), job.queue, to_bytes(raw))
-            wanted.append(RescuedJob(job.worker, job.queue, raw, job.running))
+            jobs.append(RescuedJob(job.worker, job.queue, raw, job.running))
         results: list[RescuedJob] = []
-        became = await self._run("rescue", keys, arguments)
-        for (_, _, job), taken, result in zip(found, wanted, became, strict=True):
+        replies = await self._run("rescue", keys, arguments)
+        for (_, _, job), rescued, result in zip(batch, jobs, replies, strict=True):
             if isinstance(result, bytes):
                 results.append(RescuedJob(job.worker, job.queue, job.raw, job.running, to_text(result)))
             elif result:
-                results.append(taken)
+                results.append(rescued)
         return results
 
 
 @lru_cache(maxsize=1)
-def _second(now: int) -> str:
-    """A moment in UTC; it is asked for often within a second, and the C library looks at files for it."""
+def _format_second(now: int) -> str:
+    """Return a time in UTC. Cached, since many calls fall into one second and the C library reads files."""
     return time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(now))
 
 
@@ -298,7 +312,7 @@ _json_names: dict[str, str] = {}
 
 
 def _json_name(queue: str) -> str:
-    """A queue's name in JSON; the few names that a process works are remembered."""
+    """Return the name of a queue in JSON. The names are cached, since a process works few queues."""
     name = _json_names.get(queue)
     if name is None:
         if len(_json_names) > 10_000:
@@ -319,23 +333,23 @@ def _read_reply(
     unsettled: list[tuple[Claim, str]] = []
     attempts: list[tuple[Claim, int]] = []
     next_runs: list[tuple[Claim, int]] = []
-    for row, text in zip(ends[::2], ends[1::2], strict=True):
-        claim, what = settled[row - 1].claim, to_text(text)
-        if what == "gone":
+    for row, raw_result in zip(ends[::2], ends[1::2], strict=True):
+        claim, result = settled[row - 1].claim, to_text(raw_result)
+        if result == "gone":
             gone.append(claim)
-        elif what.startswith("attempt "):
-            attempts.append((claim, int(what[8:])))
-        elif what.startswith("next "):
-            next_runs.append((claim, int(what[5:])))
+        elif result.startswith("attempt "):
+            attempts.append((claim, int(result[8:])))
+        elif result.startswith("next "):
+            next_runs.append((claim, int(result[5:])))
         else:
-            unsettled.append((claim, what.removeprefix("error ")))
+            unsettled.append((claim, result.removeprefix("error ")))
     return SettleAndClaimReply(
         claims=claims,
         gone=gone,
         unsettled=unsettled,
         attempts=attempts,
         next_runs=next_runs,
-        problems={queues[i - 1]: to_text(text) for i, text in zip(problems[::2], problems[1::2], strict=True)},
+        problems={queues[i - 1]: to_text(reason) for i, reason in zip(problems[::2], problems[1::2], strict=True)},
         jobs_left=bool(waiting),
         registered=bool(registered),
         paused=bool(paused),

@@ -1,4 +1,4 @@
-"""What all parts of the Redis driver share: the link, the keys, the time and the form of texts."""
+"""Define what all groups of commands share: connections, keys, clock, and the encoding of payloads."""
 
 from __future__ import annotations
 
@@ -21,17 +21,17 @@ __all__ = ["RedisCommands", "claim_order", "milliseconds", "to_bytes", "to_numbe
 
 
 def to_bytes(text: str) -> bytes:
-    """The exact bytes of a raw text."""
+    """Return the exact bytes of a payload."""
     return text.encode("utf-8", "surrogateescape")
 
 
 def to_text(raw: bytes) -> str:
-    """The raw text of any bytes."""
+    """Return any bytes as text, so that `to_bytes` restores them exactly."""
     return raw.decode("utf-8", "surrogateescape")
 
 
 def to_number(value: bytes | None) -> int | None:
-    """The whole number that stands there, or None."""
+    """Return the whole number in *value*, or None if there is none."""
     try:
         return int(value) if value is not None else None
     except ValueError:
@@ -39,45 +39,45 @@ def to_number(value: bytes | None) -> int | None:
 
 
 def milliseconds(delay: float) -> int:
-    """A delay in whole milliseconds, rounded up; what a float adds by itself does not count."""
+    """Return a delay of *delay* seconds in whole milliseconds, rounded up. Float errors below 1 ns do not count."""
     return math.ceil(delay * 1000 - 1e-6)
 
 
 def token_order(token: str) -> tuple[int, int]:
-    """What sorts the tokens of one process by the time of claiming."""
+    """Return a sort key that orders the tokens of one process by the time of their claims."""
     batch, _, number = token.partition(".")
     return (int(batch), int(number or 0)) if batch.isdigit() and (number or "0").isdigit() else (0, 0)
 
 
 def claim_order(held: HeldJob | None) -> tuple[int, int]:
-    """What sorts what workers of one process hold by the time of claiming; nothing comes first."""
+    """Return a sort key that orders the claims of one process by their time. No claim comes first."""
     return token_order(held.token) if held else (-1, 0)
 
 
 class RedisCommands:
-    """Base of the driver's parts."""
+    """The base class of all groups of commands."""
 
     _connections: ConnectionManager
     _keys: Keys
     _clock: Clock | None
 
     def _now(self) -> str:
-        """The time for a script: milliseconds, or nothing for the server's own clock."""
+        """Return the time for a script in milliseconds, or an empty string for the server's clock."""
         return "" if self._clock is None else str(int(self._clock.now() * 1000))
 
     @property
     def _prefix(self) -> str:
-        """What stands before every key."""
+        """Return the prefix of every key."""
         return self._keys.named("")
 
     async def _run(self, name: str, keys: Sequence[str | bytes], arguments: Sequence[str | bytes | int]) -> Any:
         return await run_script(self._connections, name, keys, arguments)
 
-    def _foreign(self, told: Sequence[Any]) -> ForeignLeader | None:
-        """What a script tells of the lock of another program's scheduler."""
-        if not told:
+    def _foreign(self, row: Sequence[Any]) -> ForeignLeader | None:
+        """Return the holder of the master lock of resque-scheduler from a script's reply, or None."""
+        if not row:
             return None
-        holder, lifetime, since, dead = told
+        holder, lifetime, since, dead = row
         return ForeignLeader(
             key=self._keys.ruby_master_lock,
             holder=to_text(holder),
@@ -87,9 +87,9 @@ class RedisCommands:
         )
 
     def _guards(self, guards: Sequence[Guard]) -> tuple[list[str | bytes], list[str | bytes | int]]:
-        """The keys and arguments that scripts take for guards; one key and two arguments each.
+        """Return the keys and arguments of guards for a script: one key and two arguments per condition.
 
-        A `NotDelayed` is one for each form, and one for its meaning.
+        A `NotDelayed` is one condition for each equivalent payload, and one for its meaning.
         """
         keys: list[str | bytes] = []
         arguments: list[str | bytes | int] = []
@@ -98,9 +98,9 @@ class RedisCommands:
                 keys.append(to_bytes(self._keys.named(guard.key)))
                 arguments += ("S" if guard.shared else "L", guard.timeout)
             else:
-                for form in guard.equivalent_payloads:
-                    keys.append(to_bytes(self._keys.timestamps(form)))
-                    arguments += ("D", to_bytes(form))
+                for payload in guard.equivalent_payloads:
+                    keys.append(to_bytes(self._keys.timestamps(payload)))
+                    arguments += ("D", to_bytes(payload))
                 if guard.meaning is not None:
                     keys.append(self._keys.spelled(guard.meaning))
                     arguments += ("M", "")

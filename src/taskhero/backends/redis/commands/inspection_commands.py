@@ -1,4 +1,4 @@
-"""Looking at what is delayed, at failures and locks, and mending them."""
+"""List and repair delayed jobs, failed jobs and locks."""
 
 from __future__ import annotations
 
@@ -15,14 +15,14 @@ if TYPE_CHECKING:
 
 __all__ = ["InspectionCommands"]
 
-#: Moments that are looked at in one step.
-_MOMENTS = 2000
-#: Bytes that a page of what is delayed has, about.
+#: The number of due times that one step reads.
+_DUE_TIMES = 2000
+#: The approximate size of a page of delayed jobs, in bytes.
 _PAGE_BYTES = 4 * 1024 * 1024
-#: Removals in one step: each looks through a list, and Redis serves nobody else meanwhile.
+#: The number of removals in one step. Each scans a list, and Redis runs no other command meanwhile.
 _REMOVALS = 50
-#: Texts that are read in one step.
-_TEXTS = 500
+#: The number of values that one step reads.
+_VALUES = 500
 _LOCKS = ("lock:", "workerslock:")
 
 _Keys = list["str | bytes"]
@@ -31,36 +31,44 @@ _Item = TypeVar("_Item")
 
 
 class InspectionCommands(QueueCommands):
-    """The verbs of those who look at more than queues."""
+    """The verbs that list and repair delayed jobs, failed jobs and locks."""
 
     async def overview(self) -> Overview:
         """See `Backend.overview`."""
-        own = self._keys
-        keys = (own.queues, own.failed, own.failed_queues, own.processed, own.failures, own.leader, own.pause)
-        reply = await self._run("overview", (*keys, own.ruby_master_lock), (self._now(), self._prefix))
-        now, lease, pause, done, failed, queues, lists, foreign = reply
+        keyspace = self._keys
+        keys = (
+            keyspace.queues,
+            keyspace.failed,
+            keyspace.failed_queues,
+            keyspace.processed,
+            keyspace.failures,
+            keyspace.leader,
+            keyspace.pause,
+        )
+        reply = await self._run("overview", (*keys, keyspace.ruby_master_lock), (self._now(), self._prefix))
+        now, lease, pause, processed, failed, queues, lists, foreign = reply
         until, _, owner = _text(lease).partition(" ")
-        leads = owner and until.isdigit() and int(until) > int(now)
+        is_held = owner and until.isdigit() and int(until) > int(now)
         return Overview(
             now=int(now) / 1000,
             lengths=dict(sorted(_lengths(queues).items())),
             failures=dict(sorted(_lengths(lists).items(), key=lambda item: (item[0] != FAILED, item[0]))),
-            processed=_number(done) or 0,
+            processed=_number(processed) or 0,
             failed=_number(failed) or 0,
-            leader=owner if leads else None,
+            leader=owner if is_held else None,
             paused=_text(pause).strip().lower() == "true",
             foreign=self._foreign(foreign),
         )
 
-    # what is delayed
+    # delayed jobs
 
     async def adopt(self) -> int:
         """See `Backend.adopt`."""
         head = f"{self._prefix}delayed:"
         names = {to_text(name).removeprefix(head) async for name in self._scan(head)}
         adopted, keys = 0, (self._keys.schedule, self._keys.wake_schedule)
-        for some in _cut(sorted(names), _TEXTS):
-            adopted += await self._run("adopt", keys, (self._prefix, *map(to_bytes, some)))
+        for batch in _batches_of(sorted(names), _VALUES):
+            adopted += await self._run("adopt", keys, (self._prefix, *map(to_bytes, batch)))
         return adopted
 
     async def due_times(self) -> Sequence[tuple[int, int]]:
@@ -68,7 +76,7 @@ class InspectionCommands(QueueCommands):
         found: list[tuple[int, int]] = []
         first = "0"
         while first:
-            after, *pairs = await self._run("due_times", (self._keys.schedule,), (self._prefix, first, _MOMENTS))
+            after, *pairs = await self._run("due_times", (self._keys.schedule,), (self._prefix, first, _DUE_TIMES))
             found += [(int(at), int(number)) for at, number in zip(pairs[::2], pairs[1::2], strict=True)]
             first = after.decode()
         return found
@@ -92,10 +100,10 @@ class InspectionCommands(QueueCommands):
     async def remove_delayed(self, entries: Sequence[DelayedEntry]) -> Sequence[int]:
         """See `Backend.remove_delayed`."""
         removed: list[int] = []
-        for some in _cut(entries, _REMOVALS):
+        for batch in _batches_of(entries, _REMOVALS):
             keys: _Keys = [self._keys.schedule]
             arguments: _Arguments = []
-            for entry in some:
+            for entry in batch:
                 keys += (self._keys.delayed(entry.at), to_bytes(self._keys.timestamps(entry.raw)))
                 arguments += (entry.at, to_bytes(entry.raw))
             removed += await self._run("remove_delayed", keys, arguments)
@@ -119,22 +127,26 @@ class InspectionCommands(QueueCommands):
     async def remove_failed(self, entries: Sequence[FailedEntry]) -> Sequence[bool]:
         """See `Backend.remove_failed`."""
         removed: list[bool] = []
-        for some in _cut(entries, _REMOVALS):
-            keys = [to_bytes(self._keys.named(entry.source)) for entry in some]
-            removed += map(bool, await self._run("remove_failed", keys, [to_bytes(entry.raw) for entry in some]))
+        for batch in _batches_of(entries, _REMOVALS):
+            keys = [to_bytes(self._keys.named(entry.source)) for entry in batch]
+            removed += map(bool, await self._run("remove_failed", keys, [to_bytes(entry.raw) for entry in batch]))
         return removed
 
     async def retry_failed(self, retries: Sequence[FailedRetry]) -> Sequence[str]:
         """See `Backend.retry_failed`."""
-        own = self._keys
+        keyspace = self._keys
         results: list[str] = []
-        for some in _cut(retries, _REMOVALS):
-            keys: _Keys = [own.queues, own.wake_new]
+        for batch in _batches_of(retries, _REMOVALS):
+            keys: _Keys = [keyspace.queues, keyspace.wake_new]
             arguments: _Arguments = [self._now(), self._prefix]
-            for retry in some:
+            for retry in batch:
                 entry = retry.entry
                 guard_keys, guards = self._guards(entry.guards)
-                keys += (to_bytes(own.named(retry.failed.source)), own.queue(entry.queue), own.wake(entry.queue))
+                keys += (
+                    to_bytes(keyspace.named(retry.failed.source)),
+                    keyspace.queue(entry.queue),
+                    keyspace.wake(entry.queue),
+                )
                 keys += guard_keys
                 arguments += (entry.queue, int(entry.front), len(guard_keys), *guards)
                 arguments += (to_bytes(retry.failed.raw), to_bytes(entry.raw))
@@ -149,9 +161,9 @@ class InspectionCommands(QueueCommands):
         found = {to_text(name) async for name in self._scan(prefix, "*lock:*")}
         names = sorted(name for name in found if name.removeprefix(prefix).startswith(_LOCKS))
         locks: dict[str, str] = {}
-        for some in _cut(names, _TEXTS):
-            values = await self._run("read_strings", [to_bytes(name) for name in some], ())
-            for name, value in zip(some, values, strict=True):
+        for batch in _batches_of(names, _VALUES):
+            values = await self._run("read_strings", [to_bytes(name) for name in batch], ())
+            for name, value in zip(batch, values, strict=True):
                 if value is not None:
                     locks[name.removeprefix(prefix)] = _problem(value) or to_text(value)
         return locks
@@ -159,9 +171,9 @@ class InspectionCommands(QueueCommands):
     async def lifetimes(self, keys: Sequence[str]) -> dict[str, float | None]:
         """See `Backend.lifetimes`."""
         found: dict[str, float | None] = {}
-        for some in _cut(keys, _TEXTS):
-            lives = await self._run("lifetimes", [to_bytes(self._keys.named(key)) for key in some], ())
-            pairs = zip(some, map(int, lives), strict=True)
+        for batch in _batches_of(keys, _VALUES):
+            lifetimes = await self._run("lifetimes", [to_bytes(self._keys.named(key)) for key in batch], ())
+            pairs = zip(batch, map(int, lifetimes), strict=True)
             found.update((key, ms / 1000 if ms >= 0 else None) for key, ms in pairs if ms != -2)
         return found
 
@@ -170,7 +182,7 @@ class InspectionCommands(QueueCommands):
         return bool(await self._connections.call("DEL", to_bytes(self._keys.named(key))))
 
 
-def _cut(items: Sequence[_Item], size: int) -> Iterator[Sequence[_Item]]:
+def _batches_of(items: Sequence[_Item], size: int) -> Iterator[Sequence[_Item]]:
     return (items[start : start + size] for start in range(0, len(items), size))
 
 
@@ -180,7 +192,7 @@ def _lengths(pairs: list[Any]) -> dict[str, int | None]:
 
 
 def _problem(value: bytes | list[bytes] | None) -> str | None:
-    """What is wrong with a value that a script read: a list with its type is no text."""
+    """Return what is wrong with a value, or None. A script returns a list with the type for a wrong type."""
     return f"not text but a {to_text(value[0])}" if isinstance(value, list) else None
 
 

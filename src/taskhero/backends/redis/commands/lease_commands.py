@@ -1,4 +1,4 @@
-"""Coming into view, staying alive with all that jobs hold, and leaving."""
+"""Register processes, renew their leases and locks, and deregister them."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
 __all__ = ["LeaseCommands", "read_leases"]
 
-#: So many workers a beat that is not full looks for; the next one looks for others.
+#: The number of workers that a heartbeat checks if it is not full. The next heartbeat checks the next ones.
 _CHECKED_WORKERS = 1000
 
 _Keys = list["str | bytes"]
@@ -30,7 +30,7 @@ _Arguments = list["str | bytes | int"]
 
 
 class LeaseCommands(RedisCommands):
-    """The verbs by which a worker process lives."""
+    """The verbs that register, renew and deregister a process."""
 
     _slots: dict[str, dict[int, Process]]
     _checked_to: int = 0
@@ -55,17 +55,17 @@ class LeaseCommands(RedisCommands):
         keys, arguments = self._heartbeat_request(process, slots if full else (), lease, locks, seen)
         if slots and not full:
             arguments.append("\n".join(map(process.worker_id, self._next_checked(slots))))
-        alive, number, leases, positions, taken, *missing = self._send_heartbeat(keys, arguments)
+        alive, number, leases, positions, unlisted, *missing = self._send_heartbeat(keys, arguments)
         if missing and not full:
-            # Somebody removed them, perhaps with all others, so that nobody could rescue our jobs.
-            taken, *missing = self._send_heartbeat(*self._heartbeat_request(process, slots, lease))[4:]
+            # Another program removed workers, maybe all: register them, since a rescue needs them.
+            unlisted, *missing = self._send_heartbeat(*self._heartbeat_request(process, slots, lease))[4:]
         names = {process.worker_id(slot): process.worker(slot) for slot in slots}
         return HeartbeatReply(
             alive=bool(alive),
             missing=tuple(names.get(to_text(worker_id), "") for worker_id in missing),
             leases=read_leases(number, leases),
             lost=tuple(locks[position - 1] for position in positions),
-            removed=tuple(names.get(to_text(worker_id), "") for worker_id in missing if worker_id not in taken),
+            removed=tuple(names.get(to_text(worker_id), "") for worker_id in missing if worker_id not in unlisted),
         )
 
     def _send_heartbeat(self, keys: _Keys, arguments: _Arguments) -> list[Any]:
@@ -78,7 +78,7 @@ class LeaseCommands(RedisCommands):
         return list(reply)
 
     def _next_checked(self, slots: Sequence[int]) -> Sequence[int]:
-        """The next of the slots, from where the last beat stopped looking."""
+        """Return the slots to check next, after those that the last heartbeat checked."""
         first = self._checked_to if self._checked_to < len(slots) else 0
         self._checked_to = first + _CHECKED_WORKERS
         return slots[first : self._checked_to]
@@ -91,18 +91,25 @@ class LeaseCommands(RedisCommands):
         locks: Sequence[HeldLock] = (),
         seen: str = "",
     ) -> tuple[_Keys, _Arguments]:
-        own = self._keys
+        keyspace = self._keys
         known = self._slots.setdefault(process.name, {})
         known.update((slot, process) for slot in slots)
-        keys: _Keys = [own.processes, own.workers, own.heartbeats, own.taskhero_workers, own.renewals, own.leases]
+        keys: _Keys = [
+            keyspace.processes,
+            keyspace.workers,
+            keyspace.heartbeats,
+            keyspace.taskhero_workers,
+            keyspace.renewals,
+            keyspace.leases,
+        ]
         queues = encode_any(",".join(process.queues))
         arguments: _Arguments = [self._now(), process.name, int(lease * 1000), queues, seen, len(locks)]
         for held in locks:
             slot = held.claim.slot
-            keys += (own.worker(process.worker_id(slot)), to_bytes(own.named(held.lock.key)))
+            keys += (keyspace.worker(process.worker_id(slot)), to_bytes(keyspace.named(held.lock.key)))
             arguments += (held.claim.token, process.worker(slot), held.lock.timeout * 1000)
         for slot in slots:
-            keys += (own.ping(process.worker(slot)), own.started(process.worker_id(slot)))
+            keys += (keyspace.ping(process.worker(slot)), keyspace.started(process.worker_id(slot)))
             arguments += (process.worker(slot), process.worker_id(slot))
         return keys, arguments
 
@@ -110,85 +117,109 @@ class LeaseCommands(RedisCommands):
         """See `Backend.prepare`."""
         if not preparations:
             return []
-        own = self._keys
-        keys: _Keys = [own.processes]
+        keyspace = self._keys
+        keys: _Keys = [keyspace.processes]
         arguments: _Arguments = [self._now(), process.name]
-        for wanted in preparations:
-            slot, counters = wanted.claim.slot, () if wanted.counter is None else (wanted.counter,)
-            names = (*wanted.release, *(lock.key for lock in wanted.hold), *counters)
-            keys += (own.worker(process.worker_id(slot)), *(to_bytes(own.named(name)) for name in names))
-            arguments += (wanted.claim.token, process.worker(slot), len(wanted.release), len(wanted.hold))
-            arguments += (len(counters), *(lock.timeout * 1000 for lock in wanted.hold))
+        for preparation in preparations:
+            slot = preparation.claim.slot
+            counters = () if preparation.counter is None else (preparation.counter,)
+            names = (*preparation.release, *(lock.key for lock in preparation.hold), *counters)
+            keys += (keyspace.worker(process.worker_id(slot)), *(to_bytes(keyspace.named(name)) for name in names))
+            arguments += (
+                preparation.claim.token,
+                process.worker(slot),
+                len(preparation.release),
+                len(preparation.hold),
+            )
+            arguments += (len(counters), *(lock.timeout * 1000 for lock in preparation.hold))
         reply = await self._run("prepare", keys, arguments)
         return [
-            Prepared(is_current=bool(mine), blocked_by=blocked_by - 1 if blocked_by else None, count=to_number(count))
-            for mine, blocked_by, count in zip(reply[::3], reply[1::3], reply[2::3], strict=True)
+            Prepared(
+                is_current=bool(is_current), blocked_by=blocked_by - 1 if blocked_by else None, count=to_number(count)
+            )
+            for is_current, blocked_by, count in zip(reply[::3], reply[1::3], reply[2::3], strict=True)
         ]
 
     async def restore(self, process: Process, claims: Sequence[Claim]) -> Sequence[bool]:
         """See `Backend.restore`."""
         if not claims:
             return []
-        own, now = self._keys, self._clock.now() if self._clock else time.time()
-        keys: _Keys = [own.processes, own.taskhero_workers]
+        keyspace, now = self._keys, self._clock.now() if self._clock else time.time()
+        keys: _Keys = [keyspace.processes, keyspace.taskhero_workers]
         arguments: _Arguments = [process.name]
         for claim in claims:
             worker_id = process.worker_id(claim.slot)
             head = working_head(token=claim.token, queue=claim.queue, worker=process.worker(claim.slot), run_at=now)
-            keys.append(own.worker(worker_id))
+            keys.append(keyspace.worker(worker_id))
             arguments += (worker_id, head[: head.index(",")], to_bytes(f"{head}{claim.raw}}}"))
-        return [bool(there) for there in await self._run("restore_claims", keys, arguments)]
+        return [bool(restored) for restored in await self._run("restore_claims", keys, arguments)]
 
     async def deregister_slots(self, process: Process, slots: Sequence[int]) -> Dismissed:
         """See `Backend.deregister_slots`."""
-        answer = await self._dismiss(process, slots, end_lease=False)
+        reply = await self._dismiss(process, slots, end_lease=False)
         known = self._slots.get(process.name, {})
-        for slot in {*slots} - {claim.slot for claim, _ in answer.blocked}:
+        for slot in {*slots} - {claim.slot for claim, _ in reply.blocked}:
             known.pop(slot, None)
-        return answer
+        return reply
 
     async def deregister(self, process: Process) -> Dismissed:
         """See `Backend.deregister`."""
-        answer = await self._dismiss(process, [*self._slots.get(process.name, {})], end_lease=True)
+        reply = await self._dismiss(process, [*self._slots.get(process.name, {})], end_lease=True)
         self._slots.pop(process.name, None)
-        return answer
+        return reply
 
     async def _dismiss(self, process: Process, slots: Sequence[int], *, end_lease: bool) -> Dismissed:
-        of = {process.worker_id(slot): slot for slot in slots}
-        released, blocked = await self._deregister_slots(process.name, list(of), end_lease=end_lease)
-        left = tuple((Claim(of[one], job.token, job.queue, job.raw), problem) for one, job, problem in blocked)
-        return Dismissed(given_back=released, blocked=left)
+        slot_of = {process.worker_id(slot): slot for slot in slots}
+        released, blocked = await self._deregister_slots(process.name, list(slot_of), end_lease=end_lease)
+        kept = tuple(
+            (Claim(slot_of[worker_id], job.token, job.queue, job.raw), problem) for worker_id, job, problem in blocked
+        )
+        return Dismissed(given_back=released, blocked=kept)
 
     async def _deregister_slots(
         self, process: str, ids: list[str], *, end_lease: bool, renewal: str = ""
     ) -> tuple[int, list[tuple[str, HeldJob, str]]]:
-        """Take workers from view; return how many jobs were given back, and which could not be, with the reason."""
-        own = self._keys
+        """Deregister workers. Return the number of released jobs, and the jobs that were not, with the reason."""
+        keyspace = self._keys
         while True:
             values = await self._values(ids)
             held = {worker_id: parse_working(value) for worker_id, value in values.items()}
-            keys: _Keys = [own.processes, own.workers, own.heartbeats, own.queues, own.wake_new, own.taskhero_workers]
-            keys += (own.renewals, own.leases)
+            keys: _Keys = [
+                keyspace.processes,
+                keyspace.workers,
+                keyspace.heartbeats,
+                keyspace.queues,
+                keyspace.wake_new,
+                keyspace.taskhero_workers,
+            ]
+            keys += (keyspace.renewals, keyspace.leases)
             arguments: _Arguments = [process, renewal, "1" if end_lease else ""]
             latest_first = sorted(ids, key=lambda worker_id: claim_order(held.get(worker_id)), reverse=True)
             for worker_id in latest_first:
                 job = held.get(worker_id)
                 queue = job.queue if job else ""
                 name = parse_worker_id(worker_id)[0]
-                keys += (own.worker(worker_id), own.started(worker_id), own.ping(name), own.processed_by(name))
-                keys += (own.failed_by(name), own.queue(queue), own.wake(queue))
+                keys += (
+                    keyspace.worker(worker_id),
+                    keyspace.started(worker_id),
+                    keyspace.ping(name),
+                    keyspace.processed_by(name),
+                )
+                keys += (keyspace.failed_by(name), keyspace.queue(queue), keyspace.wake(queue))
                 value = to_bytes(values.get(worker_id, ""))
                 arguments += (worker_id, value, to_bytes(job.raw) if job else b"", queue)
             released, *blocked = await self._run("deregister_slots", keys, arguments)
+            # -2: a worker holds something else by now, so read again.
             if released != -2:
                 break
         found = [
-            (latest_first[place - 1], to_text(why)) for place, why in zip(blocked[::2], blocked[1::2], strict=True)
+            (latest_first[position - 1], to_text(reason))
+            for position, reason in zip(blocked[::2], blocked[1::2], strict=True)
         ]
-        return released, [(worker_id, job, why) for worker_id, why in found if (job := held[worker_id])]
+        return released, [(worker_id, job, reason) for worker_id, reason in found if (job := held[worker_id])]
 
     async def _values(self, ids: Sequence[str]) -> dict[str, str]:
-        """What stands under workers, of those that hold something."""
+        """Return the values of the worker keys, without workers that hold nothing."""
         if not ids:
             return {}
         values = await self._connections.call("MGET", *(self._keys.worker(worker_id) for worker_id in ids))
@@ -196,7 +227,7 @@ class LeaseCommands(RedisCommands):
 
 
 def read_leases(last: bytes, found: Sequence[bytes]) -> Leases:
-    """Leases as scripts show them: the number of the last renewal; then name, number and milliseconds in turn."""
+    """Return leases from a script's reply: the last renewal, and rows of name, renewal and milliseconds."""
     rows = zip(found[::3], found[1::3], found[2::3], strict=True)
     return Leases(
         seen=to_text(last),

@@ -1,4 +1,4 @@
-"""The verbs about periodic tasks."""
+"""Maintain periodic tasks, and fire cron tasks."""
 
 from __future__ import annotations
 
@@ -21,43 +21,50 @@ _Arguments = list["str | bytes | int"]
 
 
 class PeriodicCommands(RedisCommands):
-    """The part of the driver that keeps periodic tasks going."""
+    """The verbs that maintain periodic tasks."""
 
     async def declare_periodic(
         self, declared: Sequence[PeriodicTask] = (), lifetime: float = 0.0
     ) -> PeriodicTasksReply:
         """See `Backend.declare_periodic`."""
-        own = self._keys
+        keyspace = self._keys
         arguments: _Arguments = [self._now(), int(lifetime * 1000)]
         for task in declared:
             by_cron = "" if task.cron is None else "1"
             arguments += (to_bytes(task.name), to_bytes(encode_periodic(task)), by_cron)
-        keys = (own.processes, own.periodic, own.stopped, own.cron_cursors)
+        keys = (keyspace.processes, keyspace.periodic, keyspace.stopped, keyspace.cron_cursors)
         now, stopped, *known = await self._run("declare_periodic", keys, arguments)
         rows = zip(known[::3], known[1::3], known[2::3], strict=True)
-        tasks = [_known(text, reason, seen) for text, reason, seen in rows]
+        tasks = [_known_task(definition, reason, cursor) for definition, reason, cursor in rows]
         found = [task for task in tasks if task is not None]
-        why = dict(zip(map(to_text, stopped[::2]), map(to_text, stopped[1::2]), strict=True))
+        reasons = dict(zip(map(to_text, stopped[::2]), map(to_text, stopped[1::2]), strict=True))
         return PeriodicTasksReply(
-            now=int(now) / 1000, tasks=sorted(found, key=lambda known: known.task.name), stopped=why
+            now=int(now) / 1000, tasks=sorted(found, key=lambda known: known.task.name), stopped=reasons
         )
 
     async def ensure_periodic(self, tasks: Sequence[PeriodicTask], *, full_scan: bool = False) -> Sequence[str]:
         """See `Backend.ensure_periodic`."""
         if not tasks:
             return []
-        own = self._keys
-        keys: _Keys = [own.processes, own.stopped, own.queues, own.wake_new, own.wake_schedule, own.schedule]
+        keyspace = self._keys
+        keys: _Keys = [
+            keyspace.processes,
+            keyspace.stopped,
+            keyspace.queues,
+            keyspace.wake_new,
+            keyspace.wake_schedule,
+            keyspace.schedule,
+        ]
         arguments: _Arguments = [self._now(), self._prefix, "1" if full_scan else ""]
         for task in tasks:
-            locks, payloads = _locks(task), _texts(task)
-            keys += (own.queue(task.queue), own.wake(task.queue))
-            keys += [to_bytes(own.named(name)) for name in (*task.holds, *(lock.key for lock in locks))]
-            keys += [to_bytes(own.timestamps(text)) for text in payloads]
+            locks, payloads = _locks(task), _payloads(task)
+            keys += (keyspace.queue(task.queue), keyspace.wake(task.queue))
+            keys += [to_bytes(keyspace.named(name)) for name in (*task.holds, *(lock.key for lock in locks))]
+            keys += [to_bytes(keyspace.timestamps(payload)) for payload in payloads]
             arguments += (to_bytes(task.name), task.queue, int((task.frequency or 0) * 1000), len(task.holds))
             arguments += (len(locks), len(payloads))
             arguments += (*(-lock.timeout if lock.shared else lock.timeout for lock in locks), *map(to_bytes, payloads))
-        return [found.decode() for found in await self._run("ensure_periodic", keys, arguments)]
+        return [result.decode() for result in await self._run("ensure_periodic", keys, arguments)]
 
     async def restart_periodic(self, task: PeriodicTask) -> int | None:
         """See `Backend.restart_periodic`."""
@@ -67,20 +74,20 @@ class PeriodicCommands(RedisCommands):
         """See `Backend.stop_periodic`."""
         return (await self._restart(task, "stop"))[0]
 
-    async def _restart(self, task: PeriodicTask, how: str) -> tuple[int, int | None]:
-        own, locks, payloads = self._keys, _locks(task), _texts(task)
+    async def _restart(self, task: PeriodicTask, action: str) -> tuple[int, int | None]:
+        keyspace, locks, payloads = self._keys, _locks(task), _payloads(task)
         keys: _Keys = [
-            own.processes,
-            own.stopped,
-            own.cron_cursors,
-            own.schedule,
-            own.wake_schedule,
-            own.queue(task.queue),
+            keyspace.processes,
+            keyspace.stopped,
+            keyspace.cron_cursors,
+            keyspace.schedule,
+            keyspace.wake_schedule,
+            keyspace.queue(task.queue),
         ]
-        keys += [to_bytes(own.named(lock.key)) for lock in locks]
-        keys += [to_bytes(own.timestamps(text)) for text in payloads]
+        keys += [to_bytes(keyspace.named(lock.key)) for lock in locks]
+        keys += [to_bytes(keyspace.timestamps(payload)) for payload in payloads]
         frequency = "" if task.frequency is None else int(task.frequency * 1000)
-        arguments: _Arguments = [self._now(), self._prefix, to_bytes(task.name), how, frequency, len(locks)]
+        arguments: _Arguments = [self._now(), self._prefix, to_bytes(task.name), action, frequency, len(locks)]
         removed, at = await self._run("restart_periodic", keys, [*arguments, *map(to_bytes, payloads)])
         return int(removed), to_number(at)
 
@@ -93,15 +100,15 @@ class PeriodicCommands(RedisCommands):
 
     async def fire_cron(self, task: PeriodicTask, expected_cursor: int | None, new_cursor: int, count: int) -> str:
         """See `Backend.fire_cron`."""
-        own = self._keys
+        keyspace = self._keys
         guard_keys, guards = self._guards(task.guards)
         keys: _Keys = [
-            own.stopped,
-            own.cron_cursors,
-            own.queues,
-            own.wake_new,
-            own.queue(task.queue),
-            own.wake(task.queue),
+            keyspace.stopped,
+            keyspace.cron_cursors,
+            keyspace.queues,
+            keyspace.wake_new,
+            keyspace.queue(task.queue),
+            keyspace.wake(task.queue),
         ]
         arguments: _Arguments = [self._now(), self._prefix, to_bytes(task.name), task.queue]
         arguments += (
@@ -112,23 +119,23 @@ class PeriodicCommands(RedisCommands):
             *guards,
             to_bytes(task.raw),
         )
-        became: str = (await self._run("fire_cron", [*keys, *guard_keys], arguments)).decode()
-        if became.startswith("error "):
-            raise BackendRefused(f"Redis at {self._connections.location} could not store the job: {became[6:]}")
-        return became
+        result: str = (await self._run("fire_cron", [*keys, *guard_keys], arguments)).decode()
+        if result.startswith("error "):
+            raise BackendRefused(f"Redis at {self._connections.location} could not store the job: {result[6:]}")
+        return result
 
 
 def _locks(task: PeriodicTask) -> list[QueueLockGuard]:
     return [guard for guard in task.guards if isinstance(guard, QueueLockGuard)]
 
 
-def _texts(task: PeriodicTask) -> tuple[str, ...]:
+def _payloads(task: PeriodicTask) -> tuple[str, ...]:
     return tuple(dict.fromkeys((task.raw, *task.equivalent_payloads)))
 
 
-def _known(definition: bytes, stopped: bytes, seen: bytes) -> KnownPeriodicTask | None:
+def _known_task(definition: bytes, stopped: bytes, cursor: bytes) -> KnownPeriodicTask | None:
     task = decode_periodic(to_text(definition))
     if task is None:
         return None
-    until = None if task.cron is None else to_number(seen or None)
-    return KnownPeriodicTask(task=task, stopped=to_text(stopped) or None, cron_cursor=until)
+    cron_cursor = None if task.cron is None else to_number(cursor or None)
+    return KnownPeriodicTask(task=task, stopped=to_text(stopped) or None, cron_cursor=cron_cursor)

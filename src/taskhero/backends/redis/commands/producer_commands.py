@@ -1,4 +1,4 @@
-"""Storing jobs: now, or for a moment."""
+"""Store jobs, in a queue or until a due time."""
 
 from __future__ import annotations
 
@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 
 __all__ = ["ProducerCommands"]
 
+#: The maximum size of one step, in jobs and in bytes.
 MAX_JOBS = 1000
 MAX_BYTES = 4 * 1024 * 1024
 
@@ -26,7 +27,7 @@ _Pending = tuple["Sequence[Entry]", "asyncio.Future[list[bool]]"]
 class ProducerCommands(RedisCommands):
     """The verbs of producers.
 
-    Pushes that come while another one is under way share the next round trip.
+    Pushes that arrive during a round trip share the next one.
     """
 
     _pending: list[_Pending]
@@ -45,7 +46,7 @@ class ProducerCommands(RedisCommands):
     async def _push_pending(self) -> None:
         while self._pending:
             batch, self._pending = self._pending, []
-            # Who gave up before anything was sent stores nothing.
+            # A push that was cancelled before it was sent stores nothing.
             batch = [(entries, future) for entries, future in batch if not future.done()]
             try:
                 results = await self._push_all([entry for entries, _ in batch for entry in entries])
@@ -64,10 +65,10 @@ class ProducerCommands(RedisCommands):
             if future.done():
                 continue
             if isinstance(error, TaskheroError):
-                # Each caller gets an error of its own, with its own traceback.
-                own = type(error)(*error.args)
-                own.__cause__ = error.__cause__
-                future.set_exception(own)
+                # Each caller gets its keyspace copy, with its keyspace traceback.
+                copy = type(error)(*error.args)
+                copy.__cause__ = error.__cause__
+                future.set_exception(copy)
             elif isinstance(error, asyncio.CancelledError):
                 future.cancel()
             else:
@@ -76,8 +77,8 @@ class ProducerCommands(RedisCommands):
     def _answer(self, future: asyncio.Future[list[bool]], results: list[int | bytes]) -> None:
         if future.done():
             return
-        unstored = {place: result for place, result in enumerate(results) if isinstance(result, bytes)}
-        problems = {place: reason.decode("utf-8", "replace") for place, reason in unstored.items()}
+        unstored = {position: result for position, result in enumerate(results) if isinstance(result, bytes)}
+        problems = {position: reason.decode("utf-8", "replace") for position, reason in unstored.items()}
         answers = [None if isinstance(result, bytes) else bool(result) for result in results]
         if problems:
             future.set_exception(self._refused(problems, answers, stored=any(answers)))
@@ -87,12 +88,12 @@ class ProducerCommands(RedisCommands):
     def _refused(
         self, problems: dict[int, str], answers: Sequence[bool | str | None], *, stored: bool
     ) -> BackendRefused | PartlyRefused:
-        """The error that says which jobs could not be stored, and whether others were."""
+        """Return the error that says which jobs were not stored, and whether others were."""
         where, reason = f"Redis at {self._connections.location}", next(iter(problems.values()))
         if not stored:
             return BackendRefused(f"{where} could not store the job: {reason}")
-        text = f"{where} could not store {len(problems)} of {len(answers)} jobs, the others are dealt with: {reason}"
-        return PartlyRefused(text, problems, answers)
+        message = f"{where} could not store {len(problems)} of {len(answers)} jobs, but processed the others: {reason}"
+        return PartlyRefused(message, problems, answers)
 
     async def _push_all(self, entries: list[Entry]) -> list[int | bytes]:
         results: list[int | bytes] = []
@@ -123,20 +124,25 @@ class ProducerCommands(RedisCommands):
         results: list[str] = []
         for start in range(0, len(entries), MAX_JOBS):
             results += await self._schedule_chunk(entries[start : start + MAX_JOBS])
-        problems = {place: text[6:] for place, text in enumerate(results) if text.startswith("error ")}
+        problems = {position: result[6:] for position, result in enumerate(results) if result.startswith("error ")}
         if problems:
-            answers = [None if place in problems else text for place, text in enumerate(results)]
+            answers = [None if position in problems else result for position, result in enumerate(results)]
             stored = any(answer in {ScheduleResult.DELAYED, ScheduleResult.QUEUED} for answer in answers)
             raise self._refused(problems, answers, stored=stored)
         return results
 
     async def _schedule_chunk(self, entries: Sequence[DelayedJobEntry]) -> list[str]:
-        own = self._keys
-        keys: list[str | bytes] = [own.queues, own.wake_new, own.wake_schedule, own.schedule]
+        keyspace = self._keys
+        keys: list[str | bytes] = [keyspace.queues, keyspace.wake_new, keyspace.wake_schedule, keyspace.schedule]
         arguments: list[str | bytes | int] = [self._now(), self._prefix]
         for entry in entries:
             guard_keys, guards = self._guards(entry.guards)
-            keys += (to_bytes(own.timestamps(entry.raw)), own.queue(entry.queue), own.wake(entry.queue), *guard_keys)
+            keys += (
+                to_bytes(keyspace.timestamps(entry.raw)),
+                keyspace.queue(entry.queue),
+                keyspace.wake(entry.queue),
+                *guard_keys,
+            )
             at = "" if entry.at is None else repr(entry.at)
             delay = "" if entry.delay is None else milliseconds(entry.delay)
             arguments += (at, delay, entry.queue, int(entry.unique), len(guard_keys), *guards, to_bytes(entry.raw))
@@ -144,7 +150,7 @@ class ProducerCommands(RedisCommands):
 
 
 def _chunks(entries: list[Entry]) -> Iterator[list[Entry]]:
-    """Cut entries so that no step is too large."""
+    """Split entries so that no step exceeds `MAX_JOBS` and `MAX_BYTES`."""
     chunk: list[Entry] = []
     size = 0
     for entry in entries:

@@ -1,4 +1,4 @@
-"""Looking into queues, failures and counters."""
+"""List and remove queued jobs, and read counters."""
 
 from __future__ import annotations
 
@@ -13,13 +13,14 @@ if TYPE_CHECKING:
 
 __all__ = ["QueueCommands"]
 
+#: The number of keys that one SCAN visits.
 _SCAN_COUNT = 1000
-#: Removals in one step: each looks through the whole queue, and Redis serves nobody else meanwhile.
+#: The number of removals in one step. Each scans the whole queue, and Redis runs no other command meanwhile.
 _REMOVALS = 50
 
 
 class QueueCommands(RedisCommands):
-    """The verbs of those who look and mend."""
+    """The verbs that list and repair queues, and read counters."""
 
     async def queues(self) -> list[str]:
         """See `Backend.queues`."""
@@ -64,7 +65,7 @@ class QueueCommands(RedisCommands):
         return {name: value for name, value in found.items() if value is not None}
 
     async def _scan(self, prefix: str, pattern: str = "*") -> AsyncIterator[bytes]:
-        """All keys that start so and match then: there is no index of counters and of locks on the wire."""
+        """Yield all keys with this prefix and pattern. The wire format has no index of counters and locks."""
         pattern = "".join(f"\\{letter}" if letter in "*?[]\\^" else letter for letter in prefix) + pattern
         cursor: Any = b"0"
         while True:

@@ -1,4 +1,4 @@
-"""Moving delayed jobs to their queues, and the leader's lease."""
+"""Promote due jobs, and acquire the leader lease."""
 
 from __future__ import annotations
 
@@ -16,15 +16,15 @@ __all__ = ["SchedulerCommands"]
 
 
 class SchedulerCommands(RedisCommands):
-    """The verbs of schedulers."""
+    """The verbs that promote due jobs and hold the leader lease."""
 
     _ignore_dead_master_lock: bool
 
     async def due(self, limit: int) -> DueReply:
         """See `Backend.due`."""
         keys = (self._keys.schedule, self._keys.ruby_master_lock)
-        dies = "1" if self._ignore_dead_master_lock else ""
-        reply = await self._run("due", keys, (self._now(), self._prefix, limit, dies))
+        ignore_dead = "1" if self._ignore_dead_master_lock else ""
+        reply = await self._run("due", keys, (self._now(), self._prefix, limit, ignore_dead))
         now, yielded, next_at, jobs, foreign = reply
         return DueReply(
             now=int(now) / 1000,
@@ -38,21 +38,21 @@ class SchedulerCommands(RedisCommands):
         """See `Backend.promote`."""
         if not moves:
             return []
-        own = self._keys
+        keyspace = self._keys
         keys: list[str | bytes] = [
-            own.schedule,
-            own.ruby_master_lock,
-            own.queues,
-            own.wake_new,
-            own.failed,
-            own.failures,
+            keyspace.schedule,
+            keyspace.ruby_master_lock,
+            keyspace.queues,
+            keyspace.wake_new,
+            keyspace.failed,
+            keyspace.failures,
         ]
         arguments: list[str | bytes | int] = [self._now(), self._prefix]
         for move in moves:
             queue = move.queue or ""
             guard_keys, guards = self._guards(move.guards)
-            keys += (own.delayed(move.job.at), to_bytes(own.timestamps(move.job.raw)), own.queue(queue))
-            keys += (own.wake(queue), *guard_keys)
+            keys += (keyspace.delayed(move.job.at), to_bytes(keyspace.timestamps(move.job.raw)), keyspace.queue(queue))
+            keys += (keyspace.wake(queue), *guard_keys)
             failure = to_bytes(move.failure or "")
             arguments += (move.job.at, queue, failure, len(guard_keys), *guards, to_bytes(move.job.raw))
             arguments += (len(move.equivalent_payloads), *map(to_bytes, move.equivalent_payloads))

@@ -1,4 +1,4 @@
-"""Looking at workers, and taking dead ones from view."""
+"""List workers, and remove stale ones."""
 
 from __future__ import annotations
 
@@ -15,63 +15,66 @@ if TYPE_CHECKING:
 
 __all__ = ["WorkerCommands"]
 
-#: Seconds that a note of another program's sign of life is kept; `Settings.stuck_worker_timeout` is a week at most.
-_NOTES = 8 * 24 * 3600
+#: Seconds for which heartbeats of other programs are remembered. `Settings.stuck_worker_timeout` is a week at most.
+_HEARTBEAT_MEMORY = 8 * 24 * 3600
 
 
 class WorkerCommands(RedisCommands):
-    """The verbs of those who look after workers."""
+    """The verbs that list and remove workers."""
 
     async def workers(self, ids: Sequence[str] | None = None) -> Sequence[WorkerEntry]:
         """See `Backend.workers`."""
-        own = self._keys
+        keyspace = self._keys
         arguments: list[str | bytes | int] = [self._now(), self._prefix, int(ids is not None)]
         arguments += [to_bytes(worker_id) for worker_id in sorted(set(ids or ()))]
-        rows = await self._run("workers", (own.workers, own.heartbeats, own.processes), arguments)
+        rows = await self._run("workers", (keyspace.workers, keyspace.heartbeats, keyspace.processes), arguments)
         return sorted((_worker(*row) for row in rows), key=lambda entry: entry.id)
 
     async def heartbeat_ages(self) -> Sequence[HeartbeatAge]:
         """See `Backend.heartbeat_ages`."""
-        own = self._keys
-        keys = (own.workers, own.heartbeats, own.processes, own.foreign_heartbeats)
-        found = await self._run("heartbeat_ages", keys, (self._now(), self._prefix, _NOTES))
-        silences = [
-            HeartbeatAge(to_text(name), int(ms) / 1000) for name, ms in zip(found[::2], found[1::2], strict=True)
-        ]
-        return sorted(silences, key=lambda silence: silence.id)
+        keyspace = self._keys
+        keys = (keyspace.workers, keyspace.heartbeats, keyspace.processes, keyspace.foreign_heartbeats)
+        found = await self._run("heartbeat_ages", keys, (self._now(), self._prefix, _HEARTBEAT_MEMORY))
+        ages = [HeartbeatAge(to_text(name), int(ms) / 1000) for name, ms in zip(found[::2], found[1::2], strict=True)]
+        return sorted(ages, key=lambda age: age.id)
 
     async def remove_worker(self, removal: WorkerRemoval) -> str:
         """See `Backend.remove_worker`."""
-        own, worker_id = self._keys, removal.id
+        keyspace, worker_id = self._keys, removal.id
         name = parse_worker_id(worker_id)[0]
         keys = [
-            own.workers,
-            own.taskhero_workers,
-            own.heartbeats,
-            own.processes,
-            own.foreign_heartbeats,
-            own.failed,
-            own.failures,
+            keyspace.workers,
+            keyspace.taskhero_workers,
+            keyspace.heartbeats,
+            keyspace.processes,
+            keyspace.foreign_heartbeats,
+            keyspace.failed,
+            keyspace.failures,
         ]
-        keys += [own.worker(worker_id), own.started(worker_id), own.ping(name)]
-        keys += [own.processed_by(name), own.failed_by(name), own.processed_by(worker_id), own.failed_by(worker_id)]
+        keys += [keyspace.worker(worker_id), keyspace.started(worker_id), keyspace.ping(name)]
+        keys += [
+            keyspace.processed_by(name),
+            keyspace.failed_by(name),
+            keyspace.processed_by(worker_id),
+            keyspace.failed_by(worker_id),
+        ]
         arguments: list[str | bytes | int] = [self._now(), self._prefix, to_bytes(worker_id)]
         arguments += (int(removal.seen is not None), to_bytes(removal.seen or ""), to_bytes(removal.failure or ""))
         arguments.append("" if removal.heartbeat_age is None else int(removal.heartbeat_age * 1000))
-        answer: bytes = await self._run("remove_worker", [to_bytes(key) for key in keys], arguments)
-        return answer.decode()
+        result: bytes = await self._run("remove_worker", [to_bytes(key) for key in keys], arguments)
+        return result.decode()
 
 
 def _worker(worker_id: bytes, *values: Any) -> WorkerEntry:
-    working, started, ping, done, done_by_id, failed, failed_by_id, heartbeat, lease = values
+    working, started, ping, processed, processed_by_id, failed, failed_by_id, heartbeat, lease = values
     problems = {
-        what: f"not text but a {to_text(value[0])}"
-        for what, value in (("working", working), ("started", started), ("ping", ping))
+        name: f"not text but a {to_text(value[0])}"
+        for name, value in (("working", working), ("started", started), ("ping", ping))
         if isinstance(value, list)
     }
-    for what, both in (("processed", (done, done_by_id)), ("failed", (failed, failed_by_id))):
+    for name, both in (("processed", (processed, processed_by_id)), ("failed", (failed, failed_by_id))):
         if any(value is not None and _count(value) is None for value in both):
-            problems[what] = "not a number"
+            problems[name] = "not a number"
     return WorkerEntry(
         id=to_text(worker_id),
         working=_read(working),
@@ -79,7 +82,7 @@ def _worker(worker_id: bytes, *values: Any) -> WorkerEntry:
         ping=_read(ping),
         heartbeat=_read(heartbeat),
         alive_for=int(lease) / 1000 if lease else None,
-        processed=_sum(done, done_by_id),
+        processed=_sum(processed, processed_by_id),
         failed=_sum(failed, failed_by_id),
         problems=problems,
     )
@@ -94,6 +97,6 @@ def _count(value: Any) -> int | None:
 
 
 def _sum(*values: Any) -> int | None:
-    """node-resque counts by a worker's name, Ruby by its id."""
+    """Return the sum of the counters by name (node-resque) and by id (Ruby), or None without any."""
     counts = [count for count in map(_count, values) if count is not None]
     return sum(counts) if counts else None
