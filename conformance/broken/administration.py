@@ -84,7 +84,7 @@ class RemovesAllEqualFailures(MemoryBackend):
     async def remove_failed(self, entries):
         removed = await super().remove_failed(entries)
         for entry in entries:
-            while self._store.unfail(entry.raw):
+            while self._store.remove_failed(entry.raw):
                 pass
         return removed
 
@@ -107,7 +107,7 @@ class RetriesInTwoSteps(MemoryBackend):
         answers = await super().retry_failed(retries)
         for retry, answer in zip(retries, answers, strict=True):
             if answer == RetryResult.NOT_STORED:
-                self._store.unfail(retry.failed.raw)
+                self._store.remove_failed(retry.failed.raw)
         return answers
 
 

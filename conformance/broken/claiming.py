@@ -105,7 +105,7 @@ class LeavesSharesToTheDead(MemoryBackend):
     def __init__(self, *, clock=None):
         super().__init__(clock=clock)
         members = self._work._processes
-        members.alive = lambda: len(members._members)
+        members.alive = lambda: len(members._by_name)
 
 
 @found_by(Claiming, "test_nothing_is_claimed_while_paused")

@@ -236,7 +236,7 @@ class ShowsTheYoungestLeases(Showing):
     """Where there are too many leases, those that are overdue are left out."""
 
     def show(self, leases, seen):
-        found = self._work._processes._members.values()
+        found = self._work._processes._by_name.values()
         young = [member for member in found if not seen or member.renewal <= int(seen)][-1000:]
         shown = (Lease(member.process.name, str(member.renewal), member.length) for member in young)
         return attrs.evolve(leases, leases=tuple(shown)) if len(leases.leases) == 1000 else leases

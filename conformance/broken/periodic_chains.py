@@ -104,7 +104,7 @@ class LooksThenEnqueues(MemoryBackend):
 
     async def ensure_periodic(self, tasks, *, full_scan=False):
         if len(tasks) != 1 or self._store.periodic.find(
-            tasks[0], self._store.locks, self._clock.now(), thoroughly=full_scan
+            tasks[0], self._store.locks, self._clock.now(), full_scan=full_scan
         ):
             return await super().ensure_periodic(tasks, full_scan=full_scan)
         await asyncio.sleep(0)
@@ -142,7 +142,7 @@ class ForgetsTheDead(MemoryBackend):
 
     def __init__(self, *, clock):
         super().__init__(clock=clock)
-        self._work.may_hold_jobs_of_the_dead = lambda _now: False
+        self._work.has_recently_expired_lease = lambda _now: False
 
 
 @found_by(PeriodicChains, "test_a_lock_that_was_left_behind_does_not_end_a_chain[False]")

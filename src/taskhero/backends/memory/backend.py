@@ -1,10 +1,11 @@
-"""The memory driver."""
+"""Define `MemoryBackend`, which stores jobs in this program."""
 
 from __future__ import annotations
 
 import asyncio
 from typing import TYPE_CHECKING, Self
 
+from taskhero._internal.display import location_of
 from taskhero.backends.memory.claim_store import ClaimStore
 from taskhero.backends.memory.inspection_verbs import InspectionVerbs
 from taskhero.backends.memory.periodic_verbs import PeriodicVerbs
@@ -44,13 +45,13 @@ __all__ = ["MemoryBackend"]
 
 
 class MemoryBackend(PeriodicVerbs, InspectionVerbs):
-    """Jobs in the memory of this program: private to the app, gone with it, and behaving as on the wire of Resque.
+    """A backend that stores jobs in the memory of this program, with the behaviour of the Redis driver.
 
-    It belongs to one event loop, but for `heartbeat`, which any thread may call. No step lets go of the loop, so each
-    is atomic; what `heartbeat` touches is guarded by a lock besides.
+    The jobs are private to the app and end with the program. Use the backend in one event loop. Only `heartbeat` may be
+    called from any thread. No step awaits anything, so each is atomic. A lock protects the state that `heartbeat` uses.
 
     Args:
-        clock: For tests: where the time comes from.
+        clock: For tests: the clock of all steps.
     """
 
     def __init__(self, *, clock: Clock | None = None) -> None:
@@ -61,14 +62,16 @@ class MemoryBackend(PeriodicVerbs, InspectionVerbs):
         self._leader: tuple[str, float] | None = None
 
     @classmethod
-    def from_url(cls, url: str, *, namespace: str = "resque") -> Self:  # noqa: ARG003 - all that it holds is its own
-        """A backend of its own: two with the same URL share nothing.
+    def from_url(cls, url: str, *, namespace: str = "resque") -> Self:  # noqa: ARG003 - nothing is shared
+        """Return a new backend. Two backends with the same URL share nothing.
 
         Raises:
-            UnknownBackend: Something stands behind ``memory://``.
+            UnknownBackend: The URL has more than ``memory://``.
         """
         if url.partition("://")[2]:
-            raise UnknownBackend("memory:// takes nothing behind it: each such backend is private to its app")
+            raise UnknownBackend(
+                f"{location_of(url)} is not a URL of the memory backend: write memory://, which is private to its app"
+            )
         return cls()
 
     def __repr__(self) -> str:
@@ -92,7 +95,7 @@ class MemoryBackend(PeriodicVerbs, InspectionVerbs):
         self._store.wakeups.close()
 
     def _use(self) -> Store:
-        """The store, if it may be used here and now."""
+        """Return the store. Raise `NotConnected` outside of the event loop in which the backend was connected."""
         if self._loop is not asyncio.get_running_loop():
             raise self._misuse()
         return self._store
@@ -110,14 +113,14 @@ class MemoryBackend(PeriodicVerbs, InspectionVerbs):
         """See `Backend.push`."""
         store, now = self._use(), self._clock.now()
         stored = []
-        arrived = {}
+        queues = {}
         for entry in entries:
-            free = store.acquire(entry.guards, now) is None
-            if free:
+            is_stored = store.acquire(entry.guards, now) is None
+            if is_stored:
                 store.queues.put(entry.queue, entry.raw, front=entry.front)
-                arrived[entry.queue] = True
-            stored.append(free)
-        for queue in arrived:
+                queues[entry.queue] = True
+            stored.append(is_stored)
+        for queue in queues:
             store.wakeups.signal(queue)
         return stored
 
@@ -150,7 +153,7 @@ class MemoryBackend(PeriodicVerbs, InspectionVerbs):
         return DueReply(now=now, jobs=store.schedule.due(now, limit), next_at=store.schedule.next_at())
 
     async def adopt(self) -> int:
-        """See `Backend.adopt`: nobody else stores anything here."""
+        """See `Backend.adopt`. No other program stores jobs here."""
         self._use()
         return 0
 
@@ -167,13 +170,13 @@ class MemoryBackend(PeriodicVerbs, InspectionVerbs):
             store.schedule.remove(job.at, job.raw)
             store.fail(move.failure or "")
             return PromoteResult.FAILED
-        became = store.acquire_or_merge(move, move.queue, now)
-        if became != PromoteResult.HELD:
+        result = store.acquire_or_merge(move, move.queue, now)
+        if result != PromoteResult.HELD:
             store.schedule.remove(job.at, job.raw)
-        if became == PromoteResult.QUEUED:
+        if result == PromoteResult.QUEUED:
             store.queues.put(move.queue, job.raw)
             store.wakeups.signal(move.queue)
-        return became
+        return result
 
     # working
 
@@ -238,7 +241,7 @@ class MemoryBackend(PeriodicVerbs, InspectionVerbs):
         self._use()
         return self._work.mark_exclusive(process, claim, exclusive=exclusive)
 
-    async def leases(self, seen: str = "", *, lease: float | None = None) -> Leases:  # noqa: ARG002 - none is unknown
+    async def leases(self, seen: str = "", *, lease: float | None = None) -> Leases:  # noqa: ARG002 - no lease is unknown
         """See `Backend.leases`."""
         self._use()
         return self._work.leases(seen)
@@ -249,7 +252,7 @@ class MemoryBackend(PeriodicVerbs, InspectionVerbs):
         return self._work.rescue(expired, limit)
 
     async def pause_all_workers(self, paused: bool = True) -> None:
-        """Let nobody claim jobs until this is called with False; what ``pause-all-workers`` is on the wire."""
+        """Pause all claims, or resume them with False. The Redis key ``pause-all-workers`` does the same."""
         self._use()
         self._work.paused = paused
 
@@ -270,7 +273,7 @@ class MemoryBackend(PeriodicVerbs, InspectionVerbs):
     async def lead(self, owner: str, lease: float) -> bool:
         """See `Backend.lead`."""
         self._use()
-        if self._leading() not in {None, owner}:
+        if self._current_leader() not in {None, owner}:
             return False
         self._leader = (owner, self._clock.now() + lease)
         return True
@@ -278,7 +281,7 @@ class MemoryBackend(PeriodicVerbs, InspectionVerbs):
     async def resign(self, owner: str) -> bool:
         """See `Backend.resign`."""
         self._use()
-        if self._leading() != owner:
+        if self._current_leader() != owner:
             return False
         self._leader = None
         return True
@@ -286,9 +289,9 @@ class MemoryBackend(PeriodicVerbs, InspectionVerbs):
     async def leader(self) -> str | None:
         """See `Backend.leader`."""
         self._use()
-        return self._leading()
+        return self._current_leader()
 
-    def _leading(self) -> str | None:
+    def _current_leader(self) -> str | None:
         if self._leader is None or self._leader[1] <= self._clock.now():
             return None
         return self._leader[0]

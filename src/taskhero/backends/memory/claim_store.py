@@ -1,4 +1,4 @@
-"""What worker processes do: stay alive, claim jobs, settle them, and take those of the dead."""
+"""Register processes, renew leases, claim and settle jobs, and rescue the jobs of dead processes."""
 
 from __future__ import annotations
 
@@ -30,22 +30,22 @@ if TYPE_CHECKING:
 
 __all__ = ["ClaimStore"]
 
-#: A batch of claims holds no more characters than this, unless one job alone does.
+#: The maximum size of a batch of claims in characters, unless a single job is larger.
 MAX_BATCH = 4 * 1024 * 1024
-#: Seconds for which a process that is late with its lease may be dead, and hold any job.
+#: Seconds after the end of a lease in which its process may be dead, and may hold any job.
 RECENTLY_DEAD = 60.0
 
 
 class ClaimStore:
-    """The worker processes of a store.
+    """The registered processes and their claims.
 
-    Leases are renewed from threads, so a lock guards all that a lease decides.
+    Heartbeats come from threads. Therefore `Store.guard` protects leases, claims and locks.
 
     Args:
-        store: Where the jobs are.
+        store: The store of the jobs.
 
     Attributes:
-        paused: Whether nobody may claim.
+        paused: Whether all claims are paused.
     """
 
     def __init__(self, store: Store) -> None:
@@ -64,7 +64,7 @@ class ClaimStore:
         locks: Sequence[HeldLock] = (),
         seen: str = "",
     ) -> HeartbeatReply:
-        """Give a process a lease, bring these slots into view and renew these locks; see `Backend.heartbeat`."""
+        """Renew the lease of a process, register these slots and renew these locks. See `Backend.heartbeat`."""
         with self._store.guard:
             before = self._processes.get(process.name)
             alive = before is not None and not before.dead
@@ -91,14 +91,14 @@ class ClaimStore:
             registered = self._processes.remove(process.name)
             released = self._deregister_slots(registered, [*registered.slots, *registered.held]) if registered else 0
             self._store.locks.free_of(process.name)
-        # A wake-up that it had and did not use is for somebody else.
+        # It may have received a wake-up for a job that it did not claim.
         queues = self._store.queues
         for queue in queues.payloads if "*" in process.queues else process.queues:
             queues.notify(queue)
         return Dismissed(given_back=released)
 
     def _deregister_slots(self, registered: RegisteredProcess, slots: Sequence[int]) -> int:
-        """Take task processors from view, and what they hold back to the queues."""
+        """Deregister slots, and release their jobs. Return the number of released jobs."""
         claims = registered.latest_first(slots)
         for claim in claims:
             self._store.queues.release(claim.queue, claim.raw)
@@ -120,28 +120,28 @@ class ClaimStore:
     ) -> SettleAndClaimReply:
         """See `Backend.settle_and_claim`."""
         with self._store.guard:
-            member = self._processes.get(process.name)
-            gone, attempts, next_runs = self._store.settle(member, settlements, now)
+            registered = self._processes.get(process.name)
+            gone, attempts, next_runs = self._store.settle(registered, settlements, now)
             claims: Sequence[Claim] = ()
-            registered = member is not None and not member.dead
-            if member is not None and registered and free_slots and not self.paused:
-                claims = self._claim(member, free_slots, queues, now)
+            is_registered = registered is not None and not registered.dead
+            if registered is not None and is_registered and free_slots and not self.paused:
+                claims = self._claim(registered, free_slots, queues, now)
         return SettleAndClaimReply(
             claims=claims,
             gone=gone,
             attempts=attempts,
             next_runs=next_runs,
             jobs_left=any(map(self._store.queues.payloads.get, queues)),
-            registered=registered,
+            registered=is_registered,
             paused=self.paused,
         )
 
     def _claim(
         self, registered: RegisteredProcess, free: Sequence[int], queues: Sequence[str], now: float
     ) -> list[Claim]:
-        held, line = registered.held, self._store.wakeups
+        held, wakeups = registered.held, self._store.wakeups
         slots = [slot for slot in dict.fromkeys(free) if slot not in held]
-        living = self._processes.alive()
+        alive = self._processes.alive()
         token = str(next(self._batches))
         claims: list[Claim] = []
         room = MAX_BATCH
@@ -149,7 +149,7 @@ class ClaimStore:
             payloads = self._store.queues.payloads.get(queue)
             if not payloads or len(claims) == len(slots):
                 continue
-            share = -(-len(payloads) // living)
+            share = -(-len(payloads) // alive)
             for slot in slots[len(claims) : len(claims) + share]:
                 raw = payloads[0]
                 room -= len(raw)
@@ -160,10 +160,10 @@ class ClaimStore:
                 claims.append(claim)
                 payloads.popleft()
             if payloads:
-                # What is left here comes before all later queues.
-                line.signal(queue)
+                # The remaining jobs come before those of all later queues.
+                wakeups.signal(queue)
                 break
-            line.clear(queue)
+            wakeups.clear(queue)
         return claims
 
     def claims(self, process: Process) -> ClaimsReply:
@@ -212,10 +212,10 @@ class ClaimStore:
                 registered.late.add(claim.slot)
             return True
 
-    # looking
+    # inspection
 
     def entries(self, now: float) -> list[WorkerEntry]:
-        """All task processors in view, sorted by id."""
+        """Return all registered workers, sorted by id."""
         with self._store.guard:
             found = [self._entry(registered, slot, now) for registered in self._processes for slot in registered.slots]
         return sorted(found, key=lambda entry: entry.id)
@@ -254,8 +254,8 @@ class ClaimStore:
 
     # rescue
 
-    def may_hold_jobs_of_the_dead(self, now: float) -> bool:
-        """Whether the time of a lease is over for less than a minute."""
+    def has_recently_expired_lease(self, now: float) -> bool:
+        """Return whether a lease ended less than `RECENTLY_DEAD` seconds ago."""
         return any(now - RECENTLY_DEAD < registered.lease_ends <= now for registered in self._processes)
 
     def leases(self, seen: str) -> Leases:
@@ -268,14 +268,16 @@ class ClaimStore:
         rescued: list[RescuedJob] = []
         with self._store.guard:
             for registered in self._processes.expired(expired):
-                left = max(limit - len(rescued), 0)
-                if left or not registered.held:
+                remaining = max(limit - len(rescued), 0)
+                if remaining or not registered.held:
                     registered.dead = True
                     self._store.locks.free_of(registered.process.name)
-                # Who is to blame is seen before any job is taken.
-                blamed = any(not rescue_count(registered.held[slot][0].raw) for slot in registered.running)
-                late = set() if blamed else set(registered.late)
-                rescued += [self._rescue(registered, claim, late) for claim in islice(registered.latest_first(), left)]
+                # Decided before any job is rescued, since a rescue changes what is running.
+                attributed = any(not rescue_count(registered.held[slot][0].raw) for slot in registered.running)
+                late = set() if attributed else set(registered.late)
+                rescued += [
+                    self._rescue(registered, claim, late) for claim in islice(registered.latest_first(), remaining)
+                ]
                 if not registered.held:
                     self._processes.remove(registered.process.name)
                     self._deregister_slots(registered, list(registered.slots))
@@ -290,7 +292,7 @@ class ClaimStore:
 
 
 def _working(registered: RegisteredProcess, slot: int) -> str | None:
-    """What would stand under a task processor's name on the wire."""
+    """Return the value that the worker key has in Redis, or None if the slot holds no job."""
     held = registered.held.get(slot)
     if held is None:
         return None

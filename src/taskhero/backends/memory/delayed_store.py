@@ -1,4 +1,4 @@
-"""Jobs that wait for their moment."""
+"""Hold delayed jobs until their due time."""
 
 from __future__ import annotations
 
@@ -12,19 +12,19 @@ __all__ = ["DelayedStore"]
 
 
 class DelayedStore:
-    """Texts by the whole second to which they are delayed; those of one second in the order stored."""
+    """The delayed payloads by due time in whole unix seconds. Those of one second keep the order of storing."""
 
     def __init__(self) -> None:
-        #: Each moment's texts; no moment is without.
+        #: The payloads of each due time. No due time has an empty list.
         self.payloads: dict[int, deque[str]] = {}
-        # Moments, the earliest first. What stands here and not in `texts` is over, and goes when it comes to the top.
+        # A heap of due times. Those that are not in `payloads` are removed when they reach the top.
         self._heap: list[int] = []
         self._heaped: set[int] = set()
-        # For each text how often it is delayed to which moment.
+        # For each payload, the number of copies at each due time.
         self._due_times: dict[str, dict[int, int]] = {}
 
     def add(self, at: int, raw: str) -> bool:
-        """Store a text; return whether its moment is earlier than all that were known."""
+        """Store a payload. Return whether its due time is earlier than all others."""
         earliest = self.next_at()
         payloads = self.payloads.get(at)
         if payloads is None:
@@ -38,7 +38,7 @@ class DelayedStore:
         return earliest is None or at < earliest
 
     def remove(self, at: int, raw: str) -> bool:
-        """Remove the first copy of a text from a moment; False if there is none."""
+        """Remove the first copy of a payload from a due time. Return False if there is none."""
         if not self.holds(at, raw):
             return False
         payloads = self.payloads[at]
@@ -57,22 +57,22 @@ class DelayedStore:
         return True
 
     def remove_all(self, at: int, raw: str) -> int:
-        """Remove all copies of a text from a moment; return how many there were."""
+        """Remove all copies of a payload from a due time, and return their number."""
         count = self._due_times.get(raw, {}).get(at, 0)
         for _ in range(count):
             self.remove(at, raw)
         return count
 
     def holds(self, at: int, raw: str) -> bool:
-        """Whether a text is delayed to this moment."""
+        """Return whether a payload is delayed until *at*."""
         return at in self._due_times.get(raw, ())
 
     def due_times(self, raw: str) -> list[int]:
-        """The moments to which a text is delayed, the earliest first."""
+        """Return the due times of a payload, the earliest first."""
         return sorted(self._due_times.get(raw, ()))
 
     def next_at(self) -> int | None:
-        """The earliest moment, or None."""
+        """Return the earliest due time, or None."""
         heap = self._heap
         while heap:
             if heap[0] in self.payloads:
@@ -81,7 +81,7 @@ class DelayedStore:
         return None
 
     def due(self, now: float, limit: int) -> list[DueJob]:
-        """The first *limit* jobs whose moment has come, by moment and then in the order stored."""
+        """Return the first *limit* due jobs, by due time and then in the order of storing."""
         jobs: list[DueJob] = []
         seen: list[int] = []
         while len(jobs) < limit:

@@ -1,4 +1,4 @@
-"""Looking into the store, and mending it."""
+"""List and repair what is stored."""
 
 from __future__ import annotations
 
@@ -30,18 +30,18 @@ _LOCKS = ("lock:", "workerslock:")
 
 
 class InspectionVerbs:
-    """The verbs of those who look and mend."""
+    """The verbs that list and repair jobs, locks and workers."""
 
     _clock: Clock
     _work: ClaimStore
 
     @abstractmethod
     def _use(self) -> Store:
-        """The store, if it may be used here."""
+        """Return the store. Raise `NotConnected` outside of its event loop."""
 
     @abstractmethod
-    def _leading(self) -> str | None:
-        """Who leads, or None."""
+    def _current_leader(self) -> str | None:
+        """Return the holder of the leader lease, or None."""
 
     async def overview(self) -> Overview:
         """See `Backend.overview`."""
@@ -52,11 +52,11 @@ class InspectionVerbs:
             failures={FAILED: len(store.failures)},
             processed=store.counters.get("processed", 0),
             failed=store.counters.get("failed", 0),
-            leader=self._leading(),
+            leader=self._current_leader(),
             paused=self._work.paused,
         )
 
-    # what is delayed
+    # delayed jobs
 
     async def due_times(self) -> Sequence[tuple[int, int]]:
         """See `Backend.due_times`."""
@@ -72,8 +72,8 @@ class InspectionVerbs:
         """See `Backend.search_delayed`."""
         store = self._use()
         found: list[DelayedEntry] = []
-        for looked, (at, position, raw) in enumerate(_delayed_from(store, after or (0, 0))):
-            if looked == limit:
+        for seen, (at, position, raw) in enumerate(_delayed_from(store, after or (0, 0))):
+            if seen == limit:
                 return DelayedPage(found, (at, position))
             if not containing or any(part in raw for part in containing):
                 found.append(DelayedEntry(at, raw))
@@ -102,7 +102,7 @@ class InspectionVerbs:
     async def remove_failed(self, entries: Sequence[FailedEntry]) -> Sequence[bool]:
         """See `Backend.remove_failed`."""
         store = self._use()
-        return [store.unfail(entry.raw) if entry.source == FAILED else False for entry in entries]
+        return [store.remove_failed(entry.raw) if entry.source == FAILED else False for entry in entries]
 
     async def retry_failed(self, retries: Sequence[FailedRetry]) -> Sequence[str]:
         """See `Backend.retry_failed`."""
@@ -121,8 +121,8 @@ class InspectionVerbs:
         """See `Backend.lifetimes`."""
         store, now = self._use(), self._clock.now()
         with store.guard:
-            lives = {key: store.locks.lifetime(key, now) for key in keys}
-        return {key: life for key, life in lives.items() if life is not None}
+            lifetimes = {key: store.locks.lifetime(key, now) for key in keys}
+        return {key: lifetime for key, lifetime in lifetimes.items() if lifetime is not None}
 
     async def delete_lock(self, key: str) -> bool:
         """See `Backend.delete_lock`."""
@@ -153,9 +153,9 @@ class InspectionVerbs:
         return self._work.remove_worker(removal, self._clock.now())
 
 
-def _delayed_from(store: Store, place: tuple[int, int]) -> Iterator[tuple[int, int, str]]:
-    """All that is delayed from a place on: the moment, the position there, and the text."""
-    first, skip = place
+def _delayed_from(store: Store, start: tuple[int, int]) -> Iterator[tuple[int, int, str]]:
+    """Yield the delayed jobs from a due time and position on: due time, position and payload of each."""
+    first, skip = start
     for at, payloads in sorted(store.schedule.payloads.items()):
         if at < first:
             continue
@@ -176,5 +176,5 @@ def _retry(store: Store, retry: FailedRetry, now: float) -> str:
         return RetryResult.NOT_STORED
     store.queues.put(entry.queue, entry.raw, front=entry.front)
     store.wakeups.signal(entry.queue)
-    store.unfail(failed.raw)
+    store.remove_failed(failed.raw)
     return RetryResult.STORED

@@ -1,4 +1,4 @@
-"""Periodic tasks: what is known of them, and how they are kept going."""
+"""Hold the declared periodic tasks, and maintain their jobs."""
 
 from __future__ import annotations
 
@@ -21,38 +21,38 @@ if TYPE_CHECKING:
 
 __all__ = ["STALE_LOCK_AGE", "PeriodicStore", "next_due_time"]
 
-#: Seconds for which a lock of queued jobs is believed without a look into the queue.
+#: Seconds after which a queue lock counts only if the queue holds the job.
 STALE_LOCK_AGE = 60.0
-#: So many of a queue's first texts are looked through.
+#: The number of jobs at the front of a queue that are searched.
 _SCANNED_JOBS = 100
 
 
 def next_due_time(now: float, frequency: float) -> int:
-    """The moment of a run that comes *frequency* seconds after one that ended now, in whole seconds."""
+    """Return the due time of the next run, *frequency* seconds after a run that ended now, in whole seconds."""
     milliseconds = int(now * 1000)
     return max((milliseconds + int(frequency * 1000) + 500) // 1000, milliseconds // 1000 + 1)
 
 
 class PeriodicStore:
-    """What a store knows of periodic tasks.
+    """The declared periodic tasks of a store.
 
     Args:
-        queues: Where their jobs are queued.
-        schedule: Where they are delayed.
-        line: Is told of new jobs and moments.
+        queues: The queues of their jobs.
+        schedule: Their delayed jobs.
+        wakeups: Receives a signal for each earlier due time.
 
     Attributes:
         stopped: Why a task is stopped, by its name.
-        cron_cursors: Until when the slots of a task by cron are seen, by its name.
+        cron_cursors: The cron cursor of each cron task, by its name, in unix seconds.
     """
 
-    def __init__(self, queues: QueueStore, schedule: DelayedStore, line: WakeupQueue) -> None:
+    def __init__(self, queues: QueueStore, schedule: DelayedStore, wakeups: WakeupQueue) -> None:
         self.stopped: dict[str, str] = {}
         self.cron_cursors: dict[str, int] = {}
         self._declared: dict[str, tuple[PeriodicTask, float]] = {}
         self._queues = queues
         self._schedule = schedule
-        self._wakeups = line
+        self._wakeups = wakeups
 
     def declare(self, tasks: Iterable[PeriodicTask], lifetime: float, now: float) -> PeriodicTasksReply:
         """See `Backend.declare_periodic`."""
@@ -74,70 +74,70 @@ class PeriodicStore:
     def _cron_cursor_of(self, task: PeriodicTask) -> int | None:
         return None if task.cron is None else self.cron_cursors.get(task.name)
 
-    def delay_next_run(self, following: NextRun, now: float, *, failed: bool) -> int | None:
-        """Delay the next run, or stop the task; return the moment, or None if there is none."""
-        if following.name in self.stopped:
+    def delay_next_run(self, next_run: NextRun, now: float, *, failed: bool) -> int | None:
+        """Delay the next run, or stop the task. Return the due time, or None without a next run."""
+        if next_run.name in self.stopped:
             return None
-        if failed and following.stop_if_failed:
-            self.stopped[following.name] = "failed"
+        if failed and next_run.stop_if_failed:
+            self.stopped[next_run.name] = "failed"
             return None
-        return self.delay(following.raw, following.equivalent_payloads, next_due_time(now, following.frequency))
+        return self.delay(next_run.raw, next_run.equivalent_payloads, next_due_time(now, next_run.frequency))
 
-    def delay(self, raw: str, forms: Iterable[str], at: int) -> int:
-        """Let one copy be delayed, to this moment, and no other."""
-        self.remove_delayed(forms)
+    def delay(self, raw: str, equivalent_payloads: Iterable[str], at: int) -> int:
+        """Delay one copy until *at*, and remove all other delayed copies. Return *at*."""
+        self.remove_delayed(equivalent_payloads)
         if self._schedule.add(at, raw):
             self._wakeups.signal_schedule()
         return at
 
-    def remove_delayed(self, forms: Iterable[str]) -> int:
-        """Remove all delayed copies; return how many there were."""
+    def remove_delayed(self, equivalent_payloads: Iterable[str]) -> int:
+        """Remove all delayed copies, and return their number."""
         removed = 0
-        for form in forms:
-            for at in self._schedule.due_times(form):
-                while self._schedule.remove(at, form):
+        for payload in equivalent_payloads:
+            for at in self._schedule.due_times(payload):
+                while self._schedule.remove(at, payload):
                     removed += 1
         return removed
 
     def remove_all(self, task: PeriodicTask, locks: LockStore) -> int:
-        """Remove all copies, queued and delayed, and the locks of queued ones; return how many there were."""
+        """Remove all copies, queued and delayed, and the queue locks. Return the number of copies."""
         first = islice(self._queues.payloads.get(task.queue, ()), _SCANNED_JOBS)
-        rescued = {text for text in first if unmark(text) in task.equivalent_payloads}
-        removed = sum(self._queues.remove(task.queue, text, 0) for text in {*task.equivalent_payloads, *rescued})
+        rescued = {payload for payload in first if unmark(payload) in task.equivalent_payloads}
+        removed = sum(self._queues.remove(task.queue, payload, 0) for payload in {*task.equivalent_payloads, *rescued})
         locks.free(guard.key for guard in task.guards if isinstance(guard, QueueLockGuard))
         return removed + self.remove_delayed(task.equivalent_payloads)
 
-    def find(self, task: PeriodicTask, locks: LockStore, now: float, *, thoroughly: bool) -> str | None:
-        """What there is of a task (as in `EnsureResult`), or None if there is nothing."""
+    def find(self, task: PeriodicTask, locks: LockStore, now: float, *, full_scan: bool) -> str | None:
+        """Return where a copy of the task is, as `EnsureResult` names it, or None if there is none."""
         if task.name in self.stopped:
             return EnsureResult.STOPPED
         if any(locks.get(key, now) is not None for key in task.holds):
             return EnsureResult.RUNNING
         payloads = self._queues.payloads.get(task.queue, deque())
-        if self._is_locked(task, payloads, locks, now, thoroughly=thoroughly):
+        if self._is_locked(task, payloads, locks, now, full_scan=full_scan):
             return EnsureResult.QUEUED
-        due_times = [at for form in task.equivalent_payloads for at in self._schedule.due_times(form)]
+        due_times = [at for payload in task.equivalent_payloads for at in self._schedule.due_times(payload)]
         if due_times and min(due_times) > (latest := next_due_time(now, task.frequency or 0)):
             self.delay(task.raw, task.equivalent_payloads, latest)
         if due_times:
             return EnsureResult.DELAYED
-        # A copy that was given back, or rescued, has no lock.
+        # A copy that was released or rescued has no lock.
         return (
             EnsureResult.QUEUED
-            if any(unmark(text) in task.equivalent_payloads for text in islice(payloads, _SCANNED_JOBS))
+            if any(unmark(payload) in task.equivalent_payloads for payload in islice(payloads, _SCANNED_JOBS))
             else None
         )
 
     def _is_locked(
-        self, task: PeriodicTask, payloads: Iterable[str], locks: LockStore, now: float, *, thoroughly: bool
+        self, task: PeriodicTask, payloads: Iterable[str], locks: LockStore, now: float, *, full_scan: bool
     ) -> bool:
-        """Whether a lock of the queued job is held that is to be believed."""
+        """Return whether a queue lock of the task is held and not stale."""
         held = {guard: locks.get(guard.key, now) for guard in task.guards if isinstance(guard, QueueLockGuard)}
         taken = [found[1] - 1 - guard.timeout for guard, found in held.items() if found is not None]
         if not taken:
             return False
         if any(guard.shared and found is not None for guard, found in held.items()):
             return True
-        if not thoroughly or max(taken) > math.floor(now) - STALE_LOCK_AGE:
+        if not full_scan or max(taken) > math.floor(now) - STALE_LOCK_AGE:
             return True
-        return any(unmark(text) in task.equivalent_payloads for text in payloads)
+        return any(unmark(payload) in task.equivalent_payloads for payload in payloads)

@@ -1,4 +1,4 @@
-"""The verbs about periodic tasks."""
+"""Maintain periodic tasks, and fire cron tasks."""
 
 from __future__ import annotations
 
@@ -20,14 +20,14 @@ __all__ = ["PeriodicVerbs"]
 
 
 class PeriodicVerbs:
-    """The part of the memory driver that keeps periodic tasks going."""
+    """The verbs that maintain periodic tasks."""
 
     _clock: Clock
     _work: ClaimStore
 
     @abstractmethod
     def _use(self) -> Store:
-        """The store, if it may be used here."""
+        """Return the store. Raise `NotConnected` outside of its event loop."""
 
     async def declare_periodic(
         self, declared: Sequence[PeriodicTask] = (), lifetime: float = 0.0
@@ -38,17 +38,17 @@ class PeriodicVerbs:
     async def ensure_periodic(self, tasks: Sequence[PeriodicTask], *, full_scan: bool = False) -> Sequence[str]:
         """See `Backend.ensure_periodic`."""
         store, now = self._use(), self._clock.now()
-        return [self._ensure(store, task, now, thoroughly=full_scan) for task in tasks]
+        return [self._ensure(store, task, now, full_scan=full_scan) for task in tasks]
 
-    def _ensure(self, store: Store, task: PeriodicTask, now: float, *, thoroughly: bool) -> str:
+    def _ensure(self, store: Store, task: PeriodicTask, now: float, *, full_scan: bool) -> str:
         with store.guard:
-            found = store.periodic.find(task, store.locks, now, thoroughly=thoroughly)
-            if found is None and self._work.may_hold_jobs_of_the_dead(now):
+            found = store.periodic.find(task, store.locks, now, full_scan=full_scan)
+            if found is None and self._work.has_recently_expired_lease(now):
                 found = EnsureResult.UNSURE
         if found is not None:
             return found
-        # All that keeps it from being queued was looked at already.
-        store.acquire([guard for guard in task.guards if isinstance(guard, QueueLockGuard)], now, over=True)
+        # `find` has checked everything else that keeps the task from being queued.
+        store.acquire([guard for guard in task.guards if isinstance(guard, QueueLockGuard)], now, force=True)
         store.queues.put(task.queue, task.raw)
         store.wakeups.signal(task.queue)
         return EnsureResult.ENQUEUED
@@ -56,14 +56,14 @@ class PeriodicVerbs:
     async def restart_periodic(self, task: PeriodicTask) -> int | None:
         """See `Backend.restart_periodic`."""
         store, now = self._use(), self._clock.now()
-        recurring = store.periodic
-        recurring.stopped.pop(task.name, None)
+        periodic = store.periodic
+        periodic.stopped.pop(task.name, None)
         with store.guard:
-            recurring.remove_all(task, store.locks)
+            periodic.remove_all(task, store.locks)
         if task.frequency is None:
-            recurring.cron_cursors[task.name] = int(now)
+            periodic.cron_cursors[task.name] = int(now)
             return None
-        return recurring.delay(task.raw, task.equivalent_payloads, next_due_time(now, task.frequency))
+        return periodic.delay(task.raw, task.equivalent_payloads, next_due_time(now, task.frequency))
 
     async def stop_periodic(self, task: PeriodicTask) -> int:
         """See `Backend.stop_periodic`."""
@@ -81,11 +81,11 @@ class PeriodicVerbs:
     async def fire_cron(self, task: PeriodicTask, expected_cursor: int | None, new_cursor: int, count: int) -> str:
         """See `Backend.fire_cron`."""
         store, now = self._use(), self._clock.now()
-        recurring = store.periodic
-        if recurring.cron_cursors.get(task.name) != expected_cursor:
+        periodic = store.periodic
+        if periodic.cron_cursors.get(task.name) != expected_cursor:
             return FireResult.MISSED
-        recurring.cron_cursors[task.name] = new_cursor
-        if task.name in recurring.stopped:
+        periodic.cron_cursors[task.name] = new_cursor
+        if task.name in periodic.stopped:
             return FireResult.STOPPED
         for _ in range(count):
             if store.acquire(task.guards, now) is None:

@@ -1,4 +1,4 @@
-"""The worker processes, their leases and what is in their hands."""
+"""Hold the registered processes, their leases and their claims."""
 
 from __future__ import annotations
 
@@ -16,27 +16,27 @@ if TYPE_CHECKING:
 
 __all__ = ["ClaimSince", "ProcessTable", "RegisteredProcess"]
 
-#: The number of leases that are shown at once, at most.
-MOST_LEASES = 1000
+#: The maximum number of leases in one reply.
+MAX_LEASES = 1000
 
-#: A claim and the moment in which it was made. A tuple, since one is made for every job.
+#: A claim and its time in unix seconds. A tuple, since one is made for every job.
 ClaimSince: TypeAlias = "tuple[Claim, float]"
 
 
 @attrs.define(eq=False)
 class RegisteredProcess:
-    """A process as others see it.
+    """A registered process.
 
     Attributes:
         process: Its name and queues.
-        lease_ends: When the time of its lease ends.
-        renewal: The number of its last renewal, among all of all processes.
-        length: Seconds that its lease is long.
+        lease_ends: The end of its lease, in unix seconds.
+        renewal: The number of its last renewal, in the order of the renewals of all processes.
+        length: The length of its lease in seconds.
         dead: Whether it was declared dead.
-        slots: Its visible task processors: the slot, and since when.
-        held: What each slot holds, in the order of claiming.
-        running: The slots whose job runs alone.
-        late: The slots whose job ran alone, and has others beside it by now.
+        slots: Its registered slots, and the time of each registration in unix seconds.
+        held: The claim of each slot, in the order of claiming.
+        running: The slots whose job runs exclusively.
+        late: The slots whose job ran exclusively, and now runs beside others.
     """
 
     process: Process
@@ -50,56 +50,56 @@ class RegisteredProcess:
     late: set[int] = attrs.field(factory=set)
 
     def holds(self, claim: Claim) -> bool:
-        """Whether the claim still stands under its slot."""
+        """Return whether the slot of the claim still holds it."""
         held = self.held.get(claim.slot)
         return held is not None and held[0].token == claim.token
 
     def release(self, slot: int) -> None:
-        """Empty a slot's hands."""
+        """Remove the claim of a slot."""
         self.held.pop(slot, None)
         self.running.discard(slot)
         self.late.discard(slot)
 
     def latest_first(self, slots: Iterable[int] | None = None) -> list[Claim]:
-        """What these slots (or all) hold, the latest claim first: put to the front in turn, they keep their order."""
+        """Return the claims of these slots (or all), the latest first. Pushed to the front, they keep their order."""
         wanted = None if slots is None else set(slots)
         return [held[0] for slot, held in reversed(self.held.items()) if wanted is None or slot in wanted]
 
 
 class ProcessTable:
-    """All processes in view."""
+    """All registered processes."""
 
     def __init__(self) -> None:
         # In the order of their last renewals.
-        self._members: dict[str, RegisteredProcess] = {}
+        self._by_name: dict[str, RegisteredProcess] = {}
         self._renewals = count(1)
         self._last = 0
 
     def get(self, name: str) -> RegisteredProcess | None:
-        """The process of this name, or None."""
-        return self._members.get(name)
+        """Return the process of this name, or None."""
+        return self._by_name.get(name)
 
     def renew(self, process: Process, lease: float, now: float) -> RegisteredProcess:
-        """Give a process a lease, and bring it into view if it is not."""
-        registered = self._members.pop(process.name, None) or RegisteredProcess(process, now)
-        self._members[process.name] = registered
+        """Renew the lease of a process, and register the process if necessary."""
+        registered = self._by_name.pop(process.name, None) or RegisteredProcess(process, now)
+        self._by_name[process.name] = registered
         self._last = next(self._renewals)
         registered.process, registered.renewal, registered.length = process, self._last, lease
         registered.lease_ends, registered.dead = now + lease, False
         return registered
 
     def leases(self, seen: str = "", *, but: str | None = None) -> Leases:
-        """The leases that were not renewed since *seen*, but for that of one process."""
+        """Return the leases that were not renewed since *seen*, except the one of process *but*."""
         found = (
             Lease(name, str(registered.renewal), registered.length)
-            for name, registered in self._members.items()
+            for name, registered in self._by_name.items()
             if name != but and (not seen or registered.renewal <= int(seen))
         )
-        return Leases(str(self._last), tuple(islice(found, MOST_LEASES)))
+        return Leases(str(self._last), tuple(islice(found, MAX_LEASES)))
 
     def expired(self, leases: Iterable[Lease]) -> list[RegisteredProcess]:
-        """The processes of those of these leases that were not renewed."""
-        found = ((self._members.get(lease.process), lease) for lease in leases)
+        """Return the processes of these leases that have not renewed them."""
+        found = ((self._by_name.get(lease.process), lease) for lease in leases)
         return [
             registered
             for registered, lease in found
@@ -107,12 +107,12 @@ class ProcessTable:
         ]
 
     def remove(self, name: str) -> RegisteredProcess | None:
-        """Take a process from view."""
-        return self._members.pop(name, None)
+        """Remove a process."""
+        return self._by_name.pop(name, None)
 
     def __iter__(self) -> Iterator[RegisteredProcess]:
-        return iter(list(self._members.values()))
+        return iter(list(self._by_name.values()))
 
     def alive(self) -> int:
-        """How many were not declared dead."""
-        return sum(not registered.dead for registered in self._members.values())
+        """Return the number of processes that were not declared dead."""
+        return sum(not registered.dead for registered in self._by_name.values())

@@ -1,4 +1,4 @@
-"""The queues and what stands in them."""
+"""Hold the queues and their jobs."""
 
 from __future__ import annotations
 
@@ -14,28 +14,28 @@ if TYPE_CHECKING:
 __all__ = ["QueueStore", "slice_of"]
 
 
-def slice_of(texts: Collection[str], start: int, stop: int) -> list[str]:
-    """The texts from position *start* to *stop*, both included; negative ones count from the end."""
-    length = len(texts)
+def slice_of(items: Collection[str], start: int, stop: int) -> list[str]:
+    """Return the items from *start* to *stop*, both included. Negative positions count from the end."""
+    length = len(items)
     first = max(start + length if start < 0 else start, 0)
     last = min(stop + length if stop < 0 else stop, length - 1)
-    return list(islice(texts, first, last + 1)) if first <= last else []
+    return list(islice(items, first, last + 1)) if first <= last else []
 
 
 class QueueStore:
     """All known queues.
 
     Args:
-        line: Is told when a queue has new jobs, and when it has none any more.
+        wakeups: Receives a signal when a queue has new jobs, and is cleared when it has none left.
     """
 
-    def __init__(self, line: WakeupQueue) -> None:
-        self._wakeups = line
-        #: Each known queue's texts, the next one first.
+    def __init__(self, wakeups: WakeupQueue) -> None:
+        self._wakeups = wakeups
+        #: The payloads of each known queue, the next one first.
         self.payloads: dict[str, deque[str]] = {}
 
     def put(self, queue: str, raw: str, *, front: bool = False) -> None:
-        """Store a text without telling anybody."""
+        """Store a payload without a wake-up."""
         payloads = self.payloads.get(queue)
         if payloads is None:
             payloads = self.payloads[queue] = deque()
@@ -45,29 +45,29 @@ class QueueStore:
             payloads.append(raw)
 
     def release(self, queue: str, raw: str) -> None:
-        """Put a text to the front, and wake one who waits for it."""
+        """Return a payload to the front, and wake one process that waits for the queue."""
         self.put(queue, raw, front=True)
         self._wakeups.signal(queue)
 
     def notify(self, queue: str) -> None:
-        """Wake one who waits for the queue if it holds jobs."""
+        """Wake one process that waits for the queue, if it holds jobs."""
         if self.payloads.get(queue):
             self._wakeups.signal(queue)
 
     def remove(self, queue: str, raw: str, count: int) -> int:
-        """Remove texts that are equal to *raw*; see `Backend.remove`."""
+        """Remove payloads that are equal to *raw*. See `Backend.remove`."""
         payloads = self.payloads.get(queue)
         found = payloads.count(raw) if payloads else 0
         if not payloads or not found:
             return 0
-        left = found if count == 0 else min(abs(count), found)
-        removed = left
+        remaining = found if count == 0 else min(abs(count), found)
+        removed = remaining
         kept: deque[str] = deque()
-        for text in reversed(payloads) if count < 0 else payloads:
-            if left and text == raw:
-                left -= 1
+        for payload in reversed(payloads) if count < 0 else payloads:
+            if remaining and payload == raw:
+                remaining -= 1
             else:
-                kept.append(text)
+                kept.append(payload)
         if count < 0:
             kept.reverse()
         self.payloads[queue] = kept
@@ -76,6 +76,6 @@ class QueueStore:
         return removed
 
     def forget(self, queue: str) -> int:
-        """Forget a queue; return how many jobs it held."""
+        """Delete a queue, and return the number of jobs that it held."""
         self._wakeups.clear(queue)
         return len(self.payloads.pop(queue, ()))

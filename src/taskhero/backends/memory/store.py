@@ -1,4 +1,4 @@
-"""Recording how jobs ended."""
+"""Hold all jobs, and record how they ended."""
 
 from __future__ import annotations
 
@@ -40,18 +40,18 @@ if TYPE_CHECKING:
 
 __all__ = ["Store", "due_second", "due_time"]
 
-#: A counter of attempts outlives the wait for the next attempt by a day.
-_COUNTER_LIFE = 86400
+#: Seconds for which a counter of attempts outlives the delay before the next attempt (one day).
+_COUNTER_LIFETIME = 86400
 
 
 def due_time(now: float, delay: float) -> int:
-    """The first whole second that is not before *delay* seconds from *now*; counted in microseconds."""
+    """Return the first whole second at or after *now* + *delay*, computed in microseconds."""
     microseconds = round(now * 1_000_000) + math.ceil(delay * 1_000_000 - 1e-3)
     return -(-microseconds // 1_000_000)
 
 
 def due_second(entry: DelayedJobEntry, now: float) -> int | None:
-    """The whole second in which an entry is due, or None if that is not in the future."""
+    """Return the due time of an entry in whole seconds, or None if it is not in the future."""
     if entry.delay is not None:
         at = due_time(now, entry.delay) if entry.delay > 0 else 0
     else:
@@ -60,10 +60,10 @@ def due_second(entry: DelayedJobEntry, now: float) -> int | None:
 
 
 class Store:
-    """What lies in the store, and the small steps that several verbs share.
+    """All jobs, locks and counters, and the small steps that several verbs share.
 
     Attributes:
-        guard: Held by whoever looks at leases, claims or locks: processes stay alive by threads of their own.
+        guard: A mutex for leases, claims and locks, because heartbeats come from threads.
     """
 
     def __init__(self) -> None:
@@ -71,7 +71,7 @@ class Store:
         self.wakeups = WakeupQueue()
         self.queues = QueueStore(self.wakeups)
         self.schedule = DelayedStore()
-        # What endings delayed in a spelling of its own, by its meaning; what is not delayed any more goes with a look.
+        # Jobs that settlements delayed, by their meaning. A read removes those that are not delayed any more.
         self._spelled: dict[str, set[DueJob]] = {}
         self.locks = LockStore()
         self.attempts: ExpiringMap[int] = ExpiringMap()
@@ -85,37 +85,37 @@ class Store:
         self.counters[name] = self.counters.get(name, 0) + by
 
     def forget_counts(self, worker: str) -> None:
-        """Forget what was counted for one worker."""
+        """Delete the counters of one worker."""
         self.counters.pop(f"processed:{worker}", None)
         self.counters.pop(f"failed:{worker}", None)
 
     def delay(self, at: int, raw: str, meaning: str | None = None) -> None:
-        """Store a text until a moment, and tell who waits for the schedule if that is the earliest now."""
+        """Delay a payload until *at*. Signal the schedule if that is the earliest due time."""
         if meaning is not None:
             self._spelled[meaning] = {*self._still_delayed(meaning), DueJob(at, raw)}
         if self.schedule.add(at, raw):
             self.wakeups.signal_schedule()
 
     def acquire(
-        self, guards: Sequence[Guard], now: float, *, moving: DueJob | None = None, over: bool = False
+        self, guards: Sequence[Guard], now: float, *, moving: DueJob | None = None, force: bool = False
     ) -> Guard | None:
-        """Take what guards ask for, all or nothing; return the one that does not hold.
+        """Acquire all locks of the guards if every guard holds. Otherwise return the first one that does not.
 
         Args:
             guards: The conditions.
-            now: The time.
-            moving: A delayed job that is not in its own way.
-            over: Take locks over, but for shared ones.
+            now: The time in unix seconds.
+            moving: The delayed job that is promoted. It does not count as delayed.
+            force: Whether to acquire locks that are held, except shared ones.
         """
         if not guards:
             return None
         with self.guard:
             for guard in guards:
                 if isinstance(guard, NotDelayed):
-                    holds = not any(self._delayed(form, moving) for form in guard.equivalent_payloads)
+                    holds = not any(self._delayed(payload, moving) for payload in guard.equivalent_payloads)
                     holds = holds and not self._still_delayed(guard.meaning) - {moving}
                 else:
-                    holds = (over and not guard.shared) or self.locks.get(guard.key, now) is None
+                    holds = (force and not guard.shared) or self.locks.get(guard.key, now) is None
                 if not holds:
                     return guard
             for guard in guards:
@@ -125,10 +125,10 @@ class Store:
 
     def _delayed(self, raw: str, moving: DueJob | None) -> bool:
         due_times = self.schedule.due_times(raw)
-        return any(moving is None or (moment, raw) != (moving.at, moving.raw) for moment in due_times)
+        return any(moving is None or (at, raw) != (moving.at, moving.raw) for at in due_times)
 
     def _still_delayed(self, meaning: str | None) -> set[DueJob]:
-        """What is delayed in a spelling of its own and has this meaning."""
+        """Return the jobs of this meaning that settlements delayed and that are still delayed."""
         if meaning is None or meaning not in self._spelled:
             return set()
         found = {job for job in self._spelled[meaning] if self.schedule.holds(job.at, job.raw)}
@@ -139,22 +139,22 @@ class Store:
         return found
 
     def acquire_or_merge(self, move: PromotionTarget, queue: str, now: float) -> str:
-        """Take what a due job's guards ask for, also locks that were left behind; return what becomes of it."""
-        refused = self.acquire(move.guards, now, moving=move.job)
-        if refused is None:
+        """Acquire the locks of a due job, also stale ones. Return the result as in `PromoteResult`."""
+        failed_guard = self.acquire(move.guards, now, moving=move.job)
+        if failed_guard is None:
             return PromoteResult.QUEUED
         waiting = self.queues.payloads.get(queue, ())
-        if isinstance(refused, NotDelayed) or any(
-            text in waiting for text in (move.job.raw, *move.equivalent_payloads)
+        if isinstance(failed_guard, NotDelayed) or any(
+            payload in waiting for payload in (move.job.raw, *move.equivalent_payloads)
         ):
             return PromoteResult.MERGED
-        refused = self.acquire(move.guards, now, moving=move.job, over=True)
-        if refused is None:
+        failed_guard = self.acquire(move.guards, now, moving=move.job, force=True)
+        if failed_guard is None:
             return PromoteResult.QUEUED
-        return PromoteResult.MERGED if isinstance(refused, NotDelayed) else PromoteResult.HELD
+        return PromoteResult.MERGED if isinstance(failed_guard, NotDelayed) else PromoteResult.HELD
 
     def remove(self, queue: str, removal: Removal) -> int:
-        """Remove entries from a queue, and with the last one the locks that go with them."""
+        """Remove entries from a queue. With the last one, free the locks of the removal."""
         removed = self.queues.remove(queue, removal.raw, removal.count)
         if removed and removal.release and removal.raw not in self.queues.payloads[queue]:
             with self.guard:
@@ -162,37 +162,37 @@ class Store:
         return removed
 
     def forget(self, names: Iterable[str]) -> None:
-        """Forget counters of attempts, and what is kept beside them."""
+        """Delete counters of attempts and their traces."""
         for name in names:
             self.attempts.delete(name)
             self.traces.delete(name)
 
-    # endings
+    # settlements
 
     def settle(
-        self, member: RegisteredProcess | None, settled: Sequence[Settlement], now: float
+        self, registered: RegisteredProcess | None, settlements: Sequence[Settlement], now: float
     ) -> tuple[list[Claim], list[tuple[Claim, int]], list[tuple[Claim, int]]]:
-        """Record how jobs ended; return the claims that are gone, the attempts of those tried again, and next runs."""
+        """Record settlements. Return lost claims, the attempts of retried jobs, and the due times of next runs."""
         gone: list[Claim] = []
         attempts: list[tuple[Claim, int]] = []
         next_runs: list[tuple[Claim, int]] = []
-        done = 0
-        for settlement in settled:
+        succeeded = 0
+        for settlement in settlements:
             claim, disposition = settlement.claim, settlement.disposition
-            if member is None or not member.holds(claim):
+            if registered is None or not registered.holds(claim):
                 gone.append(claim)
-                self._release(member, settlement, now)
+                self._release(registered, settlement, now)
                 continue
-            worker = member.process.worker(claim.slot)
+            worker = registered.process.worker(claim.slot)
             attempt = None
             if type(disposition) is Succeeded:
-                done += 1
+                succeeded += 1
                 self.count(f"processed:{worker}")
             else:
-                attempt = self._end(member.held[claim.slot][0], disposition, worker, now)
+                attempt = self._apply(registered.held[claim.slot][0], disposition, worker, now)
                 if attempt:
                     attempts.append((claim, attempt))
-            self._release(member, settlement, now)
+            self._release(registered, settlement, now)
             if settlement.forget:
                 self.forget(settlement.forget)
             if (
@@ -205,16 +205,16 @@ class Store:
                 )
                 if at is not None:
                     next_runs.append((claim, at))
-            member.release(claim.slot)
-        if done:
-            self.count("processed", done)
+            registered.release(claim.slot)
+        if succeeded:
+            self.count("processed", succeeded)
         return gone, attempts, next_runs
 
     def _release(self, registered: RegisteredProcess | None, settlement: Settlement, now: float) -> None:
         if registered is not None and settlement.release:
             self.locks.release(settlement.release, owner_of(registered.process, settlement.claim), now)
 
-    def _end(self, claim: Claim, disposition: Disposition, worker: str, now: float) -> int | None:
+    def _apply(self, claim: Claim, disposition: Disposition, worker: str, now: float) -> int | None:
         if isinstance(disposition, Failed):
             self.fail(disposition.entry, worker)
         elif isinstance(disposition, PostponedByPlugin):
@@ -230,12 +230,12 @@ class Store:
         return None
 
     def fail(self, entry: str, worker: str | None = None) -> None:
-        """Append to the failures, and count it."""
+        """Append an entry to the failed list, and count it."""
         self.failures.append(entry)
         self._count_failure(worker)
 
-    def unfail(self, entry: str) -> bool:
-        """Remove the youngest failure of this text; False if there is none."""
+    def remove_failed(self, entry: str) -> bool:
+        """Remove the latest failed entry with these bytes. Return False if there is none."""
         for position in range(len(self.failures) - 1, -1, -1):
             if self.failures[position] == entry:
                 del self.failures[position]
@@ -261,7 +261,7 @@ class Store:
         self.delay(
             due_time(now, delay), unmark(claim.raw) if disposition.raw is None else disposition.raw, disposition.meaning
         )
-        until = now + delay + _COUNTER_LIFE
+        until = now + delay + _COUNTER_LIFETIME
         self.attempts.set(disposition.counter, count, until=until, now=now)
         if disposition.trace is not None:
             self.traces.set(*disposition.trace, until=until, now=now)

@@ -1,4 +1,4 @@
-"""Waiting in line: who waited longest is woken first, one process for each piece of news."""
+"""Let processes wait for jobs. Each wake-up goes to one process, the one that has waited longest."""
 
 from __future__ import annotations
 
@@ -20,23 +20,24 @@ _SCHEDULE = Wakeup(schedule=True)
 
 @attrs.define(eq=False)
 class _WaitingProcess:
-    """A process in the line, and the queue it was woken for."""
+    """A process that waits, and the queue for which it was woken."""
 
-    interest: Subscription
+    subscription: Subscription
     woken: asyncio.Future[Wakeup]
     queue: str | None = None
 
     @property
     def open(self) -> bool:
-        """Whether it still waits: one that was cancelled in this instant has not left the line yet."""
+        """Return whether it still waits. A wait that was just cancelled is still registered."""
         return not self.woken.done()
 
     def wants(self, queue: str) -> bool:
-        return self.open and (self.interest.all_queues or queue in self.interest.queues)
+        """Return whether it waits for jobs of this queue."""
+        return self.open and (self.subscription.all_queues or queue in self.subscription.queues)
 
 
 class WakeupQueue:
-    """The processes that wait, and the wake-ups for which nobody waited: one at most for each queue."""
+    """The processes that wait, and the pending wake-ups: at most one for each queue and one for the schedule."""
 
     def __init__(self) -> None:
         self._waiting: dict[int, _WaitingProcess] = {}
@@ -45,74 +46,74 @@ class WakeupQueue:
         self._pending_schedule = False
 
     def signal(self, queue: str) -> None:
-        """Wake one process that waits for this queue, or leave the wake-up for the next one that does."""
-        for number, place in self._waiting.items():
-            if place.wants(queue):
-                place.queue = queue
-                self._wake(number, place, _JOBS)
+        """Wake one process that waits for this queue. If there is none, keep the wake-up."""
+        for number, waiter in self._waiting.items():
+            if waiter.wants(queue):
+                waiter.queue = queue
+                self._wake(number, waiter, _JOBS)
                 return
         self._pending_queues[queue] = None
 
     def signal_schedule(self) -> None:
-        """Wake one process that waits for the schedule, or leave the wake-up for the next one that does."""
-        for number, place in self._waiting.items():
-            if place.open and place.interest.schedule:
-                self._wake(number, place, _SCHEDULE)
+        """Wake one process that waits for the schedule. If there is none, keep the wake-up."""
+        for number, waiter in self._waiting.items():
+            if waiter.open and waiter.subscription.schedule:
+                self._wake(number, waiter, _SCHEDULE)
                 return
         self._pending_schedule = True
 
     def clear(self, queue: str) -> None:
-        """Take back the wake-up that was left for a queue, since it is empty."""
+        """Remove the pending wake-up of a queue, since the queue is empty."""
         self._pending_queues.pop(queue, None)
 
     def close(self) -> None:
         """End all waits."""
-        for number, place in list(self._waiting.items()):
-            self._wake(number, place, Wakeup())
+        for number, waiter in list(self._waiting.items()):
+            self._wake(number, waiter, Wakeup())
 
     async def wait(self, subscription: Subscription, timeout: float) -> Wakeup:
-        """Wait for news that *subscription* names, *timeout* seconds at most."""
+        """Wait for a wake-up that matches *subscription*, for *timeout* seconds at most."""
         wake = self._take_pending(subscription)
         if wake is not None:
             return wake
         loop = asyncio.get_running_loop()
-        place = _WaitingProcess(subscription, loop.create_future())
+        waiter = _WaitingProcess(subscription, loop.create_future())
         number = self._next = self._next + 1
-        self._waiting[number] = place
-        timer = loop.call_later(max(timeout, 0.0), self._wake, number, place, Wakeup())
+        self._waiting[number] = waiter
+        timer = loop.call_later(max(timeout, 0.0), self._wake, number, waiter, Wakeup())
         try:
-            return await place.woken
+            return await waiter.woken
         except asyncio.CancelledError:
-            self._forward(place)
+            self._forward(waiter)
             raise
         finally:
             timer.cancel()
             self._waiting.pop(number, None)
 
-    def _wake(self, number: int, place: _WaitingProcess, wake: Wakeup) -> None:
+    def _wake(self, number: int, waiter: _WaitingProcess, wake: Wakeup) -> None:
         self._waiting.pop(number, None)
-        if place.open:
-            place.woken.set_result(wake)
+        if waiter.open:
+            waiter.woken.set_result(wake)
 
     def _take_pending(self, subscription: Subscription) -> Wakeup | None:
-        left = self._pending_queues
+        pending = self._pending_queues
         jobs = schedule = False
-        if left:
-            queues: Iterable[str] = left if subscription.all_queues else subscription.queues
-            queue = next((name for name in queues if name in left), None)
+        if pending:
+            queues: Iterable[str] = pending if subscription.all_queues else subscription.queues
+            queue = next((name for name in queues if name in pending), None)
             if queue is not None:
-                del left[queue]
+                del pending[queue]
                 jobs = True
         if self._pending_schedule and subscription.schedule:
             self._pending_schedule = False
             schedule = True
         return Wakeup(jobs, schedule) if jobs or schedule else None
 
-    def _forward(self, place: _WaitingProcess) -> None:
-        """A wait was cancelled: if it had been woken in the same instant, the next in line is to know."""
-        if place.open or place.woken.cancelled():
+    def _forward(self, waiter: _WaitingProcess) -> None:
+        """Forward the wake-up of a wait that was woken and cancelled at the same time."""
+        if waiter.open or waiter.woken.cancelled():
             return
-        if place.queue is not None:
-            self.signal(place.queue)
-        elif place.woken.result().schedule:
+        if waiter.queue is not None:
+            self.signal(waiter.queue)
+        elif waiter.woken.result().schedule:
             self.signal_schedule()

@@ -209,7 +209,7 @@ class LeaseCommands(RedisCommands):
                 value = to_bytes(values.get(worker_id, ""))
                 arguments += (worker_id, value, to_bytes(job.raw) if job else b"", queue)
             released, *blocked = await self._run("deregister_slots", keys, arguments)
-            # -2: a worker holds something else by now, so read again.
+            # -2: a claim changed since it was read.
             if released != -2:
                 break
         found = [
