@@ -1,4 +1,4 @@
-"""All that runs in a process for an app: task processors, a scheduler, and what both need."""
+"""Start and stop what runs in a process for an app: task processors, a scheduler, and what both need."""
 
 from __future__ import annotations
 
@@ -46,27 +46,28 @@ __all__ = ["AppRunner"]
 
 _Part = TypeVar("_Part")
 
-#: Seconds that async handlers of events get to end when all else has stopped.
-HANDLERS_LIMIT = 2.0
+#: Seconds that async event handlers get to end after all other parts have stopped.
+HANDLER_TIMEOUT = 2.0
 
 
 class AppRunner:
-    """Starts and stops what the settings ask for.
+    """Starts and stops the parts that the settings ask for.
 
     Args:
-        app: What tasks get as their app.
+        app: The object that tasks get as their app.
         backend: The store of jobs, connected.
-        settings: What to run.
+        settings: The settings, which say what to run.
         tasks: The app's tasks.
         queue: The app's queue.
-        emitter: Is told what happens.
-        multi_worker: Makes the multi-worker of a `MultiWorkerContext`; None, or an answer of None, is the default one.
-        scheduler: Makes the scheduler of a `SchedulerContext`, likewise.
-        control: Through it an operator controls the task processors; a private one if none is given.
+        emitter: Receives the events.
+        multi_worker: Makes the multi-worker from a `MultiWorkerContext`. None, or an answer of None, selects
+            `MultiWorker`.
+        scheduler: Makes the scheduler from a `SchedulerContext`. None, or an answer of None, selects `Scheduler`.
+        control: Lets an operator control the task processors. A new one is made if none is given.
 
     Attributes:
-        process: This process as others see it; None before the start.
-        multi_worker: What has the task processors, or None if the settings ask for none.
+        process: This process as other processes see it; None before the start.
+        multi_worker: The owner of the task processors, or None if the settings ask for none.
         scheduler: The scheduler, or None if the settings ask for none.
     """
 
@@ -98,16 +99,16 @@ class AppRunner:
         self._running = contextlib.AsyncExitStack()
 
     async def start(self) -> None:
-        """Start all; if a part cannot be started, those that were are stopped again.
+        """Start all parts. If one cannot be started, stop those that were started.
 
         Raises:
             NothingToRun: The settings ask for neither task processors nor a scheduler.
-            InvalidSettings, InvalidQueueName: The settings name no queues that can be worked.
+            InvalidSettings, InvalidQueueName: A queue in the settings has an invalid name, or there is no queue.
             BackendError: The backend could not be used.
         """
         settings = self._settings
-        works = settings.max_task_processors > 0
-        if not works and not settings.scheduler:
+        has_processors = settings.max_task_processors > 0
+        if not has_processors and not settings.scheduler:
             raise NothingToRun(
                 "the settings ask for neither task processors nor a scheduler: "
                 "pass Settings(max_task_processors=10), Settings(scheduler=True), or both"
@@ -118,20 +119,20 @@ class AppRunner:
                 check_queue_name(name)
         self.process = process = Process(new_process_name(), queues)
         try:
-            await self._start(process, works=works)
+            await self._start(process, has_processors=has_processors)
         except BaseException:
             await self.stop()
             raise
 
     async def stop(self) -> None:
-        """Stop all: the scheduler first, then the workers, then the rest; a second call changes nothing.
+        """Stop the scheduler, then the workers, then the rest. A second call changes nothing.
 
-        When it is cancelled, it goes on to its end, but gives running jobs no more time.
+        If it is cancelled, it continues to its end, but running jobs get no more time.
         """
         if isinstance(self.multi_worker, MultiWorker):
-            # At once: giving up the lead may take its time.
+            # Before the scheduler stops, since the release of the leader lease may take time.
             self.multi_worker.stop_claiming()
-        stopping = asyncio.create_task(self._running.aclose(), name="taskhero stops")
+        stopping = asyncio.create_task(self._running.aclose(), name="taskhero stop")
         cancelled: asyncio.CancelledError | None = None
         while not stopping.done():
             try:
@@ -144,10 +145,10 @@ class AppRunner:
             raise cancelled
         stopping.result()
 
-    async def _start(self, process: Process, *, works: bool) -> None:
+    async def _start(self, process: Process, *, has_processors: bool) -> None:
         settings, emitter, backend = self._settings, self._emitter, self._backend
         self._running.push_async_callback(self._drain_handlers)
-        stop_logging = log_events(emitter, settings, self._names_of_args)
+        stop_logging = log_events(emitter, settings, self._argument_names)
         self._running.callback(stop_logging)
         outage = self._worker_outage(process)
         listener = WakeupListener(backend=backend, process=process, timeout=settings.timeout, outage=outage)
@@ -159,17 +160,17 @@ class AppRunner:
             outage=outage,
             heartbeat=settings.heartbeat_interval,
             rescue_after=settings.rescue_after,
-            looks=not works,
+            reads_leases=not has_processors,
         )
         self._running.push_async_callback(rescuer.stop)
-        if works:
+        if has_processors:
             await self._start_workers(process, listener, outage, rescuer)
         rescuer.start()
         if settings.scheduler:
             await self._start_scheduler(process, listener)
         listener.start()
 
-    def _names_of_args(self, name: str) -> tuple[str, ...]:
+    def _argument_names(self, name: str) -> tuple[str, ...]:
         task = self._tasks.get(name)
         return () if task is None else task.signature.names_in_list
 
@@ -202,12 +203,12 @@ class AppRunner:
             preparation=preparation,
             listener=listener,
             outage=outage,
-            on_look=rescuer.see,
-            on_lease_lost=rescuer.look,
+            on_leases=rescuer.on_leases,
+            on_lease_lost=rescuer.request_full_read,
             control=self._control,
         )
-        made = self._make_multi_worker(context) if self._make_multi_worker is not None else None
-        self.multi_worker = multi_worker = MultiWorker(context) if made is None else _checked(made, MultiWorker)
+        custom = self._make_multi_worker(context) if self._make_multi_worker is not None else None
+        self.multi_worker = multi_worker = MultiWorker(context) if custom is None else _check_class(custom, MultiWorker)
         self._running.push_async_callback(multi_worker.stop)
         await multi_worker.start()
 
@@ -222,11 +223,11 @@ class AppRunner:
             guards=self._guards,
             periodic=self._queue,
         )
-        made = self._make_scheduler(context) if self._make_scheduler is not None else None
-        self.scheduler = scheduler = Scheduler(context) if made is None else _checked(made, Scheduler)
+        custom = self._make_scheduler(context) if self._make_scheduler is not None else None
+        self.scheduler = scheduler = Scheduler(context) if custom is None else _check_class(custom, Scheduler)
         self._running.push_async_callback(scheduler.stop)
         await scheduler.start()
-        care = StaleWorkers(
+        stale_workers = StaleWorkers(
             queue=self._queue,
             scheduler=scheduler,
             settings=self._settings,
@@ -234,45 +235,45 @@ class AppRunner:
             name=process.name,
             outage=context.outage,
         )
-        self._running.push_async_callback(care.stop)
-        care.start()
+        self._running.push_async_callback(stale_workers.stop)
+        stale_workers.start()
 
     def _guards(self, job: Job) -> tuple[Guard, ...]:
         return self._tasks.scope_of(job.name).guards(job)
 
     async def _drain_handlers(self) -> None:
-        # What takes longer goes on as long as the event loop does.
+        # Handlers that take longer continue while the event loop runs.
         with contextlib.suppress(TimeoutError):
-            async with asyncio.timeout(HANDLERS_LIMIT):
+            async with asyncio.timeout(HANDLER_TIMEOUT):
                 await self._emitter.drain()
 
-    # who is told of an outage
+    # outages as events
 
     def _worker_outage(self, process: Process) -> Outage:
         name, emit = process.name, self._emitter.emit
 
-        def began(_who: str, error: Exception) -> None:
-            emit(WorkerOutage(name, error) if _is_away(error) else WorkerError(name, error))
+        def began(_loop: str, error: Exception) -> None:
+            emit(WorkerOutage(name, error) if _is_unreachable(error) else WorkerError(name, error))
 
         return Outage(began, lambda seconds: emit(WorkerRecovered(name, seconds)))
 
     def _scheduler_outage(self, process: Process) -> Outage:
         name, emit = process.name, self._emitter.emit
 
-        def began(_who: str, error: Exception) -> None:
-            emit(SchedulerOutage(name, error) if _is_away(error) else SchedulerError(name, error))
+        def began(_loop: str, error: Exception) -> None:
+            emit(SchedulerOutage(name, error) if _is_unreachable(error) else SchedulerError(name, error))
 
         return Outage(began, lambda seconds: emit(SchedulerRecovered(name, seconds)))
 
 
-def _checked(made: Any, kind: type[_Part]) -> _Part:
-    if not isinstance(made, kind):
+def _check_class(custom: Any, kind: type[_Part]) -> _Part:
+    if not isinstance(custom, kind):
         name = "".join(f" {letter.lower()}" if letter.isupper() else letter for letter in kind.__name__)
         raise PluginError(
-            f"the app's{name} is to be {made!r}: make it of a class derived from taskhero.{kind.__name__}"
+            f"the app's{name} cannot be {custom!r}: make it of a class derived from taskhero.{kind.__name__}"
         )
-    return made
+    return custom
 
 
-def _is_away(error: Exception) -> bool:
+def _is_unreachable(error: Exception) -> bool:
     return isinstance(error, (BackendUnavailable, ReplyLost))

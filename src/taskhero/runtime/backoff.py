@@ -1,4 +1,4 @@
-"""Waiting longer and longer while something does not work, and saying so once."""
+"""Delays that grow while the backend fails, and the state of an outage, reported once."""
 
 from __future__ import annotations
 
@@ -15,43 +15,45 @@ __all__ = ["Backoff", "Outage"]
 
 
 class Backoff:
-    """Delays that double up to a limit, each shortened by chance so that many processes do not come back at once.
+    """Delays that double up to a limit. Each is shortened at random, so that processes do not retry all at once.
 
     Args:
-        first: The first delay at most, in seconds.
-        limit: No delay is longer than this, in seconds; what was away is to be met again within a second of its return.
-        chance: Returns a number from 0 up to 1.
+        first: The longest first delay, in seconds.
+        limit: The longest delay, in seconds. With 1 s, a process meets a backend again within 1 s of its return.
+        random_number: Returns a random number from 0 up to 1.
     """
 
-    __slots__ = ("_chance", "_first", "_limit", "_next")
+    __slots__ = ("_first", "_limit", "_next", "_random")
 
-    def __init__(self, first: float = 0.1, limit: float = 1.0, chance: Callable[[], float] = random.random) -> None:
+    def __init__(
+        self, first: float = 0.1, limit: float = 1.0, random_number: Callable[[], float] = random.random
+    ) -> None:
         self._first = first
         self._limit = limit
         self._next = first
-        self._chance = chance
+        self._random = random_number
 
     def next(self) -> float:
-        """The delay to wait now, in seconds: between half of its step and all of it."""
+        """Return the next delay in seconds: between half of the current step and all of it."""
         step = min(self._next, self._limit)
         self._next = step * 2
-        return step * (1 - self._chance() / 2)
+        return step * (1 - self._random() / 2)
 
     def reset(self) -> None:
-        """It worked: start from the first delay again."""
+        """Start from the first delay again, after a success."""
         self._next = self._first
 
 
 class Outage:
-    """Whether the backend is away for this process, told once when it begins and once when it ends.
+    """The state of the backend for this process. It reports the beginning and the end of an outage once each.
 
-    Several loops use the backend; each says how it fares under a name of its own.
+    Several loops use the backend. Each reports its errors and successes under its own name.
 
     Args:
-        began: Called with the loop's name and the error, when the first loop meets an error and when another one
-            meets an error of a different kind.
-        ended: Called with the seconds it lasted, when all loops are well again.
-        clock: Tells seconds that only ever grow.
+        began: Called with the loop's name and the error: for the first error of an outage, and for each error of
+            another kind.
+        ended: Called with the length of the outage in seconds, when all loops work again.
+        clock: Returns monotonic seconds.
     """
 
     __slots__ = ("_began", "_clock", "_ended", "_failing_loops", "_kinds", "_since")
@@ -70,25 +72,25 @@ class Outage:
         self._since = 0.0
 
     @property
-    def lasting(self) -> bool:
-        """Whether any loop is in trouble."""
+    def active(self) -> bool:
+        """Whether the last call of any loop failed."""
         return bool(self._failing_loops)
 
-    def failed(self, who: str, error: Exception) -> None:
-        """The loop *who* met *error*."""
+    def failed(self, loop: str, error: Exception) -> None:
+        """Record that the loop *loop* got *error*."""
         if not self._failing_loops:
             self._since = self._clock()
         kind = _kind(error)
-        self._failing_loops.add(who)
+        self._failing_loops.add(loop)
         if kind not in self._kinds:
             self._kinds.add(kind)
-            self._began(who, error)
+            self._began(loop, error)
 
-    def worked(self, who: str) -> None:
-        """The loop *who* is well (again)."""
-        if who not in self._failing_loops:
+    def worked(self, loop: str) -> None:
+        """Record that the loop *loop* works."""
+        if loop not in self._failing_loops:
             return
-        self._failing_loops.discard(who)
+        self._failing_loops.discard(loop)
         if not self._failing_loops:
             self._kinds.clear()
             self._ended(self._clock() - self._since)
@@ -96,9 +98,9 @@ class Outage:
 
 def _kind(error: Exception) -> str:
     if isinstance(error, BackendDenied):
-        # To wait will not help: somebody has to know.
+        # A retry does not help: an operator must change the permissions, so this is reported separately.
         return "denied"
-    # That the store is away shows as a lost reply here and as a refused connection there: one thing to people.
+    # One outage causes lost replies in some loops and refused connections in others: report it once.
     if isinstance(error, BackendError) and isinstance(error, ConnectionError):
-        return "away"
+        return "unreachable"
     return f"{type(error).__name__}: {error}"

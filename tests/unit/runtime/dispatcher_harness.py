@@ -158,7 +158,7 @@ class FakeExecutor:
         running.cancel()
         return True
 
-    async def give_up(self, running: asyncio.Task[None], _worker: str, claim: Claim) -> JobResult | None:
+    async def abandon(self, running: asyncio.Task[None], _worker: str, claim: Claim) -> JobResult | None:
         await asyncio.wait({running}, timeout=0.02)
         if running.done():
             return None
@@ -221,7 +221,7 @@ class DispatcherHarness:
         self.outage = Outage(self._began, self._ended)
         self.control = WorkerControl()
         self.listener = WakeupListener(
-            backend=self.backend, process=self.process, timeout=timeout, outage=self.outage, rest=quick
+            backend=self.backend, process=self.process, timeout=timeout, outage=self.outage, new_backoff=quick
         )
         self.dispatcher = Dispatcher(
             backend=self.backend,
@@ -229,7 +229,7 @@ class DispatcherHarness:
             queue_order=QueueOrder(self.process.queues),
             executor=self.executor,
             preparation=RunPreparation(
-                backend=self.backend, process=self.process, outage=self.outage, heartbeat=3, rest=quick
+                backend=self.backend, process=self.process, outage=self.outage, heartbeat=3, new_backoff=quick
             ),
             emitter=self.emitter,
             listener=self.listener,
@@ -238,7 +238,7 @@ class DispatcherHarness:
             lease=lease,
             rescue_limit=3,
             control=self.control,
-            rest=quick,
+            new_backoff=quick,
         )
 
     def _listen(self, event: Any) -> None:

@@ -46,7 +46,7 @@ class SchedulerHarness:
         """Another scheduler."""
         outage = Outage(lambda who, _error: self._trouble(who), lambda _seconds: self._trouble("over"))
         process = Process(name, ("*",))
-        waiter = WakeupListener(backend=self.backend, process=process, timeout=60, outage=outage, rest=quick)
+        waiter = WakeupListener(backend=self.backend, process=process, timeout=60, outage=outage, new_backoff=quick)
         context = SchedulerContext(
             backend=self.backend,
             settings=self.settings,

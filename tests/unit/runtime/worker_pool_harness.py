@@ -13,7 +13,7 @@ from taskhero.clock import ManualClock
 from taskhero.events import EVENTS, Emitter
 from taskhero.runtime.backoff import Outage
 from taskhero.runtime.execution.preparation import RunPreparation
-from taskhero.runtime.worker.lease_watch import Look
+from taskhero.runtime.worker.lease_watch import LeaseSnapshot
 from taskhero.runtime.worker.listener import WakeupListener
 from taskhero.runtime.worker.pool import MultiWorker, MultiWorkerContext
 from taskhero.settings import Settings
@@ -51,7 +51,7 @@ class WorkerPoolHarness:
         self.executor = FakeExecutor(self.signals)
         self.process = Process("host.abc:1", ("default",))
         self.events: list[Any] = []
-        self.looks: list[Look] = []
+        self.looks: list[LeaseSnapshot] = []
         self.losses = 0
         self.troubles: list[Exception] = []
         self.delay = Delay()
@@ -60,7 +60,7 @@ class WorkerPoolHarness:
             emitter.on(kind, self._listen)
         outage = Outage(lambda _who, error: self._note(error), lambda _seconds: None)
         self.listener = WakeupListener(
-            backend=self.backend, process=self.process, timeout=60, outage=outage, rest=quick
+            backend=self.backend, process=self.process, timeout=60, outage=outage, new_backoff=quick
         )
         context = MultiWorkerContext(
             backend=self.backend,
@@ -71,7 +71,7 @@ class WorkerPoolHarness:
             preparation=RunPreparation(backend=self.backend, process=self.process, outage=outage, heartbeat=3),
             listener=self.listener,
             outage=outage,
-            on_look=self._on_look,
+            on_leases=self._on_leases,
             on_lease_lost=self._on_lease_lost,
         )
         self.multi_worker = MultiWorker(context, loop_delay=self.delay)
@@ -84,7 +84,7 @@ class WorkerPoolHarness:
         self.troubles.append(error)
         self.signals.happen()
 
-    def _on_look(self, look: Look) -> None:
+    def _on_leases(self, look: LeaseSnapshot) -> None:
         self.looks.append(look)
         self.signals.happen()
 

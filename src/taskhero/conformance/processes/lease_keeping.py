@@ -22,7 +22,7 @@ from taskhero.conformance.steps import (
     rescue,
 )
 from taskhero.conformance.suite import Suite
-from taskhero.runtime.worker.lease_watch import LeaseWatch, Look
+from taskhero.runtime.worker.lease_watch import LeaseSnapshot, LeaseWatch
 
 if TYPE_CHECKING:
     from taskhero.backends.protocol import Backend, Process
@@ -235,7 +235,7 @@ class _Watch:
     def __init__(self, backend: Backend, process: Process) -> None:
         self._backend, self._process = backend, process
         self._watch = LeaseWatch(heartbeat=3.0, rescue_after=12.0)
-        self._now, self._last = 1000.0, Look(0.0, Leases())
+        self._now, self._last = 1000.0, LeaseSnapshot(0.0, Leases())
 
     def pass_time(self, seconds: float, clock: ManualClock) -> None:
         """Let time pass, on its own clock and on that of the backend."""
@@ -247,8 +247,8 @@ class _Watch:
         seen = self._last.leases.seen
         length = 12.0
         answer = await asyncio.to_thread(self._backend.heartbeat, self._process, (1,), length, full=False, seen=seen)
-        self._last = Look(self._now, answer.leases, self._last.at if seen else None)
-        self._watch.look(self._last)
+        self._last = LeaseSnapshot(self._now, answer.leases, self._last.at if seen else None)
+        self._watch.update(self._last)
 
     async def rescue(self) -> list[str]:
         """Rescue from those whose leases are expired; the workers whose jobs were taken."""

@@ -142,7 +142,7 @@ class Executor:
         self._invoker.fail(running, error)
         return True
 
-    async def give_up(self, running: asyncio.Task[Any], worker: str, claim: Claim) -> JobResult | None:
+    async def abandon(self, running: asyncio.Task[Any], worker: str, claim: Claim) -> JobResult | None:
         """Wait a moment for a job after `fail`, and end it without its function if that ignores the cancellation.
 
         Returns:

@@ -33,7 +33,7 @@ if TYPE_CHECKING:
 
 __all__ = ["RunPreparation"]
 
-_NAME = "preparing"
+_NAME = "preparation"
 
 #: A lock lasts for so many heartbeats at least, so that one that comes late does not lose it.
 _HEARTBEATS = 2
@@ -57,7 +57,7 @@ class RunPreparation:
         process: Whose jobs they are.
         outage: Is told how the backend fares.
         heartbeat: Seconds between two renewals of locks.
-        rest: What bounds the delays after errors.
+        new_backoff: What bounds the delays after errors.
     """
 
     def __init__(
@@ -67,13 +67,13 @@ class RunPreparation:
         process: Process,
         outage: Outage,
         heartbeat: float,
-        rest: Callable[[], Backoff] = Backoff,
+        new_backoff: Callable[[], Backoff] = Backoff,
     ) -> None:
         self._backend = backend
         self._process = process
         self._outage = outage
         self._min_timeout = math.ceil(heartbeat * _HEARTBEATS)
-        self._backoff = rest()
+        self._backoff = new_backoff()
         self._pause = InterruptibleSleep()
         self._requests: list[tuple[Preparation, asyncio.Future[Prepared]]] = []
         self._task: asyncio.Task[None] | None = None
@@ -164,7 +164,7 @@ class RunPreparation:
         self._requests.append((preparation, answer))
         if self._task is None:
             # Jobs that were claimed together ask before it runs.
-            self._task = loop.create_task(self._run(), name=f"taskhero {self._process.name} prepares")
+            self._task = loop.create_task(self._run(), name=f"taskhero {self._process.name} preparation")
         return await answer
 
     async def _run(self) -> None:

@@ -15,11 +15,11 @@ __all__ = ["Load", "LoopDelay", "decide"]
 
 
 class LoopDelay:
-    """Measures by how much the event loop runs its timers too late.
+    """Measures how late the event loop runs its timers.
 
     Args:
         interval: Seconds between two measurements.
-        clock: Tells seconds that only ever grow; the event loop's own clock if none is given.
+        clock: Returns monotonic seconds; the event loop's clock if none is given.
     """
 
     __slots__ = ("_clock", "_due", "_interval", "_loop", "_timer", "_worst")
@@ -33,20 +33,20 @@ class LoopDelay:
         self._worst = 0.0
 
     def start(self) -> None:
-        """Begin to measure in the running event loop."""
+        """Start to measure, in the running event loop."""
         self._loop = asyncio.get_running_loop()
         if self._clock is None:
             self._clock = self._loop.time
         self._plan()
 
     def stop(self) -> None:
-        """Measure no more; a second call changes nothing."""
+        """Stop measuring. A second call changes nothing."""
         if self._timer is not None:
             self._timer.cancel()
             self._timer = None
 
     def take(self) -> float:
-        """The longest delay since the last call, in seconds; what is overdue just now counts, too."""
+        """Return the longest delay since the last call, in seconds, including a timer that is overdue now."""
         worst = self._worst
         if self._timer is not None and self._clock is not None:
             worst = max(worst, self._clock() - self._due)
@@ -67,15 +67,15 @@ class LoopDelay:
 
 @attrs.frozen(kw_only=True)
 class Load:
-    """What is known when the number of task processors is reconsidered.
+    """The input of `decide`.
 
     Attributes:
-        workers: How many there are.
-        working: How many of them worked at once since the last look.
-        minimum: How many there are to be at least.
-        maximum: How many there may be.
-        blocked: Whether the event loop lags more than it may.
-        backlog: Whether the queues hold more than the processors can take.
+        workers: The number of task processors.
+        working: The largest number of them that worked at once since the last check.
+        minimum: The smallest number allowed.
+        maximum: The largest number allowed.
+        blocked: Whether the event loop delay exceeds its limit.
+        backlog: Whether the queues held more jobs than the processors could claim.
     """
 
     workers: int
@@ -87,10 +87,10 @@ class Load:
 
 
 def decide(load: Load) -> int:
-    """How many task processors to add, or to take away if negative."""
+    """Return how many task processors to add, or to remove if negative."""
     workers = load.workers
     if workers < load.minimum:
-        # Even if the loop lags: with none at all nothing would ever get done.
+        # Also if the loop is late: without any processor no job would run.
         return load.minimum - workers
     if load.blocked:
         return -1 if workers > load.minimum else 0

@@ -1,4 +1,4 @@
-"""Writing again what running jobs claimed, after another program deleted it."""
+"""Write claims of running jobs again after another program deleted them."""
 
 from __future__ import annotations
 
@@ -19,64 +19,67 @@ __all__ = ["ClaimRestorer"]
 class ClaimRestorer:
     """Restores the claims of running jobs whose workers another program removed.
 
-    Ruby's Resque deletes what a worker holds together with the worker. The job goes on here, so its claim has to exist
-    again: for those who look, for its settlement, and for a rescue if this process dies.
+    Ruby's Resque deletes a worker's claim together with the worker. The job continues here, so its claim must exist
+    again: for inspection, for its settlement, and for a rescue if this process dies.
 
     Args:
         backend: The store of jobs.
-        process: The process whose jobs they are.
-        roster: The task processors.
-        complain: Called with a subject and a text if the backend refuses.
+        process: The process that holds the claims.
+        slots: The task processors.
+        report: Called with a subject and a text if the backend refuses.
     """
 
     def __init__(
-        self, backend: Backend, process: Process, roster: WorkerSlots, complain: Callable[[str, str], None]
+        self, backend: Backend, process: Process, slots: WorkerSlots, report: Callable[[str, str], None]
     ) -> None:
         self._backend = backend
         self._process = process
-        self._roster = roster
-        self._complain = complain
-        self._slots: set[int] = set()
-        self._disowned: set[ClaimKey] = set()
+        self._worker_slots = slots
+        self._report = report
+        self._requested: set[int] = set()
+        self._excluded: set[ClaimKey] = set()
 
     @property
-    def wanted(self) -> bool:
-        """Whether there is a slot to restore."""
-        return bool(self._slots)
+    def pending(self) -> bool:
+        """Whether there is a claim to restore."""
+        return bool(self._requested)
 
-    def ask(self, slots: Iterable[int]) -> None:
-        """Restore what the jobs in *slots* claimed with the next `step`."""
-        self._slots.update(slots)
+    def request(self, slots: Iterable[int]) -> None:
+        """Request that the next `restore` restores the claims of the jobs in *slots*."""
+        self._requested.update(slots)
 
-    def disown(self, slots: Iterable[int] | None = None) -> None:
-        """Never restore what runs in *slots* now, or in any slot: taskhero itself may have given it to others."""
-        running = self._running(self._roster.workers if slots is None else slots)
-        # Claims that ended meanwhile need no mark any more.
-        still = {claim_key(claim) for claim in self._running(self._roster.workers)}
-        self._disowned = (self._disowned & still) | {claim_key(claim) for claim in running}
+    def exclude(self, slots: Iterable[int] | None = None) -> None:
+        """Exclude the claims that run in *slots* now (None: in all slots) from any restore.
 
-    async def step(self, alone: Claim | None) -> None:
-        """Restore what was asked for. No settlement may be under way, since it would look for a claim that is gone.
+        taskhero itself may have given these jobs to other processes.
+        """
+        running = self._running(self._worker_slots.workers if slots is None else slots)
+        # Claims that have ended since then need no entry.
+        current = {claim_key(claim) for claim in self._running(self._worker_slots.workers)}
+        self._excluded = (self._excluded & current) | {claim_key(claim) for claim in running}
+
+    async def restore(self, exclusive_claim: Claim | None) -> None:
+        """Restore the requested claims. Call it while no settlement is in flight, since that would miss its claim.
 
         Args:
-            alone: The claim that is marked as running alone, which it then is again.
+            exclusive_claim: The claim of the exclusive run, if there is one. Its mark is restored, too.
 
         Raises:
-            BackendUnavailable: The backend cannot be reached; the next step does it.
+            BackendUnavailable: The backend cannot be reached. The request stays.
         """
-        slots, self._slots = self._slots, set()
-        claims = [claim for claim in self._running(slots) if claim_key(claim) not in self._disowned]
+        slots, self._requested = self._requested, set()
+        claims = [claim for claim in self._running(slots) if claim_key(claim) not in self._excluded]
         try:
-            held = await self._backend.restore(self._process, claims) if claims else ()
-            if alone is not None and any(claim is alone for claim in claims) and any(held):
-                await self._backend.mark_exclusive(self._process, alone)
+            restored = await self._backend.restore(self._process, claims) if claims else ()
+            if exclusive_claim is not None and any(claim is exclusive_claim for claim in claims) and any(restored):
+                await self._backend.mark_exclusive(self._process, exclusive_claim)
         except BackendRefused as error:
-            self._complain("restore", f"claims that another program deleted cannot be written again: {error}")
+            self._report("restore", f"cannot restore claims that another program deleted: {error}")
         except BaseException:
-            self._slots |= slots
+            self._requested |= slots
             raise
 
     def _running(self, slots: Iterable[int]) -> list[Claim]:
-        workers = self._roster.workers
-        found = (workers[slot].claim for slot in sorted(slots) if slot in workers)
-        return [claim for claim in found if claim is not None]
+        workers = self._worker_slots.workers
+        claims = (workers[slot].claim for slot in sorted(slots) if slot in workers)
+        return [claim for claim in claims if claim is not None]

@@ -1,4 +1,4 @@
-"""What an operator can do with the task processors of one process: pause them, and fail the jobs that they run."""
+"""Let an operator pause the task processors of a process and fail the jobs that they run."""
 
 from __future__ import annotations
 
@@ -7,11 +7,11 @@ from typing import TYPE_CHECKING, Protocol
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-__all__ = ["Controlled", "WorkerControl"]
+__all__ = ["ControlTarget", "WorkerControl"]
 
 
-class Controlled(Protocol):
-    """What has the task processors."""
+class ControlTarget(Protocol):
+    """The owner of the task processors."""
 
     def pause(self) -> None:
         """Claim no jobs until `resume`."""
@@ -22,14 +22,15 @@ class Controlled(Protocol):
         ...
 
     def fail_running(self, error: Callable[[], Exception]) -> int:
-        """Fail all jobs that run, each with an error of its own; return how many."""
+        """Fail all running jobs, each with an error that *error* makes. Return their number."""
         ...
 
 
 class WorkerControl:
-    """Passes on what an operator wants. It is made before the task processors, so it can be used while they start.
+    """Passes an operator's commands to the task processors.
 
-    All methods must be called in the event loop of the process.
+    It is made before the task processors, so commands are accepted while they start. Call all methods in the event loop
+    of the process.
 
     Attributes:
         paused: Whether the process claims no jobs.
@@ -37,14 +38,14 @@ class WorkerControl:
 
     def __init__(self) -> None:
         self.paused = False
-        self._target: Controlled | None = None
+        self._target: ControlTarget | None = None
 
-    def attach(self, target: Controlled) -> None:
-        """Control *target* from now on; it reads `paused` itself when it starts."""
+    def attach(self, target: ControlTarget) -> None:
+        """Control *target* from now on. The target reads `paused` when it starts."""
         self._target = target
 
     def pause(self) -> bool:
-        """Claim no jobs until `resume`; running jobs go on. Return False if it was paused already."""
+        """Claim no jobs until `resume`. Running jobs continue. Return False if it was paused already."""
         if self.paused:
             return False
         self.paused = True
@@ -62,5 +63,5 @@ class WorkerControl:
         return True
 
     def fail_running(self, error: Callable[[], Exception]) -> int:
-        """Fail all jobs that run, each with an error of its own; return how many."""
+        """Fail all running jobs, each with an error that *error* makes. Return their number."""
         return 0 if self._target is None else self._target.fail_running(error)

@@ -1,8 +1,8 @@
-"""The one loop of a process that settles the jobs which ended and claims the next ones.
+"""The loop of a process that settles finished jobs and claims the next ones.
 
-All that ended since the last exchange goes with the next one, and so does the claim for free processors: under load a
-batch of jobs costs one step of the backend. There are never two exchanges under way. Of many processors only half asks
-at a time, so that the jobs of one half run while the backend sees to the other half.
+Each round sends one `settle_and_claim`: the settlements since the last round and a claim for free slots. So a batch of
+jobs costs one step of the backend under load. Rounds never overlap. Of many slots only half claim in one round, so that
+the jobs of one half run while the backend serves the other half.
 """
 
 from __future__ import annotations
@@ -34,39 +34,38 @@ if TYPE_CHECKING:
 
 __all__ = ["Dispatcher"]
 
-_NAME = "exchanging"
+_NAME = "dispatcher"
 
-#: So many processors ask first when a wake-up finds all of them idle. Most often it is one job that came, and to name
-#: all of them would make it wait longer; if there are more jobs, all others ask at once.
+#: Slots that claim first after a wake-up of an idle process. Usually one job came, and naming all slots would delay it.
+#: If more jobs are queued, the other slots claim at once.
 IDLE_CLAIM_SIZE = 4
 
-#: Up to so many processors ask at once even if it is more than half of them: an exchange more would cost more time than
-#: is won by working two halves in turns.
+#: Up to this number of slots claim at once, even if it is more than half: another round would cost more time than
+#: working in two halves saves.
 MIN_BATCH_BEFORE_SPLIT = 20
 
 
 class Dispatcher:
-    """Keeps the task processors of a process in work. It is made inside the event loop.
+    """Keeps the slots of a process busy. Create it in the event loop.
 
     Args:
-        backend: Where the jobs are.
-        process: Whose processors they are; it is registered already.
-        queue_order: The queues to work.
-        executor: What performs a job.
-        preparation: Tells what goes with the end of a job.
-        emitter: Is told what happens.
-        listener: Wakes it.
-        outage: Is told how the backend fares.
-        timeout: Seconds between two looks at the queues if nothing wakes it.
-        lease: Seconds for which the process is registered, if that must be done again; a job that may have killed its
-            process is kept apart from others so long at first.
-        rescue_limit: A job that was rescued so often while it ran alone fails without being run.
-        control: Through it an operator pauses the processors and fails their jobs.
-        rest: What bounds the delays after errors.
+        backend: The store of jobs.
+        process: The owner of the slots, already registered.
+        queue_order: The queues to claim from.
+        executor: Performs a job.
+        preparation: Returns the locks and counters to release with a settlement.
+        emitter: Receives the events.
+        listener: Reports wake-ups.
+        outage: Records errors and successes of the backend.
+        timeout: Seconds between two polls of the queues if there is no wake-up.
+        lease: Seconds of the process's lease, for a repeated registration; also the shortest quarantine.
+        rescue_limit: Crashes in exclusive runs after which a job fails without being run.
+        control: Lets an operator pause the slots and fail their jobs.
+        new_backoff: Makes the delays after errors.
 
     Attributes:
-        slots: The task processors.
-        backlog: Whether the queues held more jobs than could be claimed, when last asked.
+        slots: The slots.
+        backlog: Whether the queues held more jobs than the last claim could take.
         restorer: Restores claims that another program deleted.
     """
 
@@ -85,7 +84,7 @@ class Dispatcher:
         lease: float,
         rescue_limit: int,
         control: WorkerControl | None = None,
-        rest: Callable[[], Backoff] = Backoff,
+        new_backoff: Callable[[], Backoff] = Backoff,
     ) -> None:
         self.slots = WorkerSlots(process)
         self.backlog = False
@@ -103,7 +102,7 @@ class Dispatcher:
             emitter=emitter,
             preparation=preparation,
             signal=self._signal,
-            backoff=rest(),
+            backoff=new_backoff(),
         )
         self._jobs = JobRunner(
             slots=self.slots,
@@ -122,10 +121,10 @@ class Dispatcher:
         self._lost_reply_recovery = LostReplyRecovery(
             backend, process, settlements=self._settlements, start=self._jobs.start, restorer=self.restorer
         )
-        # Why there is to be an exchange even if nothing ended: somebody is newly free, a wake-up, the slow poll.
+        # Whether to claim although no job has ended: after a wake-up, a poll, or a slot that became free.
         self._claim_requested = True
         self._woken = False
-        # Whether the names of queues must be read again before.
+        # Whether to read the names of the queues again.
         self._names_stale = queue_order.star
         self._unregistered = False
         self._deregister_pending = False
@@ -133,46 +132,46 @@ class Dispatcher:
         self._ready = True
         self._signalled: asyncio.Future[None] | None = None
         self._pause = InterruptibleSleep()
-        self._backoff = rest()
+        self._backoff = new_backoff()
         self._poll_timer: asyncio.TimerHandle | None = None
         self._task: asyncio.Task[None] | None = None
 
-    # what the others call
+    # called by other parts
 
     def start(self) -> None:
-        """Begin to claim jobs for the processors that enter the roster."""
+        """Start to claim jobs for the slots."""
         self._listener.on_jobs = self.wake
         loop = asyncio.get_running_loop()
         self._poll_timer = loop.call_later(self._timeout, self._poll)
-        self._task = loop.create_task(self._run(), name=f"taskhero {self._process.name} exchanges")
+        self._task = loop.create_task(self._run(), name=f"taskhero {self._process.name} dispatcher")
 
     def wake(self) -> None:
-        """There may be new jobs."""
+        """Claim jobs as soon as possible, after a wake-up."""
         self._woken = True
         self.request_round()
 
     def request_round(self) -> None:
-        """Ask for jobs, and for new queues, as soon as possible; see to processors that are to go."""
+        """Claim jobs, read new queue names, and deregister retired slots as soon as possible."""
         self._claim_requested = True
         self._names_stale = self._names.star
         self._signal()
 
     def deregister_again(self, slots: Iterable[int]) -> None:
-        """These slots have no processor any more, but may be in view: take them from it."""
+        """Deregister slots that this process no longer has, but that may be registered again."""
         self.slots.deregistering.update(slots)
         self._deregister_pending = True
         self.request_round()
 
     def take_peak(self) -> int:
-        """How many processors worked at once, at most, since this was last asked."""
+        """Return the largest number of slots that worked at once since the last call."""
         return self._jobs.take_peak()
 
     def hurry(self) -> None:
-        """Let a `drain` end the jobs without grace."""
+        """Skip the grace period of a current or later `drain`."""
         self._jobs.hurry()
 
     def pause(self) -> None:
-        """Claim nothing until `resume`; what is being claimed just now goes back, and running jobs go on."""
+        """Claim nothing until `resume`. Jobs of a claim in flight are released; running jobs continue."""
         self._jobs.pause()
         self._listener.stop_jobs()
 
@@ -182,25 +181,25 @@ class Dispatcher:
         self.request_round()
 
     def fail_running(self, error: Callable[[], Exception]) -> int:
-        """Fail all jobs that run, each with an error of its own; return how many."""
+        """Fail all running jobs, each with an error that *error* makes. Return their number."""
         return self._jobs.fail_running(error)
 
     def stop_claiming(self) -> None:
-        """Claim nothing from now on; what is being claimed just now goes back."""
+        """Claim nothing from now on. Jobs of a claim in flight are released."""
         self._jobs.closing = True
         self._listener.stop_jobs()
 
     async def drain(self, grace: float, limit: float) -> bool:
-        """Claim no more; let jobs run *grace* seconds, then give back those that do not end; record all endings.
+        """Stop claiming, end or release all jobs, record all settlements, and end the loop.
 
-        It ends the loop; a second call changes nothing.
+        A second call changes nothing.
 
         Args:
-            grace: Seconds that jobs get to end by themselves.
-            limit: Seconds after these for cancelling them, and again for recording all endings.
+            grace: Seconds that running jobs get to end.
+            limit: Seconds to cancel the jobs after that, and again to record all settlements.
 
         Returns:
-            Whether all endings were recorded.
+            Whether all settlements were recorded.
         """
         if self._task is None:
             return True
@@ -250,29 +249,29 @@ class Dispatcher:
             self._ready = False
             try:
                 await self._round()
-            except Exception as error:  # noqa: BLE001 - whatever a driver raises is no job's fault
+            except Exception as error:  # noqa: BLE001 - an error of a driver must not fail a job
                 await self._recover(error)
-            if self._drained is not None and self._settlements.closed and not self._drained.done():
+            if self._drained is not None and self._settlements.empty and not self._drained.done():
                 self._drained.set_result(None)
 
     async def _round(self) -> None:
-        if self._lost_reply_recovery.open:
-            await self._lost_reply_recovery.settle(self._jobs.marked_alone)
+        if self._lost_reply_recovery.pending:
+            await self._lost_reply_recovery.recover(self._jobs.exclusive_claim)
         if not self._names.complete and self._free():
             await self._read_names()
         free = self._free()
         if self._settlements.pending or (free and self._claim_requested):
             if free and self._woken and not self._jobs.running:
-                # Always the same ones, so that a driver may keep how it asks for them.
+                # Always the same slots, so that a driver may cache the request.
                 free = sorted(self.slots.free)[:IDLE_CLAIM_SIZE]
-            answer = await self._settle_and_claim(free)
+            reply = await self._settle_and_claim(free)
             if free:
-                await self._after_claim(answer, asked=len(free))
+                await self._after_claim(reply, requested=len(free))
         if self._settlements.pending:
-            # More of it than one exchange takes.
+            # More settlements than one round takes.
             self._signal()
         if self._woken and not self._free():
-            # Nobody is free here for what woke us.
+            # No slot is free for the job of this wake-up.
             self._woken = False
             self._listener.suspend()
             self._listener.forward(self._names.current)
@@ -282,66 +281,66 @@ class Dispatcher:
             await (self._end_quarantine() if self._jobs.quarantine_expired else self._run_exclusively())
 
     def _free(self) -> Sequence[int]:
-        """The slots to claim jobs for in one exchange."""
+        """Return the slots to claim for in this round."""
         if self._jobs.quarantined is not None or self._jobs.closing or self._jobs.paused:
             return ()
         half = (len(self.slots.workers) + 1) // 2
         return tuple(islice(self.slots.free, min(BATCH, max(half, MIN_BATCH_BEFORE_SPLIT))))
 
     async def _settle_and_claim(self, free: Sequence[int]) -> SettleAndClaimReply:
-        settled = self._settlements.send()
+        settlements = self._settlements.take_batch()
         if free:
             self._claim_requested = self._woken = False
         if free and self._emitter.wants(WorkerPoll):
             self._emitter.emit(WorkerPoll(self._process.name, self._names.current))
-        answer = await self._backend.settle_and_claim(self._process, settled, free, self._names.current)
-        if self._outage.lasting:
+        reply = await self._backend.settle_and_claim(self._process, settlements, free, self._names.current)
+        if self._outage.active:
             self._outage.worked(_NAME)
         self._backoff.reset()
-        self._settlements.acknowledge(answer)
-        if answer.claims:
-            self._jobs.start(answer.claims)
-        if not answer.registered:
+        self._settlements.acknowledge(reply)
+        if reply.claims:
+            self._jobs.start(reply.claims)
+        if not reply.registered:
             await self._register()
         else:
             self._unregistered = False
-        return answer
+        return reply
 
-    async def _after_claim(self, answer: SettleAndClaimReply, asked: int) -> None:
-        """After a claim: see to new queues, and listen if there are processors left without a job."""
-        self.backlog = answer.jobs_left
-        # Only now, since most news is of queues that are known, and a job need not wait for this question.
+    async def _after_claim(self, reply: SettleAndClaimReply, requested: int) -> None:
+        """After a claim: read new queue names, and listen if slots are still free."""
+        self.backlog = reply.jobs_left
+        # After the claim, since most wake-ups are for known queues, and a job must not wait for this read.
         changed = self._names_stale and await self._read_names()
         if not self._free():
             self._listener.suspend()
-        elif changed or (answer.jobs_left and len(answer.claims) == asked):
+        elif changed or (reply.jobs_left and len(reply.claims) == requested):
             self._claim_requested = True
             self._signal()
         else:
-            if not answer.claims and self._emitter.wants(WorkerPause):
+            if not reply.claims and self._emitter.wants(WorkerPause):
                 self._emitter.emit(WorkerPause(self._process.name))
-            self._listener.resume(self._names.current, all_queues=self._names.star, found=bool(answer.claims))
+            self._listener.resume(self._names.current, all_queues=self._names.star, found=bool(reply.claims))
 
-    # what is rare
+    # rare steps
 
     async def _run_exclusively(self) -> None:
-        """Run the job that may have killed its process, as soon as no other runs here and all endings are recorded."""
+        """Start the quarantined job when no other job runs and all settlements are recorded."""
         jobs = self._jobs
         if jobs.quarantined is None or jobs.exclusive or self._settlements.pending or not jobs.can_start_quarantined:
             return
         worker, claim = jobs.quarantined
-        mine = await self._backend.mark_exclusive(self._process, claim)
+        is_current = await self._backend.mark_exclusive(self._process, claim)
         if worker.claim is not claim:
-            # The stop gave it back meanwhile.
+            # The stop has released it.
             return
-        if mine:
+        if is_current:
             jobs.start_quarantined()
         else:
             self._settlements.report_lost_claim(claim)
             jobs.drop_quarantined()
 
     async def _end_quarantine(self) -> None:
-        """Before others run beside a long suspect, take its mark back: one of them may kill the process."""
+        """Remove the mark of an exclusive run that takes too long, before other jobs start beside it."""
         quarantined = self._jobs.quarantined
         if quarantined is None:
             return
@@ -350,52 +349,52 @@ class Dispatcher:
             self._jobs.end_quarantine()
 
     async def _read_names(self) -> bool:
-        """Read the names of all queues; return whether there are other ones to work now."""
+        """Read the names of all queues. Return whether the queues to claim from changed."""
         self._names_stale = False
         try:
             return self._names.read(await self._backend.queues())
         except BackendRefused as error:
-            # The queues that are known can be worked all the same.
-            self._settlements.report_once("*", f"the names of the queues cannot be read: {error}")
+            # The known queues can be used without it.
+            self._settlements.report_once("*", f"cannot read the names of the queues: {error}")
             return False
 
     async def _deregister_retired(self) -> None:
-        for worker in self.slots.pop_retired(self._settlements.slots()):
+        for worker in self.slots.pop_retired(self._settlements.pending_slots()):
             self._emitter.emit(WorkerEnd(worker.name))
         slots = sorted(self.slots.deregistering)
         if not slots:
             return
         self._deregister_pending = True
         try:
-            answer = await self._backend.deregister_slots(self._process, slots)
+            reply = await self._backend.deregister_slots(self._process, slots)
         except BackendRefused as error:
-            # Tried again with the next poll, and with the next one that goes.
-            self._settlements.report_once("retire", f"workers {slots} cannot be taken from view: {error}")
+            # Retried with the next poll, and when another slot retires.
+            self._settlements.report_once("retire", f"cannot deregister slots {slots}: {error}")
         else:
-            blocked = {claim.slot for claim, _ in answer.blocked}
+            blocked = {claim.slot for claim, _ in reply.blocked}
             self.slots.deregistering.difference_update(set(slots) - blocked)
-            for claim, reason in answer.blocked:
-                text = f"a worker cannot leave, since queue {claim.queue!r} cannot take its job back: {reason}"
+            for claim, reason in reply.blocked:
+                text = f"cannot deregister slot {claim.slot}: queue {claim.queue!r} does not accept its job: {reason}"
                 self._settlements.report_once(f"retire {claim.slot}", text, queue=claim.queue, claim=claim)
         self._deregister_pending = False
 
     async def _register(self) -> None:
-        """Become visible again, after the process was taken for dead."""
+        """Register again, after the process was taken for dead."""
         if self._unregistered:
-            # Once was not enough.
+            # The last registration had no effect.
             await self._pause.sleep(self._backoff.next())
         self._unregistered = True
-        self.restorer.disown()
+        self.restorer.exclude()
         await self._backend.register(self._process, sorted(self.slots.workers), self._lease)
         self.request_round()
 
     async def _recover(self, error: Exception) -> None:
-        """Keep what could not be told, wait, and then see what became of it."""
+        """Keep the settlements that were not sent, wait, and then read what the failed step did."""
         self._outage.failed(_NAME, error)
         lost = not isinstance(error, (BackendUnavailable, BackendRefused))
         self._settlements.restore(lost=lost)
         if lost:
-            self._lost_reply_recovery.lost()
+            self._lost_reply_recovery.reply_lost()
         delay = self._backoff.next()
         await self._pause.sleep(min(delay, 0.2) if self._jobs.closing else delay)
         self.request_round()

@@ -1,4 +1,4 @@
-"""A thread that renews the process's lease, so that a task which hogs the event loop is not taken for dead."""
+"""A thread that renews the process's lease, so that a task that blocks the event loop does not end the lease."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ import threading
 import time
 from typing import TYPE_CHECKING
 
-from taskhero.runtime.worker.lease_watch import Look
+from taskhero.runtime.worker.lease_watch import LeaseSnapshot
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -16,27 +16,27 @@ if TYPE_CHECKING:
 
 __all__ = ["Heartbeat"]
 
-#: Seconds between two beats that also renew what other programs take for a sign of life.
+#: Seconds between two full heartbeats, which also renew the heartbeats that other programs read.
 FULL_INTERVAL = 30.0
-#: Seconds between two tries at most while beats fail.
+#: Longest time between two attempts while heartbeats fail, in seconds.
 RETRY_INTERVAL = 1.0
 
 
 class Heartbeat:
-    """Calls `Backend.heartbeat` every *interval* seconds from a thread of its own.
+    """Calls `Backend.heartbeat` every *interval* seconds from its own thread.
 
-    What a beat says is handed to the event loop in which the heart was started. No error ends it.
+    Replies are passed to the event loop in which `start` was called. No error ends the thread.
 
     Args:
-        backend: Where the lease lies.
-        process: The process that is to stay alive.
-        interval: Seconds between two beats.
-        lease: Seconds after which others may take the process for dead, from when they see the last beat.
-        slots: Tells, in the heart's thread, which slots the beat is to name.
-        locks: Tells, in the heart's thread, which locks the beat is to renew.
-        on_reply: Called in the event loop with each answer and the slots that were named in the beat.
-        on_look: Called in the event loop with the leases of other processes that each answer shows.
-        on_error: Called in the event loop with the error of a beat that failed.
+        backend: The store of the lease.
+        process: The process whose lease is renewed.
+        interval: Seconds between two heartbeats.
+        lease: Length of the lease in seconds, counted from when another process sees its last renewal.
+        slots: Returns the slots to name in a heartbeat. Called in the thread.
+        locks: Returns the locks to renew. Called in the thread.
+        on_reply: Called in the event loop with each reply and the slots that the heartbeat named.
+        on_leases: Called in the event loop with the leases of other processes in each reply.
+        on_error: Called in the event loop with the error of a failed heartbeat.
     """
 
     def __init__(
@@ -49,7 +49,7 @@ class Heartbeat:
         slots: Callable[[], tuple[int, ...]],
         locks: Callable[[], tuple[HeldLock, ...]] = tuple,
         on_reply: Callable[[HeartbeatReply, tuple[int, ...]], None],
-        on_look: Callable[[Look], None],
+        on_leases: Callable[[LeaseSnapshot], None],
         on_error: Callable[[Exception], None],
     ) -> None:
         self._backend = backend
@@ -59,38 +59,38 @@ class Heartbeat:
         self._slots = slots
         self._locks = locks
         self._on_reply = on_reply
-        self._on_look = on_look
+        self._on_leases = on_leases
         self._on_error = on_error
         self._stopping = False
         self._full = True
-        self._nudge = threading.Event()
+        self._wake = threading.Event()
         self._thread: threading.Thread | None = None
         self._loop: asyncio.AbstractEventLoop | None = None
         self._ended: asyncio.Future[None] | None = None
 
     def start(self) -> None:
-        """Start to beat, at once and in full."""
+        """Start the thread, with a full heartbeat at once."""
         self._loop = asyncio.get_running_loop()
         self._ended = self._loop.create_future()
-        self._thread = threading.Thread(target=self._run, name=f"taskhero {self._process.name} heart", daemon=True)
+        self._thread = threading.Thread(target=self._run, name=f"taskhero {self._process.name} heartbeat", daemon=True)
         self._thread.start()
 
     def request_full(self) -> None:
-        """Beat in full as soon as possible; may be called from any thread."""
+        """Send a full heartbeat as soon as possible. May be called from any thread."""
         self._full = True
-        self._nudge.set()
+        self._wake.set()
 
     def end(self) -> None:
-        """Beat no more after the beat that is under way; may be called from any thread, and again."""
+        """Send no heartbeat after the current one. May be called from any thread, and repeatedly."""
         self._stopping = True
-        self._nudge.set()
+        self._wake.set()
 
     async def stop(self, limit: float) -> bool:
-        """Beat no more, and wait for the beat that is under way, *limit* seconds at most.
+        """Send no heartbeat after the current one, and wait for that one, *limit* seconds at most.
 
         Returns:
-            Whether the thread has ended; one that waits for an unreachable backend may end later. A daemon thread, it
-            never holds up the program's exit.
+            Whether the thread has ended. A thread that waits for an unreachable backend may end later. It is a daemon
+            thread, so it never delays the exit of the program.
         """
         self.end()
         if self._ended is None or self._thread is None:
@@ -98,48 +98,48 @@ class Heartbeat:
         await asyncio.wait({self._ended}, timeout=limit)
         if not self._ended.done():
             return False
-        # It has nothing left to do but to end.
+        # The loop of the thread is over, so it ends at once.
         self._thread.join(1)
         return True
 
     def _run(self) -> None:
         next_full = 0.0
-        looked: Look | None = None
+        snapshot: LeaseSnapshot | None = None
         while not self._stopping:
-            begun = time.monotonic()
-            self._nudge.clear()
-            full, self._full = self._full or begun >= next_full, False
+            started = time.monotonic()
+            self._wake.clear()
+            full, self._full = self._full or started >= next_full, False
             slots = self._slots()
             if self._stopping:
                 break
             try:
-                seen = "" if looked is None else looked.leases.seen
+                seen = "" if snapshot is None else snapshot.leases.seen
                 locks = self._locks()
-                beat = self._backend.heartbeat(self._process, slots, self._lease, full=full, locks=locks, seen=seen)
-            except Exception as error:  # noqa: BLE001 - a heart that stops kills its process's jobs
+                reply = self._backend.heartbeat(self._process, slots, self._lease, full=full, locks=locks, seen=seen)
+            except Exception as error:  # noqa: BLE001 - without heartbeats the jobs are rescued
                 self._full = self._full or full
                 self._call_in_loop(self._on_error, error)
-                # Sooner than usual: others watch the lease meanwhile.
-                self._nudge.wait(min(self._interval / 3, RETRY_INTERVAL))
+                # Before the next interval: other processes watch the lease.
+                self._wake.wait(min(self._interval / 3, RETRY_INTERVAL))
                 continue
             if full:
-                next_full = begun + FULL_INTERVAL
-            looked = Look(time.monotonic(), beat.leases, None if looked is None else looked.at)
-            self._call_in_loop(self._on_look, looked)
-            self._call_in_loop(self._on_reply, beat, slots)
-            self._nudge.wait(max(0.0, begun + self._interval - time.monotonic()))
+                next_full = started + FULL_INTERVAL
+            snapshot = LeaseSnapshot(time.monotonic(), reply.leases, None if snapshot is None else snapshot.at)
+            self._call_in_loop(self._on_leases, snapshot)
+            self._call_in_loop(self._on_reply, reply, slots)
+            self._wake.wait(max(0.0, started + self._interval - time.monotonic()))
         self._call_in_loop(self._end)
 
     def _end(self) -> None:
         if self._ended is not None and not self._ended.done():
             self._ended.set_result(None)
 
-    def _call_in_loop(self, call: Callable[..., None], *args: object) -> None:
+    def _call_in_loop(self, function: Callable[..., None], *args: object) -> None:
         loop = self._loop
         if loop is None:
             return
         try:
-            loop.call_soon_threadsafe(call, *args)
+            loop.call_soon_threadsafe(function, *args)
         except RuntimeError:
-            # The event loop is closed: there is nobody left to tell, nor anything to keep alive.
+            # The event loop is closed, so no job runs and the lease is not needed.
             self._stopping = True

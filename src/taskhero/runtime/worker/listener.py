@@ -1,4 +1,4 @@
-"""The one wait of a process: for jobs on behalf of its processors, for earlier moments on behalf of its scheduler."""
+"""Wait for wake-ups of a process: jobs for its dispatcher, earlier due times for its scheduler."""
 
 from __future__ import annotations
 
@@ -17,32 +17,32 @@ if TYPE_CHECKING:
 
 __all__ = ["WakeupListener"]
 
-#: So many wake-ups in a row for which no job was found are believed; then the next waits begin a little later.
+#: Wake-ups in a row that led to no job, after which the next waits start with a delay.
 MAX_FRUITLESS_WAKEUPS = 3
 
-#: Seconds for which the interest in the schedule alone must last before it is waited for: a full process is often
-#: free again in no time, and to replace a wait costs more than this delay.
+#: Seconds before a wait for the schedule only: slots of a busy process are often free again sooner, and replacing a
+#: wait costs more than this delay.
 SCHEDULE_ONLY_DELAY = 0.05
 
-_NAME = "waiting"
+_NAME = "listener"
 
 
 class WakeupListener:
-    """Waits for something to do, one `Backend.wait` at a time, and calls whom it concerns.
+    """Runs one `Backend.wait` at a time, and calls the parts that a wake-up concerns.
 
-    Jobs are waited for only between a call of `listen` and the wake-up that follows: a process asks for jobs after
-    each wake-up, and listens again if it then still has processors without one.
+    It waits for jobs only from a call of `resume` to the next wake-up. The process claims jobs after each wake-up, and
+    calls `resume` if slots are still free.
 
     Args:
-        backend: What to wait on.
-        process: On whose behalf.
-        timeout: Seconds that one wait takes at most.
-        outage: Is told how the waits fare.
-        rest: What bounds the delays after errors.
+        backend: The store to wait for.
+        process: The process that waits.
+        timeout: Longest time of one wait, in seconds.
+        outage: Records errors and successes of the waits.
+        new_backoff: Makes the delays after errors.
 
     Attributes:
         on_jobs: Called when there may be jobs.
-        on_schedule: Called when a delayed job with an earlier moment may have come.
+        on_schedule: Called when there may be a delayed job with an earlier due time.
     """
 
     def __init__(
@@ -52,7 +52,7 @@ class WakeupListener:
         process: Process,
         timeout: float,
         outage: Outage,
-        rest: Callable[[], Backoff] = Backoff,
+        new_backoff: Callable[[], Backoff] = Backoff,
     ) -> None:
         self.on_jobs: Callable[[], None] | None = None
         self.on_schedule: Callable[[], None] | None = None
@@ -60,31 +60,31 @@ class WakeupListener:
         self._process = process
         self._timeout = timeout
         self._outage = outage
-        self._backoff = rest()
-        # Short, since the next wake-up may be a true one.
+        self._backoff = new_backoff()
+        # Short, since the next wake-up may lead to a job.
         self._fruitless_backoff = Backoff(first=0.005, limit=0.05)
         self._fruitless = 0
         self._queues: tuple[str, ...] | None = None
         self._all_queues = False
-        # Jobs were announced, and whoever asks for them has not told yet whether there are free processors left.
-        self._asking = False
-        # Whether there are processors here at all.
-        self._works = False
+        # After a wake-up for jobs, until the dispatcher has said whether slots are free.
+        self._claiming = False
+        # Whether this process has slots.
+        self._has_slots = False
         self._current = Subscription()
         self._changed = InterruptibleSleep()
-        self._resting = InterruptibleSleep()
+        self._pause = InterruptibleSleep()
         self._waiting: asyncio.Task[None] | None = None
         self._task: asyncio.Task[None] | None = None
         self._forwarding: set[asyncio.Task[None]] = set()
 
-    # what the others call
+    # called by other parts
 
     def start(self) -> None:
-        """Begin to wait, as far as anybody wants to know something."""
-        self._task = asyncio.create_task(self._run(), name=f"taskhero {self._process.name} waits")
+        """Start to wait, as far as there is something to wait for."""
+        self._task = asyncio.create_task(self._run(), name=f"taskhero {self._process.name} listener")
 
     async def stop(self) -> None:
-        """Wait no more; a second call changes nothing."""
+        """Stop waiting. A second call changes nothing."""
         tasks = [task for task in (self._task, self._waiting, *self._forwarding) if task is not None]
         self._task = None
         await cancel_and_wait(tasks)
@@ -94,7 +94,7 @@ class WakeupListener:
 
         Args:
             queues: The queues to name to the backend.
-            all_queues: Whether queues that are new count, too.
+            all_queues: Whether new queues count, too.
             found: Whether the last wake-up led to a job.
         """
         if found:
@@ -102,61 +102,61 @@ class WakeupListener:
             self._fruitless_backoff.reset()
         self._queues = tuple(queues)
         self._all_queues = all_queues
-        self._works = True
-        self._asking = False
+        self._has_slots = True
+        self._claiming = False
         if self._waiting is None:
             self._changed.wake()
         elif self._current.queues != self._queues or self._current.all_queues != all_queues:
-            # It waits for the schedule only, or for fewer queues than there are.
+            # It waits for the schedule only, or for other queues.
             self._waiting.cancel()
 
     def suspend(self) -> None:
-        """No processor is free any more: what jobs are announced for are others, until `listen`."""
-        if self._asking:
-            self._asking = False
+        """Wait for no jobs until `resume`, since no slot is free."""
+        if self._claiming:
+            self._claiming = False
             self._changed.wake()
 
     def stop_jobs(self) -> None:
-        """Wait for jobs no more, so that no wake-up ends here which another process should have."""
+        """End the wait for jobs at once, so that no wake-up is lost to a process that claims none."""
         self._queues = None
-        self._asking = False
+        self._claiming = False
         if self._waiting is not None and (self._current.queues or self._current.all_queues):
             self._waiting.cancel()
 
     def forward(self, queues: Sequence[str]) -> None:
-        """A wake-up for jobs came and nobody is free here: tell it to another process."""
+        """Forward a wake-up for jobs to another process, since no slot is free."""
         if self._forwarding:
             return
-        task = asyncio.create_task(self._forward(queues), name=f"taskhero {self._process.name} passes a wake-up on")
+        task = asyncio.create_task(self._forward(queues), name=f"taskhero {self._process.name} forward")
         self._forwarding.add(task)
         task.add_done_callback(self._forwarding.discard)
 
-    # how it waits
+    # the wait
 
     async def _forward(self, queues: Sequence[str]) -> None:
         try:
             await self._backend.notify(queues)
-        except Exception as error:  # noqa: BLE001 - a wake-up is worth no more than this: others look now and then
+        except Exception as error:  # noqa: BLE001 - other processes poll, so a lost wake-up only delays
             self._outage.failed(_NAME, error)
 
     async def _run(self) -> None:
         while True:
-            if self._asking:
+            if self._claiming:
                 await self._changed.sleep(self._timeout)
-                self._asking = False
-            if self._queues is None and self._works:
+                self._claiming = False
+            if self._queues is None and self._has_slots:
                 await self._changed.sleep(SCHEDULE_ONLY_DELAY)
             subscription = self._subscription()
             if subscription is None:
                 await self._changed.sleep(self._timeout)
                 continue
             if self._queues is not None and self._fruitless > MAX_FRUITLESS_WAKEUPS:
-                await self._resting.sleep(self._fruitless_backoff.next())
+                await self._pause.sleep(self._fruitless_backoff.next())
             try:
                 await self._wait(subscription)
-            except Exception as error:  # noqa: BLE001 - whatever a driver raises, the process must go on waiting
+            except Exception as error:  # noqa: BLE001 - the process must continue to wait after any error
                 self._outage.failed(_NAME, error)
-                await self._resting.sleep(self._backoff.next())
+                await self._pause.sleep(self._backoff.next())
 
     def _subscription(self) -> Subscription | None:
         schedule = self.on_schedule is not None
@@ -165,10 +165,10 @@ class WakeupListener:
         return Subscription(schedule=True) if schedule else None
 
     async def _wait(self, subscription: Subscription) -> None:
-        """Wait until something wakes it, its time is up, or `listen` or `hush` ends the wait."""
+        """Wait until a wake-up, the timeout, or a call of `resume` or `stop_jobs` ends the wait."""
         self._current = subscription
         self._waiting = waiting = asyncio.create_task(
-            self._wait_once(subscription), name=f"taskhero {self._process.name} wait"
+            self._wait_once(subscription), name=f"taskhero {self._process.name} backend wait"
         )
         waiting.add_done_callback(self._ended)
         try:
@@ -180,25 +180,25 @@ class WakeupListener:
             waiting.result()
 
     async def _wait_once(self, subscription: Subscription) -> None:
-        wake = await self._backend.wait(self._process, subscription, self._timeout)
-        # Told from here, a wake-up is turns of the event loop earlier than if who awaits this told it.
+        wakeup = await self._backend.wait(self._process, subscription, self._timeout)
+        # Dispatched here, a wake-up arrives some cycles of the event loop earlier than after the await in `_wait`.
         self._waiting = None
         if self._task is not None:
             self._backoff.reset()
-            self._dispatch(wake)
+            self._dispatch(wakeup)
 
     def _ended(self, waiting: asyncio.Task[None]) -> None:
         self._waiting = None
-        works = waiting.cancelled() or waiting.exception() is None
-        if works and self._task is not None and self._outage.lasting:
+        succeeded = waiting.cancelled() or waiting.exception() is None
+        if succeeded and self._task is not None and self._outage.active:
             self._outage.worked(_NAME)
 
-    def _dispatch(self, wake: Wakeup) -> None:
-        if wake.jobs:
+    def _dispatch(self, wakeup: Wakeup) -> None:
+        if wakeup.jobs:
             self._fruitless += 1
             self._queues = None
-            self._asking = True
+            self._claiming = True
             if self.on_jobs is not None:
                 self.on_jobs()
-        if wake.schedule and self.on_schedule is not None:
+        if wakeup.schedule and self.on_schedule is not None:
             self.on_schedule()

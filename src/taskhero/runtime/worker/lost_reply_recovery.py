@@ -1,4 +1,4 @@
-"""Claims of which a process does not know, since the answer to an exchange was lost."""
+"""Read the claims of the process after a lost reply, and start the jobs that it does not know."""
 
 from __future__ import annotations
 
@@ -18,17 +18,17 @@ __all__ = ["LostReplyRecovery"]
 
 
 class LostReplyRecovery:
-    """Finds out what was claimed in a step whose answer was lost.
+    """Finds the claims of a step whose reply was lost.
 
     Args:
-        backend: Where the claims are.
-        process: Whose claims they are.
-        settlements: Tells which claims are known, and reports what cannot be read.
+        backend: The store of the claims.
+        process: The process that holds the claims.
+        settlements: Returns the known claims, and reports what cannot be read.
         start: Called with the claims that were not known.
         restorer: Restores claims that another program deleted.
 
     Attributes:
-        needed: Whether the claims must be read before the next exchange.
+        needed: Whether the claims must be read before the next round.
     """
 
     def __init__(
@@ -41,7 +41,7 @@ class LostReplyRecovery:
         restorer: ClaimRestorer,
     ) -> None:
         self.needed = False
-        self._left = 0
+        self._reads_left = 0
         self._backend = backend
         self._process = process
         self._settlements = settlements
@@ -49,49 +49,49 @@ class LostReplyRecovery:
         self._restorer = restorer
 
     @property
-    def open(self) -> bool:
-        """Whether there is something to do before the next exchange."""
-        return self.needed or self._restorer.wanted
+    def pending(self) -> bool:
+        """Whether there is something to do before the next round."""
+        return self.needed or self._restorer.pending
 
-    async def settle(self, alone: Claim | None) -> None:
-        """Read the claims if that is due, and restore those that another program deleted.
+    async def recover(self, exclusive_claim: Claim | None) -> None:
+        """Read the claims if needed, and restore those that another program deleted.
 
         Args:
-            alone: The claim that is marked as running alone.
+            exclusive_claim: The claim of the exclusive run, or None.
 
         Raises:
-            BackendError: It could not be done; it is still to do.
+            BackendError: The step failed. It remains to be done.
         """
         if self.needed:
-            await self.reconcile()
-        await self._restorer.step(alone)
+            await self.read_claims()
+        await self._restorer.restore(exclusive_claim)
 
-    def lost(self) -> None:
-        """Read the claims before the next exchange, and once more later: the step may act after the first reading."""
+    def reply_lost(self) -> None:
+        """Read the claims before the next round, and once more later: the lost step may still take effect."""
         self.needed = True
-        self._left = 2
+        self._reads_left = 2
 
     def poll(self) -> None:
-        """Read the claims again if they were not yet read as often as needed."""
-        self.needed = self.needed or self._left > 0
+        """Read the claims again if a reading remains."""
+        self.needed = self.needed or self._reads_left > 0
 
-    async def reconcile(self) -> None:
+    async def read_claims(self) -> None:
         """Read the claims, and start those that were not known.
 
         Raises:
-            BackendError: They could not be read; they are due still.
+            BackendError: The claims could not be read. They remain to be read.
         """
         self.needed = False
         try:
-            found = await self._backend.claims(self._process)
+            reply = await self._backend.claims(self._process)
         except BackendRefused as error:
-            self._settlements.report_once("claims", f"what this process claimed cannot be read: {error}")
+            self._settlements.report_once("claims", f"cannot read the claims of this process: {error}")
             return
         except BaseException:
             self.needed = True
             raise
-        self._left -= 1
-        known = self._settlements.known()
-        self._start([claim for claim in found.claims if claim_key(claim) not in known])
-        for name, what in found.unreadable.items():
-            self._settlements.report_once(name, f"what stands under worker {name} cannot be read: {what[:200]}")
+        self._reads_left -= 1
+        known = self._settlements.known_claims()
+        self._start([claim for claim in reply.claims if claim_key(claim) not in known])
+        for name, payload in reply.unreadable.items():
+            self._settlements.report_once(name, f"cannot read the claim of worker {name}: {payload[:200]}")

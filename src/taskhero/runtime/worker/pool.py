@@ -1,4 +1,4 @@
-"""The task processors of a process, as many as there is work for and the event loop can bear."""
+"""Run as many task processors as the queues need and the event loop can bear."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ if TYPE_CHECKING:
     from taskhero.runtime.backoff import Outage
     from taskhero.runtime.execution.preparation import RunPreparation
     from taskhero.runtime.worker.job_runner import JobExecutor
-    from taskhero.runtime.worker.lease_watch import Look
+    from taskhero.runtime.worker.lease_watch import LeaseSnapshot
     from taskhero.runtime.worker.listener import WakeupListener
     from taskhero.runtime.worker.slots import WorkerSlot
     from taskhero.settings import Settings
@@ -44,26 +44,26 @@ __all__ = ["MultiWorker", "MultiWorkerContext"]
 
 _logger = logging.getLogger("taskhero.worker")
 
-#: Seconds that a stop takes at most after the grace period.
+#: Longest time of a stop after the grace period, in seconds.
 STOP_LIMIT = 5.0
 
 
 @attrs.frozen(kw_only=True)
 class MultiWorkerContext:
-    """What a `MultiWorker` works with.
+    """The parts that a `MultiWorker` uses.
 
     Attributes:
         backend: The store of jobs.
-        process: What the processors belong to.
-        settings: How many, which queues, how often.
-        emitter: Is told what happens.
-        executor: What performs a job.
-        preparation: What gives jobs what they need before they run, and keeps account of their locks.
-        listener: Tells when there may be jobs.
-        outage: Is told how the backend fares.
-        on_look: Called with the leases of other processes that each heartbeat shows.
-        on_lease_lost: Called when this process's lease was gone; those of processes that died may be gone, too.
-        control: Through it an operator pauses the processors and fails their jobs.
+        process: The owner of the processors.
+        settings: The number of processors, the queues, the intervals.
+        emitter: Receives the events.
+        executor: Performs a job.
+        preparation: Acquires what jobs need before they run, and records their locks.
+        listener: Reports wake-ups.
+        outage: Records errors and successes of the backend.
+        on_leases: Called with the leases of other processes in each heartbeat's reply.
+        on_lease_lost: Called when this process's lease was lost. The leases of dead processes may be lost, too.
+        control: Lets an operator pause the processors and fail their jobs.
     """
 
     backend: Backend
@@ -74,19 +74,19 @@ class MultiWorkerContext:
     preparation: RunPreparation
     listener: WakeupListener
     outage: Outage
-    on_look: Callable[[Look], None]
+    on_leases: Callable[[LeaseSnapshot], None]
     on_lease_lost: Callable[[], None]
     control: WorkerControl = attrs.field(factory=WorkerControl)
 
 
 class MultiWorker:
-    """Has between ``min_task_processors`` and ``max_task_processors`` task processors, and keeps them in work.
+    """Runs between ``min_task_processors`` and ``max_task_processors`` task processors.
 
-    To change it, derive from it and give the class to the app, ``TaskHero(multi_worker=MyMultiWorker)``.
+    To change it, derive from it and give the class to the app: ``TaskHero(multi_worker=MyMultiWorker)``.
 
     Args:
-        context: What it works with.
-        loop_delay: What measures the event loop's lag, if not the usual one.
+        context: The parts that it uses.
+        loop_delay: Measures the delay of the event loop; a new `LoopDelay` if none is given.
     """
 
     def __init__(self, context: MultiWorkerContext, *, loop_delay: LoopDelay | None = None) -> None:
@@ -120,8 +120,8 @@ class MultiWorker:
             slots=lambda: self._slots.slots,
             locks=lambda: context.preparation.held,
             on_reply=self._on_heartbeat,
-            on_look=context.on_look,
-            on_error=lambda error: context.outage.failed("beating", error),
+            on_leases=context.on_leases,
+            on_error=lambda error: context.outage.failed("heartbeat", error),
         )
         self._scaling: asyncio.Task[None] | None = None
         self._running = False
@@ -129,16 +129,16 @@ class MultiWorker:
 
     @property
     def workers(self) -> list[WorkerSlot]:
-        """The task processors, by slot."""
+        """The task processors, by number."""
         return [worker for _, worker in sorted(self._slots.workers.items())]
 
     @property
     def running(self) -> bool:
-        """Whether it has been started and not been stopped."""
+        """Whether it was started and not stopped."""
         return self._running
 
     async def start(self) -> None:
-        """Start with the smallest number of processors.
+        """Start the smallest number of processors.
 
         Raises:
             BackendError: The process could not be registered.
@@ -147,18 +147,18 @@ class MultiWorker:
         await self._backend.register(self.process, slots, self.settings.rescue_after)
         self._running = True
         self._emitter.emit(MultiWorkerStart(self.process.name))
-        self._enter(slots)
+        self._add(slots)
         self._dispatcher.start()
         self._heartbeat.start()
         self._loop_delay.start()
-        self._scaling = asyncio.create_task(self._scale(), name=f"taskhero {self.process.name} scales")
+        self._scaling = asyncio.create_task(self._scale(), name=f"taskhero {self.process.name} autoscale")
 
     async def stop(self, grace: float | None = None, *, limit: float = STOP_LIMIT) -> None:
-        """Claim no more, let running jobs end, give back those that do not, and take all processors from view.
+        """Stop claiming, let running jobs end, release the others, and deregister all processors.
 
         Args:
-            grace: Seconds that running jobs get to end by themselves; as the settings say if not given.
-            limit: Seconds that all the rest takes at most, even if the backend is away or a thread never ends.
+            grace: Seconds that running jobs get to end; the setting ``grace`` if none is given.
+            limit: Longest time of the rest in seconds, even if the backend is unreachable or a thread never ends.
         """
         if not self._running:
             return
@@ -169,7 +169,7 @@ class MultiWorker:
             await self._end_scaling()
             self._emitter.emit(MultiWorkerAction(self.process.name, "--", self._loop_delay.take(), 0))
             recorded = await self._dispatcher.drain(grace, limit / 2)
-            # Before the lease is given up: a late beat would take it again.
+            # Before the lease is released: a late heartbeat would renew it.
             await self._heartbeat.stop(max(0.1, deadline - time.monotonic()))
             await self._deregister(max(0.1, deadline - time.monotonic()), recorded=recorded)
         finally:
@@ -181,13 +181,16 @@ class MultiWorker:
 
     @property
     def paused(self) -> bool:
-        """Whether it claims no jobs, since `pause` was called."""
+        """Whether it claims no jobs since a call of `pause`."""
         return self.context.control.paused
 
     def pause(self) -> bool:
-        """Claim no jobs in this process until `resume`; running jobs go on. Return False if it was paused already.
+        """Claim no jobs in this process until `resume`. Running jobs continue.
 
-        The process stays alive to others. A scheduler that runs here goes on.
+        The process keeps its lease. A scheduler of this process continues.
+
+        Returns:
+            False if it was paused already.
         """
         return self.context.control.pause()
 
@@ -196,32 +199,33 @@ class MultiWorker:
         return self.context.control.resume()
 
     def fail_running(self, error: Callable[[], Exception]) -> int:
-        """Fail all jobs that run here, each with an error that *error* makes; return how many.
+        """Fail all running jobs, each with an error that *error* makes. Return their number.
 
-        Plugins such as `Retry` treat it as any failure. An async task is cancelled, the process of a task is killed. A
-        thread goes on: its task sees ``current().cancelled``, and its task processor takes no other job before it ends.
+        Plugins such as `Retry` treat it as any failure. An async task is cancelled, and the child process of a task is
+        killed. A thread continues: its task sees ``current().cancelled``, and its task processor takes no job until it
+        ends.
         """
         return self.context.control.fail_running(error)
 
     def hurry(self) -> None:
-        """Let a stop, now or later, give back running jobs at once, without grace."""
+        """Skip the grace period of a current or later stop."""
         self._dispatcher.hurry()
 
     def stop_claiming(self) -> None:
-        """Claim no jobs from now on; those that run go on. It cannot be undone, and `stop` does it, too."""
+        """Claim no jobs from now on. Running jobs continue. It cannot be undone; `stop` does it, too."""
         self._dispatcher.stop_claiming()
 
     async def check(self) -> int:
-        """Reconsider the number of processors, and take one step; return how many were added or told to go.
+        """Change the number of processors by one step if needed. Return how many were added, or retire if negative.
 
         Raises:
-            BackendError: Processors that are to be added could not be registered.
+            BackendError: New processors could not be registered.
         """
         delay = self._loop_delay.take()
-        staying = self._slots.active_count
+        active = self._slots.active_count
         load = Load(
-            workers=staying,
-            working=min(self._dispatcher.take_peak(), staying),
+            workers=active,
+            working=min(self._dispatcher.take_peak(), active),
             minimum=self.settings.min_task_processors,
             maximum=self.settings.max_task_processors,
             blocked=delay > self.settings.max_event_loop_delay,
@@ -240,7 +244,7 @@ class MultiWorker:
         return change
 
     def decide(self, load: Load) -> int:
-        """How many task processors to add, or to take away if negative; subclasses may decide otherwise."""
+        """Return how many task processors to add, or to remove if negative. Subclasses may override it."""
         return decide(load)
 
     async def _scale(self) -> None:
@@ -249,18 +253,18 @@ class MultiWorker:
             try:
                 await self.check()
             except Exception as error:  # noqa: BLE001 - the next check may succeed
-                self._outage.failed("scaling", error)
+                self._outage.failed("autoscale", error)
             else:
-                self._outage.worked("scaling")
+                self._outage.worked("autoscale")
 
     async def _grow(self, number: int) -> None:
         slots = self._slots.free_numbers(number - self._slots.keep_retiring(number))
         if slots:
             await self._backend.register(self.process, slots, self.settings.rescue_after)
-            self._enter(slots)
+            self._add(slots)
         self._dispatcher.request_round()
 
-    def _enter(self, slots: tuple[int, ...]) -> None:
+    def _add(self, slots: tuple[int, ...]) -> None:
         for worker in self._slots.add(slots):
             self._emitter.emit(WorkerStart(worker.name))
 
@@ -271,59 +275,59 @@ class MultiWorker:
     async def _deregister(self, limit: float, *, recorded: bool) -> None:
         try:
             async with asyncio.timeout(limit):
-                answer = await self._backend.deregister(self.process)
-        except (Exception, TimeoutError) as error:  # noqa: BLE001 - the process ends all the same
-            after = f"others rescue its jobs {self.settings.rescue_after:g} s after its last heartbeat"
-            reason = str(error) or f"no answer in {limit:.1f} s"
-            left = "" if recorded else ", nor could all endings of its jobs be recorded"
-            text = f"process {self.process.name} could not be taken from view{left}: {reason}; {after}"
+                reply = await self._backend.deregister(self.process)
+        except (Exception, TimeoutError) as error:  # noqa: BLE001 - the process ends in any case
+            after = f"other processes rescue its jobs {self.settings.rescue_after:g} s after its last heartbeat"
+            reason = str(error) or f"no reply in {limit:.1f} s"
+            unrecorded = "" if recorded else ", and the end of some of its jobs could not be recorded"
+            text = f"process {self.process.name} could not be deregistered{unrecorded}: {reason}; {after}"
             self._emitter.emit(WorkerError(self.process.name, BackendError(text)))
             return
-        for claim, reason in answer.blocked:
-            text = f"queue {claim.queue!r} cannot take a job back: {reason}; others rescue it when the queue can"
+        for claim, reason in reply.blocked:
+            text = f"queue {claim.queue!r} does not accept a released job: {reason}; it is rescued when the queue does"
             job = decode_job(claim.raw, claim.queue)
             self._emitter.emit(WorkerError(self.process.worker(claim.slot), BackendError(text), claim.queue, job))
 
-    # what the heart tells
+    # replies of the heartbeat
 
-    def _on_heartbeat(self, beat: HeartbeatReply, slots: tuple[int, ...]) -> None:
-        self._outage.worked("beating")
+    def _on_heartbeat(self, reply: HeartbeatReply, slots: tuple[int, ...]) -> None:
+        self._outage.worked("heartbeat")
         if not self._running:
             return
         self._emitter.emit(WorkerPing(self.process.name, time.time()))
-        if not beat.alive:
+        if not reply.alive:
             text = (
-                f"process {self.process.name} had been taken for dead and is registered again; "
-                "jobs that it ran may have been given to others"
+                f"process {self.process.name} was taken for dead and is registered again; "
+                "other processes may run its jobs, too"
             )
             self._emitter.emit(WorkerError(self.process.name, BackendError(text)))
             self._dispatcher.request_round()
-        if beat.missing:
-            _logger.info("registered again, since somebody had removed them: %s", ", ".join(beat.missing))
-        self._see_to_removed(beat)
-        for held in beat.lost:
+        if reply.missing:
+            _logger.info("registered workers again that had been removed: %s", ", ".join(reply.missing))
+        self._restore_removed(reply)
+        for held in reply.lost:
             text = (
-                f"lock {held.lock.key!r} is no longer that of the job which runs under it, so an equal job may run "
-                "beside it: it lapsed while the backend could not be reached, or somebody deleted it"
+                f"lock {held.lock.key!r} is no longer held by its running job, so an equal job may run beside it: "
+                "the lock expired while the backend could not be reached, or another program deleted it"
             )
             worker = self.process.worker(held.claim.slot)
             self._emitter.emit(WorkerError(worker, BackendError(text), held.claim.queue))
-        departed = set(slots).difference(self._slots.slots)
-        if departed:
-            # The beat was under way while they went, and may have registered them again.
-            self._dispatcher.deregister_again(departed)
-        if not beat.alive:
+        removed = set(slots).difference(self._slots.slots)
+        if removed:
+            # The heartbeat was in flight when they were removed, so it may have registered them again.
+            self._dispatcher.deregister_again(removed)
+        if not reply.alive:
             self.context.on_lease_lost()
 
-    def _see_to_removed(self, beat: HeartbeatReply) -> None:
-        """Restore what workers hold that another program removed; what taskhero itself took from them stays theirs."""
+    def _restore_removed(self, reply: HeartbeatReply) -> None:
+        """Restore claims of workers that another program removed, but not claims that taskhero took itself."""
         restorer, slots = self._dispatcher.restorer, {worker.name: worker.slot for worker in self.workers}
-        if not beat.alive:
-            restorer.disown()
-        taken = set(beat.missing).difference(beat.removed)
-        restorer.disown(slots[name] for name in taken if name in slots)
-        # Ruby deletes the claim a moment after the worker: look again with the next beat.
-        again, self._removed = self._removed, {slots[name] for name in beat.removed if name in slots}
-        restorer.ask(again | self._removed)
-        if restorer.wanted:
+        if not reply.alive:
+            restorer.exclude()
+        missing = set(reply.missing).difference(reply.removed)
+        restorer.exclude(slots[name] for name in missing if name in slots)
+        # Ruby deletes the claim shortly after the worker, so repeat this with the next heartbeat.
+        previous, self._removed = self._removed, {slots[name] for name in reply.removed if name in slots}
+        restorer.request(previous | self._removed)
+        if restorer.pending:
             self._dispatcher.request_round()

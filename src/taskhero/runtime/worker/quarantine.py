@@ -1,4 +1,4 @@
-"""For how long a job that may have killed its process is kept alone."""
+"""Compute how long a job that may have crashed its process is quarantined."""
 
 from __future__ import annotations
 
@@ -8,21 +8,21 @@ from taskhero.wire.jobs import late_crash_count
 
 __all__ = ["MAX_PERIOD", "quarantine_period"]
 
-#: Nobody is kept alone for more seconds, unless a process is taken for dead only after a longer time.
+#: The longest quarantine period in seconds, unless the lease of a process is longer.
 MAX_PERIOD: Final = 600.0
-# With each late death the time is so many times as long: the fewer deaths until it is long enough, the better, and the
-# shorter it is, the better for the jobs that are innocent.
+# Growth after each crash that came after the period: large, so that few crashes are needed to attribute one, but not
+# larger, since other jobs wait for the period.
 _GROWTH: Final = 4.0
 _MAX_GROWTH_STEPS: Final = 20
 
 
 def quarantine_period(raw: str, minimum: float) -> float:
-    """Seconds that a suspect waits for the jobs beside it, and then runs alone, at most.
+    """Return how many seconds a quarantined job waits for other jobs, and then runs exclusively, at most.
 
-    It is *minimum* at first, and four times as long after each death that came when it was over, up to `MOST`.
+    The period is *minimum* at first. It is four times as long after each crash that came after it, up to `MAX_PERIOD`.
 
     Args:
-        raw: The job's text.
-        minimum: Seconds after which a process is taken for dead.
+        raw: The job's payload.
+        minimum: Length of the process's lease in seconds.
     """
     return min(minimum * _GROWTH ** min(late_crash_count(raw), _MAX_GROWTH_STEPS), max(MAX_PERIOD, minimum))

@@ -1,4 +1,4 @@
-"""Which queues a process asks for jobs, in which order."""
+"""Name the queues that a process claims from, in priority order."""
 
 from __future__ import annotations
 
@@ -9,20 +9,20 @@ if TYPE_CHECKING:
 
 __all__ = ["STAR", "QueueOrder"]
 
-#: In a list of queues: all that are not named, sorted.
+#: In a list of queues: all queues that the list does not name, sorted.
 STAR = "*"
 
 
 class QueueOrder:
-    """The queues to ask for jobs, in priority order: those declared, and in the place of ``*`` all others, sorted.
+    """The queues to claim from, in priority order. All queues that are not declared replace ``*``, sorted.
 
     Args:
-        declared: The queues as settings name them.
+        declared: The queues as the settings name them.
 
     Attributes:
-        current: The names as last read.
-        star: Whether there is a ``*``, so that `read` makes a difference.
-        complete: Whether what ``*`` stands for has been read.
+        current: The names as of the last `read`.
+        star: Whether ``*`` is declared, so that `read` has an effect.
+        complete: Whether the queues for ``*`` have been read.
     """
 
     __slots__ = ("_after", "_before", "_known", "complete", "current", "star")
@@ -37,7 +37,7 @@ class QueueOrder:
         self.current: tuple[str, ...] = self._before + self._after
 
     def read(self, known: Iterable[str]) -> bool:
-        """Take *known* as the names of all queues that there are; return whether `current` changed."""
+        """Set the names of all existing queues to *known*. Return whether `current` changed."""
         known = list(known)
         if not self.star or (self.complete and known == self._known):
             return False

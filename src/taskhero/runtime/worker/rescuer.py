@@ -1,4 +1,4 @@
-"""Taking jobs from dead processes."""
+"""Rescue the jobs of dead processes."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from taskhero._internal.async_helpers import InterruptibleSleep, cancel_and_wait
 from taskhero.errors import BackendError
 from taskhero.events import WorkerCleaningWorker, WorkerError, WorkerRescue
 from taskhero.runtime.backoff import Backoff
-from taskhero.runtime.worker.lease_watch import LeaseWatch, Look
+from taskhero.runtime.worker.lease_watch import LeaseSnapshot, LeaseWatch
 from taskhero.wire.jobs import decode_job
 
 if TYPE_CHECKING:
@@ -23,29 +23,30 @@ if TYPE_CHECKING:
 
 __all__ = ["Rescuer"]
 
-#: So many jobs are rescued in one step of the backend.
+#: Number of jobs that one step of the backend rescues at most.
 BATCH = 100
-#: Heartbeats do not show processes whose leases were lost: those are looked for every 5 times `rescue_after`.
-FULL_ROUNDS = 5
+#: Heartbeats do not show processes whose leases are lost: a full read finds these, every 5 times `rescue_after`.
+FULL_READ_FACTOR = 5
 
-_NAME = "rescuing"
+_NAME = "rescuer"
 
 
 class Rescuer:
-    """Puts jobs of processes whose lease is expired back into their queues, at the instant in which it expires.
+    """Returns the jobs of processes with an expired lease to their queues, as soon as the lease expires.
 
-    `LeaseWatch` says which leases those are.
+    `LeaseWatch` decides which leases have expired.
 
     Args:
-        backend: Where the leases of processes are.
-        name: The process that rescues, for names of tasks.
-        emitter: Gets an event for each job and each worker.
-        outage: Is told how the backend fares.
-        heartbeat: Seconds between two looks at the leases.
-        rescue_after: Seconds after which a lease that is not renewed is expired, at least.
-        looks: Whether it looks at the leases every *heartbeat*; without that, `see` is called with each look.
-        rest: What bounds the delays after errors.
-        clock: Tells seconds that only ever grow.
+        backend: The store of the leases.
+        name: The name of this process.
+        emitter: Receives an event for each job and each worker.
+        outage: Records errors and successes of the backend.
+        heartbeat: Seconds between two snapshots of the leases.
+        rescue_after: Seconds without a renewal after which a lease expires, at least.
+        reads_leases: Whether it reads the leases every *heartbeat* seconds. If not, call `on_leases` with each
+            snapshot.
+        new_backoff: Makes the delays after errors.
+        clock: Returns monotonic seconds.
     """
 
     def __init__(
@@ -57,8 +58,8 @@ class Rescuer:
         outage: Outage,
         heartbeat: float,
         rescue_after: float,
-        looks: bool,
-        rest: Callable[[], Backoff] = Backoff,
+        reads_leases: bool,
+        new_backoff: Callable[[], Backoff] = Backoff,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self._backend = backend
@@ -68,105 +69,105 @@ class Rescuer:
         self._rescue_after = rescue_after
         self._clock = clock
         self._watch = LeaseWatch(heartbeat=heartbeat, rescue_after=rescue_after)
-        # Those that could not be rescued completely wait for the next look.
-        self._tried: set[Lease] = set()
-        self._every = heartbeat if looks else math.inf
-        self._look_at = math.inf
-        self._full_look_at = -math.inf
-        self._looked: Look | None = None
-        self._backoff = rest()
-        self._asked = asyncio.Event()
-        self._resting = InterruptibleSleep()
-        # Jobs that could not be rescued in the last look, and why: each is told once.
+        # Leases with jobs that could not be rescued wait for the next snapshot.
+        self._attempted: set[Lease] = set()
+        self._interval = heartbeat if reads_leases else math.inf
+        self._read_at = math.inf
+        self._full_read_at = -math.inf
+        self._snapshot: LeaseSnapshot | None = None
+        self._backoff = new_backoff()
+        self._wake = asyncio.Event()
+        self._pause = InterruptibleSleep()
+        # Jobs that the last attempt could not rescue: each is reported once.
         self._blocked: set[RescuedJob] = set()
         self._task: asyncio.Task[None] | None = None
 
     def start(self) -> None:
-        """Begin, with a look at once."""
-        self._asked.set()
-        self._task = asyncio.create_task(self._run(), name=f"taskhero {self._name} rescues")
+        """Start, and read the leases at once."""
+        self._wake.set()
+        self._task = asyncio.create_task(self._run(), name=f"taskhero {self._name} rescuer")
 
-    def see(self, look: Look) -> None:
-        """Take in what a look at the leases saw."""
-        self._watch.look(look)
-        self._tried.clear()
-        self._asked.set()
+    def on_leases(self, snapshot: LeaseSnapshot) -> None:
+        """Process a snapshot of the leases."""
+        self._watch.update(snapshot)
+        self._attempted.clear()
+        self._wake.set()
 
-    def look(self) -> None:
-        """Look now, and also for processes whose leases were lost."""
-        self._full_look_at = -math.inf
-        self._asked.set()
+    def request_full_read(self) -> None:
+        """Read the leases now, and also find processes whose leases are lost."""
+        self._full_read_at = -math.inf
+        self._wake.set()
 
     async def stop(self) -> None:
-        """Rescue no more; a second call changes nothing."""
+        """Stop rescuing. A second call changes nothing."""
         task, self._task = self._task, None
         if task is not None:
             await cancel_and_wait([task])
 
     async def rescue(self) -> int:
-        """Rescue all jobs of processes whose lease is expired; return how many there were."""
+        """Rescue all jobs of processes with an expired lease. Return their number."""
         count = 0
-        expired = [lease for lease in self._watch.expired(self._clock()) if lease not in self._tried]
+        expired = [lease for lease in self._watch.expired(self._clock()) if lease not in self._attempted]
         blocked: set[RescuedJob] = set()
         while expired:
             batch = await self._backend.rescue(expired, BATCH)
-            taken = [rescued for rescued in batch if rescued.problem is None]
+            done = [rescued for rescued in batch if rescued.problem is None]
             blocked.update(rescued for rescued in batch if rescued.problem is not None)
-            self._complain(blocked)
-            if not taken:
+            self._report_blocked(blocked)
+            if not done:
                 self._blocked = blocked
                 break
-            count += len(taken)
-            self._emit(taken)
-            # A backend in memory never lets go of the event loop.
+            count += len(done)
+            self._emit(done)
+            # A backend in memory never yields to the event loop.
             await asyncio.sleep(0)
-        self._tried.update(expired)
+        self._attempted.update(expired)
         return count
 
     async def _run(self) -> None:
         while True:
             await self._wait()
             try:
-                await self._look_if_due()
+                await self._read_if_due()
                 await self.rescue()
-            except Exception as error:  # noqa: BLE001 - the next look may succeed
+            except Exception as error:  # noqa: BLE001 - the next attempt may succeed
                 self._outage.failed(_NAME, error)
-                await self._resting.sleep(self._backoff.next())
-                self._asked.set()
+                await self._pause.sleep(self._backoff.next())
+                self._wake.set()
             else:
                 self._outage.worked(_NAME)
                 self._backoff.reset()
 
     async def _wait(self) -> None:
-        """Wait for a look, until the next one is due, or until the next lease expires."""
+        """Wait for a snapshot, for the time of the next read, or until the next lease expires."""
         now = self._clock()
-        expires_at = self._watch.next_at(now)
-        until = min(self._look_at, self._full_look_at, math.inf if expires_at is None else expires_at)
+        expires_at = self._watch.next_expiry(now)
+        until = min(self._read_at, self._full_read_at, math.inf if expires_at is None else expires_at)
         try:
             async with asyncio.timeout(max(0.0, until - now)):
-                await self._asked.wait()
+                await self._wake.wait()
         except TimeoutError:
             pass
-        self._asked.clear()
+        self._wake.clear()
 
-    async def _look_if_due(self) -> None:
-        now, looked = self._clock(), self._looked
-        if now >= self._full_look_at:
+    async def _read_if_due(self) -> None:
+        now, snapshot = self._clock(), self._snapshot
+        if now >= self._full_read_at:
             leases, since = await self._backend.leases(lease=self._rescue_after), None
-            self._full_look_at = now + FULL_ROUNDS * self._rescue_after
-        elif now >= self._look_at and looked is not None:
-            leases, since = await self._backend.leases(looked.leases.seen), looked.at
+            self._full_read_at = now + FULL_READ_FACTOR * self._rescue_after
+        elif now >= self._read_at and snapshot is not None:
+            leases, since = await self._backend.leases(snapshot.leases.seen), snapshot.at
         else:
             return
-        self._look_at = now + self._every
-        self._looked = Look(self._clock(), leases, since)
-        self.see(self._looked)
+        self._read_at = now + self._interval
+        self._snapshot = LeaseSnapshot(self._clock(), leases, since)
+        self.on_leases(self._snapshot)
 
-    def _complain(self, blocked: set[RescuedJob]) -> None:
+    def _report_blocked(self, blocked: set[RescuedJob]) -> None:
         for job in sorted(blocked - self._blocked, key=lambda job: job.worker):
             text = (
-                f"a job of the dead worker {job.worker} cannot be rescued yet, since queue {job.queue!r} cannot take "
-                f"it: {job.problem}; repair or delete the queue's key, and the job is rescued then"
+                f"a job of the dead worker {job.worker} cannot be rescued yet, since queue {job.queue!r} does not "
+                f"accept it: {job.problem}. Repair or delete the queue's key; the job is rescued after that"
             )
             self._emitter.emit(WorkerError(self._name, BackendError(text), job.queue, decode_job(job.raw, job.queue)))
         self._blocked |= blocked

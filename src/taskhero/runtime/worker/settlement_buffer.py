@@ -1,4 +1,4 @@
-"""Settlements that the backend has not recorded yet, and the events of those that it has."""
+"""Keep settlements until the backend has recorded them, and then emit their events."""
 
 from __future__ import annotations
 
@@ -36,28 +36,37 @@ if TYPE_CHECKING:
     from taskhero.runtime.execution.preparation import RunPreparation
     from taskhero.runtime.worker.slots import WorkerSlots
 
-__all__ = ["BATCH", "CROWDED", "PAUSED", "STOPS", "TAKEN", "SettlementBuffer", "emit_next_runs", "emit_settled"]
+__all__ = [
+    "BATCH",
+    "PAUSED",
+    "QUARANTINE_OCCUPIED",
+    "SLOT_OCCUPIED",
+    "STOPPING",
+    "SettlementBuffer",
+    "emit_next_runs",
+    "emit_settled",
+]
 
-#: So many endings go into one exchange at most, and so many processors ask for jobs.
+#: Largest number of settlements in one round, and of slots that claim in one.
 BATCH = 1000
 
-#: The same complaint is not told again within so many seconds.
+#: Seconds during which the same problem is not reported again.
 REPORT_INTERVAL = 60.0
 
 
 class SettlementBuffer:
-    """Keeps the endings that are yet to be recorded, and tells them when they are.
+    """Keeps the settlements that are not recorded yet, and emits their events when they are.
 
     Args:
-        process: Whose jobs they are.
-        slots: The task processors; the slot of an ending that cannot be recorded stays taken.
-        emitter: Is told how jobs ended.
-        preparation: Tells what goes with the end of a job.
-        signal: Called when endings are to be sent again.
-        backoff: How long to wait before that.
+        process: The process that ran the jobs.
+        slots: The slots. A slot stays occupied while its settlement cannot be recorded.
+        emitter: Receives the events.
+        preparation: Returns the locks and counters to release with a settlement.
+        signal: Called when settlements are to be sent again.
+        backoff: The delays before that.
 
     Attributes:
-        pending: What the next exchange is to record, each with what was performed (None if nothing was).
+        pending: The settlements for the next round, each with the result of its job (None if it was not performed).
     """
 
     def __init__(
@@ -77,7 +86,7 @@ class SettlementBuffer:
         self._preparation = preparation
         self._signal = signal
         self._sent: list[tuple[Settlement, JobResult | None]] = []
-        # What was sent with no answer: it may be recorded already.
+        # Sent without a reply, so they may be recorded already.
         self._resent: set[ClaimKey] = set()
         self._unsettled: dict[ClaimKey, tuple[Settlement, JobResult | None]] = {}
         self._reasons: dict[ClaimKey, str] = {}
@@ -86,12 +95,12 @@ class SettlementBuffer:
         self._reported: dict[tuple[str, str], float] = {}
 
     @property
-    def closed(self) -> bool:
-        """Whether all endings are recorded."""
+    def empty(self) -> bool:
+        """Whether all settlements are recorded."""
         return not (self.pending or self._sent or self._unsettled)
 
     def add(self, claim: Claim, disposition: Disposition, result: JobResult | None) -> None:
-        """A job ended."""
+        """Add the settlement of a job that ended."""
         next_run = None if result is None else result.next_run
         if self._preparation.has_resources:
             busy = None if result is None else result.busy
@@ -102,130 +111,132 @@ class SettlementBuffer:
             settlement = Settlement(claim, disposition)
         self.pending.append((settlement, result))
 
-    def give_back(self, claim: Claim, reason: str) -> None:
-        """Release a job to the front of its queue; *reason* says why, for the event."""
+    def release(self, claim: Claim, reason: str) -> None:
+        """Release a job to the front of its queue, for *reason*, which its event shows."""
         self._reasons[claim_key(claim)] = reason
         self.add(claim, Released(), None)
 
-    def send(self) -> list[Settlement]:
-        """What the exchange that begins is to record, as much as goes into one."""
+    def take_batch(self) -> list[Settlement]:
+        """Return the settlements for the round that starts, up to `BATCH`."""
         self._sent, self.pending = self.pending[:BATCH], self.pending[BATCH:]
         return [settlement for settlement, _ in self._sent]
 
     def restore(self, *, lost: bool) -> None:
-        """The exchange failed: what it was to record is still to be recorded.
+        """Make the settlements of a failed round pending again.
 
         Args:
-            lost: Whether it may be recorded all the same.
+            lost: Whether the reply was lost, so that they may be recorded.
         """
         if lost:
             self._resent.update(claim_key(settlement.claim) for settlement, _ in self._sent)
         self.pending[:0] = self._sent
         self._sent = []
 
-    def acknowledge(self, answer: SettleAndClaimReply) -> None:
-        """Take note of what was recorded, and of what was not."""
+    def acknowledge(self, reply: SettleAndClaimReply) -> None:
+        """Process the reply of a round: emit what was recorded, keep what was not."""
         sent, self._sent = self._sent, []
         all_sent = sent
-        if answer.gone or answer.unsettled:
-            sent = self._drop_unrecorded(sent, answer)
+        if reply.gone or reply.unsettled:
+            sent = self._drop_unrecorded(sent, reply)
         if self._resent:
-            answered = {claim_key(settlement.claim) for settlement, _ in all_sent}
-            self._resent.difference_update(answered - self._unsettled.keys())
+            replied = {claim_key(settlement.claim) for settlement, _ in all_sent}
+            self._resent.difference_update(replied - self._unsettled.keys())
         if not self._unsettled:
             self._backoff.reset()
-        attempts = {claim_key(claim): attempt for claim, attempt in answer.attempts} if answer.attempts else {}
+        attempts = {claim_key(claim): attempt for claim, attempt in reply.attempts} if reply.attempts else {}
         if sent:
             emit_settled(self._emitter, self._process, sent, attempts, self._reasons)
         for settlement, _ in all_sent if self._reasons else ():
             if claim_key(settlement.claim) not in self._unsettled:
                 self._reasons.pop(claim_key(settlement.claim), None)
-        if answer.next_runs:
-            emit_next_runs(self._emitter, self._process, answer.next_runs)
-        for queue, reason in answer.problems.items():
-            self.report_once(queue, f"queue {queue!r} cannot be read: {reason}", queue=queue)
+        if reply.next_runs:
+            emit_next_runs(self._emitter, self._process, reply.next_runs)
+        for queue, reason in reply.problems.items():
+            self.report_once(queue, f"cannot read queue {queue!r}: {reason}", queue=queue)
 
     def report_lost_claim(self, claim: Claim) -> None:
-        """A job was taken from us, since the process had been taken for dead."""
+        """Report that a job was taken from this process, which had been taken for dead."""
         worker = self._process.worker(claim.slot)
         self._emitter.emit(WorkerGone(worker, claim.queue, decode_job(claim.raw, claim.queue)))
 
-    def report_once(self, about: str, text: str, *, queue: str | None = None, claim: Claim | None = None) -> None:
-        """Tell that something is wrong, but not the same again and again."""
+    def report_once(self, subject: str, text: str, *, queue: str | None = None, claim: Claim | None = None) -> None:
+        """Emit an error, unless the same was emitted within `REPORT_INTERVAL`."""
         now = time.monotonic()
-        if now - self._reported.get((about, text), -REPORT_INTERVAL) < REPORT_INTERVAL:
+        if now - self._reported.get((subject, text), -REPORT_INTERVAL) < REPORT_INTERVAL:
             return
-        self._reported = {key: then for key, then in self._reported.items() if now - then < REPORT_INTERVAL}
-        self._reported[about, text] = now
+        self._reported = {
+            key: reported_at for key, reported_at in self._reported.items() if now - reported_at < REPORT_INTERVAL
+        }
+        self._reported[subject, text] = now
         job = None if claim is None else decode_job(claim.raw, claim.queue)
         worker = self._process.name if claim is None else self._process.worker(claim.slot)
         self._emitter.emit(WorkerError(worker, BackendError(text), queue, job))
 
     def failure(self, claim: Claim, worker: str, error: Exception) -> Failed:
-        """How a job ends whose performance broke down."""
-        words = describe(error)
+        """Return the disposition of a job whose executor raised *error*."""
+        description = describe(error)
         entry = encode_failure(
             raw=claim.raw,
             queue=claim.queue,
             worker=worker,
-            exception=words.exception,
-            error=words.error,
-            backtrace=words.backtrace,
+            exception=description.exception,
+            error=description.error,
+            backtrace=description.backtrace,
             failed_at=time.time(),
         )
         return Failed(entry)
 
-    def known(self) -> set[ClaimKey]:
-        """All claims of which this process knows."""
+    def known_claims(self) -> set[ClaimKey]:
+        """Return all claims that this process knows."""
         held = {claim_key(worker.claim) for worker in self._slots.workers.values() if worker.claim is not None}
         held.update(claim_key(settlement.claim) for settlement, _ in self.pending)
         held.update(self._unsettled)
         return held
 
-    def slots(self) -> set[int]:
-        """Slots of which an ending is still to be recorded."""
+    def pending_slots(self) -> set[int]:
+        """Return the slots with a pending settlement."""
         return {settlement.claim.slot for settlement, _ in self.pending}
 
     def hurry(self) -> None:
-        """The process stops: try again what could not be recorded, at once and then often."""
+        """Send unrecorded settlements again at once and then at short intervals, since the process stops."""
         self._backoff = Backoff(limit=0.2)
         if self._timer is not None:
             self._timer.cancel()
             self._resend()
 
     def close(self) -> None:
-        """Send nothing again by itself."""
+        """Stop the timer that sends settlements again."""
         if self._timer is not None:
             self._timer.cancel()
 
     def _drop_unrecorded(
-        self, sent: list[tuple[Settlement, JobResult | None]], answer: SettleAndClaimReply
+        self, sent: list[tuple[Settlement, JobResult | None]], reply: SettleAndClaimReply
     ) -> list[tuple[Settlement, JobResult | None]]:
-        """Keep what could not be recorded, tell what was gone; return what was recorded."""
-        gone = {claim_key(claim) for claim in answer.gone}
-        held = {claim_key(claim): reason for claim, reason in answer.unsettled}
+        """Keep settlements that cannot be recorded, and report lost claims. Return the recorded ones."""
+        gone = {claim_key(claim) for claim in reply.gone}
+        unsettled = {claim_key(claim): reason for claim, reason in reply.unsettled}
         recorded = []
         for item in sent:
             claim = claim_key(item[0].claim)
-            if claim in held:
-                self._hold_back(item, held[claim])
+            if claim in unsettled:
+                self._keep_unsettled(item, unsettled[claim])
             elif claim not in gone:
                 recorded.append(item)
             elif claim not in self._resent:
                 self.report_lost_claim(item[0].claim)
             elif type(item[0].disposition) is not Retried:
-                # It was recorded by the exchange whose answer was lost. Of a retry nobody knows which attempt it was.
+                # It was recorded by the round whose reply was lost. For a retry the number of the attempt is unknown.
                 recorded.append(item)
         return recorded
 
-    def _hold_back(self, item: tuple[Settlement, JobResult | None], reason: str) -> None:
+    def _keep_unsettled(self, item: tuple[Settlement, JobResult | None], reason: str) -> None:
         claim = item[0].claim
         self._unsettled[claim_key(claim)] = item
         worker = self._slots.workers.get(claim.slot)
         if worker is not None:
             worker.unsettled = True
             self._slots.free.pop(claim.slot, None)
-        text = f"how a job ended cannot be recorded yet, its processor waits: {reason}"
+        text = f"cannot record yet how a job ended; its slot waits: {reason}"
         self.report_once(f"{claim.slot} {claim.token}", text, queue=claim.queue, claim=claim)
         if self._timer is None:
             self._timer = asyncio.get_running_loop().call_later(self._backoff.next(), self._resend)
@@ -242,11 +253,11 @@ class SettlementBuffer:
         self._signal()
 
 
-#: Why a claimed job is released, as the event and the log say it.
-STOPS = "this process stops"
+#: Why a claimed job is released, as its event and the log say.
+STOPPING = "this process is stopping"
 PAUSED = "this process is paused"
-TAKEN = "its task processor is no longer free"
-CROWDED = "it may have killed a process, and another such job runs in this process first"
+SLOT_OCCUPIED = "its task processor is not free any more"
+QUARANTINE_OCCUPIED = "it is quarantined, and this process runs another quarantined job first"
 
 
 def emit_settled(
@@ -256,23 +267,23 @@ def emit_settled(
     attempts: Mapping[ClaimKey, int],
     reasons: Mapping[ClaimKey, str],
 ) -> None:
-    """Emit an event for each job whose end was recorded.
+    """Emit an event for each job whose settlement was recorded.
 
     Args:
-        emitter: Who tells it.
-        process: Whose jobs they were.
-        recorded: The settlements, each with what was performed (None if the job was not, or not to its end).
-        attempts: The number of the attempt that failed, by claim, for those that are tried again.
-        reasons: Why a job is released, by claim.
+        emitter: Emits the events.
+        process: The process that ran the jobs.
+        recorded: The settlements, each with the result of its job (None if it was not performed to its end).
+        attempts: The number of the failed attempt, by claim, of jobs that are retried.
+        reasons: Why a job was released, by claim.
     """
-    # Most jobs succeed, and often nobody listens: then this is all there is to do.
+    # Most jobs succeed, often without a handler of the event: then this check is all that is done.
     successes = emitter.wants(WorkerSuccess)
     for settlement, result in recorded:
         claim = settlement.claim
         if result is None:
             if type(settlement.disposition) is Released:
                 job = decode_job(claim.raw, claim.queue)
-                reason = reasons.get(claim_key(claim), STOPS)
+                reason = reasons.get(claim_key(claim), STOPPING)
                 emitter.emit(WorkerGivenBack(process.worker(claim.slot), claim.queue, job, reason))
         elif type(result.outcome) is not Success:
             emitter.emit(_event(process.worker(claim.slot), claim, result.job, result.outcome, attempts))
@@ -282,11 +293,11 @@ def emit_settled(
             emitter.emit(WorkerSuccess(worker, claim.queue, result.job, success.result, success.duration))
 
 
-def emit_next_runs(emitter: Emitter, process: Process, nexts: Sequence[tuple[Claim, int]]) -> None:
-    """Emit an event for each periodic task whose next run was delayed with the end of the last one."""
-    for claim, at in nexts:
+def emit_next_runs(emitter: Emitter, process: Process, next_runs: Sequence[tuple[Claim, int]]) -> None:
+    """Emit an event for each periodic task whose next run was delayed when its last run ended."""
+    for claim, due_at in next_runs:
         job = decode_job(claim.raw, claim.queue)
-        emitter.emit(SchedulerReEnqueue(process.name, claim.queue, job, at))
+        emitter.emit(SchedulerReEnqueue(process.name, claim.queue, job, due_at))
 
 
 def _event(worker: str, claim: Claim, job: Job, outcome: Outcome, attempts: Mapping[ClaimKey, int]) -> Event:

@@ -193,7 +193,7 @@ async def test_a_thread_is_flagged_and_its_job_fails_at_once_and_keeps_the_slot(
     assert any("gate.wait(WAIT)" in line for line in entry(performed).backtrace), "it tells where the thread is"
     assert performed.busy is not None
     assert not performed.busy.done()
-    assert await harness.executor.give_up(running, WORKER, claim_of("work")) is None
+    assert await harness.executor.abandon(running, WORKER, claim_of("work")) is None
     gate.set()
     await asyncio.wait({performed.busy}, timeout=WAIT)
     assert flagged == [False, True]
@@ -276,7 +276,7 @@ async def test_a_task_that_ignores_it_has_failed_and_keeps_its_slot_until_it_end
     running = harness.begin(name)
     await began.wait()
     assert harness.executor.fail(running, WORKER, stopped())
-    abandoned = await harness.executor.give_up(running, WORKER, claim_of(name))
+    abandoned = await harness.executor.abandon(running, WORKER, claim_of(name))
     # With a timeout the function has an asyncio task of its own, so that `perform` can return.
     performed = abandoned if timeout is None else await running
     assert performed is not None
@@ -305,7 +305,7 @@ async def test_a_task_that_cleans_up_quickly_is_not_given_up(harness: ExecutorHa
     running = harness.begin(name)
     while not harness.executor.fail(running, WORKER, stopped()):
         await asyncio.sleep(0)
-    assert await harness.executor.give_up(running, WORKER, claim_of(name)) is None
+    assert await harness.executor.abandon(running, WORKER, claim_of(name)) is None
     assert isinstance(failure(await running), StoppedBySignal)
 
 
@@ -324,7 +324,7 @@ async def test_a_plugin_that_takes_its_time_after_it_is_not_given_up(harness: Ex
     running = harness.begin(name)
     while not harness.executor.fail(running, WORKER, stopped()):
         await asyncio.sleep(0)
-    assert await harness.executor.give_up(running, WORKER, claim_of(name)) is None
+    assert await harness.executor.abandon(running, WORKER, claim_of(name)) is None
     assert not running.done()
     go.set()
     assert isinstance(failure(await running), StoppedBySignal)
@@ -359,7 +359,7 @@ async def test_what_has_not_begun_or_is_over_is_left_alone(harness: ExecutorHarn
     assert not harness.executor.fail(running, WORKER, stopped())
     assert (await running).disposition == Succeeded()
     assert not harness.executor.fail(running, WORKER, stopped())
-    assert await harness.executor.give_up(running, WORKER, claim_of("work")) is None
+    assert await harness.executor.abandon(running, WORKER, claim_of("work")) is None
     assert not harness.executor._running, "nothing is kept of what is over"
 
 

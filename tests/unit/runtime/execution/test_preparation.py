@@ -47,7 +47,7 @@ class Desk:
         self.recoveries = 0
         outage = Outage(lambda _who, error: self.troubles.append(error), self._recovered)
         self.preparer = RunPreparation(
-            backend=self.backend, process=self.process, outage=outage, heartbeat=3, rest=quick
+            backend=self.backend, process=self.process, outage=outage, heartbeat=3, new_backoff=quick
         )
 
     def _recovered(self, _seconds: float) -> None:

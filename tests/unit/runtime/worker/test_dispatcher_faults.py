@@ -123,7 +123,7 @@ async def test_errors_of_lesser_questions_do_not_stop_the_work() -> None:
         await harness.until(lambda: "third" in harness.executor.ended)
         texts = [str(event.error) for event in harness.events_of(WorkerError)]
         assert any("names of the queues" in text for text in texts)
-        assert any("claimed" in text for text in texts)
+        assert any("the claims of this process" in text for text in texts)
 
 
 async def test_an_outage_is_told_once_and_so_is_its_end() -> None:

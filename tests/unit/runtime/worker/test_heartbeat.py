@@ -13,7 +13,7 @@ from dispatcher_harness import Signals
 from taskhero.backends.protocol import HeartbeatReply, Lease, Leases, Process
 from taskhero.errors import BackendUnavailable
 from taskhero.runtime.worker.heartbeat import RETRY_INTERVAL, Heartbeat
-from taskhero.runtime.worker.lease_watch import Look
+from taskhero.runtime.worker.lease_watch import LeaseSnapshot
 
 pytestmark = pytest.mark.anyio
 
@@ -33,7 +33,7 @@ class Beats:
         self.gate = threading.Event()
         self.gate.set()
         self.beats: list[tuple[HeartbeatReply, tuple[int, ...]]] = []
-        self.looks: list[Look] = []
+        self.looks: list[LeaseSnapshot] = []
         self.errors: list[Exception] = []
         self.slots: tuple[int, ...] = (1, 2)
         self.heart = Heartbeat(
@@ -43,7 +43,7 @@ class Beats:
             lease=12.0,
             slots=lambda: self.slots,
             on_reply=lambda beat, slots: self._note(self.beats, (beat, slots)),
-            on_look=lambda look: self._note(self.looks, look),
+            on_leases=lambda look: self._note(self.looks, look),
             on_error=lambda error: self._note(self.errors, error),
         )
 
@@ -78,7 +78,7 @@ async def test_the_first_beat_comes_at_once_in_full_and_from_a_thread(beats: Bea
     beats.heart.start()
     await beats.until(lambda: beats.beats)
     assert beats.calls == [("host.abc:1", (1, 2), 12.0, True)]
-    assert beats.threads == {"taskhero host.abc:1 heart"}
+    assert beats.threads == {"taskhero host.abc:1 heartbeat"}
     assert beats.beats == [(HeartbeatReply(True), (1, 2))]
 
 
@@ -140,7 +140,7 @@ async def test_it_stops_at_once(beats: Beats) -> None:
     begun = time.monotonic()
     assert await beats.heart.stop(30)
     assert time.monotonic() - begun < 1
-    assert "taskhero host.abc:1 heart" not in [thread.name for thread in threading.enumerate()]
+    assert "taskhero host.abc:1 heartbeat" not in [thread.name for thread in threading.enumerate()]
     assert len(beats.calls) == 1
 
 

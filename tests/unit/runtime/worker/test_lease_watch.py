@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from taskhero.backends.protocol import Lease, Leases
-from taskhero.runtime.worker.lease_watch import LeaseWatch, Look
+from taskhero.runtime.worker.lease_watch import LeaseSnapshot, LeaseWatch
 
 HEARTBEAT, RESCUE_AFTER = 3.0, 12.0
 DEAD = Lease("host.dead:1", "7", 12.0)
@@ -20,7 +20,7 @@ class Watch:
         self.now = 1000.0
 
     def look(self, *leases: Lease, since: float | None = None) -> None:
-        self.watch.look(Look(self.now, Leases("", leases), since))
+        self.watch.update(LeaseSnapshot(self.now, Leases("", leases), since))
 
     def watch_for(self, seconds: float, *leases: Lease) -> None:
         """Let time pass with looks at each heartbeat, the first one now and the last one at the end."""
@@ -39,15 +39,15 @@ def test_a_lease_that_is_not_renewed_expires_when_it_was_watched_for_long_enough
     watch = Watch()
     watch.watch_for(11.9, DEAD)
     assert watch.expired == []
-    assert watch.watch.next_at(watch.now) == pytest.approx(1012.0)
+    assert watch.watch.next_expiry(watch.now) == pytest.approx(1012.0)
     watch.now += 0.1
     assert watch.expired == [DEAD], "at that instant, and not at the next look"
-    assert watch.watch.next_at(watch.now) is None
+    assert watch.watch.next_expiry(watch.now) is None
 
 
 def test_a_process_that_just_started_knows_of_nothing() -> None:
     watch = Watch()
-    assert (watch.expired, watch.watch.next_at(watch.now)) == ([], None)
+    assert (watch.expired, watch.watch.next_expiry(watch.now)) == ([], None)
     watch.look(DEAD)
     assert watch.expired == []
 
@@ -64,7 +64,7 @@ def test_a_lease_that_is_shown_no_more_is_watched_no_more() -> None:
     watch.watch_for(12, DEAD)
     assert watch.expired == [DEAD]
     watch.look()
-    assert (watch.expired, watch.watch.next_at(watch.now)) == ([], None)
+    assert (watch.expired, watch.watch.next_expiry(watch.now)) == ([], None)
     watch.look(DEAD)
     assert watch.expired == []
 
@@ -110,7 +110,7 @@ def test_after_a_gap_the_watch_goes_back_to_two_heartbeats(watched: float) -> No
     back = watch.now
     watch.look(DEAD)
     left = RESCUE_AFTER - min(watched, 2 * HEARTBEAT)
-    assert watch.watch.next_at(watch.now) == pytest.approx(back + left)
+    assert watch.watch.next_expiry(watch.now) == pytest.approx(back + left)
     watch.watch_for(left - 0.1, DEAD)
     assert watch.expired == []
     watch.now += 0.1
@@ -150,6 +150,6 @@ def test_a_look_whose_answer_comes_late_does_no_harm() -> None:
     """Two connections look; answers need not come in the order of the looks."""
     watch = Watch()
     watch.watch_for(9, DEAD)
-    watch.watch.look(Look(watch.now - 1, Leases("", (DEAD,))))
+    watch.watch.update(LeaseSnapshot(watch.now - 1, Leases("", (DEAD,))))
     watch.now += HEARTBEAT
     assert watch.expired == [DEAD]

@@ -32,7 +32,9 @@ class Waits:
         self.told: list[str] = []
         self.outages: list[str] = []
         outage = Outage(lambda who, _error: self.outages.append(who), lambda _seconds: self.outages.append("over"))
-        self.waiter = WakeupListener(backend=self.backend, process=PROCESS, timeout=timeout, outage=outage, rest=quick)
+        self.waiter = WakeupListener(
+            backend=self.backend, process=PROCESS, timeout=timeout, outage=outage, new_backoff=quick
+        )
         self.waiter.on_jobs = lambda: self.tell("jobs")
 
     def tell(self, what: str) -> None:
@@ -191,7 +193,7 @@ async def test_errors_do_not_end_it_and_are_told_once(waits: Waits) -> None:
     await waits.until(lambda: len(waits.interests) == 6)
     await waits.memory.push([Entry("default", "{}")])
     await waits.until(lambda: waits.told == ["jobs"])
-    assert waits.outages == ["waiting", "over"]
+    assert waits.outages == ["listener", "over"]
 
 
 async def test_time_that_is_up_is_no_wakeup() -> None:
@@ -213,7 +215,7 @@ async def test_wakeups_for_nothing_are_believed_less_and_less(waits: Waits) -> N
             slept.append(seconds)
             await asyncio.sleep(0)
 
-    waits.waiter._resting = Resting()
+    waits.waiter._pause = Resting()
     waits.waiter.on_jobs = lambda: listen(waits, found=False)
     waits.memory.wait = _at_once
     listen(waits)

@@ -131,7 +131,7 @@ async def test_a_stop_has_a_deadline_even_if_the_backend_is_away() -> None:
         await harness.multi_worker.stop(0, limit=0.3)
         assert time.monotonic() - begun < 3
         (error,) = harness.events_of(WorkerError)
-        assert "could not be taken from view" in str(error.error)
+        assert "could not be deregistered" in str(error.error)
         assert "12 s" in str(error.error)
 
 

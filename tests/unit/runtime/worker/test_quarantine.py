@@ -12,7 +12,7 @@ from taskhero.errors import BackendUnavailable, ReplyLost
 from taskhero.events import WorkerGivenBack, WorkerGone, WorkerSuccess
 from taskhero.models import Failure, Job
 from taskhero.runtime.execution.executor import JobResult
-from taskhero.runtime.worker.settlement_buffer import CROWDED
+from taskhero.runtime.worker.settlement_buffer import QUARANTINE_OCCUPIED
 from taskhero.wire.jobs import encode_job, mark_rescued
 
 pytestmark = pytest.mark.anyio
@@ -213,7 +213,7 @@ async def test_of_several_suspects_the_first_is_kept_and_the_others_go_back_in_t
         await harness.start(4)
         await harness.until(lambda: harness.executor.begun == ["plain", "s1"])
         await harness.until(lambda: len(harness.events_of(WorkerGivenBack)) == 2)
-        assert {event.reason for event in harness.events_of(WorkerGivenBack)} == {CROWDED}
+        assert {event.reason for event in harness.events_of(WorkerGivenBack)} == {QUARANTINE_OCCUPIED}
         assert await harness.queued() == ["s2", "s3"]
         gate.set()
         await harness.until(lambda: len(harness.events_of(WorkerSuccess)) == 4)

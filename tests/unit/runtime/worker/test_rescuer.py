@@ -13,7 +13,7 @@ from taskhero.clock import ManualClock
 from taskhero.errors import BackendUnavailable
 from taskhero.events import Emitter, WorkerCleaningWorker, WorkerError, WorkerRescue
 from taskhero.runtime.backoff import Outage
-from taskhero.runtime.worker.lease_watch import Look
+from taskhero.runtime.worker.lease_watch import LeaseSnapshot
 from taskhero.runtime.worker.rescuer import BATCH, Rescuer
 from taskhero.wire.jobs import decode_job, encode_job, rescue_count
 
@@ -43,8 +43,8 @@ class Rescues:
             outage=outage,
             heartbeat=heartbeat,
             rescue_after=rescue_after,
-            looks=looks,
-            rest=quick,
+            reads_leases=looks,
+            new_backoff=quick,
             clock=lambda: self.now,
         )
 
@@ -70,7 +70,7 @@ class Rescues:
         end = self.now + seconds
         while self.now < end:
             self.now = min(self.now + 3, end)
-            self.rescuer.see(Look(self.now, await self.memory.leases()))
+            self.rescuer.on_leases(LeaseSnapshot(self.now, await self.memory.leases()))
 
     async def queued(self) -> list[tuple[str, int | None]]:
         texts = await self.memory.queued("default")
@@ -162,7 +162,7 @@ async def test_nothing_is_rescued_after_a_gap_before_others_had_time_to_come_bac
         await rescues.watch(9)
         rescues.now += 15
         assert await rescues.rescuer.rescue() == 0
-        rescues.rescuer.see(Look(rescues.now, await rescues.memory.leases()))
+        rescues.rescuer.on_leases(LeaseSnapshot(rescues.now, await rescues.memory.leases()))
         assert await rescues.rescuer.rescue() == 0
         await rescues.watch(5.9)
         assert await rescues.rescuer.rescue() == 0
@@ -185,7 +185,7 @@ async def test_it_looks_for_lost_leases_when_it_is_told_so_and_now_and_then() ->
     async with Rescues() as rescues:
         rescues.rescuer.start()
         await rescues.until(lambda: rescues.backend.times["leases"] == 1)
-        rescues.rescuer.look()
+        rescues.rescuer.request_full_read()
         await rescues.until(lambda: rescues.backend.times["leases"] == 2)
         await rescues.watch(5 * 12 - 1)
         for _ in range(20):
@@ -235,4 +235,4 @@ async def test_errors_do_not_end_it() -> None:
         await rescues.watch(12)
         await rescues.until(lambda: rescues.told(WorkerRescue))
         await rescues.until(lambda: rescues.backend.times["rescue"] == 6)
-        await rescues.until(lambda: rescues.outages == ["rescuing", "over", "rescuing", "rescuing", "over"])
+        await rescues.until(lambda: rescues.outages == ["rescuer", "over", "rescuer", "rescuer", "over"])
