@@ -1,4 +1,4 @@
-"""What the running task can ask about itself."""
+"""The values of the running task: its job, worker, attempt and logger."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ _log: Final = logging.getLogger("taskhero.task")
 
 
 class Running:
-    """A job that is performed. All contexts that its task starts, in threads too, share it.
+    """A job that is being performed. All contexts that its task starts share it, also those in threads.
 
     Attributes:
         job: The job.
@@ -41,10 +41,10 @@ class Running:
         app: The app, or None.
         attempt: The number of this attempt, from 1.
         cancelled: Whether the job was ended from outside, although its task may still run.
-        begun: When it began, as `time.perf_counter` counts.
-        preparing: Whether plugins still see to it before its function is called.
-        decided: Whether it is known how the job ends, but for the plugins.
-        abandoned: Whether the job has ended without its task, so that what the task still returns is dropped.
+        begun: Its start, on the clock of `time.perf_counter`, in seconds.
+        preparing: Whether the hooks before the job still run.
+        decided: Whether the function has ended, so that only the hooks after the job remain.
+        abandoned: Whether the job has ended without its task, so that the result of the task is ignored.
     """
 
     __slots__ = ("abandoned", "app", "attempt", "begun", "cancelled", "decided", "job", "preparing", "worker")
@@ -62,12 +62,12 @@ _running: ContextVar[Running] = ContextVar("taskhero_running")
 
 
 class TaskLogger(logging.LoggerAdapter[logging.Logger]):
-    """Logs to ``taskhero.task``; each record has the fields `task`, `queue` and `worker`."""
+    """Logs to ``taskhero.task``. Each record has the fields `task`, `queue` and `worker`."""
 
     extra: Mapping[str, object]
 
     def process(self, msg: Any, kwargs: MutableMapping[str, Any]) -> tuple[Any, MutableMapping[str, Any]]:
-        """Add the fields to those of the call, which go first."""
+        """Add the fields to those of the call, which take precedence."""
         given = kwargs.get("extra")
         kwargs["extra"] = {**self.extra, **given} if given else self.extra
         return msg, kwargs
@@ -75,14 +75,14 @@ class TaskLogger(logging.LoggerAdapter[logging.Logger]):
 
 @attrs.frozen
 class Current:
-    """What is known of the running task.
+    """The values of the running task.
 
     Attributes:
-        job: The job that it performs.
-        worker: The name of the task processor, as others see it.
-        app: The app, or None in a task with ``run_in="process"``: its process has no running app.
+        job: The job.
+        worker: The name of the task processor, as other programs see it.
+        app: The app, or None in a task with ``run_in="process"``: its child process has no running app.
         logger: Logs to ``taskhero.task`` with the fields `task`, `queue` and `worker`.
-        attempt: The number of this attempt, from 1; always 1 without a plugin that tries jobs again, such as `Retry`.
+        attempt: The number of this attempt, from 1; always 1 without a plugin that retries jobs, such as `Retry`.
     """
 
     job: Job
@@ -96,15 +96,17 @@ class Current:
     def cancelled(self) -> bool:
         """Whether the job was ended from outside: by its timeout, by SIGUSR1, or by the stop of its process.
 
-        The value is always up to date. What the task still does counts for nothing, so a long task in a thread should
-        look at it now and then, and return. It is always False in a task with ``run_in="process"``: its process is
-        killed.
+        The value is always up to date. The result of the task is ignored from then on. A long task in a thread should
+        check this value regularly, and return. It is always False in a task with ``run_in="process"``, since its child
+        process is killed.
         """
         return self._running is not None and self._running.cancelled
 
 
 def current() -> Current:
-    """What is known of the running task; it works in what the task calls, in threads and processes of tasks too.
+    """Return the values of the running task.
+
+    It works in all functions that the task calls, also in threads and child processes of tasks.
 
     Raises:
         NotRunningATask: It was called outside a task.
@@ -113,39 +115,39 @@ def current() -> Current:
         running = _running.get()
     except LookupError:
         raise NotRunningATask(
-            "current() tells about the running task, and none runs here: call it in a task that a worker performs, or "
-            "in what that task calls (a thread that a task starts itself needs its contextvars)"
+            "current() was called outside a running task: call it in a task that a worker performs, or in a function "
+            "that the task calls (a thread that the task starts must run in contextvars.copy_context())"
         ) from None
     logger = task_logger(running.job, running.worker)
     return Current(running.job, running.worker, running.app, logger, running.attempt, running=running)
 
 
 def current_attempt() -> int:
-    """The number of the running task's attempt; 1 outside a task."""
+    """Return the number of the running task's attempt; 1 outside a task."""
     running = _running.get(None)
     return 1 if running is None else running.attempt
 
 
 def mark_cancelled() -> None:
-    """Let `Current.cancelled` of the running task be True from now on; nothing outside a task."""
+    """Set `Current.cancelled` of the running task to True. Do nothing outside a task."""
     running = _running.get(None)
     if running is not None:
         running.cancelled = True
 
 
 def task_logger(job: Job, worker: str) -> TaskLogger:
-    """The logger for what belongs to *job* in the hands of *worker*."""
+    """Return the logger for *job* on the task processor *worker*."""
     return TaskLogger(_log, {"task": job.name, "queue": job.queue, "worker": worker})
 
 
 def enter(running: Running) -> Token[Running]:
-    """From now on, in this context, `current` tells about this job; for those who perform jobs."""
+    """Make *running* the running job of this context, for `current`."""
     return _running.set(running)
 
 
 def leave(token: Token[Running]) -> None:
     """Undo the `enter` that returned *token*."""
-    try:  # noqa: SIM105 -- it is quicker than `suppress`, and called for each job
+    try:  # noqa: SIM105 -- faster than `suppress`, and called for each job
         _running.reset(token)
-    except ValueError:  # a coroutine that is thrown away is ended in another context
+    except ValueError:  # a discarded coroutine is closed in another context
         pass

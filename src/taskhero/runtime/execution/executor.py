@@ -1,4 +1,4 @@
-"""One job, from its claim to how it is settled."""
+"""Perform one job, from its claim to its disposition."""
 
 from __future__ import annotations
 
@@ -41,32 +41,32 @@ _REFUSED: Final = RefusedByPlugin()
 
 
 class Tasks(Protocol):
-    """What the executor needs of the app's tasks."""
+    """The part of the app's tasks that the executor needs."""
 
     def get(self, name: str) -> Task[Any, Any] | None:
-        """The task of this name, or None."""
+        """Return the task of this name, or None."""
         ...
 
     def scope_of(self, name: str) -> HookScope:
-        """The hooks around jobs of this name, whether there is such a task or not."""
+        """Return the hooks around jobs of this name, also if there is no such task."""
         ...
 
     def suggestion(self, name: str) -> str:
-        """Which tasks one may have meant by *name*, as the end of a sentence."""
+        """Return names of tasks that are similar to *name*, as the end of a sentence."""
         ...
 
 
 @attrs.frozen
 class JobResult:
-    """A job that has been performed, or will not be.
+    """The result of a job.
 
     Attributes:
         job: The job.
         outcome: How it ended, as the plugins decided.
-        disposition: The same as the backend is told.
-        busy: Done when what still runs of the job (a thread after its timeout, a task that ignores that it was
-            cancelled) has ended, so that the slot is taken until then; None if nothing does.
-        next_run: The next run, if the job is that of a task with a frequency.
+        disposition: The same for the backend.
+        busy: Done when the remainder of the job has ended, so that its slot stays occupied until then. A remainder is a
+            thread after its timeout, or a task that ignores its cancellation. None if nothing remains.
+        next_run: The next run, if its task has a frequency.
     """
 
     job: Job
@@ -77,19 +77,19 @@ class JobResult:
 
 
 class Executor:
-    """Performs jobs: it finds the task, asks the plugins, calls the function and says how the job is to be settled.
+    """Performs jobs: finds the task, calls the hooks and the function, and returns the disposition.
 
-    It tells `WorkerJob` when a job begins. How it ended is told by whoever settles it, when that is done.
+    It emits `WorkerJob` when a job starts. The events of its end are emitted when its settlement is recorded.
 
     Args:
         tasks: The app's tasks.
-        emitter: Who is told.
-        app: What `current` gives as the app.
-        threads: Where tasks that are not async run.
-        processes: Where tasks with ``run_in="process"`` run.
-        preparation: Gives jobs what plugins say that they need.
-        rescue_limit: How often a job may bring down its process before it is failed instead of run.
-        clock: What time it is in failed entries; the machine's own clock if none is given.
+        emitter: Receives the events.
+        app: The app that `current` returns.
+        threads: Runs tasks that are not async.
+        processes: Runs tasks with ``run_in="process"``.
+        preparation: Acquires what plugins say that jobs need.
+        rescue_limit: Number of crashes in exclusive runs after which a job fails without being run.
+        clock: The time in failed entries; the system clock if none is given.
     """
 
     def __init__(
@@ -111,15 +111,15 @@ class Executor:
         self._invoker = Invoker(threads, processes)
         self._rescue_limit = rescue_limit
         self._clock = clock or SystemClock()
-        # What runs, by the task processor.
+        # Running jobs by task processor.
         self._running: dict[str, Running] = {}
 
     def cancel(self, running: asyncio.Task[Any], worker: str) -> None:
-        """Stop the job of *worker* at once: *running* is the asyncio task in which `perform` is awaited.
+        """Stop the job of *worker* at once. *running* is the asyncio task that awaits `perform`.
 
-        An async function is cancelled and may clean up, or ignore it: call this again then. A process is killed; a
-        thread goes on by itself. `perform` raises `CancelledError`, unless the function succeeded all the same. Nothing
-        else makes it raise: without this call, a `CancelledError` that comes out of a function is its failure.
+        An async function is cancelled. It may clean up, or ignore the cancellation: call this again then. A child
+        process is killed. A thread continues. `perform` raises `CancelledError`, unless the function succeeds. Without
+        this call, a `CancelledError` from a function is a failure.
         """
         job = self._running.get(worker)
         if job is not None:
@@ -129,11 +129,12 @@ class Executor:
     def fail(self, running: asyncio.Task[Any], worker: str, error: Exception) -> bool:
         """Stop the job of *worker* at once, as `cancel` does, so that it fails with *error*.
 
-        Plugins decide whether it is tried again, as after any failure. An async function may clean up, as after its
-        timeout. If it goes on all the same, `perform` does not return: await `give_up` after this call.
+        Plugins decide whether it is retried, as after any failure. An async function may clean up, as after its
+        timeout. If it continues, `perform` does not return: await `abandon` after this call.
 
         Returns:
-            Whether the job will fail so: not if its function has not begun or is over, or if it was stopped before.
+            Whether the job will fail so. False if its function has not started or has ended, or if it was stopped
+            before.
         """
         job = self._running.get(worker)
         if job is None or job.cancelled or job.decided:
@@ -143,11 +144,11 @@ class Executor:
         return True
 
     async def abandon(self, running: asyncio.Task[Any], worker: str, claim: Claim) -> JobResult | None:
-        """Wait a moment for a job after `fail`, and end it without its function if that ignores the cancellation.
+        """Wait briefly for a job after `fail`, and end it without its function if that ignores the cancellation.
 
         Returns:
-            None if `perform` returns how the job ended. Otherwise how it ended; then `perform` raises `CancelledError`
-            as soon as the function ends.
+            None if `perform` returns how the job ended. Otherwise its result; `perform` then raises `CancelledError`
+            when the function ends.
         """
         await asyncio.wait({running}, timeout=CLEANUP)
         job, error = self._running.get(worker), self._invoker.reason(running)
@@ -155,10 +156,10 @@ class Executor:
         if job is None or task is None or error is None or job.decided:
             return None
         if not job.preparing and (task.run_in != "loop" or task.timeout is not None):
-            # What goes on does not keep `perform` from returning.
+            # A thread or child process that continues does not keep `perform` from returning.
             return None
         job.abandoned = True
-        error.add_note("\n".join(["Its task ignores the cancellation, and is here:", *task_lines(running)]))
+        error.add_note("\n".join(["Its task ignores the cancellation. It waits at:", *task_lines(running)]))
         outcome: Outcome = Failure(error, perf_counter() - job.begun)
         token = enter(job)
         try:
@@ -172,13 +173,13 @@ class Executor:
     async def perform(self, claim: Claim, worker: str) -> JobResult:
         """Perform the claimed job, as the task processor *worker*.
 
-        Each job should have an asyncio task of its own, so that context variables that one sets do not reach the next.
+        Run each job in its own asyncio task, so that context variables of one job do not reach the next.
 
         Returns:
-            How it ended; whatever the job, the task or a plugin is like.
+            How the job ended, also if the job, the task or a plugin is faulty.
 
         Raises:
-            asyncio.CancelledError: The job is to be given back: after `cancel`, or since it is not to run here.
+            asyncio.CancelledError: The job is to be released: after `cancel`, or since it must not run here.
         """
         job = decode_job(claim.raw, claim.queue)
         if self._emitter.wants(WorkerJob):
@@ -189,16 +190,16 @@ class Executor:
             task = self._tasks.get(job.name)
             scope = self._tasks.scope_of(job.name) if task is None else task.scope
             if scope.prepares and job.problem is None:
-                early, attempt = await self._preparation.prepare(claim, job, scope)
-                if early is not None:
-                    # Another copy runs: the next run comes after that one.
-                    return JobResult(job, early, self._disposition(claim, worker, early))
+                outcome_without_run, attempt = await self._preparation.prepare(claim, job, scope)
+                if outcome_without_run is not None:
+                    # An equal job runs: the next run follows that one.
+                    return JobResult(job, outcome_without_run, self._disposition(claim, worker, outcome_without_run))
             if task is None or job.problem is not None:
                 raise self._not_found(job)
             if rescue_count(claim.raw) is not None:
                 self._check_rescues(claim.raw)
             bound = task.bind(job.args)
-        except Exception as error:  # noqa: BLE001 -- whatever it is, it is this job's failure
+        except Exception as error:  # noqa: BLE001 -- any error is a failure of this job
             failure = Failure(error)
             return JobResult(job, failure, self._disposition(claim, worker, failure), next_run=next_run_of(task, job))
         running = self._running[worker] = Running(job, worker, self._app, attempt)
@@ -218,7 +219,7 @@ class Executor:
             return JobResult(job, outcome, disposition, busy)
         return JobResult(job, outcome, disposition, busy, next_run_of(task, job))
 
-    # the steps, in their order
+    # the steps in order
 
     def _not_found(self, job: Job) -> Undecodable | NoSuchTask:
         if job.problem is not None:
@@ -232,8 +233,8 @@ class Executor:
         count = rescue_count(raw)
         if count is not None and count >= self._rescue_limit:
             raise KilledItsProcess(
-                f"the process died {count} times while it ran this job alone (rescue_limit={self._rescue_limit}), so "
-                "it is not run again; retry it when what kills the process is mended"
+                f"the process died {count} times while it ran only this job (rescue_limit={self._rescue_limit}), so "
+                "the job is not run again: fix what kills the process, and then retry the job"
             )
 
     async def _call_with_hooks(
@@ -246,9 +247,9 @@ class Executor:
             outcome = await task.scope.before_perform(job, ctx)
             reason = self._invoker.reason()
             if reason is not None:
-                # A plugin ignored that it was cancelled.
+                # A plugin ignored its cancellation.
                 outcome = self._invoker.failed(reason, running.begun)
-        except BaseException as error:  # noqa: BLE001 -- as for the function itself
+        except BaseException as error:  # noqa: BLE001 -- as in Invoker.call
             outcome = self._invoker.failed(error, running.begun)
         if outcome is None:
             running.preparing = False
@@ -259,17 +260,17 @@ class Executor:
         return outcome, busy
 
     async def _after(self, task: Task[Any, Any], job: Job, ctx: PerformContext, outcome: Outcome) -> Outcome:
-        """Let the plugins see, and decide, how a job ended that was performed."""
-        begun = perf_counter()
+        """Let the plugins see how a performed job ended, and change it."""
+        started = perf_counter()
         try:
             return await task.scope.after_perform(job, ctx, outcome)
         except BaseException as error:
             if self._invoker.is_cancelled():
-                return outcome  # it is done, so it is not given back
-            failure = self._invoker.failed(error, begun)
+                return outcome  # the job has ended, so it is not released
+            failure = self._invoker.failed(error, started)
             if not isinstance(outcome, Failure):
                 return failure
-            # What the task raised tells more; a plugin's own error must not hide it.
+            # The task's error says more, so a plugin's error must not hide it.
             ctx.logger.error("A plugin failed after the task did", exc_info=error)
             return outcome
 
@@ -280,48 +281,52 @@ class Executor:
             return (
                 _REFUSED
                 if isinstance(outcome, Refused)
-                else PostponedByPlugin(outcome.delay, *self._spelling(claim, claim.raw))
+                else PostponedByPlugin(outcome.delay, *self._delayed_payload(claim, claim.raw))
             )
-        words, now = describe(outcome.error), self._clock.now()
+        description, now = describe(outcome.error), self._clock.now()
         entry = encode_failure(
             raw=claim.raw,
             queue=claim.queue,
             worker=worker,
-            exception=words.exception,
-            error=words.error,
-            backtrace=words.backtrace,
+            exception=description.exception,
+            error=description.error,
+            backtrace=description.backtrace,
             failed_at=now,
         )
         if isinstance(outcome, Failure):
             return Failed(entry)
         trace = None
         if outcome.trace:
-            text = encode_last_error(
+            last_error = encode_last_error(
                 raw=claim.raw,
                 queue=claim.queue,
-                exception=words.exception,
-                error=words.error,
-                backtrace=words.backtrace,
+                exception=description.exception,
+                error=description.error,
+                backtrace=description.backtrace,
                 failed_at=now,
             )
-            trace = (outcome.trace, text)
+            trace = (outcome.trace, last_error)
         delays = tuple(outcome.delays)
-        return Retried(entry, outcome.counter, outcome.limit, delays, trace, *self._spelling(claim, unmark(claim.raw)))
+        return Retried(
+            entry, outcome.counter, outcome.limit, delays, trace, *self._delayed_payload(claim, unmark(claim.raw))
+        )
 
-    def _spelling(self, claim: Claim, raw: str) -> tuple[str | None, str | None]:
-        """Return the text to delay if it is not *raw*, and its meaning if not every guard knows its spelling."""
-        job, text, meaning = decode_job(raw, claim.queue), keep_queue(raw, claim.queue), None
+    def _delayed_payload(self, claim: Claim, raw: str) -> tuple[str | None, str | None]:
+        """Return the payload to delay if it is not *raw*, and its meaning if a guard does not know this payload."""
+        job, payload, meaning = decode_job(raw, claim.queue), keep_queue(raw, claim.queue), None
         try:
             guards = self._tasks.scope_of(job.name).guards(job)
-        except Exception:  # noqa: BLE001 - a plugin that cannot tell its guards must not lose the ending
+        except Exception:  # noqa: BLE001 - a faulty plugin must not lose the settlement
             guards = ()
         for guard in guards:
-            if isinstance(guard, NotDelayed) and not (text in guard.equivalent_payloads and has_one_spelling(job.args)):
+            if isinstance(guard, NotDelayed) and not (
+                payload in guard.equivalent_payloads and has_one_spelling(job.args)
+            ):
                 meaning = guard.meaning
-        return None if text == raw else text, meaning
+        return None if payload == raw else payload, meaning
 
 
 def _context(running: Running) -> PerformContext:
-    """Return the context that hooks get for a job that runs."""
+    """Return the context that hooks receive for a running job."""
     job, worker = running.job, running.worker
     return PerformContext(worker=worker, queue=job.queue, logger=task_logger(job, worker), attempt=running.attempt)

@@ -1,4 +1,4 @@
-"""What is written about an exception in the list of failures. Nothing here raises, whatever the exception is like."""
+"""Describe an exception for the failed list. No function here raises, whatever the exception does."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 __all__ = ["Description", "RemoteTraceback", "describe", "stack_lines", "strip", "task_lines", "text_of", "timed_out"]
 
-#: The longest text and the longest backtrace, in characters, and the longest line of one.
+#: Longest text, longest backtrace, and longest line of a backtrace, in characters.
 MAX_TEXT: Final = 64 * 1024
 MAX_BACKTRACE: Final = 64 * 1024
 MAX_LINE: Final = 4 * 1024
@@ -27,12 +27,12 @@ _OURS: Final = ("taskhero.runtime.", "taskhero.hooks.", "taskhero.engine.")
 
 @attrs.frozen
 class Description:
-    """An exception in words.
+    """A description of an exception.
 
     Attributes:
         exception: The name of its class.
-        error: Its text.
-        backtrace: The lines of its traceback, without those of taskhero that led to the task.
+        error: Its message.
+        backtrace: The lines of its traceback, without the frames of taskhero above the task.
     """
 
     exception: str
@@ -41,7 +41,7 @@ class Description:
 
 
 class RemoteTraceback(Exception):
-    """The cause of an exception that came from another process: what it was there."""
+    """The cause of an exception from a child process: its description there."""
 
     def __init__(self, description: Description) -> None:
         super().__init__(description)
@@ -53,13 +53,13 @@ class RemoteTraceback(Exception):
 
 
 def timed_out(task: str, timeout: float) -> JobTimeout:
-    """The error of a task that ran longer than *timeout* seconds."""
+    """Return the error of a task that ran longer than *timeout* seconds."""
     return JobTimeout(f"task {task!r} ran longer than its timeout of {timeout:g} s")
 
 
 def describe(error: BaseException) -> Description:
-    """Say what *error* is; of one that came from another process, what was said there."""
-    with contextlib.suppress(BaseException):  # whatever a task's exception does
+    """Return the description of *error*; for an error of a child process, the description made there."""
+    with contextlib.suppress(BaseException):  # attributes of an exception may raise
         cause = error.__cause__
         if type(cause) is RemoteTraceback:
             return cause.description
@@ -67,14 +67,14 @@ def describe(error: BaseException) -> Description:
 
 
 def strip(error: BaseException) -> None:
-    """Take the frames of taskhero from the top of the exception's traceback, so that it begins in the task."""
-    with contextlib.suppress(BaseException):  # a class may forbid it; then the frames stay
-        error.__traceback__ = _beginning(error.__traceback__)
+    """Remove the frames of taskhero from the top of the exception's traceback, so that it starts in the task."""
+    with contextlib.suppress(BaseException):  # a class may forbid the assignment, and the frames stay
+        error.__traceback__ = _task_frames(error.__traceback__)
 
 
 def stack_lines(frame: FrameType) -> list[str]:
-    """The lines of code that led to *frame*, the outermost first, without those of taskhero that led to the task."""
-    stack = [(found, line) for found, line in traceback.walk_stack(frame)][::-1]
+    """Return the lines of code that led to *frame*, outermost first, without the frames of taskhero above the task."""
+    stack = [(entry, line) for entry, line in traceback.walk_stack(frame)][::-1]
     while stack and (_is_ours(stack[0][0]) or stack[0][0].f_globals.get("__name__") == "threading"):
         del stack[0]
     return _split(traceback.StackSummary.extract(iter(stack)).format())
@@ -95,18 +95,18 @@ def task_lines(task: asyncio.Task[Any]) -> list[str]:
 
 
 def _is_ours(frame: FrameType) -> bool:
-    """Whether this is a frame of taskhero that led to the task."""
+    """Return whether this is a frame of taskhero above the task."""
     return str(frame.f_globals.get("__name__", "")).startswith(_OURS)
 
 
-def _beginning(tb: TracebackType | None) -> TracebackType | None:
+def _task_frames(tb: TracebackType | None) -> TracebackType | None:
     while tb is not None and _is_ours(tb.tb_frame):
         tb = tb.tb_next
     return tb
 
 
 def text_of(error: BaseException) -> str:
-    """The exception's text, cut and made valid if it has to be."""
+    """Return the exception's message, shortened and made valid Unicode if needed."""
     try:
         text = str.__str__(str(error))
     except BaseException as broken:  # noqa: BLE001 -- as above
@@ -116,32 +116,32 @@ def text_of(error: BaseException) -> str:
 
 def _backtrace(error: BaseException) -> list[str]:
     try:
-        return _short([_cut(_valid(line), MAX_LINE) for line in _lines(error)])
+        return _shortened([_cut(_valid(line), MAX_LINE) for line in _lines(error)])
     except BaseException as broken:  # noqa: BLE001 -- as above
         return [f"(its traceback cannot be shown: {_valid(type(broken).__name__)})"]
 
 
 def _lines(error: BaseException) -> list[str]:
-    begins = _beginning(error.__traceback__)
-    shown = traceback.TracebackException(type(error), error, begins, compact=True)
-    return _split(shown.format())
+    start = _task_frames(error.__traceback__)
+    report = traceback.TracebackException(type(error), error, start, compact=True)
+    return _split(report.format())
 
 
 def _split(parts: Iterable[str]) -> list[str]:
     return [line for part in parts for line in part.rstrip("\n").split("\n")]
 
 
-def _short(lines: list[str]) -> list[str]:
-    """Leave out lines in the middle if there are too many: the first tell whence, the last ones what."""
+def _shortened(lines: list[str]) -> list[str]:
+    """Leave out lines in the middle if there are too many: the first show the origin, the last the error."""
     if sum(map(len, lines)) <= MAX_BACKTRACE:
         return lines
-    head, tail = _fitting(lines, MAX_BACKTRACE // 4), _fitting(lines[::-1], MAX_BACKTRACE * 3 // 4)
+    head, tail = _count_fitting(lines, MAX_BACKTRACE // 4), _count_fitting(lines[::-1], MAX_BACKTRACE * 3 // 4)
     left_out = len(lines) - head - tail
     return [*lines[:head], f"  ... {left_out} lines left out ...", *lines[len(lines) - tail :]]
 
 
-def _fitting(lines: Sequence[str], room: int) -> int:
-    """How many of the first lines have room."""
+def _count_fitting(lines: Sequence[str], room: int) -> int:
+    """Return how many of the first lines fit into *room* characters."""
     for count, line in enumerate(lines):
         room -= len(line)
         if room < 0:
@@ -149,12 +149,12 @@ def _fitting(lines: Sequence[str], room: int) -> int:
     return len(lines)
 
 
-def _cut(text: str, most: int) -> str:
-    if len(text) <= most:
+def _cut(text: str, limit: int) -> str:
+    if len(text) <= limit:
         return text
-    return f"{text[:most]}... ({len(text) - most} more characters)"
+    return f"{text[:limit]}... ({len(text) - limit} more characters)"
 
 
 def _valid(text: str) -> str:
-    """The same text as valid Unicode: lone surrogates become visible escapes."""
+    """Return the text as valid Unicode: lone surrogates become visible escapes."""
     return text if text.isascii() else text.encode("utf-8", "backslashreplace").decode()

@@ -1,4 +1,4 @@
-"""What plugins say that jobs need before they run, and the locks that running jobs hold."""
+"""Acquire what plugins say that jobs need before they run, and renew the locks of running jobs."""
 
 from __future__ import annotations
 
@@ -35,29 +35,29 @@ __all__ = ["RunPreparation"]
 
 _NAME = "preparation"
 
-#: A lock lasts for so many heartbeats at least, so that one that comes late does not lose it.
-_HEARTBEATS = 2
+#: Shortest timeout of a lock, in heartbeats, so that one late heartbeat does not lose it.
+_MIN_HEARTBEATS = 2
 
 
 @attrs.define
 class _Resources:
-    """What a claimed job has or may have until it is settled: locks, and counters that end with it."""
+    """The locks and counters that a claimed job has, or may have, until it is settled."""
 
     locks: tuple[str, ...] = ()
     counters: tuple[str, ...] = ()
 
 
 class RunPreparation:
-    """Prepares claimed jobs, all of one moment in one step of the backend, and keeps account of what they hold.
+    """Prepares claimed jobs, batched into one step of the backend, and records the locks they hold.
 
-    An error of the backend fails no job: it is asked again until it answers.
+    An error of the backend fails no job: the step is repeated until it succeeds.
 
     Args:
-        backend: Where the locks lie.
-        process: Whose jobs they are.
-        outage: Is told how the backend fares.
+        backend: The store of the locks.
+        process: The process that runs the jobs.
+        outage: Records errors and successes of the backend.
         heartbeat: Seconds between two renewals of locks.
-        new_backoff: What bounds the delays after errors.
+        new_backoff: Makes the delays after errors.
     """
 
     def __init__(
@@ -72,7 +72,7 @@ class RunPreparation:
         self._backend = backend
         self._process = process
         self._outage = outage
-        self._min_timeout = math.ceil(heartbeat * _HEARTBEATS)
+        self._min_timeout = math.ceil(heartbeat * _MIN_HEARTBEATS)
         self._backoff = new_backoff()
         self._pause = InterruptibleSleep()
         self._requests: list[tuple[Preparation, asyncio.Future[Prepared]]] = []
@@ -82,105 +82,106 @@ class RunPreparation:
 
     @property
     def has_resources(self) -> bool:
-        """Whether any job has something that goes with its end."""
+        """Whether any job has locks or counters to release at its end."""
         return bool(self._resources)
 
     @property
     def held(self) -> tuple[HeldLock, ...]:
-        """The locks that are to be renewed; may be read in any thread."""
+        """The locks to renew. May be read in any thread."""
         return tuple(lock for locks in tuple(self._held.values()) for lock in locks)
 
     async def prepare(self, claim: Claim, job: Job, scope: HookScope) -> tuple[Outcome | None, int]:
-        """Release what the job held while it was queued, and take what it needs to run.
+        """Release the locks that the job held while it was queued, and acquire what it needs to run.
 
         Returns:
-            How it ends without running, or None if it may run; and the number of this attempt, from 1.
+            How the job ends without running, or None if it may run; and the number of this attempt, from 1.
 
         Raises:
-            asyncio.CancelledError: The process was taken for dead, so the job is not to run here.
+            asyncio.CancelledError: The process was taken for dead, so the job must not run here.
         """
         released = tuple(guard.key for guard in scope.guards(job) if isinstance(guard, QueueLockGuard))
         needs = scope.needs(job)
-        holds = tuple(need for need in needs if isinstance(need, HoldLock))
-        counts = tuple(need for need in needs if isinstance(need, CountAttempts))
-        if not (released or holds or counts):
+        lock_needs = tuple(need for need in needs if isinstance(need, HoldLock))
+        counter_needs = tuple(need for need in needs if isinstance(need, CountAttempts))
+        if not (released or lock_needs or counter_needs):
             return None, 1
-        locks = tuple(LockSpec(hold.key, max(hold.timeout, self._min_timeout)) for hold in holds)
-        # The answer may be lost: from now on the locks may be held.
-        kept = self._resources[claim_key(claim)] = _Resources(locks=tuple(lock.key for lock in locks))
+        locks = tuple(LockSpec(need.key, max(need.timeout, self._min_timeout)) for need in lock_needs)
+        # The reply may be lost, so the locks may be held from here on.
+        resources = self._resources[claim_key(claim)] = _Resources(locks=tuple(lock.key for lock in locks))
         prepared = await self._request(
-            # The task's own plugins come last, and their word counts.
-            Preparation(claim, released, locks, counts[-1].counter if counts else None)
+            # The task's own plugins come last, so the last counter takes precedence.
+            Preparation(claim, released, locks, counter_needs[-1].counter if counter_needs else None)
         )
         attempt = 1 if prepared.count is None else max(1, prepared.count + 2)
         if not prepared.is_current:
             raise asyncio.CancelledError
         if prepared.blocked_by is not None:
-            kept.locks = ()
-            return holds[prepared.blocked_by].otherwise, attempt
+            resources.locks = ()
+            return lock_needs[prepared.blocked_by].otherwise, attempt
         if locks:
             self._held[claim_key(claim)] = tuple(HeldLock(claim, lock) for lock in locks)
         if prepared.count is not None:
-            kept.counters = tuple(name for count in counts for name in (count.counter, count.trace) if name)
+            resources.counters = tuple(key for count in counter_needs for key in (count.counter, count.trace) if key)
         return None, attempt
 
     def settle(
         self, claim: Claim, disposition: Disposition, busy: asyncio.Future[object] | None = None
     ) -> tuple[tuple[str, ...], tuple[str, ...]]:
-        """What goes with the end of a job: its locks, and its counters if it will not be tried again.
+        """Return what to release with a settlement: the job's locks, and its counters unless it is retried.
 
         Args:
-            claim: The job.
-            disposition: How it ended.
-            busy: Done when nothing of it runs any more; its locks are renewed until then, and expire soon after that.
+            claim: The claim of the job.
+            disposition: How the job ended.
+            busy: Done when the remainder of the job has ended. Its locks are renewed until then, and expire soon after
+                that.
         """
-        name = claim_key(claim)
-        kept = self._resources.pop(name, None)
-        if kept is None:
+        key = claim_key(claim)
+        resources = self._resources.pop(key, None)
+        if resources is None:
             return (), ()
-        forgotten = kept.counters if isinstance(disposition, (Succeeded, Failed, RefusedByPlugin)) else ()
-        if busy is not None and name in self._held:
-            busy.add_done_callback(lambda _: self._let_lapse(name))
-            return (), forgotten
-        self._held.pop(name, None)
-        return kept.locks, forgotten
+        counters = resources.counters if isinstance(disposition, (Succeeded, Failed, RefusedByPlugin)) else ()
+        if busy is not None and key in self._held:
+            busy.add_done_callback(lambda _: self._expire_locks(key))
+            return (), counters
+        self._held.pop(key, None)
+        return resources.locks, counters
 
-    def _let_lapse(self, name: ClaimKey) -> None:
-        """Renew the locks of a job for a few heartbeats only: no step of the backend releases them any more."""
-        self._held[name] = tuple(
-            HeldLock(held.claim, LockSpec(held.lock.key, self._min_timeout)) for held in self._held[name]
+    def _expire_locks(self, key: ClaimKey) -> None:
+        """Renew the locks of a job for a few more heartbeats only, since no step of the backend releases them."""
+        self._held[key] = tuple(
+            HeldLock(held.claim, LockSpec(held.lock.key, self._min_timeout)) for held in self._held[key]
         )
-        asyncio.get_running_loop().call_later(self._min_timeout, self._held.pop, name, None)
+        asyncio.get_running_loop().call_later(self._min_timeout, self._held.pop, key, None)
 
     async def stop(self) -> None:
-        """Ask the backend no more."""
+        """Send no more requests to the backend."""
         task, self._task = self._task, None
         if task is not None:
             await cancel_and_wait([task])
 
     async def _request(self, preparation: Preparation) -> Prepared:
         loop = asyncio.get_running_loop()
-        answer: asyncio.Future[Prepared] = loop.create_future()
-        self._requests.append((preparation, answer))
+        future: asyncio.Future[Prepared] = loop.create_future()
+        self._requests.append((preparation, future))
         if self._task is None:
-            # Jobs that were claimed together ask before it runs.
+            # Jobs that were claimed together make their requests before it runs.
             self._task = loop.create_task(self._run(), name=f"taskhero {self._process.name} preparation")
-        return await answer
+        return await future
 
     async def _run(self) -> None:
         try:
             while True:
-                # Those that were cancelled meanwhile do not ask any more.
-                batch = [(asked, answer) for asked, answer in self._requests if not answer.done()]
+                # Cancelled requests are not sent.
+                batch = [(preparation, future) for preparation, future in self._requests if not future.done()]
                 self._requests = []
                 if not batch:
                     return
                 try:
-                    answers = await self._backend.prepare(self._process, [asked for asked, _ in batch])
-                    for (_, answer), prepared in zip(batch, answers, strict=True):
-                        if not answer.done():
-                            answer.set_result(prepared)
-                except Exception as error:  # noqa: BLE001 - whatever a driver raises is no job's fault
+                    replies = await self._backend.prepare(self._process, [preparation for preparation, _ in batch])
+                    for (_, future), prepared in zip(batch, replies, strict=True):
+                        if not future.done():
+                            future.set_result(prepared)
+                except Exception as error:  # noqa: BLE001 - an error of a driver must not fail a job
                     self._requests[:0] = batch
                     self._outage.failed(_NAME, error)
                     await self._pause.sleep(self._backoff.next())

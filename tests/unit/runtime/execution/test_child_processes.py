@@ -123,7 +123,7 @@ async def test_whatever_is_raised_keeps_its_name_and_text_and_the_process_goes_o
 
 
 async def test_a_result_that_cannot_be_sent_is_a_failure_that_says_so(pool: ProcessPool) -> None:
-    with pytest.raises(TypeError, match=r"task 'work' is done, but .* the lock that it returned .*return plain data"):
+    with pytest.raises(TypeError, match=r"task 'work' succeeded, but .* the lock that it returned .*return plain data"):
         await run(pool, tasks.return_lock)
 
 
@@ -238,7 +238,7 @@ async def test_a_function_that_is_not_where_it_says_fails_its_job(
 
     gone.__qualname__ = "gone"
     gone.__module__ = "child_process_tasks"
-    with pytest.raises(InvalidTask, match="there is no gone in module child_process_tasks"):
+    with pytest.raises(InvalidTask, match="module child_process_tasks does not define gone any more"):
         await run(pool, gone)
 
 

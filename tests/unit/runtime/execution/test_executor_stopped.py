@@ -245,7 +245,7 @@ async def test_what_was_done_at_the_same_moment_has_succeeded(harness: ExecutorH
         while not (outbox := outbox_of(harness)):
             await asyncio.sleep(0)
         release.set()
-        while outbox.underway:
+        while outbox.active_calls:
             # Without a turn of the event loop, so that the job does not know yet.
             outbox._deliver()
     assert harness.executor.fail(running, WORKER, stopped())
@@ -256,7 +256,7 @@ async def test_what_was_done_at_the_same_moment_has_succeeded(harness: ExecutorH
 def outbox_of(harness: ExecutorHarness) -> Any:
     """What delivers the results of threads, once a call is under way."""
     outbox = harness.threads._outbox
-    return outbox if outbox is not None and outbox.underway else None
+    return outbox if outbox is not None and outbox.active_calls else None
 
 
 @LOOP

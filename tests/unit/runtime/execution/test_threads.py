@@ -114,7 +114,7 @@ async def test_a_call_that_goes_on_when_nobody_waits_is_visible_until_it_ends() 
     assert began.wait(WAIT)
     call.future.cancel()
     await asyncio.sleep(0)
-    rest = call.rest()
+    rest = call.remainder()
     assert rest is not None
     assert not rest.done()
     assert not call.ended
@@ -122,7 +122,7 @@ async def test_a_call_that_goes_on_when_nobody_waits_is_visible_until_it_ends() 
     gate.set()
     await rest
     assert (call.ended, call.value) == (True, 42)
-    assert call.rest() is None
+    assert call.remainder() is None
     pool.close()
 
 

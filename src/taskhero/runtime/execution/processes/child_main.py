@@ -1,4 +1,4 @@
-"""What runs in the processes of tasks with ``run_in="process"``."""
+"""The main function of child processes, and the messages that they exchange with their parent."""
 
 from __future__ import annotations
 
@@ -26,19 +26,19 @@ if TYPE_CHECKING:
 
 __all__ = ["SIGNALS", "Answer", "Request", "Started", "main"]
 
-#: A terminal, a service manager or an operator may send these to all processes of a group. The parent decides what they
+#: Signals that a terminal, a service manager or an operator may send to a process group. The parent decides what they
 #: mean for a task.
 SIGNALS = present("SIGINT", "SIGTERM", "SIGQUIT", "SIGHUP", "SIGUSR1", "SIGUSR2")
 
-#: Seconds between two looks at whether the parent is there, should its end of the pipe be open elsewhere.
+#: Seconds between two checks for the parent, in case another process keeps its end of the pipe open.
 PARENT_CHECK_INTERVAL = 5.0
 
 
 @attrs.frozen
 class Request:
-    """A call that the parent wants."""
+    """A call that the parent requests."""
 
-    address: FunctionReference
+    function: FunctionReference
     args: list[Any]
     kwargs: dict[str, Any]
     job: Job
@@ -48,7 +48,7 @@ class Request:
 
 @attrs.frozen
 class Started:
-    """The child is ready, or has found the function and calls it now."""
+    """The child process is ready, or has found the function and starts the call."""
 
 
 @attrs.frozen
@@ -56,9 +56,9 @@ class Answer:
     """How a call ended.
 
     Attributes:
-        value: What the function returned, pickled; None if it raised.
-        error: What it raised, pickled; None if it returned or that cannot be pickled.
-        description: The same in words; None if it returned.
+        value: The pickled returned value; None if the call raised.
+        error: The pickled error; None if the call returned, or the error cannot be pickled.
+        description: The description of the error; None if the call returned.
     """
 
     value: bytes | None
@@ -67,19 +67,19 @@ class Answer:
 
 
 def main(connection: Connection) -> None:
-    """Work off the parent's requests until it closes the connection."""
-    # Not SIG_IGN: programs that a task starts would ignore them, too.
+    """Serve the parent's requests until it closes the connection."""
+    # A handler and not SIG_IGN, which programs that a task starts would inherit.
     with handled(dict.fromkeys(SIGNALS, lambda *_: None)):
         if hasattr(signal, "pthread_sigmask"):
             signal.pthread_sigmask(signal.SIG_UNBLOCK, SIGNALS)
-        threading.Thread(target=_die_with_the_parent, name="taskhero-parent", daemon=True).start()
+        threading.Thread(target=_exit_with_parent, name="taskhero-parent", daemon=True).start()
         with contextlib.suppress(EOFError, OSError):
             connection.send(Started())
             while True:
                 connection.send(_answer(connection, pickle.loads(connection.recv_bytes())))  # noqa: S301 -- our parent's
 
 
-def _die_with_the_parent() -> None:
+def _exit_with_parent() -> None:
     parent, pid = multiprocessing.parent_process(), os.getppid()
     while parent is not None and parent.is_alive() and os.getppid() == pid:
         parent.join(PARENT_CHECK_INTERVAL)
@@ -89,12 +89,12 @@ def _die_with_the_parent() -> None:
 def _answer(connection: Connection, request: Request) -> Answer:
     token = enter(Running(request.job, request.worker, None, request.attempt))
     try:
-        function = request.address.find()
+        function = request.function.find()
         connection.send(Started())
         value = function(*request.args, **request.kwargs)
         if inspect.iscoroutine(value):
             value = asyncio.run(value)
-    except BaseException as error:  # noqa: BLE001 -- SystemExit too is a failure, and this process goes on
+    except BaseException as error:  # noqa: BLE001 -- also SystemExit is a failure; the process continues
         strip(error)
         return Answer(None, _pickled(error), describe(error))
     finally:
@@ -102,17 +102,17 @@ def _answer(connection: Connection, request: Request) -> Answer:
     try:
         return Answer(pickle.dumps(value))
     except BaseException as error:  # noqa: BLE001 -- __reduce__ may raise anything
-        unfit = TypeError(
-            f"task {request.job.name!r} is done, but its process cannot send back the {type(value).__name__} that it "
-            f"returned ({describe(error).error}): return plain data, or None"
+        unpicklable = TypeError(
+            f"task {request.job.name!r} succeeded, but its child process cannot pickle the {type(value).__name__} that "
+            f"it returned ({describe(error).error}): return plain data, or None"
         )
-        return Answer(None, _pickled(unfit), describe(unfit))
+        return Answer(None, _pickled(unpicklable), describe(unpicklable))
 
 
 def _pickled(error: BaseException) -> bytes | None:
-    """The exception for the parent, or None: many cannot be made again from what pickle keeps of them."""
+    """Return the pickled exception, or None if it cannot be unpickled."""
     try:
-        text = pickle.dumps(error)
-        return text if type(pickle.loads(text)) is type(error) else None  # noqa: S301 -- our own
-    except BaseException:  # noqa: BLE001 -- whatever its class does
+        pickled = pickle.dumps(error)
+        return pickled if type(pickle.loads(pickled)) is type(error) else None  # noqa: S301 -- our own
+    except BaseException:  # noqa: BLE001 -- methods of its class may raise anything
         return None

@@ -1,4 +1,4 @@
-"""A process for tasks, as its parent has it."""
+"""One child process, as its parent sees it."""
 
 from __future__ import annotations
 
@@ -21,56 +21,56 @@ if TYPE_CHECKING:
 
 __all__ = ["ChildProcess"]
 
-#: Seconds that a process may take to come up, and again to import its task's module.
-BOOT: Final = 60.0
-#: Seconds that a process that is no longer needed, or has closed its pipe, gets to end by itself.
-LEAVE: Final = 2.0
-#: Seconds between two looks at whether a process lives; its pipe does not tell if a task forked.
+#: Longest start of a child process, and longest import of its task's module, in seconds.
+START_TIMEOUT: Final = 60.0
+#: Seconds that a child process gets to exit when it is not needed, or has closed its pipe.
+EXIT_TIMEOUT: Final = 2.0
+#: Seconds between two checks that a child process is alive. Its pipe stays open if a task forked.
 POLL_INTERVAL: Final = 1.0
 
 _SPAWN: Final = multiprocessing.get_context("spawn")
-# multiprocessing asks for all its processes' exit codes when it starts one; of two that ask at once, one gets none.
+# multiprocessing collects all exit codes when it starts a process; a concurrent call can lose one.
 _spawn_lock = Lock()
 
 
 class ChildProcess:
-    """One process. One thread at a time uses it; only `kill` may come from any other.
+    """One child process. One thread at a time uses it. Only `kill` may be called from other threads.
 
     Attributes:
-        has_started: Whether it may have called the function that it was last asked to call.
+        has_started: Whether it may have called the function of its last request.
     """
 
     def __init__(self) -> None:
         self.has_started = False
-        self._is_up = False
-        self._connection, theirs = _SPAWN.Pipe()
-        self._process = _SPAWN.Process(target=main, args=(theirs,), name="taskhero-process")
-        with theirs, _spawn_lock, _signals_blocked():
+        self._is_ready = False
+        self._connection, child_end = _SPAWN.Pipe()
+        self._process = _SPAWN.Process(target=main, args=(child_end,), name="taskhero-process")
+        with child_end, _spawn_lock, _signals_blocked():
             self._process.start()
 
     def begin(self, request: Request) -> Answer | None:
-        """Have the function called; the answer, if it could not even be found, or None: `finish` waits for it.
+        """Request a call. Return the answer if the function could not be found, or None: `finish` waits for it.
 
         Raises:
-            ProcessDied: The process did, or it takes too long.
+            ProcessDied: The process died, or did not respond in time.
         """
-        if not self._is_up:
-            self._expect(BOOT, "a process for tasks did not come up")
-            self._is_up = True
+        if not self._is_ready:
+            self._expect(START_TIMEOUT, "a child process did not start")
+            self._is_ready = True
         try:
             self._connection.send_bytes(pickle.dumps(request))
         except OSError:
             raise self._died() from None
-        said = self._expect(BOOT, f"the process of task {request.job.name!r} did not import its module")
+        message = self._expect(START_TIMEOUT, f"the process of task {request.job.name!r} did not import its module")
         self.has_started = True
-        return said if isinstance(said, Answer) else None
+        return message if isinstance(message, Answer) else None
 
     def finish(self, request: Request, timeout: float | None) -> Answer:
-        """How the call ended.
+        """Wait for the call. Return how it ended.
 
         Raises:
-            JobTimeout: It took longer than *timeout* seconds.
-            ProcessDied: The process did.
+            JobTimeout: The call took longer than *timeout* seconds.
+            ProcessDied: The process died.
         """
         answer: Answer | None = self._receive(timeout)
         if answer is None:
@@ -79,30 +79,30 @@ class ChildProcess:
         return answer
 
     def kill(self) -> None:
-        """End it at once."""
+        """Kill the process at once."""
         self._process.kill()
 
     def reap(self) -> None:
-        """Close the connection and wait until it has ended; kill it if it does not end by itself."""
+        """Close the connection and wait until the process has ended. Kill it if it does not exit."""
         self._connection.close()
         if self._is_alive():
-            wait([self._process.sentinel], LEAVE)
+            wait([self._process.sentinel], EXIT_TIMEOUT)
             self._process.kill()
         with _spawn_lock:
             self._process.join()
 
-    def _expect(self, seconds: float, late: str) -> Any:
-        said = self._receive(seconds)
-        if said is None:
-            raise ProcessDied(f"{late} within {seconds:g} s")
-        return said
+    def _expect(self, seconds: float, problem: str) -> Any:
+        message = self._receive(seconds)
+        if message is None:
+            raise ProcessDied(f"{problem} within {seconds:g} s")
+        return message
 
     def _receive(self, timeout: float | None) -> Any:
-        """What it says next; None if it says nothing in time."""
+        """Return the next message; None if there is none in time."""
         deadline = None if timeout is None else monotonic() + timeout
         while True:
-            left = POLL_INTERVAL if deadline is None else max(0.0, min(POLL_INTERVAL, deadline - monotonic()))
-            ready = wait([self._connection, self._process.sentinel], left)
+            remaining = POLL_INTERVAL if deadline is None else max(0.0, min(POLL_INTERVAL, deadline - monotonic()))
+            ready = wait([self._connection, self._process.sentinel], remaining)
             if self._connection in ready:
                 try:
                     return self._connection.recv()
@@ -119,16 +119,16 @@ class ChildProcess:
 
     def _died(self) -> ProcessDied:
         self.reap()
-        how = _end(self._process.exitcode)
-        if self._is_up:
-            return ProcessDied(f"the task's process {how} before the task was done")
+        exit_text = _describe_exit(self._process.exitcode)
+        if self._is_ready:
+            return ProcessDied(f"the task's process {exit_text} before the task was done")
         return ProcessDied(
-            f"the task's process {how} before it was ready; it wrote to stderr why. It imports the program's main "
-            "script, so what that runs must stand under `if __name__ == '__main__':`"
+            f"the task's process {exit_text} before it was ready; its stderr shows why. It imports the program's main "
+            "script, so put what that runs under `if __name__ == '__main__':`"
         )
 
 
-def _end(code: int | None) -> str:
+def _describe_exit(code: int | None) -> str:
     if code is None:
         return "died"
     if code >= 0:
@@ -141,15 +141,15 @@ def _end(code: int | None) -> str:
 
 @contextlib.contextmanager
 def _signals_blocked() -> Iterator[None]:
-    """Start processes that hold back the signals of a group until they are ready to ignore them."""
+    """Block the signals of a process group in child processes until they are ready to ignore them."""
     if not hasattr(signal, "pthread_sigmask"):
         yield
         return
-    before = signal.pthread_sigmask(signal.SIG_BLOCK, SIGNALS)
+    previous = signal.pthread_sigmask(signal.SIG_BLOCK, SIGNALS)
     try:
-        # It keeps what is blocked, but for SIGINT and SIGTERM, which it ignores and lets through here again.
+        # The resource tracker inherits the blocked signals, but unblocks SIGINT and SIGTERM here: block them again.
         resource_tracker.ensure_running()
         signal.pthread_sigmask(signal.SIG_BLOCK, SIGNALS)
         yield
     finally:
-        signal.pthread_sigmask(signal.SIG_SETMASK, before)
+        signal.pthread_sigmask(signal.SIG_SETMASK, previous)

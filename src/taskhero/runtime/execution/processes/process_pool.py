@@ -1,4 +1,4 @@
-"""Processes that are kept and used again."""
+"""A pool of child processes that are reused."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ __all__ = ["ProcessCall", "ProcessPool"]
 
 
 class ProcessCall:
-    """A call that runs in a process."""
+    """A call that runs in a child process."""
 
     def __init__(self) -> None:
         self.killed = False
@@ -44,79 +44,79 @@ class ProcessCall:
 
     @property
     def future(self) -> asyncio.Future[None]:
-        """Done when the call has ended; it never has an exception, and cancelling it does not end the call."""
+        """Done when the call has ended. It never has an exception, and cancelling it does not end the call."""
         return self._call.future
 
     @property
     def value(self) -> Any:
-        """What the function returned."""
+        """The returned value."""
         return self._call.value
 
     @property
     def error(self) -> BaseException | None:
-        """What it raised, or what became of its process; None if it returned."""
+        """The raised error, or the error of its child process; None if the call returned."""
         return self._call.error
 
     def kill(self) -> None:
-        """End the call at once, with its process."""
+        """End the call at once, and kill its child process."""
         with self._lock:
             self.killed = True
             if self._child is not None:
                 self._child.kill()
 
-    def hold(self, child: ChildProcess | None) -> None:
-        """From now on *child* is the process that is to be killed."""
+    def attach(self, child: ChildProcess | None) -> None:
+        """Make *child* the process that `kill` kills."""
         with self._lock:
             self._child = child
             if self.killed and child is not None:
                 child.kill()
 
-    def follow(self, call: ThreadCall) -> None:
-        """The call is that of *call*, which waits for the process."""
+    def set_thread_call(self, call: ThreadCall) -> None:
+        """Set the thread's call that waits for the child process."""
         self._call = call
 
 
 class ProcessPool:
-    """Processes that are started as they are needed and used again.
+    """Child processes that are started when needed and reused.
 
     Args:
-        limit: How many are kept when they have nothing to do; as many as there are processors by default.
+        limit: Largest number of idle child processes that are kept; the number of CPUs by default.
 
     Raises:
-        InvalidTask: This process is itself one that was started for a task, and only imports the main script.
+        InvalidTask: This process is a child process that imports the main script.
     """
 
     def __init__(self, limit: int | None = None) -> None:
         if getattr(multiprocessing.current_process(), "_inheriting", False):
-            # Or each process of a task would become a worker with processes of its own.
+            # Otherwise each child process would become a worker with child processes.
             raise InvalidTask(
                 "this process was started for a task with run_in='process' and imports the program's main script, "
                 "which runs the app: let the script do that under `if __name__ == '__main__':`"
             )
         self._limit = (os.cpu_count() or 1) if limit is None else limit
-        # It guards what follows, and tells when processes have gone.
+        # Guards the attributes below, and is notified when child processes have ended.
         self._changed = Condition()
         self._idle: list[ChildProcess] = []
         self._children: set[ChildProcess] = set()
         self._closing = False
         self._pid = os.getpid()
-        # A thread waits for each process that works.
+        # A thread waits for each working child process.
         self._threads = ThreadPool(sys.maxsize, name="taskhero-process")
         _pools.add(self)
 
     def start(self, task: Task[Any, Any], job: Job, worker: str, bound: BoundArguments) -> ProcessCall:
-        """Call the task's function in a process; must be called in an event loop.
+        """Call the task's function in a child process. Call it in an event loop.
 
-        The task's timeout begins when the function does: the time that a new process takes to come up and to import
-        the task's module does not count.
+        The task's timeout starts with the function. The start of a new child process and the import of the task's
+        module do not count.
         """
         self._closing = False
         call = ProcessCall()
-        call.follow(self._threads.start(self._perform, (call, task, job, worker, bound)))
+        call.set_thread_call(self._threads.start(self._perform, (call, task, job, worker, bound)))
         return call
 
     def resize(self, limit: int) -> None:
-        """Change how many processes are kept when they have nothing to do; must be called in an event loop."""
+        """Change how many idle child processes are kept. Call it in an event loop."""
         self._limit = limit
         with self._changed:
             surplus = self._idle[limit:]
@@ -125,7 +125,7 @@ class ProcessPool:
             self._threads.start(self._reap, (child,))
 
     def close(self) -> None:
-        """Kill the processes that work and let the others end; must be called in an event loop.
+        """Kill the working child processes and let idle ones exit. Call it in an event loop.
 
         It does not wait for their end. The pool can be used again.
         """
@@ -139,8 +139,8 @@ class ProcessPool:
         self._threads.close()
 
     async def wait_closed(self) -> None:
-        """After `close`, wait until all processes have ended."""
-        await self._threads.start(self._wait_until_gone).future
+        """After `close`, wait until all child processes have ended."""
+        await self._threads.start(self._wait_until_ended).future
         self._threads.close()
 
     # in a thread
@@ -148,23 +148,23 @@ class ProcessPool:
     def _perform(self, call: ProcessCall, task: Task[Any, Any], job: Job, worker: str, bound: BoundArguments) -> Any:
         request = Request(FunctionReference.of(task.function), *bound, job, worker, current_attempt())
         while True:
-            child, is_new = self._take()
+            child, is_new = self._acquire()
             try:
-                call.hold(child)
+                call.attach(child)
                 answer = child.begin(request) or child.finish(request, task.timeout)
             except BaseException as error:
-                call.hold(None)
+                call.attach(None)
                 child.kill()
                 self._reap(child)
                 if isinstance(error, ProcessDied) and not (is_new or child.has_started or call.killed):
-                    continue  # it had died while it had nothing to do, so nothing was called yet
+                    continue  # an idle child process died before it called anything
                 raise
-            call.hold(None)
+            call.attach(None)
             self._release(child)
-            return _outcome(answer)
+            return _result_of(answer)
 
-    def _take(self) -> tuple[ChildProcess, bool]:
-        """A process, and whether it is new."""
+    def _acquire(self) -> tuple[ChildProcess, bool]:
+        """Return a child process, and whether it is new."""
         with self._changed:
             if self._idle:
                 return self._idle.pop(), False
@@ -189,19 +189,19 @@ class ProcessPool:
             self._children.discard(child)
             self._changed.notify_all()
 
-    def _wait_until_gone(self) -> None:
+    def _wait_until_ended(self) -> None:
         with self._changed:
             self._changed.wait_for(lambda: not self._children)
 
     def kill_all(self) -> None:
-        """Kill all processes at once, if this is the process that started them; for the interpreter's exit."""
+        """Kill all child processes at once, for the interpreter's exit. Only their parent does so, not a fork of it."""
         if self._pid == os.getpid():
             for child in list(self._children):
                 child.kill()
 
 
-def _outcome(answer: Answer) -> Any:
-    """What the function returned, or raise what it raised."""
+def _result_of(answer: Answer) -> Any:
+    """Return the value of the function, or raise its error."""
     if answer.description is None:
         return pickle.loads(answer.value or b"")  # noqa: S301 -- our own child's
     raise _error(answer.error, answer.description) from RemoteTraceback(answer.description)
@@ -209,12 +209,12 @@ def _outcome(answer: Answer) -> Any:
 
 def _error(pickled: bytes | None, description: Description) -> BaseException:
     if pickled is not None:
-        with contextlib.suppress(BaseException):  # whatever its class does when it is made again
+        with contextlib.suppress(BaseException):  # methods of its class may raise anything
             return cast("BaseException", pickle.loads(pickled))  # noqa: S301 -- our own child's
-    # It cannot be sent. Its name and its text are what others see of it.
-    about = {"__doc__": "Stands for an exception of a process that cannot be pickled."}
-    stand_in: type[Exception] = type(description.exception, (Exception,), about)
-    return stand_in(description.error)
+    # The exception cannot be pickled: replace it by one with its name and its message.
+    namespace = {"__doc__": "Replaces an exception of a child process that cannot be pickled."}
+    replacement: type[Exception] = type(description.exception, (Exception,), namespace)
+    return replacement(description.error)
 
 
 _pools: WeakSet[ProcessPool] = WeakSet()
@@ -222,6 +222,6 @@ _pools: WeakSet[ProcessPool] = WeakSet()
 
 @atexit.register
 def _kill_all() -> None:
-    # Before multiprocessing's own, which was registered earlier and waits for all processes.
+    # This runs before the handler of multiprocessing, which waits for all child processes.
     for pool in list(_pools):
         pool.kill_all()
