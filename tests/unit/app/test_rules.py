@@ -196,4 +196,4 @@ async def test_a_coroutine_that_a_task_returns_instead_of_awaiting_it_is_a_failu
         assert name == function.__name__
         assert isinstance(error, TypeError)
         assert f"task {name!r} returned a coroutine" in str(error)
-        assert "send(), that nobody awaits: declare the task with async def" in str(error)
+        assert "send(), that is not awaited: declare the task with async def" in str(error)

@@ -127,7 +127,7 @@ class Invoker:
         # An await is missing, or a decorator hides an async function: the coroutine has not run.
         result.close()
         unawaited = TypeError(
-            f"task {task.name!r} returned a coroutine, {result.__qualname__}(), that nobody awaits: declare the task "
+            f"task {task.name!r} returned a coroutine, {result.__qualname__}(), that is not awaited: declare the task "
             "with async def, and await it there"
         )
         return Failure(unawaited, perf_counter() - begun)

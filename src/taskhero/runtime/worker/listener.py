@@ -80,7 +80,7 @@ class WakeupListener:
     # called by other parts
 
     def start(self) -> None:
-        """Start to wait, as far as there is something to wait for."""
+        """Start to wait for what `resume` and `on_schedule` ask for."""
         self._task = asyncio.create_task(self._run(), name=f"taskhero {self._process.name} listener")
 
     async def stop(self) -> None:
