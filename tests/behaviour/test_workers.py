@@ -457,7 +457,7 @@ async def test_who_does_not_lead_cleans_nobody_and_an_error_ends_nothing(harness
     await care.stop()
     await care.stop()
     assert set(queue.asked) == {0.02}
-    assert set(told) == {("looking after stuck workers", "away")}
+    assert set(told) == {("removing stale workers", "away")}
 
 
 # --- few round trips ---------------------------------------------------------------------------------------------

@@ -27,8 +27,8 @@ EXPECTED = {
     r"(?=(?s:.*)never_ends: .*0.5.*\n)(?s:.*)",
     "http_server.py": r'(answered: \{"accepted": true\}\n){2}(sent to (ann|bob)@example.com\n){2}',
     "bring_your_own_backend.py": r'Hello Ann!\nnoted: \{"class":"greet","queue":"default","args":\["Ann"\]\}\n',
-    "hello_goodbye/say.py": r"(?s)(?=.*jobs of the moment \d+ are due\n)"
-    r"(?=.*task 'say_hello' is due and stands in queue 'default'\n)(?=.*task 'say_hello' begins, from queue 'default'\n"
+    "hello_goodbye/say.py": r"(?s)(?=.*jobs with due time \d+ are promoted\n)"
+    r"(?=.*task 'say_hello' is due and was moved to queue 'default'\n)(?=.*task 'say_hello' from queue 'default' started\n"
     r"\S+ \S+ - INFO: hello\n\S+ \S+ - DEBUG: re-enqueued recurrent job say_hello\n)"
     r"(?=.*INFO: goodbye\n\S+ \S+ - DEBUG: re-enqueued recurrent job say_goodbye\n).*",
     "tasks_folder/main.py": r"3\n42\nwelcomed ann@example.com\n",
@@ -36,8 +36,8 @@ EXPECTED = {
 
 #: What a program says on the standard error, as a pattern for the start of it; the others say nothing there.
 EXPECTED_ERRORS = {
-    "events.py": r"task 'divide' failed after .*: ZeroDivisionError: division by zero\n",
-    "threads_and_processes.py": r"task 'never_ends' failed after .*: JobTimeout: .*\n$",
+    "events.py": r"task 'divide' from queue 'default' failed after .*: ZeroDivisionError: division by zero\n",
+    "threads_and_processes.py": r"task 'never_ends' from queue 'default' failed after .*: JobTimeout: .*\n$",
 }
 
 

@@ -73,7 +73,7 @@ async def test_it_stops_in_order_however_often_it_is_asked(app, server, run, num
     await app.queue.enqueue("quick", [2], "work")
     await worker.shows("^began 1$")
     worker.send(number)
-    await worker.shows(f"stops, asked by {number.name}")
+    await worker.shows(f"stops because of {number.name}")
     for _ in range(3):
         worker.send(number)
     worker.send(signal.SIGALRM)
@@ -88,7 +88,7 @@ async def test_sigterm_after_sigquit_ends_it_at_once(app, server, run):
     await app.queue.enqueue("hold", [1], "work")
     await worker.shows("^began 1$")
     worker.send(signal.SIGQUIT)
-    await worker.shows("stops, asked by SIGQUIT")
+    await worker.shows("stops because of SIGQUIT")
     worker.send(signal.SIGTERM)
     assert await worker.ended() == 128 + signal.SIGTERM
 
@@ -113,10 +113,10 @@ async def test_running_jobs_fail_and_the_process_works_on(app, server, run):
         await app.queue.enqueue("hold", [n], "work")
         await worker.shows(f"^began {n}$")
     worker.send(signal.SIGUSR1)
-    await worker.shows("fails the jobs that it runs, asked by SIGUSR1: 2$")
+    await worker.shows("fails its 2 running jobs, ordered by SIGUSR1$")
     assert await failures(app, 2) == ["StoppedBySignal"] * 2
     (first, _) = await app.queue.failed()
-    assert re.match(rf"the worker process {worker.pid} failed the jobs that it ran, asked by SIGUSR1", first.error)
+    assert re.match(rf"the worker process {worker.pid} failed its running jobs, ordered by SIGUSR1", first.error)
     await app.queue.enqueue("quick", [3], "work")
     await worker.shows("^did 3 in")
     await stop(worker)
@@ -172,7 +172,7 @@ async def test_a_task_that_ignores_its_cancellation_fails_once_and_leaks_nothing
     await app.queue.enqueue("quick", [1], "work")
     await worker.shows("^did 1 in")
     worker.send(signal.SIGUSR1)
-    await worker.shows("asked by SIGUSR1: 0$")
+    await worker.shows("fails its 0 running jobs, ordered by SIGUSR1$")
     await stop(worker)  # without waiting for the grace period
     assert await app.queue.failed_count() == 1
     assert await app.queue.stats() == {"processed": 1, "failed": 1}
@@ -196,7 +196,7 @@ async def test_it_hastens_a_stop(app, server, run):
     await app.queue.enqueue("hold", [1], "work")
     await worker.shows("^began 1$")
     worker.send(signal.SIGQUIT)
-    await worker.shows("stops, asked by SIGQUIT")
+    await worker.shows("stops because of SIGQUIT")
     worker.send(signal.SIGUSR1)
     assert await worker.ended() == 0
     assert await failures(app, 1) == ["StoppedBySignal"]
@@ -212,7 +212,7 @@ async def test_a_pause_lets_running_jobs_go_on_and_claims_none_until_it_is_over(
     await worker.shows("^began 1$")
     for _ in range(2):
         worker.send(signal.SIGUSR2)
-    await worker.shows("pauses, asked by SIGUSR2")
+    await worker.shows("pauses, ordered by SIGUSR2")
     await app.queue.enqueue("quick", [2], "work")
     worker.send(signal.SIGALRM)
     await worker.shows("^did 1$")
@@ -235,11 +235,11 @@ async def test_a_stop_works_while_it_is_paused_and_resuming_then_claims_nothing(
     await app.queue.enqueue("hold", [1], "work")
     await worker.shows("^began 1$")
     worker.send(signal.SIGUSR2)
-    await worker.shows("pauses, asked by SIGUSR2")
+    await worker.shows("pauses, ordered by SIGUSR2")
     await app.queue.enqueue("quick", [2], "work")
     worker.send(signal.SIGTERM)
     worker.send(signal.SIGCONT)  # as systemd does
-    await worker.shows("stops, asked by SIGTERM")
+    await worker.shows("stops because of SIGTERM")
     worker.send(signal.SIGALRM)
     assert await worker.ended() == 0
     assert "did 1" in worker.said
@@ -251,7 +251,7 @@ async def test_a_burst_waits_while_it_is_paused(app, server, run):
     worker = await run.work("--burst", url=server.url, **ONE)
     await worker.shows("^began 1$")
     worker.send(signal.SIGUSR2)
-    await worker.shows("pauses, asked by SIGUSR2")
+    await worker.shows("pauses, ordered by SIGUSR2")
     await app.queue.enqueue("quick", [2], "work")
     worker.send(signal.SIGALRM)
     await worker.shows("^did 1$")
@@ -265,10 +265,10 @@ async def test_signals_while_it_waits_for_redis_at_the_start_are_obeyed(app, ser
     await app.queue.enqueue("quick", [1], "work")
     server.pause()
     worker = await run.start("work", "--app", "shop:app", url=server.url, **ONE)
-    await worker.shows("gave no answer within 5 s; waits for it")
+    await worker.shows("gave no answer within 5 s; the process retries")
     for number in (signal.SIGUSR1, signal.SIGUSR2, signal.SIGUSR2):
         worker.send(number)
-    await worker.shows("pauses, asked by SIGUSR2")
+    await worker.shows("pauses, ordered by SIGUSR2")
     server.resume()
     await worker.shows("works: ")
     assert await waiting(app) == [("quick", 1)]
@@ -284,7 +284,7 @@ async def test_signals_while_the_app_is_imported_are_obeyed(app, server, run):
     worker.send(signal.SIGUSR1)
     worker.send(signal.SIGUSR2)
     worker.send(signal.SIGALRM)
-    await worker.shows("pauses, asked by SIGUSR2")
+    await worker.shows("pauses, ordered by SIGUSR2")
     await worker.shows("works: ")
     assert await waiting(app) == [("quick", 1)]
     await stop(worker)
@@ -301,7 +301,7 @@ async def test_a_parent_passes_sigquit_on_as_a_stop(app, server, run):
         await parent.shows(f"^began {n}$")
     for _ in range(2):
         parent.send(signal.SIGQUIT)
-    await parent.shows("stops, asked by the parent process", times=2)
+    await parent.shows("stops because of the parent process", times=2)
     for pid in children:
         os.kill(pid, signal.SIGALRM)
     assert await parent.ended() == 0
@@ -320,7 +320,7 @@ async def test_a_parent_passes_sigusr1_on_and_all_work_on_also_while_they_stop(a
         await app.queue.enqueue("hold", [n], "work")
         await parent.shows(f"^began {n}$")
     parent.send(signal.SIGTERM)
-    await parent.shows("stops, asked by", times=2)
+    await parent.shows("stops because of", times=2)
     parent.send(signal.SIGUSR1)
     assert await parent.ended() == 0
     assert await failures(app, 4) == ["StoppedBySignal"] * 4
@@ -339,7 +339,7 @@ async def test_one_signal_to_all_processes_of_a_service_fails_each_job_once(app,
     parent.send(signal.SIGUSR1)
     await parent.shows("passes SIGUSR1 on to its 1 worker processes")
     parent.send(signal.SIGTERM)
-    await parent.shows("stops, asked by the parent process")
+    await parent.shows("stops because of the parent process")
     os.kill(child, signal.SIGALRM)
     assert await parent.ended() == 0
     assert "did 2" in parent.said
@@ -373,14 +373,14 @@ async def test_a_parent_pauses_all_also_those_that_start_meanwhile(app, server, 
     parent = await run.work("--processes", "2", url=server.url, ready=2, **ONE)
     first, _ = await pids(parent, 2)
     parent.send(signal.SIGUSR2)
-    await parent.shows("pauses, asked by the parent process", times=2)
+    await parent.shows("pauses, ordered by the parent process", times=2)
     await app.queue.enqueue("quick", [1], "work")
     os.kill(first, signal.SIGKILL)
-    await parent.shows("pauses, asked by the parent process", times=3)
+    await parent.shows("pauses, ordered by the parent process", times=3)
     await parent.shows("works: ", times=3)
     assert await waiting(app) == [("quick", 1)], "it would have claimed the job when it started"
     parent.send(signal.SIGCONT)
-    await parent.shows("resumes, asked by the parent process", times=2)
+    await parent.shows("resumes, ordered by the parent process", times=2)
     await parent.shows("^did 1 in")
     assert len([line for line in parent.said if "passes SIGUSR2 on" in line]) == 1
     await stop(parent)
@@ -389,7 +389,7 @@ async def test_a_parent_pauses_all_also_those_that_start_meanwhile(app, server, 
 async def test_a_stop_works_while_all_are_paused(app, server, run):
     parent = await run.work("--processes", "2", url=server.url, ready=2, **ONE)
     parent.send(signal.SIGUSR2)
-    await parent.shows("pauses, asked by the parent process", times=2)
+    await parent.shows("pauses, ordered by the parent process", times=2)
     await app.queue.enqueue("quick", [1], "work")
     parent.send(signal.SIGTERM)
     parent.send(signal.SIGCONT)

@@ -59,7 +59,7 @@ async def test_a_signal_lets_running_jobs_end_and_claims_no_more(app, server, ur
     await app.queue.enqueue("quick", [2], "work")
     await worker.shows("^began 1$")
     worker.send(number)
-    await worker.shows(f"stops, asked by {number.name}")
+    await worker.shows(f"stops because of {number.name}")
     worker.send(signal.SIGALRM)
     assert await worker.ended() == 0
     assert "did 1" in worker.said
@@ -104,7 +104,7 @@ async def test_a_second_signal_ends_it_at_once_and_the_job_is_rescued(app, serve
     worker.send(signal.SIGTERM)
     # A task that holds up the loop keeps the first one from being told of; both are seen all the same.
     if task == "hold":
-        await worker.shows("stops, asked by")
+        await worker.shows("stops because of")
     while worker._process.returncode is None:
         worker.send(signal.SIGINT)
         await asyncio.wait({asyncio.ensure_future(worker._process.wait())}, timeout=0.2)
@@ -125,9 +125,9 @@ async def test_a_stop_waits_no_longer_than_it_must_for_redis(server, run):
 async def test_redis_away_at_the_start_is_told_once_and_waited_for(server, run):
     server.stop()
     worker = await run.start("work", "--app", "shop:app", url=server.url)
-    await worker.shows(f"cannot reach Redis at {server.url}.*waits for it")
+    await worker.shows(f"cannot reach Redis at {server.url}.*the process retries")
     server.restart()
-    await worker.shows("is there, after")
+    await worker.shows("is available after")
     await worker.shows("works: 1 to 10 task processors, queues \\*, a scheduler")
     assert len([line for line in worker.said if "cannot reach" in line]) == 1
     worker.send(signal.SIGTERM)
@@ -154,7 +154,7 @@ async def test_a_password_that_is_refused_while_it_works_is_waited_for(server, a
         line.sendall(b'CONFIG SET requirepass ""\r\n')
     await app.queue.enqueue("quick", [1], "work")
     await worker.shows("^did 1 in")
-    await worker.shows("worker .* reaches its backend again")
+    await worker.shows("worker .* reached its backend again")
     worker.send(signal.SIGTERM)
     assert await worker.ended() == 0
     assert len([line for line in worker.said if "worker" in line and "refused the password" in line]) == 1
@@ -163,7 +163,7 @@ async def test_a_password_that_is_refused_while_it_works_is_waited_for(server, a
 async def test_a_signal_while_redis_is_away_ends_it(server, run):
     server.stop()
     worker = await run.start("work", "--app", "shop:app", url=server.url)
-    await worker.shows("waits for it")
+    await worker.shows("the process retries")
     worker.send(signal.SIGTERM)
     assert await worker.ended() == 0
 
@@ -171,7 +171,7 @@ async def test_a_signal_while_redis_is_away_ends_it(server, run):
 async def test_redis_that_does_not_answer_at_the_start_is_told_and_waited_for(server, run):
     server.pause()
     worker = await run.start("work", "--app", "shop:app", url=server.url)
-    await worker.shows("gave no answer within 5 s; waits for it")
+    await worker.shows("gave no answer within 5 s; the process retries")
     server.resume()
     await worker.shows("works:")
 

@@ -55,7 +55,7 @@ async def test_several_processes_work_and_stop_with_their_parent(server, app, ru
         await app.queue.enqueue("hold", [n], "work")
         await parent.shows(f"^began {n}$")
     parent.send(signal.SIGTERM)
-    await parent.shows("stops, asked by", times=2)
+    await parent.shows("stops because of", times=2)
     for pid in (first, second):
         os.kill(pid, signal.SIGALRM)
     assert await parent.ended() == 0
@@ -72,7 +72,7 @@ async def test_a_signal_for_all_processes_of_a_service_is_one_signal(server, app
         await parent.shows(f"^began {n}$")
     for pid in (parent.pid, *children):
         os.kill(pid, signal.SIGTERM)
-    await parent.shows("stops, asked by", times=2)
+    await parent.shows("stops because of", times=2)
     for pid in children:
         os.kill(pid, signal.SIGALRM)
     assert await parent.ended() == 0
@@ -84,7 +84,7 @@ async def test_a_process_that_dies_is_started_again(server, app, run):
     parent = await run.work("--processes", "2", url=server.url, ready=2, **ONE)
     first, second = await pids(parent, 2)
     os.kill(first, signal.SIGKILL)
-    await parent.shows(rf"\(pid {first}\) was killed by SIGKILL; it is started again in \d")
+    await parent.shows(rf"\(pid {first}\) was killed by SIGKILL; it is restarted in \d")
     *_, third = await pids(parent, 3)
     assert third not in {first, second}
     await parent.shows(f"process {third} works")
@@ -99,7 +99,7 @@ async def test_a_process_that_dies_again_and_again_is_started_later_and_later(ru
         "app = TaskHero(lifespan=lifespan)\n"
     )
     parent = await run.start("work", "--app", "doomed:app", "--processes", "2", cwd=tmp_path)
-    shown = await parent.shows(r"process 1 .* ended with exit code 3; it is started again in ([\d.]+) s", times=3)
+    shown = await parent.shows(r"process 1 .* ended with exit code 3; it is restarted in ([\d.]+) s", times=3)
     first, second, third = (float(match[1]) for match in shown)
     # Each delay is twice the one before, cut by chance to half of it at the least.
     assert 0.2 <= first <= 0.5 <= second <= 1.0 <= third <= 2.0
@@ -123,7 +123,7 @@ async def test_a_second_signal_to_the_parent_ends_all_at_once(server, app, run):
         await app.queue.enqueue("hold", [n], "work")
         await parent.shows(f"^began {n}$")
     parent.send(signal.SIGTERM)
-    await parent.shows("stops, asked by", times=2)
+    await parent.shows("stops because of", times=2)
     parent.send(signal.SIGTERM)
     assert await parent.ended() == 128 + signal.SIGTERM
     assert not {"did 1", "did 2"} & set(parent.said)
@@ -158,7 +158,7 @@ async def test_a_change_of_a_file_starts_it_anew(run, tmp_path):
     await parent.shows("process \\d+ works", times=2)
     source.write_text("def (:\n")
     await parent.shows("cannot be imported: SyntaxError")
-    await parent.shows("it is started again when a file changes")
+    await parent.shows("it is restarted when a file changes")
     source.write_text(SHOP.format(version="three"))
     await parent.shows("^version three$")
     await parent.shows("process \\d+ works", times=3)

@@ -73,7 +73,7 @@ def test_every_event_has_a_message_and_a_level_and_its_fields_are_in_the_record(
 @pytest.mark.parametrize("reason", [QUARANTINE_OCCUPIED, PAUSED, STOPPING, SLOT_OCCUPIED])
 def test_a_released_job_is_logged_with_its_reason(reason: str, logged: Callable[..., list[Any]]) -> None:
     (record,) = logged(example(events.WorkerGivenBack, reason=reason))
-    assert record.getMessage() == f"task 'add' is released to the front of queue 'math': {reason}"
+    assert record.getMessage() == f"task 'add' was released to the front of queue 'math': {reason}"
 
 
 def test_a_failure_tells_job_error_and_traceback(logged: Callable[..., list[Any]]) -> None:
@@ -82,7 +82,7 @@ def test_a_failure_tells_job_error_and_traceback(logged: Callable[..., list[Any]
     except LookupError as caught:
         error = caught
     (record,) = logged(example(events.WorkerFailure, error=error))
-    assert record.getMessage() == "task 'add' failed after 0.250 s, from queue 'math': LookupError: gone"
+    assert record.getMessage() == "task 'add' from queue 'math' failed after 0.250 s: LookupError: gone"
     assert (record.task, record.job_args, record.queue) == ("add", [1, {"b": 2}], "math")
     assert (record.exception, record.error, record.duration) == ("LookupError", "gone", 0.25)
     assert record.exc_info[1] is error

@@ -1,9 +1,9 @@
-"""Events as log records, each at the level that the settings give it.
+"""Write events as log records, each at the level that the settings define.
 
-They go to the loggers ``taskhero.worker`` and ``taskhero.scheduler``. Besides the message, a record has the fields
-`event` and those of the event: `worker`, `queue`, `duration`, `delay` ... A job becomes `task` and `job_args`, an
-error becomes `exception` (its class) and `error` (its text). Values of the names in `Settings.filtered_params` are
-masked; a traceback that quotes one is left out.
+The loggers are ``taskhero.worker`` and ``taskhero.scheduler``. A record has a message, the field `event` and the fields
+of the event: `worker`, `queue`, `duration`, `delay` ... A job becomes `task` and `job_args`. An error becomes
+`exception` (its class) and `error` (its text). Values of the names in `Settings.filtered_params` are masked. A
+traceback that quotes such a value is omitted.
 """
 
 from __future__ import annotations
@@ -35,59 +35,59 @@ _LOGGERS: Final = {
 _MESSAGES: Final[Mapping[type[Event], str]] = {
     events.WorkerStart: "worker %(worker)s started",
     events.WorkerEnd: "worker %(worker)s ended",
-    events.WorkerPoll: "worker %(worker)s looks for jobs in %(queues)s",
-    events.WorkerPause: "worker %(worker)s has nothing to do and waits",
-    events.WorkerPing: "worker %(worker)s gave a sign of life",
-    events.WorkerJob: "task %(task)r begins, from queue %(queue)r",
-    events.WorkerSuccess: "task %(task)r succeeded in %(duration).3f s, from queue %(queue)r",
-    events.WorkerFailure: "task %(task)r failed after %(duration).3f s, from queue %(queue)r: %(exception)s: %(error)s",
-    events.WorkerRetry: "task %(task)r failed in attempt %(attempt)d of %(limit)d and is tried again in %(delay)g s, "
-    "from queue %(queue)r: %(exception)s: %(error)s",
-    events.WorkerReEnqueue: "task %(task)r is put off for %(delay)g s, from queue %(queue)r",
-    events.WorkerRefused: "task %(task)r is not run, since a plugin refused it, from queue %(queue)r",
-    events.WorkerGivenBack: "task %(task)r is released to the front of queue %(queue)r: %(reason)s",
-    events.WorkerGone: "how task %(task)r of queue %(queue)r ended is not recorded: it was no longer the worker's, "
-    "since another program took the worker for dead or removed it",
-    events.WorkerCleaningWorker: "worker %(worker)s is dead and is cleaned up",
-    events.WorkerRescue: "task %(task)r is back at the front of queue %(queue)r: its worker %(worker)s is dead",
-    events.WorkerError: "worker %(worker)s met an error: %(exception)s: %(error)s",
-    events.WorkerOutage: "worker %(worker)s cannot reach its backend and waits for it: %(exception)s: %(error)s",
-    events.WorkerRecovered: "worker %(worker)s reaches its backend again, after %(duration).1f s",
-    events.MultiWorkerStart: "task processors of %(worker)s start",
-    events.MultiWorkerEnd: "task processors of %(worker)s have ended",
-    events.MultiWorkerAction: "task processors of %(worker)s: %(verb)s, now %(count)d (the loop lags by %(delay).3f s)",
+    events.WorkerPoll: "worker %(worker)s polls the queues %(queues)s",
+    events.WorkerPause: "worker %(worker)s is idle and waits for jobs",
+    events.WorkerPing: "worker %(worker)s sent a heartbeat",
+    events.WorkerJob: "task %(task)r from queue %(queue)r started",
+    events.WorkerSuccess: "task %(task)r from queue %(queue)r succeeded in %(duration).3f s",
+    events.WorkerFailure: "task %(task)r from queue %(queue)r failed after %(duration).3f s: %(exception)s: %(error)s",
+    events.WorkerRetry: "task %(task)r from queue %(queue)r failed in attempt %(attempt)d of %(limit)d and is retried "
+    "in %(delay)g s: %(exception)s: %(error)s",
+    events.WorkerReEnqueue: "task %(task)r from queue %(queue)r was postponed for %(delay)g s by a plugin",
+    events.WorkerRefused: "task %(task)r from queue %(queue)r was refused by a plugin",
+    events.WorkerGivenBack: "task %(task)r was released to the front of queue %(queue)r: %(reason)s",
+    events.WorkerGone: "the outcome of task %(task)r from queue %(queue)r was not recorded: the worker had lost its "
+    "claim, because another program treated the worker as dead or removed it",
+    events.WorkerCleaningWorker: "worker %(worker)s is dead and is removed",
+    events.WorkerRescue: "task %(task)r was rescued from dead worker %(worker)s to the front of queue %(queue)r",
+    events.WorkerError: "error in worker %(worker)s: %(exception)s: %(error)s",
+    events.WorkerOutage: "worker %(worker)s cannot reach its backend and retries: %(exception)s: %(error)s",
+    events.WorkerRecovered: "worker %(worker)s reached its backend again after %(duration).1f s",
+    events.MultiWorkerStart: "task processors of %(worker)s are starting",
+    events.MultiWorkerEnd: "task processors of %(worker)s ended",
+    events.MultiWorkerAction: "task processors of %(worker)s: %(verb)s, now %(count)d (event loop delay %(delay).3f s)",
     events.SchedulerStart: "scheduler %(owner)s started",
     events.SchedulerEnd: "scheduler %(owner)s ended",
-    events.SchedulerPoll: "scheduler %(owner)s looks for jobs that are due",
-    events.SchedulerLeader: "scheduler %(owner)s leads now",
-    events.SchedulerLeaderLost: "scheduler %(owner)s leads no longer",
+    events.SchedulerPoll: "scheduler %(owner)s polls for due jobs",
+    events.SchedulerLeader: "scheduler %(owner)s became the leader",
+    events.SchedulerLeaderLost: "scheduler %(owner)s is not the leader any more",
     events.SchedulerEnqueue: "enqueued periodic task %(task)r in queue %(queue)r",
     events.SchedulerReEnqueue: "re-enqueued recurrent job %(task)s",
-    events.SchedulerYielded: "scheduler %(owner)s promotes no delayed jobs: another program's scheduler, "
-    "%(holder)r, holds the lock %(key)r, seen since %(since)s",
-    events.SchedulerWorkingTimestamp: "jobs of the moment %(timestamp)d are due",
-    events.SchedulerTransferredJob: "task %(task)r is due and stands in queue %(queue)r",
-    events.SchedulerMerged: "task %(task)r is due, but an equal job waits in queue %(queue)r already",
-    events.SchedulerCleanStuckWorker: "worker %(worker)s gave no sign of life for %(duration).0f s and is cleaned up; "
-    "its job, if it had one, is listed as failed",
-    events.SchedulerError: "scheduler %(owner)s met an error: %(exception)s: %(error)s",
-    events.SchedulerOutage: "scheduler %(owner)s cannot reach its backend and waits for it: %(exception)s: %(error)s",
-    events.SchedulerRecovered: "scheduler %(owner)s reaches its backend again, after %(duration).1f s",
+    events.SchedulerYielded: "scheduler %(owner)s does not promote delayed jobs: another program's scheduler, "
+    "%(holder)r, holds the lock %(key)r, first seen at %(since)s",
+    events.SchedulerWorkingTimestamp: "jobs with due time %(timestamp)d are promoted",
+    events.SchedulerTransferredJob: "task %(task)r is due and was moved to queue %(queue)r",
+    events.SchedulerMerged: "task %(task)r is due, but an equal job is already in queue %(queue)r",
+    events.SchedulerCleanStuckWorker: "worker %(worker)s was removed after %(duration).0f s without a heartbeat; "
+    "its job, if any, is listed as failed",
+    events.SchedulerError: "error in scheduler %(owner)s: %(exception)s: %(error)s",
+    events.SchedulerOutage: "scheduler %(owner)s cannot reach its backend and retries: %(exception)s: %(error)s",
+    events.SchedulerRecovered: "scheduler %(owner)s reached its backend again after %(duration).1f s",
 }
 
 
 def log_events(
     emitter: Emitter, settings: Settings, names: Callable[[str], Sequence[str]] = lambda _task: ()
 ) -> Callable[[], None]:
-    """Log what *emitter* tells, each event at its level in `worker_logging` or `scheduler_logging`.
+    """Log the events of *emitter*, each at its level in `worker_logging` or `scheduler_logging`.
 
     Args:
-        emitter: Tells the events.
-        settings: The levels, and the names of what is masked.
-        names: Tells which parameters of a task the values of its jobs' args go to, in their order.
+        emitter: The emitter to subscribe to.
+        settings: The levels, and the names of the values to mask.
+        names: Returns the names of a task's parameters in the order of its jobs' args.
 
     Returns:
-        A function that ends it.
+        A function that ends the subscriptions.
     """
     return _EventLog(emitter, settings, names).close
 
@@ -114,16 +114,16 @@ class _EventLog:
         logger = _LOGGERS[kind.source]
 
         def log(event: Event) -> None:
-            if self._is_news(event):
+            if self._must_log(event):
                 fields, traceback = _fields(event, self._redaction, self._names)
                 logger.log(level, message, fields, exc_info=traceback, extra=fields)
 
-        # While the level is off, the event is not even built, unless somebody else wants it.
+        # While the level is off, the emitter does not build the event, unless another handler wants it.
         self._emitter.on(kind, log, when=partial(logger.isEnabledFor, level))
         self._handlers.append((kind, log))
 
-    def _is_news(self, event: Event) -> bool:
-        """An outage is told once, however often it is met, and so is its end; that it is the password, once too."""
+    def _must_log(self, event: Event) -> bool:
+        """Return False for an outage that is already logged; a denied login during an outage is logged once more."""
         if event.name == "outage":
             outage = event.source, isinstance(getattr(event, "error", None), BackendDenied)
             known = outage in self._outages
@@ -135,30 +135,30 @@ class _EventLog:
 
 
 def _fields(
-    event: Event, hide: Redaction, names: Callable[[str], Sequence[str]]
+    event: Event, redaction: Redaction, names: Callable[[str], Sequence[str]]
 ) -> tuple[dict[str, Any], BaseException | None]:
-    """What a record says of an event, and the error whose traceback is shown, without values that are filtered."""
+    """Return the fields of an event's record and the error whose traceback it shows, with filtered values masked."""
     fields: dict[str, Any] = {"event": event.name}
     secrets: list[str] = []
     for name in event.field_names():
         value = getattr(event, name)
         if isinstance(value, Job):
-            named = names(value.name) if hide else ()
-            secrets = list(hide.secrets_of_args(value.args, named)) if hide else []
-            fields["task"], fields["job_args"] = value.name, hide.masked_args(value.args, named)
+            named = names(value.name) if redaction else ()
+            secrets = list(redaction.secrets_of_args(value.args, named)) if redaction else []
+            fields["task"], fields["job_args"] = value.name, redaction.masked_args(value.args, named)
         elif isinstance(value, BaseException):
             fields["exception"], fields["error"] = type(value).__name__, text_of(value)
         else:
-            fields[name] = hide.masked(value) if name == "result" else value
-    shown = _to_show(event)
+            fields[name] = redaction.masked(value) if name == "result" else value
+    error = _error_with_traceback(event)
     if secrets and "error" in fields:
-        fields["error"] = hide.masked_text(fields["error"], secrets)
-        shown = shown if shown is None or hide.may_show(shown, secrets) else None
-    return fields, shown
+        fields["error"] = redaction.masked_text(fields["error"], secrets)
+        error = error if error is None or redaction.may_show(error, secrets) else None
+    return fields, error
 
 
-def _to_show(event: Event) -> BaseException | None:
-    """The error whose traceback is shown: an outage needs none, nor does an error that has none."""
+def _error_with_traceback(event: Event) -> BaseException | None:
+    """Return the error whose traceback is logged, or None for an outage or an error without a traceback."""
     error: BaseException | None = getattr(event, "error", None)
     if error is None or event.name == "outage" or (error.__traceback__ is None and error.__cause__ is None):
         return None

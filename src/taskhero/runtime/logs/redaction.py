@@ -1,4 +1,4 @@
-"""Values that no log line may show."""
+"""Mask values that log records must not show."""
 
 from __future__ import annotations
 
@@ -10,15 +10,16 @@ if TYPE_CHECKING:
 
 __all__ = ["FILTERED", "Redaction"]
 
-#: What stands in place of a value.
+#: The text that replaces a value.
 FILTERED: Final = "[FILTERED]"
 
 
 class Redaction:
-    """Masks the values of some names in what JSON can hold, at any depth.
+    """Masks the values of some names in JSON values, at any depth.
 
     Args:
-        names: The names as in `Settings.filtered_params`; a dot leads into an object, ``"card.number"``.
+        names: The names as in `Settings.filtered_params`. A dot separates the keys of nested objects, as in
+            ``"card.number"``.
     """
 
     __slots__ = ("_ends",)
@@ -30,7 +31,7 @@ class Redaction:
         return bool(self._ends)
 
     def masked(self, value: Any, path: tuple[str, ...] = ()) -> Any:
-        """The value, or a copy of it with the filtered values masked."""
+        """Return the value, or a copy of it with the filtered values masked."""
         if not self._ends:
             return value
         if isinstance(value, dict):
@@ -40,13 +41,13 @@ class Redaction:
         return value
 
     def masked_args(self, args: list[Any], names: Sequence[str]) -> list[Any]:
-        """A job's args with the filtered values masked; *names* are those of the parameters of the first ones."""
+        """Return a job's args with the filtered values masked; *names* are the parameters of the first args."""
         if not self._ends:
             return args
         return [self._item(arg, (names[at],)) if at < len(names) else self.masked(arg) for at, arg in enumerate(args)]
 
     def secrets_of_args(self, args: list[Any], names: Sequence[str]) -> Iterator[str]:
-        """The filtered values within a job's args, as `secrets`."""
+        """Yield the filtered values of a job's args, as `secrets` does."""
         named = dict(zip(names, args, strict=False))
         yield from self.secrets(named)
         yield from self.secrets(args[len(named) :])
@@ -58,7 +59,7 @@ class Redaction:
         return any(path[-len(end) :] == end for end in self._ends)
 
     def secrets(self, value: Any, path: tuple[str, ...] = ()) -> Iterator[str]:
-        """The filtered values within a value, as texts may quote them."""
+        """Yield the filtered values within a value, in the forms in which a text may quote them."""
         if isinstance(value, dict):
             for key, item in value.items():
                 here = (*path, str(key))
@@ -71,13 +72,13 @@ class Redaction:
                 yield from self.secrets(item, path)
 
     def masked_text(self, text: str, secrets: list[str]) -> str:
-        """A text that may quote these values, without them."""
+        """Return a text with these values masked."""
         for secret in sorted(secrets, key=len, reverse=True):
             text = text.replace(secret, FILTERED)
         return text
 
     def may_show(self, error: BaseException, secrets: list[str]) -> bool:
-        """Whether the traceback of an error quotes none of these values."""
+        """Return whether the traceback of an error quotes none of these values."""
         if not secrets:
             return True
         lines = "".join(traceback.format_exception(error))
@@ -85,7 +86,7 @@ class Redaction:
 
 
 def _quotes(value: Any) -> Iterator[str]:
-    """How an error's text would quote a value and what is within; what is too short to be told from others is left."""
+    """Yield the forms in which an error quotes a value and its items; texts under 3 characters match too much."""
     if isinstance(value, dict):
         for item in value.values():
             yield from _quotes(item)

@@ -1,4 +1,4 @@
-"""Running an event loop from its start to its end, however tasks and threads behave."""
+"""Run an event loop, and end it in bounded time even if tasks and threads do not end."""
 
 from __future__ import annotations
 
@@ -19,12 +19,12 @@ __all__ = ["leave_without_threads", "new_event_loop", "run_in_loop"]
 
 _logger = logging.getLogger("taskhero.worker")
 
-#: Seconds that asyncio tasks, generators and threads that are left at the end get to end.
+#: Seconds that remaining asyncio tasks, generators and threads get to end.
 LIMIT: Final = 2.0
 
 
 def new_event_loop() -> asyncio.AbstractEventLoop:
-    """An event loop of uvloop if that is installed (``taskhero[fast]``), or else of asyncio."""
+    """Return a new event loop of uvloop if it is installed (``taskhero[fast]``), otherwise of asyncio."""
     if importlib.util.find_spec("uvloop") is None:
         return asyncio.new_event_loop()
     import uvloop
@@ -35,10 +35,9 @@ def new_event_loop() -> asyncio.AbstractEventLoop:
 def run_in_loop(
     main: Coroutine[Any, Any, None], make: Callable[[], asyncio.AbstractEventLoop] = new_event_loop
 ) -> None:
-    """Run *main* in a new event loop and end that loop, in bounded time.
+    """Run *main* in a new event loop, and end that loop in bounded time.
 
-    `asyncio.run` would wait for threads of `asyncio.to_thread`, and for tasks that do not let themselves be cancelled,
-    as long as they take.
+    `asyncio.run` waits without limit for threads of `asyncio.to_thread` and for tasks that ignore cancellation.
     """
     loop = make()
     asyncio.set_event_loop(loop)
@@ -64,7 +63,7 @@ async def _end(loop: asyncio.AbstractEventLoop) -> None:
 
 
 def leave_without_threads(before: set[threading.Thread], code: int = 0) -> None:
-    """End the process here and now if threads that were not there *before* would hold up its exit."""
+    """End the process with *code* if threads that did not run *before* would delay its exit."""
     deadline = time.monotonic() + LIMIT
     for thread in set(threading.enumerate()) - before:
         if not thread.daemon:
@@ -72,7 +71,12 @@ def leave_without_threads(before: set[threading.Thread], code: int = 0) -> None:
     stuck = [thread.name for thread in set(threading.enumerate()) - before if not thread.daemon and thread.is_alive()]
     if not stuck:
         return
-    _logger.warning("threads do not end: %s; the process ends without them", ", ".join(sorted(stuck)))
+    _logger.warning(
+        "%d threads did not end within %g s, the process ends without them: %s",
+        len(stuck),
+        LIMIT,
+        ", ".join(sorted(stuck)),
+    )
     logging.shutdown()
     for stream in (sys.stdout, sys.stderr):
         with contextlib.suppress(Exception):

@@ -15,16 +15,16 @@ if TYPE_CHECKING:
     from taskhero.runtime.process.signals import Orders
 
 __all__ = ["PARENT_PIPE", "STOP_BYTE", "obey_parent", "parent_pipe"]
-#: Environment variable with the number of a pipe's end that reaches its end of file when the process is to stop.
+#: Environment variable with the file descriptor of a pipe. The end of file on it asks the process to stop.
 PARENT_PIPE: Final = "TASKHERO_PARENT_PIPE"
-#: What a parent writes into that pipe instead of closing it, so that it can still pass on orders.
+#: The byte that asks for a stop without closing the pipe, so that the parent can still send orders.
 STOP_BYTE: Final = b"T"
 
 
 def parent_pipe() -> int | None:
-    """The pipe that a parent gave this process to tell its end, taken from the environment; None without a parent.
+    """Remove the parent's pipe from the environment and return its file descriptor, or None without a parent.
 
-    It is not passed on to the processes that tasks start.
+    Processes that tasks start do not inherit it.
     """
     try:
         pipe = int(os.environ.pop(PARENT_PIPE, ""))
@@ -35,9 +35,9 @@ def parent_pipe() -> int | None:
 
 
 def obey_parent(pipe: int, stop: ShutdownSignal, orders: Orders) -> None:
-    """Follow what the parent writes into *pipe*, and ask for a stop when it closes its end, or is dead.
+    """Follow the orders that the parent writes into *pipe*, and request a stop when its end is closed.
 
-    What the parent has written already is known when this returns.
+    The pipe is also closed when the parent dies. Orders that the parent has already written are read before the return.
     """
 
     def read() -> bool:
@@ -45,7 +45,7 @@ def obey_parent(pipe: int, stop: ShutdownSignal, orders: Orders) -> None:
         if text == STOP_BYTE:
             stop.request(PARENT)
         elif text:
-            # What a later version of the parent may write is skipped.
+            # A later version of the parent may write orders that this version does not know.
             with contextlib.suppress(ValueError):
                 orders.give(Order(text), PARENT)
         return bool(text)

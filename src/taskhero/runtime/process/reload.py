@@ -1,4 +1,4 @@
-"""Noticing that a program's files have changed, for development."""
+"""Notice changed files of a program, for development."""
 
 from __future__ import annotations
 
@@ -12,26 +12,26 @@ if TYPE_CHECKING:
 
 __all__ = ["FileWatcher"]
 
-#: Folders in which nobody edits a program.
-_ELSEWHERE: Final = frozenset({"__pycache__", "node_modules", "site-packages", "venv", "env", "build", "dist"})
+#: Folders that do not contain a program's own files.
+_IGNORED_FOLDERS: Final = frozenset({"__pycache__", "node_modules", "site-packages", "venv", "env", "build", "dist"})
 
 
 class FileWatcher:
-    """The Python files below some folders, looked at twice a second.
+    """Watches the Python files below some folders by polling.
 
     Args:
-        folders: Where to look.
-        interval: Seconds between two looks.
+        folders: The folders.
+        interval: Seconds between two scans.
     """
 
     def __init__(self, folders: Iterable[Path], *, interval: float = 0.5) -> None:
         self._folders = tuple({folder.resolve() for folder in folders})
         self._interval = interval
-        # From now on, not from when somebody begins to wait.
+        # Changes count from here, not from the first call of `changes`.
         self._known = self._scan()
 
     async def changes(self) -> AsyncIterator[str]:
-        """Yield the path of a file whenever files were changed, added or removed."""
+        """Yield the path of one file after each scan that found changed, added or removed files."""
         while True:
             await asyncio.sleep(self._interval)
             now = await asyncio.to_thread(self._scan)
@@ -54,7 +54,7 @@ class FileWatcher:
 
 def _files(folder: str) -> Iterator[str]:
     for parent, folders, files in os.walk(folder):
-        folders[:] = [name for name in folders if name not in _ELSEWHERE and not name.startswith(".")]
+        folders[:] = [name for name in folders if name not in _IGNORED_FOLDERS and not name.startswith(".")]
         for name in files:
             if name.endswith(".py"):
                 yield os.path.join(parent, name)  # noqa: PTH118

@@ -1,4 +1,4 @@
-"""A worker process: runs an app until a signal arrives, or until its queues are empty."""
+"""Run an app in a worker process until a signal arrives, or until its queues are empty."""
 
 from __future__ import annotations
 
@@ -37,12 +37,12 @@ __all__ = ["BurstMonitor", "Service", "run_service", "worker_settings"]
 
 _logger = logging.getLogger("taskhero.worker")
 
-#: What a worker process runs where its settings say nothing.
-PROCESSORS: Final = (1, 10)
+#: Minimum and maximum number of task processors of a worker process whose settings do not define them.
+DEFAULT_PROCESSORS: Final = (1, 10)
 
 
 class Service(Protocol):
-    """What an app is to a worker process."""
+    """The part of an app that a worker process uses."""
 
     @property
     def settings(self) -> Settings: ...  # noqa: D102
@@ -64,50 +64,55 @@ class Service(Protocol):
 
 
 def worker_settings(settings: Settings, *, burst: bool = False, **changes: Any) -> Settings:
-    """The settings of a worker process: 1 to 10 task processors and a scheduler where *settings* say nothing.
+    """Return the settings of a worker process: by default 1 to 10 task processors and a scheduler.
 
     Args:
-        settings: The app's.
-        burst: Whether it only empties the queues; then there is no scheduler where nothing is said.
-        changes: Settings that beat them.
+        settings: The app's settings.
+        burst: Whether the process only empties the queues. Then it has no scheduler by default.
+        changes: Settings that override the app's.
 
     Raises:
-        InvalidSettings: A change is none, or does not fit.
+        InvalidSettings: A change is not a setting, or has an invalid value.
     """
-    said = settings.given | changes.keys()
+    given = settings.given | changes.keys()
     if not settings.max_task_processors and not settings.scheduler:
-        # Such an app only enqueues in other processes.
-        said = said - (settings.given - changes.keys())
-    least, most = PROCESSORS
-    wanted = dict(changes)
-    if not said & {"min_task_processors", "max_task_processors"}:
-        wanted.update(min_task_processors=least, max_task_processors=most)
+        # The settings of an app that only enqueues elsewhere do not apply to a worker process.
+        given = given - (settings.given - changes.keys())
+    minimum, maximum = DEFAULT_PROCESSORS
+    result = dict(changes)
+    if not given & {"min_task_processors", "max_task_processors"}:
+        result.update(min_task_processors=minimum, max_task_processors=maximum)
     elif "min_task_processors" in changes and "max_task_processors" not in changes:
-        wanted["max_task_processors"] = max(changes["min_task_processors"], settings.max_task_processors or most)
+        result["max_task_processors"] = max(changes["min_task_processors"], settings.max_task_processors or maximum)
     elif "max_task_processors" in changes and "min_task_processors" not in changes:
-        wanted["min_task_processors"] = min(changes["max_task_processors"], settings.min_task_processors)
-    if "scheduler" not in said:
-        wanted["scheduler"] = not burst
-    return attrs.evolve(settings, **wanted)
+        result["min_task_processors"] = min(changes["max_task_processors"], settings.min_task_processors)
+    if "scheduler" not in given:
+        result["scheduler"] = not burst
+    return attrs.evolve(settings, **result)
 
 
 def run_service(app: Service, control: WorkerControl, *, burst: bool = False) -> None:
     """Run *app* in this process until a signal or its parent's end; with *burst* until its queues are empty.
 
-    The signals that do not stop it act on its task processors through *control*.
+    The signals that do not stop the process act on its task processors through *control*.
 
-    Running jobs then get `Settings.grace` seconds; what does not end is given back. If a thread of a task never ends,
-    so that this would not return, it ends the process itself, with exit code 0.
+    After a signal, running jobs get `Settings.grace` seconds to end. Jobs that do not end are released. If a task's
+    thread does not end either, the process ends with exit code 0 and this function does not return.
 
     Raises:
-        AlreadyRunning: An event loop runs here already.
-        RuntimeError: This is not the main thread, which alone can be told of signals.
-        BackendError: The backend cannot be used, for another reason than being away.
+        AlreadyRunning: An event loop already runs in this thread.
+        RuntimeError: This is not the main thread. Only the main thread can handle signals.
+        BackendError: The backend cannot be used. An unavailable backend is waited for instead.
     """
     if threading.current_thread() is not threading.main_thread():
-        raise RuntimeError("app.run() handles signals, so it must be called in the main thread; else use app.running()")
+        raise RuntimeError(
+            "app.run() handles signals, so it must be called in the main thread; in other threads use app.running()"
+        )
     if _loop_runs():
-        raise AlreadyRunning("app.run() has an event loop of its own; inside of one use `async with app.running():`")
+        raise AlreadyRunning(
+            "app.run() starts its own event loop, and one already runs in this thread; "
+            "use `async with app.running():` instead"
+        )
     before = set(threading.enumerate())
     pipe = parent_pipe()
     with ShutdownSignal(lambda: app.settings.grace + STOP_LIMIT) as stop, Orders() as orders:
@@ -126,7 +131,7 @@ def _loop_runs() -> bool:
 
 
 async def _serve(app: Service, stop: ShutdownSignal, orders: Orders, control: WorkerControl, *, burst: bool) -> None:
-    # Before the start: a process that is to pause must not claim a job before.
+    # Before the start, because a process that starts paused must not claim a job.
     orders.follow(lambda order, by: _obey(order, by, control, stop), asyncio.get_running_loop())
     stopped = asyncio.create_task(stop.wait())
     emptied: asyncio.Task[None] | None = None
@@ -138,9 +143,9 @@ async def _serve(app: Service, stop: ShutdownSignal, orders: Orders, control: Wo
             emptied = None if watch is None else asyncio.create_task(watch.emptied())
             await asyncio.wait([stopped, *([emptied] if emptied else [])], return_when=asyncio.FIRST_COMPLETED)
         if stop.requested:
-            _logger.info("process %d stops, asked by %s; its jobs get %g s", os.getpid(), stop.reason, grace)
+            _logger.info("process %d stops because of %s; its jobs get %g s to end", os.getpid(), stop.reason, grace)
         else:
-            _logger.info("process %d stops, since its queues are empty", os.getpid())
+            _logger.info("process %d stops because its queues are empty", os.getpid())
             if emptied is not None:
                 emptied.result()
     finally:
@@ -152,27 +157,29 @@ async def _serve(app: Service, stop: ShutdownSignal, orders: Orders, control: Wo
 
 
 def _obey(order: Order, by: str, control: WorkerControl, stop: ShutdownSignal) -> None:
-    """Do what an operator wants. An order that changes nothing is not logged, but for one to fail jobs."""
+    """Execute an operator's order. An order to fail jobs is always logged, the others if they change something."""
     pid = os.getpid()
     if order is Order.FAIL:
-        text = f"the worker process {pid} failed the jobs that it ran, asked by {by}"
+        text = f"the worker process {pid} failed its running jobs, ordered by {by}"
         number = control.fail_running(lambda: StoppedBySignal(text))
-        _logger.info("process %d fails the jobs that it runs, asked by %s: %d", pid, by, number)
+        _logger.info("process %d fails its %d running jobs, ordered by %s", pid, number, by)
     elif stop.requested:
-        # Service managers send SIGCONT after the signal that stops, so that a process which is suspended sees it.
+        # Service managers send SIGCONT after the stop signal, so that a suspended process receives that signal.
         return
     elif order is Order.PAUSE:
         if control.pause():
-            _logger.info("process %d pauses, asked by %s: it claims no jobs until SIGCONT; running jobs go on", pid, by)
+            _logger.info(
+                "process %d pauses, ordered by %s: it claims no jobs until SIGCONT; running jobs continue", pid, by
+            )
     elif control.resume():
-        _logger.info("process %d resumes, asked by %s: it claims jobs again", pid, by)
+        _logger.info("process %d resumes, ordered by %s: it claims jobs again", pid, by)
 
 
 async def _start(app: Service, stop: ShutdownSignal, stopped: asyncio.Task[None]) -> bool:
-    """Start the app, waiting for its backend if that is away; return False if it was asked to stop before."""
+    """Start the app and wait for an unavailable backend; return False if a stop was requested before."""
     outage = Outage(
-        lambda _, error: _logger.error("%s; waits for it", error),
-        lambda seconds: _logger.info("%s is there, after %.1f s", app.backend.location, seconds),
+        lambda _, error: _logger.error("%s; the process retries until the backend is available", error),
+        lambda seconds: _logger.info("%s is available after %.1f s", app.backend.location, seconds),
     )
     backoff = Backoff()
     while not stop.requested:
@@ -201,20 +208,20 @@ def _ready(app: Service) -> str:
     parts = []
     if app.multi_worker is not None:
         queues = "queues of a callable" if callable(settings.queues) else f"queues {', '.join(settings.queues)}"
-        least, most = settings.min_task_processors, settings.max_task_processors
-        parts.append(f"{least} to {most} task processors" if least < most else f"{most} task processors")
+        minimum, maximum = settings.min_task_processors, settings.max_task_processors
+        parts.append(f"{minimum} to {maximum} task processors" if minimum < maximum else f"{maximum} task processors")
         parts.append(queues)
     if settings.scheduler:
         parts.append("a scheduler")
     return f"process {os.getpid()} works: {', '.join(parts)}, on {app.backend.location}"
 
 
-#: Seconds between two looks, should a multi-worker of somebody else's not say that it has nothing to do.
+#: Seconds between two checks, for a third party's multi-worker that does not emit `WorkerPause`.
 BURST_CHECK_INTERVAL = 1.0
 
 
 class BurstMonitor:
-    """Tells when an app's process has emptied its queues. It is made before the app starts.
+    """Reports when an app's process has emptied its queues. It must be created before the app starts.
 
     Args:
         app: The app.
@@ -222,22 +229,21 @@ class BurstMonitor:
 
     def __init__(self, app: Service) -> None:
         self._app = app
-        self._begun = 0
+        self._started = 0
         self._paused = asyncio.Event()
         app.on(WorkerJob, self._on_job)
         app.on(WorkerPause, self._on_pause)
 
     def _on_job(self, _event: WorkerJob) -> None:
-        self._begun += 1
+        self._started += 1
 
     def _on_pause(self, _event: WorkerPause) -> None:
         self._paused.set()
 
     async def emptied(self) -> None:
-        """Wait until all queues that are worked here are empty and no job of this process runs.
+        """Wait until all queues of this process are empty and none of its jobs runs.
 
-        Delayed jobs are not waited for, nor are those that run in other processes. A process that is paused waits until
-        it is resumed.
+        It does not wait for delayed jobs, or for jobs of other processes. A paused process waits until it is resumed.
         """
         multi_worker = self._app.multi_worker
         while multi_worker is not None and not await self._is_empty(multi_worker):
@@ -249,19 +255,19 @@ class BurstMonitor:
                 continue
 
     async def _is_empty(self, multi_worker: Any) -> bool:
-        begun = self._begun
-        if self._works(multi_worker) or multi_worker.paused:
+        started = self._started
+        if self._is_busy(multi_worker) or multi_worker.paused:
             return False
         try:
             if await self._waiting(multi_worker.process.queues):
                 return False
-            # What was claimed meanwhile stands under this process's name, even if it does not know yet.
+            # The backend also lists claims whose reply has not arrived yet.
             held = (await self._app.backend.claims(multi_worker.process)).claims
         except BackendError:
             return False
-        return not held and begun == self._begun and not self._works(multi_worker)
+        return not held and started == self._started and not self._is_busy(multi_worker)
 
-    def _works(self, multi_worker: Any) -> bool:
+    def _is_busy(self, multi_worker: Any) -> bool:
         return any(worker.claim is not None for worker in multi_worker.workers)
 
     async def _waiting(self, queues: tuple[str, ...]) -> bool:
@@ -271,6 +277,6 @@ class BurstMonitor:
                 if await backend.length(name):
                     return True
             except BackendRefused:
-                # It is no queue at all, so nothing of it will ever be worked.
+                # The key is not a list, so no process can claim from it.
                 continue
         return False

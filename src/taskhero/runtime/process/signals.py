@@ -1,4 +1,4 @@
-"""The signals of a worker process: how they are handled, and the orders that some of them stand for."""
+"""Handle the signals of a worker process, and turn some of them into orders."""
 
 from __future__ import annotations
 
@@ -21,14 +21,14 @@ if TYPE_CHECKING:
 
 __all__ = ["PARENT", "Order", "Orders", "handled", "orders_kept", "present"]
 
-#: Who gives an order that came through the parent's pipe.
+#: The sender of an order that arrived through the parent's pipe, for messages.
 PARENT: Final = "the parent process"
-#: If an order comes as a signal and from the parent within this time, in seconds, it was one signal to all processes.
-SAME: Final = 2.0
+#: Seconds within which an order by signal and the same order by the parent count as one: a signal to all processes.
+DUPLICATE_WINDOW: Final = 2.0
 
 
 class Order(enum.Enum):
-    """What an operator wants of a worker process that goes on. The value is how a parent passes it on."""
+    """An operator's order to a worker process that continues to run. The value is the byte in the parent's pipe."""
 
     FAIL = b"1"
     PAUSE = b"2"
@@ -36,27 +36,27 @@ class Order(enum.Enum):
 
 
 def present(*names: str) -> frozenset[signal.Signals]:
-    """Return those of the signals that this platform has."""
+    """Return the signals of these names that this platform has."""
     return frozenset(getattr(signal, name) for name in names if hasattr(signal, name))
 
 
-#: The order that each signal gives, by its name.
+#: The order of each signal, by the signal's name.
 NAMES: Final = {"SIGUSR1": Order.FAIL, "SIGUSR2": Order.PAUSE, "SIGCONT": Order.RESUME}
 ORDERS: Final = {getattr(signal, name): order for name, order in NAMES.items() if hasattr(signal, name)}
 
-#: Signals that came before an `Orders` was entered.
+#: Signals that arrived before an `Orders` was entered.
 _early: list[int] = []
 
 
-#: How the signals that `handled` handles were handled before all of its blocks.
+#: The handlers that were installed before the outermost `handled` block, by signal.
 _before: dict[signal.Signals, Any] = {}
 
 
 @contextlib.contextmanager
 def handled(handlers: Mapping[signal.Signals, Handler]) -> Iterator[None]:
-    """Handle signals so in this process, and afterwards as before. It works in the main thread only.
+    """Install signal handlers, and restore the previous ones afterwards. It works in the main thread only.
 
-    A process that is forked meanwhile handles them as before, too: what they mean here is not meant for it.
+    A process that is forked within the block also gets the previous handlers.
     """
     replaced: dict[signal.Signals, Any] = {}
     added = handlers.keys() - _before.keys()
@@ -73,7 +73,7 @@ def handled(handlers: Mapping[signal.Signals, Handler]) -> Iterator[None]:
 
 def _restore(handlers: Mapping[signal.Signals, Any]) -> None:
     for number, handler in handlers.items():
-        # None is a handler that was not set by Python, and that Python cannot set again.
+        # None means that the handler was not installed by Python, so Python cannot restore it.
         signal.signal(number, signal.SIG_DFL if handler is None else handler)
 
 
@@ -83,7 +83,7 @@ if hasattr(os, "register_at_fork"):
 
 @contextlib.contextmanager
 def orders_kept() -> Iterator[None]:
-    """Keep signals for an `Orders` that is entered later, so that they do not end a process which only starts."""
+    """Keep signals for an `Orders` that is entered later, so that they do not end a starting process."""
     if threading.current_thread() is not threading.main_thread():
         yield
         return
@@ -95,12 +95,12 @@ def orders_kept() -> Iterator[None]:
 
 
 class Orders:
-    """Orders for this process, by signals or from its parent. It is entered in the main thread.
+    """Orders for this process, from signals or from its parent. Enter it in the main thread.
 
-    Orders that come before `follow` wait for it.
+    Orders that arrive before `follow` is called are kept until then.
 
     Args:
-        clock: Tells seconds that only ever grow.
+        clock: Monotonic clock, in seconds.
     """
 
     def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
@@ -109,11 +109,11 @@ class Orders:
         self._loop: asyncio.AbstractEventLoop | None = None
         self._act: Callable[[Order, str], None] | None = None
         self._handling = handled(dict.fromkeys(ORDERS, self._on_signal))
-        # When the last order to fail jobs came, by whether it was the parent's.
+        # Time of the last order to fail jobs, by whether the parent sent it.
         self._failed: dict[bool, float] = {}
 
     def __enter__(self) -> Self:
-        """Handle the signals from now on."""
+        """Install the signal handlers."""
         self._handling.__enter__()
         while _early:
             self._on_signal(_early.pop(0), None)
@@ -122,18 +122,18 @@ class Orders:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
     ) -> None:
-        """Handle them as before."""
+        """Restore the previous signal handlers."""
         self._handling.__exit__(kind, error, traceback)
 
     def give(self, order: Order, by: str) -> None:
-        """Let the event loop follow an order; from any thread, and from a signal's handler."""
+        """Pass an order to the event loop. It can be called from any thread and in a signal handler."""
         self._given.put((order, by, self._clock()))
         if self._loop is not None:
-            with contextlib.suppress(RuntimeError):  # the loop is closed: nothing is left to order
+            with contextlib.suppress(RuntimeError):  # the loop is closed, so the process has stopped
                 self._loop.call_soon_threadsafe(self._follow)
 
     def follow(self, act: Callable[[Order, str], None], loop: asyncio.AbstractEventLoop) -> None:
-        """Call *act* with each order and who gave it, in *loop*: with those that came before now, then as they come."""
+        """Call *act* in *loop* with each order and its sender, first with the orders that have already arrived."""
         self._act = act
         self._loop = loop
         self._follow()
@@ -152,13 +152,13 @@ class Orders:
                 self._act(order, by)
 
     def _is_new(self, when: float, *, parents: bool) -> bool:
-        """Whether an order to fail jobs is not one that came the other way already.
+        """Return whether an order to fail jobs has not already arrived on the other way.
 
-        A signal to all processes of a service reaches a worker process twice, also through its parent. The jobs that
-        it claimed in between must not fail.
+        A signal to all processes of a service reaches a worker process twice: directly and through its parent. Jobs
+        that the worker claims in between must not fail.
         """
         other = self._failed.pop(not parents, None)
-        if other is not None and when - other < SAME:
+        if other is not None and when - other < DUPLICATE_WINDOW:
             return False
         self._failed[parents] = when
         return True

@@ -1,4 +1,4 @@
-"""A parent of worker processes: starts them, starts them again when they die, and ends with them."""
+"""Start worker processes, restart them when they die, and stop them."""
 
 from __future__ import annotations
 
@@ -26,37 +26,37 @@ __all__ = ["Supervisor"]
 
 _logger = logging.getLogger("taskhero.worker")
 
-#: A process that lived so many seconds was well: the delays before the next start begin anew.
+#: Lifetime of a process in seconds after which the delay before its next restart is reset.
 HEALTHY_AFTER: Final = 60.0
 
 
 @attrs.define(eq=False)
 class _WorkerProcess:
-    """A worker process. It stops when its pipe says so or is closed, as it also is when its parent dies.
+    """A worker process. It stops on the stop byte in its pipe, or when the pipe is closed, as when its parent dies.
 
-    It gets no signals, since service managers signal all processes of a service themselves. A second signal ends a
-    worker at once, and one that comes while it starts does so, too. An order in the pipe waits until it is read.
+    The supervisor sends it no signals, because service managers signal all processes of a service: a second signal
+    ends a worker at once, and so does a signal during its start. An order in the pipe waits until it is read.
     """
 
     process: asyncio.subprocess.Process
     pipe: int
-    begun: float = attrs.field(factory=time.monotonic)
-    asked: bool = False
+    started: float = attrs.field(factory=time.monotonic)
+    stopping: bool = False
 
     @classmethod
     async def start(cls, command: Sequence[str], *, paused: bool) -> _WorkerProcess:
         reading, writing = os.pipe()
         try:
-            # One that does not read must not hold up its parent.
+            # A process that does not read must not block its parent.
             os.set_blocking(writing, False)
             if paused:
-                # Before the process is there, so that it reads this before it claims a job.
+                # Written before the process starts, so that the process reads it before it claims a job.
                 os.write(writing, Order.PAUSE.value)
             process = await asyncio.create_subprocess_exec(
                 *command,
                 pass_fds=(reading,),
                 env={**os.environ, PARENT_PIPE: str(reading)},
-                # A terminal's Ctrl+C is for the parent, which passes it on.
+                # Ctrl+C in a terminal reaches only the parent, which passes it on.
                 process_group=0,
             )
         except BaseException:
@@ -67,45 +67,45 @@ class _WorkerProcess:
         return cls(process, writing)
 
     def stop(self) -> None:
-        """Ask it to stop; again without effect."""
-        if not self.asked:
-            self.asked = True
-            if not self.tell(STOP_BYTE):
+        """Request a stop. A second call changes nothing."""
+        if not self.stopping:
+            self.stopping = True
+            if not self.send(STOP_BYTE):
                 self.close()
 
-    def tell(self, word: bytes) -> bool:
-        """Write a word into its pipe; return False if it is dead or reads nothing."""
+    def send(self, order: bytes) -> bool:
+        """Write an order into the pipe; return False if the process is dead or does not read."""
         if self.pipe < 0:
             return False
         try:
-            os.write(self.pipe, word)
+            os.write(self.pipe, order)
         except OSError:
             return False
         return True
 
     def close(self) -> None:
-        """Close the pipe, which also asks it to stop; again without effect."""
+        """Close the pipe, which also requests a stop. A second call changes nothing."""
         pipe, self.pipe = self.pipe, -1
         if pipe >= 0:
             os.close(pipe)
 
     def kill(self) -> None:
-        """End it at once."""
+        """Kill the process with SIGKILL."""
         with contextlib.suppress(ProcessLookupError):
             os.kill(self.process.pid, signal.SIGKILL)
 
 
 class Supervisor:
-    """Keeps worker processes running until it is asked to stop, and passes that on.
+    """Keeps worker processes running until a stop is requested, and passes the stop on to them.
 
     Args:
-        command: Starts one of them.
-        number: How many there are.
-        stop: Tells when to stop.
-        orders: What else to pass on.
-        burst: Whether a process that ends with exit code 0 is done.
-        watcher: Where to look for changes of files, each of which makes all processes start anew; None: nowhere.
-        backoff: Makes the delays before one that died is started again.
+        command: The command line of one worker process.
+        number: The number of worker processes.
+        stop: The request to stop.
+        orders: The other orders to pass on.
+        burst: Whether a process that ends with exit code 0 is not restarted.
+        watcher: Reports changed files. Each change restarts all processes. None disables this.
+        backoff: Makes the delays before a dead process is restarted, in seconds.
     """
 
     def __init__(
@@ -128,17 +128,17 @@ class Supervisor:
         self._watcher = watcher
         self._backoff = backoff
         self._children: dict[int, _WorkerProcess] = {}
-        # Set when a file changes, and then replaced by a new one.
+        # Set when a file changes, and then replaced by a new event.
         self._changed = asyncio.Event()
 
     async def run(self) -> None:
-        """Run until a stop is asked for, or in a burst until all are done; then all processes have ended."""
+        """Run until a stop is requested, or in a burst until all are done, and all processes have ended."""
         self._orders.follow(self._pass_on, asyncio.get_running_loop())
         stopped = asyncio.create_task(self._stop.wait())
         stopped.add_done_callback(lambda _: self._stop_all())
         watch = None if self._watcher is None else asyncio.create_task(self._watch(self._watcher))
         try:
-            await asyncio.gather(*(self._keep_running(place, stopped) for place in range(1, self._number + 1)))
+            await asyncio.gather(*(self._keep_running(index, stopped) for index in range(1, self._number + 1)))
         finally:
             for task in (stopped, watch):
                 if task is not None:
@@ -146,62 +146,62 @@ class Supervisor:
             self._stop_all()
 
     def kill_all(self) -> None:
-        """End all processes at once; from a signal's handler, too."""
+        """Kill all processes. It can be called in a signal handler."""
         for child in list(self._children.values()):
             child.kill()
 
     def _pass_on(self, order: Order, by: str) -> None:
-        """Give an order to all processes; those that are started later are paused as well."""
-        news = True
+        """Send an order to all processes. While paused, new processes start paused."""
+        changed = True
         if order is not Order.FAIL:
             if self._stop.requested:
-                # Service managers send SIGCONT after the signal that stops.
+                # Service managers send SIGCONT after the stop signal.
                 return
-            news = self._paused is not (order is Order.PAUSE)
+            changed = self._paused is not (order is Order.PAUSE)
             self._paused = order is Order.PAUSE
         children = list(self._children.values())
         for child in children:
-            child.tell(order.value)
-        if news:
+            child.send(order.value)
+        if changed:
             _logger.info("process %d passes %s on to its %d worker processes", os.getpid(), by, len(children))
 
     def _stop_all(self) -> None:
         for child in list(self._children.values()):
             child.stop()
 
-    async def _keep_running(self, place: int, stopped: asyncio.Task[None]) -> None:
-        """Keep one process running."""
+    async def _keep_running(self, index: int, stopped: asyncio.Task[None]) -> None:
+        """Start one process, and restart it when it ends."""
         backoff = self._backoff()
         while not stopped.done():
             changed = self._changed
             paused = self._paused
-            child = self._children[place] = await _WorkerProcess.start(self._command, paused=paused)
+            child = self._children[index] = await _WorkerProcess.start(self._command, paused=paused)
             if paused is not self._paused:
-                child.tell((Order.PAUSE if self._paused else Order.RESUME).value)
-            _logger.info("worker process %d of %d has pid %d", place, self._number, child.process.pid)
+                child.send((Order.PAUSE if self._paused else Order.RESUME).value)
+            _logger.info("worker process %d of %d has pid %d", index, self._number, child.process.pid)
             if stopped.done() or changed.is_set():
                 child.stop()
             code = await child.process.wait()
-            del self._children[place]
+            del self._children[index]
             child.close()
-            if stopped.done() or (self._burst and not code and not child.asked):
+            if stopped.done() or (self._burst and not code and not child.stopping):
                 return
-            if child.asked:
+            if child.stopping:
                 continue
-            if time.monotonic() - child.begun > HEALTHY_AFTER:
+            if time.monotonic() - child.started > HEALTHY_AFTER:
                 backoff.reset()
-            what = f"worker process {place} (pid {child.process.pid}) {_how(code)}"
+            ended = f"worker process {index} (pid {child.process.pid}) {_describe_exit(code)}"
             if self._watcher is None:
                 delay = backoff.next()
-                _logger.error("%s; it is started again in %.1f s", what, delay)
+                _logger.error("%s; it is restarted in %.1f s", ended, delay)
                 await asyncio.wait({stopped}, timeout=delay)
             else:
-                _logger.error("%s; it is started again when a file changes", what)
+                _logger.error("%s; it is restarted when a file changes", ended)
                 await _first(stopped, asyncio.create_task(changed.wait()))
 
-    async def _watch(self, sources: FileWatcher) -> None:
-        async for path in sources.changes():
-            _logger.info("%s has changed: the worker processes start anew", path)
+    async def _watch(self, watcher: FileWatcher) -> None:
+        async for path in watcher.changes():
+            _logger.info("%s changed: the worker processes are restarted", path)
             self._changed.set()
             self._changed = asyncio.Event()
             self._stop_all()
@@ -212,7 +212,7 @@ async def _first(stopped: asyncio.Task[None], other: asyncio.Task[Any]) -> None:
     other.cancel()
 
 
-def _how(code: int) -> str:
+def _describe_exit(code: int) -> str:
     if code >= 0:
         return f"ended with exit code {code}"
     with contextlib.suppress(ValueError):

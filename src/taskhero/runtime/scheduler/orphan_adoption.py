@@ -1,4 +1,4 @@
-"""Finding delayed jobs that other programs left without their moments."""
+"""Find delayed jobs that other programs stored without adding their due times to the schedule."""
 
 from __future__ import annotations
 
@@ -17,43 +17,48 @@ __all__ = ["OrphanAdoption"]
 
 _logger = logging.getLogger("taskhero.scheduler")
 
-#: Seconds between two looks, at least and at most. A look scans all keys, so it takes 1 % of the time between them.
-LEAST = 10.0
-MOST = 300.0
-SHARE = 100
+#: Bounds of the interval between two scans, in seconds.
+MIN_INTERVAL = 10.0
+MAX_INTERVAL = 300.0
+#: The interval is this multiple of the last scan's duration: a scan reads all keys and may use 1 % of the time.
+INTERVAL_FACTOR = 100
 
 
 class OrphanAdoption:
-    """Calls `Backend.adopt` now and then, as the leader does.
+    """Calls `Backend.adopt` at intervals. Only the leader runs it.
 
     Args:
-        backend: Where the jobs are delayed.
-        clock: Tells seconds that only ever grow.
+        backend: The store of jobs.
+        clock: Monotonic clock, in seconds.
     """
 
     def __init__(self, backend: Backend, clock: Callable[[], float]) -> None:
         self._backend = backend
         self._clock = clock
-        self._again = -math.inf
+        self._next_at = -math.inf
 
     async def step(self) -> None:
-        """Look, if it is time to.
+        """Scan for orphaned jobs if the interval has passed.
 
         Raises:
-            BackendError: The backend could not be asked; one that refuses is asked again later.
+            BackendError: The backend did not answer. If it answers with an error, the next scan follows later.
         """
-        begun = self._clock()
-        if begun < self._again:
+        started = self._clock()
+        if started < self._next_at:
             return
         try:
             adopted = await self._backend.adopt()
         except BackendRefused as error:
-            _logger.warning("delayed jobs without their times cannot be looked for: %s", error)
-            self._again = begun + MOST
+            _logger.warning(
+                "cannot search for delayed jobs that lack a due time in the schedule, next attempt in %g s: %s",
+                MAX_INTERVAL,
+                error,
+            )
+            self._next_at = started + MAX_INTERVAL
             return
         now = self._clock()
-        self._again = now + min(max(LEAST, SHARE * (now - begun)), MOST)
+        self._next_at = now + min(max(MIN_INTERVAL, INTERVAL_FACTOR * (now - started)), MAX_INTERVAL)
         if adopted:
             _logger.warning(
-                "adopted %d delayed jobs that another program had stored without their times in the schedule", adopted
+                "adopted %d delayed jobs that another program stored without a due time in the schedule", adopted
             )

@@ -1,4 +1,4 @@
-"""Moving delayed jobs to their queues when their moment has come."""
+"""Move delayed jobs to their queues when they are due."""
 
 from __future__ import annotations
 
@@ -32,34 +32,39 @@ if TYPE_CHECKING:
 
 __all__ = ["Promoter"]
 
-#: So many jobs are promoted in one step of the backend.
+#: Number of jobs that one step of the backend promotes.
 BATCH = 100
-#: So many jobs that cannot be promoted are looked past, to get at those behind them.
+#: Maximum number of jobs that could not be promoted and that a step reads past.
 MAX_TRACKED_MISSES = 10_000
-#: So often a job may be missed before that is told.
+#: Number of misses of a job before it is reported.
 MISSES_BEFORE_REPORT = 3
-#: Seconds between two looks while another program's scheduler promotes: its end is seen well within a second.
+#: Seconds between two polls while another program's scheduler promotes: its end is noticed within 0.5 s.
 YIELD_INTERVAL = 0.5
 
 
 @attrs.define
 class _Missed:
-    """A job that was shown as due and yet could not be promoted, so often; it is tried again at *again*."""
+    """A due job that could not be promoted.
+
+    Attributes:
+        times: Number of attempts.
+        retry_at: Time of the next attempt, by the monotonic clock.
+    """
 
     times: int
-    again: float
+    retry_at: float
 
 
 class Promoter:
-    """Promotes due jobs in order, a batch at a time.
+    """Promotes due jobs in order, in batches.
 
     Args:
-        backend: Where the jobs are delayed.
-        emitter: Is told what happens.
+        backend: The store of jobs.
+        emitter: Receives the events.
         owner: The scheduler's name.
-        guards: Tells what must hold for a job to be queued; a job for which it raises is put into the failures.
-        timeout: Seconds between two looks at most.
-        clock: Tells seconds that only ever grow.
+        guards: Returns the conditions on queueing a job. If it raises, the job goes to the failed list.
+        timeout: Maximum number of seconds between two polls.
+        clock: Monotonic clock, in seconds.
     """
 
     def __init__(
@@ -79,19 +84,19 @@ class Promoter:
         self._timeout = timeout
         self._clock = clock
         self._missed: dict[DueJob, _Missed] = {}
-        # The key and the holder of the lock that stops the promotion, and those of one that is dead.
+        # Key and holder of another scheduler's lock that stops the promotion, and of one that is dead.
         self._yielded: tuple[str, str] | None = None
         self._dead: tuple[str, str] | None = None
         self._timestamp: int | None = None
 
     async def step(self) -> float:
-        """Promote one batch of what is due.
+        """Promote one batch of due jobs.
 
         Returns:
-            Seconds until there may be more to do: 0 if there may be at once.
+            Seconds until more jobs may be due; 0 if more may be due now.
 
         Raises:
-            BackendError: The backend could not do it; what was promoted stays promoted.
+            BackendError: The backend failed. Jobs that it has promoted stay promoted.
         """
         self._emitter.emit(SchedulerPoll(self._owner))
         limit = BATCH + min(len(self._missed), MAX_TRACKED_MISSES)
@@ -101,41 +106,41 @@ class Promoter:
             return min(YIELD_INTERVAL, self._timeout)
         self._forget(due.jobs, limit)
         now = self._clock()
-        jobs = [job for job in due.jobs if job not in self._missed or self._missed[job].again <= now][:BATCH]
+        jobs = [job for job in due.jobs if job not in self._missed or self._missed[job].retry_at <= now][:BATCH]
         if not jobs:
             return self._until_next(due)
-        moves = [self._move(job, due.now) for job in jobs]
-        for move, became in zip(moves, await self._promote(moves), strict=True):
-            self._emit(move, became)
+        targets = [self._target_of(job, due.now) for job in jobs]
+        for target, result in zip(targets, await self._promote(targets), strict=True):
+            self._emit(target, result)
         return 0.0
 
-    async def _promote(self, moves: Sequence[PromotionTarget]) -> Sequence[str]:
+    async def _promote(self, targets: Sequence[PromotionTarget]) -> Sequence[str]:
         try:
-            return await self._backend.promote(moves)
+            return await self._backend.promote(targets)
         except BackendRefused:
-            # It is about one of them: find out which, and let the others go.
-            if len(moves) == 1:
+            # One of the jobs causes the error: bisect, so that the others are promoted.
+            if len(targets) == 1:
                 return [PromoteResult.MISSED]
-            half = len(moves) // 2
-            return [*await self._promote(moves[:half]), *await self._promote(moves[half:])]
+            half = len(targets) // 2
+            return [*await self._promote(targets[:half]), *await self._promote(targets[half:])]
 
-    # where a job goes
+    # the target of a job
 
-    def _move(self, due: DueJob, now: float) -> PromotionTarget:
+    def _target_of(self, due: DueJob, now: float) -> PromotionTarget:
         queue = payload_queue(due.raw)
         job = decode_job(due.raw, queue or "")
         if job.problem is not None:
-            return self._failure(due, queue, Undecodable(f"the delayed entry is no job: {job.problem}"), now)
+            return self._failure(due, queue, Undecodable(f"the delayed entry is not a job: {job.problem}"), now)
         if queue is None:
             error = InvalidQueueName(
-                f"the delayed job {job.name!r} names no queue, so it cannot be put into one; "
+                f"the delayed job {job.name!r} does not name a queue, so it cannot be promoted; "
                 "enqueue it again with a queue"
             )
             return self._failure(due, queue, error, now)
         try:
-            # Other copies that are delayed still do not matter: this one's time has come.
+            # Guards against delayed copies do not apply any more: this copy is due.
             guards = tuple(guard for guard in self._guards(job) if isinstance(guard, QueueLockGuard))
-        except Exception as error:  # noqa: BLE001 - a plugin's bug is this job's, not that of all behind it
+        except Exception as error:  # noqa: BLE001 - an error of a plugin must not stop the jobs after this one
             self._emitter.emit(SchedulerError(self._owner, error))
             return self._failure(due, queue, error, now)
         return PromotionTarget(
@@ -143,63 +148,66 @@ class Promoter:
         )
 
     def _failure(self, due: DueJob, queue: str | None, error: Exception, now: float) -> PromotionTarget:
-        words = describe(error)
+        report = describe(error)
         entry = encode_failure(
             raw=due.raw,
             queue=queue or "",
             worker=self._owner,
-            exception=words.exception,
-            error=words.error,
-            backtrace=words.backtrace,
+            exception=report.exception,
+            error=report.error,
+            backtrace=report.backtrace,
             failed_at=now,
         )
         return PromotionTarget(due, None, failure=entry)
 
-    # what became of it
+    # results
 
-    def _emit(self, move: PromotionTarget, became: str) -> None:
-        due = move.job
-        if became in {PromoteResult.MISSED, PromoteResult.HELD}:
-            self._note_missed(move, held=became == PromoteResult.HELD)
+    def _emit(self, target: PromotionTarget, result: str) -> None:
+        due = target.job
+        if result in {PromoteResult.MISSED, PromoteResult.HELD}:
+            self._note_missed(target, held=result == PromoteResult.HELD)
             return
         self._missed.pop(due, None)
         if due.at != self._timestamp:
             self._timestamp = due.at
             self._emitter.emit(SchedulerWorkingTimestamp(self._owner, due.at))
-        queue = move.queue or ""
-        if became == PromoteResult.QUEUED and self._emitter.wants(SchedulerTransferredJob):
+        queue = target.queue or ""
+        if result == PromoteResult.QUEUED and self._emitter.wants(SchedulerTransferredJob):
             self._emitter.emit(SchedulerTransferredJob(self._owner, due.at, queue, decode_job(due.raw, queue)))
-        elif became == PromoteResult.MERGED:
+        elif result == PromoteResult.MERGED:
             self._emitter.emit(SchedulerMerged(self._owner, due.at, queue, decode_job(due.raw, queue)))
-        elif became == PromoteResult.FAILED:
-            text = f"a delayed entry could not be queued and stands in the failures: {due.raw[:200]}"
+        elif result == PromoteResult.FAILED:
+            text = f"a delayed entry could not be queued and was moved to the failed list: {due.raw[:200]}"
             self._emitter.emit(SchedulerError(self._owner, BackendError(text)))
 
-    def _note_missed(self, move: PromotionTarget, *, held: bool) -> None:
-        """Somebody else was faster, its lock is *held*, or it cannot be done, which shows when it is shown again."""
-        missed = self._missed.setdefault(move.job, _Missed(0, 0.0))
+    def _note_missed(self, target: PromotionTarget, *, held: bool) -> None:
+        """Count a miss, and report the job at the third one unless its lock is *held*.
+
+        The first miss usually means that another scheduler promoted the job. If it is due again, it cannot be promoted.
+        """
+        missed = self._missed.setdefault(target.job, _Missed(0, 0.0))
         missed.times += 1
         if missed.times > 1:
-            missed.again = self._clock() + min(0.25 * 2 ** min(missed.times, 20), self._timeout)
+            missed.retry_at = self._clock() + min(0.25 * 2 ** min(missed.times, 20), self._timeout)
         if missed.times == MISSES_BEFORE_REPORT and not held:
-            where = f"into queue {move.queue!r}" if move.queue is not None else "into the failures"
+            where = f"to queue {target.queue!r}" if target.queue is not None else "to the failed list"
             text = (
-                f"a job that is due since {move.job.at} could not be put {where} in {MISSES_BEFORE_REPORT} attempts; "
-                "it stays "
-                f"delayed and is tried again, others go on: {move.job.raw[:200]}"
+                f"a job with due time {target.job.at} could not be moved {where} in {MISSES_BEFORE_REPORT} attempts; "
+                "it stays delayed and is attempted again, other jobs are not affected; check the type of that key: "
+                f"{target.job.raw[:200]}"
             )
             self._emitter.emit(SchedulerError(self._owner, BackendError(text)))
 
-    def _forget(self, shown: Sequence[DueJob], limit: int) -> None:
-        """Forget those of the missed that are not due any more: somebody else promoted them."""
+    def _forget(self, due: Sequence[DueJob], limit: int) -> None:
+        """Forget missed jobs that are not due any more: another scheduler has promoted them."""
         if not self._missed:
             return
-        jobs = set(shown)
-        beyond = shown[-1].at if len(shown) >= limit else math.inf
+        jobs = set(due)
+        beyond = due[-1].at if len(due) >= limit else math.inf
         self._missed = {job: missed for job, missed in self._missed.items() if job in jobs or job.at >= beyond}
 
     def _note_foreign(self, due: DueReply) -> None:
-        """Tell when another program's scheduler begins to stop the promotion, and when its lock counts as dead."""
+        """Emit an event when another program's lock begins to stop the promotion, and when it counts as dead."""
         lock = due.foreign
         stopped_by = (lock.key, lock.holder) if lock is not None else ("", "")
         if due.yielded and self._yielded != stopped_by:
@@ -212,14 +220,14 @@ class Promoter:
             text = (
                 f"the lock {stopped_by[0]!r} of another program's scheduler, {stopped_by[1]!r}, has no lifetime and "
                 "did not change for 10 minutes. It counts as dead: delayed jobs are promoted here. Delete the lock if "
-                "that scheduler is gone; if it lives, let the app have Settings(ignore_dead_master_lock=False)"
+                "that scheduler has ended; if it runs, pass Settings(ignore_dead_master_lock=False)"
             )
             self._emitter.emit(SchedulerError(self._owner, BackendError(text)))
         self._dead = dead
 
     def _until_next(self, due: DueReply) -> float:
         if due.jobs:
-            # All that is shown must wait. What comes next is not known, but moments are whole seconds.
+            # All returned jobs wait for their retry. The next due time is unknown, but it is a whole second.
             return min(math.floor(due.now) + 1 - due.now + 0.001, self._timeout)
         if due.next_at is None:
             return self._timeout

@@ -1,4 +1,4 @@
-"""What promotes delayed jobs, and leads all schedulers if no other does."""
+"""The scheduler: promotes delayed jobs and, as leader, serves the periodic tasks of all apps."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 
 __all__ = ["Scheduler", "SchedulerContext"]
 
-#: Seconds that giving up the lead takes at most when the scheduler stops.
+#: Maximum number of seconds for releasing the leader lease when the scheduler stops.
 STOP_LIMIT = 2.0
 
 
@@ -38,19 +38,19 @@ def _no_guards(_job: Job) -> tuple[Guard, ...]:
 
 @attrs.frozen(kw_only=True)
 class SchedulerContext:
-    """What a `Scheduler` works with.
+    """The collaborators of a `Scheduler`.
 
     Attributes:
         backend: The store of jobs.
-        settings: How often it looks, and how long the lease is.
-        emitter: Is told what happens.
-        name: Its name, as the lease's owner.
-        listener: Tells when a job with an earlier moment was delayed.
-        outage: Is told how the backend fares.
-        guards: Tells what must hold for a job to be queued.
-        periodic: The app's periodic tasks, or None if it has none to tell of.
-        clock: Tells seconds that only ever grow.
-        rest: What bounds the delays after errors.
+        settings: The poll interval (`timeout`) and the length of the leader lease, in seconds.
+        emitter: Receives the events.
+        name: The scheduler's name, which owns the leader lease.
+        listener: Reports when a job with an earlier due time was stored.
+        outage: Records failures and recoveries of the backend.
+        guards: Returns the conditions on queueing a job.
+        periodic: The app's periodic tasks, or None if it has none.
+        clock: Monotonic clock, in seconds.
+        rest: Makes the delays after errors.
     """
 
     backend: Backend
@@ -66,15 +66,15 @@ class SchedulerContext:
 
 
 class Scheduler:
-    """Promotes delayed jobs when their moment has come; any number of schedulers may do so side by side.
+    """Promotes delayed jobs when they are due. Any number of schedulers may promote on the same store.
 
-    One of them leads: it holds a lease that it renews, and that another one takes over when it runs out. The leader
-    sees to the periodic tasks of all apps on the store. No error ends the scheduler.
+    One of them is the leader: it holds a lease and renews it. Another scheduler takes over when the lease expires. The
+    leader serves the periodic tasks of all apps on the store. No error ends the scheduler.
 
-    To change it, derive from it and give the class to the app, ``TaskHero(scheduler=MyScheduler)``.
+    To change it, derive from it and pass the class to the app, ``TaskHero(scheduler=MyScheduler)``.
 
     Args:
-        context: What it works with.
+        context: The scheduler's collaborators.
     """
 
     def __init__(self, context: SchedulerContext) -> None:
@@ -94,35 +94,35 @@ class Scheduler:
             timeout=context.settings.timeout,
             clock=context.clock,
         )
-        # Until when the lease holds, by our own clock, which started to count before the backend's did.
+        # When the lease expires by this process's clock. It counts from before the request, so it is never too late.
         self._leads_until = 0.0
         self._announced_leader = False
         self._periodic = PeriodicEnqueuer(
             backend=context.backend, emitter=context.emitter, owner=context.name, admin=context.periodic
         )
         self._adoption = OrphanAdoption(context.backend, context.clock)
-        self._asleep = InterruptibleSleep()
-        self._resting = InterruptibleSleep()
-        self._leading = InterruptibleSleep()
+        self._promote_sleep = InterruptibleSleep()
+        self._periodic_sleep = InterruptibleSleep()
+        self._lead_sleep = InterruptibleSleep()
         self._tasks: list[asyncio.Task[None]] = []
 
     @property
     def leader(self) -> bool:
-        """Whether this scheduler leads just now."""
+        """Return whether this scheduler holds the leader lease now."""
         return self._clock() < self._leads_until
 
     async def start(self) -> None:
-        """Start to promote, and to seek the lead."""
+        """Start to promote jobs and to request the leader lease."""
         self._listener.on_schedule = self.wake
         self._emitter.emit(SchedulerStart(self.name))
         self._tasks = [
             asyncio.create_task(self._promote(), name=f"taskhero {self.name} promotes"),
             asyncio.create_task(self._lead(), name=f"taskhero {self.name} leads"),
-            asyncio.create_task(self._run_periodic(), name=f"taskhero {self.name} keeps periodic tasks going"),
+            asyncio.create_task(self._run_periodic(), name=f"taskhero {self.name} enqueues periodic tasks"),
         ]
 
     async def stop(self) -> None:
-        """Promote no more and give up the lead; a second call changes nothing."""
+        """Stop to promote and release the leader lease. A second call changes nothing."""
         tasks, self._tasks = self._tasks, []
         if not tasks:
             return
@@ -133,56 +133,56 @@ class Scheduler:
         try:
             async with asyncio.timeout(STOP_LIMIT):
                 await self._backend.resign(self.name)
-        except (Exception, TimeoutError) as error:  # noqa: BLE001 - the lease runs out by itself
+        except (Exception, TimeoutError) as error:  # noqa: BLE001 - the lease expires anyway
             self._outage.failed("resigning", error)
         self._emitter.emit(SchedulerEnd(self.name))
 
     def wake(self) -> None:
-        """There may be something to promote, or an earlier moment to wait for."""
-        self._asleep.wake()
+        """Start the next promotion at once: a job is due, or an earlier due time was stored."""
+        self._promote_sleep.wake()
 
     def look(self) -> None:
-        """There may be something to do for periodic tasks: a new one is declared, or the time of a slot has come."""
-        self._resting.wake()
+        """Start the next step for periodic tasks at once: a task was declared, or a fire time is due."""
+        self._periodic_sleep.wake()
 
     async def promote(self) -> float:
-        """Promote one batch of what is due; return the seconds until there may be more, 0 if there may be at once.
+        """Promote one batch of due jobs; return the seconds until more may be due, 0 if more may be due now.
 
         Raises:
-            BackendError: The backend could not do it.
+            BackendError: The backend failed.
         """
         return await self._promoter.step()
 
     async def enqueue_periodic(self) -> float:
-        """See to the periodic tasks once: this app's, and those of all apps if this scheduler leads.
+        """Serve the periodic tasks once: this app's, and those of all apps if this scheduler leads.
 
-        A leader also looks for delayed jobs that other programs left without their moments.
+        A leader also searches for delayed jobs that other programs stored without a due time in the schedule.
 
         Returns:
-            Seconds until it is to be done again.
+            Seconds until the next step.
 
         Raises:
-            BackendError: The backend could not do it.
+            BackendError: The backend failed.
         """
         if self.leader:
             await self._adoption.step()
         return await self._periodic.step(leads=lambda: self.leader)
 
     async def seek_lead(self) -> bool:
-        """Become or stay the leader, if no other leads; return whether this scheduler leads now.
+        """Acquire or renew the leader lease unless another scheduler holds it; return whether this one leads.
 
         Raises:
-            BackendError: The backend could not tell.
+            BackendError: The backend failed.
         """
-        lease, begun = self.settings.leader_lock_timeout, self._clock()
+        lease, started = self.settings.leader_lock_timeout, self._clock()
         self._emit_leader(leads=self._announced_leader and self.leader)
         leads = await self._backend.lead(self.name, lease)
-        self._leads_until = begun + lease if leads else 0.0
+        self._leads_until = started + lease if leads else 0.0
         self._emit_leader(leads=leads)
         return leads
 
     def _emit_leader(self, *, leads: bool) -> None:
-        """Tell when it changes whether this scheduler leads."""
+        """Emit an event if this scheduler became the leader or lost the lease."""
         if leads is self._announced_leader:
             return
         self._announced_leader = leads
@@ -202,13 +202,13 @@ class Scheduler:
             self._outage.worked("promoting")
             backoff.reset()
             if delay > 0:
-                await self._asleep.sleep(delay)
+                await self._promote_sleep.sleep(delay)
             else:
-                # A backend in memory never lets go of the event loop.
+                # A memory backend never suspends, so the event loop needs a chance to run.
                 await asyncio.sleep(0)
 
     async def _lead(self) -> None:
-        every = self.settings.leader_lock_timeout / 3
+        interval = self.settings.leader_lock_timeout / 3
         backoff = self.context.rest()
         while True:
             try:
@@ -216,11 +216,11 @@ class Scheduler:
             except Exception as error:  # noqa: BLE001 - no error ends the scheduler
                 self._outage.failed("leading", error)
                 self._emit_leader(leads=self._announced_leader and self.leader)
-                await asyncio.sleep(min(backoff.next(), every))
+                await asyncio.sleep(min(backoff.next(), interval))
             else:
                 self._outage.worked("leading")
                 backoff.reset()
-                await self._leading.sleep(every)
+                await self._lead_sleep.sleep(interval)
 
     async def _run_periodic(self) -> None:
         backoff = self.context.rest()
@@ -228,9 +228,9 @@ class Scheduler:
             try:
                 delay = await self.enqueue_periodic()
             except Exception as error:  # noqa: BLE001 - no error ends the scheduler
-                self._outage.failed("keeping", error)
+                self._outage.failed("enqueueing periodic tasks", error)
                 await asyncio.sleep(backoff.next())
             else:
-                self._outage.worked("keeping")
+                self._outage.worked("enqueueing periodic tasks")
                 backoff.reset()
-                await self._resting.sleep(delay)
+                await self._periodic_sleep.sleep(delay)

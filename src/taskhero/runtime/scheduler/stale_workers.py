@@ -1,4 +1,4 @@
-"""Looking after workers that gave no sign of life for long: what the leader does beside promoting."""
+"""Remove stale workers: workers of other programs that have stopped sending heartbeats. The leader does it."""
 
 from __future__ import annotations
 
@@ -20,30 +20,29 @@ if TYPE_CHECKING:
 
 __all__ = ["StaleWorkers"]
 
-#: Seconds between two looks at most.
+#: Maximum number of seconds between two checks.
 MAX_INTERVAL = 30.0
-#: So many looks come before the failures are looked through for stuck jobs that others listed.
+#: Number of checks between two searches of the failed list for stuck jobs that other programs listed.
 RETRY_ROUNDS = 20
 
-_NAME = "looking after stuck workers"
+_NAME = "removing stale workers"
 
 
 class StaleWorkers:
-    """Takes other programs' workers from view that were silent for `Settings.stuck_worker_timeout`, while it leads.
+    """Removes other programs' workers without a heartbeat for `Settings.stuck_worker_timeout`, while it leads.
 
-    Those of taskhero are rescued, which is better than to fail their jobs.
-
-    Their jobs are listed as failed, and tried again if `Settings.retry_stuck_jobs` says so. To know how long another
-    program's worker was silent, the leader looks again and again.
+    Their jobs are listed as failed, and retried if `Settings.retry_stuck_jobs` is set. The heartbeat age of another
+    program's worker is known only from repeated checks. Workers of taskhero are not removed here: a rescuer returns
+    their jobs to the queue.
 
     Args:
-        queue: What cleans and retries.
-        scheduler: Says whether it leads.
-        settings: After how long, and whether to retry.
-        emitter: Is told of each worker.
+        queue: Removes the workers and retries their jobs.
+        scheduler: Its `leader` says whether this process leads.
+        settings: The heartbeat age in seconds, and whether to retry.
+        emitter: Receives an event for each worker.
         name: The scheduler's name.
-        outage: Is told how the backend fares.
-        rest: What bounds the delays after errors.
+        outage: Records failures and recoveries of the backend.
+        rest: Makes the delays after errors.
     """
 
     def __init__(
@@ -70,27 +69,27 @@ class StaleWorkers:
 
     @property
     def every(self) -> float:
-        """Seconds between two looks."""
+        """Return the number of seconds between two checks."""
         return min(self._age / 4, MAX_INTERVAL)
 
     def start(self) -> None:
-        """Begin."""
-        self._task = asyncio.create_task(self._run(), name=f"taskhero {self._name} looks after stuck workers")
+        """Start the checks."""
+        self._task = asyncio.create_task(self._run(), name=f"taskhero {self._name} removes stale workers")
 
     async def stop(self) -> None:
-        """Look no more; a second call changes nothing."""
+        """Stop the checks. A second call changes nothing."""
         task, self._task = self._task, None
         if task is not None:
             await cancel_and_wait([task])
 
     async def remove_stale(self) -> None:
-        """Clean those that were silent for long, and retry their jobs if that is wanted.
+        """Remove stale workers, and retry their jobs if the settings say so.
 
         Raises:
-            BackendError: The backend could not do it.
+            BackendError: The backend failed.
         """
         cleaned = await self._queue.sweep_workers(self._age, ours=False)
-        # Jobs that other programs listed, or that could not be retried then, are looked for now and then.
+        # The failed list may also hold stuck jobs that other programs listed, or that an earlier retry left.
         due = self._rounds % RETRY_ROUNDS == 0
         self._rounds += 1
         try:
@@ -114,21 +113,21 @@ class StaleWorkers:
         )
 
     async def _run(self) -> None:
-        backoff, delay, troubled = self._rest(), self.every, False
+        backoff, delay, failing = self._rest(), self.every, False
         while True:
             await asyncio.sleep(delay)
             delay = self.every
             if not self._scheduler.leader:
-                if troubled:  # nothing is tried here any more that could tell that the outage is over
-                    troubled = False
+                if failing:  # a follower makes no requests here, so it cannot notice the recovery
+                    failing = False
                     self._outage.worked(_NAME)
                 continue
             try:
                 await self.remove_stale()
             except Exception as error:  # noqa: BLE001 - no error ends the scheduler
                 self._outage.failed(_NAME, error)
-                delay, troubled = min(backoff.next(), delay), True
+                delay, failing = min(backoff.next(), delay), True
             else:
-                troubled = False
+                failing = False
                 self._outage.worked(_NAME)
                 backoff.reset()

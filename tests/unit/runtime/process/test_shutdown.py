@@ -87,7 +87,7 @@ async def test_a_loop_that_is_held_up_beyond_all_patience_ends_the_process(exits
         # This holds up the loop.
         code, why = exits.get(timeout=LIMIT)
         assert code == 1
-        assert "holds up the event loop" in why
+        assert "blocks the event loop" in why
         await waiting
 
 

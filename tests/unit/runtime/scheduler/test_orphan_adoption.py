@@ -8,7 +8,7 @@ import pytest
 from scheduler_harness import SchedulerHarness
 
 from taskhero.errors import BackendRefused, BackendUnavailable
-from taskhero.runtime.scheduler.orphan_adoption import LEAST, MOST, SHARE, OrphanAdoption
+from taskhero.runtime.scheduler.orphan_adoption import MIN_INTERVAL, MAX_INTERVAL, INTERVAL_FACTOR, OrphanAdoption
 
 pytestmark = pytest.mark.anyio
 
@@ -23,7 +23,7 @@ async def test_the_leader_looks_at_once_and_then_now_and_then(caplog: pytest.Log
         for _ in range(2):
             await harness.scheduler.enqueue_periodic()
         assert harness.backend.times["adopt"] == 1
-        harness.clock.advance(LEAST)
+        harness.clock.advance(MIN_INTERVAL)
         await harness.scheduler.seek_lead()
         await harness.scheduler.enqueue_periodic()
         assert harness.backend.times["adopt"] == 2
@@ -36,7 +36,7 @@ async def test_who_does_not_lead_looks_for_nothing() -> None:
         assert harness.backend.times["adopt"] == 0
 
 
-@pytest.mark.parametrize(("seconds", "pause"), [(0.001, LEAST), (1.0, SHARE), (60.0, MOST)])
+@pytest.mark.parametrize(("seconds", "pause"), [(0.001, MIN_INTERVAL), (1.0, INTERVAL_FACTOR), (60.0, MAX_INTERVAL)])
 async def test_the_longer_a_look_takes_the_longer_is_the_pause(seconds: float, pause: float) -> None:
     async with SchedulerHarness() as harness:
         adoption = OrphanAdoption(harness.backend, harness.clock.now)
@@ -64,6 +64,6 @@ async def test_a_store_that_refuses_is_asked_later_and_one_that_is_away_soon(
         assert "no permission to scan" in caplog.text
         await adoption.step()
         assert harness.backend.times["adopt"] == 2
-        harness.clock.advance(MOST)
+        harness.clock.advance(MAX_INTERVAL)
         await adoption.step()
         assert harness.backend.times["adopt"] == 3

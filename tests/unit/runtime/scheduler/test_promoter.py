@@ -126,7 +126,7 @@ async def test_what_is_no_job_becomes_a_failure_with_its_text_kept() -> None:
         assert first.job.args == ["{this is no JSON"]
         assert (first.exception, first.worker) == ("Undecodable", "host.abc:1")
         assert (second.job.name, second.job.args, second.exception) == ("homeless", [1], "InvalidQueueName")
-        assert "names no queue" in second.error
+        assert "does not name a queue" in second.error
         assert len(harness.events_of(SchedulerError)) == 2
 
 
@@ -266,7 +266,7 @@ async def test_it_is_told_once_and_promoted_as_soon_as_that_can_be() -> None:
             await harness.promote_all()
             harness.clock.advance(30)
         (error,) = harness.events_of(SchedulerError)
-        assert "could not be put into queue 'default'" in str(error.error)
+        assert "could not be moved to queue 'default'" in str(error.error)
         assert harness.backend.times["promote"] < 25
         harness.memory.promote = inner
         harness.clock.advance(60)
