@@ -1,4 +1,4 @@
-"""An app's hold on its backend, in one event loop at a time."""
+"""Connect an app's backend, in one event loop at a time."""
 
 from __future__ import annotations
 
@@ -15,14 +15,14 @@ if TYPE_CHECKING:
 
 __all__ = ["Connection"]
 
-_ELSEWHERE = (
-    "this app is connected in another event loop: make one app for each loop, or use it from a thread with "
+_OTHER_LOOP = (
+    "this app is connected in another event loop: create one app for each loop, or use it from a thread with "
     "asyncio.run_coroutine_threadsafe(task.enqueue(...), loop).result()"
 )
 
 
 class _Shared:
-    """A backend's connection: the apps that were given the same backend connect it once, and the last one closes it."""
+    """The connection of a backend that several apps may share: the first connects it, the last closes it."""
 
     _all: ClassVar[WeakValueDictionary[int, _Shared]] = WeakValueDictionary()
 
@@ -34,16 +34,16 @@ class _Shared:
 
     @classmethod
     def of(cls, backend: Backend) -> _Shared:
-        """The one of this very object."""
+        """Return the shared connection of this backend object."""
         return cls._all.setdefault(id(backend), cls(backend))
 
     async def connect(self) -> None:
-        """Connect, if no app has yet."""
+        """Connect the backend unless another app has connected it."""
         loop = asyncio.get_running_loop()
         if self._loop is not loop:
             if self._apps and self._loop is not None and not self._loop.is_closed():
-                raise NotConnected("this backend is connected in another event loop: make one for each loop")
-            # What apps of an earlier loop left behind is of no use.
+                raise NotConnected("this backend is connected in another event loop: create one backend for each loop")
+            # Connections of a closed event loop cannot be used.
             self._loop, self._gate, self._apps = loop, asyncio.Lock(), 0
         async with self._gate:
             if not self._apps:
@@ -51,7 +51,7 @@ class _Shared:
             self._apps += 1
 
     async def close(self) -> None:
-        """Close, if no other app uses it."""
+        """Close the backend unless another app uses it."""
         async with self._gate:
             self._apps -= 1
             if not self._apps:
@@ -59,17 +59,17 @@ class _Shared:
 
 
 class Connection:
-    """Connects a backend for the first that holds it, and closes it for the last that lets go.
+    """Counts the holders of a backend: the first `hold` connects it, the last `release` closes it.
 
     Other apps may use the same backend.
 
     Args:
         backend: The store of jobs.
-        prepare: Called before it is connected.
-        forget: Called when an earlier event loop ended without letting go.
+        prepare: Called before the backend is connected.
+        forget: Called when an earlier event loop ended without a release.
 
     Attributes:
-        turn: For the holder: a lock of this event loop.
+        turn: A lock of the current event loop, for the holders.
     """
 
     def __init__(self, backend: Backend, prepare: Callable[[], object], forget: Callable[[], object]) -> None:
@@ -78,39 +78,39 @@ class Connection:
         self._forget = forget
         self._loop: asyncio.AbstractEventLoop | None = None
         self._holders = 0
-        # One connects or closes at a time; a lock belongs to one event loop.
+        # Serializes connecting and closing. A lock belongs to one event loop, so a new loop needs a new lock.
         self._gate = asyncio.Lock()
         self.turn = asyncio.Lock()
         self._gate_loop: asyncio.AbstractEventLoop | None = None
 
     @property
     def held(self) -> bool:
-        """Whether anybody holds it."""
+        """Return whether the connection has a holder."""
         return self._holders > 0
 
     def enter_loop(self) -> None:
-        """Belong to the running event loop from now on.
+        """Attach the connection to the running event loop.
 
         Raises:
-            NotConnected: It is held in another event loop.
+            NotConnected: The connection is held in another event loop.
         """
         loop = asyncio.get_running_loop()
         if self._gate_loop is loop:
             return
         if self._holders and self._gate_loop is not None and not self._gate_loop.is_closed():
-            raise NotConnected(_ELSEWHERE)
+            raise NotConnected(_OTHER_LOOP)
         self._gate, self.turn, self._gate_loop = asyncio.Lock(), asyncio.Lock(), loop
         if self._holders:
-            # The last loop ended without closing the app: what it left behind is of no use.
+            # The previous loop ended without closing the app, so its connection cannot be used.
             self._loop, self._holders = None, 0
             self._forget()
 
     async def hold(self) -> None:
-        """Connect, if nobody has yet.
+        """Add a holder, and connect the backend for the first one.
 
         Raises:
-            BackendUnavailable: It cannot be reached.
-            NotConnected: It is held in another event loop.
+            BackendUnavailable: The backend cannot be reached.
+            NotConnected: The connection is held in another event loop.
         """
         self.enter_loop()
         self._holders += 1
@@ -125,7 +125,7 @@ class Connection:
             raise
 
     async def release(self) -> None:
-        """Close, if nobody else holds it; nothing if nobody does."""
+        """Remove a holder, and close the backend after the last one. Without a holder it does nothing."""
         if not self._holders:
             return
         self._holders -= 1
@@ -135,14 +135,14 @@ class Connection:
                 await self._shared.close()
 
     def check(self) -> None:
-        """Check that the backend can be used here and now.
+        """Check that the backend is connected in the running event loop.
 
         Raises:
-            NotConnected: It is not connected, or in another event loop.
+            NotConnected: The backend is not connected, or is connected in another event loop.
         """
         if self._loop is None:
             raise NotConnected(
                 "this app is not connected: use it inside `async with app:` or after `await app.start()`"
             )
         if asyncio.get_running_loop() is not self._loop:
-            raise NotConnected(_ELSEWHERE)
+            raise NotConnected(_OTHER_LOOP)

@@ -1,8 +1,12 @@
-"""What workers, the multi-worker and the scheduler tell those who listen, and how to listen.
+"""The events of workers, the multi-worker and the scheduler, and the emitter that delivers them.
 
-Each event is a frozen class. `name` is what listeners subscribe to, such as ``"failure"``, and `source` tells who says
-it: ``"worker"``, ``"multi_worker"`` or ``"scheduler"``; the class is called after both. Names are ActionHero's and
-node-resque's, in snake case, where they have such an event. Durations are seconds, moments unix seconds.
+- `event` is the base class. `worker_events` and `scheduler_events` define the event classes.
+- `emitter` holds the subscriptions and calls the handlers.
+- `handlers` finds the classes of a name, and adapts a handler to the fields that it accepts.
+
+Each event is a frozen class. `name` is the name to subscribe to, such as ``"failure"``. `source` is the emitting part:
+``"worker"``, ``"multi_worker"`` or ``"scheduler"``. The class name combines both. Names are those of ActionHero and
+node-resque in snake case, if they have the event. Durations are in seconds, instants in Unix seconds.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""Who listens to which event, and telling them."""
+"""Hold subscriptions to events, and call the handlers."""
 
 from __future__ import annotations
 
@@ -23,7 +23,13 @@ _Handler = TypeVar("_Handler", bound="Callable[..., Any]")
 
 @attrs.frozen(eq=False)
 class _Listener:
-    """One handler of one event: *call* takes the event, *when* tells whether it wants any now (None: always)."""
+    """One handler of one event.
+
+    Attributes:
+        handler: The handler as it was subscribed.
+        call: Calls the handler with an event.
+        when: Returns whether the handler wants events now; None means always.
+    """
 
     handler: Callable[..., Any]
     call: Callable[[Event], Any]
@@ -31,17 +37,17 @@ class _Listener:
 
 
 class Emitter:
-    """Tells listeners what happens; what a child tells reaches its own listeners first and then its parent's.
+    """Delivers events to its own listeners first, and then to those of its parent.
 
-    It belongs to one event loop: all but `on` and `off` are called from the loop's thread.
+    It belongs to one event loop. Only `on` and `off` may be called outside the loop's thread.
 
     Args:
-        parent: Who is told, too.
+        parent: The emitter that also receives each event, or None.
     """
 
     def __init__(self, parent: Emitter | None = None) -> None:
         self._parent = parent
-        # Tuples that are replaced, never changed: a handler may subscribe or leave while an event is told.
+        # Tuples that are replaced, never changed, because a handler may subscribe or unsubscribe during an event.
         self._listeners: dict[type[Event], tuple[_Listener, ...]] = {}
         self._running: set[asyncio.Task[None]] = set()
 
@@ -60,23 +66,24 @@ class Emitter:
         *,
         when: Callable[[], bool] | None = None,
     ) -> _Handler | Callable[[_Handler], _Handler]:
-        """Subscribe *handler*, or decorate it if none is given.
+        """Subscribe *handler* to an event, or return a decorator if no handler is given.
 
-        A handler whose parameters are all fields of the event gets those by name; one with ``**kwargs`` gets all
-        fields; any other gets the event as its only argument. It may be sync or async. Sync ones hold up the loop;
-        async ones run beside the work, in no order. What a handler raises is logged and disturbs nothing.
+        If all parameters of a handler are fields of the event, it receives these by name. With ``**kwargs`` it receives
+        all fields. Any other handler receives the event as its only argument. Handlers are sync or async. A sync
+        handler blocks the event loop. Async handlers run concurrently, in no defined order. The emitter logs what a
+        handler raises.
 
         Args:
             event: ``"failure"``, or with its source as in ``"scheduler.error"``, or the class.
-            handler: What is called.
-            when: Asked each time before; the handler is left out while it says False. It must be quick.
+            handler: The function to call.
+            when: Called before each event. The handler is skipped while it returns False. It must be fast.
 
         Returns:
             The handler, or a decorator that returns it.
 
         Raises:
-            UnknownEvent: No event is called so.
-            InvalidHandler: The handler's parameters fit no event of this name.
+            UnknownEvent: No event has this name.
+            InvalidHandler: The handler's parameters do not fit the event.
         """
         kinds = kinds_of(event)
         if handler is None:
@@ -90,10 +97,10 @@ class Emitter:
         """End all subscriptions of *handler* to *event*.
 
         Returns:
-            Whether there was any.
+            Whether there was a subscription.
 
         Raises:
-            UnknownEvent: No event is called so.
+            UnknownEvent: No event has this name.
         """
         found = False
         for kind in kinds_of(event):
@@ -107,7 +114,7 @@ class Emitter:
         return found
 
     def wants(self, kind: type[Event]) -> bool:
-        """Whether anybody listens to this event now; it is quick, so that nobody builds events for nothing."""
+        """Return whether a handler wants this event now. Callers check this before they build an event."""
         listeners = self._listeners.get(kind)
         if listeners is not None:
             for listener in listeners:
@@ -116,62 +123,60 @@ class Emitter:
         return self._parent is not None and self._parent.wants(kind)
 
     def emit(self, event: Event) -> None:
-        """Tell all who listen; it never raises."""
+        """Call all handlers of the event. It never raises."""
         for listener in self._listeners.get(type(event), ()):
-            self._tell(listener, event)
+            self._call(listener, event)
         if self._parent is not None:
             self._parent.emit(event)
 
     async def drain(self) -> None:
-        """Wait until the async handlers that were called have ended, here and in the parents; it never raises.
+        """Wait until the running async handlers have ended, here and in the parents. It never raises.
 
-        When it is cancelled, the handlers go on. A handler that calls it does not wait for itself.
+        If it is cancelled, the handlers continue. A handler that calls it does not wait for itself.
         """
         while others := self._running - {asyncio.current_task()}:
             await asyncio.wait(others)
         if self._parent is not None:
             await self._parent.drain()
 
-    def _tell(self, listener: _Listener, event: Event) -> None:
+    def _call(self, listener: _Listener, event: Event) -> None:
         try:
             if listener.when is not None and not listener.when():
                 return
-            answer = listener.call(event)
-        except BaseException as error:  # noqa: BLE001 -- not even SystemExit may end the work from here
-            _complain(listener.handler, event, error)
+            result = listener.call(event)
+        except BaseException as error:  # noqa: BLE001 -- even SystemExit of a handler must not end the worker
+            _log_error(listener.handler, event, error)
             return
-        if hasattr(answer, "__await__"):
-            self._spawn(listener.handler, event, answer)
+        if hasattr(result, "__await__"):
+            self._spawn(listener.handler, event, result)
 
-    def _spawn(self, handler: Callable[..., Any], event: Event, answer: Awaitable[Any]) -> None:
-        watched = _watched(handler, event, answer)
+    def _spawn(self, handler: Callable[..., Any], event: Event, awaitable: Awaitable[Any]) -> None:
+        run = _run(handler, event, awaitable)
         try:
-            task = asyncio.get_running_loop().create_task(
-                watched, name=f"taskhero handler of {event.source}.{event.name}"
-            )
-        except RuntimeError as error:  # called from another thread, or after the loop
-            watched.close()
-            if asyncio.iscoroutine(answer):
-                answer.close()
-            _complain(handler, event, error)
+            task = asyncio.get_running_loop().create_task(run, name=f"taskhero handler of {event.source}.{event.name}")
+        except RuntimeError as error:  # called from another thread, or after the end of the loop
+            run.close()
+            if asyncio.iscoroutine(awaitable):
+                awaitable.close()
+            _log_error(handler, event, error)
         else:
             self._running.add(task)
             task.add_done_callback(self._running.discard)
 
 
-async def _watched(handler: Callable[..., Any], event: Event, answer: Awaitable[Any]) -> None:
+async def _run(handler: Callable[..., Any], event: Event, awaitable: Awaitable[Any]) -> None:
     try:
-        await answer
+        await awaitable
     except asyncio.CancelledError as error:
         task = asyncio.current_task()
         if task is not None and task.cancelling():
             raise  # the loop ends
-        _complain(handler, event, error)
+        _log_error(handler, event, error)
     except BaseException as error:  # noqa: BLE001 -- SystemExit in a task would end the loop
-        _complain(handler, event, error)
+        _log_error(handler, event, error)
 
 
-def _complain(handler: Callable[..., Any], event: Event, error: BaseException) -> None:
+def _log_error(handler: Callable[..., Any], event: Event, error: BaseException) -> None:
     _log.error(
         "handler %s of event %s.%s raised %s",
         getattr(handler, "__qualname__", handler),

@@ -1,4 +1,4 @@
-"""What all events have in common."""
+"""The base class of all events."""
 
 from __future__ import annotations
 
@@ -11,11 +11,11 @@ __all__ = ["Event"]
 
 @attrs.frozen
 class Event:
-    """What all events have in common.
+    """The base class of all events.
 
     Attributes:
-        source: Who tells it: ``"worker"``, ``"multi_worker"`` or ``"scheduler"``.
-        name: What it is called, such as ``"failure"``.
+        source: The emitting part: ``"worker"``, ``"multi_worker"`` or ``"scheduler"``.
+        name: The name to subscribe to, such as ``"failure"``.
     """
 
     source: ClassVar[str]
@@ -23,5 +23,5 @@ class Event:
 
     @classmethod
     def field_names(cls) -> tuple[str, ...]:
-        """Names of what the event carries, in order."""
+        """Return the names of the event's fields, in order."""
         return tuple(field.name for field in attrs.fields(cls))

@@ -1,4 +1,4 @@
-"""Find the events that a name means, and fit a handler to what it accepts."""
+"""Find the event classes of a name, and adapt a handler to the fields that it accepts."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 __all__ = ["EVENTS", "fit", "kinds_of"]
 
-#: All events that there are: those of workers, of the multi-worker and of the scheduler.
+#: All event classes: those of workers, of the multi-worker and of the scheduler.
 EVENTS: Final[tuple[type[Event], ...]] = tuple(
     kind
     for module in (worker_events, scheduler_events)
@@ -27,10 +27,10 @@ EVENTS: Final[tuple[type[Event], ...]] = tuple(
 
 
 def kinds_of(event: str | type[Event]) -> tuple[type[Event], ...]:
-    """The classes that *event* means: one, or one of each source that has an event of this name.
+    """Return the classes of *event*: one, or one for each source that has an event of this name.
 
     Raises:
-        UnknownEvent: No event is called so.
+        UnknownEvent: No event has this name.
     """
     if isinstance(event, type) and issubclass(event, Event):
         kinds = tuple(kind for kind in EVENTS if issubclass(kind, event))
@@ -43,13 +43,13 @@ def kinds_of(event: str | type[Event]) -> tuple[type[Event], ...]:
 
 def _unknown(event: object) -> str:
     names = {kind.name for kind in EVENTS} | {f"{kind.source}.{kind.name}" for kind in EVENTS}
-    near = difflib.get_close_matches(_snake(str(event)), sorted(names), n=1)
-    guess = f"; did you mean {near[0]!r}?" if near else "."
+    close = difflib.get_close_matches(_snake_case(str(event)), sorted(names), n=1)
+    guess = f"; did you mean {close[0]!r}?" if close else "."
     return f"no event is called {event!r}{guess} There are {'; '.join(_listing())}."
 
 
-def _snake(name: str) -> str:
-    """ActionHero's ``multiWorkerAction`` as it is called here."""
+def _snake_case(name: str) -> str:
+    """Return a camel-case name of ActionHero, such as ``multiWorkerAction``, in snake case."""
     return "".join(f"_{letter.lower()}" if letter.isupper() else letter for letter in name)
 
 
@@ -59,16 +59,16 @@ def _listing() -> Iterator[str]:
 
 
 def fit(handler: Callable[..., Any], kind: type[Event]) -> Callable[[Event], Any]:
-    """Make a function of the event that calls *handler* with what it asks for.
+    """Return a function of the event that calls *handler* with the fields that it accepts.
 
     Raises:
-        InvalidHandler: It cannot be called with fields of the event, nor with the event alone.
+        InvalidHandler: The handler accepts neither fields of the event nor the event as its only argument.
     """
     if not callable(handler):
-        raise InvalidHandler(f"{handler!r} cannot be called: pass a function, sync or async")
+        raise InvalidHandler(f"{handler!r} is not callable: pass a sync or async function")
     try:
         parameters = tuple(inspect.signature(handler).parameters.values())
-    except (ValueError, TypeError):  # some built-ins do not tell
+    except (ValueError, TypeError):  # some built-ins have no signature
         return handler
     if not parameters:
         return lambda _event: handler()
@@ -81,7 +81,8 @@ def fit(handler: Callable[..., Any], kind: type[Event]) -> Callable[[Event], Any
         return handler
     raise InvalidHandler(
         f"handler {getattr(handler, '__qualname__', handler)}{inspect.signature(handler)} does not fit the event "
-        f"{kind.source}.{kind.name}: let it take the event as its only argument, or any of {', '.join(fields)} by name"
+        f"{kind.source}.{kind.name}: declare one parameter for the event, or some of these parameters: "
+        f"{', '.join(fields)}"
     )
 
 
@@ -90,13 +91,13 @@ def _nameable(parameter: Parameter) -> bool:
 
 
 def _optional(parameter: Parameter) -> bool:
-    """Whether a call may leave this parameter out."""
+    """Return whether a call may omit this parameter."""
     starred = parameter.kind in {Parameter.VAR_POSITIONAL, Parameter.VAR_KEYWORD}
     return starred or parameter.default is not Parameter.empty
 
 
 def _takes_one(parameters: Sequence[Parameter]) -> bool:
-    """Whether it can be called with one argument by position."""
+    """Return whether a function with these parameters accepts one positional argument."""
     if not parameters or parameters[0].kind in {Parameter.KEYWORD_ONLY, Parameter.VAR_KEYWORD}:
         return False
     return all(_optional(parameter) for parameter in parameters[1:])

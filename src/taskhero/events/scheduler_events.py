@@ -1,4 +1,4 @@
-"""What the scheduler tells."""
+"""The events of the scheduler."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ __all__ = [
 
 @attrs.frozen
 class SchedulerStart(Event):
-    """Scheduler *owner* began."""
+    """Scheduler *owner* started."""
 
     source = "scheduler"
     name = "start"
@@ -52,7 +52,7 @@ class SchedulerEnd(Event):
 
 @attrs.frozen
 class SchedulerPoll(Event):
-    """Scheduler *owner* looks for jobs whose moment has come."""
+    """Scheduler *owner* polls for due jobs."""
 
     source = "scheduler"
     name = "poll"
@@ -61,7 +61,7 @@ class SchedulerPoll(Event):
 
 @attrs.frozen
 class SchedulerLeader(Event):
-    """*owner* leads all schedulers from now on."""
+    """Scheduler *owner* became the leader of all schedulers."""
 
     source = "scheduler"
     name = "leader"
@@ -70,7 +70,7 @@ class SchedulerLeader(Event):
 
 @attrs.frozen
 class SchedulerLeaderLost(Event):
-    """*owner* leads no longer: it stops, or could not renew its lease in time."""
+    """Scheduler *owner* is not the leader any more: it stops, or could not renew its lease in time."""
 
     source = "scheduler"
     name = "leader_lost"
@@ -79,7 +79,7 @@ class SchedulerLeaderLost(Event):
 
 @attrs.frozen
 class SchedulerEnqueue(Event):
-    """*job* of a periodic task stands in *queue* now: it was nowhere, or a slot of its cron schedule has come."""
+    """*job* of a periodic task was enqueued in *queue*: the store had no copy of it, or a cron fire time was due."""
 
     source = "scheduler"
     name = "enqueue"
@@ -90,7 +90,7 @@ class SchedulerEnqueue(Event):
 
 @attrs.frozen
 class SchedulerReEnqueue(Event):
-    """*job* of a periodic task, which *owner* ran, is delayed until *timestamp* for its next run."""
+    """*job* of a periodic task ended in process *owner* and is delayed until *timestamp* for its next run."""
 
     source = "scheduler"
     name = "re_enqueue"
@@ -102,9 +102,9 @@ class SchedulerReEnqueue(Event):
 
 @attrs.frozen
 class SchedulerYielded(Event):
-    """*owner* promotes nothing as long as another program's scheduler, *holder*, holds the lock *key*.
+    """*owner* promotes no jobs while another program's scheduler, *holder*, holds the lock *key*.
 
-    *since* is when a scheduler of taskhero first saw that holder, or None if the backend cannot say it.
+    *since* is when a scheduler of taskhero first saw that holder, or None if the backend does not record it.
     """
 
     source = "scheduler"
@@ -117,7 +117,7 @@ class SchedulerYielded(Event):
 
 @attrs.frozen
 class SchedulerWorkingTimestamp(Event):
-    """The moment *timestamp* has come, and its jobs are promoted."""
+    """The jobs with due time *timestamp* are promoted."""
 
     source = "scheduler"
     name = "working_timestamp"
@@ -127,7 +127,7 @@ class SchedulerWorkingTimestamp(Event):
 
 @attrs.frozen
 class SchedulerTransferredJob(Event):
-    """*job*, delayed until *timestamp*, stands at the end of *queue* now."""
+    """*job*, delayed until *timestamp*, was moved to the end of *queue*."""
 
     source = "scheduler"
     name = "transferred_job"
@@ -139,7 +139,7 @@ class SchedulerTransferredJob(Event):
 
 @attrs.frozen
 class SchedulerMerged(Event):
-    """*job*, delayed until *timestamp*, was not queued, since an equal job waits in *queue* already."""
+    """*job*, delayed until *timestamp*, was removed, because an equal job is already in *queue*."""
 
     source = "scheduler"
     name = "merged"
@@ -151,7 +151,7 @@ class SchedulerMerged(Event):
 
 @attrs.frozen
 class SchedulerCleanStuckWorker(Event):
-    """*worker* was silent for *duration* seconds and is taken from view; *job*, if it had one, has failed."""
+    """*worker* sent no heartbeat for *duration* seconds and was deregistered; its *job*, if any, failed."""
 
     source = "scheduler"
     name = "clean_stuck_worker"
@@ -164,7 +164,7 @@ class SchedulerCleanStuckWorker(Event):
 
 @attrs.frozen
 class SchedulerError(Event):
-    """Something went wrong; the scheduler goes on."""
+    """An error occurred. The scheduler continues."""
 
     source = "scheduler"
     name = "error"
@@ -174,7 +174,7 @@ class SchedulerError(Event):
 
 @attrs.frozen
 class SchedulerOutage(Event):
-    """The backend cannot be reached any more, as *error* tells; nothing is promoted meanwhile."""
+    """The backend cannot be reached, because of *error*. No job is promoted until it recovers."""
 
     source = "scheduler"
     name = "outage"
@@ -184,7 +184,7 @@ class SchedulerOutage(Event):
 
 @attrs.frozen
 class SchedulerRecovered(Event):
-    """The backend answers again after *duration* seconds."""
+    """The backend can be reached again after *duration* seconds."""
 
     source = "scheduler"
     name = "recovered"

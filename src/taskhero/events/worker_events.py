@@ -1,4 +1,4 @@
-"""What task processors, their processes and the multi-worker tell."""
+"""The events of task processors, their processes and the multi-worker."""
 
 from __future__ import annotations
 
@@ -47,7 +47,7 @@ class WorkerStart(Event):
 
 @attrs.frozen
 class WorkerEnd(Event):
-    """Task processor *worker* works no longer."""
+    """Task processor *worker* ended."""
 
     source = "worker"
     name = "end"
@@ -56,7 +56,7 @@ class WorkerEnd(Event):
 
 @attrs.frozen
 class WorkerPoll(Event):
-    """Process *worker* asks for jobs in *queues*, in that order."""
+    """Process *worker* requests jobs of *queues*, in that order."""
 
     source = "worker"
     name = "poll"
@@ -66,7 +66,7 @@ class WorkerPoll(Event):
 
 @attrs.frozen
 class WorkerPause(Event):
-    """Process *worker* found no job, or may claim none (``pause-all-workers``), and waits."""
+    """Process *worker* found no job, or may not claim jobs (``pause-all-workers``), and waits."""
 
     source = "worker"
     name = "pause"
@@ -75,7 +75,7 @@ class WorkerPause(Event):
 
 @attrs.frozen
 class WorkerPing(Event):
-    """Process *worker* gave a sign of life at *time*."""
+    """Process *worker* sent a heartbeat at *time*."""
 
     source = "worker"
     name = "ping"
@@ -85,7 +85,7 @@ class WorkerPing(Event):
 
 @attrs.frozen
 class WorkerJob(Event):
-    """*worker* begins *job*, which it claimed from *queue*."""
+    """*worker* starts *job*, which it claimed from *queue*."""
 
     source = "worker"
     name = "job"
@@ -96,7 +96,7 @@ class WorkerJob(Event):
 
 @attrs.frozen
 class WorkerSuccess(Event):
-    """*job* is done and counted: its task returned *result* after *duration* seconds."""
+    """*job* succeeded and was counted: its task returned *result* after *duration* seconds."""
 
     source = "worker"
     name = "success"
@@ -109,7 +109,7 @@ class WorkerSuccess(Event):
 
 @attrs.frozen
 class WorkerFailure(Event):
-    """*job* failed with *error* after *duration* seconds, is counted and stands in the failures."""
+    """*job* failed with *error* after *duration* seconds, was counted and is in the failed list."""
 
     source = "worker"
     name = "failure"
@@ -126,8 +126,8 @@ class WorkerRetry(Event):
 
     Attributes:
         attempt: The number of the attempt that failed, from 1.
-        limit: How many attempts there are in all.
-        delay: Seconds before the next one.
+        limit: The maximum number of attempts.
+        delay: Seconds until the next attempt.
     """
 
     source = "worker"
@@ -144,7 +144,7 @@ class WorkerRetry(Event):
 
 @attrs.frozen
 class WorkerReEnqueue(Event):
-    """A plugin put *job* off: it is tried again after *delay* seconds; it did not fail."""
+    """A plugin postponed *job* for *delay* seconds. It did not fail."""
 
     source = "worker"
     name = "re_enqueue"
@@ -156,7 +156,7 @@ class WorkerReEnqueue(Event):
 
 @attrs.frozen
 class WorkerRefused(Event):
-    """A plugin did not want *job* to run: it is gone, and nothing was counted."""
+    """A plugin refused to run *job*. The job was removed and not counted."""
 
     source = "worker"
     name = "refused"
@@ -167,7 +167,7 @@ class WorkerRefused(Event):
 
 @attrs.frozen
 class WorkerGivenBack(Event):
-    """*worker* released *job* to the front of *queue*; *reason* says why."""
+    """*worker* released *job* to the front of *queue*, because of *reason*."""
 
     source = "worker"
     name = "given_back"
@@ -179,7 +179,7 @@ class WorkerGivenBack(Event):
 
 @attrs.frozen
 class WorkerGone(Event):
-    """How *job* ended was not recorded: it was no longer *worker*'s, which was taken for dead or removed."""
+    """The outcome of *job* was not recorded: *worker* had lost its claim, because it was treated as dead or removed."""
 
     source = "worker"
     name = "gone"
@@ -190,7 +190,7 @@ class WorkerGone(Event):
 
 @attrs.frozen
 class WorkerCleaningWorker(Event):
-    """*worker* is dead and is taken from view."""
+    """*worker* is dead and was deregistered."""
 
     source = "worker"
     name = "cleaning_worker"
@@ -199,10 +199,10 @@ class WorkerCleaningWorker(Event):
 
 @attrs.frozen
 class WorkerRescue(Event):
-    """*job* was taken from the dead *worker* and stands at the front of *queue*.
+    """*job* of the dead *worker* was returned to the front of *queue*.
 
     Attributes:
-        running: Whether the dead process ran it alone, so that this counts against the job.
+        running: Whether the dead process ran the job exclusively, so that the crash is attributed to the job.
     """
 
     source = "worker"
@@ -215,7 +215,7 @@ class WorkerRescue(Event):
 
 @attrs.frozen
 class WorkerError(Event):
-    """Something went wrong that is no task's failure: *queue* or *job* tell where, if it is about one."""
+    """An error occurred that is not a failure of a task; *queue* and *job* name what it concerns, if known."""
 
     source = "worker"
     name = "error"
@@ -227,7 +227,7 @@ class WorkerError(Event):
 
 @attrs.frozen
 class WorkerOutage(Event):
-    """The backend cannot be reached any more, as *error* tells; running jobs go on, and no other is claimed."""
+    """The backend cannot be reached, because of *error*. Running jobs continue, and no other job is claimed."""
 
     source = "worker"
     name = "outage"
@@ -237,7 +237,7 @@ class WorkerOutage(Event):
 
 @attrs.frozen
 class WorkerRecovered(Event):
-    """The backend answers again after *duration* seconds."""
+    """The backend can be reached again after *duration* seconds."""
 
     source = "worker"
     name = "recovered"
@@ -245,12 +245,12 @@ class WorkerRecovered(Event):
     duration: float
 
 
-# --- of the multi-worker: what has the task processors of a process ------------------------------------------------
+# --- of the multi-worker, which owns the task processors of a process ----------------------------------------------
 
 
 @attrs.frozen
 class MultiWorkerStart(Event):
-    """Process *worker* begins to have task processors."""
+    """Process *worker* starts its task processors."""
 
     source = "multi_worker"
     name = "start"
@@ -259,7 +259,7 @@ class MultiWorkerStart(Event):
 
 @attrs.frozen
 class MultiWorkerEnd(Event):
-    """Process *worker* has no task processors any more."""
+    """All task processors of process *worker* ended."""
 
     source = "multi_worker"
     name = "end"
@@ -268,12 +268,12 @@ class MultiWorkerEnd(Event):
 
 @attrs.frozen
 class MultiWorkerAction(Event):
-    """Process *worker* looked whether it has the right number of task processors.
+    """Process *worker* checked the number of its task processors.
 
     Attributes:
-        verb: What it did: ``"+"`` start some, ``"-"`` end some, ``"--"`` end all, ``"x"`` nothing.
-        delay: Seconds by which the event loop lagged.
-        count: How many task processors there are now.
+        verb: The action: ``"+"`` starts some, ``"-"`` ends some, ``"--"`` ends all, ``"x"`` does nothing.
+        delay: Delay of the event loop in seconds.
+        count: Number of task processors after the action.
     """
 
     source = "multi_worker"

@@ -1,6 +1,6 @@
 """Time: pure functions without a clock.
 
-- `instants`: durations, due times and frequencies, as users pass them and as the wire stores them.
-- `cron` computes fire times, `misfires` decides which missed fire times still fire.
-- `recurrence`: when a periodic task runs again.
+- `instants` converts durations, due times and frequencies from the form that users pass to the form of the wire.
+- `cron` computes fire times. `misfires` decides which missed fire times still fire.
+- `recurrence` combines them: it says when a task runs periodically, and which jobs are copies of its own job.
 """

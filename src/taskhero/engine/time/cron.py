@@ -1,4 +1,4 @@
-"""Cron expressions in a time zone: pure functions of time, right across daylight saving."""
+"""Cron expressions in a time zone: pure functions of time that handle daylight saving."""
 
 from __future__ import annotations
 
@@ -39,31 +39,31 @@ _FIELDS: Final = (
 _FORMS: Final = (
     "*, a number, a range such as 1-5 that does not begin after its end, steps such as */5, and lists of these"
 )
-_LONGEST: Final = 200
+_MAX_LENGTH: Final = 200
 _SECOND: Final = timedelta(seconds=1)
-#: Where the search for a first slot begins, when an expression is checked: any day would do.
-_SOME_DAY: Final = datetime(2024, 1, 1)  # noqa: DTZ001 - a time on the wall
+#: Start of the search for a first fire time when an expression is checked. Any day works.
+_ANY_DAY: Final = datetime(2024, 1, 1)  # noqa: DTZ001 - a local time
 
 
-def check_instant(moment: datetime) -> None:
-    """Refuse what is no aware datetime before the year 5000.
+def check_instant(instant: datetime) -> None:
+    """Check that a value is an aware datetime before the year 5000.
 
     Raises:
-        InvalidMoment: It is none.
+        InvalidMoment: The value is not a datetime, naive, or past the year 5000.
     """
-    if not isinstance(moment, datetime):
-        raise InvalidMoment(f"{short_repr(moment)} is no moment of a schedule: pass an aware datetime")
-    instant_of(moment)
+    if not isinstance(instant, datetime):
+        raise InvalidMoment(f"{short_repr(instant)} is not an instant: pass an aware datetime")
+    instant_of(instant)
 
 
-def _tidy(given: object) -> str:
+def _normalize(given: object) -> str:
     if not isinstance(given, str):
         raise InvalidSchedule(
-            f"cron={short_repr(given)} is no cron expression: pass a str such as '*/5 9-17 * * mon-fri'"
+            f"cron={short_repr(given)} is not a cron expression: pass a str such as '*/5 9-17 * * mon-fri'"
         )
-    if len(given) > _LONGEST:
+    if len(given) > _MAX_LENGTH:
         raise InvalidSchedule(
-            f"cron={short_repr(given)} has {len(given)} characters: more than {_LONGEST} are a mistake"
+            f"cron={short_repr(given)} has {len(given)} characters: pass an expression of at most {_MAX_LENGTH}"
         )
     return " ".join(given.split())
 
@@ -81,26 +81,26 @@ def _zone_name(given: object) -> str:
 
 @attrs.frozen
 class CronSchedule:
-    """When a cron expression fires: its *fire_times*, each a moment in UTC.
+    """The fire times of a cron expression in a time zone. Each fire time is an instant in UTC.
 
-    Five fields (minute, hour, day of the month, month, day of the week) as in Vixie cron: if both kinds of days are
-    restricted and neither begins with ``*``, either of them will do. Also ``@hourly``, ``@daily``, ``@weekly``,
-    ``@monthly`` and ``@yearly``.
+    The expression has five fields (minute, hour, day of the month, month, day of the week), as in Vixie cron. If both
+    day fields are restricted and neither starts with ``*``, a day matches if either field matches. The macros
+    ``@hourly``, ``@daily``, ``@weekly``, ``@monthly`` and ``@yearly`` are accepted too.
 
-    Where clocks are set forward or back: a time on the wall that does not exist fires once, at the shift; one that
-    occurs twice fires once, the first time. An expression for every hour of the day goes by real time instead, and
-    fires whenever the wall clock shows its minute.
+    When clocks are set forward, a local time that does not exist fires once, at the shift. When clocks are set back, a
+    local time that occurs twice fires once, at its first occurrence. An expression for every hour of the day fires at
+    each occurrence of its minute instead.
 
     Args:
         expression: The cron expression.
-        timezone: The IANA name of the time zone whose clocks count, or the `zoneinfo.ZoneInfo`.
+        timezone: The IANA name of the time zone, or a `zoneinfo.ZoneInfo`.
 
     Raises:
-        InvalidSchedule: The expression or the zone cannot be read, or it would never fire; or the extra ``cron`` is not
-            installed.
+        InvalidSchedule: The expression or the time zone is invalid, the expression never fires, or the extra ``cron``
+            is not installed.
     """
 
-    expression: str = attrs.field(converter=_tidy)
+    expression: str = attrs.field(converter=_normalize)
     timezone: str = attrs.field(default="UTC", converter=_zone_name)
     _zone: tzinfo = attrs.field(init=False, eq=False, repr=False)
     _fields: str = attrs.field(init=False, eq=False, repr=False)
@@ -116,135 +116,137 @@ class CronSchedule:
 
     @_every_hour.default
     def _is_every_hour(self) -> bool:
-        return _simulation(self._fields, _SOME_DAY).hours == set(range(24))
+        return _simulation(self._fields, _ANY_DAY).hours == set(range(24))
 
     def __str__(self) -> str:
         return f"{self.expression} ({self.timezone})"
 
-    def next_after(self, moment: datetime) -> datetime:
-        """The first slot after *moment*, an aware datetime; in UTC.
+    def next_after(self, instant: datetime) -> datetime:
+        """Return the first fire time after *instant*, an aware datetime, in UTC.
 
         Raises:
-            InvalidMoment: *moment* is naive, or past the year 5000.
+            InvalidMoment: *instant* is naive, or past the year 5000.
         """
-        wall, overlap = self._wall(moment)
+        local, overlap = self._local(instant)
         best: datetime | None = None
-        # On a day on which clocks are set back, times that the wall has shown already may come again.
-        for shown_time in _simulation(self._fields, wall - overlap):
-            first, last = self._first(shown_time), self._fire_times_at(shown_time)
-            found = [slot for slot in last if slot > moment]
+        # When clocks are set back, earlier local times may occur again, so the search starts before the overlap.
+        for local_time in _simulation(self._fields, local - overlap):
+            first, fire_times = self._first(local_time), self._fire_times_at(local_time)
+            found = [fire_time for fire_time in fire_times if fire_time > instant]
             best = min((*found, best) if best is not None else found, default=None)
-            if best is not None and first > moment:
+            if best is not None and first > instant:
                 return best
-        raise InvalidSchedule(f"cron={self.expression!r} does not fire within 50 years of {moment.isoformat()}")
+        raise InvalidSchedule(f"cron={self.expression!r} does not fire within 50 years of {instant.isoformat()}")
 
-    def last_until(self, moment: datetime) -> datetime:
-        """The last slot that is not after *moment*, an aware datetime; in UTC.
+    def last_until(self, instant: datetime) -> datetime:
+        """Return the last fire time that is not after *instant*, an aware datetime, in UTC.
 
         Raises:
-            InvalidMoment: *moment* is naive, or past the year 5000.
+            InvalidMoment: *instant* is naive, or past the year 5000.
         """
-        wall, overlap = self._wall(moment)
+        local, overlap = self._local(instant)
         best: datetime | None = None
-        for shown_time in _simulation(self._fields, wall + overlap + _SECOND, reverse=True):
-            slots = self._fire_times_at(shown_time)
-            found = [slot for slot in slots if slot <= moment]
+        for local_time in _simulation(self._fields, local + overlap + _SECOND, reverse=True):
+            fire_times = self._fire_times_at(local_time)
+            found = [fire_time for fire_time in fire_times if fire_time <= instant]
             best = max((*found, best) if best is not None else found, default=None)
-            if best is not None and slots and slots[-1] <= moment:
+            if best is not None and fire_times and fire_times[-1] <= instant:
                 return best
-        raise InvalidSchedule(f"cron={self.expression!r} did not fire within 50 years of {moment.isoformat()}")
+        raise InvalidSchedule(f"cron={self.expression!r} did not fire within 50 years of {instant.isoformat()}")
 
     def fire_times(self, after: datetime, until: datetime, limit: int) -> list[datetime]:
-        """The first *limit* slots after *after*, up to and including *until*; in UTC.
+        """Return the first *limit* fire times after *after*, up to and including *until*, in UTC.
 
         Raises:
-            InvalidMoment: A moment is naive, or past the year 5000.
+            InvalidMoment: An instant is naive, or past the year 5000.
         """
         found: list[datetime] = []
-        slot = after
-        while len(found) < limit and (slot := self.next_after(slot)) <= until:
-            found.append(slot)
+        fire_time = after
+        while len(found) < limit and (fire_time := self.next_after(fire_time)) <= until:
+            found.append(fire_time)
         return found
 
-    def _wall(self, moment: datetime) -> tuple[datetime, timedelta]:
-        """What the wall clock shows at *moment*, and how far it is set back if it shows this time twice."""
-        check_instant(moment)
-        local = moment.astimezone(self._zone)
+    def _local(self, instant: datetime) -> tuple[datetime, timedelta]:
+        """Return the local time at *instant*, and the size of the shift if this local time occurs twice."""
+        check_instant(instant)
+        local = instant.astimezone(self._zone)
         early, late = local.replace(fold=0).utcoffset(), local.replace(fold=1).utcoffset()
         assert early is not None  # noqa: S101 - the zone is known
         assert late is not None  # noqa: S101
         return local.replace(tzinfo=None, fold=0), max(early - late, timedelta(0))
 
-    def _first(self, wall: datetime) -> datetime:
-        """When the wall clock shows *wall* first; somewhere behind the shift, if it never does."""
-        return wall.replace(tzinfo=self._zone, fold=0).astimezone(UTC)
+    def _first(self, local: datetime) -> datetime:
+        """Return the first instant of a local time, or an instant after the shift if the local time does not exist."""
+        return local.replace(tzinfo=self._zone, fold=0).astimezone(UTC)
 
-    def _fire_times_at(self, wall: datetime) -> tuple[datetime, ...]:
-        """The slots of a time on the wall, in order."""
-        first, second = self._first(wall), wall.replace(tzinfo=self._zone, fold=1).astimezone(UTC)
+    def _fire_times_at(self, local: datetime) -> tuple[datetime, ...]:
+        """Return the fire times of a local time, in order."""
+        first, second = self._first(local), local.replace(tzinfo=self._zone, fold=1).astimezone(UTC)
         if first == second:
             return (first,)
         if first < second:
             return (first, second) if self._every_hour else (first,)
-        # It does not exist: see PEP 495.
+        # The local time does not exist: see PEP 495.
         return () if self._every_hour else (self._shift(second, first),)
 
-    def _shift(self, before: datetime, behind: datetime) -> datetime:
-        """The first second in which clocks are set otherwise than at *before*."""
+    def _shift(self, before: datetime, after: datetime) -> datetime:
+        """Return the first second whose UTC offset differs from the one at *before*."""
         offset = before.astimezone(self._zone).utcoffset()
-        while behind - before > _SECOND:
-            middle = before + (behind - before) // _SECOND // 2 * _SECOND
+        while after - before > _SECOND:
+            middle = before + (after - before) // _SECOND // 2 * _SECOND
             if middle.astimezone(self._zone).utcoffset() == offset:
                 before = middle
             else:
-                behind = middle
-        return behind
+                after = middle
+        return after
 
 
 def _simulation(fields: str, start: datetime, *, reverse: bool = False) -> CronSim:
-    """The times on the wall behind *start*, or before it. CronSim knows the calendar, and nothing of zones here."""
+    """Return the matching local times after *start*, or before it. CronSim computes without a time zone here."""
     try:
         from cronsim import CronSim
     except ModuleNotFoundError as error:
-        raise InvalidSchedule("cron= needs the package cronsim: pip install 'taskhero[cron]'") from error
+        raise InvalidSchedule("cron= needs the package cronsim: run pip install 'taskhero[cron]'") from error
     return CronSim(fields, start, reverse=reverse)
 
 
-def _is_readable(fields: str) -> bool:
+def _is_valid(fields: str) -> bool:
     from cronsim import CronSimError
 
     try:
-        _simulation(fields, _SOME_DAY)
+        _simulation(fields, _ANY_DAY)
     except CronSimError:
         return False
     return True
 
 
 def _fields_of(expression: str) -> str:
-    """The five fields of an expression, or of the macro that it is."""
-    told = f"cron={expression!r}"
+    """Return the five fields of an expression or of a macro."""
+    prefix = f"cron={expression!r}"
     fields = expression
     if expression.startswith("@"):
         if expression.lower() not in _MACROS:
             reason = (
-                "a program has no boot: enqueue the task when yours starts" if expression == "@reboot" else "unknown"
+                "not supported, enqueue the task when your program starts"
+                if expression == "@reboot"
+                else "unknown macro"
             )
-            raise InvalidSchedule(f"{told}: {reason}; there are {', '.join(_MACROS)}")
+            raise InvalidSchedule(f"{prefix}: {reason}; the macros are {', '.join(_MACROS)}")
         fields = _MACROS[expression.lower()]
     parts = fields.split()
     if len(parts) != len(_FIELDS):
         names = ", ".join(name for name, _ in _FIELDS)
         seconds = "; for seconds, use frequency=" if len(parts) == len(_FIELDS) + 1 else ""
-        raise InvalidSchedule(f"{told} has {len(parts)} fields, but {len(_FIELDS)} are needed: {names}{seconds}")
-    _simulation("* * * * *", _SOME_DAY)
-    for place, part in enumerate(parts):
-        alone = ["*"] * len(_FIELDS)
-        alone[place] = part
-        if not _is_readable(" ".join(alone)):
-            name, values = _FIELDS[place]
-            raise InvalidSchedule(f"{told}: {part!r} is no {name}: allowed are {_FORMS}; values are {values}")
-    if not _is_readable(fields) or next(_simulation(fields, _SOME_DAY), None) is None:
-        raise InvalidSchedule(f"{told} never fires: no year has such a day")
+        raise InvalidSchedule(f"{prefix} has {len(parts)} fields, but {len(_FIELDS)} are needed: {names}{seconds}")
+    _simulation("* * * * *", _ANY_DAY)
+    for index, part in enumerate(parts):
+        single = ["*"] * len(_FIELDS)
+        single[index] = part
+        if not _is_valid(" ".join(single)):
+            name, values = _FIELDS[index]
+            raise InvalidSchedule(f"{prefix}: {part!r} is not a valid {name}: pass {_FORMS}; values are {values}")
+    if not _is_valid(fields) or next(_simulation(fields, _ANY_DAY), None) is None:
+        raise InvalidSchedule(f"{prefix} never fires: no year has such a day; change the day or the month")
     return fields
 
 
@@ -257,24 +259,24 @@ def _zone_of(name: str) -> tzinfo:
         known = zoneinfo.available_timezones()
     if not known:
         raise InvalidSchedule(
-            f"timezone={name!r}: this machine has no time zones: pip install tzdata (which comes with taskhero[cron])"
+            f"timezone={name!r}: this machine has no time zone data: run pip install tzdata (part of taskhero[cron])"
         )
-    near = " or ".join(map(repr, _near(name, known)))
-    guess = f"did you mean {near}?" if near else "pass an IANA name such as 'Europe/Berlin'"
-    raise InvalidSchedule(f"timezone={name!r} is not known here: {guess}")
+    close = " or ".join(map(repr, _close_names(name, known)))
+    guess = f"did you mean {close}?" if close else "pass an IANA name such as 'Europe/Berlin'"
+    raise InvalidSchedule(f"timezone={name!r} is not a known time zone: {guess}")
 
 
-def _near(name: str, known: set[str]) -> list[str]:
-    """Zones that somebody may mean who writes *name*: the city alone, other capitals, a slip of the hand."""
+def _close_names(name: str, known: set[str]) -> list[str]:
+    """Return up to three time zones with a similar name or city, in any case."""
 
     def forms(zone: str) -> Iterator[str]:
         yield zone.lower()
         yield zone.rpartition("/")[2].lower()
 
     wanted = name.strip().lower().replace(" ", "_")
-    spelt: dict[str, list[str]] = {}
+    zones_by_form: dict[str, list[str]] = {}
     for zone in sorted(known, key=lambda zone: ("/" not in zone, zone)):
         for form in forms(zone):
-            spelt.setdefault(form, []).append(zone)
-    close = difflib.get_close_matches(wanted, spelt, n=3)
-    return list(dict.fromkeys(zone for form in close for zone in spelt[form]))[:3]
+            zones_by_form.setdefault(form, []).append(zone)
+    close = difflib.get_close_matches(wanted, zones_by_form, n=3)
+    return list(dict.fromkeys(zone for form in close for zone in zones_by_form[form]))[:3]

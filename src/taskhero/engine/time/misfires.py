@@ -1,4 +1,4 @@
-"""Which slots of a cron schedule are fired when nobody could fire them in time: a pure function."""
+"""Decide which missed fire times of a cron schedule are fired late: a pure function."""
 
 from __future__ import annotations
 
@@ -20,14 +20,14 @@ __all__ = ["GRACE", "LIMIT", "Misfire", "due_fire_times", "misfire_of"]
 
 Misfire: TypeAlias = Literal["skip", "once", "all"]
 
-#: Seconds within which a slot counts as fired in time, unless one says otherwise.
+#: Default number of seconds within which a fire time counts as in time.
 GRACE: Final = 60.0
-#: How many slots are fired at once at most, unless one says otherwise.
+#: Default maximum number of fire times that are fired at once.
 LIMIT: Final = 100
 
 
 def misfire_of(given: object) -> Misfire:
-    """The policy, checked.
+    """Return *given* if it is a misfire policy.
 
     Raises:
         InvalidSchedule: There is no such policy.
@@ -35,7 +35,9 @@ def misfire_of(given: object) -> Misfire:
     for policy in get_args(Misfire):
         if given == policy:
             return policy  # type: ignore[no-any-return]
-    raise InvalidSchedule(f"misfire={short_repr(given)} is no policy{closest_name(str(given), get_args(Misfire))}")
+    raise InvalidSchedule(
+        f"misfire={short_repr(given)} is not a misfire policy{closest_name(str(given), get_args(Misfire))}"
+    )
 
 
 def due_fire_times(
@@ -47,26 +49,26 @@ def due_fire_times(
     *,
     grace: timedelta | float = GRACE,
 ) -> list[datetime]:
-    """The slots after *last*, up to and including *now*, that are to be fired now; in order, in UTC.
+    """Return the fire times after *last*, up to and including *now*, that must fire now, in order and in UTC.
 
-    A slot that is not older than *grace* is in time and is fired in any case. Those that are older were missed, and
-    the policy decides: ``"skip"`` leaves them out; ``"once"`` makes up for all of them with one run, for which one that
-    is in time will do, else the youngest missed one; ``"all"`` fires each. Never more than the youngest *limit* slots
-    are fired: however long nobody looked, the work is bounded, and so is this search.
+    A fire time that is at most *grace* old is in time and always fires. Older ones are misfires, and the policy
+    decides. ``"skip"`` fires none of them. ``"once"`` fires one run for all of them: a fire time in time counts as this
+    run, otherwise the latest misfire fires. ``"all"`` fires each. At most the latest *limit* fire times fire, so an
+    outage of any length costs a bounded number of runs and a bounded search.
 
-    What is left out is not due later either: pass *now* as the next *last*.
+    Fire times that are skipped do not fire later: pass *now* as the next *last*.
 
     Args:
-        schedule: When it fires.
-        last: Until when slots were fired or left out: the last *now*, or the moment at which the schedule began.
-        now: The moment of this look.
-        misfire: What becomes of missed slots.
-        limit: How many slots at most, 1 or more.
-        grace: Seconds, or a timedelta, for which a slot is in time.
+        schedule: The cron schedule.
+        last: The cron cursor: the previous *now*, or the start of the schedule.
+        now: The current time.
+        misfire: The policy for misfires.
+        limit: Maximum number of fire times, 1 or more.
+        grace: Seconds, or a timedelta, within which a fire time is in time.
 
     Raises:
-        InvalidSchedule: The policy, the limit or the grace make no sense.
-        InvalidMoment: A moment is naive, or past the year 5000.
+        InvalidSchedule: The policy, the limit or the grace is invalid.
+        InvalidMoment: *last* or *now* is naive, or past the year 5000.
     """
     policy = misfire_of(misfire)
     _check_limit(limit)
@@ -76,17 +78,17 @@ def due_fire_times(
         in_time = now - timedelta(seconds=duration_of(grace, "grace"))
     except (InvalidMoment, OverflowError) as error:
         raise InvalidSchedule(f"grace={short_repr(grace)}: {error}") from None
-    # From the youngest backwards: an outage of years costs no more than one of minutes.
+    # Search from the latest fire time backwards, so that the cost does not depend on the length of the outage.
     found: list[datetime] = []
-    slot = schedule.last_until(now)
-    while slot > last and len(found) < limit and (policy == "all" or slot >= in_time):
-        found.append(slot)
-        slot = schedule.last_until(slot - timedelta.resolution)
-    if not found and policy == "once" and slot > last:
-        found.append(slot)
+    fire_time = schedule.last_until(now)
+    while fire_time > last and len(found) < limit and (policy == "all" or fire_time >= in_time):
+        found.append(fire_time)
+        fire_time = schedule.last_until(fire_time - timedelta.resolution)
+    if not found and policy == "once" and fire_time > last:
+        found.append(fire_time)
     return found[::-1]
 
 
 def _check_limit(given: object) -> None:
     if isinstance(given, bool) or not isinstance(given, int) or given < 1:
-        raise InvalidSchedule(f"limit={short_repr(given)} is no number of slots: pass 1 or more")
+        raise InvalidSchedule(f"limit={short_repr(given)} is not a number of fire times: pass 1 or more")

@@ -1,4 +1,4 @@
-"""What makes a task periodic: its frequency or its cron schedule, and the one job of its chain."""
+"""The frequency or cron schedule of a periodic task, and the jobs that are copies of its own job."""
 
 from __future__ import annotations
 
@@ -22,17 +22,17 @@ if TYPE_CHECKING:
 
 __all__ = ["IMPLIED_PLUGINS", "Recurrence", "recurrence_of"]
 
-#: The plugins that a task with a frequency has, with their options, unless it names them itself; as in ActionHero, a
-#: second copy is neither stored nor run, but dropped.
+#: Plugins with their options that a task with a frequency has by default, unless it names them itself.
+#: As in ActionHero, a second copy of the job is neither stored nor run.
 IMPLIED_PLUGINS: dict[str, dict[str, Any]] = {"job-lock": {"requeue": False}, "queue-lock": {}, "delay-queue-lock": {}}
 
 
 @attrs.frozen(kw_only=True)
 class Recurrence:
-    """When a task runs by itself.
+    """When a task runs periodically.
 
-    It runs as a job without arguments. In whatever spelling a program writes that (``[{}]``, ``[null]`` or ``[]``), all
-    such jobs are copies of one: they share locks, and are stopped together. A job with arguments is a plain one.
+    The task runs as a job without arguments, its own job. Programs write this as ``[{}]``, ``[null]`` or ``[]``. All
+    such jobs are copies of one job: they share locks, and are stopped together. A job with arguments is not periodic.
 
     Attributes:
         name: The task's name.
@@ -41,7 +41,7 @@ class Recurrence:
         frequency: Seconds from the end of a run to the next one, or None.
         reenqueue_on_error: Whether it runs again after a failure.
         schedule: The cron schedule, or None.
-        misfire: What becomes of slots that nobody could fire in time.
+        misfire: The policy for fire times that were missed.
     """
 
     name: str
@@ -52,19 +52,19 @@ class Recurrence:
     misfire: Misfire = "once"
 
     def is_its_own(self, args: list[Any]) -> bool:
-        """Whether a job with these arguments is a copy of the task's own."""
+        """Return whether a job with these arguments is a copy of the task's own job."""
         return is_nothing(args) if self.args else not args
 
     def job(self, queue: str) -> Job:
-        """The task's own job."""
+        """Return the task's own job."""
         return Job(self.name, self.args, queue)
 
     def one_of(self, job: Job) -> Job:
-        """The job that stands for all copies of *job*: plugins see it when they state locks and guards."""
+        """Return the representative of all copies of *job*. Plugins derive locks and guards from it."""
         return self.job(job.queue) if self.is_its_own(job.args) else job
 
     def equivalent_payloads(self, job: Job) -> tuple[str, ...]:
-        """All texts that mean *job*; none if they cannot be told."""
+        """Return all payloads of copies of *job*; none if *job* is not a copy of the task's own job."""
         if not self.is_its_own(job.args):
             return ()
         payloads: list[list[Any]] = [[{}], [None], []] if self.args else [[]]
@@ -73,24 +73,30 @@ class Recurrence:
 
 
 def recurrence_of(options: TaskOptions, name: str, signature: TaskSignature) -> Recurrence | None:
-    """What the options say of when the task runs by itself, or None if it does not.
+    """Return when the task runs periodically according to its options, or None if it does not.
 
     Raises:
-        InvalidTask: They make no sense, or such a task would need arguments.
+        InvalidTask: The options contradict each other, or the task needs arguments.
+        InvalidSchedule: The cron expression, its time zone or the misfire policy is invalid.
     """
     by_cron = options.cron is not None
     if by_cron and options.frequency is not None:
         raise InvalidTask(f"task {name!r} has frequency= and cron=: keep one of them")
     if not by_cron:
-        _refuse_without_cron(options, name)
+        _reject_cron_options(options, name)
     if not isinstance(options.reenqueue_on_error, bool):
         raise InvalidTask(
-            f"task {name!r}: reenqueue_on_error={short_repr(options.reenqueue_on_error)}: pass True or False"
+            f"task {name!r}: reenqueue_on_error={short_repr(options.reenqueue_on_error)} is not a bool: pass True or "
+            "False"
         )
     if options.frequency is None and not options.reenqueue_on_error:
         raise InvalidTask(
-            f"task {name!r}: reenqueue_on_error=False says what a task with frequency= does after a failure"
-            + (": by cron it runs at its next slot in any case" if by_cron else ": pass frequency=, or leave it out")
+            f"task {name!r}: reenqueue_on_error=False applies only to a task with frequency="
+            + (
+                "; a cron task always runs at its next fire time: omit the option"
+                if by_cron
+                else ": pass frequency=, or omit the option"
+            )
         )
     if not by_cron and options.frequency is None:
         return None
@@ -98,7 +104,7 @@ def recurrence_of(options: TaskOptions, name: str, signature: TaskSignature) -> 
         what = "cron" if by_cron else "frequency"
         raise InvalidTask(
             f"task {name!r} has {what}=, so it runs without arguments, but {', '.join(signature.needed)} "
-            f"{'is' if len(signature.needed) == 1 else 'are'} needed: give each a default"
+            f"{'is' if len(signature.needed) == 1 else 'are'} required: add a default to each"
         )
     args: list[Any] = [{}] if signature.takes_nothing else []
     if options.frequency is not None:
@@ -116,8 +122,8 @@ def recurrence_of(options: TaskOptions, name: str, signature: TaskSignature) -> 
     return Recurrence(name=name, args=args, schedule=schedule, misfire=misfire)
 
 
-def _refuse_without_cron(options: TaskOptions, name: str) -> None:
+def _reject_cron_options(options: TaskOptions, name: str) -> None:
     for option in ("timezone", "misfire"):
         given = getattr(options, option)
         if given is not None:
-            raise InvalidTask(f"task {name!r}: {option}={short_repr(given)} is for a task with cron=: pass that, too")
+            raise InvalidTask(f"task {name!r}: {option}={short_repr(given)} needs cron=: pass cron= too, or omit it")

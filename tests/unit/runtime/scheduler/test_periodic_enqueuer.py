@@ -73,7 +73,7 @@ async def test_a_queue_that_cannot_take_its_job_is_told_once(room, monkeypatch):
     for _ in range(3):
         await room.look()
     (event,) = room.told
-    assert (event.name, "queue 'q' cannot take its job" in str(event.error)) == ("error", True)
+    assert (event.name, "key of queue 'q' is not a list" in str(event.error)) == ("error", True)
 
 
 @pytest.mark.parametrize(
