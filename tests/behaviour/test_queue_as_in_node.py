@@ -61,9 +61,9 @@ async def test_numbers_as_texts_are_refused(harness):
     """node-resque accepts them. Here a str as a time can only be a mistake."""
     app = harness.app(scheduler=False)
     async with app:
-        with pytest.raises(InvalidMoment, match="no moment"):
+        with pytest.raises(InvalidMoment, match="not an instant"):
             await app.queue.enqueue_at("10000", "someJob", [], "q")
-        with pytest.raises(InvalidMoment, match="no duration"):
+        with pytest.raises(InvalidMoment, match="not a duration"):
             await app.queue.enqueue_in("5000", "someJob", [], "q")
         assert await app.queue.timestamps() == []
 

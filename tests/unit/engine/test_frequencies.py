@@ -52,15 +52,15 @@ def test_a_frequency_is_seconds_or_a_timedelta(given, seconds):
 @pytest.mark.parametrize(
     ("given", "reason"),
     [
-        (0, "leave it out"),
+        (0, "or omit it"),
         (0.999, "frequency=0.999 is less than a second"),
         (timedelta(milliseconds=500), "less than a second"),
         (-1, "negative"),
         (math.inf, "not finite"),
         (math.nan, "not finite"),
-        (True, "no duration"),
+        (True, "not a duration"),
         ("5", "pass a timedelta, or seconds"),
-        (None, "no duration"),
+        (None, "not a duration"),
         (86_400_000, "milliseconds"),
         (604_801, "pass a timedelta"),
         (timedelta(days=367), "more than a year"),

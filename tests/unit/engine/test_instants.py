@@ -63,7 +63,7 @@ def test_no_datetime_becomes_an_earlier_second(when):
 @pytest.mark.parametrize(
     ("when", "sentence"),
     [
-        (datetime(2027, 1, 1), "is naive: give it a time zone, such as datetime.now"),  # noqa: DTZ001
+        (datetime(2027, 1, 1), "is naive: add a time zone, as in datetime.now"),  # noqa: DTZ001
         (1_800_000_000_000, "past the year 5000: it looks like milliseconds, pass seconds"),
         (LATEST, "past the year 5000"),
         (10**400, "past the year 5000"),
@@ -72,11 +72,11 @@ def test_no_datetime_becomes_an_earlier_second(when):
         (-1, "is negative"),
         (float("nan"), "is not finite"),
         (float("inf"), "is not finite"),
-        (True, "is no moment: pass an aware datetime, or unix seconds"),
-        ("10000", "is no moment"),
-        (None, "is no moment"),
-        (date(2027, 1, 1), "is no moment"),
-        (timedelta(seconds=3), "is no moment"),
+        (True, "is not an instant: pass an aware datetime, or Unix seconds"),
+        ("10000", "is not an instant"),
+        (None, "is not an instant"),
+        (date(2027, 1, 1), "is not an instant"),
+        (timedelta(seconds=3), "is not an instant"),
     ],
 )
 def test_a_moment_that_can_only_be_a_mistake_is_refused_with_a_sentence(when, sentence):
@@ -100,16 +100,16 @@ def test_a_delay_is_a_timedelta_or_seconds(delay, seconds):
 @pytest.mark.parametrize(
     ("delay", "sentence"),
     [
-        (604_801, "more than a week in seconds.*pass a timedelta if that is what you mean"),
+        (604_801, "more than a week in seconds.*pass a timedelta if you mean this delay"),
         (10**400, "more than a week"),
         (-1, "is negative"),
         (timedelta(seconds=-1), "is negative"),
         (timedelta(days=366_000), "is longer than 1000 years"),
         (float("nan"), "is not finite"),
         (float("inf"), "is not finite"),
-        (True, "is no duration: pass a timedelta, or seconds"),
-        ("10", "is no duration"),
-        (None, "is no duration"),
+        (True, "is not a duration: pass a timedelta, or seconds"),
+        ("10", "is not a duration"),
+        (None, "is not a duration"),
     ],
 )
 def test_a_delay_that_can_only_be_a_mistake_is_refused_with_a_sentence(delay, sentence):

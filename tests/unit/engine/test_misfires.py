@@ -116,16 +116,16 @@ def test_no_slot_is_due_twice_and_each_look_stays_within_its_bounds(schedule, st
 @pytest.mark.parametrize(
     ("more", "said"),
     [
-        ({"misfire": "none"}, "misfire='none' is no policy"),
+        ({"misfire": "none"}, "misfire='none' is not a misfire policy"),
         ({"misfire": "al"}, "did you mean 'all'"),
-        ({"misfire": None}, "misfire=None is no policy"),
-        ({"limit": 0}, "limit=0 is no number of slots"),
+        ({"misfire": None}, "misfire=None is not a misfire policy"),
+        ({"limit": 0}, "limit=0 is not a number of fire times"),
         ({"limit": True}, "limit=True"),
         ({"limit": 2.5}, "limit=2.5"),
         ({"grace": -1}, "negative"),
         ({"grace": float("inf")}, "not finite"),
         ({"grace": 1e300}, "grace=1e"),
-        ({"grace": "1"}, "no duration"),
+        ({"grace": "1"}, "not a duration"),
     ],
 )
 def test_what_makes_no_sense_is_refused(more, said):

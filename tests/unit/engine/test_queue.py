@@ -337,9 +337,9 @@ async def test_no_delay_is_at_once(app, delay):
     [datetime(2027, 1, 1), NOW * 1000, -1, float("nan"), float("inf"), True, "10000", None],  # noqa: DTZ001
 )
 async def test_a_moment_that_can_only_be_a_mistake_is_refused(app, when):
-    with pytest.raises(InvalidMoment, match="pass|give it"):
+    with pytest.raises(InvalidMoment, match="pass|add"):
         await app.tasks["add"].enqueue_at(when, 1)
-    with pytest.raises(InvalidMoment, match="pass|give it"):
+    with pytest.raises(InvalidMoment, match="pass|add"):
         await app.queue.enqueue_at(when, "add", [1])
 
 

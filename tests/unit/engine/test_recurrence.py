@@ -32,14 +32,14 @@ def test_a_frequency_is_seconds_or_a_timedelta(given):
     [
         (
             {"frequency": 0.5},
-            "task 'tick': frequency=0.5 is less than a second, and delayed jobs are stored by the second",
+            "task 'tick': frequency=0.5 is less than a second, and due times are whole seconds",
         ),
         ({"frequency": 5000, "cron": "* * * * *"}, "task 'tick' has frequency= and cron=: keep one of them"),
-        ({"timezone": "UTC"}, "task 'tick': timezone='UTC' is for a task with cron="),
-        ({"frequency": 5, "misfire": "skip"}, "task 'tick': misfire='skip' is for a task with cron="),
+        ({"timezone": "UTC"}, "task 'tick': timezone='UTC' needs cron="),
+        ({"frequency": 5, "misfire": "skip"}, "task 'tick': misfire='skip' needs cron="),
         ({"reenqueue_on_error": False}, "pass frequency="),
-        ({"cron": "@daily", "reenqueue_on_error": False}, "by cron it runs at its next slot in any case"),
-        ({"frequency": 5, "reenqueue_on_error": 1}, "reenqueue_on_error=1: pass True or False"),
+        ({"cron": "@daily", "reenqueue_on_error": False}, "a cron task always runs at its next fire time"),
+        ({"frequency": 5, "reenqueue_on_error": 1}, "reenqueue_on_error=1 is not a bool: pass True or False"),
     ],
 )
 def test_what_makes_no_sense_is_refused_where_it_is_declared(options, said):
@@ -52,9 +52,9 @@ def test_what_makes_no_sense_is_refused_where_it_is_declared(options, said):
     ("options", "said"),
     [
         ({"cron": "* * *"}, "task 'tick': cron='* * *' has 3 fields"),
-        ({"cron": 5}, "task 'tick': cron=5 is no cron expression"),
-        ({"cron": "@daily", "timezone": "Berlin"}, "task 'tick': timezone='Berlin' is not known here: did you mean"),
-        ({"cron": "@daily", "misfire": "never"}, "task 'tick': misfire='never' is no policy"),
+        ({"cron": 5}, "task 'tick': cron=5 is not a cron expression"),
+        ({"cron": "@daily", "timezone": "Berlin"}, "task 'tick': timezone='Berlin' is not a known time zone: did you mean"),
+        ({"cron": "@daily", "misfire": "never"}, "task 'tick': misfire='never' is not a misfire policy"),
     ],
 )
 def test_a_schedule_that_cannot_be_is_refused_with_the_tasks_name(options, said):
@@ -77,7 +77,7 @@ def test_a_task_that_needs_arguments_cannot_run_by_itself(options):
     with pytest.raises(InvalidTask) as refused:
         declared(send, **options)
     assert str(refused.value) == (
-        f"task 'send' has {option}=, so it runs without arguments, but to, subject are needed: give each a default"
+        f"task 'send' has {option}=, so it runs without arguments, but to, subject are required: add a default to each"
     )
 
 

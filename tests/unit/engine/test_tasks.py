@@ -121,7 +121,7 @@ class AsyncCallable:
         (stand_alone, {"run_in": "elsewhere"}, "run_in='elsewhere' is neither None nor 'process'"),
         (stand_alone, {"timeout": 0}, "timeout=0 leaves no time to run"),
         (stand_alone, {"timeout": -1}, "task 'stand_alone': timeout=-1 is negative"),
-        (stand_alone, {"timeout": True}, "timeout=True is no duration"),
+        (stand_alone, {"timeout": True}, "timeout=True is not a duration"),
         (stand_alone, {"timeout": float("nan")}, "is not finite"),
         (stand_alone, {"wire": "text"}, "wire='text' is neither"),
         (lambda: None, {"name": "here", "run_in": "process"}, "a lambda"),

@@ -177,7 +177,7 @@ def test_the_limit_has_no_default():
         ({"limit": True}, "limit=True: pass how many attempts"),
         ({"limit": "3"}, "limit='3': pass how many attempts"),
         ({"delay": -1}, "delay=-1 is negative"),
-        ({"delay": True}, "delay=True is no duration"),
+        ({"delay": True}, "delay=True is not a duration"),
         ({"delay": float("nan")}, "delay=nan is not finite"),
         ({"delay": 1_000_000}, "delay=1000000 is more than a week"),
         ({"backoff": "exponental"}, "backoff='exponental' is not known; did you mean 'exponential'"),

@@ -45,7 +45,7 @@ async def test_a_signal_asks_for_a_stop_and_a_second_one_exits(exits):
         signal.raise_signal(signal.SIGTERM)
         code, why = exits.get(timeout=LIMIT)
         assert (code, prepared) == (143, [True])
-        assert "rescued" in why
+        assert "rescue" in why
 
 
 @pytest.mark.parametrize("number", [signal.SIGQUIT, signal.SIGHUP])
