@@ -1,12 +1,12 @@
-"""Finding the app that a command is about: ``module:attribute``, as ``--app`` or ``TASKHERO_APP``.
+"""Import the app that ``--app`` or ``TASKHERO_APP`` names as ``module:attribute``.
 
-For any verb::
+A verb uses it like this::
 
     @app_option
     def verb(app: str | None) -> None:
-        found = load_app(needed(app))
+        target = load_app(require_app(app))
 
-What goes wrong is a `click.ClickException` of one or two lines: exit code 1, or 2 where no app was named.
+Each error is a `click.ClickException` of one or two lines, with exit code 1, or 2 if no app is named.
 """
 
 from __future__ import annotations
@@ -30,28 +30,28 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
     from types import ModuleType
 
-__all__ = ["app_option", "load_app", "needed", "search_here", "top_module"]
+__all__ = ["app_option", "load_app", "require_app", "search_here", "top_module"]
 
 _EXAMPLE = "such as --app shop:app for the `app` of shop.py"
 
 _ABSENT = object()
 
-#: The option ``--app``, which ``TASKHERO_APP`` stands in for; its parameter is called `app`.
+#: The option ``--app`` with the environment variable ``TASKHERO_APP``; its parameter is `app`.
 app_option = click.option(
     "--app",
     "-A",
     envvar="TASKHERO_APP",
     show_envvar=True,
     metavar="MODULE:ATTR",
-    help="The app: a module that can be imported from here, and the TaskHero in it.",
+    help="The app: an importable module and the TaskHero in it.",
 )
 
 
-def needed(where: str | None) -> str:
-    """The app that was named.
+def require_app(where: str | None) -> str:
+    """Return *where*, the value of ``--app``.
 
     Raises:
-        click.UsageError: None was.
+        click.UsageError: It is None or empty.
     """
     if not where:
         raise click.UsageError(f"no app is named: pass --app MODULE:ATTR or set TASKHERO_APP, {_EXAMPLE}")
@@ -59,24 +59,24 @@ def needed(where: str | None) -> str:
 
 
 def search_here() -> None:
-    """Let the current directory be the first in which modules are looked for, as `python -m` does."""
+    """Put the current directory first in ``sys.path``, as `python -m` does."""
     folder = str(Path.cwd())
     if folder not in sys.path:
         sys.path.insert(0, folder)
 
 
 def top_module(where: str) -> str:
-    """The first part of the module's name, which can be looked for without importing anything."""
+    """Return the first part of the module's name, which can be found without an import."""
     return where.partition(":")[0].partition(".")[0]
 
 
 def load_app(where: str) -> TaskHero:
-    """Import the app that *where* names, ``module:attribute``; ``module`` alone will do where it holds only one app.
+    """Import the app that *where* names as ``module:attribute``, or as ``module`` if the module contains one app.
 
-    The current directory is looked in first, as `python -m` does.
+    The current directory comes first in the search path, as with `python -m`.
 
     Raises:
-        click.ClickException: There is no such module or attribute, the import fails, or what is found is no app.
+        click.ClickException: The module or attribute does not exist, the import fails, or the object is not an app.
     """
     search_here()
     name, _, attribute = where.partition(":")
@@ -89,10 +89,10 @@ def load_app(where: str) -> TaskHero:
         if found is _ABSENT:
             raise click.ClickException(_no_attribute(owner, part, where))
     if not isinstance(found, TaskHero):
-        advice = _near(_apps(module), attribute)
+        advice = _suggestion(_apps(module), attribute)
         if not advice and inspect.isroutine(found):
-            advice = f"; write what it returns into a name of the module, such as app = {attribute}()"
-        raise click.ClickException(f"--app {where}: {attribute!r} is {_a(found)}, not a TaskHero{advice}")
+            advice = f"; assign its result to a name of the module, such as app = {attribute}()"
+        raise click.ClickException(f"--app {where}: {attribute!r} is {_with_article(found)}, not a TaskHero{advice}")
     return found
 
 
@@ -100,30 +100,30 @@ def _import(name: str, where: str) -> ModuleType:
     if name.endswith(".py") or "/" in name or "\\" in name:
         dotted = name.removesuffix(".py").removeprefix("./").replace("\\", ".").replace("/", ".")
         rest = where.partition(":")[2] or "app"
-        raise click.ClickException(f"--app {where}: a module is meant, not a file: write --app {dotted}:{rest}")
+        raise click.ClickException(f"--app {where}: pass a module, not a file: --app {dotted}:{rest}")
     if not all(part.isidentifier() for part in name.split(".")):
-        raise click.ClickException(f"--app {where}: {name!r} is no module's name: pass MODULE:ATTR, {_EXAMPLE}")
+        raise click.ClickException(f"--app {where}: {name!r} is not a module name: pass MODULE:ATTR, {_EXAMPLE}")
     try:
         return importlib.import_module(name)
     except ModuleNotFoundError as error:
         if error.name is not None and (name == error.name or name.startswith(f"{error.name}.")):
             raise click.ClickException(_no_module(error.name, where)) from None
-        raise _failed(name, where, error) from None
+        raise _import_error(name, where, error) from None
     except TaskheroError as error:
-        raise click.ClickException(f"--app {where}: {error_text(error)} {_place(error)}") from None
-    except (Exception, SystemExit) as error:  # noqa: BLE001 - whatever the module does when it is imported
-        raise _failed(name, where, error) from None
+        raise click.ClickException(f"--app {where}: {error_text(error)} {_location(error)}") from None
+    except (Exception, SystemExit) as error:  # noqa: BLE001 - an import may raise anything
+        raise _import_error(name, where, error) from None
 
 
-def _failed(name: str, where: str, error: BaseException) -> click.ClickException:
-    why = f"{type(error).__name__}: {error} {_place(error)}".rstrip()
+def _import_error(name: str, where: str, error: BaseException) -> click.ClickException:
+    why = f"{type(error).__name__}: {error} {_location(error)}".rstrip()
     return click.ClickException(f"--app {where}: module {name!r} cannot be imported: {why}")
 
 
-def _place(error: BaseException) -> str:
-    """The file and line where the user's code stood: the innermost outside taskhero and the import system."""
+def _location(error: BaseException) -> str:
+    """Return the file and line of the innermost frame that is outside taskhero and the import system."""
     if isinstance(error, SyntaxError) and error.filename:
-        return ""  # its text says it
+        return ""  # its text names the file and line
     ours = str(Path(__file__).parents[1])
     for frame in reversed(traceback.extract_tb(error.__traceback__)):
         if not frame.filename.startswith((ours, "<")) and "importlib" not in frame.filename:
@@ -134,18 +134,18 @@ def _place(error: BaseException) -> str:
 def _no_module(name: str, where: str) -> str:
     parent, _, last = name.rpartition(".")
     if parent and parent in sys.modules and not hasattr(sys.modules[parent], "__path__"):
-        return f"--app {where}: module {parent!r} is no package; did you mean --app {parent}:{last}?"
+        return f"--app {where}: module {parent!r} is not a package; did you mean --app {parent}:{last}?"
     folders = list(sys.modules[parent].__path__) if parent in sys.modules else [str(Path.cwd()), *sys.path]
-    guess = _near((each.name for each in pkgutil.iter_modules(folders)), last)
+    guess = _suggestion((module.name for module in pkgutil.iter_modules(folders)), last)
     inside = f"the package {parent!r}" if parent else str(Path.cwd())
     return f"--app {where}: there is no module {last!r} in {inside}{guess}"
 
 
 def _no_attribute(owner: object, part: str, where: str) -> str:
-    what = f"module {owner.__name__!r}" if hasattr(owner, "__name__") else f"{_a(owner)}"
+    what = f"module {owner.__name__!r}" if hasattr(owner, "__name__") else f"{_with_article(owner)}"
     apps = _apps(owner)
     names = [name for name in dir(owner) if not name.startswith("_")]
-    guess = _near(names, part)
+    guess = _suggestion(names, part)
     if not guess and apps:
         guess = f"; its apps are {', '.join(apps)}"
     return f"--app {where}: {what} has no {part!r}{guess}"
@@ -156,12 +156,12 @@ def _only_app(module: ModuleType, where: str) -> TaskHero:
     found = {id(getattr(module, name)): name for name in reversed(apps)}
     if len(found) == 1:
         app = getattr(module, apps[0])
-        assert isinstance(app, TaskHero)  # noqa: S101 - _apps says so
+        assert isinstance(app, TaskHero)  # noqa: S101 - _apps returns apps only
         return app
     if not apps:
-        raise click.ClickException(f"--app {where}: module {module.__name__!r} holds no TaskHero: pass MODULE:ATTR")
+        raise click.ClickException(f"--app {where}: module {module.__name__!r} contains no TaskHero: pass MODULE:ATTR")
     raise click.ClickException(
-        f"--app {where}: module {module.__name__!r} holds several apps: say which one: "
+        f"--app {where}: module {module.__name__!r} contains several apps: pass one of them: "
         + " or ".join(f"--app {module.__name__}:{name}" for name in sorted(found.values()))
     )
 
@@ -170,12 +170,13 @@ def _apps(owner: object) -> list[str]:
     return [name for name in dir(owner) if isinstance(getattr(owner, name, None), TaskHero)]
 
 
-def _near(names: Iterable[str], wrong: str) -> str:
+def _suggestion(names: Iterable[str], wrong: str) -> str:
     close = difflib.get_close_matches(wrong, sorted(set(names)), n=1)
     return f"; did you mean {close[0]!r}?" if close else ""
 
 
-def _a(value: object) -> str:
+def _with_article(value: object) -> str:
+    """Return the name of the value's type with "a" or "an"."""
     if value is None:
         return "None"
     kind = type(value).__name__

@@ -1,4 +1,4 @@
-"""Names that the shell completes, looked up where the jobs are."""
+"""Completion of the names of tasks and queues in the shell."""
 
 from __future__ import annotations
 
@@ -17,37 +17,37 @@ if TYPE_CHECKING:
 
 __all__ = ["complete_queues", "complete_tasks"]
 
-#: Whoever presses the tab key waits for no longer, in seconds.
-_PATIENCE = 1.0
+#: Seconds after which the completion of queues gives up.
+_TIMEOUT = 1.0
 
 
-def complete_tasks(ctx: click.Context, _param: click.Parameter, incomplete: str) -> list[str | CompletionItem]:
-    """The names of the app's tasks, if it is known."""
+def complete_tasks(ctx: click.Context, _parameter: click.Parameter, incomplete: str) -> list[str | CompletionItem]:
+    """Return the names of the app's tasks, or none if the app is not known."""
     app = _app(ctx)
     return [] if app is None else sorted(task.name for task in app.tasks if task.name.startswith(incomplete))
 
 
-def complete_queues(ctx: click.Context, _param: click.Parameter, incomplete: str) -> list[str | CompletionItem]:
-    """The names of the queues, if the store answers at once."""
+def complete_queues(ctx: click.Context, _parameter: click.Parameter, incomplete: str) -> list[str | CompletionItem]:
+    """Return the names of the queues, or none if the store does not answer within `_TIMEOUT`."""
     app = _app(ctx)
     if app is None:
         return []
 
-    async def ask() -> list[str]:
-        async with asyncio.timeout(_PATIENCE), app:
+    async def read() -> list[str]:
+        async with asyncio.timeout(_TIMEOUT), app:
             return await app.queue.queues()
 
     try:
-        return [name for name in asyncio.run(ask()) if name.startswith(incomplete)]
+        return [name for name in asyncio.run(read()) if name.startswith(incomplete)]
     except (TaskheroError, TimeoutError):
         return []
 
 
 def _app(ctx: click.Context) -> TaskHero | None:
-    """The app that is named in the command or the environment, or one on the backend that is."""
+    """Return the app that the command line or the environment names, else an app on the backend that they name."""
     from taskhero.app import TaskHero
 
-    app, backend = _given(ctx, "app"), _given(ctx, "backend")
+    app, backend = _param(ctx, "app"), _param(ctx, "backend")
     try:
         if app:
             return load_app(app)
@@ -56,6 +56,6 @@ def _app(ctx: click.Context) -> TaskHero | None:
         return None
 
 
-def _given(ctx: click.Context, name: str) -> str | None:
-    before = None if ctx.parent is None else ctx.parent.params.get(name)
-    return ctx.params.get(name) or before
+def _param(ctx: click.Context, name: str) -> str | None:
+    inherited = None if ctx.parent is None else ctx.parent.params.get(name)
+    return ctx.params.get(name) or inherited

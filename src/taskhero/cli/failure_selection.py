@@ -1,4 +1,4 @@
-"""Which failures a verb is about: by their positions, or by what must hold of them."""
+"""Selection of failed jobs, by position or by filter."""
 
 from __future__ import annotations
 
@@ -22,10 +22,10 @@ __all__ = ["build_filter", "read_positions", "source_option", "which_options"]
 _Command = TypeVar("_Command", bound="Callable[..., Any]")
 
 
-def _source(_context: click.Context, _option: click.Parameter, given: str) -> str:
-    if given != "failed" and not given.endswith("_failed"):
-        raise click.BadParameter(f"{given!r} is no list of failures: it is failed, or ends with _failed")
-    return given
+def _source(_context: click.Context, _option: click.Parameter, value: str) -> str:
+    if value != "failed" and not value.endswith("_failed"):
+        raise click.BadParameter(f"{value!r} is not a failed list: pass failed, or a name that ends with _failed")
+    return value
 
 
 #: The option ``--list``, as `source`.
@@ -36,23 +36,25 @@ source_option = click.option(
     show_default=True,
     metavar="NAME",
     callback=_source,
-    help="The list of failures; Ruby Resque may keep others, such as mail_failed.",
+    help="The failed list. Ruby Resque may have others, such as mail_failed.",
 )
 
 
 def which_options(command: _Command) -> _Command:
-    """Give a command the options that say what must hold of failures, for `chosen`, and ``--list``."""
+    """Give a command the filter options of failed jobs, for `build_filter`, and ``--list``."""
     options = (
-        click.option("--queue", "-q", metavar="NAME", help="Only those that came from this queue."),
-        click.option("--task", "-t", metavar="NAME", help="Only those of this task."),
-        click.option("--exception", "-e", metavar="CLASS", help="Only those with this exception."),
+        click.option("--queue", "-q", metavar="NAME", help="Only jobs of this queue."),
+        click.option("--task", "-t", metavar="NAME", help="Only jobs of this task."),
+        click.option("--exception", "-e", metavar="CLASS", help="Only jobs with this exception."),
         click.option(
             "--older-than",
             callback=duration,
             metavar="SECONDS",
-            help="Only those from before, such as 90, 2h or 7d ago.",
+            help="Only jobs that failed longer ago, such as 90 (seconds), 2h or 7d.",
         ),
-        click.option("--younger-than", callback=duration, metavar="SECONDS", help="Only those since then."),
+        click.option(
+            "--younger-than", callback=duration, metavar="SECONDS", help="Only jobs that failed more recently."
+        ),
         source_option,
     )
     for option in reversed(options):
@@ -60,35 +62,37 @@ def which_options(command: _Command) -> _Command:
     return command
 
 
-def build_filter(**which: Any) -> FailedFilter | None:
-    """What must hold of failures, or None if nothing is asked."""
+def build_filter(**conditions: Any) -> FailedFilter | None:
+    """Return a filter of failed jobs, or None without any condition."""
     from taskhero.engine.queue.failed import FailedFilter
 
-    return None if all(value is None for value in which.values()) else FailedFilter(**which)
+    return None if all(value is None for value in conditions.values()) else FailedFilter(**conditions)
 
 
 async def read_positions(app: TaskHero, positions: Sequence[int], source: str) -> list[tuple[int, FailedJob]]:
-    """The failures at these positions, each once.
+    """Return the failed jobs at these positions, each once.
 
     Raises:
-        click.ClickException: There is none at one of them.
+        click.ClickException: A position has no failed job.
     """
     total = await app.queue.failed_count(source)
     found: dict[int, FailedJob] = {}
-    for given in positions:
-        at = total + given if given < 0 else given
-        entries = await app.queue.failed(at, at, source) if at >= 0 else []
+    for position in positions:
+        index = total + position if position < 0 else position
+        entries = await app.queue.failed(index, index, source) if index >= 0 else []
         if not entries:
-            raise click.ClickException(await _none_there(app, given, total, source))
-        found[at] = entries[0]
+            raise click.ClickException(await _missing(app, position, total, source))
+        found[index] = entries[0]
     return list(found.items())
 
 
-async def _none_there(app: TaskHero, position: int, total: int, source: str) -> str:
+async def _missing(app: TaskHero, position: int, total: int, source: str) -> str:
     if total:
         range_ = "0 only" if total == 1 else f"0 to {total - 1}"
-        return f"there is no failure at position {position} of {printable(source).plain!r}: its positions are {range_}"
+        return (
+            f"there is no failed job at position {position} of {printable(source).plain!r}: its positions are {range_}"
+        )
     lists = await app.queue.failed_lists()
     if source not in lists:
-        return f"there is no list of failures {source!r}{suggest(source, lists)}"
-    return f"there is no failure at position {position}: {source!r} holds {pluralize(0, 'failed job')}"
+        return f"there is no failed list {source!r}{suggest(source, lists)}"
+    return f"there is no failed job at position {position}: {source!r} has {pluralize(0, 'failed job')}"

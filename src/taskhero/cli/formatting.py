@@ -1,4 +1,4 @@
-"""Jobs, failures and workers, as tables and as JSON; what cannot be read is shown as such."""
+"""Jobs, failed jobs and workers as text and as JSON. An undecodable entry is shown as such."""
 
 from __future__ import annotations
 
@@ -26,22 +26,22 @@ __all__ = [
 ]
 
 _UNREADABLE = "(unreadable)"
-#: So much of the arguments is shown in a line.
-_LONG = 200
+#: Characters of the arguments in one line, at most.
+_MAX_ARGS = 200
 
 
 def pluralize(number: int, what: str) -> str:
-    """``1 job``, ``2 jobs``."""
+    """Return the number with its noun: ``1 job``, ``2 jobs``."""
     return f"{number} {what}" if number == 1 else f"{number} {what}s"
 
 
-def local(moment: datetime | None) -> str:
-    """A moment by the clock of this machine, to the second."""
-    return "" if moment is None else f"{moment.astimezone():%Y-%m-%d %H:%M:%S}"
+def local(when: datetime | None) -> str:
+    """Return an instant in the local time zone, to the second."""
+    return "" if when is None else f"{when.astimezone():%Y-%m-%d %H:%M:%S}"
 
 
 def ago(seconds: float) -> str:
-    """A duration in one number."""
+    """Return a duration in seconds as one number with a unit."""
     for unit, size in (("d", 86_400), ("h", 3600), ("min", 60)):
         if seconds >= 2 * size:
             return f"{seconds / size:.0f} {unit}"
@@ -52,35 +52,35 @@ def ago(seconds: float) -> str:
 
 
 def job_name(job: Job) -> str:
-    """The task's name."""
+    """Return the task's name, or a placeholder for an undecodable job."""
     return job.name or _UNREADABLE
 
 
 def job_line(job: Job) -> str:
-    """The task's name and its arguments, not more than a line of them."""
+    """Return the task's name and its arguments, cut to one line."""
     args = compact(job.args)
-    return f"{job_name(job)} {args if len(args) <= _LONG else args[:_LONG] + '...'}"
+    return f"{job_name(job)} {args if len(args) <= _MAX_ARGS else args[:_MAX_ARGS] + '...'}"
 
 
 def job_json(job: Job) -> dict[str, Any]:
-    """A job as ``--json`` prints it."""
+    """Return a job as ``--json`` prints it."""
     return {"name": job.name, "args": job.args, "queue": job.queue}
 
 
-# --- failures
+# --- failed jobs
 
 
 def error_line(entry: FailedJob) -> str:
-    """What a failure says, in a line."""
+    """Return the exception and the first line of the error."""
     lines = entry.error.splitlines()
-    told = ": ".join(part for part in (entry.exception, lines[0] if lines else "") if part)
-    return told or entry.problem or ""
+    text = ": ".join(part for part in (entry.exception, lines[0] if lines else "") if part)
+    return text or entry.problem or ""
 
 
-def failed_json(at: int, entry: FailedJob) -> dict[str, Any]:
-    """A failure as ``--json`` prints it."""
+def failed_json(position: int, entry: FailedJob) -> dict[str, Any]:
+    """Return a failed job as ``--json`` prints it."""
     return {
-        "position": at,
+        "position": position,
         "job": job_json(entry.job),
         "queue": entry.queue,
         "worker": entry.worker,
@@ -99,7 +99,7 @@ def failed_json(at: int, entry: FailedJob) -> dict[str, Any]:
 
 
 def worker_json(worker: WorkerState) -> dict[str, Any]:
-    """A worker as ``--json`` prints it."""
+    """Return a worker as ``--json`` prints it."""
     return {
         "name": worker.name,
         "queues": worker.queues.split(",") if worker.queues else [],
@@ -124,7 +124,7 @@ def _working_json(working: Working) -> dict[str, Any]:
 
 
 def doing(worker: WorkerState, now: datetime) -> tuple[str, str]:
-    """What a worker does, and for how long."""
+    """Return what a worker runs, and for how long."""
     if worker.working is None:
         return "idle", ""
     since = worker.working.run_at
@@ -132,7 +132,7 @@ def doing(worker: WorkerState, now: datetime) -> tuple[str, str]:
 
 
 def heartbeat_text(worker: WorkerState, now: datetime) -> str:
-    """How a worker is known to live, or not."""
+    """Return what is known of a worker's lease or its last heartbeat."""
     if worker.alive_for is not None:
         return "alive" if worker.alive_for >= 0 else f"overdue for {ago(-worker.alive_for)}"
     if worker.seen_at is not None:

@@ -1,6 +1,6 @@
-"""How a program of ours writes its log: lines for people, or one JSON object a line for programs.
+"""The log of a verb: text lines for people, or one JSON object for each line for programs.
 
-For any verb::
+A verb uses it like this::
 
     @log_options
     def verb(log_format: str, log_level: str) -> None:
@@ -35,10 +35,10 @@ _python = logging.getLogger("python")
 FORMATS: Final = ("text", "json")
 LEVELS: Final = ("debug", "info", "warning", "error", "critical")
 
-#: What every record has; all else in it was given as `extra`.
-_PLAIN: Final = frozenset(vars(logging.makeLogRecord({}))) | {"message", "asctime", "taskName"}
+#: Attributes of every log record; the others come from `extra`.
+_STANDARD_ATTRIBUTES: Final = frozenset(vars(logging.makeLogRecord({}))) | {"message", "asctime", "taskName"}
 _COLOURS: Final = {"DEBUG": "2", "INFO": "32", "WARNING": "33", "ERROR": "31", "CRITICAL": "1;31"}
-_LONGEST_ARGS: Final = 200
+_MAX_ARGS: Final = 200
 _CONTROL: Final = re.compile(r"[\x00-\x09\x0b-\x1f\x7f-\x9f]")
 
 
@@ -51,7 +51,7 @@ def log_options(command: _Command) -> _Command:
         show_default=True,
         envvar="TASKHERO_LOG_LEVEL",
         show_envvar=True,
-        help="The least that is logged; worker_logging and scheduler_logging give each event its level.",
+        help="The lowest level that is logged. worker_logging and scheduler_logging set the level of each event.",
     )
     form = click.option(
         "--log-format",
@@ -60,43 +60,43 @@ def log_options(command: _Command) -> _Command:
         show_default=True,
         envvar="TASKHERO_LOG_FORMAT",
         show_envvar=True,
-        help="Lines for people, or one JSON object a line.",
+        help="Text lines for people, or one JSON object for each line.",
     )
     return form(level(command))
 
 
 def set_up_logging(log_format: str = "text", log_level: str = "info", *, stream: TextIO | None = None) -> None:
-    """Log everything of this program to the standard error output; a second call replaces what the first set up.
+    """Log everything of this program to the standard error output; a second call replaces the first set-up.
 
-    Handlers that the program itself has given to the root logger stay. In JSON so are Python's warnings and the errors
-    that nobody handles, in any thread, which else would be lines of other forms.
+    Handlers that the program itself added to the root logger stay. With JSON, Python's warnings and unhandled errors
+    of any thread are logged as JSON too.
 
     Args:
         log_format: ``"text"`` or ``"json"``.
-        log_level: The least that is logged.
-        stream: Where to log instead.
+        log_level: The lowest level that is logged.
+        stream: The stream to log to instead.
     """
     handler = _Handler(sys.stderr if stream is None else stream)
     handler.setFormatter(JsonFormatter() if log_format == "json" else TextFormatter(color=_has_colour(handler.stream)))
     root = logging.getLogger()
-    for other in [one for one in root.handlers if isinstance(one, _Handler)]:
-        root.removeHandler(other)
+    for handler_before in [handler for handler in root.handlers if isinstance(handler, _Handler)]:
+        root.removeHandler(handler_before)
     root.addHandler(handler)
     root.setLevel(log_level.upper())
-    # It tells of each variable that it does not find.
+    # typed_settings logs each variable that is not set, at level DEBUG.
     logging.getLogger("typed_settings").setLevel(max(logging.INFO, root.level))
-    _log_what_python_says(log_format == "json")
+    _log_python_errors(log_format == "json")
 
 
-def _log_what_python_says(wanted: bool) -> None:
-    """Log warnings and errors that nobody handles, or leave them to Python again; another's hooks are not touched."""
-    logging.captureWarnings(wanted)
-    set_exit_message_format(_last_line if wanted else None)
-    for module, name, before, ours in (
+def _log_python_errors(enabled: bool) -> None:
+    """Log Python's warnings and unhandled errors, or leave them to Python. Hooks of other programs stay."""
+    logging.captureWarnings(enabled)
+    set_exit_message_format(_exit_message if enabled else None)
+    for module, name, default, logging_hook in (
         (sys, "excepthook", sys.__excepthook__, _log_last_error),
-        (threading, "excepthook", threading.__excepthook__, _log_error_of_thread),
+        (threading, "excepthook", threading.__excepthook__, _log_thread_error),
     ):
-        old, new = (before, ours) if wanted else (ours, before)
+        old, new = (default, logging_hook) if enabled else (logging_hook, default)
         if getattr(module, name) is old:
             setattr(module, name, new)
 
@@ -107,24 +107,27 @@ def _log_last_error(kind: type[BaseException], error: BaseException, traceback: 
     _python.critical("the program ends with %s", kind.__name__, exc_info=(kind, error, traceback))
 
 
-def _log_error_of_thread(ended: threading.ExceptHookArgs) -> None:
-    if issubclass(ended.exc_type, SystemExit):
+def _log_thread_error(hook_args: threading.ExceptHookArgs) -> None:
+    if issubclass(hook_args.exc_type, SystemExit):
         return
-    name = ended.thread.name if ended.thread else "unknown"
-    error = ended.exc_value or ended.exc_type()
+    name = hook_args.thread.name if hook_args.thread else "unknown"
+    error = hook_args.exc_value or hook_args.exc_type()
     _python.error(
-        "thread %r ended with %s", name, ended.exc_type.__name__, exc_info=(ended.exc_type, error, ended.exc_traceback)
+        "thread %r ended with %s",
+        name,
+        hook_args.exc_type.__name__,
+        exc_info=(hook_args.exc_type, error, hook_args.exc_traceback),
     )
 
 
-def _last_line(text: str) -> str:
-    """What a process says that ends at once: made here, since a lock of the log may be held."""
+def _exit_message(text: str) -> str:
+    """Return the last message of a process as JSON. It bypasses the log, whose lock may be held."""
     line = {"time": datetime.now(UTC).isoformat(timespec="milliseconds"), "level": "critical"}
     return json.dumps({**line, "logger": "taskhero.worker", "message": text})
 
 
 class _Handler(logging.StreamHandler[TextIO]):
-    """Ours, so that it can be told from those of the user."""
+    """A handler that `set_up_logging` can distinguish from the user's handlers."""
 
 
 def _has_colour(stream: TextIO) -> bool:
@@ -136,8 +139,8 @@ def _has_colour(stream: TextIO) -> bool:
 class TextFormatter(logging.Formatter):
     """``10:32:04.123 INFO  taskhero.worker  task 'add' succeeded in 0.003 s, from queue 'math' args=[1, 2]``.
 
-    The time is local. Further lines are indented, and control characters are shown as escapes, so that no text of a job
-    can pass for a line of the log.
+    The time is local. Further lines are indented and control characters are escaped, so that a job's data cannot
+    imitate a log line.
 
     Args:
         color: Whether to colour the level.
@@ -149,23 +152,23 @@ class TextFormatter(logging.Formatter):
 
     def format(self, record: logging.LogRecord) -> str:
         """See `logging.Formatter.format`."""
-        moment = datetime.fromtimestamp(record.created).astimezone()
+        created = datetime.fromtimestamp(record.created).astimezone()
         level = f"{record.levelname:<8}"
         if self._color:
             level = f"\x1b[{_COLOURS.get(record.levelname, '0')}m{level}\x1b[0m"
         text = _message(record)
         if "job_args" in vars(record):
             args = _encoded(vars(record)["job_args"])
-            text += f" args={args if len(args) <= _LONGEST_ARGS else args[:_LONGEST_ARGS] + '...'}"
+            text += f" args={args if len(args) <= _MAX_ARGS else args[:_MAX_ARGS] + '...'}"
         text += _traceback(record, self, before="\n")
-        return f"{moment:%H:%M:%S}.{moment.microsecond // 1000:03} {level} {record.name}  {_safe(text)}"
+        return f"{created:%H:%M:%S}.{created.microsecond // 1000:03} {level} {record.name}  {_escape(text)}"
 
 
 class JsonFormatter(logging.Formatter):
-    """One JSON object a line, in ASCII.
+    """One JSON object for each line, in ASCII.
 
-    It has `time` (ISO 8601, UTC), `level` (in lower case), `logger` and `message`, then whatever the record was given
-    as `extra`, and `traceback` if there is one. What JSON cannot hold is given as its `repr`.
+    It has `time` (ISO 8601, UTC), `level` (in lower case), `logger` and `message`, then the record's `extra`, and
+    `traceback` if there is one. A value that JSON cannot represent is written as its `repr`.
     """
 
     def format(self, record: logging.LogRecord) -> str:
@@ -176,19 +179,23 @@ class JsonFormatter(logging.Formatter):
             "logger": record.name,
             "message": _message(record),
         }
-        fields |= {name: value for name, value in vars(record).items() if name not in _PLAIN and name not in fields}
+        fields |= {
+            name: value
+            for name, value in vars(record).items()
+            if name not in _STANDARD_ATTRIBUTES and name not in fields
+        }
         if traceback := _traceback(record, self):
             fields["traceback"] = traceback
         return "{" + ", ".join(f"{json.dumps(name)}: {_encoded(value)}" for name, value in fields.items()) + "}"
 
 
 def _message(record: logging.LogRecord) -> str:
-    """The record's text; what it was given, if that does not make one."""
+    """Return the record's text, or its message and arguments if they do not fit."""
     try:
         return record.getMessage()
-    except Exception as error:  # noqa: BLE001 - a line is written, whatever was logged
-        text = record.msg if isinstance(record.msg, str) else _shown(record.msg)
-        return f"{text} {_shown(record.args)} (the arguments do not fit: {type(error).__name__})"
+    except Exception as error:  # noqa: BLE001 - a wrong log call must not lose the line
+        text = record.msg if isinstance(record.msg, str) else _safe_repr(record.msg)
+        return f"{text} {_safe_repr(record.args)} (the arguments do not fit: {type(error).__name__})"
 
 
 def _traceback(record: logging.LogRecord, formatter: logging.Formatter, before: str = "") -> str:
@@ -199,18 +206,18 @@ def _traceback(record: logging.LogRecord, formatter: logging.Formatter, before: 
 
 def _encoded(value: Any) -> str:
     try:
-        return json.dumps(value, default=_shown, allow_nan=False)
+        return json.dumps(value, default=_safe_repr, allow_nan=False)
     except (TypeError, ValueError, RecursionError):
-        return json.dumps(_shown(value))
+        return json.dumps(_safe_repr(value))
 
 
-def _shown(value: Any) -> str:
+def _safe_repr(value: Any) -> str:
     try:
         return repr(value)
-    except Exception as error:  # noqa: BLE001 - a log line is written, whatever a user's repr does
+    except Exception as error:  # noqa: BLE001 - a user's repr may raise anything
         return f"<a {type(value).__name__} whose repr raises {type(error).__name__}>"
 
 
-def _safe(text: str) -> str:
-    escaped = _CONTROL.sub(lambda found: repr(found[0])[1:-1], text)
+def _escape(text: str) -> str:
+    escaped = _CONTROL.sub(lambda match: repr(match[0])[1:-1], text)
     return escaped.encode("utf-8", "backslashreplace").decode("utf-8").replace("\n", "\n    ")

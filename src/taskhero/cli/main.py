@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 __all__ = ["demo", "taskhero"]
 
-#: Where each verb stands; it is imported when it is asked for.
+#: The import path of each verb, which is imported on its first use.
 VERBS = {
     "delayed": "taskhero.cli.commands.delayed:delayed",
     "enqueue": "taskhero.cli.commands.enqueue:enqueue",
@@ -35,7 +35,7 @@ VERBS = {
 }
 
 
-def _commands_of_plugins(taken: Collection[str]) -> CommandRegistry:
+def _plugin_commands(taken: Collection[str]) -> CommandRegistry:
     from taskhero.hooks.manager import PluginManager
     from taskhero.plugins import shipped_plugins as shipped_names
 
@@ -43,14 +43,17 @@ def _commands_of_plugins(taken: Collection[str]) -> CommandRegistry:
 
 
 @click.group(
-    cls=LazyGroup, places=VERBS, plugins=_commands_of_plugins, context_settings={"help_option_names": ["-h", "--help"]}
+    cls=LazyGroup,
+    import_paths=VERBS,
+    plugins=_plugin_commands,
+    context_settings={"help_option_names": ["-h", "--help"]},
 )
 @click.version_option(package.__version__, "-V", "--version", prog_name="taskhero")
 def taskhero() -> None:
     """Background jobs for Python, on the Resque wire.
 
-    Most verbs want to know which jobs: --app MODULE:ATTR names the TaskHero of your program, --backend URL the store
-    alone. Each verb has its own help: taskhero enqueue --help.
+    Most verbs need the store of the jobs: --app MODULE:ATTR names the TaskHero of your program, --backend URL names
+    only the store. Each verb has its own help: taskhero enqueue --help.
 
     \b
     Examples:
@@ -64,17 +67,17 @@ def taskhero() -> None:
       taskhero failed retry 0 --app shop:app
       taskhero generate task send_mail
 
-    Exit codes: 0 it is done, 1 it could not be done, 2 the command is written wrongly.
-    """  # noqa: D301 - click's mark of text that keeps its lines
+    Exit codes: 0 success, 1 failure, 2 an unknown verb or a wrong option.
+    """  # noqa: D301 - \b tells click to keep the lines
 
 
 @taskhero.command()
-@click.option("--color/--no-color", default=None, help="Colours, or none; by default as the terminal has them.")
-@click.option("--live/--plain", default=None, help="Redraw tables, or print lines; by default lines in a pipe.")
+@click.option("--color/--no-color", default=None, help="Force colours, or turn them off. Default: as the terminal.")
+@click.option("--live/--plain", default=None, help="Redraw tables, or print lines. Default: lines in a pipe.")
 def demo(*, color: bool | None, live: bool | None) -> None:
-    """Show a few seconds of jobs being enqueued, delayed, worked and failing, in memory."""
-    from taskhero.cli.demo.screen import new_console, perform
+    """Run a demo for a few seconds, in memory: jobs are enqueued, delayed, performed and retried, and some fail."""
+    from taskhero.cli.demo.screen import new_console, run_demo
 
     if live is None:
         live = sys.stdout.isatty() and os.environ.get("TERM") != "dumb"
-    asyncio.run(perform(new_console(color=color), live=live))
+    asyncio.run(run_demo(new_console(color=color), live=live))

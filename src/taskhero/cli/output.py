@@ -1,4 +1,4 @@
-"""What verbs print: tables for people, JSON for programs."""
+"""Output of the verbs: tables for people, JSON for programs."""
 
 from __future__ import annotations
 
@@ -32,93 +32,93 @@ __all__ = [
     "table",
 ]
 
-#: Nothing is cut or wrapped where no terminal is.
-_WIDE = 10_000
+#: Columns of the output if it is not a terminal, so that nothing is cut or wrapped.
+_PIPE_WIDTH = 10_000
 
 
-def _json_there_too(context: click.Context, _option: click.Parameter, given: bool) -> bool:
-    """Whether the option stands here, or before this verb."""
-    return given or bool(context.parent is not None and context.parent.params.get("as_json"))
+def _json_wanted(context: click.Context, _option: click.Parameter, value: bool) -> bool:
+    """Return whether the option is given, to this verb or before it."""
+    return value or bool(context.parent is not None and context.parent.params.get("as_json"))
 
 
 #: The option ``--json``, as `as_json`.
 json_option = click.option(
-    "--json", "as_json", is_flag=True, callback=_json_there_too, help="Print one JSON object, for programs."
+    "--json", "as_json", is_flag=True, callback=_json_wanted, help="Print one JSON object, for programs."
 )
 
 
 def console() -> Console:
-    """A console on the standard output, as it is now."""
+    """Return a console on the current standard output."""
     color = bool(os.environ.get("FORCE_COLOR"))
     return Console(
         force_terminal=True if color else None,
         color_system="standard" if color else "auto",
         highlight=False,
-        width=None if sys.stdout.isatty() else _WIDE,
+        width=None if sys.stdout.isatty() else _PIPE_WIDTH,
     )
 
 
 def print_json(value: object) -> None:
-    """Print a value as JSON in one line of ASCII, at once."""
+    """Print a value as JSON in one line of ASCII, and flush it."""
     click.echo(json.dumps(value))
 
 
 def compact(value: object) -> str:
-    """A value as JSON for people."""
+    """Return a value as JSON for people, with all characters as they are."""
     return json.dumps(value, ensure_ascii=False)
 
 
-def iso(moment: datetime | None) -> str | None:
-    """A moment as ISO 8601."""
-    return None if moment is None else moment.isoformat()
+def iso(when: datetime | None) -> str | None:
+    """Return an instant in ISO 8601."""
+    return None if when is None else when.isoformat()
 
 
 def printable(text: object) -> Text:
-    """Text from a store as people may see it: what would steer the terminal is escaped, nothing in it is a style."""
-    return Text("".join(sign if _is_harmless(sign) else repr(sign)[1:-1] for sign in str(text)))
+    """Return text from a store with control characters escaped and without any markup."""
+    return Text("".join(char if _is_printable(char) else repr(char)[1:-1] for char in str(text)))
 
 
-def _is_harmless(sign: str) -> bool:
-    return sign == "\n" or unicodedata.category(sign) not in {"Cc", "Cf", "Cs", "Zl", "Zp"}
+def _is_printable(char: str) -> bool:
+    return char == "\n" or unicodedata.category(char) not in {"Cc", "Cf", "Cs", "Zl", "Zp"}
 
 
 def table(title: str, columns: Iterable[str], rows: Iterable[Iterable[object]]) -> Table:
-    """A table; columns whose name begins with ``#`` hold numbers."""
-    made = Table(
+    """Return a table. A column whose name begins with ``#`` has numbers and is aligned to the right."""
+    result = Table(
         title=Text(title) if title else None, title_justify="left", title_style="bold", box=SIMPLE_HEAD, pad_edge=False
     )
     for name in columns:
-        made.add_column(name.removeprefix("#"), justify="right" if name.startswith("#") else "left", overflow="fold")
+        result.add_column(name.removeprefix("#"), justify="right" if name.startswith("#") else "left", overflow="fold")
     for row in rows:
-        made.add_row(*(printable("" if cell is None else cell) for cell in row))
-    return made
+        result.add_row(*(printable("" if cell is None else cell) for cell in row))
+    return result
 
 
 def print_table(title: str, columns: Iterable[str], rows: Iterable[Iterable[object]]) -> None:
-    """Print a `table`, or its title alone where there are no rows."""
-    found = list(rows)
-    console().print(table(title, columns, found) if found else Text(title, style="bold"))
+    """Print a `table`, or only its title without rows."""
+    cells = list(rows)
+    console().print(table(title, columns, cells) if cells else Text(title, style="bold"))
 
 
 class Advance(Protocol):
-    """Tells a progress bar that some more is done, and perhaps anew of how much."""
+    """A function that moves a progress bar."""
 
-    def __call__(self, some: int, total: int | None = None) -> None:
-        """*some* more are done, of *total*."""
+    def __call__(self, steps: int, total: int | None = None) -> None:
+        """Add *steps*, and set a new *total* if it is given."""
         ...
 
 
 @contextmanager
-def progress(what: str, total: int | None) -> Iterator[Advance]:
-    """Show on the error output how far a long work is, if that is a terminal; nothing is left of it at the end."""
+def progress(title: str, total: int | None) -> Iterator[Advance]:
+    """Show a progress bar on the standard error output while the block runs, if that is a terminal."""
     from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
     out = Console(stderr=True)
     columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
     with Progress(*columns, console=out, transient=True, disable=not out.is_terminal) as bar:
-        shown_task = bar.add_task(what, total=total)
+        bar_task = bar.add_task(title, total=total)
 
-        def advance(some: int, total: int | None = None) -> None:
-            bar.update(shown_task, advance=some, total=total)
+        def advance(steps: int, total: int | None = None) -> None:
+            bar.update(bar_task, advance=steps, total=total)
 
         yield advance

@@ -1,4 +1,4 @@
-"""What several verbs are given: durations, JSON, and a yes before something is changed."""
+"""Values of options that several verbs have, and the confirmation before a change."""
 
 from __future__ import annotations
 
@@ -32,81 +32,80 @@ _UNITS = {"s": 1, "m": 60, "h": 3600, "d": 86_400, "w": 604_800}
 _DURATION = re.compile(r"(\d+(?:\.\d+)?)([smhdw]?)")
 
 #: The option ``--yes``, as `yes`.
-yes_option = click.option("--yes", "-y", is_flag=True, help="Do it without asking.")
+yes_option = click.option("--yes", "-y", is_flag=True, help="Proceed without a confirmation.")
 
 
-def json_value(_context: click.Context, _option: click.Parameter, given: str | None) -> Any:
-    """Read an option's value as JSON; None if it is not given.
+def json_value(_context: click.Context, _option: click.Parameter, value: str | None) -> Any:
+    """Parse an option's value as JSON, or return None if the option is missing.
 
     Raises:
-        click.BadParameter: It is none.
+        click.BadParameter: It is not valid JSON.
     """
-    if given is None:
+    if value is None:
         return None
     try:
-        return decode(given)
+        return decode(value)
     except Undecodable as error:
-        why = f"is {error}" if str(error).startswith("not ") else error
-        raise click.BadParameter(f"""{given!r} {why}; such as '[1, 2]' or '{{"to": "ann"}}'""") from None
+        reason = f"is {error}" if str(error).startswith("not ") else error
+        raise click.BadParameter(f"""{value!r} {reason}: pass JSON such as '[1, 2]' or '{{"to": "ann"}}'""") from None
 
 
-def duration(_context: click.Context, _option: click.Parameter, given: str | None) -> float | None:
-    """Read an option's value as a duration, in seconds; None if it is not given.
+def duration(_context: click.Context, _option: click.Parameter, value: str | None) -> float | None:
+    """Parse an option's value as a duration in seconds, or return None if the option is missing.
 
     Raises:
-        click.BadParameter: It is none, or a bare number over a week.
+        click.BadParameter: It is not a duration, or a bare number of more than a week.
     """
-    if given is None:
+    if value is None:
         return None
-    found = _DURATION.fullmatch(given)
-    if found is None:
-        raise click.BadParameter(f"{given!r} is no delay: pass seconds such as 90 or 0.5, or 15m, 2h, 10d")
-    number = float(found[1])
-    if found[2]:
+    match = _DURATION.fullmatch(value)
+    if match is None:
+        raise click.BadParameter(f"{value!r} is not a duration: pass seconds such as 90 or 0.5, or 15m, 2h, 10d")
+    number = float(match[1])
+    if match[2]:
         try:
-            return delay_of(timedelta(seconds=min(number * _UNITS[found[2]], LATEST)))
+            return delay_of(timedelta(seconds=min(number * _UNITS[match[2]], LATEST)))
         except InvalidMoment:
-            raise click.BadParameter(f"{given} is longer than 1000 years") from None
+            raise click.BadParameter(f"{value} is longer than 1000 years: pass a shorter duration") from None
     try:
         return delay_of(number)
     except InvalidMoment:
-        week = "10d or 2w if that is what you mean"
-        raise click.BadParameter(f"{given} is more than a week in seconds: write such as {week}") from None
+        raise click.BadParameter(f"{value} seconds are more than a week: pass a unit, such as 10d or 2w") from None
 
 
-def positions(context: click.Context, argument: click.Parameter, given: Sequence[str]) -> list[int]:
-    """Read positions in a list, each once; -1 is the last.
+def positions(context: click.Context, argument: click.Parameter, values: Sequence[str]) -> list[int]:
+    """Parse positions in a list, each once. -1 is the last.
 
-    The command must ignore unknown options, so that ``-1`` comes as far as here.
+    The command must ignore unknown options, because click takes ``-1`` for one.
 
     Raises:
-        click.BadParameter: One is no whole number.
-        click.NoSuchOption: One was meant as an option.
+        click.BadParameter: A position is not a whole number.
+        click.NoSuchOption: A position is an unknown option.
     """
-    return list(dict.fromkeys(position(context, argument, text) for text in given))
+    return list(dict.fromkeys(position(context, argument, value) for value in values))
 
 
-def position(context: click.Context, _argument: click.Parameter, given: str) -> int:
-    """Read one position, as `positions` does."""
-    if re.fullmatch(r"-?\d{1,15}", given, re.ASCII):
-        return int(given)
-    if given.startswith("-"):
-        raise click.NoSuchOption(given, ctx=context)
-    raise click.BadParameter(f"{given!r} is no position: pass a whole number; 0 is the first, -1 the last")
+def position(context: click.Context, _argument: click.Parameter, value: str) -> int:
+    """Parse one position, as `positions` does."""
+    if re.fullmatch(r"-?\d{1,15}", value, re.ASCII):
+        return int(value)
+    if value.startswith("-"):
+        raise click.NoSuchOption(value, ctx=context)
+    raise click.BadParameter(f"{value!r} is not a position: pass a whole number (0 is the first, -1 the last)")
 
 
 def require_confirmation(*, yes: bool) -> None:
-    """See to it that somebody can be asked, before anything is looked at.
+    """Check that a confirmation is possible, before the store is read.
 
     Raises:
-        Misuse: There is no terminal, and ``--yes`` is not given.
+        UsageError: The input is not a terminal, and ``--yes`` is missing.
     """
     if not yes and not _is_interactive():
-        raise UsageError("nobody can be asked here, since the input is no terminal: pass --yes to do it all the same")
+        raise UsageError("cannot ask for a confirmation, because the input is not a terminal: pass --yes to proceed")
 
 
 def confirm(question: str, *, yes: bool) -> None:
-    """Ask, unless the answer was given already.
+    """Ask *question*, unless *yes* is set.
 
     Raises:
         click.ClickException: The answer is no.
@@ -120,7 +119,7 @@ def _is_interactive() -> bool:
 
 
 def suggest(wrong: str, names: Sequence[str]) -> str:
-    """The end of a sentence that says which name may be meant."""
+    """Return the end of a message, which suggests the closest name, or an empty str."""
     import difflib
 
     close = difflib.get_close_matches(wrong, names, n=1)

@@ -1,4 +1,4 @@
-"""Which jobs a verb is about: those of an app, or those in a store that a URL names."""
+"""The jobs that a verb works on: those of an app, or those in the store that a URL names."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ __all__ = ["is_private", "note_if_private", "open_target", "run_connected", "tar
 _Command = TypeVar("_Command", bound="Callable[..., Any]")
 _Result = TypeVar("_Result")
 
-#: Schemes of stores that no other process sees.
+#: Schemes of stores that no other process can read.
 _PRIVATE = ("memory://", "fakeredis://")
 
 _backend_option = click.option(
@@ -29,7 +29,7 @@ _backend_option = click.option(
     envvar="TASKHERO_BACKEND",
     show_envvar=True,
     metavar="URL",
-    help="Where the jobs are, if there is no app to say so: such as redis://localhost:6379/0.",
+    help="The store of the jobs, if no app names it, such as redis://localhost:6379/0.",
 )
 
 
@@ -39,41 +39,41 @@ def target_options(command: _Command) -> _Command:
 
 
 def open_target(app: str | None, backend: str | None) -> TaskHero:
-    """The app that was named, or one without tasks for the backend that was named; an option beats the environment.
+    """Return the app that is named, or an app without tasks on the backend that is named.
 
-    Where a verb of a verb is run, such as ``failed retry``, the options may stand before it, too.
+    An option beats the environment. The options may also come before a sub-verb such as ``failed retry``.
 
     Raises:
-        click.UsageError: None was named, or both.
-        click.ClickException: The app cannot be found.
-        UnknownBackend: No driver knows the URL.
-        InvalidSettings: The environment or ``pyproject.toml`` give a wrong setting.
+        click.UsageError: Neither is named, or both.
+        click.ClickException: The app cannot be imported.
+        UnknownBackend: No driver accepts the URL.
+        InvalidSettings: The environment or ``pyproject.toml`` has a wrong setting.
     """
     context = click.get_current_context()
-    typed = _typed(context)
-    if not typed and context.parent is not None and (typed := _typed(context.parent)):
+    named = _named(context)
+    if not named and context.parent is not None and (named := _named(context.parent)):
         app, backend = context.parent.params["app"], context.parent.params["backend"]
-    if len(typed) > 1:
-        raise click.UsageError("pass --app or --backend, not both: an app knows where its jobs are")
-    if app and typed != ["backend"]:
+    if len(named) > 1:
+        raise click.UsageError("pass --app or --backend, not both: an app has its own backend")
+    if app and named != ["backend"]:
         return load_app(app)
     if backend:
         return TaskHero(backend, settings=Settings.load())
     raise click.UsageError(
-        "which jobs? Pass --app MODULE:ATTR, such as --app shop:app, or --backend URL, such as "
+        "no app and no backend is named: pass --app MODULE:ATTR, such as --app shop:app, or --backend URL, such as "
         "--backend redis://localhost:6379/0 (or set TASKHERO_APP or TASKHERO_BACKEND)"
     )
 
 
-def _typed(context: click.Context) -> list[str]:
+def _named(context: click.Context) -> list[str]:
     return [name for name in ("app", "backend") if context.get_parameter_source(name) is ParameterSource.COMMANDLINE]
 
 
 def run_connected(app: TaskHero, work: Callable[[TaskHero], Awaitable[_Result]]) -> _Result:
-    """Connect the app, do something with it in a new event loop, and close it.
+    """Connect the app, await *work* with it in a new event loop, and close the app.
 
     Raises:
-        BackendUnavailable: It cannot be reached.
+        BackendUnavailable: The backend cannot be reached.
     """
 
     async def main() -> _Result:
@@ -84,15 +84,15 @@ def run_connected(app: TaskHero, work: Callable[[TaskHero], Awaitable[_Result]])
 
 
 def is_private(app: TaskHero) -> bool:
-    """Whether no other process can see the app's jobs."""
+    """Return whether no other process can read the app's jobs."""
     return app.backend.location.startswith(_PRIVATE)
 
 
 def note_if_private(app: TaskHero) -> None:
-    """Say, if it is so, that what follows can only be empty; on the error output, so that programs need not mind."""
+    """Print a note on the standard error output if the store is private, so that its lists are empty here."""
     if is_private(app):
         click.echo(
-            f"Note: jobs in {app.backend.location} are seen by their own process only, and this is another one. "
-            "A store that processes share is redis://...",
+            f"Note: jobs in {app.backend.location} exist only in the process that runs the app, "
+            "and this is another one. Use a store that processes share, such as redis://localhost:6379/0.",
             err=True,
         )

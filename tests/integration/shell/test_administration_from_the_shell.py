@@ -87,7 +87,7 @@ def test_what_somebody_else_mended_meanwhile_is_told(
     monkeypatch.setattr("click.confirm", lambda *_, **__: shop.redis("DEL", "resque:failed") is None)
     told = shop("failed", verb, "0")
     assert (told.exit_code, told.stdout) == (1, "")
-    assert told.stderr.endswith("gone: add [1, 2]: somebody else retried or removed it\n")
+    assert told.stderr.endswith("gone: add [1, 2]: another program retried or removed it\n")
     assert shop.queued() == []
 
 
@@ -131,7 +131,7 @@ def test_in_memory_they_say_that_they_see_only_their_own_process(
 ) -> None:
     """And then that there is nothing to mend."""
     told = run_away(*words, "--yes", "--backend", "memory://")
-    assert "jobs in memory:// are seen by their own process only" in told.stderr
+    assert "jobs in memory:// exist only in the process that runs the app" in told.stderr
     assert told.exit_code in {0, 1}
 
 
@@ -216,12 +216,12 @@ def test_filters_say_which_failures_are_listed_and_mended(shop: Shop, asked: Non
         (["failed", "retry", "0", "--task", "add", "--yes"], "are for --all"),
         (["failed", "--queue", "mail", "remove", "--all", "--yes"], "--queue stands before 'remove'"),
         (["failed", "retry", "--al"], "No such option '--al'"),
-        (["failed", "retry", "first", "--yes"], "'first' is no position"),
-        (["failed", "--list", "math", "--json"], "is no list of failures"),
+        (["failed", "retry", "first", "--yes"], "'first' is not a position"),
+        (["failed", "--list", "math", "--json"], "is not a failed list"),
         (["failed", "retyr", "0"], "Did you mean 'retry'?"),
         (["queues", "delete", "math", "--args", "[1]", "--yes"], "pass --task NAME"),
-        (["delayed", "delete", "--yes"], "say which delayed jobs"),
-        (["delayed", "delete", "--all", "--task", "add", "--yes"], "say which delayed jobs"),
+        (["delayed", "delete", "--yes"], "pass --task NAME, --queue NAME or both"),
+        (["delayed", "delete", "--all", "--task", "add", "--yes"], "pass --task NAME, --queue NAME or both"),
         (["workers", "clean", "--yes"], "or --age SECONDS"),
         (["workers", "clean", "old:1+1", "--age", "1h", "--yes"], "or --age SECONDS"),
     ],
@@ -242,7 +242,9 @@ def test_a_position_beyond_the_list_says_which_there_are(shop: Shop) -> None:
     for wrong in ("2", "-3"):
         told = shop("failed", "remove", "0", wrong, "--yes")
         assert (told.exit_code, told.stdout) == (1, "")
-        assert told.stderr == f"Error: there is no failure at position {wrong} of 'failed': its positions are 0 to 1\n"
+        assert (
+            told.stderr == f"Error: there is no failed job at position {wrong} of 'failed': its positions are 0 to 1\n"
+        )
     assert len(shop.failures()) == 2
 
 
@@ -252,7 +254,7 @@ def test_lists_of_ruby_for_single_queues_are_told_and_mended(shop: Shop) -> None
     shop.redis("SADD", "resque:failed_queues", "mail_failed")
     told = shop("failed")
     assert "no failed jobs" in told.stdout
-    assert "Another list of failures: --list mail_failed (1 entry)" in told.stdout
+    assert "Another failed list: --list mail_failed (1 entry)" in told.stdout
     assert shop.json("failed", "show", "0", "--list", "mail_failed")["failed"][0]["list"] == "mail_failed"
     assert "did you mean 'mail_failed'?" in shop("failed", "show", "0", "--list", "mial_failed").stderr
     assert shop("failed", "retry", "0", "--list", "mail_failed", "--yes").exit_code == 0

@@ -168,7 +168,7 @@ def rate_in(line: str) -> float:
     if line.startswith("{"):
         rates = json.loads(line)["rates"]
         return float(rates["processed"]) if rates else 0.0
-    found = re.match(r"a second: processed ([\d.]+)", line)
+    found = re.match(r"each second: processed ([\d.]+)", line)
     return float(found[1]) if found else 0.0
 
 

@@ -29,7 +29,7 @@ def test_queues_are_shown_page_by_page_and_deleted(shop: Shop) -> None:
     assert ([job["job"]["args"] for job in told["jobs"]], told["length"], told["next"]) == ([[0, 0], [1, 1]], 4, 2)
     (last,) = shop.json("queues", "show", "math", "--start", "-1")["jobs"]
     assert (last["position"], last["raw"]) == (3, '{"args":[9],"class":"mul"}')
-    assert "The next: --start 2" in shop("queues", "show", "math", "--limit", "2").stdout
+    assert "Next page: --start 2" in shop("queues", "show", "math", "--limit", "2").stdout
     assert shop.json("queues", "delete", "math", "--task", "add", "--args", "[1, 1]", "--yes") == {
         "queue": "math",
         "deleted": 1,
@@ -101,7 +101,7 @@ def test_workers_by_age_are_first_watched_and_then_cleaned(shop: Shop) -> None:
     """Another program's worker is silent from the first look on, whatever its own clock said."""
     shop.leave_worker()
     told = shop("workers", "clean", "--age", "0.2", "--yes")
-    assert told.stdout == "no worker is known to have been silent for 0 s\n"
+    assert told.stdout == "found no worker without a heartbeat for 0 s\n"
     deadline = time.monotonic() + 20
     while not (cleaned := shop.json("workers", "clean", "--age", "0.2", "--yes")["cleaned"]):
         assert time.monotonic() < deadline
@@ -170,7 +170,7 @@ def test_the_lock_of_another_programs_scheduler_is_shown(shop: Shop) -> None:
     told = shop.json("status")["scheduler_lock"]
     assert told == {"key": MASTER_LOCK, "holder": "dead-host:123", "since": None, "expires_in": None, "dead": False}
     lines = shop("status").stdout.splitlines()
-    first = lines.index("no delayed jobs are promoted here: another program's scheduler leads")
+    first = lines.index("taskhero promotes no delayed jobs: another program's scheduler leads")
     assert lines[first + 1 : first + 3] == [f"  lock: {MASTER_LOCK}", "  holder: dead-host:123, no TTL"]
     (lock,) = shop.json("locks")["locks"]
     assert (lock["name"], lock["kind"], lock["owner"], lock["lapses_at"]) == (
@@ -187,7 +187,7 @@ def test_periodic_tasks_are_shown_stopped_and_started(shop: Shop) -> None:
         return next(task for task in shop.json("tasks")["tasks"] if task["name"] == "clean_up")
 
     assert (clean_up()["frequency"], clean_up()["state"]) == (3600, None)
-    assert "every 3600 s: no process keeps it going" in shop("tasks").stdout
+    assert "every 3600 s: no process schedules it" in shop("tasks").stdout
     told = shop.json("tasks", "start", "clean_up")
     assert (told, shape(told)) == ({"task": "clean_up", "started": True}, shape(shown_json("tasks stop", 1)))
     told = shop.json("tasks", "stop", "clean_up")
@@ -212,7 +212,7 @@ def test_tasks_are_listed_though_redis_is_away(shop: Shop) -> None:
     shop.server.kill()
     told = shop("tasks", "--json")
     assert told.exit_code == 0
-    assert told.stderr.startswith("Note: whether periodic tasks are stopped is not known: cannot reach Redis")
+    assert told.stderr.startswith("Note: the states of periodic tasks are unknown: cannot reach Redis")
     assert {task["state"] for task in json.loads(told.stdout)["tasks"]} == {None}
 
 

@@ -88,7 +88,7 @@ async def test_a_new_file_is_picked_up_with_reload(app, server, run, tmp_path):
 async def test_the_first_file_of_an_empty_folder_is_picked_up_with_reload(app, server, run, tmp_path):
     (tmp_path / "tasks").mkdir()
     parent = await run.start("work", "--tasks", "tasks", "--backend", server.url, "--reload", cwd=tmp_path)
-    await parent.shows("--tasks tasks: its files declare no task")
+    await parent.shows("--tasks tasks: the files declare no task")
     await generate(run, tmp_path, "first")
     await parent.shows(r"process \d+ works")
     await app.queue.enqueue("first", [], "default")

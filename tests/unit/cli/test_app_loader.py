@@ -8,7 +8,7 @@ import click
 import pytest
 
 from taskhero import TaskHero
-from taskhero.cli.app_loader import load_app, needed
+from taskhero.cli.app_loader import load_app, require_app
 
 
 @pytest.fixture(autouse=True)
@@ -52,15 +52,15 @@ def test_an_app_is_found_in_the_current_directory(where):
         ("oneapp:zzz", "module 'oneapp' has no 'zzz'; its apps are app"),
         ("oneapp:number", "'number' is an int, not a TaskHero"),
         ("oneapp:nothing", "'nothing' is None, not a TaskHero"),
-        ("oneapp:make", "'make' is a function, not a TaskHero; write what it returns into a name of the module"),
+        ("oneapp:make", "'make' is a function, not a TaskHero; assign its result to a name of the module"),
         ("bigshop.job:holder", "there is no module 'job' in the package 'bigshop'; did you mean 'jobs'?"),
         ("oneapp.app", "did you mean --app oneapp:app?"),
-        ("oneapp.py:app", "write --app oneapp:app"),
-        ("bigshop/jobs.py", "write --app bigshop.jobs:app"),
-        ("one app:app", "'one app' is no module's name"),
-        ("", "'' is no module's name"),
+        ("oneapp.py:app", "pass a module, not a file: --app oneapp:app"),
+        ("bigshop/jobs.py", "pass a module, not a file: --app bigshop.jobs:app"),
+        ("one app:app", "'one app' is not a module name"),
+        ("", "'' is not a module name"),
         ("twoapps", "--app twoapps:first or --app twoapps:second"),
-        ("noapp", "holds no TaskHero"),
+        ("noapp", "contains no TaskHero"),
         ("needy:app", "No module named 'no_such_library' ("),
         ("needy:app", "needy.py, line 2)"),
         ("crooked:app", "SyntaxError"),
@@ -81,5 +81,5 @@ def test_what_is_wrong_is_said_in_a_line_or_two(where, said):
 
 def test_no_app_at_all_is_a_matter_of_usage():
     with pytest.raises(click.UsageError, match="TASKHERO_APP") as told:
-        needed(None)
+        require_app(None)
     assert told.value.exit_code == 2

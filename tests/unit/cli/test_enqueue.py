@@ -15,10 +15,10 @@ import pytest
         (["add", "--args", "[1"], 2, "'[1' is not JSON"),
         (["add", "--args", "[1e400]"], 2, "'[1e400]' contains a number that is too large"),
         (["add", "--args", "[NaN, 1]"], 2, "Invalid value for '--args'"),
-        (["add", "--in", "soon"], 2, "'soon' is no delay: pass seconds such as 90"),
-        (["add", "--in", "-1"], 2, "'-1' is no delay"),
-        (["add", "--in", "1000000"], 2, "more than a week in seconds: write such as 10d"),
-        (["add", "--at", "tomorrow"], 2, "'tomorrow' is no moment: pass 2027-01-15T08:00:00Z"),
+        (["add", "--in", "soon"], 2, "'soon' is not a duration: pass seconds such as 90"),
+        (["add", "--in", "-1"], 2, "'-1' is not a duration"),
+        (["add", "--in", "1000000"], 2, "seconds are more than a week: pass a unit, such as 10d"),
+        (["add", "--at", "tomorrow"], 2, "'tomorrow' is not a time: pass 2027-01-15T08:00:00Z"),
         (["add", "--at", "2027-01-15"], 2, "has no time zone: write 2027-01-15T00:00:00Z"),
         (["add", "--at", "1800000000000"], 2, "it looks like milliseconds"),
         (["add", "--at", "nan"], 2, "is not finite"),
@@ -40,13 +40,13 @@ def test_what_cannot_be_is_said_in_a_line_or_two(words, code, said, shop, run):
 def test_a_job_for_memory_would_be_gone_and_is_refused(shop, run):
     told = run("enqueue", "add", "--args", "[1, 2]", "--app", "shop:app")
     assert told.exit_code == 1
-    assert "seen by their own process only: this one would be gone at once" in told.stderr
+    assert "so this job would be lost" in told.stderr
 
 
 def test_without_an_app_a_queue_is_needed(run):
     told = run("enqueue", "add", "--backend", "redis://127.0.0.1:1")
     assert told.exit_code == 2
-    assert "say in which queue: --queue NAME" in told.stderr
+    assert "so a queue is required: pass --queue NAME" in told.stderr
 
 
 @pytest.mark.parametrize(

@@ -63,7 +63,7 @@ def test_a_task_and_its_test_are_written(folder, words):
     assert told.stdout.startswith("wrote tasks/send_mail.py\nwrote tests/test_send_mail.py\n")
     assert files(folder) == ["tasks/send_mail.py", "tests/test_send_mail.py"]
     task = only_task(folder / "tasks" / "send_mail.py")
-    assert (task.name, task.queue, task.description) == ("send_mail", "default", "Do what send_mail is for.")
+    assert (task.name, task.queue, task.description) == ("send_mail", "default", "Do the work of send_mail.")
 
 
 def test_the_options_are_those_of_the_task(folder):
@@ -115,7 +115,7 @@ def test_nothing_is_overwritten_and_nothing_is_written(folder, there, what):
     before = sorted(folder.rglob("*"))
     told = generate("send_mail")
     assert told.exit_code == 1
-    assert told.stderr == f"Error: {there} is there already; nothing was written\n"
+    assert told.stderr == f"Error: {there} exists already; nothing was written\n"
     assert sorted(folder.rglob("*")) == before
     assert what != "file" or path.read_text() == "mine"
 
@@ -124,7 +124,7 @@ def test_what_cannot_be_written_leaves_nothing_behind(folder):
     (folder / "tests").write_text("no folder")
     told = generate("send_mail", "--tasks", "deep/er/tasks", "--tests", "tests/deep")
     assert told.exit_code == 1
-    assert told.stderr == "Error: tests cannot be written: there is something that is no folder; nothing was written\n"
+    assert told.stderr == "Error: tests cannot be written: it is not a folder; nothing was written\n"
     assert files(folder) == ["tests"]
     assert not (folder / "deep").exists()
 
@@ -182,12 +182,12 @@ def test_a_name_that_cannot_name_a_file_of_tasks_is_refused(folder, name, said):
 @pytest.mark.parametrize(
     ("words", "said"),
     [
-        ([], "what is the task called?"),
-        (["a", "--name", "b"], "which name, 'a' or 'b'?"),
+        ([], "no name is given: pass one"),
+        (["a", "--name", "b"], "two names are given, 'a' or 'b'?"),
         (["a", "--queue", "x,y"], "contains a comma"),
         (["a", "--queue", ""], "must not be empty"),
-        (["a", "--description", " "], "' ' is no description"),
-        (["a", "--description", "a\x1b[2J"], "is no description"),
+        (["a", "--description", " "], "' ' is not a description"),
+        (["a", "--description", "a\x1b[2J"], "is not a description"),
         (["a", "--colour", "b"], "No such option"),
     ],
 )
@@ -225,7 +225,7 @@ def test_a_periodic_task_and_its_test_pass_at_once(folder):
     assert [only_task(folder / "tasks" / f"{name}.py").frequency for name in ("tick", "tock", "rare", "never")] == [
         *(5, 900, 864_000, None)
     ]
-    for wrong, said in (("0.5", "less than a second"), ("soon", "is no frequency"), ("700000", "milliseconds")):
+    for wrong, said in (("0.5", "less than a second"), ("soon", "is not a frequency"), ("700000", "milliseconds")):
         told = generate("wrong", "--frequency", wrong)
         assert told.exit_code == 2
         assert said in told.stderr

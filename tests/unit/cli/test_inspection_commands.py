@@ -128,7 +128,7 @@ def test_status(filled, run):
 def test_failed_is_a_table_that_cannot_steer_the_terminal(filled, run):
     told = run("failed", "--app", "shop:app")
     assert told.exit_code == 0
-    assert "2 failed jobs, here 0 to 1" in told.stdout
+    assert "2 failed jobs, positions 0 to 1" in told.stdout
     assert "LookupError: nobody is called ann" in told.stdout
     assert "\\x1b[2Jbob" in told.stdout
     assert "\x1b" not in told.stdout
@@ -141,7 +141,7 @@ def test_failed_in_detail(filled, run):
     assert 'args: [{"to": "ann"}]' in told.stdout
     assert "shop.py" in told.stdout
     assert "really" in told.stdout
-    assert "The next: --start 1" in told.stdout
+    assert "Next page: --start 1" in told.stdout
 
 
 def test_failed_page_by_page_as_json(filled, run):
@@ -167,7 +167,7 @@ def test_failed_beyond_the_end_and_without_any(filled, shop, run):
 def test_in_memory_they_say_that_they_see_only_their_own_process(verb, shop, run):
     told = run(verb, "--backend", "memory://", "--json")
     assert told.exit_code == 0
-    assert "jobs in memory:// are seen by their own process only" in told.stderr
+    assert "jobs in memory:// exist only in the process that runs the app" in told.stderr
     json.loads(told.stdout)
 
 

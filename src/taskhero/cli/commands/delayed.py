@@ -26,22 +26,24 @@ if TYPE_CHECKING:
 
 __all__ = ["delayed", "delete"]
 
-#: How many texts the store looks through at once.
+#: Number of entries that one call of the store reads.
 _SEARCH = 5000
-#: How many are removed at once.
+#: Number of entries that one call of the store removes.
 _BATCH = 200
-#: What lies beyond all that a datetime can say is shown as this.
-_FARTHEST = 253_402_300_799
+#: The latest Unix time that a datetime can represent; later due times are shown as this one.
+_LATEST = 253_402_300_799
 
-_queue_option = click.option("--queue", "-q", metavar="NAME", help="Only those of this queue.")
-_task_option = click.option("--task", "-t", metavar="NAME", help="Only those of this task.")
+_queue_option = click.option("--queue", "-q", metavar="NAME", help="Only jobs of this queue.")
+_task_option = click.option("--task", "-t", metavar="NAME", help="Only jobs of this task.")
 
 
-@click.group(cls=ListingGroup, short_help="List delayed jobs with their moments, and delete some.")
+@click.group(cls=ListingGroup, short_help="List delayed jobs with their due times, and delete some.")
 @_queue_option
 @_task_option
-@click.option("--start", type=click.IntRange(0), default=0, show_default=True, help="Position of the first.")
-@click.option("--limit", type=click.IntRange(1, 1000), default=20, show_default=True, help="How many, at most.")
+@click.option("--start", type=click.IntRange(0), default=0, show_default=True, help="Position of the first entry.")
+@click.option(
+    "--limit", type=click.IntRange(1, 1000), default=20, show_default=True, help="Number of entries, at most."
+)
 @target_options
 @json_option
 def delayed(
@@ -54,36 +56,36 @@ def delayed(
     backend: str | None,
     as_json: bool,
 ) -> None:
-    """List delayed jobs, each with the moment at which it is queued, the earliest first; or delete some.
+    """List delayed jobs with their due times, the earliest first. `delayed delete` deletes some.
 
     \b
     Examples:
       taskhero delayed --app shop:app
       taskhero delayed --queue mail --task send_mail --app shop:app
       taskhero delayed delete --task send_mail --args '{"to": "ann"}' --app shop:app
-    """  # noqa: D301 - click's mark of text that keeps its lines
+    """  # noqa: D301 - \b tells click to keep the lines
     target = open_target(app, backend)
     note_if_private(target)
-    page = run_connected(target, lambda app: _read(app, _Which(queue, task), start, limit))
+    page = run_connected(target, lambda app: _read(app, _Filter(queue, task), start, limit))
     if as_json:
-        told = [_as_json(at, entry) for at, entry in page.entries]
-        print_json({"total": page.total, "start": start, "delayed": told, "next": page.then})
+        entries = [_as_json(position, entry) for position, entry in page.entries]
+        print_json({"total": page.total, "start": start, "delayed": entries, "next": page.next_start})
         return
     rows = []
-    for at, entry in page.entries:
+    for position, entry in page.entries:
         job = _job(entry.raw)
-        rows.append((at, local(_moment(entry)), job_name(job), job.queue, job.problem or compact(job.args)))
+        rows.append((position, local(_due_time(entry)), job_name(job), job.queue, job.problem or compact(job.args)))
     title = pluralize(page.total, "delayed job") if page.total else "no delayed jobs"
-    print_table(title, ("#position", "at", "task", "queue", "args"), rows)
-    if page.then is not None:
-        click.echo(f"The next: --start {page.then}")
+    print_table(title, ("#position", "due at", "task", "queue", "args"), rows)
+    if page.next_start is not None:
+        click.echo(f"Next page: --start {page.next_start}")
 
 
 @delayed.command(short_help="Delete delayed jobs.")
 @_queue_option
 @_task_option
-@click.option("--args", "arguments", callback=json_value, metavar="JSON", help="Only those with these arguments.")
-@click.option("--all", "everything", is_flag=True, help="All that is delayed.")
+@click.option("--args", "arguments", callback=json_value, metavar="JSON", help="Only jobs with these arguments.")
+@click.option("--all", "everything", is_flag=True, help="All delayed jobs.")
 @yes_option
 @target_options
 @json_option
@@ -98,24 +100,25 @@ def delete(
     backend: str | None,
     as_json: bool,
 ) -> None:
-    """Delete the delayed jobs of a task, of a queue, or all; they are found by what they mean, whoever wrote them.
+    """Delete the delayed jobs of a task, of a queue, or all. Equivalent payloads of other programs match, too.
 
-    The next run of a periodic task is delayed, too; the task goes on by itself. To stop it: taskhero tasks stop NAME.
+    The next run of a periodic task is a delayed job, too. After a deletion the scheduler schedules it again. To stop
+    the task, use taskhero tasks stop NAME.
 
     \b
     Examples:
       taskhero delayed delete --task send_mail --app shop:app
       taskhero delayed delete --task send_mail --args '{"to": "ann"}' --yes --app shop:app
       taskhero delayed delete --queue mail --app shop:app
-    """  # noqa: D301 - click's mark of text that keeps its lines
+    """  # noqa: D301 - \b tells click to keep the lines
     if arguments is not None and task is None:
-        raise click.UsageError("--args says which jobs of a task: pass --task NAME as well")
+        raise click.UsageError("--args needs a task: pass --task NAME as well")
     if everything == (queue is not None or task is not None):
-        raise click.UsageError("say which delayed jobs: --task NAME, --queue NAME or both; or --all")
+        raise click.UsageError("pass --task NAME, --queue NAME or both, or --all for all delayed jobs")
     target = open_target(app, backend)
     require_confirmation(yes=yes)
     note_if_private(target)
-    found = run_connected(target, lambda app: _find(app, _which(app, queue, task, arguments)))
+    found = run_connected(target, lambda app: _find(app, _build_filter(app, queue, task, arguments)))
     if found:
         confirm(f"Delete {pluralize(len(found), 'delayed job')}?", yes=yes)
     deleted = run_connected(target, lambda app: _remove(app, found)) if found else 0
@@ -126,13 +129,13 @@ def delete(
 
 
 @attrs.frozen
-class _Which:
-    """Which delayed jobs are meant; all that is given must hold.
+class _Filter:
+    """A filter of delayed jobs. A job must meet all conditions.
 
     Attributes:
-        queue: The job's queue.
-        task: The task's name.
-        meanings: The arguments, each way that means the same; None for any.
+        queue: The job's queue, or None for any.
+        task: The task's name, or None for any.
+        meanings: The arguments in each equivalent form, or None for any.
     """
 
     queue: str | None = None
@@ -140,35 +143,41 @@ class _Which:
     meanings: tuple[list[Any], ...] | None = None
 
     def fits(self, entry: DelayedEntry) -> bool:
-        """Whether this one is meant."""
+        """Return whether the entry meets the conditions."""
         if self.queue is None and self.task is None:
             return True
         job = _job(entry.raw)
         if self.queue not in {None, job.queue} or self.task not in {None, job.name}:
             return False
-        return self.meanings is None or any(same_meaning(entry.raw, job.name, meant) for meant in self.meanings)
+        return self.meanings is None or any(same_meaning(entry.raw, job.name, args) for args in self.meanings)
 
 
-def _which(app: TaskHero, queue: str | None, task: str | None, arguments: Any) -> _Which:
+def _build_filter(app: TaskHero, queue: str | None, task: str | None, arguments: Any) -> _Filter:
     if arguments is None or task is None:
-        return _Which(queue, task)
-    meant = wire_args(arguments)
+        return _Filter(queue, task)
+    args = wire_args(arguments)
     declared = app.tasks.get(task)
-    if declared is not None and declared.signature.takes_nothing and is_nothing(meant):
-        return _Which(queue, task, ([], [None], [{}]))
-    return _Which(queue, task, (meant,))
+    if declared is not None and declared.signature.takes_nothing and is_nothing(args):
+        return _Filter(queue, task, ([], [None], [{}]))
+    return _Filter(queue, task, (args,))
 
 
 @attrs.frozen
 class _Page:
-    """Delayed jobs with their positions among all, how many there are in all, and where the next page begins."""
+    """A page of delayed jobs.
+
+    Attributes:
+        total: Number of all delayed jobs.
+        entries: The jobs of the page with their positions among all.
+        next_start: Position at which the next page begins, or None.
+    """
 
     total: int
     entries: list[tuple[int, DelayedEntry]]
-    then: int | None
+    next_start: int | None
 
 
-async def _each(app: TaskHero) -> AsyncIterator[DelayedEntry]:
+async def _all_delayed(app: TaskHero) -> AsyncIterator[DelayedEntry]:
     after = None
     while True:
         page = await app.backend.search_delayed(limit=_SEARCH, after=after)
@@ -179,37 +188,37 @@ async def _each(app: TaskHero) -> AsyncIterator[DelayedEntry]:
             return
 
 
-async def _read(app: TaskHero, which: _Which, start: int, limit: int) -> _Page:
+async def _read(app: TaskHero, condition: _Filter, start: int, limit: int) -> _Page:
     total = sum(count for _, count in await app.backend.due_times())
     found: list[tuple[int, DelayedEntry]] = []
     at = 0
-    async for entry in _each(app):
+    async for entry in _all_delayed(app):
         if len(found) == limit:
             return _Page(total, found, at)
-        if at >= start and which.fits(entry):
+        if at >= start and condition.fits(entry):
             found.append((at, entry))
         at += 1
     return _Page(total, found, None)
 
 
-async def _find(app: TaskHero, which: _Which) -> list[DelayedEntry]:
-    """What is meant, with all copies."""
+async def _find(app: TaskHero, condition: _Filter) -> list[DelayedEntry]:
+    """Return the entries that meet the condition, with all copies."""
     found: list[DelayedEntry] = []
-    with progress("looking through delayed jobs", sum(count for _, count in await app.backend.due_times())) as advance:
-        async for entry in _each(app):
-            if which.fits(entry):
+    with progress("reading delayed jobs", sum(count for _, count in await app.backend.due_times())) as advance:
+        async for entry in _all_delayed(app):
+            if condition.fits(entry):
                 found.append(entry)
             advance(1)
     return found
 
 
 async def _remove(app: TaskHero, found: list[DelayedEntry]) -> int:
-    """Remove these texts from their seconds, all copies at once."""
+    """Remove all copies of these payloads, and return the number removed."""
     deleted = 0
-    different = list(dict.fromkeys(found))
-    with progress("deleting delayed jobs", len(different)) as advance:
-        for start in range(0, len(different), _BATCH):
-            batch = different[start : start + _BATCH]
+    distinct = list(dict.fromkeys(found))
+    with progress("deleting delayed jobs", len(distinct)) as advance:
+        for start in range(0, len(distinct), _BATCH):
+            batch = distinct[start : start + _BATCH]
             deleted += sum(await app.backend.remove_delayed(batch))
             advance(len(batch))
     return deleted
@@ -219,11 +228,11 @@ def _job(raw: str) -> Job:
     return decode_job(raw, payload_queue(raw) or "")
 
 
-def _moment(entry: DelayedEntry) -> datetime:
-    return to_datetime(min(entry.at, _FARTHEST))
+def _due_time(entry: DelayedEntry) -> datetime:
+    return to_datetime(min(entry.at, _LATEST))
 
 
 def _as_json(position: int, entry: DelayedEntry) -> dict[str, Any]:
     job = _job(entry.raw)
-    at = iso(_moment(entry))
-    return {"position": position, "at": at, "job": job_json(job), "problem": job.problem, "raw": entry.raw}
+    due_at = iso(_due_time(entry))
+    return {"position": position, "at": due_at, "job": job_json(job), "problem": job.problem, "raw": entry.raw}

@@ -24,47 +24,55 @@ if TYPE_CHECKING:
 __all__ = ["enqueue"]
 
 
-def _moment(_context: click.Context, _option: click.Parameter, given: str | None) -> float | None:
-    if given is None:
+def _due_time(_context: click.Context, _option: click.Parameter, value: str | None) -> float | None:
+    if value is None:
         return None
     try:
-        return instant_of(_read_moment(given))
+        return instant_of(_parse_time(value))
     except InvalidMoment as error:
         raise click.BadParameter(str(error)) from None
     except ValueError:
-        raise click.BadParameter(f"{given!r} is no moment: pass 2027-01-15T08:00:00Z, or unix seconds") from None
+        raise click.BadParameter(f"{value!r} is not a time: pass 2027-01-15T08:00:00Z, or Unix seconds") from None
 
 
-def _read_moment(text: str) -> datetime | float:
+def _parse_time(text: str) -> datetime | float:
     try:
         return float(text)
     except ValueError:
-        moment = datetime.fromisoformat(text)
-    if moment.tzinfo is None:
-        whole = moment.isoformat()
-        raise InvalidMoment(f"{text!r} has no time zone: write {whole}Z for UTC, or an offset such as {whole}+01:00")
-    return moment
+        when = datetime.fromisoformat(text)
+    if when.tzinfo is None:
+        naive = when.isoformat()
+        raise InvalidMoment(f"{text!r} has no time zone: write {naive}Z for UTC, or an offset such as {naive}+01:00")
+    return when
 
 
 class _Enqueue(HintingCommand):
-    def advice(self, given: dict[str, Any], more: list[str]) -> str:  # noqa: ARG002 - only the words count
+    def advice(self, params: dict[str, Any], extra: list[str]) -> str:  # noqa: ARG002 - the words suffice
         """See `HintingCommand.advice`."""
-        return f"arguments are given in JSON: --args '{_guess(more)}'"
+        return f"pass arguments as JSON, --args '{_guess(extra)}'"
 
 
 def _guess(words: list[str]) -> str:
-    """What words may mean as JSON."""
+    """Return the JSON that the words may mean."""
     if all("=" in word for word in words):
         return compact(dict(word.lstrip("-").split("=", 1) for word in words))
     return "[" + ", ".join(word if word.lstrip("-").isdecimal() else compact(word) for word in words) + "]"
 
 
-@click.command(cls=_Enqueue, short_help="Store a job, to be worked now or later.")
+@click.command(cls=_Enqueue, short_help="Enqueue a job, now or later.")
 @click.argument("name", shell_complete=complete_tasks)
-@click.option("--args", "arguments", callback=json_value, default="[]", metavar="JSON", help="Its arguments, in JSON.")
-@click.option("--queue", "-q", help="The queue; the task's own if not given.")
-@click.option("--in", "delay", callback=duration, metavar="SECONDS", help="After so long, such as 90, 15m, 2h or 10d.")
-@click.option("--at", "moment", callback=_moment, metavar="TIME", help="At an ISO time with its zone, or unix seconds.")
+@click.option("--args", "arguments", callback=json_value, default="[]", metavar="JSON", help="The arguments, in JSON.")
+@click.option("--queue", "-q", help="The queue. Default: the task's queue.")
+@click.option(
+    "--in",
+    "delay",
+    callback=duration,
+    metavar="SECONDS",
+    help="Delay the job, for example 90 (seconds), 15m, 2h or 10d.",
+)
+@click.option(
+    "--at", "due_at", callback=_due_time, metavar="TIME", help="Due time: ISO 8601 with a time zone, or Unix seconds."
+)
 @target_options
 @json_option
 def enqueue(
@@ -73,15 +81,15 @@ def enqueue(
     arguments: Any,
     queue: str | None,
     delay: float | None,
-    moment: float | None,
+    due_at: float | None,
     app: str | None,
     backend: str | None,
     as_json: bool,
 ) -> None:
-    """Store a job of the task NAME, to be worked as soon as a processor is free, or later.
+    """Enqueue a job of the task NAME, now or later.
 
-    With --app the task's own queue is known, and the arguments are checked against its signature. With --backend
-    alone no app is imported, and --queue is needed.
+    With --app the task's queue is the default, and the arguments must fit the task's signature. With --backend no app
+    is imported, and --queue is required.
 
     \b
     Examples:
@@ -90,21 +98,21 @@ def enqueue(
       taskhero enqueue clean_up --in 15m --app shop:app
       taskhero enqueue report --at 2027-01-15T08:00:00+01:00 --app shop:app
       taskhero enqueue add --args '[1, 2]' --queue math --backend redis://localhost:6379/0
-    """  # noqa: D301 - click's mark of text that keeps its lines
-    if delay is not None and moment is not None:
+    """  # noqa: D301 - \b tells click to keep the lines
+    if delay is not None and due_at is not None:
         raise click.UsageError("pass --in or --at, not both")
     target = open_target(app, backend)
     if queue is None and not len(target.tasks):
-        raise click.UsageError("no tasks are known here, so say in which queue: --queue NAME")
+        raise click.UsageError("the app declares no tasks, so a queue is required: pass --queue NAME")
     if is_private(target):
         raise click.ClickException(
-            f"jobs in {target.backend.location} are seen by their own process only: this one would be gone at once. "
-            "Use a store that processes share, such as redis://localhost:6379/0"
+            f"jobs in {target.backend.location} exist only in the process that runs the app, "
+            "so this job would be lost: use a store that processes share, such as redis://localhost:6379/0"
         )
     job = _job(target, name, arguments, queue)
-    # What is shown is by the clock of this machine; the store counts a delay, and compares a moment, by its own.
-    at = due_time_after(delay, time.time()) if delay is not None else moment
-    stored = run_connected(target, lambda app: _push(app, job, delay, moment))
+    # The output uses this machine's clock, while the store computes due times with its own clock.
+    at = due_time_after(delay, time.time()) if delay is not None else due_at
+    stored = run_connected(target, lambda app: _push(app, job, delay, due_at))
     when = None if at is None or at <= time.time() else to_datetime(math.ceil(at))
     if as_json:
         print_json({"stored": stored, "job": {"name": job.name, "args": job.args, "queue": job.queue}, "at": iso(when)})
@@ -122,12 +130,12 @@ def _job(app: TaskHero, name: str, arguments: Any, queue: str | None) -> Job:
         raise click.ClickException(str(error)) from None
 
 
-async def _push(app: TaskHero, job: Job, delay: float | None, moment: float | None) -> bool:
+async def _push(app: TaskHero, job: Job, delay: float | None, due_at: float | None) -> bool:
     try:
         if delay is not None:
             return await app.queue.push_in(timedelta(seconds=delay), job)
-        if moment is not None:
-            return await app.queue.push_at(moment, job)
+        if due_at is not None:
+            return await app.queue.push_at(due_at, job)
     except AlreadyScheduled as error:
         raise click.ClickException(str(error).partition(";")[0]) from None
     return await app.queue.push(job)

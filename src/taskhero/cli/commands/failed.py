@@ -1,4 +1,4 @@
-"""``taskhero failed``: the list of failures; what mends them stands in `taskhero.cli.commands.failed_actions`."""
+"""``taskhero failed`` lists failed jobs. `taskhero.cli.commands.failed_actions` retries and removes them."""
 
 from __future__ import annotations
 
@@ -22,16 +22,24 @@ if TYPE_CHECKING:
 
 __all__ = ["failed", "show"]
 
-#: How many failures are read at once where only some fit.
+#: Number of entries that one call of the store reads if there is a filter.
 _PAGE = 1000
 
 
-@click.group(cls=ListingGroup, short_help="List failed jobs, show why, retry and remove them.")
+@click.group(cls=ListingGroup, short_help="List failed jobs with their errors, retry and remove them.")
 @target_options
-@click.option("--start", type=int, default=0, show_default=True, help="Position of the first; -20 is the last but 19.")
-@click.option("--limit", type=click.IntRange(1, 1000), default=20, show_default=True, help="How many, at most.")
+@click.option(
+    "--start",
+    type=int,
+    default=0,
+    show_default=True,
+    help="Position of the first entry. -20 starts 20 entries before the end.",
+)
+@click.option(
+    "--limit", type=click.IntRange(1, 1000), default=20, show_default=True, help="Number of entries, at most."
+)
 @which_options
-@click.option("--verbose", "-v", is_flag=True, help="Show args, worker and traceback too.")
+@click.option("--verbose", "-v", is_flag=True, help="Show arguments, worker and traceback, too.")
 @json_option
 def failed(
     *,
@@ -42,47 +50,49 @@ def failed(
     source: str,
     verbose: bool,
     as_json: bool,
-    **which: Any,
+    **conditions: Any,
 ) -> None:
-    """List the jobs that failed, the oldest first, page by page; or show, retry and remove some.
+    """List failed jobs in pages, the oldest first. Sub-verbs show, retry and remove some.
 
     \b
     Examples:
       taskhero failed --app shop:app                                the first 20
       taskhero failed --app shop:app --start 20                     the next 20
-      taskhero failed --app shop:app --task add --older-than 1d     those of add, from before yesterday
-      taskhero failed show -1 --app shop:app                        all about the latest one
-      taskhero failed retry 0 3 --app shop:app                      put two into their queues again
+      taskhero failed --app shop:app --task add --older-than 1d     jobs of add that failed over a day ago
+      taskhero failed show -1 --app shop:app                        the latest one with all details
+      taskhero failed retry 0 3 --app shop:app                      enqueue two of them again
       taskhero failed retry --all --exception ConnectionError --app shop:app
       taskhero failed remove --all --older-than 30d --yes --app shop:app
-    """  # noqa: D301 - click's mark of text that keeps its lines
+    """  # noqa: D301 - \b tells click to keep the lines
     target = open_target(app, backend)
     note_if_private(target)
-    where = build_filter(**which)
+    condition = build_filter(**conditions)
 
     async def read(app: TaskHero) -> _Page:
-        return await _read(app, source, start, limit, where)
+        return await _read(app, source, start, limit, condition)
 
     page = run_connected(target, read)
     if as_json:
-        told = [failed_json(at, entry) for at, entry in page.entries]
-        print_json({"total": page.total, "start": page.first, "failed": told, "next": page.then, "list": source})
+        entries = [failed_json(position, entry) for position, entry in page.entries]
+        following = page.next_start
+        print_json({"total": page.total, "start": page.first, "failed": entries, "next": following, "list": source})
         return
     if verbose:
         _print_details(page.entries)
     else:
         rows = [
-            (at, job_name(each.job), each.queue, local(each.failed_at), error_line(each)) for at, each in page.entries
+            (position, job_name(entry.job), entry.queue, local(entry.failed_at), error_line(entry))
+            for position, entry in page.entries
         ]
         print_table(page.title(), ("#position", "task", "queue", "failed at", "error"), rows)
     for name, count in page.others.items():
-        click.echo(f"Another list of failures: --list {printable(name).plain} ({pluralize(count, 'entry')})")
-    if page.then is not None:
-        click.echo(f"The next: --start {page.then}")
+        click.echo(f"Another failed list: --list {printable(name).plain} ({pluralize(count, 'entry')})")
+    if page.next_start is not None:
+        click.echo(f"Next page: --start {page.next_start}")
 
 
 @failed.command(
-    short_help="Show all about failures: error, traceback, args, worker.",
+    short_help="Show failed jobs with error, traceback, arguments and worker.",
     context_settings={"ignore_unknown_options": True},
 )
 @click.argument("positions", nargs=-1, required=True, metavar="POSITION...", callback=positions)
@@ -90,21 +100,21 @@ def failed(
 @target_options
 @json_option
 def show(*, positions: list[int], source: str, app: str | None, backend: str | None, as_json: bool) -> None:
-    """Show all that is known of the failures at these positions: error, traceback, arguments, worker.
+    """Show the failed jobs at these positions with error, traceback, arguments and worker.
 
-    Positions are those that `taskhero failed` shows; -1 is the latest failure.
+    `taskhero failed` shows the positions. -1 is the latest failed job.
 
     \b
     Examples:
       taskhero failed show 0 --app shop:app
       taskhero failed show -1 --app shop:app
       taskhero failed show 0 --json --backend redis://localhost:6379/0
-    """  # noqa: D301 - click's mark of text that keeps its lines
+    """  # noqa: D301 - \b tells click to keep the lines
     target = open_target(app, backend)
     note_if_private(target)
     found = run_connected(target, lambda app: read_positions(app, positions, source))
     if as_json:
-        print_json({"failed": [failed_json(at, entry) for at, entry in found]})
+        print_json({"failed": [failed_json(position, entry) for position, entry in found]})
     else:
         _print_details(found)
 
@@ -114,15 +124,15 @@ failed.add_command(remove)
 
 
 class _Page:
-    """A page of failures.
+    """A page of failed jobs.
 
     Attributes:
-        total: How many the list holds.
-        first: The position at which the page begins.
-        entries: Those that fit, with their positions.
-        then: Where the next page begins, or None.
-        filtered: Whether some may have been left out.
-        others: The other lists of failures, with their lengths.
+        total: Length of the list.
+        first: Position at which the page begins.
+        entries: The entries that match, with their positions.
+        next_start: Position at which the next page begins, or None.
+        filtered: Whether there is a filter.
+        others: The other failed lists, with their lengths.
     """
 
     def __init__(self, total: int, first: int, *, filtered: bool) -> None:
@@ -130,38 +140,38 @@ class _Page:
         self.first = first
         self.filtered = filtered
         self.entries: list[tuple[int, FailedJob]] = []
-        self.then: int | None = None
+        self.next_start: int | None = None
         self.others: dict[str, int] = {}
 
     def title(self) -> str:
-        """What a table of it is called."""
+        """Return the title of its table."""
         jobs = pluralize(self.total, "failed job")
         if self.filtered:
             return (
-                f"{jobs}, here {len(self.entries)} that fit, from position {self.first}"
+                f"{jobs}, {len(self.entries)} that match, from position {self.first}"
                 if self.total
                 else "no failed jobs"
             )
         if not self.entries:
             return f"{jobs}, none from position {self.first}" if self.total else "no failed jobs"
-        return f"{jobs}, here {self.first} to {self.entries[-1][0]}"
+        return f"{jobs}, positions {self.first} to {self.entries[-1][0]}"
 
 
-async def _read(app: TaskHero, source: str, start: int, limit: int, where: FailedFilter | None) -> _Page:
+async def _read(app: TaskHero, source: str, start: int, limit: int, condition: FailedFilter | None) -> _Page:
     total = await app.queue.failed_count(source)
-    page = _Page(total, max(0, total + start) if start < 0 else start, filtered=where is not None)
-    size = limit if where is None else _PAGE
+    page = _Page(total, max(0, total + start) if start < 0 else start, filtered=condition is not None)
+    size = limit if condition is None else _PAGE
     at, now = page.first, time.time()
     while len(page.entries) < limit:
         found = await app.queue.failed(at, at + size - 1, source)
         for entry in found:
             if len(page.entries) < limit:
-                if where is None or where.fits(entry, now):
+                if condition is None or condition.fits(entry, now):
                     page.entries.append((at, entry))
                 at += 1
         if len(found) < size:
             break
-    page.then = at if page.entries and at < total else None
+    page.next_start = at if page.entries and at < total else None
     for name in await app.queue.failed_lists():
         if name != source and (count := await app.queue.failed_count(name)):
             page.others[name] = count
@@ -170,8 +180,10 @@ async def _read(app: TaskHero, source: str, start: int, limit: int, where: Faile
 
 def _print_details(found: list[tuple[int, FailedJob]]) -> None:
     out = console()
-    for at, entry in found:
-        out.print(printable(f"{at}  {job_name(entry.job)} in queue {entry.queue}: {error_line(entry)}"), style="bold")
+    for position, entry in found:
+        out.print(
+            printable(f"{position}  {job_name(entry.job)} in queue {entry.queue}: {error_line(entry)}"), style="bold"
+        )
         details = {
             "args": compact(entry.job.args),
             "worker": entry.worker,

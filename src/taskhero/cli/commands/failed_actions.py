@@ -24,28 +24,28 @@ if TYPE_CHECKING:
 
 __all__ = ["remove", "retry"]
 
-#: Of so many failures at most it is told why they stay.
+#: Number of failed jobs whose reason is shown, at most.
 _MAX_REASONS = 20
 
-_all_option = click.option("--all", "everything", is_flag=True, help="All that fit, not those at some positions.")
+_all_option = click.option("--all", "everything", is_flag=True, help="All jobs that match, instead of positions.")
 _settings = {"ignore_unknown_options": True}
 
 
 def _selection_options(command: Callable[..., None]) -> Callable[..., None]:
-    """Give a command what both verbs take."""
+    """Give a command the arguments and options of both verbs."""
     command = click.argument("positions", nargs=-1, metavar="[POSITION...]", callback=positions)(command)
     for option in (json_option, target_options, yes_option, which_options, _all_option):
         command = option(command)
     return command
 
 
-@click.command(short_help="Put failed jobs into their queues again.", context_settings=_settings)
+@click.command(short_help="Enqueue failed jobs again.", context_settings=_settings)
 @_selection_options
-def retry(**given: Any) -> None:
-    """Put the failed jobs at these positions, or all that fit, at the end of their queues again.
+def retry(**params: Any) -> None:
+    """Put the failed jobs at these positions, or all that match, at the end of their queues again.
 
-    Positions are those that `taskhero failed` shows. What is retried is the very entry that is there when the command
-    begins; it goes from the list in the same step. A job that a plugin refuses stays.
+    `taskhero failed` shows the positions. The command reads the entries at its start and retries exactly those. One
+    step removes the entry from the list and enqueues its job. A job that a plugin refuses stays in the list.
 
     \b
     Examples:
@@ -53,26 +53,26 @@ def retry(**given: Any) -> None:
       taskhero failed retry 0 3 7 --yes --app shop:app
       taskhero failed retry --all --app shop:app
       taskhero failed retry --all --task add --exception ConnectionError --younger-than 2h --app shop:app
-    """  # noqa: D301 - click's mark of text that keeps its lines
-    _apply("retry", "retried", **given)
+    """  # noqa: D301 - \b tells click to keep the lines
+    _apply("retry", "retried", **params)
 
 
-@click.command(short_help="Remove failed jobs for good.", context_settings=_settings)
+@click.command(short_help="Remove failed jobs permanently.", context_settings=_settings)
 @_selection_options
-def remove(**given: Any) -> None:
-    """Remove the failed jobs at these positions, or all that fit; they are gone for good.
+def remove(**params: Any) -> None:
+    """Remove the failed jobs at these positions, or all that match, permanently.
 
     \b
     Examples:
       taskhero failed remove 0 --app shop:app
       taskhero failed remove --all --older-than 30d --yes --app shop:app
-    """  # noqa: D301 - click's mark of text that keeps its lines
-    _apply("remove", "removed", **given)
+    """  # noqa: D301 - \b tells click to keep the lines
+    _apply("remove", "removed", **params)
 
 
 def _apply(
     verb: str,
-    done: str,
+    done_word: str,
     *,
     positions: list[int],
     everything: bool,
@@ -81,102 +81,109 @@ def _apply(
     app: str | None,
     backend: str | None,
     as_json: bool,
-    **which: Any,
+    **conditions: Any,
 ) -> None:
-    where = build_filter(**which)
+    condition = build_filter(**conditions)
     if bool(positions) == everything:
         raise click.UsageError("pass the positions that `taskhero failed` shows, or --all")
-    if where is not None and positions:
-        raise click.UsageError("--queue, --task, --exception, --older-than and --younger-than are for --all")
+    if condition is not None and positions:
+        raise click.UsageError(
+            "--queue, --task, --exception, --older-than and --younger-than filter --all: pass no positions with them"
+        )
     target = open_target(app, backend)
     require_confirmation(yes=yes)
     note_if_private(target)
     if positions:
-        mended = _apply_to_some(target, verb, positions, source, yes=yes)
+        report = _apply_to_positions(target, verb, positions, source, yes=yes)
     else:
-        meant: FailedWhere = {**which, "source": source}  # type: ignore[typeddict-item] # the options are its keys
-        mended = _apply_to_all(target, verb, meant, yes=yes)
-    mended.tell(done, as_json=as_json)
+        where: FailedWhere = {**conditions, "source": source}  # type: ignore[typeddict-item] # the options are its keys
+        report = _apply_to_all(target, verb, where, yes=yes)
+    report.show(done_word, as_json=as_json)
 
 
 class _Report:
-    """What became of failures: how many had which outcome, and some of those that stay or were gone."""
+    """The results of a command: the number of jobs for each outcome, and some jobs that are still listed or missing.
 
-    def __init__(self, *, each: bool) -> None:
+    Args:
+        by_position: Whether the command names positions. It then shows each job, and a missing job is a failure.
+    """
+
+    def __init__(self, *, by_position: bool) -> None:
         self.counts: Counter[str] = Counter()
-        self.each = each
+        self.by_position = by_position
         self.shown: list[MendedJob] = []
 
-    def add(self, mended: MendedJob) -> None:
-        self.counts["done" if mended.done else mended.outcome] += 1
-        if (self.each or not mended.done) and len(self.shown) < _MAX_REASONS:
-            self.shown.append(mended)
+    def add(self, result: MendedJob) -> None:
+        self.counts["done" if result.done else result.outcome] += 1
+        if (self.by_position or not result.done) and len(self.shown) < _MAX_REASONS:
+            self.shown.append(result)
 
-    def tell(self, done: str, *, as_json: bool) -> None:
-        """Print it; the exit code is 1 if one stays, or if one that was named was gone."""
+    def show(self, done_word: str, *, as_json: bool) -> None:
+        """Print the report. Exit with 1 if a job stays in the list, or if a job at a position was gone."""
         counts = {name: self.counts[name] for name in ("done", "gone", "refused", "impossible")}
         stay = counts["refused"] + counts["impossible"]
         if as_json:
             left = [
                 {
-                    "job": job_json(each.failed.job),
-                    "outcome": each.outcome,
-                    "reason": each.reason,
-                    "raw": each.failed.raw,
+                    "job": job_json(result.failed.job),
+                    "outcome": result.outcome,
+                    "reason": result.reason,
+                    "raw": result.failed.raw,
                 }
-                for each in self.shown
-                if not each.done
+                for result in self.shown
+                if not result.done
             ]
             print_json({**counts, "left": left})
         else:
-            self._print(done, counts)
-        if stay or (self.each and counts["gone"]):
+            self._print(done_word, counts)
+        if stay or (self.by_position and counts["gone"]):
             click.get_current_context().exit(1)
 
-    def _print(self, done: str, counts: dict[str, int]) -> None:
-        for each in self.shown:
-            job = printable(job_line(each.failed.job)).plain
-            if each.done:
-                click.echo(f"{done} {job} of queue {printable(each.failed.queue).plain}")
-            elif each.outcome == "gone":
-                click.echo(f"gone: {job}: somebody else retried or removed it", err=True)
+    def _print(self, done_word: str, counts: dict[str, int]) -> None:
+        for result in self.shown:
+            job = printable(job_line(result.failed.job)).plain
+            if result.done:
+                click.echo(f"{done_word} {job} of queue {printable(result.failed.queue).plain}")
+            elif result.outcome == "gone":
+                click.echo(f"gone: {job}: another program retried or removed it", err=True)
             else:
-                click.echo(f"stays: {job}: {printable(each.reason).plain}", err=True)
-        if not self.each:
+                click.echo(f"not {done_word}: {job}: {printable(result.reason).plain}", err=True)
+        if not self.by_position:
             gone = f", {counts['gone']} were gone" if counts["gone"] else ""
             stay = counts["refused"] + counts["impossible"]
-            click.echo(f"{done} {pluralize(counts['done'], 'failed job')}, {stay} stay{gone}")
+            click.echo(f"{done_word} {pluralize(counts['done'], 'failed job')}, {stay} not {done_word}{gone}")
 
 
 # --- by position
 
 
-def _apply_to_some(target: TaskHero, verb: str, positions: list[int], source: str, *, yes: bool) -> _Report:
+def _apply_to_positions(target: TaskHero, verb: str, positions: list[int], source: str, *, yes: bool) -> _Report:
     found = run_connected(target, lambda app: read_positions(app, positions, source))
     if not yes:
-        for at, entry in found:
+        for position, entry in found:
             click.echo(
-                printable(f"{at}  {job_line(entry.job)} in queue {entry.queue}: {error_line(entry)}").plain, err=True
+                printable(f"{position}  {job_line(entry.job)} in queue {entry.queue}: {error_line(entry)}").plain,
+                err=True,
             )
         confirm(f"{verb.capitalize()} {pluralize(len(found), 'failed job')}?", yes=yes)
 
-    async def mend(app: TaskHero) -> _Report:
-        mended = _Report(each=True)
+    async def apply(app: TaskHero) -> _Report:
+        report = _Report(by_position=True)
         with progress("failed jobs", len(found)) as advance:
             for _, entry in found:
-                mended.add(await (_retried(app, entry) if verb == "retry" else _removed(app, entry)))
+                report.add(await (_retry(app, entry) if verb == "retry" else _remove(app, entry)))
                 advance(1)
-        return mended
+        return report
 
-    return run_connected(target, mend)
+    return run_connected(target, apply)
 
 
-async def _removed(app: TaskHero, entry: FailedJob) -> MendedJob:
+async def _remove(app: TaskHero, entry: FailedJob) -> MendedJob:
     return MendedJob(failed=entry, outcome="removed" if await app.queue.remove_failed(entry) else "gone")
 
 
-async def _retried(app: TaskHero, entry: FailedJob) -> MendedJob:
-    reason = "a plugin does not let it be stored, or its queue cannot take it"
+async def _retry(app: TaskHero, entry: FailedJob) -> MendedJob:
+    reason = "a plugin refuses it, a guard does not hold, or the key of its queue is not a list"
     try:
         if await app.queue.retry_and_remove_failed(entry):
             return MendedJob(failed=entry, outcome="retried")
@@ -186,41 +193,41 @@ async def _retried(app: TaskHero, entry: FailedJob) -> MendedJob:
         return MendedJob(failed=entry, outcome="impossible", reason=str(error))
     except (BackendError, NotConnected):
         raise
-    except Exception as error:  # noqa: BLE001 - whatever a plugin raises
+    except Exception as error:  # noqa: BLE001 - a plugin may raise anything
         reason = f"{type(error).__name__}: {error}"
     return MendedJob(failed=entry, outcome="refused", reason=reason)
 
 
-# --- all that fit
+# --- all that match
 
 
 def _apply_to_all(target: TaskHero, verb: str, where: FailedWhere, *, yes: bool) -> _Report:
     if not yes:
         number = run_connected(target, lambda app: _count(app, where))
         if not number:
-            return _Report(each=False)
+            return _Report(by_position=False)
         confirm(f"{verb.capitalize()} {pluralize(number, 'failed job')}?", yes=yes)
 
-    async def mend(app: TaskHero) -> _Report:
-        mended = _Report(each=False)
+    async def apply(app: TaskHero) -> _Report:
+        report = _Report(by_position=False)
         looked = 0
         with progress("failed jobs", None) as advance:
-            async for each in _each(app, verb, where):
-                mended.add(each)
-                advance(each.looked - looked, each.total)
-                looked = each.looked
-        return mended
+            async for result in _apply_each(app, verb, where):
+                report.add(result)
+                advance(result.looked - looked, result.total)
+                looked = result.looked
+        return report
 
-    return run_connected(target, mend)
+    return run_connected(target, apply)
 
 
-def _each(app: TaskHero, verb: str, where: FailedWhere) -> AsyncIterator[MendedJob]:
+def _apply_each(app: TaskHero, verb: str, where: FailedWhere) -> AsyncIterator[MendedJob]:
     return app.queue.retry_all_failed(**where) if verb == "retry" else app.queue.remove_all_failed(**where)
 
 
 async def _count(app: TaskHero, where: FailedWhere) -> int:
     number = 0
-    with progress("looking through the failures", None) as advance:
+    with progress("reading failed jobs", None) as advance:
         async for _ in app.queue.each_failed(**where):
             number += 1
             advance(1)

@@ -24,15 +24,15 @@ __all__ = ["delete", "locks"]
 @target_options
 @json_option
 def locks(*, app: str | None, backend: str | None, as_json: bool) -> None:
-    """List the locks of queued jobs (lock:...) and running ones (workerslock:...), with what ends each; or delete some.
+    """List queue locks (lock:...) and job locks (workerslock:...) with what releases each. `locks delete` deletes some.
 
-    The lock of another program's scheduler, which stops the promotion of delayed jobs, is listed too.
+    The list includes the lock of another program's scheduler, which stops the promotion of delayed jobs.
 
     \b
     Examples:
       taskhero locks --app shop:app
       taskhero locks delete 'lock:send_mail:mail:[{"to":"ann"}]' --app shop:app
-    """  # noqa: D301 - click's mark of text that keeps its lines
+    """  # noqa: D301 - \b tells click to keep the lines
     target = open_target(app, backend)
     note_if_private(target)
     found = run_connected(target, lambda app: app.queue.lock_states())
@@ -40,24 +40,24 @@ def locks(*, app: str | None, backend: str | None, as_json: bool) -> None:
         print_json({"locks": [_as_json(lock) for lock in found]})
         return
     rows = [(lock.name, _expires(lock), lock.ends, lock.owner) for lock in found]
-    print_table(pluralize(len(found), "lock"), ("lock", "expires", "ends when", "owner"), rows)
+    print_table(pluralize(len(found), "lock"), ("lock", "expires", "released when", "owner"), rows)
 
 
-@locks.command(short_help="Delete locks by their names.")
+@locks.command(short_help="Delete locks by name.")
 @click.argument("names", nargs=-1, required=True, metavar="NAME...")
 @yes_option
 @target_options
 @json_option
 def delete(*, names: tuple[str, ...], yes: bool, app: str | None, backend: str | None, as_json: bool) -> None:
-    """Delete locks, whoever holds them, by the names that `taskhero locks` shows.
+    """Delete locks of any owner by the names that `taskhero locks` shows.
 
-    A lock expires; delete one only if you know that what it keeps out may begin.
+    A lock expires. Delete one only if you know that the jobs that it blocks may be enqueued or run.
 
     \b
     Examples:
       taskhero locks delete 'lock:send_mail:mail:[{"to":"ann"}]' --app shop:app
       taskhero locks delete 'workerslock:report:default:[]' --yes --app shop:app
-    """  # noqa: D301 - click's mark of text that keeps its lines
+    """  # noqa: D301 - \b tells click to keep the lines
     target = open_target(app, backend)
     require_confirmation(yes=yes)
     note_if_private(target)
@@ -78,12 +78,12 @@ def delete(*, names: tuple[str, ...], yes: bool, app: str | None, backend: str |
 
 
 def _expires(lock: LockState) -> str:
-    """When a lock is over by itself."""
+    """Return when a lock expires."""
     if lock.expires_at is None:
         return "never"
     left = lock.expires_at.timestamp() - time.time()
-    when = f"{local(lock.expires_at)} ({'in ' + ago(left) if left >= 0 else ago(-left) + ' ago'})"
-    return when if lock.has_lifetime else f"{when}, no TTL"
+    text = f"{local(lock.expires_at)} ({'in ' + ago(left) if left >= 0 else ago(-left) + ' ago'})"
+    return text if lock.has_lifetime else f"{text}, no TTL"
 
 
 def _as_json(lock: LockState) -> dict[str, Any]:

@@ -12,6 +12,7 @@ from rich.console import Group
 
 from taskhero.backends.registry import found_backends
 from taskhero.cli.app_loader import app_option, load_app
+from taskhero.cli.formatting import pluralize
 from taskhero.cli.output import console, json_option, print_json, table
 from taskhero.hooks.manager import SWITCH, PluginManager
 from taskhero.hooks.plugin_reader import label, read_plugin
@@ -30,15 +31,15 @@ if TYPE_CHECKING:
 __all__ = ["plugins"]
 
 
-@click.command(short_help="List what is installed to extend taskhero, and what failed.")
+@click.command(short_help="List installed plugins and backends, and what is wrong with them.")
 @app_option
 @json_option
 @click.pass_context
 def plugins(context: click.Context, app: str | None, *, as_json: bool) -> None:
-    """List the installed plugins and backends: from which distribution, whether they work, and if not, why.
+    """List installed plugins and backends with their distribution, their state, and the reason if one failed.
 
-    With an app, its own plugins as well: those for all its tasks and those of each task, in the order in which they are
-    asked. Nothing is connected. The exit code is 0 also if some of them are broken.
+    With --app, list the app's plugins as well: those for all its tasks and those of each task, in the order in which
+    their hooks are called. The verb does not connect to the store. The exit code is 0 even if some plugins failed.
 
     \b
     Examples:
@@ -46,49 +47,49 @@ def plugins(context: click.Context, app: str | None, *, as_json: bool) -> None:
       taskhero plugins --app shop:app --json
       TASKHERO_PLUGINS=none taskhero plugins
       TASKHERO_PLUGINS=retry,office-hours taskhero plugins
-    """  # noqa: D301 - click's mark of text that keeps its lines
-    with _silence():
+    """  # noqa: D301 - \b tells click to keep the lines
+    with _without_log():
         target = load_app(app) if app else None
         manager = PluginManager(shipped=(shipped_names,))
-        commands = manager.commands(_own_verbs(context))
+        commands = manager.commands(_builtin_verbs(context))
         backends = found_backends()
-        mine = None if target is None else _of_app(target)
+        app_plugins = None if target is None else _app_json(target)
     if as_json:
         print_json(
             {
                 "switch": os.environ.get(SWITCH) or None,
-                "plugins": [_plugin(one, commands) for one in manager.found],
-                "backends": [_backend(one) for one in backends],
-                "app": mine,
+                "plugins": [_plugin_json(plugin, commands) for plugin in manager.found],
+                "backends": [_backend_json(backend) for backend in backends],
+                "app": app_plugins,
             }
         )
         return
-    parts = [_installed(manager.found, commands), _stores(backends)]
-    if mine is not None:
-        parts += _app_tables(mine)
+    parts = [_plugins_table(manager.found, commands), _backends_table(backends)]
+    if app_plugins is not None:
+        parts += _app_tables(app_plugins)
     console().print(Group(*parts))
 
 
 @contextlib.contextmanager
-def _silence() -> Iterator[None]:
-    """What is shown in the tables is not logged as well."""
+def _without_log() -> Iterator[None]:
+    """Disable the log of plugins while the block runs, because the tables show the same."""
     logger = logging.getLogger("taskhero.plugins")
-    before, logger.disabled = logger.disabled, True
+    disabled_before, logger.disabled = logger.disabled, True
     try:
         yield
     finally:
-        logger.disabled = before
+        logger.disabled = disabled_before
 
 
-def _own_verbs(context: click.Context) -> list[str]:
+def _builtin_verbs(context: click.Context) -> list[str]:
     group = context.parent.command if context.parent is not None else None
-    return [*getattr(group, "places", ()), *getattr(group, "commands", ())]
+    return [*getattr(group, "import_paths", ()), *getattr(group, "commands", ())]
 
 
-# --- as data
+# --- as JSON
 
 
-def _plugin(found: FoundPlugin, commands: CommandRegistry) -> dict[str, Any]:
+def _plugin_json(found: FoundPlugin, commands: CommandRegistry) -> dict[str, Any]:
     return {
         "name": found.name,
         "distribution": found.origin.name or None,
@@ -100,7 +101,7 @@ def _plugin(found: FoundPlugin, commands: CommandRegistry) -> dict[str, Any]:
     }
 
 
-def _backend(found: FoundBackend) -> dict[str, Any]:
+def _backend_json(found: FoundBackend) -> dict[str, Any]:
     return {
         "scheme": found.scheme,
         "distribution": found.origin.name or None,
@@ -110,24 +111,24 @@ def _backend(found: FoundBackend) -> dict[str, Any]:
     }
 
 
-def _of_app(app: TaskHero) -> dict[str, Any]:
+def _app_json(app: TaskHero) -> dict[str, Any]:
     app.plugins.load()
     tasks = sorted(app.tasks, key=lambda task: task.name)
     return {
-        "plugins": _listed(app.plugins.plugins),
+        "plugins": _hooks_json(app.plugins.plugins),
         "tasks": [
-            {"name": task.name, "plugins": _listed(app.plugins.build(task.plugins, task.plugin_options))}
+            {"name": task.name, "plugins": _hooks_json(app.plugins.build(task.plugins, task.plugin_options))}
             for task in tasks
         ],
     }
 
 
-def _listed(plugins: Iterable[object]) -> list[dict[str, Any]]:
-    return [{"plugin": _shown(plugin), "hooks": sorted(read_plugin(plugin))} for plugin in plugins]
+def _hooks_json(plugins: Iterable[object]) -> list[dict[str, Any]]:
+    return [{"plugin": _describe(plugin), "hooks": sorted(read_plugin(plugin))} for plugin in plugins]
 
 
-def _shown(plugin: object) -> str:
-    """A plugin with its options, or a module's name."""
+def _describe(plugin: object) -> str:
+    """Return a plugin with its options, or a module's name."""
     text = repr(plugin)
     return label(plugin) if text.startswith("<") else text
 
@@ -135,34 +136,35 @@ def _shown(plugin: object) -> str:
 # --- as tables
 
 
-def _installed(found: list[FoundPlugin], commands: CommandRegistry) -> RenderableType:
+def _plugins_table(found: list[FoundPlugin], commands: CommandRegistry) -> RenderableType:
     rows = [
         (
-            one.name,
-            one.origin,
-            one.state,
-            one.error or ", ".join([*_short(one.hooks), *(f"command {verb}" for verb in commands.of(one.label))]),
+            plugin.name,
+            plugin.origin,
+            plugin.state,
+            plugin.error
+            or ", ".join([*_short(plugin.hooks), *(f"command {verb}" for verb in commands.of(plugin.label))]),
         )
-        for one in found
+        for plugin in found
     ]
-    return table(f"{_count(rows, 'installed plugin')}", ("plugin", "from", "state", "hooks, or what is wrong"), rows)
+    return table(f"{_count(rows, 'installed plugin')}", ("plugin", "from", "state", "hooks, or the error"), rows)
 
 
-def _stores(found: list[FoundBackend]) -> RenderableType:
-    rows = [(f"{one.scheme}://", one.origin, one.state, one.error) for one in found]
-    return table(f"{_count(rows, 'installed backend')}", ("backend", "from", "state", "what is wrong"), rows)
+def _backends_table(found: list[FoundBackend]) -> RenderableType:
+    rows = [(f"{backend.scheme}://", backend.origin, backend.state, backend.error) for backend in found]
+    return table(f"{_count(rows, 'installed backend')}", ("backend", "from", "state", "error"), rows)
 
 
 def _app_tables(app: dict[str, Any]) -> list[RenderableType]:
-    wide = [(one["plugin"], ", ".join(_short(one["hooks"]))) for one in app["plugins"]]
-    own = [
-        (task["name"], position, one["plugin"], ", ".join(_short(one["hooks"])))
+    app_wide = [(plugin["plugin"], ", ".join(_short(plugin["hooks"]))) for plugin in app["plugins"]]
+    of_tasks = [
+        (task["name"], position, plugin["plugin"], ", ".join(_short(plugin["hooks"])))
         for task in app["tasks"]
-        for position, one in enumerate(task["plugins"], 1)
+        for position, plugin in enumerate(task["plugins"], 1)
     ]
     return [
-        table(f"{_count(wide, 'plugin')} of the app, for all its tasks", ("plugin", "hooks"), wide),
-        table(f"{_count(own, 'plugin')} of single tasks", ("task", "#order", "plugin", "hooks"), own),
+        table(f"{_count(app_wide, 'plugin')} of the app, for all its tasks", ("plugin", "hooks"), app_wide),
+        table(f"{_count(of_tasks, 'plugin')} of single tasks", ("task", "#order", "plugin", "hooks"), of_tasks),
     ]
 
 
@@ -170,5 +172,5 @@ def _short(hooks: Iterable[str]) -> list[str]:
     return [hook.removeprefix("taskhero_") for hook in hooks]
 
 
-def _count(rows: list[Any], what: str) -> str:
-    return f"{len(rows)} {what}{'' if len(rows) == 1 else 's'}"
+def _count(rows: list[Any], noun: str) -> str:
+    return pluralize(len(rows), noun)

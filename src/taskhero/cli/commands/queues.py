@@ -23,11 +23,11 @@ if TYPE_CHECKING:
 __all__ = ["delete", "length_rows", "queues", "show"]
 
 
-@click.group(cls=ListingGroup, short_help="List the queues with their lengths, show and delete their jobs.")
+@click.group(cls=ListingGroup, short_help="List queues with their lengths, show and delete their jobs.")
 @target_options
 @json_option
 def queues(*, app: str | None, backend: str | None, as_json: bool) -> None:
-    """List the queues, each with how many jobs wait in it; or show and delete what is in one.
+    """List the queues with their lengths. Sub-verbs show and delete the jobs of one queue.
 
     \b
     Examples:
@@ -36,7 +36,7 @@ def queues(*, app: str | None, backend: str | None, as_json: bool) -> None:
       taskhero queues show mail --app shop:app
       taskhero queues delete mail --task send_mail --args '{"to": "ann"}' --app shop:app
       taskhero queues delete mail --app shop:app
-    """  # noqa: D301 - click's mark of text that keeps its lines
+    """  # noqa: D301 - \b tells click to keep the lines
     target = open_target(app, backend)
     note_if_private(target)
     found = run_connected(target, _lengths)
@@ -48,19 +48,27 @@ def queues(*, app: str | None, backend: str | None, as_json: bool) -> None:
 
 @queues.command(short_help="Show the jobs of a queue, the next one first.")
 @click.argument("name", shell_complete=complete_queues)
-@click.option("--start", type=int, default=0, show_default=True, help="Position of the first; -20 is the last but 19.")
-@click.option("--limit", type=click.IntRange(1, 1000), default=20, show_default=True, help="How many, at most.")
+@click.option(
+    "--start",
+    type=int,
+    default=0,
+    show_default=True,
+    help="Position of the first entry. -20 starts 20 entries before the end.",
+)
+@click.option(
+    "--limit", type=click.IntRange(1, 1000), default=20, show_default=True, help="Number of entries, at most."
+)
 @target_options
 @json_option
 def show(*, name: str, start: int, limit: int, app: str | None, backend: str | None, as_json: bool) -> None:
-    """Show the jobs of the queue NAME, the next one first, page by page.
+    """Show the jobs of the queue NAME in pages, the next one first.
 
     \b
     Examples:
       taskhero queues show mail --app shop:app
-      taskhero queues show mail --start -1 --app shop:app       the job that came last
+      taskhero queues show mail --start -1 --app shop:app       the latest job
       taskhero queues show mail --json --backend redis://localhost:6379/0
-    """  # noqa: D301 - click's mark of text that keeps its lines
+    """  # noqa: D301 - \b tells click to keep the lines
     target = open_target(app, backend)
     note_if_private(target)
 
@@ -71,26 +79,26 @@ def show(*, name: str, start: int, limit: int, app: str | None, backend: str | N
 
     total, first, jobs = run_connected(target, read)
     end = first + len(jobs)
-    then = end if jobs and end < (total or 0) else None
+    next_start = end if jobs and end < (total or 0) else None
     if as_json:
-        told = [{"position": at, **_entry(job)} for at, job in enumerate(jobs, first)]
-        print_json({"queue": name, "length": total, "start": first, "jobs": told, "next": then})
+        entries = [{"position": position, **_entry(job)} for position, job in enumerate(jobs, first)]
+        print_json({"queue": name, "length": total, "start": first, "jobs": entries, "next": next_start})
         return
-    rows = [(at, job_name(job), job.problem or compact(job.args)) for at, job in enumerate(jobs, first)]
-    what = (
+    rows = [(position, job_name(job), job.problem or compact(job.args)) for position, job in enumerate(jobs, first)]
+    size = (
         "unreadable"
         if total is None
         else pluralize(total, "job") + ("" if jobs or not total else f", none from {first}")
     )
-    print_table(f"queue {printable(name).plain}: {what}", ("#position", "task", "args"), rows)
-    if then is not None:
-        click.echo(f"The next: --start {then}")
+    print_table(f"queue {printable(name).plain}: {size}", ("#position", "task", "args"), rows)
+    if next_start is not None:
+        click.echo(f"Next page: --start {next_start}")
 
 
-@queues.command(short_help="Delete jobs of a queue, or a queue with all its jobs.")
+@queues.command(short_help="Delete a queue with all its jobs, or some of its jobs.")
 @click.argument("name", shell_complete=complete_queues)
 @click.option("--task", "-t", metavar="NAME", help="Only jobs of this task.")
-@click.option("--args", "arguments", callback=json_value, metavar="JSON", help="Only those with these arguments.")
+@click.option("--args", "arguments", callback=json_value, metavar="JSON", help="Only jobs with these arguments.")
 @yes_option
 @target_options
 @json_option
@@ -104,19 +112,19 @@ def delete(
     backend: str | None,
     as_json: bool,
 ) -> None:
-    """Delete the queue NAME with all its jobs; or, with --task, only jobs of that task.
+    """Delete the queue NAME with all its jobs or, with --task, only the jobs of that task.
 
-    Jobs are found by what they mean, whoever wrote them. The locks that they hold are released. Jobs that are worked
-    already go on.
+    Equivalent payloads of other programs match, too. The queue locks of deleted jobs are released. Jobs that run
+    already continue.
 
     \b
     Examples:
       taskhero queues delete mail --app shop:app
       taskhero queues delete mail --task send_mail --yes --app shop:app
       taskhero queues delete mail --task send_mail --args '{"to": "ann"}' --app shop:app
-    """  # noqa: D301 - click's mark of text that keeps its lines
+    """  # noqa: D301 - \b tells click to keep the lines
     if arguments is not None and task is None:
-        raise click.UsageError("--args says which jobs of a task: pass --task NAME as well")
+        raise click.UsageError("--args needs a task: pass --task NAME as well")
     target = open_target(app, backend)
     require_confirmation(yes=yes)
     note_if_private(target)
@@ -135,12 +143,12 @@ def delete(
     if as_json:
         print_json({"queue": name, "deleted": deleted})
     else:
-        what = f"deleted {pluralize(deleted, 'job')}"
-        click.echo(f"{what} of queue {printable(name).plain}" + (", and the queue" if task is None else ""))
+        result = f"deleted {pluralize(deleted, 'job')}"
+        click.echo(f"{result} of queue {printable(name).plain}" + (", and the queue" if task is None else ""))
 
 
 def length_rows(lengths: Mapping[str, int | None]) -> list[tuple[str, object]]:
-    """Queues and how many jobs wait in them."""
+    """Return the queues with their lengths, as rows of a table."""
     return [(name, "(unreadable)" if length is None else length) for name, length in lengths.items()]
 
 
@@ -149,10 +157,10 @@ async def _lengths(app: TaskHero) -> Mapping[str, int | None]:
 
 
 async def _length_of(app: TaskHero, name: str) -> int | None:
-    """How many jobs wait; None for what cannot be read.
+    """Return the queue's length, or None if its key is not a list.
 
     Raises:
-        click.ClickException: There is no such queue.
+        click.ClickException: The queue does not exist.
     """
     try:
         length = await app.queue.length(name)
@@ -167,8 +175,8 @@ def _question(name: str, length: int | None, task: str | None, arguments: Any) -
     queue = printable(name).plain
     if task is None:
         return f"Delete queue {queue} with all its jobs ({'unreadable' if length is None else length})?"
-    which = "" if arguments is None else f" with {compact(arguments)}"
-    return f"Delete all jobs of {printable(task).plain}{which} from queue {queue}?"
+    suffix = "" if arguments is None else f" with {compact(arguments)}"
+    return f"Delete all jobs of {printable(task).plain}{suffix} from queue {queue}?"
 
 
 def _entry(job: Job) -> dict[str, Any]:

@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from taskhero.app import TaskHero
     from taskhero.models import Details, SchedulerLock
 
-__all__ = ["Look", "look", "status"]
+__all__ = ["Snapshot", "status", "take_snapshot"]
 
 #: The keys of ``--json``, in their order.
 _FIELDS = (
@@ -45,70 +45,70 @@ _FIELDS = (
     "rates",
     "now",
 )
-#: So many workers that are busy are shown; `taskhero workers` lists all.
-_MOST = 15
+#: Number of busy workers that are shown, at most; `taskhero workers` lists all.
+_MAX_BUSY = 15
 
 
-@click.command(short_help="Show queues, workers, counters, failures and the leader.")
+@click.command(short_help="Show queues, workers, counters, failed jobs and the leader.")
 @target_options
-@click.option("--watch", "-w", is_flag=True, help="Show it again and again, until Ctrl-C.")
+@click.option("--watch", "-w", is_flag=True, help="Refresh until Ctrl-C.")
 @click.option(
     "--interval",
     type=click.FloatRange(0.1, 3600),
     default=1.0,
     show_default=True,
     metavar="SECONDS",
-    help="Seconds between two looks of --watch.",
+    help="Seconds between two refreshes of --watch.",
 )
 @json_option
 def status(app: str | None, backend: str | None, interval: float, *, watch: bool, as_json: bool) -> None:
-    """Show how things stand: queues, busy workers, what was processed, has failed and is delayed, who leads.
+    """Show queues, busy workers, the counters, the number of failed and delayed jobs, and the leader.
 
-    With --watch also how many jobs a second were processed and failed between two looks.
+    With --watch, also show the jobs processed and failed for each second since the last refresh.
 
     \b
     Examples:
       taskhero status --app shop:app
       taskhero status --app shop:app --watch
       taskhero status --backend redis://localhost:6379/0 --json
-    """  # noqa: D301 - click's mark of text that keeps its lines
+    """  # noqa: D301 - \b tells click to keep the lines
     target = open_target(app, backend)
     note_if_private(target)
     if not watch:
-        found = run_connected(target, look)
+        snapshot = run_connected(target, take_snapshot)
         if as_json:
-            print_json(found.told)
+            print_json(snapshot.values)
         else:
-            console().print(_picture(found))
+            console().print(_render(snapshot))
         return
-    # Ctrl-C is how this ends.
+    # Ctrl-C is the normal end.
     with contextlib.suppress(KeyboardInterrupt):
         if as_json:
-            run_connected(target, lambda app: _watch(app, interval, lambda found: print_json(found.told)))
+            run_connected(target, lambda app: _watch(app, interval, lambda snapshot: print_json(snapshot.values)))
         elif (out := console()).is_terminal:
             with Live(console=out, auto_refresh=False) as screen:
-                run_connected(target, lambda app: _watch(app, interval, lambda found: _draw(screen, found)))
+                run_connected(target, lambda app: _watch(app, interval, lambda snapshot: _draw(screen, snapshot)))
         else:
-            run_connected(target, lambda app: _watch(app, interval, lambda found: out.print(_picture(found))))
+            run_connected(target, lambda app: _watch(app, interval, lambda snapshot: out.print(_render(snapshot))))
 
 
 @attrs.frozen
-class Look:
-    """How things stand.
+class Snapshot:
+    """The state of queues and workers at one instant.
 
     Attributes:
-        told: As ``--json`` prints it.
-        details: As `Queue.details` tells it; None if the store could not be asked yet.
+        values: The state as ``--json`` prints it.
+        details: The result of `Queue.details`, or None if the store has not answered yet.
     """
 
-    told: dict[str, Any]
+    values: dict[str, Any]
     details: Details | None = None
 
 
-async def look(app: TaskHero, before: Details | None = None) -> Look:
-    """How things stand; with rates, if there was a look before."""
+async def take_snapshot(app: TaskHero, before: Details | None = None) -> Snapshot:
+    """Return the current state, with rates if *before* has the details of the last snapshot."""
     details = await app.queue.details()
-    told = {
+    values = {
         "backend": app.backend.location,
         "queues": [{"name": name, "length": length} for name, length in details.queues.items()],
         "processed": details.stats["processed"],
@@ -123,7 +123,7 @@ async def look(app: TaskHero, before: Details | None = None) -> Look:
         "rates": None if before is None else _rates(before, details),
         "now": iso(details.now),
     }
-    return Look(told, details)
+    return Snapshot(values, details)
 
 
 def _lock_json(lock: SchedulerLock | None) -> dict[str, Any] | None:
@@ -139,73 +139,75 @@ def _lock_json(lock: SchedulerLock | None) -> dict[str, Any] | None:
 
 
 def _lock_lines(lock: SchedulerLock) -> list[Text]:
-    """What another program's scheduler does to delayed jobs, in short lines."""
+    """Return lines that describe another scheduler's lock and its effect on delayed jobs."""
     since = "" if lock.since is None else f" since {local(lock.since)}"
-    life = "no TTL" if lock.expires_in is None else f"TTL {ago(lock.expires_in)}"
-    what, style = "no delayed jobs are promoted here: another program's scheduler leads", "bold red"
+    ttl = "no TTL" if lock.expires_in is None else f"TTL {ago(lock.expires_in)}"
+    effect, style = "taskhero promotes no delayed jobs: another program's scheduler leads", "bold red"
     if lock.dead:
-        what, style = "a lock of another program's scheduler counts as dead and stops nothing", "bold yellow"
-    lines = (what, f"  lock: {printable(lock.key).plain}", f"  holder: {printable(lock.holder).plain}{since}, {life}")
+        effect, style = "a lock of another program's scheduler counts as dead and has no effect", "bold yellow"
+    lines = (effect, f"  lock: {printable(lock.key).plain}", f"  holder: {printable(lock.holder).plain}{since}, {ttl}")
     return [Text(line, style) for line in lines]
 
 
 def _rates(before: Details, details: Details) -> dict[str, float] | None:
-    """Jobs a second, by the store's clock; None if it does not go, and not below 0 where somebody cleared a counter."""
+    """Return jobs for each second of the store's clock, at least 0, or None if that clock has not advanced."""
     seconds = (details.now - before.now).total_seconds()
     if seconds <= 0:
         return None
-    grown = {name: max(details.stats[name] - before.stats[name], 0) for name in ("processed", "failed")}
-    return {name: round(count / seconds, 3) for name, count in grown.items()}
+    increase = {name: max(details.stats[name] - before.stats[name], 0) for name in ("processed", "failed")}
+    return {name: round(count / seconds, 3) for name, count in increase.items()}
 
 
-async def _watch(app: TaskHero, interval: float, show: Callable[[Look], None]) -> None:
-    """Show it again and again; while the store is away, the last look with the reason."""
-    last = Look({**dict.fromkeys(_FIELDS), "backend": app.backend.location})
+async def _watch(app: TaskHero, interval: float, show: Callable[[Snapshot], None]) -> None:
+    """Show a snapshot every *interval* seconds. While the store is away, show the last one with the error."""
+    last = Snapshot({**dict.fromkeys(_FIELDS), "backend": app.backend.location})
     while True:
         try:
-            last = await look(app, last.details)
+            last = await take_snapshot(app, last.details)
         except BackendError as error:
-            last = attrs.evolve(last, told={**last.told, "error": str(error)})
+            last = attrs.evolve(last, values={**last.values, "error": str(error)})
         show(last)
         await asyncio.sleep(interval)
 
 
-def _draw(screen: Live, found: Look) -> None:
-    screen.update(_picture(found), refresh=True)
+def _draw(screen: Live, snapshot: Snapshot) -> None:
+    screen.update(_render(snapshot), refresh=True)
 
 
-def _picture(found: Look) -> RenderableType:
-    """What a terminal may have no room for comes last."""
-    told, details = found.told, found.details
+def _render(snapshot: Snapshot) -> RenderableType:
+    """Return the tables. The long ones come last, because a terminal may have no room for them."""
+    values, details = snapshot.values, snapshot.details
     parts: list[RenderableType] = []
-    if found.told["error"]:
-        parts.append(Text.assemble(("as it was; now: ", "bold red"), printable(found.told["error"])))
+    if values["error"]:
+        parts.append(Text.assemble(("last known state; now: ", "bold red"), printable(values["error"])))
     if details is None:
         return Group(*parts)
     busy = [worker for worker in details.workers if worker.working is not None]
-    parts.insert(0, Text.assemble((printable(told["backend"]).plain, "bold")))
-    parts += _summary(told, details, len(busy))
+    parts.insert(0, Text.assemble((printable(values["backend"]).plain, "bold")))
+    parts += _summary(values, details, len(busy))
     parts.append(table("", ("queue", "#jobs"), length_rows(details.queues) or [("(no queues)", "")]))
     if busy:
-        # Those that are at it for longest come first; what cannot be read has no age.
+        # The longest runs come first. An undecodable entry has no start time.
         busy.sort(key=lambda worker: iso(worker.working.run_at) or "" if worker.working is not None else "")
-        rows = [(row[0], row[2], row[3]) for row in worker_rows(busy[:_MOST], details.now)]
-        parts.append(table("", ("worker", "does", "#for"), rows))
-    if len(busy) > _MOST:
-        parts.append(printable(f"{len(busy) - _MOST} more are busy: taskhero workers --busy"))
+        rows = [(row[0], row[2], row[3]) for row in worker_rows(busy[:_MAX_BUSY], details.now)]
+        parts.append(table("", ("worker", "job", "#for"), rows))
+    if len(busy) > _MAX_BUSY:
+        parts.append(printable(f"{len(busy) - _MAX_BUSY} more are busy: taskhero workers --busy"))
     return Group(*parts)
 
 
-def _summary(told: dict[str, Any], details: Details, busy: int) -> list[RenderableType]:
-    """A line for each number."""
+def _summary(values: dict[str, Any], details: Details, busy: int) -> list[RenderableType]:
+    """Return one line for each number."""
     lines: list[RenderableType] = [
         printable(f"{pluralize(len(details.workers), 'worker')}, {busy} busy"),
-        printable(f"processed {told['processed']}, failed {told['failed']}, listed as failed {told['failed_jobs']}"),
+        printable(
+            f"processed {values['processed']}, failed {values['failed']}, in the failed list {values['failed_jobs']}"
+        ),
     ]
-    if told["rates"] is not None:
-        rates = told["rates"]
-        lines.append(printable(f"a second: processed {rates['processed']:.1f}, failed {rates['failed']:.1f}"))
-    lines += [printable(f"delayed {told['delayed']}"), printable(f"leader: {told['leader'] or 'none'}")]
+    if values["rates"] is not None:
+        rates = values["rates"]
+        lines.append(printable(f"each second: processed {rates['processed']:.1f}, failed {rates['failed']:.1f}"))
+    lines += [printable(f"delayed {values['delayed']}"), printable(f"leader: {values['leader'] or 'none'}")]
     if details.scheduler_lock is not None:
         lines += _lock_lines(details.scheduler_lock)
     if details.paused:

@@ -1,4 +1,4 @@
-"""The files that ``taskhero generate`` writes: their texts, and writing them whole or not at all."""
+"""Templates of ``taskhero generate``, and a function that writes either all files or none."""
 
 from __future__ import annotations
 
@@ -21,8 +21,8 @@ if TYPE_CHECKING:
 
 __all__ = ["NewTask", "module_of", "write_new"]
 
-#: Names of files have a limit of 255 bytes on most systems.
-_LONGEST = 100
+#: Characters of a module name, at most: file names have a limit of 255 bytes on most systems.
+_MAX_MODULE_NAME = 100
 
 _TASK = '''\
 """The task {title}."""
@@ -48,11 +48,11 @@ from pathlib import Path
 
 from taskhero import Settings, TaskHero
 
-FILE = {way}
+FILE = {path}
 
 
 def test_{module}_is_enqueued() -> None:
-    """A call of it is stored in its queue, to be worked now."""
+    """Enqueue the task, and find its job in the queue."""
 
     async def main() -> None:
         app = TaskHero("memory://")
@@ -66,7 +66,7 @@ def test_{module}_is_enqueued() -> None:
 
 
 def test_{module}_succeeds() -> None:
-    """A worker runs it, and it raises nothing."""
+    """Run the task with a worker, without an error."""
 
     async def main() -> None:
         app = TaskHero("memory://", settings=Settings(max_task_processors=1))
@@ -92,10 +92,10 @@ def test_{module}_succeeds() -> None:
 
 
 def module_of(name: str) -> str:
-    """The name of the module and of the function for a task: `send-mail` is the function ``send_mail`` of send_mail.py.
+    """Return the name of a task's module and function: `send-mail` is the function ``send_mail`` of send_mail.py.
 
     Raises:
-        InvalidTask: No task can be called so, or its file would not be loaded.
+        InvalidTask: The name is not valid, or its file would not be loaded.
     """
     check_name(name)
     module = re.sub(r"\W+", "_", name)
@@ -110,22 +110,24 @@ def module_of(name: str) -> str:
         module += "_"
     if not is_task_file(Path(f"{module}.py")):
         raise InvalidTask(
-            f"a task's file cannot be named after {name!r}: {module}.py looks like a file for tests or a private one, "
-            "and would not be loaded; take another name, and give the task this one with @task(name=...)"
+            f"a task's file cannot be named after {name!r}: {module}.py looks like a test or a private file "
+            "and would not be loaded: pass another name, and set this one with @task(name=...)"
         )
-    if len(module) > _LONGEST:
-        raise InvalidTask(f"a task's file cannot be named after {name!r}: more than {_LONGEST} characters are too many")
+    if len(module) > _MAX_MODULE_NAME:
+        raise InvalidTask(
+            f"a task's file cannot be named after {name!r}: its module name has more than {_MAX_MODULE_NAME} characters"
+        )
     return module
 
 
 @attrs.frozen(kw_only=True)
 class NewTask:
-    """A task that is to be written.
+    """A task to write.
 
     Attributes:
-        name: Its name on the wire.
+        name: The task's name in jobs.
         queue: The queue of its jobs.
-        description: What it does, in a line.
+        description: What it does, in one line.
         frequency: Seconds between its runs, or None.
         tasks: The folder of tasks.
         tests: The folder of tests.
@@ -140,62 +142,65 @@ class NewTask:
 
     @property
     def module(self) -> str:
-        """The name of its module and of its function."""
+        """The name of the task's module and function."""
         return module_of(self.name)
 
     @property
     def task_file(self) -> Path:
-        """Where it is written."""
+        """The path of the task's file."""
         return self.tasks / f"{self.module}.py"
 
     @property
     def test_file(self) -> Path:
-        """Where its test is written."""
+        """The path of the test's file."""
         return self.tests / f"test_{self.module}.py"
 
-    def texts(self) -> dict[Path, str]:
-        """The text of each file."""
+    def files(self) -> dict[Path, str]:
+        """Return the content of each file, by path."""
         parts = {
-            "name": _within_quotes(self.name),
+            "name": _escape_quoted(self.name),
             "module": self.module,
-            "queue": _within_quotes(self.queue),
-            "title": _in_docstring(self.name),
-            "description": _in_docstring(self.description),
+            "queue": _escape_quoted(self.queue),
+            "title": _escape_docstring(self.name),
+            "description": _escape_docstring(self.description),
             "imports": "\nfrom datetime import timedelta\n" if self._is_long else "",
             "options": ", ".join(self._options()),
-            "way": _path_expression(self.test_file.parent, self.task_file),
+            "path": _path_expression(self.test_file.parent, self.task_file),
         }
         return {self.task_file: _TASK.format(**parts), self.test_file: _TEST.format(**parts)}
 
     @property
     def _is_long(self) -> bool:
-        """Whether the frequency is more than a week, which is not taken as a bare number."""
+        """Whether the frequency is over a week, which `@task` accepts only as a timedelta."""
         return self.frequency is not None and self.frequency > 7 * 24 * 3600
 
     def _options(self) -> list[str]:
-        options = [] if self.name == self.module else [f'name="{_within_quotes(self.name)}"']
-        options.append(f'queue="{_within_quotes(self.queue)}"')
+        options = [] if self.name == self.module else [f'name="{_escape_quoted(self.name)}"']
+        options.append(f'queue="{_escape_quoted(self.queue)}"')
         if self.frequency is not None:
             seconds = int(self.frequency) if self.frequency == int(self.frequency) else self.frequency
             options.append(f"frequency=timedelta(seconds={seconds})" if self._is_long else f"frequency={seconds}")
         return options
 
 
-def write_new(texts: Mapping[Path, str]) -> None:
-    """Write files that are not there yet, and folders for them: all of them, or none.
+def write_new(contents: Mapping[Path, str]) -> None:
+    """Write new files and their folders: either all of them or none.
+
+    Args:
+        contents: The content of each file, by path.
 
     Raises:
-        FileExistsError: One of them is there; its `filename` is the file's.
-        OSError: One of them cannot be written.
+        FileExistsError: A file exists. `filename` of the error is its path.
+        OSError: A file cannot be written.
     """
-    for file in texts:
+    for file in contents:
         if os.path.lexists(file):
-            raise FileExistsError(errno.EEXIST, "it is there already", str(file))
+            raise FileExistsError(errno.EEXIST, "the file exists already", str(file))
     with contextlib.ExitStack() as undo:
-        for file, text in texts.items():
+        for file, text in contents.items():
             for folder in reversed([file.parent, *file.parent.parents]):
                 if os.path.lexists(folder) and not folder.is_dir():
-                    raise NotADirectoryError(errno.ENOTDIR, "there is something that is no folder", str(folder))
+                    raise NotADirectoryError(errno.ENOTDIR, "it is not a folder", str(folder))
                 if not folder.exists():
                     folder.mkdir(exist_ok=True)
                     undo.callback(_remove, folder)
@@ -210,20 +215,20 @@ def _remove(path: Path) -> None:
         path.rmdir() if path.is_dir() else path.unlink()
 
 
-def _within_quotes(text: str) -> str:
-    """Text as it may stand between double quotes."""
+def _escape_quoted(text: str) -> str:
+    """Escape text for a literal with double quotes."""
     return text.replace("\\", "\\\\").replace('"', '\\"')
 
 
-def _in_docstring(text: str) -> str:
-    """Text as it may stand between three double quotes each: as it is, if it can."""
-    return _within_quotes(text) if '"""' in text or text.endswith('"') else text.replace("\\", "\\\\")
+def _escape_docstring(text: str) -> str:
+    """Escape text for a docstring, as little as possible."""
+    return _escape_quoted(text) if '"""' in text or text.endswith('"') else text.replace("\\", "\\\\")
 
 
 def _path_expression(folder: Path, file: Path) -> str:
-    """How a test in *folder* finds *file*."""
+    """Return the expression by which a test in *folder* finds *file*."""
     steps = Path(os.path.relpath(file.resolve(), folder.resolve())).parts
     up = steps.count("..")
     return " / ".join(
-        [f"Path(__file__).resolve().parents[{up}]", *(f'"{_within_quotes(step)}"' for step in steps[up:])]
+        [f"Path(__file__).resolve().parents[{up}]", *(f'"{_escape_quoted(step)}"' for step in steps[up:])]
     )

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from taskhero.cli.app_loader import app_option, load_app, needed
+from taskhero.cli.app_loader import app_option, load_app, require_app
 from taskhero.cli.completion import complete_tasks
 from taskhero.cli.formatting import pluralize
 from taskhero.cli.groups import ListingGroup
@@ -20,18 +20,18 @@ if TYPE_CHECKING:
 
 __all__ = ["start", "stop", "tasks"]
 
-#: What `KnownPeriodicTask.stopped` says, as ``--json`` says it.
+#: The value of `state` in ``--json`` for each value of `KnownPeriodicTask.stopped`.
 _STATES = {None: "active", "asked": "stopped", "failed": "failed"}
-_TOLD = {"active": "", "stopped": "stopped", "failed": "stopped by a failure", None: "no process keeps it going"}
+_STATE_TEXTS = {"active": "", "stopped": "stopped", "failed": "stopped by a failure", None: "no process schedules it"}
 
 
-@click.group(cls=ListingGroup, short_help="List the tasks that an app declares, stop and start periodic ones.")
+@click.group(cls=ListingGroup, short_help="List the tasks of an app, stop and start periodic tasks.")
 @app_option
 @json_option
 def tasks(*, app: str | None, as_json: bool) -> None:
-    """List the tasks that an app declares, how they are called, and when they run by themselves.
+    """List the tasks that an app declares, with their signatures and, for periodic tasks, when they run.
 
-    Only where there are periodic tasks, the store is asked whether they are stopped.
+    The verb connects to the store only if there are periodic tasks, to show which of them are stopped.
 
     \b
     Examples:
@@ -39,8 +39,8 @@ def tasks(*, app: str | None, as_json: bool) -> None:
       TASKHERO_APP=shop:app taskhero tasks --json
       taskhero tasks stop clean_up --app shop:app
       taskhero tasks start clean_up --app shop:app
-    """  # noqa: D301 - click's mark of text that keeps its lines
-    target = load_app(needed(app))
+    """  # noqa: D301 - \b tells click to keep the lines
+    target = load_app(require_app(app))
     found = sorted(target.tasks, key=lambda task: task.name)
     states = _states(target, found)
     if as_json:
@@ -50,21 +50,21 @@ def tasks(*, app: str | None, as_json: bool) -> None:
         (str(task.signature), task.queue, task.run_in, _limit(task), _runs(task, states), _summary(task))
         for task in found
     ]
-    columns = ("task", "queue", "runs in", "timeout", "runs", "what it does")
+    columns = ("task", "queue", "runs in", "timeout", "runs", "description")
     print_table(pluralize(len(found), "task"), columns, rows)
 
 
-@tasks.command(short_help="Stop a periodic task, until it is started.")
+@tasks.command(short_help="Stop a periodic task until it is started.")
 @click.argument("name", shell_complete=complete_tasks)
 @target_options
 @json_option
 def stop(*, name: str, app: str | None, backend: str | None, as_json: bool) -> None:
-    """Stop the periodic task NAME, across restarts too, until it is started; a run that is under way is the last one.
+    """Stop the periodic task NAME until it is started, even across restarts. A current run is the last one.
 
     \b
     Examples:
       taskhero tasks stop clean_up --app shop:app
-    """  # noqa: D301 - click's mark of text that keeps its lines
+    """  # noqa: D301 - \b tells click to keep the lines
     target = _with_periodic(name, app, backend)
     removed = run_connected(target, lambda app: app.queue.stop_recurrent(name))
     if as_json:
@@ -78,20 +78,20 @@ def stop(*, name: str, app: str | None, backend: str | None, as_json: bool) -> N
 @target_options
 @json_option
 def start(*, name: str, app: str | None, backend: str | None, as_json: bool) -> None:
-    """Start the periodic task NAME anew, whether it was asked to stop or stopped by a failure.
+    """Start the periodic task NAME again after `tasks stop` or after a failure that stopped it.
 
-    One with a frequency runs when that is over, one by cron at its next slot.
+    A task with a frequency runs one period from now, a task with a cron expression at its next fire time.
 
     \b
     Examples:
       taskhero tasks start clean_up --app shop:app
-    """  # noqa: D301 - click's mark of text that keeps its lines
+    """  # noqa: D301 - \b tells click to keep the lines
     target = _with_periodic(name, app, backend)
     started = run_connected(target, lambda app: app.queue.enqueue_recurrent(name))
     if as_json:
         print_json({"task": name, "started": started})
     else:
-        click.echo(f"started {name}; it runs {_rhythm(target.tasks[name])}")
+        click.echo(f"started {name}; it runs {_schedule(target.tasks[name])}")
 
 
 def _with_periodic(name: str, app: str | None, backend: str | None) -> TaskHero:
@@ -103,22 +103,22 @@ def _with_periodic(name: str, app: str | None, backend: str | None) -> TaskHero:
 
 
 def _states(app: TaskHero, found: list[Task[Any, Any]]) -> dict[str, str | None]:
-    """Whether each periodic task is stopped, None if no process keeps it going; nothing if the store cannot tell."""
+    """Return the state of each periodic task, None for one that no process schedules. Return {} without an answer."""
     names = {task.name for task in found if task.recurrence is not None}
     if not names or is_private(app):
         return {}
 
-    async def ask(app: TaskHero) -> dict[str, str | None]:
+    async def read(app: TaskHero) -> dict[str, str | None]:
         periodic = await app.backend.declare_periodic()
-        known = {each.task.name: "active" for each in periodic.tasks}
-        # A task stays stopped, whether a process declares it just now or not.
-        known.update({name: _STATES.get(why, "stopped") for name, why in periodic.stopped.items()})
+        known = {entry.task.name: "active" for entry in periodic.tasks}
+        # A task stays stopped even if no process declares it now.
+        known.update({name: _STATES.get(reason, "stopped") for name, reason in periodic.stopped.items()})
         return {name: known.get(name) for name in names}
 
     try:
-        return run_connected(app, ask)
+        return run_connected(app, read)
     except BackendError as error:
-        click.echo(f"Note: whether periodic tasks are stopped is not known: {printable(error).plain}", err=True)
+        click.echo(f"Note: the states of periodic tasks are unknown: {printable(error).plain}", err=True)
         return {}
 
 
@@ -144,7 +144,7 @@ def _limit(task: Task[Any, Any]) -> str:
     return "" if task.timeout is None else f"{task.timeout:g} s"
 
 
-def _rhythm(task: Task[Any, Any]) -> str:
+def _schedule(task: Task[Any, Any]) -> str:
     recurrence = task.recurrence
     if recurrence is None:
         return ""
@@ -154,11 +154,11 @@ def _rhythm(task: Task[Any, Any]) -> str:
 
 
 def _runs(task: Task[Any, Any], states: dict[str, str | None]) -> str:
-    rhythm = _rhythm(task)
+    schedule = _schedule(task)
     if task.name not in states:
-        return rhythm
-    told = _TOLD[states[task.name]]
-    return f"{rhythm}: {told}" if told else rhythm
+        return schedule
+    state = _STATE_TEXTS[states[task.name]]
+    return f"{schedule}: {state}" if state else schedule
 
 
 def _summary(task: Task[Any, Any]) -> str:

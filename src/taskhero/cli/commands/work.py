@@ -1,4 +1,4 @@
-"""The verb ``work``: a worker process, or several under one parent."""
+"""``taskhero work`` runs one worker process, or several under one parent process."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 import attrs
 import click
 
-from taskhero.cli.app_loader import app_option, load_app, needed, search_here, top_module
+from taskhero.cli.app_loader import app_option, load_app, require_app, search_here, top_module
 from taskhero.cli.groups import error_text
 from taskhero.cli.hints import HintingCommand
 from taskhero.cli.logging_setup import log_options, set_up_logging
@@ -33,7 +33,7 @@ _logger = logging.getLogger("taskhero.worker")
 
 @attrs.frozen(kw_only=True)
 class _Options:
-    """What one worker process is told."""
+    """The options of one worker process."""
 
     app: str | None
     queue: tuple[str, ...]
@@ -47,7 +47,7 @@ class _Options:
     log_level: str
 
     def changes(self) -> dict[str, Any]:
-        """The settings that beat the app's."""
+        """Return the settings that replace the app's."""
         given = {
             "queues": self.queue or None,
             "min_task_processors": self.min_processors,
@@ -57,7 +57,7 @@ class _Options:
         return {name: value for name, value in given.items() if value is not None}
 
     def command(self) -> list[str]:
-        """What starts such a process."""
+        """Return the command line of such a process."""
         words = [sys.executable, "-m", "taskhero", "work"]
         for queue in self.queue:
             words += ["--queue", queue]
@@ -73,23 +73,23 @@ class _Options:
 
 
 class _Work(HintingCommand):
-    def advice(self, given: dict[str, Any], more: list[str]) -> str:
+    def advice(self, params: dict[str, Any], extra: list[str]) -> str:
         """See `HintingCommand.advice`."""
-        if given.get("app") is None:
-            return f"name the app by --app {more[0]}"
-        return f"name queues by {_queue_options(more)}"
+        if params.get("app") is None:
+            return f"pass the app as --app {extra[0]}"
+        return f"pass queues as {_queue_options(extra)}"
 
 
 def _queue_options(names: Iterable[str]) -> str:
     return " ".join(f"--queue {name}" for name in names)
 
 
-def _apart(_context: click.Context, _option: click.Parameter, given: tuple[str, ...]) -> tuple[str, ...]:
-    """Refuse queues that are given with commas, before the settings do it in words for programs."""
-    for names in given:
+def _refuse_commas(_context: click.Context, _option: click.Parameter, values: tuple[str, ...]) -> tuple[str, ...]:
+    """Raise an error that explains the option, before the settings raise one for programs."""
+    for names in values:
         if "," in names:
-            raise click.BadParameter(f"{names!r} holds several: write {_queue_options(names.split(','))}")
-    return given
+            raise click.BadParameter(f"{names!r} has several names: pass {_queue_options(names.split(','))}")
+    return values
 
 
 @click.command(cls=_Work)
@@ -98,33 +98,33 @@ def _apart(_context: click.Context, _option: click.Parameter, given: tuple[str, 
     "--queue",
     "-q",
     multiple=True,
-    callback=_apart,
+    callback=_refuse_commas,
     metavar="NAME",
-    help="A queue to work, '*' for all others; the most urgent first.",
+    help="A queue to take jobs from, '*' for all others. The most urgent comes first.",
 )
-@click.option("--min-processors", type=click.IntRange(0), help="How many jobs can always be worked at once.")
-@click.option("--max-processors", "-c", type=click.IntRange(0), help="How many jobs can be worked at once; 0 for none.")
-@click.option("--processes", type=click.IntRange(1), default=1, show_default=True, help="How many worker processes.")
-@click.option("--scheduler/--no-scheduler", default=None, help="Whether to promote delayed jobs here.")
+@click.option("--min-processors", type=click.IntRange(0), help="Task processors that always run.")
+@click.option("--max-processors", "-c", type=click.IntRange(0), help="Jobs that may run at once; 0 for none.")
+@click.option("--processes", type=click.IntRange(1), default=1, show_default=True, help="Number of worker processes.")
+@click.option("--scheduler/--no-scheduler", default=None, help="Whether to run a scheduler here.")
 @click.option(
     "--tasks",
     type=click.Path(exists=True, path_type=Path),
     metavar="DIR",
-    help="A folder whose files declare tasks with @task: more of them, or all if there is no app.",
+    help="A folder whose files declare tasks with @task, in addition to the app's or without an app.",
 )
 @click.option(
     "--backend",
     metavar="URL",
-    help="Work there instead of on the app's own backend; with --tasks alone, TASKHERO_BACKEND too.",
+    help="Use this backend instead of the app's. Without an app, TASKHERO_BACKEND is used, too.",
 )
-@click.option("--burst", is_flag=True, help="End when the queues are empty; delayed jobs are not waited for.")
-@click.option("--reload", is_flag=True, help="Start anew when a Python file changes, for development.")
+@click.option("--burst", is_flag=True, help="Exit when the queues are empty, without waiting for delayed jobs.")
+@click.option("--reload", is_flag=True, help="Restart when a Python file changes, for development.")
 @log_options
-def work(*, app: str | None, processes: int, reload: bool, **options: Any) -> None:
-    """Work the jobs of an app until SIGTERM, SIGINT, SIGQUIT or SIGHUP.
+def work(*, app: str | None, processes: int, reload: bool, **params: Any) -> None:
+    """Run the jobs of an app until SIGTERM, SIGINT, SIGQUIT or SIGHUP.
 
-    Where neither options nor the environment, pyproject.toml or the app's settings say otherwise: 1 to 10 jobs at once,
-    and a scheduler.
+    Options beat the environment, pyproject.toml and the app's settings. The default is 1 to 10 jobs at once and a
+    scheduler.
 
     \b
     taskhero work --app shop:app
@@ -133,25 +133,25 @@ def work(*, app: str | None, processes: int, reload: bool, **options: Any) -> No
     taskhero work --app shop:app --no-scheduler --burst
     taskhero work --tasks tasks --backend redis://localhost:6379/0
 
-    At the first signal no more jobs are claimed, and those that run get the setting `grace` seconds (25); what has not
-    ended by then goes back to the front of its queue. A second SIGTERM or SIGINT ends the process at once; its
-    jobs are rescued by other processes. SIGUSR1 fails the jobs that run, SIGUSR2 pauses claiming, SIGCONT resumes it.
+    After the first signal the process claims no jobs. Running jobs have the setting `grace` (25 seconds) to end, and
+    are then released to the front of their queues. A second SIGTERM or SIGINT ends the process at once, and other
+    processes rescue its jobs. SIGUSR1 fails the running jobs, SIGUSR2 pauses claiming, SIGCONT resumes it.
 
-    Exit code: 0 after a stop, 1 where the app or the backend cannot be used, 2 for a wrong option.
-    """  # noqa: D301 - \b is click's mark for lines that are kept as they are
-    told = _Options(app=app or (None if options["tasks"] else needed(app)), **options)
-    set_up_logging(told.log_format, told.log_level)
+    Exit codes: 0 after a stop, 1 if the app or the backend cannot be used, 2 for a wrong option.
+    """  # noqa: D301 - \b tells click to keep the lines
+    options = _Options(app=app or (None if params["tasks"] else require_app(app)), **params)
+    set_up_logging(options.log_format, options.log_level)
     try:
         with orders_kept():
             if reload or processes > 1:
-                _supervise(told, processes, reload=reload)
+                _supervise(options, processes, reload=reload)
             else:
-                _run(_prepared(told), burst=told.burst)
+                _run(_open_app(options), burst=options.burst)
     except click.UsageError:
         raise
     except (TaskheroError, click.ClickException) as error:
         text = error.message if isinstance(error, click.ClickException) else error_text(error)
-        if told.log_format != "json":
+        if options.log_format != "json":
             raise click.ClickException(text) from None
         _logger.critical("%s", text)
         sys.exit(1)
@@ -159,61 +159,65 @@ def work(*, app: str | None, processes: int, reload: bool, **options: Any) -> No
 
 def _run(app: TaskHero, *, burst: bool) -> None:
     if app.backend.location.startswith("memory:"):
-        _logger.warning("the jobs lie in this process's memory: no other can enqueue any, and they end with it")
+        _logger.warning(
+            "the jobs are in this process's memory: no other process can enqueue jobs, and they are lost when it ends"
+        )
     app.run(burst=burst)
 
 
-def _prepared(told: _Options) -> TaskHero:
-    app = load_app(told.app) if told.app else _bare(told)
-    app.reconfigure(backend=told.backend, settings=_settings(app, told))
-    if told.tasks is not None:
-        app.load_tasks(told.tasks)
+def _open_app(options: _Options) -> TaskHero:
+    app = load_app(options.app) if options.app else _app_of_folder(options)
+    app.reconfigure(backend=options.backend, settings=_settings(app, options))
+    if options.tasks is not None:
+        app.load_tasks(options.tasks)
         if not len(app.tasks):
-            raise click.ClickException(f"--tasks {told.tasks}: its files declare no task")
+            raise click.ClickException(
+                f"--tasks {options.tasks}: the files declare no task: put @task above a function"
+            )
     return app
 
 
-def _bare(told: _Options) -> TaskHero:
-    """An app that has nothing but the tasks of a folder."""
+def _app_of_folder(options: _Options) -> TaskHero:
+    """Return an app for the tasks of a folder, which has no tasks yet."""
     from taskhero.app import TaskHero
 
     search_here()
-    return TaskHero(told.backend or os.environ.get("TASKHERO_BACKEND") or "memory://", settings=Settings.load())
+    return TaskHero(options.backend or os.environ.get("TASKHERO_BACKEND") or "memory://", settings=Settings.load())
 
 
-def _settings(app: TaskHero, told: _Options) -> Settings:
+def _settings(app: TaskHero, options: _Options) -> Settings:
     from taskhero.runtime.process.service import worker_settings
 
-    outside = Settings.load(app.settings)
-    if told.backend is None:
-        outside = _with_own_place(app.settings, outside)
+    loaded = Settings.load(app.settings)
+    if options.backend is None:
+        loaded = _keep_app_location(app.settings, loaded)
     try:
-        settings = worker_settings(outside, burst=told.burst, **told.changes())
+        settings = worker_settings(loaded, burst=options.burst, **options.changes())
     except InvalidSettings as error:
         raise click.UsageError(str(error)) from None
     if not settings.max_task_processors and not settings.scheduler:
-        raise click.UsageError("there is nothing to run: allow --max-processors 1 or more, or --scheduler")
+        raise click.UsageError("there is nothing to run: pass --max-processors 1 or more, or --scheduler")
     return settings
 
 
-def _with_own_place(own: Settings, outside: Settings) -> Settings:
-    """What the app says of where its jobs are, since those who enqueue have nothing but the app."""
+def _keep_app_location(own: Settings, loaded: Settings) -> Settings:
+    """Keep the app's own settings of where its jobs are, because programs that enqueue know only those."""
     for key in ("namespace", "resque_scheduler_prefix", "ignore_dead_master_lock"):
-        mine, theirs = getattr(own, key), getattr(outside, key)
-        if mine != theirs:
+        app_value, loaded_value = getattr(own, key), getattr(loaded, key)
+        if app_value != loaded_value:
             _logger.warning(
-                "%s=%r from outside is not used: the app's is %r, and those who enqueue know no other; "
-                "let the app have Settings.load()",
+                "%s=%r from outside is ignored: the app has %r, which programs that enqueue use; "
+                "create the app with Settings.load()",
                 key,
-                theirs,
-                mine,
+                loaded_value,
+                app_value,
             )
-            outside = attrs.evolve(outside, **{key: mine})
-    return outside
+            loaded = attrs.evolve(loaded, **{key: app_value})
+    return loaded
 
 
-def _supervise(told: _Options, processes: int, *, reload: bool) -> None:
-    """Be the parent of worker processes."""
+def _supervise(options: _Options, processes: int, *, reload: bool) -> None:
+    """Run as the parent of worker processes."""
     from taskhero.runtime.process.event_loop import run_in_loop
     from taskhero.runtime.process.reload import FileWatcher
     from taskhero.runtime.process.shutdown import ShutdownSignal
@@ -221,9 +225,9 @@ def _supervise(told: _Options, processes: int, *, reload: bool) -> None:
     from taskhero.runtime.process.supervisor import Supervisor
 
     if not reload:
-        # What is wrong is said once, rather than by each process again and again.
-        _prepared(told)
-    sources = FileWatcher(_folders(told)) if reload else None
+        # Report an error once, instead of once by each process.
+        _open_app(options)
+    watcher = FileWatcher(_folders(options)) if reload else None
     supervisor: Supervisor | None = None
 
     def kill_all() -> None:
@@ -232,20 +236,20 @@ def _supervise(told: _Options, processes: int, *, reload: bool) -> None:
 
     async def run(stop: ShutdownSignal, orders: Orders) -> None:
         nonlocal supervisor
-        supervisor = Supervisor(told.command(), processes, stop, orders, burst=told.burst, watcher=sources)
+        supervisor = Supervisor(options.command(), processes, stop, orders, burst=options.burst, watcher=watcher)
         await supervisor.run()
 
     with ShutdownSignal(lambda: 0.0, kill_all) as stop, Orders() as orders:
-        # uvloop cannot start a process in a group of its own.
+        # uvloop cannot start a process in its own process group.
         run_in_loop(run(stop, orders), asyncio.new_event_loop)
 
 
-def _folders(told: _Options) -> list[Path]:
-    """Where the app's files are: here, where its module is, and the folder of its tasks."""
+def _folders(options: _Options) -> list[Path]:
+    """Return the folders of the app's files: the current one, that of its module, and that of its tasks."""
     folders = [Path.cwd()]
-    if told.tasks is not None:
-        folders.append(told.tasks)
-    module = top_module(told.app or "")
+    if options.tasks is not None:
+        folders.append(options.tasks)
+    module = top_module(options.app or "")
     spec = importlib.util.find_spec(module) if module.isidentifier() else None
     if spec is not None and spec.origin is not None and "site-packages" not in spec.origin:
         folders.append(Path(spec.origin).parent)

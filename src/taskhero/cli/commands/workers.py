@@ -23,23 +23,23 @@ if TYPE_CHECKING:
 __all__ = ["clean", "retry_stuck", "worker_rows", "workers"]
 
 
-@click.group(cls=ListingGroup, short_help="List workers with what they do, and clean those that are stuck.")
-@click.option("--busy", is_flag=True, help="Only those that work a job.")
+@click.group(cls=ListingGroup, short_help="List workers with their jobs, and clean up stuck ones.")
+@click.option("--busy", is_flag=True, help="Only workers that run a job.")
 @target_options
 @json_option
 def workers(*, busy: bool, app: str | None, backend: str | None, as_json: bool) -> None:
-    """List the workers, of whatever program, each with what it does and since when; or clean those that are stuck.
+    """List the workers of all programs, each with its job and for how long it runs. Sub-verbs clean up stuck ones.
 
-    Dead workers of taskhero need no cleaning: others take over their jobs within seconds.
+    Dead workers of taskhero need no cleaning: other processes rescue their jobs within seconds.
 
     \b
     Examples:
       taskhero workers --app shop:app
       taskhero workers --busy --backend redis://localhost:6379/0
-      taskhero workers clean --age 1h --app shop:app         those without a sign of life for an hour
-      taskhero workers clean old-host:17+1 --app shop:app    this one
-      taskhero workers retry-stuck --app shop:app            the jobs that were cleaned so
-    """  # noqa: D301 - click's mark of text that keeps its lines
+      taskhero workers clean --age 1h --app shop:app         without a heartbeat for an hour
+      taskhero workers clean old-host:17+1 --app shop:app    this worker
+      taskhero workers retry-stuck --app shop:app            the jobs of cleaned workers
+    """  # noqa: D301 - \b tells click to keep the lines
     target = open_target(app, backend)
     note_if_private(target)
     details = run_connected(target, lambda app: app.queue.details())
@@ -49,7 +49,7 @@ def workers(*, busy: bool, app: str | None, backend: str | None, as_json: bool) 
         return
     print_table(
         pluralize(len(found), "worker"),
-        ("worker", "queues", "does", "#for", "started", "life"),
+        ("worker", "queues", "job", "#for", "started", "heartbeat"),
         worker_rows(found, details.now),
     )
     if details.paused:
@@ -57,18 +57,21 @@ def workers(*, busy: bool, app: str | None, backend: str | None, as_json: bool) 
 
 
 def worker_rows(workers: Iterable[WorkerState], now: datetime) -> list[tuple[object, ...]]:
-    """Rows of a table of workers: name, queues, what it does and for how long, since when it is there, sign of life."""
+    """Return the rows of a table of workers: name, queues, job, for how long, start time, heartbeat."""
     rows: list[tuple[object, ...]] = []
     for worker in workers:
-        life = "; ".join(part for part in (heartbeat_text(worker, now), worker.problem) if part)
-        rows.append((worker.name, worker.queues, *doing(worker, now), local(worker.started_at), life))
+        heartbeat = "; ".join(part for part in (heartbeat_text(worker, now), worker.problem) if part)
+        rows.append((worker.name, worker.queues, *doing(worker, now), local(worker.started_at), heartbeat))
     return rows
 
 
-@workers.command(short_help="Take stuck workers from view; their jobs are listed as failed.")
+@workers.command(short_help="Deregister stuck workers, and list their jobs as failed.")
 @click.argument("names", nargs=-1, metavar="[NAME...]")
 @click.option(
-    "--age", callback=duration, metavar="SECONDS", help="Those without a sign of life for so long, such as 90 or 1h."
+    "--age",
+    callback=duration,
+    metavar="SECONDS",
+    help="Workers without a heartbeat for this long, for example 90 (seconds) or 1h.",
 )
 @yes_option
 @target_options
@@ -76,26 +79,26 @@ def worker_rows(workers: Iterable[WorkerState], now: datetime) -> list[tuple[obj
 def clean(
     *, names: tuple[str, ...], age: float | None, yes: bool, app: str | None, backend: str | None, as_json: bool
 ) -> None:
-    """Take workers from view that are stuck, and list their jobs as failed, where they can be retried.
+    """Deregister stuck workers and put their jobs into the failed list, where they can be retried.
 
-    With --age those that gave no sign of life for so long. Of another program's worker that is known from looks like
-    this one, or from a scheduler that leads: the first look only begins to watch. With NAME exactly that worker, even
-    if it lives: then its job may be worked twice.
+    With --age, clean workers without a heartbeat for that time. The age of another program's worker is known from a
+    leading scheduler or from earlier calls of this verb: the first call only starts to measure. With NAME, clean
+    exactly that worker even if it is alive: its job may then run twice.
 
     \b
     Examples:
       taskhero workers clean --age 1h --app shop:app
       taskhero workers clean old-host:17+1 --yes --app shop:app
-    """  # noqa: D301 - click's mark of text that keeps its lines
+    """  # noqa: D301 - \b tells click to keep the lines
     if bool(names) == (age is not None):
         raise click.UsageError(
-            "pass the NAMEs of workers, or --age SECONDS for all that gave no sign of life for so long"
+            "pass the names of workers, or --age SECONDS for all workers without a heartbeat for that time"
         )
     target = open_target(app, backend)
     require_confirmation(yes=yes)
     note_if_private(target)
     if age is not None:
-        confirm(f"Clean all workers that gave no sign of life for {ago(age)}?", yes=yes)
+        confirm(f"Clean all workers without a heartbeat for {ago(age)}?", yes=yes)
         cleaned = run_connected(target, lambda app: app.queue.sweep_workers(age))
     else:
         cleaned = _clean_some(target, names, yes=yes)
@@ -103,32 +106,32 @@ def clean(
         print_json({"cleaned": [_as_json(worker, named=bool(names)) for worker in cleaned]})
         return
     for worker in cleaned:
-        what = "was idle" if worker.failed is None else f"{job_line(worker.failed.job)} is listed as failed"
-        click.echo(f"cleaned {printable(worker.name).plain}: {printable(what).plain}")
+        result = "was idle" if worker.failed is None else f"{job_line(worker.failed.job)} is listed as failed"
+        click.echo(f"cleaned {printable(worker.name).plain}: {printable(result).plain}")
     if age is not None and not cleaned:
-        click.echo(f"no worker is known to have been silent for {ago(age)}")
+        click.echo(f"found no worker without a heartbeat for {ago(age)}")
 
 
-@workers.command("retry-stuck", short_help="Retry the jobs that failed since their worker was stuck.")
-@click.option("--limit", type=click.IntRange(1), help="How many, at most.")
+@workers.command("retry-stuck", short_help="Retry the jobs that failed because their worker was stuck.")
+@click.option("--limit", type=click.IntRange(1), help="Number of jobs, at most.")
 @yes_option
 @target_options
 @json_option
 def retry_stuck(*, limit: int | None, yes: bool, app: str | None, backend: str | None, as_json: bool) -> None:
-    """Put the jobs into their queues again that failed since their worker was stuck and cleaned.
+    """Retry the jobs that failed because their worker was stuck and then cleaned.
 
     \b
     Examples:
       taskhero workers retry-stuck --app shop:app
       taskhero workers retry-stuck --limit 100 --yes --app shop:app
-    """  # noqa: D301 - click's mark of text that keeps its lines
+    """  # noqa: D301 - \b tells click to keep the lines
     target = open_target(app, backend)
     require_confirmation(yes=yes)
     note_if_private(target)
     confirm("Retry the jobs of stuck workers?", yes=yes)
 
     async def retry(app: TaskHero) -> int:
-        with progress("looking through the failures", None):
+        with progress("reading failed jobs", None):
             return await app.queue.retry_stuck_jobs(limit)
 
     retried = run_connected(target, retry)
@@ -140,25 +143,25 @@ def retry_stuck(*, limit: int | None, yes: bool, app: str | None, backend: str |
 
 def _clean_some(target: TaskHero, names: tuple[str, ...], *, yes: bool) -> list[CleanedWorker]:
     details = run_connected(target, lambda app: app.queue.details())
-    meant: list[WorkerState] = []
+    chosen: list[WorkerState] = []
     for name in dict.fromkeys(names):
         found = [worker for worker in details.workers if name in {worker.name, f"{worker.name}:{worker.queues}"}]
         if not found:
             known = [worker.name for worker in details.workers]
             raise click.ClickException(
-                f"no worker {name!r} is in view{suggest(name, known)}; taskhero workers lists them"
+                f"no worker {name!r} is registered{suggest(name, known)}; taskhero workers lists them"
             )
-        meant += found
+        chosen += found
     if not yes:
-        for worker in meant:
-            what, since = doing(worker, details.now)
-            told = (what, since and f"for {since}", heartbeat_text(worker, details.now))
-            click.echo(printable(f"{worker.name}: {', '.join(part for part in told if part)}").plain, err=True)
-        confirm(f"Clean {pluralize(len(meant), 'worker')}?", yes=yes)
+        for worker in chosen:
+            job, age_of_run = doing(worker, details.now)
+            parts = (job, age_of_run and f"for {age_of_run}", heartbeat_text(worker, details.now))
+            click.echo(printable(f"{worker.name}: {', '.join(part for part in parts if part)}").plain, err=True)
+        confirm(f"Clean {pluralize(len(chosen), 'worker')}?", yes=yes)
 
     async def force(app: TaskHero) -> list[CleanedWorker]:
         cleaned = []
-        for worker in meant:
+        for worker in chosen:
             worker_id = f"{worker.name}:{worker.queues}" if worker.queues else worker.name
             failed = await app.queue.force_clean_worker(worker_id)
             cleaned.append(CleanedWorker(name=worker.name, queues=worker.queues, failed=failed))

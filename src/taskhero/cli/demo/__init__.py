@@ -1,1 +1,5 @@
-"""What `taskhero demo` shows: a few seconds of a shop's background jobs, in memory."""
+"""The program of `taskhero demo`: a shop's background jobs for a few seconds, in memory.
+
+`shop` has the app, its tasks and the script that enqueues jobs. `board` collects the app's events, `tables` draws the
+board, and `screen` runs the demo.
+"""

@@ -1,4 +1,4 @@
-"""What the demo knows at each instant, put together from the app's events."""
+"""The state that the demo shows, collected from the app's events."""
 
 from __future__ import annotations
 
@@ -19,7 +19,13 @@ __all__ = ["Board", "Line", "Processor", "Tally", "call"]
 
 @attrs.frozen
 class Line:
-    """Something that happened: seconds since the start, what kind of thing, and what."""
+    """A line of the demo's log.
+
+    Attributes:
+        at: Seconds since the start.
+        kind: The kind of event, a key of `tables.COLORS`.
+        text: A description of the event.
+    """
 
     at: float
     kind: str
@@ -28,12 +34,12 @@ class Line:
 
 @attrs.define
 class Processor:
-    """One task processor: what it does now and what it has done."""
+    """One task processor with its current job, its counters and its busy time in seconds."""
 
     label: str
     job: Job | None = None
     since: float = 0.0
-    done: int = 0
+    succeeded: int = 0
     failed: int = 0
     busy: float = 0.0
     present: bool = True
@@ -41,15 +47,15 @@ class Processor:
 
 @attrs.define
 class Tally:
-    """How the jobs of one task ended."""
+    """The number of jobs of one task that succeeded and failed, and the seconds that they ran."""
 
-    done: int = 0
+    succeeded: int = 0
     failed: int = 0
     seconds: float = 0.0
 
 
 def call(job: Job) -> str:
-    """A job as one would write it: ``send_receipt(to='a@example.com')``."""
+    """Return a job as a call: ``send_receipt(to='a@example.com')``."""
     if len(job.args) == 1 and isinstance(job.args[0], dict):
         args = ", ".join(f"{name}={value!r}" for name, value in job.args[0].items())
     else:
@@ -58,143 +64,146 @@ def call(job: Job) -> str:
 
 
 class Board:
-    """Listens to an app and remembers what a viewer wants to see.
+    """A subscriber to the app's events that keeps the state for the tables.
+
+    Args:
+        on_line: A function that is called with each new line, or None.
 
     Attributes:
-        processors: By worker name, in the order in which they came.
-        tasks: By task name, in the order in which they were enqueued.
-        waiting: Delayed jobs: when they are due (seconds since the start), and what they are.
-        lines: What happened last.
-        finished: Set when every job of the story has ended.
+        processors: Task processors by worker name, in the order of their start.
+        tasks: Tallies by task name, in the order of the first enqueue.
+        waiting: Delayed jobs, each with its due time in seconds since the start.
+        lines: The latest lines.
+        finished: An event that is set when every job of the script has ended.
     """
 
-    def __init__(self, say: Callable[[Line], None] | None = None) -> None:
+    def __init__(self, on_line: Callable[[Line], None] | None = None) -> None:
         self.processors: dict[str, Processor] = {}
         self.tasks: dict[str, Tally] = {}
         self.waiting: list[tuple[float, Job]] = []
         self.lines: deque[Line] = deque(maxlen=16)
         self.finished = asyncio.Event()
-        self._say = say
-        self._began = time.monotonic()
-        self._open = 0
-        self._told = False
-        self._recurring: set[str] = set()
+        self._on_line = on_line
+        self._started = time.monotonic()
+        self._unfinished = 0
+        self._script_ended = False
+        self._periodic: set[str] = set()
 
     def now(self) -> float:
-        """Seconds since the start."""
-        return time.monotonic() - self._began
+        """Return the seconds since the start."""
+        return time.monotonic() - self._started
 
     @property
     def present(self) -> list[Processor]:
-        """The task processors that are there now."""
+        """The task processors that run now."""
         return [processor for processor in self.processors.values() if processor.present]
 
-    # told by the story
+    # calls of the script
 
     def enqueued(self, job: Job, count: int = 1) -> None:
-        """*count* jobs like this one were enqueued."""
+        """Record that *count* jobs like this one were enqueued."""
         self._expect(job, count)
         many = f" and {count - 1} more in one step" if count > 1 else ""
-        self._note("enqueued", f"{call(job)} → {job.queue}{many}")
+        self._add_line("enqueued", f"{call(job)} → {job.queue}{many}")
 
     def delayed(self, job: Job, seconds: float) -> None:
-        """A job was enqueued for later."""
+        """Record that a job was enqueued for later."""
         self._expect(job, 1)
         self.waiting.append((self.now() + seconds, job))
-        self._note("delayed", f"{call(job)} → {job.queue} in {seconds:g} s")
+        self._add_line("delayed", f"{call(job)} → {job.queue} in {seconds:g} s")
 
-    def told(self) -> None:
-        """The story is over: once all its jobs have ended, all is done."""
-        self._told = True
+    def script_ended(self) -> None:
+        """Record that the script enqueues no more jobs, so that `finished` is set when all of them have ended."""
+        self._script_ended = True
         self._check()
 
     def _expect(self, job: Job, count: int) -> None:
-        self._open += count
+        self._unfinished += count
         self.tasks.setdefault(job.name, Tally())
 
-    # told by the app
+    # events of the app
 
     def listen(self, app: TaskHero) -> None:
-        """Subscribe to the events that are shown."""
-        self._recurring = {task.name for task in app.tasks if task.frequency is not None}
-        app.on("worker.start", self._came)
-        app.on("worker.end", self._went)
-        app.on("worker.job", self._began_job)
-        app.on("worker.success", self._succeeded)
-        app.on("worker.failure", self._failed)
-        app.on("worker.retry", self._tried)
-        app.on("scheduler.re_enqueue", self._comes_again)
-        app.on("scheduler.transferred_job", self._promoted)
+        """Subscribe to the events."""
+        self._periodic = {task.name for task in app.tasks if task.frequency is not None}
+        app.on("worker.start", self._on_start)
+        app.on("worker.end", self._on_end)
+        app.on("worker.job", self._on_job)
+        app.on("worker.success", self._on_success)
+        app.on("worker.failure", self._on_failure)
+        app.on("worker.retry", self._on_retry)
+        app.on("scheduler.re_enqueue", self._on_re_enqueue)
+        app.on("scheduler.transferred_job", self._on_transferred_job)
 
-    def _came(self, event: events.WorkerStart) -> None:
+    def _on_start(self, event: events.WorkerStart) -> None:
         processor = self._processor(event.worker)
         processor.present = True
-        self._note("scaled", f"processor {processor.label} starts ({len(self.present)} now)")
+        self._add_line("scaled", f"processor {processor.label} starts ({len(self.present)} now)")
 
-    def _went(self, event: events.WorkerEnd) -> None:
+    def _on_end(self, event: events.WorkerEnd) -> None:
         processor = self._processor(event.worker)
         processor.present = False
-        self._note("scaled", f"processor {processor.label} ends ({len(self.present)} now)")
+        self._add_line("scaled", f"processor {processor.label} ends ({len(self.present)} now)")
 
-    def _promoted(self, event: events.SchedulerTransferredJob) -> None:
+    def _on_transferred_job(self, event: events.SchedulerTransferredJob) -> None:
         entry = next((entry for entry in self.waiting if _equal(entry[1], event.job)), None)
         if entry is not None:
             self.waiting.remove(entry)
-        self._note("due", f"{call(event.job)} → {event.job.queue}")
+        self._add_line("due", f"{call(event.job)} → {event.job.queue}")
 
-    def _began_job(self, event: events.WorkerJob) -> None:
+    def _on_job(self, event: events.WorkerJob) -> None:
         processor = self._processor(event.worker)
         processor.job, processor.since = event.job, self.now()
-        self._note("working", f"{call(event.job)} on processor {processor.label}")
+        self._add_line("working", f"{call(event.job)} on processor {processor.label}")
 
-    def _succeeded(self, event: events.WorkerSuccess) -> None:
-        self._processor(event.worker).done += 1
-        tally = self._ended(event)
-        tally.done += 1
-        self._note("done", f"{call(event.job)} in {event.duration:.2f} s")
+    def _on_success(self, event: events.WorkerSuccess) -> None:
+        self._processor(event.worker).succeeded += 1
+        tally = self._record_end(event)
+        tally.succeeded += 1
+        self._add_line("succeeded", f"{call(event.job)} in {event.duration:.2f} s")
 
-    def _failed(self, event: events.WorkerFailure) -> None:
+    def _on_failure(self, event: events.WorkerFailure) -> None:
         self._processor(event.worker).failed += 1
-        tally = self._ended(event)
+        tally = self._record_end(event)
         tally.failed += 1
-        self._note("failed", f"{call(event.job)}: {type(event.error).__name__}: {event.error}")
+        self._add_line("failed", f"{call(event.job)}: {type(event.error).__name__}: {event.error}")
 
-    def _tried(self, event: events.WorkerRetry) -> None:
+    def _on_retry(self, event: events.WorkerRetry) -> None:
         processor = self._processor(event.worker)
         processor.job = None
         processor.busy += event.duration
         processor.failed += 1
         self.waiting.append((self.now() + event.delay, event.job))
-        again = f"attempt {event.attempt} of {event.limit}, again in {event.delay:g} s"
-        self._note("retried", f"{call(event.job)}: {type(event.error).__name__}: {event.error}; {again}")
+        retry = f"attempt {event.attempt} of {event.limit}, next in {event.delay:g} s"
+        self._add_line("retried", f"{call(event.job)}: {type(event.error).__name__}: {event.error}; {retry}")
 
-    def _comes_again(self, event: events.SchedulerReEnqueue) -> None:
-        self._note("delayed", f"{event.job.name}() → {event.job.queue}, its next run")
+    def _on_re_enqueue(self, event: events.SchedulerReEnqueue) -> None:
+        self._add_line("delayed", f"{event.job.name}() → {event.job.queue}, its next run")
 
-    def _ended(self, event: events.WorkerSuccess | events.WorkerFailure) -> Tally:
+    def _record_end(self, event: events.WorkerSuccess | events.WorkerFailure) -> Tally:
         processor = self._processor(event.worker)
         processor.job = None
         processor.busy += event.duration
         tally = self.tasks.setdefault(event.job.name, Tally())
         tally.seconds += event.duration
-        if event.job.name not in self._recurring:
-            self._open -= 1
+        if event.job.name not in self._periodic:
+            self._unfinished -= 1
         self._check()
         return tally
 
     def _processor(self, worker: str) -> Processor:
         return self.processors.setdefault(worker, Processor(worker.rpartition("+")[2]))
 
-    def _note(self, kind: str, text: str) -> None:
+    def _add_line(self, kind: str, text: str) -> None:
         line = Line(self.now(), kind, text)
         self.lines.append(line)
-        if self._say is not None:
-            self._say(line)
+        if self._on_line is not None:
+            self._on_line(line)
 
     def _check(self) -> None:
-        if self._told and self._open <= 0:
+        if self._script_ended and self._unfinished <= 0:
             self.finished.set()
 
 
-def _equal(one: Job, other: Job) -> bool:
-    return (one.name, one.args) == (other.name, other.args)
+def _equal(job: Job, other: Job) -> bool:
+    return (job.name, job.args) == (other.name, other.args)

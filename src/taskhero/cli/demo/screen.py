@@ -1,4 +1,4 @@
-"""Shows the demo: tables that are redrawn on a terminal, lines in a pipe, and a summary at the end."""
+"""The demo on a terminal as tables that are redrawn, in a pipe as lines, with a summary at the end."""
 
 from __future__ import annotations
 
@@ -18,49 +18,49 @@ from taskhero.cli.demo.board import Board
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
 
-__all__ = ["new_console", "perform"]
+__all__ = ["new_console", "run_demo"]
 
-FRAME = 0.1  #: seconds between two pictures
-TOO_LONG = 25.0  #: seconds after which something is wrong
+FRAME_INTERVAL = 0.1  #: seconds between two redraws
+TIMEOUT = 25.0  #: seconds after which the demo fails
 
 
 def new_console(*, color: bool | None) -> Console:
-    """A console on the standard output.
+    """Return a console on the standard output.
 
     Args:
-        color: Whether to use colours; None for what the terminal and FORCE_COLOR or NO_COLOR say.
+        color: Whether to use colours. None: as the terminal and FORCE_COLOR or NO_COLOR decide.
     """
     if isinstance(sys.stdout, io.TextIOWrapper):
-        sys.stdout.reconfigure(errors="replace")  # a terminal that cannot draw a sign shows another
+        sys.stdout.reconfigure(errors="replace")  # a terminal may lack a character
     if color or (color is None and os.environ.get("FORCE_COLOR")):
         return Console(force_terminal=True, color_system="standard", highlight=False)
     return Console(no_color=True if color is False else None, highlight=False)
 
 
-async def perform(console: Console, *, live: bool) -> None:
-    """Run the demo from its beginning to its end.
+async def run_demo(console: Console, *, live: bool) -> None:
+    """Run the demo.
 
     Args:
-        console: Where to show it.
-        live: Redraw tables in place instead of printing lines.
+        console: The console to draw on.
+        live: Whether to redraw tables in place instead of printing lines.
 
     Raises:
-        TimeoutError: Not all jobs ended in a time in which they should.
+        TimeoutError: Not all jobs ended within `TIMEOUT` seconds.
     """
     board = Board(None if live else lambda line: console.print(tables.line(line), soft_wrap=True))
     board.listen(shop.app)
     console.print(tables.title())
-    async with asyncio.timeout(TOO_LONG), shop.app, shop.app.running(), _shown(board, console, live=live):
+    async with asyncio.timeout(TIMEOUT), shop.app, shop.app.running(), _drawn(board, console, live=live):
         await shop.open_shop(board)
-        board.told()
+        board.script_ended()
         await board.finished.wait()
         summary = await tables.summary(shop.app, board)
     console.print(summary)
 
 
 @contextlib.asynccontextmanager
-async def _shown(board: Board, console: Console, *, live: bool) -> AsyncIterator[None]:
-    """Keep a live picture of the board up to date meanwhile, if that is wanted."""
+async def _drawn(board: Board, console: Console, *, live: bool) -> AsyncIterator[None]:
+    """Redraw the board while the block runs, if *live* is set."""
     if not live:
         yield
         return
@@ -77,4 +77,4 @@ async def _shown(board: Board, console: Console, *, live: bool) -> AsyncIterator
 async def _draw(board: Board, screen: Live) -> None:
     while True:
         screen.update(await tables.everything(shop.app, board, screen.console.height), refresh=True)
-        await asyncio.sleep(FRAME)
+        await asyncio.sleep(FRAME_INTERVAL)

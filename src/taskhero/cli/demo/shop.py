@@ -1,6 +1,6 @@
-"""The program that the demo runs: an app, its tasks, and what is enqueued when.
+"""The program of the demo: an app, its tasks, and a script that enqueues jobs.
 
-It is written as any program would be; nothing in it is there for the demo only but the calls of `board`.
+Only the calls of `board` are special to the demo. The rest is what a user's program would have.
 """
 
 from __future__ import annotations
@@ -33,48 +33,48 @@ __all__ = [
 app = TaskHero(
     "memory://",
     settings=Settings(
-        queues=("high", "low"),  # nothing from `low` while `high` holds a job
+        queues=("high", "low"),  # no job from `low` while `high` has one
         min_task_processors=1,
         max_task_processors=6,
         check_interval=0.25,
         scheduler=True,
-        worker_logging={"failure": "off", "retry": "off"},  # the board shows them
+        worker_logging={"failure": "off", "retry": "off"},  # the board shows these events
     ),
 )
 
 
 class PaymentDeclined(Exception):
-    """What one of the demo's tasks raises."""
+    """The error of `charge_card`."""
 
 
 class CourierBusy(Exception):
-    """What another one raises, at first."""
+    """The error of the first attempt of `book_courier`."""
 
 
 @app.task(queue="high")
 async def send_receipt(*, to: str) -> str:
-    """Asynchronous: runs in the event loop."""
+    """Run in the event loop, because it is asynchronous."""
     await asyncio.sleep(0.3)
     return f"sent to {to}"
 
 
 @app.task(queue="low")
 def resize_photo(number: int, width: int) -> int:
-    """Not asynchronous: runs in a thread, so that it does not hold up the loop."""
+    """Run in a thread, because it is synchronous and would block the loop."""
     time.sleep(0.6)
     return number * width
 
 
 @app.task(queue="low")
 async def count_words(text: str) -> int:
-    """Asynchronous and short; many of them are enqueued in one step."""
+    """Run for a short time; one step enqueues many of these jobs."""
     await asyncio.sleep(0.08)
     return len(text.split())
 
 
 @app.task(queue="high")
 async def charge_card(*, customer: str, cents: int) -> None:
-    """Fails for one of the customers."""
+    """Fail for one of the customers."""
     await asyncio.sleep(0.2)
     if cents > 50_00:
         raise PaymentDeclined(f"{customer}'s bank declined {cents / 100:.2f}")
@@ -82,20 +82,20 @@ async def charge_card(*, customer: str, cents: int) -> None:
 
 @app.task(queue="low", timeout=0.8)
 async def ask_partner(*, order: int) -> None:
-    """Takes longer than its timeout allows."""
+    """Exceed the timeout."""
     await asyncio.sleep(30 + order)
 
 
 @app.task(queue="high")
 async def remind(*, who: str) -> str:
-    """Enqueued for later."""
+    """Run later, because it is enqueued with a delay."""
     await asyncio.sleep(0.05)
     return f"{who} knows"
 
 
 @app.task(queue="high", plugins=(Retry(limit=3, delay=1, jitter=0),))
 async def book_courier(*, order: int) -> str:
-    """Fails, and is tried again a second later."""
+    """Fail at the first attempt, and succeed one second later."""
     await asyncio.sleep(0.1)
     if current().attempt == 1:
         raise CourierBusy("no courier is free")
@@ -104,12 +104,12 @@ async def book_courier(*, order: int) -> str:
 
 @app.task(queue="high", frequency=2)
 async def check_stock() -> None:
-    """Runs at the start, and then two seconds after each run."""
+    """Run at the start, and two seconds after each run."""
     await asyncio.sleep(0.05)
 
 
 async def open_shop(board: Board) -> None:
-    """Enqueue the jobs of the demo, with a pause here and there, and tell the board of each."""
+    """Enqueue the jobs of the demo with some pauses, and record them on the board."""
     await book_courier.enqueue(order=7)
     board.enqueued(book_courier.job(order=7))
     for seconds, who in ((1, "Ann"), (3, "Bob"), (4, "Cid")):

@@ -28,20 +28,20 @@ COLORS: Final = {
     "delayed": "magenta",
     "due": "magenta",
     "working": "blue",
-    "done": "green",
+    "succeeded": "green",
     "retried": "red",
     "failed": "bold red",
     "scaled": "yellow",
 }
 QUEUES: Final = ("high", "low")
-BAR: Final = 20  #: the widest bar of waiting jobs, in characters
-ROWS: Final = 6  #: of processors, so that the picture does not jump
-DELAYED: Final = 3  #: delayed jobs that are shown
-ABOVE: Final = 14  #: lines of a terminal that are not for what happens
+BAR: Final = 20  #: width of the longest bar, in characters
+ROWS: Final = 6  #: rows for processors, fixed so that the layout is stable
+DELAYED: Final = 3  #: number of delayed jobs that are shown
+ABOVE: Final = 14  #: lines above the event log
 
 
 def title() -> RenderableType:
-    """What the viewer is about to see."""
+    """Return the title panel."""
     return Panel(
         "A shop's background jobs on [b]memory://[/b]: two queues, up to six task processors, a scheduler.",
         title="[b]taskhero demo[/b]",
@@ -49,38 +49,39 @@ def title() -> RenderableType:
     )
 
 
-def line(one: Line) -> Text:
-    """One thing that happened, in the colour of its kind."""
-    return Text.assemble((f"{one.at:5.1f} s  ", "dim"), (f"{one.kind:<9}", COLORS[one.kind]), one.text)
+def line(event: Line) -> Text:
+    """Return a line of the event log in the colour of its kind."""
+    return Text.assemble((f"{event.at:5.1f} s  ", "dim"), (f"{event.kind:<10}", COLORS[event.kind]), event.text)
 
 
 async def everything(app: TaskHero, board: Board, height: int) -> RenderableType:
-    """The picture of this instant, for a terminal of *height* lines."""
+    """Return all tables for a terminal of *height* lines."""
     top = Table.grid(expand=True)
     top.add_column(ratio=3)
     top.add_column(ratio=2)
     top.add_row(_processors(board), Group(await _queues(app), _delayed(board)))
     shown = min(max(height - ABOVE, 4), board.lines.maxlen or 0)
-    events = Text("\n", no_wrap=True, overflow="ellipsis").join(line(one) for one in list(board.lines)[-shown:])
+    events = Text("\n", no_wrap=True, overflow="ellipsis").join(line(event) for event in list(board.lines)[-shown:])
     events.no_wrap, events.overflow = True, "ellipsis"
-    return Group(top, Panel(events, title="what happens", border_style="dim", height=shown + 2))
+    return Group(top, Panel(events, title="events", border_style="dim", height=shown + 2))
 
 
 def _processors(board: Board) -> RenderableType:
     table = Table(box=None, expand=True, pad_edge=False, header_style="dim")
     table.add_column("#", justify="right")
-    table.add_column("works on", ratio=1, no_wrap=True)
+    table.add_column("job", ratio=1, no_wrap=True)
     table.add_column("for", justify="right")
-    table.add_column("done", justify="right", style="green")
+    table.add_column("succeeded", justify="right", style="green")
     table.add_column("failed", justify="right", style="red")
     rows = sorted(board.processors.values(), key=lambda processor: int(processor.label))
-    for one in rows:
-        doing, since = Text("idle", style="dim"), ""
-        if not one.present:
-            doing = Text("ended", style="dim")
-        elif one.job is not None:
-            doing, since = Text(call(one.job), style=COLORS["working"]), f"{board.now() - one.since:.1f} s"
-        table.add_row(one.label, doing, since, str(one.done or ""), str(one.failed or ""))
+    for processor in rows:
+        job, elapsed = Text("idle", style="dim"), ""
+        if not processor.present:
+            job = Text("ended", style="dim")
+        elif processor.job is not None:
+            job = Text(call(processor.job), style=COLORS["working"])
+            elapsed = f"{board.now() - processor.since:.1f} s"
+        table.add_row(processor.label, job, elapsed, str(processor.succeeded or ""), str(processor.failed or ""))
     return Panel(table, title=f"task processors: {len(board.present)}", border_style="dim", height=ROWS + 3)
 
 
@@ -92,7 +93,7 @@ async def _queues(app: TaskHero) -> RenderableType:
     for name in QUEUES:
         length = await app.queue.length(name)
         table.add_row(name, Text("█" * min(length, BAR), style=COLORS["enqueued"]), str(length))
-    return Panel(table, title="jobs waiting", border_style="dim", height=len(QUEUES) + 2)
+    return Panel(table, title="queued jobs", border_style="dim", height=len(QUEUES) + 2)
 
 
 def _delayed(board: Board) -> RenderableType:
@@ -103,48 +104,51 @@ def _delayed(board: Board) -> RenderableType:
 
 
 async def summary(app: TaskHero, board: Board) -> RenderableType:
-    """What came of it all."""
+    """Return the summary of the demo."""
     stats = await app.queue.stats()
-    counted = f"processed {stats['processed']}, failed {stats['failed']} in {board.now():.1f} s"
+    totals = f"processed {stats['processed']}, failed {stats['failed']} in {board.now():.1f} s"
     return Group(
         Columns([_by_task(board), _by_processor(board)], padding=(0, 3)),
         await _failures(app),
-        Text.assemble(("In all: ", "bold"), counted),
+        Text.assemble(("Total: ", "bold"), totals),
         Text("Next: the example in README.md, then the programs in examples/.", style="dim"),
     )
 
 
 def _by_task(board: Board) -> RenderableType:
     rows = [
-        (name, tally.done, tally.failed, f"{tally.seconds / max(1, tally.done + tally.failed):.2f} s")
+        (name, tally.succeeded, tally.failed, f"{tally.seconds / max(1, tally.succeeded + tally.failed):.2f} s")
         for name, tally in board.tasks.items()
     ]
-    return _counts("each task", "task", rows, last="mean time")
+    return _counts("tasks", "task", rows, last="mean time")
 
 
 def _by_processor(board: Board) -> RenderableType:
-    rows = [(one.label, one.done, one.failed, f"{one.busy:.1f} s") for one in board.processors.values()]
-    return _counts("each task processor", "#", rows, last="busy for")
+    rows = [
+        (processor.label, processor.succeeded, processor.failed, f"{processor.busy:.1f} s")
+        for processor in board.processors.values()
+    ]
+    return _counts("task processors", "#", rows, last="busy for")
 
 
 def _counts(title: str, first: str, rows: Sequence[tuple[str, int, int, str]], *, last: str) -> Table:
     table = _table(title)
     table.add_column(first)
-    table.add_column("done", justify="right", style="green")
+    table.add_column("succeeded", justify="right", style="green")
     table.add_column("failed", justify="right", style="red")
     table.add_column(last, justify="right")
-    for name, done, failed, seconds in rows:
-        table.add_row(name, str(done or ""), str(failed or ""), seconds)
+    for name, succeeded, failed, seconds in rows:
+        table.add_row(name, str(succeeded or ""), str(failed or ""), seconds)
     return table
 
 
 async def _failures(app: TaskHero) -> RenderableType:
-    table = _table("failed jobs, kept to be looked at")
+    table = _table("failed list")
     table.add_column("job")
     table.add_column("queue")
     table.add_column("error", style="red")
-    for one in await app.queue.failed():
-        table.add_row(Text(call(one.job)), one.queue, Text(f"{one.exception}: {one.error}"))
+    for entry in await app.queue.failed():
+        table.add_row(Text(call(entry.job)), entry.queue, Text(f"{entry.exception}: {entry.error}"))
     return table
 
 
