@@ -1,4 +1,9 @@
-"""Background jobs for Python, inside your server or beside it, on the Resque wire."""
+"""Background jobs for Python, inside your server or beside it, stored in Resque's Redis format.
+
+`TaskHero` in `app` connects the other packages. `engine` declares tasks and enqueues jobs, `runtime` runs them,
+`backends` stores them, and `wire` encodes them. `hooks` and `events` are for extensions, `plugins` has the plugins that
+come with taskhero, `cli` is the command line, and `conformance` tests backends.
+"""
 
 from __future__ import annotations
 
@@ -57,7 +62,7 @@ __all__ = [
     "task",
 ]
 
-# Imported when first asked for, so that `import taskhero` is quick and brings along what is used, and no more.
+# Each name is imported on its first use, so that `import taskhero` is fast.
 __getattr__, __dir__ = lazy_names(
     __name__,
     {

@@ -1,4 +1,4 @@
-"""The app: what a program makes, declares its tasks with, connects and runs."""
+"""The app: it connects the parts of taskhero and owns their lifecycle."""
 
 from __future__ import annotations
 
@@ -41,24 +41,24 @@ _Handler = TypeVar("_Handler", bound="Callable[..., Any]")
 
 
 class TaskHero(TaskDecorators):
-    """Background jobs: declare tasks, enqueue them, and work them here or elsewhere.
+    """An app for background jobs: it declares tasks, enqueues jobs, and runs them here or in other processes.
 
-    An app belongs to one event loop at a time. Tasks may be declared at any time, also while it runs.
+    An app belongs to one event loop at a time. Tasks may be declared at any time, even while it runs.
 
     Args:
         backend: The store of jobs: a URL, or a backend of your own.
-        settings: What it shall run, and how.
+        settings: The settings, which say what the app runs.
         plugins: App-wide plugins, in their order.
-        queue: A class derived from `Queue`, or a function that makes one of a `QueueContext`; it becomes `queue`.
-        scheduler: A class derived from `Scheduler`, or a function that makes one of a `SchedulerContext`.
-        multi_worker: A class derived from `MultiWorker`, or a function that makes one of a `MultiWorkerContext`.
-        lifespan: Makes of the app an async context manager around its running; the place for what tasks share, such as
-            a database pool.
-        clock: What tells the time that `enqueue_in` counts from.
+        queue: A class derived from `Queue`, or a function of a `QueueContext` that returns one. It becomes `queue`.
+        scheduler: A class derived from `Scheduler`, or a function of a `SchedulerContext` that returns one.
+        multi_worker: A class derived from `MultiWorker`, or a function of a `MultiWorkerContext` that returns one.
+        lifespan: A function of the app that returns an async context manager. The app runs inside it. Use it for what
+            tasks share, such as a database pool.
+        clock: The clock that `enqueue_in` counts from.
 
     Raises:
-        UnknownBackend: No installed driver knows the URL.
-        PluginError: A plugin cannot be used as given.
+        UnknownBackend: No installed driver accepts the URL.
+        PluginError: A plugin is not valid.
     """
 
     def __init__(
@@ -85,16 +85,16 @@ class TaskHero(TaskDecorators):
         self._lifespan = _checked_lifespan(lifespan)
         self._queue: Queue | None = None
         self._runner: AppRunner | None = None
-        # What `run` controls the task processors with.
+        # `run` controls the task processors with it.
         self._control: WorkerControl | None = None
-        # How the running app is ended; set from the first step of starting to the last of stopping.
-        self._ending: AsyncExitStack | None = None
-        self._connection = Connection(self._backend, prepare=self._prepare, forget=self._ended)
+        # It stops the app. It is set from the first step of the start to the last step of the stop.
+        self._exit_stack: AsyncExitStack | None = None
+        self._connection = Connection(self._backend, prepare=self._prepare, forget=self._forget_run)
 
     def __repr__(self) -> str:
         return f"<TaskHero {self._backend.location} with {len(self._tasks)} tasks>"
 
-    # --- its parts
+    # --- parts
 
     @property
     def settings(self) -> Settings:
@@ -118,10 +118,10 @@ class TaskHero(TaskDecorators):
 
     @property
     def queue(self) -> Queue:
-        """Where jobs are put, looked at and mended.
+        """The queue client: it enqueues, inspects, deletes and retries jobs.
 
         Raises:
-            AmbiguousOverride: Two plugins want to replace it.
+            AmbiguousOverride: Two plugins replace it.
         """
         if self._queue is None:
             self._queue = self._new_queue()
@@ -129,33 +129,33 @@ class TaskHero(TaskDecorators):
 
     @property
     def scheduler(self) -> Scheduler | None:
-        """The scheduler, or None while none runs here."""
+        """The scheduler, or None while the app runs none."""
         return None if self._runner is None else self._runner.scheduler
 
     @property
     def multi_worker(self) -> MultiWorker | None:
-        """The multi-worker with its task processors, or None while none runs here."""
+        """The multi-worker with its task processors, or None while the app runs none."""
         return None if self._runner is None else self._runner.multi_worker
 
     def reconfigure(self, *, backend: str | Backend | None = None, settings: Settings | None = None) -> None:
-        """Take another backend or other settings, before it is connected; what is not given stays.
+        """Replace the backend or the settings of an app that is not connected. None keeps the current one.
 
-        The namespace in Redis is the backend's: it changes only together with it.
+        The namespace belongs to the backend, so it changes only with a new backend.
 
         Raises:
             AlreadyRunning: The app is connected.
-            UnknownBackend: No installed driver knows the URL.
+            UnknownBackend: No installed driver accepts the URL.
         """
         if self._connection.held:
-            raise AlreadyRunning("this app is connected: reconfigure it before")
+            raise AlreadyRunning("this app is connected: call reconfigure() before it connects")
         if settings is not None:
             self._settings = _checked_settings(settings)
         if backend is not None:
             self._backend = open_backend(backend, settings=self._settings, registry=self._plugins.backends)
-            self._connection = Connection(self._backend, prepare=self._prepare, forget=self._ended)
+            self._connection = Connection(self._backend, prepare=self._prepare, forget=self._forget_run)
         self._queue = None
 
-    # --- listening
+    # --- events
 
     @overload
     def on(self, event: str | type[Event], handler: None = None) -> Callable[[_Handler], _Handler]: ...
@@ -169,23 +169,23 @@ class TaskHero(TaskDecorators):
         """Subscribe to an event of the workers or the scheduler, as a decorator (``@app.on("failure")``) or directly.
 
         Args:
-            event: Its name, such as ``"failure"`` or ``"scheduler.error"``, or its class.
-            handler: What is called, sync or async.
+            event: The event's name, such as ``"failure"`` or ``"scheduler.error"``, or its class.
+            handler: The function to call, sync or async.
 
         Raises:
-            UnknownEvent: No event is called so.
-            InvalidHandler: The handler's parameters do not fit.
+            UnknownEvent: No event has this name.
+            InvalidHandler: The handler's parameters do not fit the event.
         """
         return self._emitter.on(event) if handler is None else self._emitter.on(event, handler)
 
-    # --- connecting
+    # --- connection
 
     async def __aenter__(self) -> Self:
-        """Connect; an app can be entered more than once, and is closed with the last exit.
+        """Connect. An app can be entered more than once, and the last exit closes it.
 
         Raises:
             BackendUnavailable: The backend cannot be reached.
-            NotConnected: It is connected in another event loop.
+            NotConnected: The app is connected in another event loop.
         """
         await self._connection.hold()
         return self
@@ -193,31 +193,31 @@ class TaskHero(TaskDecorators):
     async def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
     ) -> None:
-        """Close, if this was the last exit."""
+        """Close the app at the last exit."""
         await self._connection.release()
 
     def _prepare(self) -> None:
         self._plugins.load()
-        # Two plugins that both want to replace it are told of here, not in the midst of the work.
+        # If two plugins replace the queue, the error comes at the start, not at the first use.
         self._queue = self.queue
 
-    # --- running
+    # --- run
 
     @contextlib.asynccontextmanager
     async def running(self) -> AsyncIterator[Self]:
-        """Run task processors and the scheduler in this event loop, as the settings say, while the block lasts.
+        """Run task processors and the scheduler of the settings in this event loop while the block runs.
 
-        It connects by itself where `async with app` has not done so. At the end the scheduler stops first, then the
-        workers, which get `Settings.grace` seconds to end their jobs.
+        It connects if `async with app` has not connected yet. At the end the scheduler stops first, then the workers,
+        whose jobs have `Settings.grace` seconds to end.
 
         Raises:
-            NothingToRun: The settings ask for neither.
-            AlreadyRunning: It runs already.
+            NothingToRun: The settings enable neither task processors nor a scheduler.
+            AlreadyRunning: The app runs already.
             BackendUnavailable: The backend cannot be reached.
         """
         if not self._has_work:
             raise NothingToRun(
-                "the settings ask for neither task processors nor a scheduler: make the app with "
+                "the settings enable neither task processors nor a scheduler: create the app with "
                 "settings=Settings(max_task_processors=10), Settings(scheduler=True), or both in one"
             )
         await self.start()
@@ -227,77 +227,77 @@ class TaskHero(TaskDecorators):
             await self.stop()
 
     async def start(self) -> None:
-        """Connect, and run what the settings ask for, until `stop`; that may be nothing.
+        """Connect, and run what the settings enable, which may be nothing, until `stop`.
 
         Raises:
-            AlreadyRunning: It runs already.
+            AlreadyRunning: The app runs already.
             BackendUnavailable: The backend cannot be reached.
         """
         self._connection.enter_loop()
-        if self._ending is not None:
+        if self._exit_stack is not None:
             raise AlreadyRunning("this app runs already: stop it first, or leave app.running()")
-        async with contextlib.AsyncExitStack() as disposition:
-            self._ending = disposition
-            disposition.callback(self._ended)
-            # A stop that comes meanwhile waits for its turn.
+        async with contextlib.AsyncExitStack() as stack:
+            self._exit_stack = stack
+            stack.callback(self._forget_run)
+            # A concurrent `stop` waits until the start is complete.
             async with self._connection.turn:
-                await self._start(disposition)
-                self._ending = disposition.pop_all()
+                await self._start(stack)
+                self._exit_stack = stack.pop_all()
 
-    async def _start(self, disposition: AsyncExitStack) -> None:
-        await disposition.enter_async_context(self)
+    async def _start(self, stack: AsyncExitStack) -> None:
+        await stack.enter_async_context(self)
         if self._lifespan is not None:
-            await disposition.enter_async_context(_entered(self._lifespan, self))
+            await stack.enter_async_context(_enter_lifespan(self._lifespan, self))
         if self._has_work:
             runner = self._new_runner()
-            disposition.push_async_callback(runner.stop)
+            stack.push_async_callback(runner.stop)
             await runner.start()
             self._runner = runner
 
     def run(self, *, burst: bool = False) -> None:
-        """Be a worker process: run until SIGTERM, SIGINT, SIGQUIT or SIGHUP, then stop in order.
+        """Run as a worker process until SIGTERM, SIGINT, SIGQUIT or SIGHUP, then stop in order.
 
-        Where the settings say nothing, it runs 1 to 10 task processors and a scheduler. While the backend is away it
-        waits for it. A second SIGTERM or SIGINT ends the process at once, and its jobs are rescued by others. If a
-        thread of a task never ends, this does not return but ends the process, with exit code 0.
+        By default it runs 1 to 10 task processors and a scheduler. It waits for a backend that is away. A second
+        SIGTERM or SIGINT ends the process at once, and other processes rescue its jobs. If a thread of a task does not
+        end, the method does not return but ends the process with exit code 0.
 
-        SIGUSR1 fails the jobs that run, with `StoppedBySignal`. SIGUSR2 pauses the process, so that it claims no jobs
-        until SIGCONT.
+        SIGUSR1 fails the running jobs with `StoppedBySignal`. SIGUSR2 pauses the process: it claims no jobs until
+        SIGCONT.
 
         Args:
-            burst: Stop when the queues are empty and no job runs here; delayed jobs are not waited for, and there is no
-                scheduler unless the settings ask for one.
+            burst: Stop when the queues are empty and no job runs here, without waiting for delayed jobs. The scheduler
+                then runs only if the settings enable it.
 
         Raises:
-            AlreadyRunning: It runs already, or an event loop does.
+            AlreadyRunning: The app runs already, or an event loop runs in this thread.
             RuntimeError: This is not the main thread.
         """
         from taskhero.runtime.process.service import run_service, worker_settings
         from taskhero.runtime.worker.control import WorkerControl
 
-        said = self._settings
-        self.reconfigure(settings=worker_settings(said, burst=burst))
+        settings = self._settings
+        self.reconfigure(settings=worker_settings(settings, burst=burst))
         self._control = WorkerControl()
         try:
             run_service(self, self._control, burst=burst)
         finally:
-            self._settings, self._queue, self._control = said, None, None
+            self._settings, self._queue, self._control = settings, None, None
 
     async def stop(self) -> None:
-        """Stop the scheduler, then the workers, leave the lifespan and close; nothing if it does not run."""
+        """Stop the scheduler, then the workers, leave the lifespan and close. Do nothing if the app does not run."""
         self._connection.enter_loop()
         async with self._connection.turn:
-            if self._ending is not None:
-                await self._ending.aclose()
+            if self._exit_stack is not None:
+                await self._exit_stack.aclose()
 
-    def _ended(self) -> None:
-        self._runner, self._ending = None, None
+    def _forget_run(self) -> None:
+        self._runner, self._exit_stack = None, None
 
     @property
     def _has_work(self) -> bool:
         return self._settings.max_task_processors > 0 or self._settings.scheduler
 
-    # --- making its parts
+    # --- creation of parts
 
     def _new_queue(self) -> Queue:
         context = QueueContext(
@@ -309,14 +309,16 @@ class TaskHero(TaskDecorators):
             check=self._connection.check,
         )
         if self._make_queue is not None:
-            made = self._make_queue(context)
+            queue = self._make_queue(context)
         else:
-            made = self._plugins.override("taskhero_make_queue", context)
-        if made is None and self._make_queue is None:
+            queue = self._plugins.override("taskhero_make_queue", context)
+        if queue is None and self._make_queue is None:
             return Queue(context)
-        if not isinstance(made, Queue):
-            raise PluginError(f"the app's queue is to be {made!r}: make it of a class derived from taskhero.Queue")
-        return made
+        if not isinstance(queue, Queue):
+            raise PluginError(
+                f"the app's queue is {queue!r}: return an instance of a class derived from taskhero.Queue"
+            )
+        return queue
 
     def _new_runner(self) -> AppRunner:
         from taskhero.runtime.app_runner import AppRunner
@@ -328,13 +330,13 @@ class TaskHero(TaskDecorators):
             tasks=self._tasks,
             queue=self.queue,
             emitter=self._emitter,
-            multi_worker=self._make_multi_worker or self._overriding("taskhero_make_multi_worker"),
-            scheduler=self._make_scheduler or self._overriding("taskhero_make_scheduler"),
+            multi_worker=self._make_multi_worker or self._override_of("taskhero_make_multi_worker"),
+            scheduler=self._make_scheduler or self._override_of("taskhero_make_scheduler"),
             control=self._control,
         )
 
-    def _overriding(self, hook: str) -> Callable[..., Any] | None:
-        """What asks the plugins to make a part, or None if no plugin ever does."""
+    def _override_of(self, hook: str) -> Callable[..., Any] | None:
+        """Return a function that calls the plugins' *hook*, or None if no plugin implements it."""
         if not self._plugins.scope.of(hook):
             return None
         return lambda context: self._plugins.override(hook, context)
@@ -344,13 +346,13 @@ def _checked_settings(settings: object) -> Settings:
     if settings is None:
         return Settings()
     if not isinstance(settings, Settings):
-        raise TypeError(f"settings={settings!r} are no settings: pass taskhero.Settings(...)")
+        raise TypeError(f"settings={settings!r} is not a Settings object: pass taskhero.Settings(...)")
     return settings
 
 
-def _checked_maker(what: str, maker: Any) -> Any:
+def _checked_maker(name: str, maker: Any) -> Any:
     if maker is not None and not callable(maker):
-        raise PluginError(f"{what}={maker!r} is not callable: pass the class, or a function that makes the {what}")
+        raise PluginError(f"{name}={maker!r} is not callable: pass the class, or a function that returns the {name}")
     return maker
 
 
@@ -363,12 +365,13 @@ def _checked_lifespan(lifespan: Any) -> Any:
     return lifespan
 
 
-def _entered(lifespan: Lifespan, app: TaskHero) -> AbstractAsyncContextManager[object]:
-    entered = lifespan(app)
-    if not hasattr(entered, "__aenter__"):
-        if inspect.iscoroutine(entered):
-            entered.close()
+def _enter_lifespan(lifespan: Lifespan, app: TaskHero) -> AbstractAsyncContextManager[object]:
+    context = lifespan(app)
+    if not hasattr(context, "__aenter__"):
+        if inspect.iscoroutine(context):
+            context.close()
         raise TypeError(
-            f"lifespan={lifespan!r} makes no async context manager: put @contextlib.asynccontextmanager above it"
+            f"lifespan={lifespan!r} does not return an async context manager: "
+            "put @contextlib.asynccontextmanager above it"
         )
-    return entered
+    return context

@@ -18,8 +18,8 @@ def test_help_lists_every_verb_with_a_line() -> None:
     told = CliRunner().invoke(command, ["-h"])
     assert told.exit_code == 0
     lines = dict(re.findall(r"^  (\w+) +(\w+)", told.output.partition("Commands:")[2], re.MULTILINE))
-    verbs = {"demo": "Show", "enqueue": "Store", "failed": "List", "generate": "Write", "queues": "List"}
-    verbs |= {"plugins": "List", "status": "Show", "tasks": "List", "work": "Work"}
+    verbs = {"demo": "Run", "enqueue": "Enqueue", "failed": "List", "generate": "Write", "queues": "List"}
+    verbs |= {"plugins": "List", "status": "Show", "tasks": "List", "work": "Run"}
     assert lines == verbs | {"delayed": "List", "locks": "List", "workers": "List"}
 
 
@@ -40,7 +40,7 @@ def test_an_unknown_verb_is_refused_with_exit_code_2() -> None:
     [
         ("worker", "No such command 'worker'. Run workers with taskhero work --app MODULE:ATTR"),
         ("run", "taskhero work --app MODULE:ATTR"),
-        ("beat", "one alone is taskhero work --app MODULE:ATTR -c 0 --scheduler"),
+        ("beat", "Run a scheduler without workers with taskhero work --app MODULE:ATTR -c 0 --scheduler"),
         ("inspect", "taskhero status"),
         ("flower", "taskhero status --watch"),
         ("purge", "taskhero queues delete NAME"),
@@ -55,7 +55,7 @@ def test_an_unknown_verb_is_refused_with_exit_code_2() -> None:
         ("work --app shop:app --verbose", "use --log-level debug"),
         ("work --app shop:app -l info", "use --log-level"),
         ("work --app shop:app -w 4", "use --processes"),
-        ("work --app shop:app -q high,low", "write --queue high --queue low"),
+        ("work --app shop:app -q high,low", "pass --queue high --queue low"),
         ("enqueue add 1 2 --app shop:app", "pass arguments as JSON, --args '[1, 2]'"),
         ("enqueue mail to=ann --app shop:app", "pass arguments as JSON, --args"),
     ],

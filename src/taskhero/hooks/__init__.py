@@ -1,4 +1,10 @@
-"""Where taskhero can be extended, and the types that hooks are given."""
+"""The extension points of taskhero, and the types that hooks receive.
+
+`specs` declares every hook, `contexts` the records that hooks receive, and `needs` the records that `taskhero_needs`
+returns. `plugin_reader` reads and checks the hooks of one plugin. `scope` orders the hooks of an app or a task and
+calls them. `manager` loads the installed plugins and fills the registries: `plugin_registry` for names of plugins,
+`command_registry` for verbs, and `taskhero.backends.registry` for URL schemes.
+"""
 
 from __future__ import annotations
 

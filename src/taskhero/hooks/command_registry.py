@@ -1,4 +1,4 @@
-"""Verbs that installed plugins add to the command line. Nothing here knows click, which is an extra."""
+"""The verbs that installed plugins add to the command line. It does not import click, which is an extra."""
 
 from __future__ import annotations
 
@@ -17,23 +17,23 @@ _VERB: Final = re.compile(r"[a-z][a-z0-9]*(-[a-z0-9]+)*")
 
 
 class Command(Protocol):
-    """A command of click: what ``@click.command()`` or ``@click.group()`` makes of a function."""
+    """A command of click, as ``@click.command()`` or ``@click.group()`` returns it."""
 
     name: str | None
 
     def make_context(self, info_name: str | None, args: list[str], /) -> Any:
-        """What click calls to read the arguments."""
+        """Parse the arguments, as click's method of this name does."""
         ...
 
 
 class CommandRegistry:
-    """The verbs of plugins; `taskhero_register_commands` adds to it.
+    """The verbs of plugins. Implementations of `taskhero_register_commands` add to it.
 
     Args:
         taken: The verbs of taskhero itself.
 
     Attributes:
-        plugin: Which plugin adds to it just now.
+        plugin: The plugin that adds verbs now.
     """
 
     def __init__(self, taken: Collection[str] = ()) -> None:
@@ -42,46 +42,48 @@ class CommandRegistry:
         self._commands: dict[str, tuple[Command, str]] = {}
 
     def add(self, command: Command, name: str | None = None) -> None:
-        """Let ``taskhero NAME`` be this command.
+        """Register *command* as ``taskhero NAME``.
 
         Args:
             command: A command of click.
-            name: The verb; the command's own name if none is given.
+            name: The verb, or None for the command's own name.
 
         Raises:
-            PluginError: It is no command, or its name is no verb, is taskhero's own or another plugin's.
+            PluginError: It is not a command, or its name is not a verb, is taskhero's own or another plugin's.
         """
-        given: Any = command
-        if inspect.isclass(given) or not callable(getattr(given, "make_context", None)):
-            raise PluginError(f"{given!r} is no command: put @click.command() above the function")
+        value: Any = command
+        if inspect.isclass(value) or not callable(getattr(value, "make_context", None)):
+            raise PluginError(f"{value!r} is not a command: put @click.command() above the function")
         verb = (command.name or "") if name is None else name
         if not _VERB.fullmatch(str(verb)):
-            raise PluginError(f"{verb!r} is no verb: use small letters, digits and single hyphens")
+            raise PluginError(f"{verb!r} is not a verb: use lower-case letters, digits and single hyphens")
         if verb in self._taken:
-            raise PluginError(f"the command {verb!r} is taskhero's own, and {self.plugin} has one, too: rename it")
+            raise PluginError(f"the command {verb!r} is taskhero's own: rename the command of {self.plugin}")
         if verb in self._commands and self._commands[verb][0] is not command:
-            raise PluginError(f"two plugins have a command {verb!r}: {self._commands[verb][1]} and {self.plugin}")
+            raise PluginError(
+                f"two plugins have a command {verb!r}, {self._commands[verb][1]} and {self.plugin}: rename one of them"
+            )
         self._commands[verb] = (command, self.plugin)
 
     def __iter__(self) -> Iterator[str]:
         return iter(sorted(self._commands))
 
     def get(self, verb: str) -> Command | None:
-        """The command, or None."""
+        """Return the command, or None."""
         found = self._commands.get(verb)
         return None if found is None else found[0]
 
     def of(self, plugin: str) -> tuple[str, ...]:
-        """The verbs of one plugin, sorted."""
+        """Return the verbs of one plugin, sorted."""
         return tuple(verb for verb in self if self._commands[verb][1] == plugin)
 
     def copy(self, plugin: str) -> CommandRegistry:
-        """One with the same commands, for a plugin to add to."""
+        """Return a copy to which *plugin* adds its commands."""
         copied = CommandRegistry(self._taken)
         copied.plugin = plugin
         copied._commands.update(self._commands)
         return copied
 
     def adopt(self, other: CommandRegistry) -> None:
-        """Take over another one's commands."""
+        """Replace the commands by those of *other*."""
         self._commands = dict(other._commands)

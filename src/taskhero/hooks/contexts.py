@@ -1,4 +1,4 @@
-"""What a hook is told besides the job: frozen records, so that a new need adds a field and breaks no plugin."""
+"""The context records that hooks receive besides the job. They are frozen, and a new field breaks no plugin."""
 
 from __future__ import annotations
 
@@ -18,14 +18,14 @@ __all__ = ["EnqueueContext", "OverrideContext", "PerformContext"]
 
 @attrs.frozen(kw_only=True)
 class EnqueueContext:
-    """Around an enqueue.
+    """The context of an enqueue.
 
     Attributes:
-        task_name: The task's name, whether this app declares it or not.
-        queue: The queue that the job is meant for.
-        at: The moment that it is delayed to (aware, UTC), or None for now. With a *delay* it is an estimate by this
-            machine's clock, since the store's clock decides.
-        logger: Where to log.
+        task_name: The task's name. The app may not declare it.
+        queue: The job's queue.
+        at: The due time (aware, UTC), or None for an enqueue without delay. With a *delay* it is an estimate by this
+            machine's clock, because the store computes the due time with its own clock.
+        logger: The logger for the hook.
         delay: Seconds of an `enqueue_in`, or None.
     """
 
@@ -38,13 +38,13 @@ class EnqueueContext:
 
 @attrs.frozen(kw_only=True)
 class PerformContext:
-    """Around a performance.
+    """The context of a run.
 
     Attributes:
-        worker: The name of the task processor, as others see it.
+        worker: The worker name of the task processor.
         queue: The queue that the job came from.
-        logger: Where to log.
-        attempt: Which attempt this is, from 1; it is counted only if a plugin needs it (`CountAttempts`).
+        logger: The logger for the hook.
+        attempt: The number of this attempt, from 1. It is counted only if a plugin needs it (`CountAttempts`).
     """
 
     worker: str
@@ -54,9 +54,9 @@ class PerformContext:
 
 
 class OverrideContext(Protocol):
-    """What the maker of a queue, a scheduler or a multi-worker is given, at least.
+    """The common attributes of the contexts that an override of a queue, scheduler or multi-worker receives.
 
-    It really is a `QueueContext`, a `SchedulerContext` or a `MultiWorkerContext`, with all that such a part works with.
+    The object is a `QueueContext`, a `SchedulerContext` or a `MultiWorkerContext`, which has more attributes.
     """
 
     @property

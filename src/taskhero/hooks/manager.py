@@ -1,4 +1,4 @@
-"""App-wide plugins: those given to the app and those that installed distributions bring."""
+"""App-wide plugins: those of the app, and those of installed distributions."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 
 __all__ = ["SWITCH", "FoundPlugin", "PluginManager"]
 
-#: The environment variable that says which installed plugins are loaded: ``none``, or names with commas between.
+#: The environment variable that selects the installed plugins: ``none``, or names separated by commas.
 SWITCH: Final = "TASKHERO_PLUGINS"
 
 _logger = logging.getLogger("taskhero.plugins")
@@ -38,10 +38,10 @@ class FoundPlugin:
 
     Attributes:
         name: The name of its entry point.
-        origin: The distribution that brings it.
+        origin: The distribution that contains it.
         state: Whether it is loaded, switched off or failed.
-        error: Why it failed, or which part of it, else ``""``.
-        label: How messages call it, ``""`` unless it is loaded.
+        error: Why the plugin or its commands failed, else ``""``.
+        label: The plugin's name in messages, ``""`` unless it is loaded.
         hooks: Its hooks, sorted.
     """
 
@@ -54,21 +54,21 @@ class FoundPlugin:
 
 
 class PluginManager:
-    """The app's plugins. Installed ones are loaded when the app first needs them, not on import.
+    """The app's plugins. Installed plugins are loaded when the app first needs them, not on import.
 
     Args:
-        plugins: The plugins given to the app, in their order.
-        shipped: What registers the names of the plugins that come with taskhero; `SWITCH` does not concern it.
+        plugins: The app's own plugins, in their order.
+        shipped: Plugins that register the names of taskhero's own plugins. `SWITCH` does not apply to them.
 
     Attributes:
         scope: The app-wide hooks.
         registry: The plugins that have names.
-        backends: The URL schemes that plugins answer to.
+        backends: The URL schemes that plugins register.
         plugins: The app-wide plugins in their order.
-        found: The installed plugins, once they were looked for.
+        found: The installed plugins, after `load`.
 
     Raises:
-        PluginError: A plugin cannot be used as given.
+        PluginError: A plugin is not valid.
     """
 
     def __init__(self, plugins: Iterable[object] = (), *, shipped: Iterable[object] = ()) -> None:
@@ -79,22 +79,22 @@ class PluginManager:
         self.found: list[FoundPlugin] = []
         self._loaded = False
         if isinstance(plugins, str):
-            raise PluginError(f"plugins={plugins!r} is no sequence: pass a tuple, such as ({plugins!r},)")
+            raise PluginError(f"plugins={plugins!r} is not a sequence of plugins: pass a tuple, such as ({plugins!r},)")
         if not isinstance(plugins, Iterable):
-            raise PluginError(f"plugins={plugins!r} is no sequence: pass a tuple of plugins")
+            raise PluginError(f"plugins={plugins!r} is not a sequence of plugins: pass a tuple")
         for plugin in shipped:
             self._install(plugin)
         for plugin in plugins:
-            for built in self.build((plugin,)):
-                self._install(built)
-                self.plugins.append(built)
+            for instance in self.build((plugin,)):
+                self._install(instance)
+                self.plugins.append(instance)
 
     def load(self) -> None:
-        """Load the installed plugins, sorted by name; one that is broken is logged, noted in `found` and left out."""
+        """Load the installed plugins, sorted by name. A broken one is skipped, logged and marked in `found`."""
         if self._loaded:
             return
         self._loaded = True
-        wanted = _switch()
+        wanted = _selected_names()
         points = entry_points_of(NAME)
         for point in points:
             self.found.append(self._load(point, wanted))
@@ -104,52 +104,58 @@ class PluginManager:
     def build(
         self, plugins: Iterable[object], options: Mapping[str, Mapping[str, Any]] | None = None
     ) -> tuple[object, ...]:
-        """Make plugins of those that are names; installed plugins are loaded if a name is not known without them.
+        """Replace names by plugins. Load the installed plugins if a name is not registered yet.
+
+        Args:
+            plugins: Plugins and names of plugins.
+            options: The options of named plugins, by name.
 
         Raises:
-            UnknownPlugin: A name is not known.
-            PluginError: Options do not fit.
+            UnknownPlugin: A name is not registered.
+            PluginError: The options of a plugin are not valid.
         """
-        given = tuple(plugins)
-        named = [each for each in (*given, *(options or {})) if isinstance(each, str)]
-        if any(name not in self.registry for name in named):
+        entries = tuple(plugins)
+        names = [entry for entry in (*entries, *(options or {})) if isinstance(entry, str)]
+        if any(name not in self.registry for name in names):
             self.load()
-        return self.registry.build(given, options or {})
+        return self.registry.build(entries, options or {})
 
     def override(self, hook: str, context: OverrideContext) -> Any:
-        """What the one plugin that answers *hook* makes, or None.
+        """Return the result of the one plugin whose *hook* returns a part, or None.
 
         Raises:
-            AmbiguousOverride: Two plugins answer.
+            AmbiguousOverride: Two plugins return a part.
         """
         self.load()
         answers = [(impl.plugin, answer) for impl in self.scope.of(hook) if (answer := impl.call(context)) is not None]
         if len(answers) > 1:
             names = " and ".join(name for name, _ in answers)
-            raise AmbiguousOverride(f"{names} each answer {hook}: use one of them, or give the part to TaskHero itself")
+            raise AmbiguousOverride(
+                f"{names} each answer {hook}: remove one of them, or pass the part to TaskHero itself"
+            )
         return answers[0][1] if answers else None
 
     def commands(self, taken: Collection[str] = ()) -> CommandRegistry:
-        """The commands of the plugins; those of one that is broken are left out, which is logged and noted in `found`.
+        """Return the commands of the plugins. Broken ones are skipped, logged and marked in `found`.
 
         Args:
-            taken: The verbs that no plugin may have.
+            taken: The built-in verbs, which no plugin may replace.
         """
         self.load()
         registry = CommandRegistry(taken)
         for impl in self.scope.of("taskhero_register_commands"):
-            its = registry.copy(impl.plugin)
+            extended = registry.copy(impl.plugin)
             try:
-                impl.call(its)
+                impl.call(extended)
             except BROKEN as error:
-                _logger.warning("The commands of %s are left out: %s", impl.plugin, error_reason(error))
-                self._note(impl.plugin, f"its commands are left out: {error_reason(error)}")
+                _logger.warning("The commands of %s are skipped: %s", impl.plugin, error_reason(error))
+                self._set_error(impl.plugin, f"its commands are skipped: {error_reason(error)}")
             else:
-                registry.adopt(its)
+                registry.adopt(extended)
         return registry
 
-    def _note(self, plugin: str, error: str) -> None:
-        self.found = [attrs.evolve(one, error=error) if one.label == plugin else one for one in self.found]
+    def _set_error(self, plugin: str, error: str) -> None:
+        self.found = [attrs.evolve(found, error=error) if found.label == plugin else found for found in self.found]
 
     def _load(self, point: EntryPoint, wanted: set[str] | None) -> FoundPlugin:
         origin = origin_of(point)
@@ -171,7 +177,7 @@ class PluginManager:
         return FoundPlugin(name=point.name, origin=origin, state="loaded", label=label(plugin), hooks=hooks)
 
     def _install(self, plugin: object) -> tuple[str, ...]:
-        """Take a plugin in, whole or not at all; return its hooks."""
+        """Add a plugin, or leave everything unchanged after an error. Return the names of its hooks."""
         hooks = read_plugin(plugin)
         names, backends = self.registry.copy(), self.backends.copy()
         for hook, registry in (("taskhero_register_plugins", names), ("taskhero_register_backends", backends)):
@@ -183,9 +189,9 @@ class PluginManager:
         return tuple(sorted(hooks))
 
 
-def _switch() -> set[str] | None:
-    """The names of the installed plugins to load, or None for all."""
-    given = os.environ.get(SWITCH, "").strip()
-    if not given:
+def _selected_names() -> set[str] | None:
+    """Return the names of the installed plugins to load, or None for all."""
+    value = os.environ.get(SWITCH, "").strip()
+    if not value:
         return None
-    return set() if given.lower() == "none" else {name.strip() for name in given.split(",") if name.strip()}
+    return set() if value.lower() == "none" else {name.strip() for name in value.split(",") if name.strip()}

@@ -1,6 +1,6 @@
-"""What a job may need while it runs: data that plugins state, and that the engine sees to.
+"""The needs of a job while it runs: records that plugins return and that the engine carries out.
 
-The locks that a job needs are taken together or not at all, before any hook of the run is called, and go with its end.
+One step takes all locks of a job or none, before any hook of the run. The settlement of the job releases them.
 """
 
 from __future__ import annotations
@@ -17,15 +17,15 @@ __all__ = ["CountAttempts", "HoldLock", "Need"]
 
 @attrs.frozen
 class HoldLock:
-    """Run the job only while it holds lock *key*; it is renewed under a long job and dies with its process.
+    """Run the job only while it holds the lock *key*. The heartbeat renews the lock until the job ends.
 
     Attributes:
         key: The lock's name, such as ``workerslock:add:math:[1,2]``.
-        timeout: Whole seconds until it lapses if nobody renews it.
-        otherwise: How the job ends, without running and without any hook, if another one holds the lock.
+        timeout: Whole seconds until the lock expires if it is not renewed, for example after a crash.
+        otherwise: How the job ends, without a run and without hooks, if another job holds the lock.
 
     Raises:
-        PluginError: One of these cannot be.
+        PluginError: A field is not valid.
     """
 
     key: str
@@ -42,16 +42,16 @@ class HoldLock:
 
 @attrs.frozen
 class CountAttempts:
-    """Count the job's attempts: the number is known before it runs, and forgotten when it has ended for good.
+    """Count the job's attempts. The number is known before the run, and deleted when the job succeeds or finally fails.
 
-    It goes up with each `Retrying` that names the same counter.
+    Each `Retrying` with the same counter increments it.
 
     Attributes:
         counter: The counter's name, such as ``resque-retry:add:1-2``.
-        trace: Name under which its last error is kept beside it, ``""`` for nowhere.
+        trace: Name of the key that stores the last error, or ``""`` to store none.
 
     Raises:
-        PluginError: One of these cannot be.
+        PluginError: A field is not valid.
     """
 
     counter: str
@@ -66,6 +66,6 @@ class CountAttempts:
 Need: TypeAlias = HoldLock | CountAttempts
 
 
-def _check_name(of: str, field: str, name: object) -> None:
+def _check_name(record: str, field: str, name: object) -> None:
     if not isinstance(name, str) or not name:
-        raise PluginError(f"{of}({field}={name!r}): pass a str that is not empty")
+        raise PluginError(f"{record}({field}={name!r}): pass a str that is not empty")

@@ -1,4 +1,4 @@
-"""Read the hooks of a plugin, and refuse what could only be a mistake."""
+"""Read the hooks of a plugin, and raise an error for each likely mistake."""
 
 from __future__ import annotations
 
@@ -37,9 +37,9 @@ class HookImplementation:
     """One hook of one plugin.
 
     Attributes:
-        plugin: How messages call the plugin.
-        call: Calls it with all of the hook's arguments, of which it takes those that it wants.
-        rank: -1 to come before plugins without a wish, 1 to come behind them.
+        plugin: The plugin's name in messages.
+        call: A function of all arguments of the hook, which passes on those that the implementation declares.
+        rank: The position among app-wide plugins: -1 for tryfirst, 1 for trylast, else 0.
     """
 
     plugin: str
@@ -48,27 +48,27 @@ class HookImplementation:
 
 
 def label(plugin: object) -> str:
-    """How messages call a plugin: its module's or its class's name."""
+    """Return the plugin's name in messages: that of its module or class."""
     if inspect.ismodule(plugin):
         return plugin.__name__
     return getattr(type(plugin), "__qualname__", repr(plugin))
 
 
 def read_plugin(plugin: object, *, task: str | None = None) -> dict[str, HookImplementation]:
-    """Read the hooks of *plugin*, which is given to *task*, or app-wide.
+    """Return the hooks of *plugin*, a plugin of *task* or, without a task, of the app.
 
     Raises:
-        PluginError: It is a class, has no hooks or one that is unknown or cannot be called.
+        PluginError: It is a class, has no hooks, or has a hook that is unknown or has a wrong signature.
     """
     if inspect.isclass(plugin):
-        raise PluginError(f"{plugin.__qualname__} is a class: give an instance, {plugin.__name__}(...)")
+        raise PluginError(f"{plugin.__qualname__} is a class: pass an instance, {plugin.__name__}(...)")
     name = label(plugin)
     for attribute in dir(plugin):
         if not attribute.startswith("__"):
             _check_attribute(plugin, name, attribute, task)
     hooks = {hook: _impl(name, hook, impl) for hook, impl in _registered(plugin, name)}
     if not hooks:
-        raise PluginError(f"{name} has no hooks: mark functions with hookimpl (known: {', '.join(HOOKS)})")
+        raise PluginError(f"{name} has no hooks: mark functions with @hookimpl (known: {', '.join(HOOKS)})")
     return hooks
 
 
@@ -78,14 +78,13 @@ def _new_manager() -> pluggy.PluginManager:
     return manager
 
 
-# It holds one plugin at a time, while that is read: plugins that compare equal do not meet in it, and the order of
-# hooks is that of their scope.
+# It has one plugin at a time, while that is read, so that equal plugins do not collide. `HookScope` orders the hooks.
 _manager = _new_manager()
 _reading = threading.Lock()
 
 
 def _registered(plugin: object, name: str) -> list[tuple[str, pluggy.HookImpl]]:
-    """The hooks of a plugin as pluggy has them."""
+    """Return the hook implementations that pluggy finds in a plugin."""
     with _reading:
         try:
             _manager.register(plugin, name)
@@ -97,53 +96,53 @@ def _registered(plugin: object, name: str) -> list[tuple[str, pluggy.HookImpl]]:
                 if caller.name in HOOKS
             ]
         except pluggy.PluginValidationError as error:
-            raise PluginError(f"{name} is no valid plugin: {error}") from error
+            raise PluginError(f"{name} is not a valid plugin: {error}") from error
         finally:
             if _manager.has_plugin(name):
                 _manager.unregister(name=name)
 
 
 def _impl(plugin: str, hook: str, impl: pluggy.HookImpl) -> HookImplementation:
-    given = HOOKS[hook]
-    wanted = tuple(given.index(name) for name in impl.argnames)
+    parameters = HOOKS[hook]
+    wanted = tuple(parameters.index(name) for name in impl.argnames)
     rank = -1 if impl.tryfirst else int(impl.trylast)
-    return HookImplementation(plugin, _taking(impl.function, wanted, len(given)), rank)
+    return HookImplementation(plugin, _with_all_arguments(impl.function, wanted, len(parameters)), rank)
 
 
-def _taking(function: Callable[..., Any], wanted: tuple[int, ...], given: int) -> Callable[..., Any]:
-    """A function of all of a hook's arguments that passes on the wanted ones."""
-    if wanted == tuple(range(given)):
+def _with_all_arguments(function: Callable[..., Any], wanted: tuple[int, ...], count: int) -> Callable[..., Any]:
+    """Return a function of all *count* arguments that passes on those at the positions *wanted*."""
+    if wanted == tuple(range(count)):
         return function
     if len(wanted) == 1:
-        (only,) = wanted
-        return lambda *values: function(values[only])
+        (position,) = wanted
+        return lambda *values: function(values[position])
     return lambda *values: function(*[values[position] for position in wanted])
 
 
 def _check_attribute(plugin: object, name: str, attribute: str, task: str | None) -> None:
-    """Refuse a hook that is misspelt, unmarked, in the wrong place or of the wrong shape."""
+    """Raise `PluginError` for a hook that is misspelt, unmarked, in the wrong place or has a wrong signature."""
     options = _manager.parse_hookimpl_opts(plugin, attribute)
     here = f"{name}.{attribute}"
     if options is None:
         if attribute in HOOKS and not hasattr(getattr(plugin, attribute), f"{specs.NAME}_spec"):
-            raise PluginError(f"{here} is named as a hook but not marked: put @hookimpl above it")
+            raise PluginError(f"{here} has the name of a hook but is not marked: put @hookimpl above it")
         return
     hook = options.get("specname") or attribute
     if hook not in HOOKS:
         if options["optionalhook"]:
-            # Meant for a version of taskhero that has this hook.
+            # The hook exists in another version of taskhero.
             return
-        near = difflib.get_close_matches(hook, HOOKS, n=1, cutoff=0.5)
-        hint = f"did you mean {near[0]}?" if near else f"known: {', '.join(HOOKS)}"
-        raise PluginError(f"{here} is no hook of taskhero ({hint})")
+        close = difflib.get_close_matches(hook, HOOKS, n=1, cutoff=0.5)
+        hint = f"did you mean {close[0]}?" if close else f"known: {', '.join(HOOKS)}"
+        raise PluginError(f"{here} is not a hook of taskhero ({hint})")
     if options["wrapper"] or options["hookwrapper"]:
-        raise PluginError(f"{here} is a wrapper, which no hook of taskhero can be: use a before and an after hook")
+        raise PluginError(f"{here} is a wrapper, which taskhero does not support: use a before and an after hook")
     if task is not None:
         if hook not in _AROUND_A_JOB:
-            raise PluginError(f"{here} works app-wide only: give the plugin to TaskHero(plugins=...), not to {task}")
+            raise PluginError(f"{here} works app-wide only: pass the plugin to TaskHero(plugins=...), not to {task}")
         if options["tryfirst"] or options["trylast"]:
             raise PluginError(
-                f"{here} asks for tryfirst or trylast, but the order written in plugins= of {task} is the order"
+                f"{here} has tryfirst or trylast, which are for app-wide plugins: order plugins= of {task} instead"
             )
     _check_function(getattr(plugin, attribute), here, hook)
 
@@ -152,9 +151,11 @@ def _check_function(function: Callable[..., Any], here: str, hook: str) -> None:
     for parameter in inspect.signature(function).parameters.values():
         if parameter.name not in HOOKS[hook]:
             raise PluginError(
-                f"{here} takes {parameter.name!r}, which {hook} does not give (it gives: {', '.join(HOOKS[hook])})"
+                f"{here} takes {parameter.name!r}, which {hook} does not pass (it passes: {', '.join(HOOKS[hook])})"
             )
         if parameter.default is not parameter.empty:
-            raise PluginError(f"{here} has a default for {parameter.name!r}: take it without one, it is always given")
+            raise PluginError(
+                f"{here} has a default for {parameter.name!r}: remove the default, the argument is always passed"
+            )
     if hook not in _AWAITED and inspect.iscoroutinefunction(function):
-        raise PluginError(f"{here} is async, but this hook is not awaited: write it as a plain def")
+        raise PluginError(f"{here} is async, but this hook is not awaited: write it with a plain def")

@@ -1,4 +1,4 @@
-"""The hooks of one task in their order: those of app-wide plugins first, then the task's own as written."""
+"""The hooks of one task in their order: those of app-wide plugins first, then the task's own in the order written."""
 
 from __future__ import annotations
 
@@ -18,39 +18,39 @@ if TYPE_CHECKING:
 
 __all__ = ["HookScope"]
 
-_Stated = TypeVar("_Stated")
+_Record = TypeVar("_Record")
 
 
 class _EqualJobs(Protocol):
-    """Which jobs of a task count as one, however programs write them."""
+    """A rule that says which jobs of a task count as equal, in any form that programs write."""
 
     def one_of(self, job: Job) -> Job:
-        """The job that stands for all that are alike *job*."""
+        """Return the representative of the jobs that are equal to *job*."""
         ...
 
     def equivalent_payloads(self, job: Job) -> tuple[str, ...]:
-        """The texts of all that are alike *job*; none if it stands for itself only."""
+        """Return the payloads of all jobs that are equal to *job*, or none if only the job itself is."""
         ...
 
 
 class HookScope:
-    """The hooks that hold for one task, or for the whole app.
+    """The hooks of one task, or of the whole app.
 
     Args:
         plugins: Plugin objects in their order.
-        parent: The app's scope, whose hooks come first, for a task's scope.
-        task: How messages call the task; None for the app's scope.
-        alike: Which jobs count as one when plugins state guards and needs.
+        parent: For a task's scope, the app's scope, whose hooks come first.
+        task: The task's name in messages, or None for the app's scope.
+        alike: A rule that says which jobs count as equal in guards and needs, or None.
 
     Attributes:
-        alike: As given.
-        enqueues: Whether any hook or guard is there for enqueueing, so that without plugins nothing is called.
-        prepares: Whether any guard or need is there, so that a claimed job may have to be prepared.
-        performs: Whether any hook is there for performing.
+        alike: The rule.
+        enqueues: Whether there is any enqueue hook or guard. Without one, an enqueue calls nothing.
+        prepares: Whether there is any guard or need. Without one, a claimed job needs no preparation.
+        performs: Whether there is any perform hook.
         children: The scopes that have this one as their parent.
 
     Raises:
-        PluginError: A plugin cannot be used as given.
+        PluginError: A plugin is not valid.
     """
 
     __slots__ = ("_hooks", "_own", "_parent", "_task", "alike", "children", "enqueues", "performs", "prepares")
@@ -77,7 +77,7 @@ class HookScope:
         self.add(plugins)
 
     def add(self, plugins: Iterable[object]) -> None:
-        """Put plugins behind those that are here; the scopes of the app's tasks get them too."""
+        """Append plugins. The scopes of the app's tasks inherit their hooks."""
         read = [read_plugin(plugin, task=self._task) for plugin in plugins]
         for hooks in read:
             for hook, impl in hooks.items():
@@ -85,40 +85,40 @@ class HookScope:
         self.refresh()
 
     def of(self, hook: str) -> tuple[HookImplementation, ...]:
-        """All implementations of *hook*, in order."""
+        """Return all implementations of *hook*, in order."""
         return self._hooks[hook]
 
     def refresh(self) -> None:
-        """Put the order together anew, since the plugins of this scope or of its parent changed."""
+        """Update the order after a change of the plugins of this scope or of its parent."""
         for hook, own in self._own.items():
             inherited = () if self._parent is None else self._parent.of(hook)
-            # Stable: a wish to be first or last only moves app-wide plugins, tasks' plugins may have none.
+            # The sort is stable, and ranks move app-wide plugins only: a task's plugin cannot have one.
             self._hooks[hook] = (*inherited, *sorted(own, key=lambda impl: impl.rank))
-        there = {hook for hook, impls in self._hooks.items() if impls}
-        self.enqueues = bool(there & {"taskhero_before_enqueue", "taskhero_after_enqueue", "taskhero_guards"})
-        self.prepares = bool(there & {"taskhero_guards", "taskhero_needs"})
-        self.performs = bool(there & {"taskhero_before_perform", "taskhero_after_perform"})
+        used = {hook for hook, impls in self._hooks.items() if impls}
+        self.enqueues = bool(used & {"taskhero_before_enqueue", "taskhero_after_enqueue", "taskhero_guards"})
+        self.prepares = bool(used & {"taskhero_guards", "taskhero_needs"})
+        self.performs = bool(used & {"taskhero_before_perform", "taskhero_after_perform"})
         for child in self.children:
             child.refresh()
 
-    # enqueueing
+    # enqueue hooks
 
     async def before_enqueue(self, job: Job, ctx: EnqueueContext) -> bool:
-        """Whether every plugin lets *job* be stored; the first that does not ends the list."""
+        """Return whether *job* may be stored. The first plugin that refuses it ends the chain."""
         for impl in self._hooks["taskhero_before_enqueue"]:
             try:
                 answer = impl.call(job, ctx)
                 if answer is not None and hasattr(answer, "__await__"):
                     answer = await answer
             except Exception as error:
-                _note(error, impl)
+                _add_plugin_note(error, impl)
                 raise
             if answer is False:
                 return False
         return True
 
     async def after_enqueue(self, job: Job, ctx: EnqueueContext) -> None:
-        """Tell every plugin that *job* was stored; what one raises is logged, since the job is stored."""
+        """Notify every plugin that *job* is stored. Log the errors of plugins, because the job stays stored."""
         for impl in self._hooks["taskhero_after_enqueue"]:
             try:
                 answer = impl.call(job, ctx)
@@ -131,52 +131,52 @@ class HookScope:
                 )
 
     def guards(self, job: Job) -> tuple[Guard, ...]:
-        """All conditions on storing *job*, in the plugins' order; of two on one lock, the later plugin's counts.
+        """Return the guards of *job* in the plugins' order. Of two for one lock, that of the later plugin counts.
 
         Raises:
-            PluginError: A plugin gave something else. What it raises comes through.
+            PluginError: A plugin returns something else. Errors of a plugin pass through.
         """
         guards: list[Guard] = []
         equivalents: tuple[str, ...] = ()
         if self.alike is not None:
             job, equivalents = self.alike.one_of(job), self.alike.equivalent_payloads(job)
         for impl in self._hooks["taskhero_guards"]:
-            for guard in _several(impl, "taskhero_guards", job):
+            for guard in _records(impl, "taskhero_guards", job):
                 if not isinstance(guard, Guard):
-                    raise PluginError(f"{impl.plugin}: taskhero_guards gave {guard!r}, which is no guard")
+                    raise PluginError(f"{impl.plugin}: taskhero_guards returned {guard!r}: return a tuple of guards")
                 if equivalents and isinstance(guard, NotDelayed):
                     guards.append(NotDelayed(equivalents, guard.meaning))
                 else:
                     guards.append(guard)
-        return tuple(guards) if len(guards) < 2 else _last_of_each(guards, QueueLockGuard)
+        return tuple(guards) if len(guards) < 2 else _without_duplicates(guards, QueueLockGuard)
 
-    # performing
+    # perform hooks
 
     def needs(self, job: Job) -> tuple[Need, ...]:
-        """All that *job* needs while it runs, in the plugins' order; of two of one lock, the later plugin's counts.
+        """Return the needs of *job* in the plugins' order. Of two for one lock, that of the later plugin counts.
 
         Raises:
-            PluginError: A plugin gave something else. What it raises comes through.
+            PluginError: A plugin returns something else. Errors of a plugin pass through.
         """
         needs: list[Need] = []
         if self.alike is not None:
             job = self.alike.one_of(job)
         for impl in self._hooks["taskhero_needs"]:
-            for need in _several(impl, "taskhero_needs", job):
+            for need in _records(impl, "taskhero_needs", job):
                 if not isinstance(need, Need):
-                    raise PluginError(f"{impl.plugin}: taskhero_needs gave {need!r}, which is no need")
+                    raise PluginError(f"{impl.plugin}: taskhero_needs returned {need!r}: return a tuple of needs")
                 needs.append(need)
-        return tuple(needs) if len(needs) < 2 else _last_of_each(needs, HoldLock)
+        return tuple(needs) if len(needs) < 2 else _without_duplicates(needs, HoldLock)
 
     async def before_perform(self, job: Job, ctx: PerformContext) -> Outcome | None:
-        """How *job* ends without running, or None if every plugin lets it run; the first that does not ends it."""
+        """Return how *job* ends without a run, or None if it may run. The first plugin that decides ends the chain."""
         for impl in self._hooks["taskhero_before_perform"]:
             try:
                 decision = impl.call(job, ctx)
                 if decision is not None and hasattr(decision, "__await__"):
                     decision = await decision
             except Exception as error:
-                _note(error, impl)
+                _add_plugin_note(error, impl)
                 raise
             if decision is False:
                 return Refused()
@@ -185,40 +185,40 @@ class HookScope:
         return None
 
     async def after_perform(self, job: Job, ctx: PerformContext, outcome: Outcome) -> Outcome:
-        """How *job* really ended: each plugin sees what those before it made of it, and may replace it."""
+        """Return the final outcome of *job*. Each plugin may replace the outcome of the plugins before it."""
         for impl in self._hooks["taskhero_after_perform"]:
             try:
                 replaced = impl.call(job, ctx, outcome)
                 if replaced is not None and hasattr(replaced, "__await__"):
                     replaced = await replaced
             except Exception as error:
-                _note(error, impl)
+                _add_plugin_note(error, impl)
                 raise
             if replaced is not None:
                 outcome = _outcome(impl, replaced, "an Outcome or None")
         return outcome
 
 
-def _several(impl: HookImplementation, hook: str, job: Job) -> Iterable[object]:
-    """What a plugin states of a job: nothing, or several in a sequence."""
+def _records(impl: HookImplementation, hook: str, job: Job) -> Iterable[object]:
+    """Return the guards or needs of a job that one plugin returns."""
     try:
-        stated = impl.call(job)
+        records = impl.call(job)
     except Exception as error:
-        _note(error, impl)
+        _add_plugin_note(error, impl)
         raise
-    if stated is None:
+    if records is None:
         return ()
-    if not isinstance(stated, (tuple, list)):
-        raise PluginError(f"{impl.plugin}: {hook} gave {stated!r}: return a tuple, even of one, or None")
-    return stated
+    if not isinstance(records, (tuple, list)):
+        raise PluginError(f"{impl.plugin}: {hook} returned {records!r}: return a tuple, even of one item, or None")
+    return records
 
 
-def _last_of_each(stated: list[_Stated], lock: type[QueueLockGuard | HoldLock]) -> tuple[_Stated, ...]:
-    """All but the locks of which one of the same name follows: an app-wide QueueLock and one of the task's own."""
-    each: dict[str | int, _Stated] = {}
-    for place, one in enumerate(stated):
-        each[one.key if isinstance(one, lock) else place] = one
-    return tuple(each.values())
+def _without_duplicates(records: list[_Record], lock: type[QueueLockGuard | HoldLock]) -> tuple[_Record, ...]:
+    """Keep the last record of each lock, such as a task's own QueueLock instead of an app-wide one."""
+    kept: dict[str | int, _Record] = {}
+    for position, record in enumerate(records):
+        kept[record.key if isinstance(record, lock) else position] = record
+    return tuple(kept.values())
 
 
 def _outcome(impl: HookImplementation, decision: object, allowed: str) -> Outcome:
@@ -227,5 +227,5 @@ def _outcome(impl: HookImplementation, decision: object, allowed: str) -> Outcom
     raise PluginError(f"{impl.plugin} returned {decision!r}: return {allowed}")
 
 
-def _note(error: Exception, impl: HookImplementation) -> None:
+def _add_plugin_note(error: Exception, impl: HookImplementation) -> None:
     error.add_note(f"raised by the plugin {impl.plugin}")

@@ -1,10 +1,11 @@
-"""Every point at which taskhero can be extended, and nothing else.
+"""The declarations of all hooks.
 
-A plugin is an object, or a module, with functions marked `hookimpl`. A function takes those arguments of its hook that
-it wants, by name and without defaults. The hooks around a job may be ``def`` or ``async def``; they are awaited one at
-a time, first those of app-wide plugins, then those of the task's own in the order written. A plugin's fields are its
-options; it holds nothing about a single job. Write such classes as ``@attrs.frozen(eq=False)``: two plugins with equal
-options are still two plugins.
+A plugin is an object or a module with functions that are marked with `hookimpl`. A function declares those arguments
+of its hook that it needs, by name and without defaults. The hooks of a job may be ``def`` or ``async def``. taskhero
+awaits them one at a time: first those of app-wide plugins, then those of the task's own plugins in the order written.
+
+The fields of a plugin are its options. It keeps no state of a single job. Write plugin classes with
+``@attrs.frozen(eq=False)``, because two plugins with equal options are still two plugins.
 
     @attrs.frozen(eq=False)
     class OfficeHours:
@@ -50,44 +51,44 @@ __all__ = [
     "taskhero_register_plugins",
 ]
 
-#: The project's name for pluggy, and the group of entry points in which plugins are found.
+#: The project name for pluggy, and the entry-point group of plugins.
 NAME: Final = "taskhero"
 
 hookspec = pluggy.HookspecMarker(NAME)
 hookimpl = pluggy.HookimplMarker(NAME)
 
 
-# --- around a job: app-wide plugins or those of a task -------------------------------------------------------------
+# --- hooks of a job: app-wide plugins or plugins of a task ---------------------------------------------------------
 
 
 @hookspec
 async def taskhero_before_enqueue(job: Job, ctx: EnqueueContext) -> bool | None:
     """Decide whether *job* may be stored, now or for later.
 
-    False refuses it and ends the list: nothing is stored, and the enqueue returns False. Anything else lets it
-    through. An exception reaches whoever enqueues.
+    False refuses the job and ends the chain: nothing is stored, and the enqueue returns False. Any other value accepts
+    it. An exception reaches the caller of the enqueue.
     """
 
 
 @hookspec
 async def taskhero_after_enqueue(job: Job, ctx: EnqueueContext) -> None:
-    """Learn that *job* was stored. An exception is logged and changes nothing."""
+    """React to the storing of *job*. An exception is logged and has no other effect."""
 
 
 @hookspec
 def taskhero_guards(job: Job) -> Sequence[Guard] | None:
-    """State the conditions on storing *job*, which are checked and taken in the storing step itself.
+    """Return the guards of *job*: conditions that the storing step itself checks and takes.
 
-    Must be a pure function of the job, and a plain ``def``: it is asked again when the job is promoted, claimed or
-    deleted.
+    It must be a pure function of the job and a plain ``def``. taskhero calls it again when the job is promoted, claimed
+    or deleted.
     """
 
 
 @hookspec
 def taskhero_needs(job: Job) -> Sequence[Need] | None:
-    """State what *job* needs while it runs, such as ``HoldLock(...)``; it is seen to before any other hook of the run.
+    """Return what *job* needs while it runs, such as ``HoldLock(...)``. The engine provides it before the run's hooks.
 
-    Must be a pure function of the job, and a plain ``def``.
+    It must be a pure function of the job and a plain ``def``.
     """
 
 
@@ -95,67 +96,68 @@ def taskhero_needs(job: Job) -> Sequence[Need] | None:
 async def taskhero_before_perform(job: Job, ctx: PerformContext) -> bool | Outcome | None:
     """Decide whether *job* may run now.
 
-    None or True goes on. False refuses it: it goes, and nothing is counted. An `Outcome`, such as ``Postponed(5)``, is
-    carried out instead of running it. What ends the job ends the list. An exception fails the job.
+    None or True accepts the job. False refuses it: the job is removed and not counted. An `Outcome`, such as
+    ``Postponed(5)``, ends the job without a run. The first decision that ends the job ends the chain. An exception
+    fails the job.
     """
 
 
 @hookspec
 async def taskhero_after_perform(job: Job, ctx: PerformContext, outcome: Outcome) -> Outcome | None:
-    """Learn how *job* ended; return an `Outcome` to replace it. An exception fails the job."""
+    """React to the outcome of *job*, and return an `Outcome` to replace it or None. An exception fails the job."""
 
 
-# --- replacing parts: app-wide, plain functions, at most one answer ------------------------------------------------
+# --- overrides of parts: app-wide, plain functions, at most one result ------------------------------------------------
 
 
 @hookspec
 def taskhero_make_queue(ctx: OverrideContext) -> Any:
-    """Return the queue to be used instead of the default one, or None.
+    """Return a queue that replaces the default one, or None.
 
-    *ctx* is a `QueueContext`; pass it on to a class derived from `Queue`. It is asked once, when the queue is first
-    needed.
+    *ctx* is a `QueueContext`. Pass it on to a class derived from `Queue`. The hook is called once, when the queue is
+    first needed.
     """
 
 
 @hookspec
 def taskhero_make_scheduler(ctx: OverrideContext) -> Any:
-    """Return the scheduler to be used instead of the default one, or None.
+    """Return a scheduler that replaces the default one, or None.
 
-    *ctx* is a `SchedulerContext`; pass it on to a class derived from `Scheduler`. It is asked each time that the app
-    starts to run one.
+    *ctx* is a `SchedulerContext`. Pass it on to a class derived from `Scheduler`. The hook is called each time that the
+    app starts a scheduler.
     """
 
 
 @hookspec
 def taskhero_make_multi_worker(ctx: OverrideContext) -> Any:
-    """Return the multi-worker to be used instead of the default one, or None.
+    """Return a multi-worker that replaces the default one, or None.
 
-    *ctx* is a `MultiWorkerContext`; pass it on to a class derived from `MultiWorker`. It is asked each time that the
-    app starts to run one.
+    *ctx* is a `MultiWorkerContext`. Pass it on to a class derived from `MultiWorker`. The hook is called each time that
+    the app starts a multi-worker.
     """
 
 
-# --- registering: app-wide, plain functions ------------------------------------------------------------------------
+# --- registrations: app-wide, plain functions ------------------------------------------------------------------------
 
 
 @hookspec
 def taskhero_register_plugins(registry: PluginRegistry) -> None:
-    """Add names under which plugins can be given, as in ``plugins=("retry",)``."""
+    """Register names of plugins for uses such as ``plugins=("retry",)``."""
 
 
 @hookspec
 def taskhero_register_backends(registry: BackendRegistry) -> None:
-    """Add URL schemes that this app's backend may have, ``registry.add("mine", MyBackend)``.
+    """Register URL schemes for the app's backend: ``registry.add("mine", MyBackend)``.
 
-    A driver that needs no plugin comes by the entry-point group ``taskhero.backends`` instead, and is imported only
-    when a URL names it.
+    A driver without a plugin uses the entry-point group ``taskhero.backends`` instead, and is imported only when a URL
+    names it.
     """
 
 
 @hookspec
 def taskhero_register_commands(registry: CommandRegistry) -> None:
-    """Add verbs to the command line, ``registry.add(command)`` with a command of click.
+    """Register verbs of the command line: ``registry.add(command)`` with a command of click.
 
-    Only installed plugins are asked, and only by the command line when it needs to know: for its help, and for a verb
-    that is not its own. So import click, and the command, within this function.
+    Only the command line calls it, on installed plugins, for its help and for a verb that is not built in. Import click
+    and the command inside this function.
     """

@@ -1,7 +1,8 @@
-"""The plugins that come with taskhero, and what plugins of others are made of.
+"""The plugins that come with taskhero, and the names that other plugins import.
 
-Those that come with it know nothing that others could not: they are written with the hooks of `taskhero.hooks.specs`,
-and hold their options only.
+Each plugin has a module of its own and uses only the hooks of `taskhero.hooks.specs`, as third parties do. Its fields
+are its options. `option_checks` validates options, `equal_jobs` builds the keys that equal jobs share, and
+`shipped_plugins` registers the plugins' names.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""No job while an equal one is delayed."""
+"""A plugin that refuses a job while an equal one is delayed."""
 
 from __future__ import annotations
 
@@ -22,14 +22,14 @@ __all__ = ["DelayQueueLock"]
 
 @attrs.frozen(eq=False)
 class DelayQueueLock:
-    """Refuse a job while an equal one, of the same name, queue and arguments, is delayed, whoever delayed it."""
+    """Refuse a job while an equal one is delayed: one with the same name, queue and arguments, of any program."""
 
     @hookimpl
     def taskhero_guards(self, job: Job) -> Sequence[Guard]:
-        """The job is stored only if no text that means the same is delayed."""
+        """Return a guard that holds if no equivalent payload is delayed."""
         meaning = meaning_of(job.name, job.args, job.queue)
         try:
             return (NotDelayed(equivalent_payloads(job.name, job.args, job.queue), meaning),)
         except (InvalidArguments, InvalidQueueName):
-            # Read from the wire, it may hold, or stand in, what we would not write; then only its own text is known.
+            # A job from the wire may have values that taskhero does not write. Then only its own payload counts.
             return (NotDelayed((job.raw,), meaning),) if job.raw else ()

@@ -1,6 +1,6 @@
-"""Names under which equal jobs share a lock or a counter, byte for byte as node-resque builds them.
+"""Keys of the locks and counters that equal jobs share, byte for byte as node-resque builds them.
 
-Two jobs are equal if their task's name, their arguments and (but for attempts) their queue are. All names stand below
+Two jobs are equal if their name, their arguments and (except for attempts) their queue are equal. All keys are inside
 the namespace. Integers beyond 2**53 are exact here, while node-resque rounds them.
 """
 
@@ -18,28 +18,28 @@ if TYPE_CHECKING:
 
     from taskhero.models import Job
 
-    #: A name, or what makes one of a job.
+    #: A key, or a function that returns the key of a job.
     Key: TypeAlias = str | Callable[[Job], str]
 
 __all__ = ["attempts_names", "chosen_key", "lock_name", "sendable"]
 
-#: What JavaScript takes for white space; Python's own idea differs in six characters.
+#: White space in JavaScript, which differs from Python's in six characters.
 _SPACE: Final = "\t\n\v\f\r \u00a0\u1680\u2000-\u200a\u2028\u2029\u202f\u205f\u3000\ufeff"
 _FIRST_SPACE: Final = re.compile(f"[{_SPACE}]")
 _NO_SPACE: Final = re.compile(f"[^{_SPACE}]")
 
 
 def lock_name(prefix: str, job: Job) -> str:
-    """The name of a lock of *job*: ``<prefix>:<name>:<queue>:<args as JSON>``."""
+    """Return the key of a lock of *job*: ``<prefix>:<name>:<queue>:<args as JSON>``."""
     return sendable(f"{_lock_head(prefix, job.name, job.queue)}:{_json(job.args)}")
 
 
 def attempts_names(job: Job) -> tuple[str, str]:
-    """The names of the counter of *job*'s attempts, and of what is kept of its last error.
+    """Return the keys of the counter of *job*'s attempts and of its last error.
 
-    They are ``resque-retry:<name>:<args>`` and ``failure-resque-retry:<name>:<args>``, without a colon in front of no
-    args in the first. The args have a hyphen between them; texts stand there as they are, objects and lists as JSON.
-    The first white space of a name is left out, as node-resque does it.
+    They are ``resque-retry:<name>:<args>`` and ``failure-resque-retry:<name>:<args>``. Without args, the first has no
+    colon after the name. Hyphens separate the args. Strings are unchanged, objects and lists are JSON. The first white
+    space of a key is removed, as node-resque does.
     """
     (counter, spaced), (trace, trace_spaced) = _attempts_heads(job.name)
     args = "-".join(map(_in_a_list, job.args))
@@ -49,27 +49,27 @@ def attempts_names(job: Job) -> tuple[str, str]:
 
 
 def chosen_key(key: Key, job: Job) -> str:
-    """The name that the option ``key`` gives for *job*.
+    """Return the key of *job* for the option ``key``.
 
     Raises:
-        PluginError: It gives something that can be no name.
+        PluginError: The function returns something that is not a valid key.
     """
     if isinstance(key, str):
         return key
-    made: object = key(job)
-    if not isinstance(made, str) or not made:
-        raise PluginError(f"key={key!r} gave {made!r} for a job of {job.name!r}: return a str that is not empty")
-    return sendable(made)
+    result: object = key(job)
+    if not isinstance(result, str) or not result:
+        raise PluginError(f"key={key!r} returned {result!r} for a job of {job.name!r}: return a str that is not empty")
+    return sendable(result)
 
 
 def sendable(name: str) -> str:
-    """The name as it is sent: JavaScript sends a lone surrogate as U+FFFD."""
+    """Return the key as it is sent: JavaScript sends a lone surrogate as U+FFFD."""
     if name.isascii():
         return str.__str__(name)
     return name.encode("utf-16-le", "surrogatepass").decode("utf-16-le", "replace")
 
 
-# Programs have few tasks, so what depends on their names is kept.
+# Programs have few tasks, so a cache by name is small.
 @lru_cache(maxsize=1024)
 def _lock_head(prefix: str, name: str, queue: str) -> str:
     return _joined(prefix, name, queue)
@@ -77,24 +77,24 @@ def _lock_head(prefix: str, name: str, queue: str) -> str:
 
 @lru_cache(maxsize=1024)
 def _attempts_heads(name: str) -> tuple[tuple[str, bool], tuple[str, bool]]:
-    """How the two names of attempts begin, each with whether a white space was left out of it already."""
+    """Return the beginnings of both keys, each with whether white space was removed from it already."""
     counter, trace = _joined("resque-retry", name), f"failure-resque-retry:{name}"
-    short, shorter = _without_space(counter), _without_space(trace)
-    return (short, short != counter), (shorter, shorter != trace)
+    short_counter, short_trace = _without_space(counter), _without_space(trace)
+    return (short_counter, short_counter != counter), (short_trace, short_trace != trace)
 
 
 def _without_space(text: str) -> str:
-    """The text without its first white space."""
+    """Return the text without its first white space."""
     return _FIRST_SPACE.sub("", text, 1)
 
 
 def _joined(*parts: str) -> str:
-    # node-resque leaves out what is blank.
+    # node-resque skips blank parts.
     return ":".join(part for part in parts if _NO_SPACE.search(part))
 
 
 def _in_a_list(value: Any) -> str:
-    """A value as JavaScript's ``join`` writes it, but objects and lists as JSON."""
+    """Return a value as JavaScript's ``join`` writes it, but objects and lists as JSON."""
     return value if isinstance(value, str) else _json(value)
 
 
@@ -102,5 +102,5 @@ def _json(value: Any) -> str:
     try:
         return encode(value)
     except InvalidArguments:
-        # Read from the wire, it may hold what we would not write: lone surrogates, or too many levels.
+        # A job from the wire may have lone surrogates or too many levels, which taskhero does not write.
         return encode_any(value)

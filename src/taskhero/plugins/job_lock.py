@@ -1,4 +1,4 @@
-"""No two equal jobs running at once."""
+"""A plugin that runs only one of several equal jobs at a time."""
 
 from __future__ import annotations
 
@@ -22,26 +22,26 @@ if TYPE_CHECKING:
 __all__ = ["JobLock"]
 
 
-def _requeue(given: bool) -> bool:
-    return flag_option(given, "requeue")
+def _requeue(value: bool) -> bool:
+    return flag_option(value, "requeue")
 
 
 @attrs.frozen(eq=False)
 class JobLock:
-    """Run a job only while no equal one, of the same name, queue and arguments, runs anywhere.
+    """Run a job only while no equal one runs in any process: one with the same name, queue and arguments.
 
-    The job holds a lock, which is renewed as long as it runs and goes with its end or its process. Its name is that of
-    node-resque's JobLock, so that each side honours the other's.
+    The job holds a lock. The heartbeat renews it, and it is released when the job ends or its process dies. Its key is
+    that of node-resque's JobLock, so that each side respects the other's locks.
 
     Args:
-        timeout: Whole seconds, or a timedelta, after which the lock lapses if nobody renews it.
-        requeue: Whether a job that finds the lock held is tried again later; if not, it is dropped.
-        delay: Seconds, or a timedelta, until it is tried again.
-        key: The lock's name below the namespace instead of ``workerslock:<name>:<queue>:<args>``, or a function of the
-            job that makes one. What begins with ``workerslock:`` is seen in ``app.queue.locks()``.
+        timeout: Whole seconds, or a timedelta, after which the lock expires if it is not renewed.
+        requeue: Whether a job is postponed if the lock is held. If False, it is refused.
+        delay: Seconds, or a timedelta, by which the job is postponed.
+        key: The lock's key inside the namespace instead of ``workerslock:<name>:<queue>:<args>``, or a function of the
+            job that returns it. ``app.queue.locks()`` lists keys that begin with ``workerslock:``.
 
     Raises:
-        PluginError: An option cannot be.
+        PluginError: An option is not valid.
     """
 
     timeout: int = attrs.field(default=3600, converter=timeout_option)
@@ -57,6 +57,6 @@ class JobLock:
 
     @hookimpl
     def taskhero_needs(self, job: Job) -> Sequence[Need]:
-        """The job holds its lock while it runs."""
+        """Return the lock that the job holds while it runs."""
         key = lock_name("workerslock", job) if self.key is None else chosen_key(self.key, job)
         return (HoldLock(key, self.timeout, self._otherwise),)

@@ -1,4 +1,4 @@
-"""Take failures for successes."""
+"""A plugin that turns failures into successes."""
 
 from __future__ import annotations
 
@@ -23,36 +23,35 @@ if TYPE_CHECKING:
 __all__ = ["Noop"]
 
 
-def _logger(given: AnyLogger | Callable[[BaseException], object] | None) -> Any:
-    if given is None or isinstance(given, (logging.Logger, logging.LoggerAdapter)):
-        return given
-    if not isinstance(given, type) and callable(given):
-        return given
-    raise PluginError(f"logger={short_repr(given)}: pass a logging.Logger, or a function that takes the exception")
+def _logger(value: AnyLogger | Callable[[BaseException], object] | None) -> Any:
+    if value is None or isinstance(value, (logging.Logger, logging.LoggerAdapter)):
+        return value
+    if not isinstance(value, type) and callable(value):
+        return value
+    raise PluginError(f"logger={short_repr(value)}: pass a logging.Logger, or a function that takes the exception")
 
 
 @attrs.frozen(eq=False)
 class Noop:
-    """Log what a task raises, and take its job for done: it is not in the failures and counts as a success.
+    """Log the exception of a task, and let its job succeed: it counts as a success and is not in the failed list.
 
     Args:
-        logger: Where to log, at level ERROR, or a function that is called with the exception instead; the task's own
-            logger if none is given.
+        logger: A logger, used at level ERROR, or a function that is called with the exception. None: the task's logger.
 
     Raises:
-        PluginError: *logger* is neither.
+        PluginError: *logger* is neither a logger nor a function.
     """
 
     logger: AnyLogger | Callable[[BaseException], object] | None = attrs.field(default=None, converter=_logger)
 
     @hookimpl
     def taskhero_after_perform(self, job: Job, ctx: PerformContext, outcome: Outcome) -> Outcome | None:
-        """A failure becomes a success."""
+        """Replace a failure by a success."""
         if not isinstance(outcome, Failure):
             return None
         logger = ctx.logger if self.logger is None else self.logger
         if isinstance(logger, (logging.Logger, logging.LoggerAdapter)):
-            logger.error("Task %r failed, which is taken for a success", job.name, exc_info=outcome.error)
+            logger.error("Task %r failed, which counts as a success", job.name, exc_info=outcome.error)
         else:
             logger(outcome.error)
         return Success(duration=outcome.duration)

@@ -1,4 +1,4 @@
-"""What the options of the shipped plugins may be, and the sentences for what they may not."""
+"""Validators of the options of the plugins that come with taskhero."""
 
 from __future__ import annotations
 
@@ -16,60 +16,60 @@ if TYPE_CHECKING:
 
 __all__ = ["delay_option", "flag_option", "key_option", "timeout_option"]
 
-#: Seconds of a lock's timeout at most: a year.
-_LONGEST: Final = 366 * 24 * 3600
+#: The longest timeout of a lock: a year, in seconds.
+_MAX_TIMEOUT: Final = 366 * 24 * 3600
 
 
-def timeout_option(given: timedelta | float) -> int:
-    """Whole seconds after which a lock lapses.
+def timeout_option(value: timedelta | float) -> int:
+    """Return the seconds, a whole number, after which a lock expires.
 
     Raises:
-        PluginError: It is no duration, no whole number of seconds, less than one or more than a year.
+        PluginError: It is not a duration, not a whole number of seconds, less than one second or more than a year.
     """
     try:
-        seconds = duration_of(given, "timeout")
+        seconds = duration_of(value, "timeout")
     except InvalidMoment as error:
         raise PluginError(str(error)) from None
-    if seconds % 1 or not 1 <= seconds <= _LONGEST:
+    if seconds % 1 or not 1 <= seconds <= _MAX_TIMEOUT:
         raise PluginError(
-            f"timeout={short_repr(given)}: a lock lapses after whole seconds, 1 up to {_LONGEST} (a year)"
+            f"timeout={short_repr(value)}: a lock expires after whole seconds: pass 1 to {_MAX_TIMEOUT} (a year)"
         )
     return int(seconds)
 
 
-def delay_option(given: timedelta | float) -> float:
-    """Seconds until a job is tried again.
+def delay_option(value: timedelta | float) -> float:
+    """Return the seconds until the next attempt.
 
     Raises:
-        PluginError: It is no duration, or a bare number of more than a week.
+        PluginError: It is not a duration, or a bare number of more than a week.
     """
     try:
-        return delay_of(given)
+        return delay_of(value)
     except InvalidMoment as error:
         raise PluginError(str(error)) from None
 
 
-def key_option(given: Key | None) -> Key | None:
-    """A name, or a function of the job that makes one; None for the name of equal jobs.
+def key_option(value: Key | None) -> Key | None:
+    """Return a key, a function of the job that returns one, or None for the key of equal jobs.
 
     Raises:
-        PluginError: It is neither.
+        PluginError: It is none of these.
     """
-    if given is None or (callable(given) and not isinstance(given, type)):
-        return given
-    if isinstance(given, str) and given:
-        return sendable(given)
+    if value is None or (callable(value) and not isinstance(value, type)):
+        return value
+    if isinstance(value, str) and value:
+        return sendable(value)
     raise PluginError(
-        f"key={short_repr(given)}: pass a str that is not empty, or a function of the job that returns one"
+        f"key={short_repr(value)}: pass a str that is not empty, or a function of the job that returns one"
     )
 
 
-def flag_option(given: bool, name: str) -> bool:
-    """True or False.
+def flag_option(value: bool, name: str) -> bool:
+    """Return the bool.
 
     Raises:
-        PluginError: It is neither.
+        PluginError: It is not a bool.
     """
-    if given is True or given is False:
-        return given
-    raise PluginError(f"{name}={short_repr(given)}: pass True or False")
+    if value is True or value is False:
+        return value
+    raise PluginError(f"{name}={short_repr(value)}: pass True or False")

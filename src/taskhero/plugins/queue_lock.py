@@ -1,4 +1,4 @@
-"""No two equal jobs in a queue."""
+"""A plugin that refuses a job while an equal one is queued."""
 
 from __future__ import annotations
 
@@ -23,18 +23,18 @@ __all__ = ["QueueLock"]
 
 @attrs.frozen(eq=False)
 class QueueLock:
-    """Refuse a job while an equal one, of the same name, queue and arguments, waits in the queue.
+    """Refuse a job while an equal one is in the queue: one with the same name, queue and arguments.
 
-    A lock stands for the waiting job; it goes when the job is claimed, deleted or refused. Name and value are those of
-    node-resque's QueueLock, so that each side honours the other's.
+    The queued job has a lock, which is released when the job is claimed, deleted or refused. Key and value are those of
+    node-resque's QueueLock, so that each side respects the other's locks.
 
     Args:
-        timeout: Whole seconds, or a timedelta, after which the lock lapses by itself.
-        key: The lock's name below the namespace instead of ``lock:<name>:<queue>:<args>``, or a function of the job
-            that makes one. What begins with ``lock:`` is seen in ``app.queue.locks()``.
+        timeout: Whole seconds, or a timedelta, after which the lock expires.
+        key: The lock's key inside the namespace instead of ``lock:<name>:<queue>:<args>``, or a function of the job
+            that returns it. ``app.queue.locks()`` lists keys that begin with ``lock:``.
 
     Raises:
-        PluginError: An option cannot be.
+        PluginError: An option is not valid.
     """
 
     timeout: int = attrs.field(default=3600, converter=timeout_option)
@@ -42,6 +42,6 @@ class QueueLock:
 
     @hookimpl
     def taskhero_guards(self, job: Job) -> Sequence[Guard]:
-        """The job is stored only if its lock is free."""
+        """Return a guard that holds if the lock is free."""
         key = lock_name("lock", job) if self.key is None else chosen_key(self.key, job)
         return (QueueLockGuard(key, self.timeout, shared=self.key is not None),)

@@ -1,4 +1,4 @@
-"""Try a job again that failed."""
+"""A plugin that retries a failed job."""
 
 from __future__ import annotations
 
@@ -33,66 +33,65 @@ __all__ = ["Retry"]
 DAY: Final = 24 * 3600.0
 
 
-def _limit(given: int) -> int:
-    limit: object = given
+def _limit(value: int) -> int:
+    limit: object = value
     if isinstance(limit, bool) or not isinstance(limit, int) or not 1 <= limit <= MOST:
         raise PluginError(
-            f"limit={short_repr(given)}: pass how many attempts there are in all, a whole number of 1 or more (3 is "
-            "the "
-            f"first and two retries), and not more than {MOST}"
+            f"limit={short_repr(value)}: pass the number of attempts in total, a whole number from 1 to {MOST} "
+            "(3 is the first attempt and two retries)"
         )
     return int(limit)
 
 
-def _backoff(given: Literal["exponential"] | Sequence[timedelta | float] | None) -> Backoff | None:
-    if given is None or given == "exponential":
-        return given
-    if isinstance(given, str):
-        raise PluginError(f"backoff={given!r} is not known{closest_name(given, ['exponential'])}")
-    if not isinstance(given, (tuple, list)) or not given:
-        raise PluginError(f"backoff={short_repr(given)}: pass the delays, such as (1, 10, 60), or 'exponential'")
+def _backoff(value: Literal["exponential"] | Sequence[timedelta | float] | None) -> Backoff | None:
+    if value is None or value == "exponential":
+        return value
+    if isinstance(value, str):
+        raise PluginError(f"backoff={value!r} is not known{closest_name(value, ['exponential'])}")
+    if not isinstance(value, (tuple, list)) or not value:
+        raise PluginError(f"backoff={short_repr(value)}: pass the delays, such as (1, 10, 60), or 'exponential'")
     try:
-        return tuple(delay_option(one) for one in given)
+        return tuple(delay_option(delay) for delay in value)
     except PluginError as error:
-        raise PluginError(f"backoff={short_repr(given)}: {error}") from None
+        raise PluginError(f"backoff={short_repr(value)}: {error}") from None
 
 
-def _jitter(given: float) -> float:
-    jitter: object = given
+def _jitter(value: float) -> float:
+    jitter: object = value
     if isinstance(jitter, bool) or not isinstance(jitter, (int, float)) or not 0 <= jitter <= 1:
-        raise PluginError(f"jitter={short_repr(given)}: pass which part of a delay it may vary by, 0 to 1")
-    return float(given)
+        raise PluginError(f"jitter={short_repr(value)}: pass the fraction by which a delay may vary, 0 to 1")
+    return float(value)
 
 
-def _on(given: Sequence[type[BaseException]]) -> tuple[type[BaseException], ...]:
-    if not isinstance(given, (tuple, list)) or not given:
-        raise PluginError(f"on={short_repr(given)}: pass a tuple of exception classes, such as (OSError,)")
-    classes: Sequence[object] = given
-    for one in classes:
-        if not (isinstance(one, type) and issubclass(one, BaseException)):
-            raise PluginError(f"on={short_repr(given)}: {short_repr(one)} is no class of exceptions")
-    return tuple(given)
+def _on(value: Sequence[type[BaseException]]) -> tuple[type[BaseException], ...]:
+    if not isinstance(value, (tuple, list)) or not value:
+        raise PluginError(f"on={short_repr(value)}: pass a tuple of exception classes, such as (OSError,)")
+    classes: Sequence[object] = value
+    for item in classes:
+        if not (isinstance(item, type) and issubclass(item, BaseException)):
+            raise PluginError(f"on={short_repr(value)}: {short_repr(item)} is not an exception class: pass only those")
+    return tuple(value)
 
 
 @attrs.frozen(eq=False)
 class Retry:
-    """Try a failed job again, until it has been tried *limit* times; then it is in the failures, with its last error.
+    """Retry a failed job until it has had *limit* attempts. It is then in the failed list with its last error.
 
-    Attempts are counted under the name that node-resque's Retry has for it, so they are shared by all jobs of the same
-    name and arguments, in any queue. A task may say itself when to try again: ``raise RetryLater(60)``.
+    The counter of attempts has the key of node-resque's Retry, so all jobs with the same name and arguments share it,
+    in any queue. A task can set the delay of its retry: ``raise RetryLater(60)``.
 
     Args:
-        limit: How many attempts there are in all.
+        limit: The number of attempts in total.
         delay: Seconds, or a timedelta, before each further attempt.
-        backoff: The delays before the second attempt, the third ..., of which the last one holds on; or
-            ``"exponential"`` for delay, 2 delay, 4 delay ... up to a day.
-        jitter: By which part of itself each delay varies at random, up or down.
-        on: The exceptions that are tried again; others fail the job at once.
-        key: What names the counter behind ``resque-retry:`` instead of the job's name and arguments, or a function of
-            the job that makes it.
+        backoff: The delays before the second attempt, the third and so on. The last one repeats. Or ``"exponential"``
+            for delay, 2 delay, 4 delay and so on, up to a day.
+        jitter: The fraction, 0 to 1, by which each delay varies at random, up or down.
+        on: The exceptions that are retried. Others fail the job at once.
+        key: The key of the counter after ``resque-retry:`` instead of the job's name and arguments, or a function of
+            the job that returns it.
 
     Raises:
-        PluginError: An option cannot be.
+        PluginError: An option is not valid.
     """
 
     limit: int = attrs.field(converter=_limit)
@@ -104,19 +103,19 @@ class Retry:
 
     @hookimpl
     def taskhero_needs(self, job: Job) -> Sequence[Need]:
-        """The job's attempts are counted."""
+        """Return the counter of the job's attempts."""
         return (CountAttempts(*self._names(job)),)
 
     @hookimpl
     def taskhero_after_perform(self, job: Job, outcome: Outcome) -> Outcome | None:
-        """A failure is tried again, if it is one of those."""
+        """Replace a failure by a retry if the exception is one of *on*."""
         if not isinstance(outcome, Failure) or self.limit == 1:
             return None
         error = outcome.error
         if isinstance(error, RetryLater):
             delays: tuple[float, ...] = (error.delay,)
         elif isinstance(error, self.on):
-            delays = tuple(map(self._varied, self._delays()))
+            delays = tuple(map(self._with_jitter, self._delays()))
         else:
             return None
         counter, trace = self._names(job)
@@ -129,7 +128,7 @@ class Retry:
         return f"resque-retry:{key}", f"failure-resque-retry:{key}"
 
     def _delays(self) -> Sequence[float]:
-        """Before the second attempt, the third ...; the last one holds on."""
+        """Return the delays before the second attempt, the third and so on. The last one repeats."""
         if self.backoff is None:
             return (self.delay,)
         if self.backoff != "exponential":
@@ -139,7 +138,7 @@ class Retry:
             delays.append(min(2 * delays[-1], DAY))
         return delays
 
-    def _varied(self, delay: float) -> float:
+    def _with_jitter(self, delay: float) -> float:
         spread = self.jitter * delay
-        varied = delay + random.uniform(-spread, spread)  # noqa: S311 - nothing is kept secret by it
-        return min(max(0.0, varied), float(LONGEST))
+        result = delay + random.uniform(-spread, spread)  # noqa: S311 - not used for security
+        return min(max(0.0, result), float(LONGEST))

@@ -1,4 +1,4 @@
-"""The names of the shipped plugins, and of their options in node-resque; registered as anybody registers theirs."""
+"""The names of taskhero's plugins, and of their options in node-resque. Other plugins register names the same way."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ def _all_seconds(milliseconds: Any) -> tuple[float, ...] | None:
     return tuple(map(_seconds, milliseconds))
 
 
-#: node-resque's names; its durations are milliseconds but for the timeouts of locks.
+#: node-resque's names of options. Its durations are milliseconds, except timeouts of locks.
 _QUEUE_LOCK: Final[Mapping[str, Renamed]] = {"lockTimeout": Renamed("timeout")}
 _JOB_LOCK: Final[Mapping[str, Renamed]] = {
     "lockTimeout": Renamed("timeout"),
@@ -51,7 +51,7 @@ _RETRY: Final[Mapping[str, Renamed]] = {
 
 @hookimpl
 def taskhero_register_plugins(registry: PluginRegistry) -> None:
-    """Each by its own name, and by the two that node-resque and ActionHero have had for it."""
+    """Register each plugin under its own name and those that node-resque and ActionHero use."""
     registry.add("queue-lock", QueueLock, "QueueLock", "queueLock", options=_QUEUE_LOCK)
     registry.add("delay-queue-lock", DelayQueueLock, "DelayQueueLock", "delayQueueLock")
     registry.add("job-lock", JobLock, "JobLock", "jobLock", options=_JOB_LOCK)

@@ -61,7 +61,7 @@ BROKEN = {
     "missing-import": ("import taskhero_no_such_package\n", "ModuleNotFoundError: No module named"),
     "says-exit": ("raise SystemExit(3)\n", "SystemExit: it ends the program when it is imported (3)"),
     "bad-syntax": ("def (:\n", "SyntaxError: "),
-    "a-class": ("class plugin:\n    pass\n", "plugin is a class: give an instance, plugin(...)"),
+    "a-class": ("class plugin:\n    pass\n", "plugin is a class: pass an instance, plugin(...)"),
     "misspelt": (f"{HOOK}taskhero_before_enque(job): ...\n", "did you mean taskhero_before_enqueue?"),
     "no-such-argument": (f"{HOOK}taskhero_before_enqueue(jobs): ...\n", "which taskhero_before_enqueue does not give"),
     "no-hooks": ("word = 1\n", "has no hooks"),
@@ -73,11 +73,11 @@ BROKEN = {
             "    registry.add('half', list)\n    registry.add('polite', dict)\n"
             "@hookimpl\ndef taskhero_before_enqueue(job): return False\n"
         ),
-        "two plugins are called 'polite': good_module.Polite and builtins.dict",
+        "two plugins have the name 'polite': good_module.Polite and builtins.dict",
     ),
     "z-takes-retry": (
         f"{HOOK}taskhero_register_plugins(registry): registry.add('retry', dict)\n",
-        "two plugins are called 'retry': taskhero.plugins.",
+        "two plugins have the name 'retry', taskhero.plugins.",
     ),
     "z-takes-redis": (
         (
@@ -267,7 +267,7 @@ def test_a_plugins_command_is_a_verb(site):
     told = site.taskhero("--help")
     assert told.returncode == 0
     assert re.search(r"^  polite +Say it politely\.$", told.stdout, re.MULTILINE)
-    assert "The commands of shadow are left out: PluginError: the command 'work' is taskhero's own" in told.stderr
+    assert "The commands of shadow are skipped: PluginError: the command 'work' is taskhero's own" in told.stderr
     off = site.taskhero("polite", "Ann", TASKHERO_PLUGINS="none")
     assert off.returncode == 2
     assert off.stderr.startswith("Error: No such command 'polite'.")

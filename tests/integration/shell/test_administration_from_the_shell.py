@@ -120,7 +120,7 @@ def test_long_work_shows_how_far_it_is_on_a_terminal(shop: Shop, tmp_path: Path)
     told, _ = process.communicate(timeout=60)
     bar = os.read(ours, 100_000).decode()
     os.close(ours)
-    assert (process.returncode, told) == (0, "retried 1 failed job, 0 stay\n")
+    assert (process.returncode, told) == (0, "retried 1 failed job, 0 not retried\n")
     assert "failed jobs" in bar
     assert "1/1" in bar
 
@@ -167,9 +167,9 @@ def test_failures_that_stay_are_told_with_the_reason(shop: Shop) -> None:
     assert told.exit_code == 1
     assert told.stdout == "retried add [1, 2] of queue math\n"
     refused, broken, impossible = told.stderr.splitlines()
-    assert refused.startswith("stays: add [0, 0]: a plugin does not let it be stored")
-    assert broken == "stays: add [-1, -1]: OSError: the calendar is away"
-    assert impossible.startswith("stays: (unreadable) ")
+    assert refused.startswith("not retried: add [0, 0]: a plugin refuses it")
+    assert broken == "not retried: add [-1, -1]: OSError: the calendar is away"
+    assert impossible.startswith("not retried: (unreadable) ")
     assert "holds no job" in impossible
     assert len(shop.failures()) == 3
     told = shop.json("failed", "retry", "--all", "--yes", code=1)
@@ -181,7 +181,7 @@ def test_failures_that_stay_are_told_with_the_reason(shop: Shop) -> None:
         "impossible": 1,
     }
     told = shop("failed", "remove", "--all", "--yes")
-    assert (told.exit_code, told.stdout) == (0, "removed 3 failed jobs, 0 stay\n")
+    assert (told.exit_code, told.stdout) == (0, "removed 3 failed jobs, 0 not removed\n")
     assert shop.failures() == []
 
 
@@ -203,7 +203,7 @@ def test_filters_say_which_failures_are_listed_and_mended(shop: Shop, asked: Non
     assert found("-t", "add", "--start", str(page["next"])) == [(3, [4, 4])]
     told = shop("failed", "retry", "--all", "-t", "add", "-e", "ConnectionError", typed="y\n")
     assert "Retry 2 failed jobs? [y/N]" in told.stderr
-    assert told.stdout == "retried 2 failed jobs, 0 stay\n"
+    assert told.stdout == "retried 2 failed jobs, 0 not retried\n"
     assert shop.failures() == [[1, 1], [3]]
     assert sorted(shop.queued()) == [[2, 2], [4, 4]]
 
@@ -213,8 +213,8 @@ def test_filters_say_which_failures_are_listed_and_mended(shop: Shop, asked: Non
     [
         (["failed", "retry", "--yes"], "or --all"),
         (["failed", "retry", "0", "--all", "--yes"], "or --all"),
-        (["failed", "retry", "0", "--task", "add", "--yes"], "are for --all"),
-        (["failed", "--queue", "mail", "remove", "--all", "--yes"], "--queue stands before 'remove'"),
+        (["failed", "retry", "0", "--task", "add", "--yes"], "filter --all"),
+        (["failed", "--queue", "mail", "remove", "--all", "--yes"], "--queue has no effect before 'remove'"),
         (["failed", "retry", "--al"], "No such option '--al'"),
         (["failed", "retry", "first", "--yes"], "'first' is not a position"),
         (["failed", "--list", "math", "--json"], "is not a failed list"),
@@ -236,7 +236,7 @@ def test_what_is_written_wrong_changes_nothing(words: list[str], why: str, shop:
 
 def test_a_position_beyond_the_list_says_which_there_are(shop: Shop) -> None:
     """Of several positions, none is touched if one is wrong."""
-    assert "'failed' holds 0 failed jobs" in shop("failed", "show", "0").stderr
+    assert "'failed' has 0 failed jobs" in shop("failed", "show", "0").stderr
     shop.fail("add", 1, 2)
     shop.fail("add", 2, 3)
     for wrong in ("2", "-3"):
@@ -288,5 +288,5 @@ def test_many_failures_are_mended_in_bulk(shop: Shop) -> None:
     raw = json.dumps({"failed_at": "x", "payload": {"class": "add", "args": [5, 5]}, "queue": "math"})
     for _ in range(4):
         shop.redis("RPUSH", "resque:failed", *[raw] * 300)
-    assert shop("failed", "retry", "--all", "--yes").stdout == "retried 1200 failed jobs, 0 stay\n"
+    assert shop("failed", "retry", "--all", "--yes").stdout == "retried 1200 failed jobs, 0 not retried\n"
     assert shop.do(lambda app: app.queue.length("math")) == 1202

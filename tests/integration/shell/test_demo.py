@@ -42,16 +42,16 @@ def printed() -> str:
 
 
 def test_it_shows_every_kind_of_thing(printed: str) -> None:
-    """Enqueued, delayed, due, working, done, failed, retried, scaled, periodic, then the summary."""
+    """Enqueued, delayed, due, working, succeeded, failed, retried, scaled, periodic, then the summary."""
     assert not ESCAPE.search(printed)
-    for kind in ("enqueued", "delayed", "due", "working", "done", "failed", "retried", "scaled"):
+    for kind in ("enqueued", "delayed", "due", "working", "succeeded", "failed", "retried", "scaled"):
         assert re.search(rf"^ *\d+\.\d s  {kind} ", printed, re.MULTILINE), kind
     assert "PaymentDeclined: Bob's bank declined 80.00" in printed
     assert "JobTimeout" in printed
-    assert "CourierBusy: no courier is free; attempt 1 of 3, again in 1 s" in printed
-    assert re.search(r"done +book_courier\(order=7\)", printed)
+    assert "CourierBusy: no courier is free; attempt 1 of 3, next in 1 s" in printed
+    assert re.search(r"succeeded +book_courier\(order=7\)", printed)
     assert "check_stock() → high, its next run" in printed
-    assert len(re.findall(r"done +check_stock\(", printed)) >= 2
+    assert len(re.findall(r"succeeded +check_stock\(", printed)) >= 2
     assert IN_ALL.search(printed), printed[-3000:]
 
 
@@ -66,7 +66,7 @@ def test_what_is_urgent_overtakes(printed: str) -> None:
 def test_colours_can_be_forced_into_a_pipe() -> None:
     """`make demo` does so; the lines stay lines."""
     printed = demo(FORCE_COLOR="1", TERM="dumb")
-    assert "\x1b[32mdone" in printed
+    assert "\x1b[32msucceeded" in printed
     assert "\x1b[1A" not in printed  # nothing is redrawn
     assert IN_ALL.search(ESCAPE.sub("", printed))
 

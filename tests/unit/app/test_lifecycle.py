@@ -66,7 +66,9 @@ def test_two_apps_in_memory_share_nothing():
 def test_what_it_is_given_is_checked_at_once():
     with pytest.raises(UnknownBackend, match="memory"):
         TaskHero("momory://")
-    with pytest.raises(TypeError, match=r"settings=\{'scheduler': True\} are no settings: pass taskhero.Settings"):
+    with pytest.raises(
+        TypeError, match=r"settings=\{'scheduler': True\} is not a Settings object: pass taskhero.Settings"
+    ):
         TaskHero(settings={"scheduler": True})
     with pytest.raises(PluginError, match="plugins=3 is no sequence"):
         TaskHero(plugins=3)

@@ -71,7 +71,7 @@ async def test_an_argument_beats_a_hook(part):
 async def test_two_hooks_that_both_answer_are_refused_by_both_names(part):
     """Before anything is claimed; what was started is stopped again."""
     app = TaskHero(settings=SETTINGS, plugins=(plugin(part, mine(part), "One"), plugin(part, mine(part), "Other")))
-    with pytest.raises(AmbiguousOverride, match=rf"One and Other each answer taskhero_make_{part}: use one of them"):
+    with pytest.raises(AmbiguousOverride, match=rf"One and Other each answer taskhero_make_{part}: remove one of them"):
         await app.start()
     assert app.multi_worker is None
     assert app.scheduler is None

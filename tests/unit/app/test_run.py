@@ -63,7 +63,7 @@ def test_an_app_is_reconfigured_before_it_is_connected_only():
 
     async def main() -> None:
         async with app:
-            with pytest.raises(AlreadyRunning, match="reconfigure it before"):
+            with pytest.raises(AlreadyRunning, match=r"call reconfigure\(\) before it connects"):
                 app.reconfigure(settings=Settings())
         app.reconfigure(settings=Settings())
 

@@ -163,7 +163,7 @@ def test_a_name_makes_a_module(name, module):
         (" a", "spaces around it"),
         ("a\nb", "line breaks"),
         ("--", "needs a letter or a digit"),
-        ("_private", "_private.py looks like a file for tests or a private one"),
+        ("_private", "_private.py looks like a test or a private file"),
         ("test_mail", "test_mail.py looks like"),
         ("mail_test", "would not be loaded"),
         ("conftest", "would not be loaded"),
@@ -183,7 +183,7 @@ def test_a_name_that_cannot_name_a_file_of_tasks_is_refused(folder, name, said):
     ("words", "said"),
     [
         ([], "no name is given: pass one"),
-        (["a", "--name", "b"], "two names are given, 'a' or 'b'?"),
+        (["a", "--name", "b"], "two names are given, 'a' and 'b'"),
         (["a", "--queue", "x,y"], "contains a comma"),
         (["a", "--queue", ""], "must not be empty"),
         (["a", "--description", " "], "' ' is not a description"),
@@ -212,7 +212,7 @@ def test_a_periodic_task_says_how_often_it_runs(frequency, line):
     new = NewTask(
         name="tick", queue="default", description="Tick.", frequency=frequency, tasks=Path("tasks"), tests=Path("tests")
     )
-    text = new.texts()[Path("tasks/tick.py")]
+    text = new.files()[Path("tasks/tick.py")]
     assert f"\n{line}\n" in text
     assert ("from datetime import timedelta" in text) == ("timedelta(" in text)
     ast.parse(text)

@@ -103,7 +103,7 @@ def test_queues(filled, run):
 
 def test_status(filled, run):
     told = run("status", "--app", "shop:app")
-    assert "processed 0, failed 2, listed as failed 2" in told.stdout
+    assert "processed 0, failed 2, in the failed list 2" in told.stdout
     assert "leader: none" in told.stdout
     assert "delayed 1" in told.stdout
     assert "a second" not in told.stdout
@@ -186,7 +186,7 @@ def test_a_redis_that_is_away_is_named_without_the_password(verb, shop, run):
 def test_without_app_and_backend_they_say_what_to_pass(verb, run):
     told = run(verb)
     assert told.exit_code == 2
-    assert "Pass --app MODULE:ATTR" in told.stderr
+    assert "pass --app MODULE:ATTR" in told.stderr
     assert told.stderr.endswith(f"See taskhero {verb} --help\n")
 
 

@@ -31,7 +31,7 @@ def project(monkeypatch, tmp_path):
         ("--app shop:app --processes 0", 2, "--processes"),
         ("--app shop:app --min-processors 5 -c 2", 2, "min_task_processors=5 is above max_task_processors=2"),
         ("--app shop:app -c 0 --no-scheduler", 2, "there is nothing to run"),
-        ("--app shop:app --queue a,b", 2, "write --queue a --queue b"),
+        ("--app shop:app --queue a,b", 2, "pass --queue a --queue b"),
         ("--app shop:app --tasks nowhere", 2, "nowhere"),
         ("--tasks .", 1, "--tasks .: the files declare no task"),
         ("--tasks . --processes 2", 1, "--tasks .: the files declare no task"),

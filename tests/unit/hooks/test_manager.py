@@ -134,7 +134,7 @@ def test_a_task_may_name_a_plugin_that_only_an_installed_one_registers(install):
     assert asked == []
     strict = app.task(name="strict", plugins=("strict",))(lambda: None)
     assert len(strict.scope.of("taskhero_before_perform")) == 1
-    with pytest.raises(UnknownPlugin, match=r"no plugin is called 'strictly'; did you mean 'strict'"):
+    with pytest.raises(UnknownPlugin, match=r"no plugin has the name 'strictly'; did you mean 'strict'"):
         app.task(name="other", plugins=("strictly",))(lambda: None)
 
 
@@ -191,7 +191,7 @@ def test_what_is_no_queue_is_refused():
         def taskhero_make_queue(self, ctx):
             return "queue"
 
-    with pytest.raises(PluginError, match="'queue': make it of a class derived from taskhero.Queue"):
+    with pytest.raises(PluginError, match="'queue': return an instance of a class derived from taskhero.Queue"):
         _ = TaskHero(plugins=(MakesText(),)).queue
     with pytest.raises(PluginError, match="None: make it of a class derived"):
         _ = TaskHero(queue=lambda context: None).queue

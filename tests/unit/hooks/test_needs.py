@@ -53,7 +53,9 @@ def test_needs_are_those_of_app_wide_plugins_and_then_the_tasks_own_as_written()
 
 @pytest.mark.parametrize("answer", [ONE, "workerslock:one", 1, {ONE}, iter((ONE,))])
 def test_needs_are_several_in_a_sequence(answer):
-    with pytest.raises(PluginError, match="Needing: taskhero_needs gave .*: return a tuple, even of one, or None"):
+    with pytest.raises(
+        PluginError, match="Needing: taskhero_needs returned .*: return a tuple, even of one item, or None"
+    ):
         HookScope([Needing(answer)]).needs(JOB)
 
 
@@ -81,13 +83,13 @@ def test_guards_are_several_in_a_sequence():
             return QueueLockGuard("lock:add", 5)
 
     with pytest.raises(
-        PluginError, match="Guarding: taskhero_guards gave QueueLockGuard.*: return a tuple, even of one"
+        PluginError, match="Guarding: taskhero_guards returned QueueLockGuard.*: return a tuple, even of one"
     ):
         HookScope([Guarding()]).guards(JOB)
 
 
 def test_what_is_no_need_is_refused():
-    with pytest.raises(PluginError, match="Needing: taskhero_needs gave QueueLockGuard.*, which is no need"):
+    with pytest.raises(PluginError, match="Needing: taskhero_needs returned QueueLockGuard.*: return a tuple of needs"):
         HookScope([Needing((QueueLockGuard("lock:add", 5),))]).needs(JOB)
 
 

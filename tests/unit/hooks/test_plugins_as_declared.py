@@ -77,21 +77,24 @@ class Nothing:
 
 
 MISTAKES = [
-    (Good, r"Good is a class: give an instance, Good\(\.\.\.\)"),
-    (Misspelt(), r"Misspelt.taskhero_before_enque is no hook of taskhero \(did you mean taskhero_before_enqueue\?\)"),
-    (Unmarked(), "Unmarked.taskhero_before_enqueue is named as a hook but not marked: put @hookimpl above it"),
-    (WrongArgument(), r"takes 'context', which taskhero_before_enqueue does not give \(it gives: job, ctx\)"),
+    (Good, r"Good is a class: pass an instance, Good\(\.\.\.\)"),
+    (
+        Misspelt(),
+        r"Misspelt.taskhero_before_enque is not a hook of taskhero \(did you mean taskhero_before_enqueue\?\)",
+    ),
+    (Unmarked(), "Unmarked.taskhero_before_enqueue has the name of a hook but is not marked: put @hookimpl above it"),
+    (WrongArgument(), r"takes 'context', which taskhero_before_enqueue does not pass \(it passes: job, ctx\)"),
     (Defaulted(), "has a default for 'ctx'"),
     (Wrapper(), "Wrapper.taskhero_before_perform is a wrapper"),
     (OldWrapper(), "OldWrapper.taskhero_before_perform is a wrapper"),
     (AsyncGuards(), "AsyncGuards.taskhero_guards is async, but this hook is not awaited"),
-    (Nothing(), "Nothing has no hooks: mark functions with hookimpl .known: taskhero_after_enqueue"),
+    (Nothing(), "Nothing has no hooks: mark functions with @hookimpl .known: taskhero_after_enqueue"),
     (None, "NoneType has no hooks"),
 ]
 MISTAKES_ON_A_TASK = [
-    (First(), "the order written in plugins= of task 'add' is the order"),
-    (Last(), "the order written in plugins= of task 'add' is the order"),
-    (Override(), r"Override.taskhero_make_queue works app-wide only: give the plugin to TaskHero\(plugins="),
+    (First(), "order plugins= of task 'add' instead"),
+    (Last(), "order plugins= of task 'add' instead"),
+    (Override(), r"Override.taskhero_make_queue works app-wide only: pass the plugin to TaskHero\(plugins="),
 ]
 
 
@@ -125,7 +128,7 @@ def test_a_hook_may_go_by_another_name_and_that_is_checked_too():
         def check(self, job): ...
 
     assert set(read_plugin(Renamed())) == {"taskhero_before_enqueue"}
-    with pytest.raises(PluginError, match="Wrong.check is no hook of taskhero"):
+    with pytest.raises(PluginError, match="Wrong.check is not a hook of taskhero"):
         read_plugin(Wrong())
 
 
@@ -213,14 +216,14 @@ def test_a_plugin_may_be_given_by_a_name_with_options(name, key):
 @pytest.mark.parametrize(
     ("plugins", "options", "error", "sentence"),
     [
-        (("limt",), None, UnknownPlugin, rf"no plugin is called 'limt'; did you mean 'limit'\? \(known: {KNOWN}\)"),
-        (("job_lock",), None, UnknownPlugin, r"no plugin is called 'job_lock'; did you mean 'job-lock'\?"),
-        (("zzz",), None, UnknownPlugin, rf"no plugin is called 'zzz' \(known: {KNOWN}\)"),
+        (("limt",), None, UnknownPlugin, rf"no plugin has the name 'limt'; did you mean 'limit'\? \(known: {KNOWN}\)"),
+        (("job_lock",), None, UnknownPlugin, r"no plugin has the name 'job_lock'; did you mean 'job-lock'\?"),
+        (("zzz",), None, UnknownPlugin, rf"no plugin has the name 'zzz' \(known: {KNOWN}\)"),
         (
             ("limit",),
             None,
             PluginError,
-            r"plugin 'limit' cannot be made: missing .*'limit' \(its options: limit, delay\)",
+            r"plugin 'limit' cannot be created: missing .*'limit' \(its options: limit, delay\)",
         ),
         (
             ("limit",),
@@ -231,8 +234,8 @@ def test_a_plugin_may_be_given_by_a_name_with_options(name, key):
         (("limit",), {"limit": {"limit": 3, 1: 1}}, PluginError, r"it has no option 1 \(its options: limit, delay\)"),
         (("limit",), {"limit": {"limit": 0}}, PluginError, "limit must be 1 or more"),
         (("good",), {"limit": {"limit": 3}}, PluginError, "options for 'limit', which plugins does not name"),
-        (("good",), {"zzz": {}}, UnknownPlugin, "no plugin is called 'zzz'"),
-        (("good",), {Good: {}}, UnknownPlugin, "no plugin is called <class"),
+        (("good",), {"zzz": {}}, UnknownPlugin, "no plugin has the name 'zzz'"),
+        (("good",), {Good: {}}, UnknownPlugin, "no plugin has the name <class"),
         (
             ("limit", "rateLimit"),
             {"limit": {"limit": 3}},
@@ -258,7 +261,7 @@ def test_two_plugins_of_one_name_are_refused():
         def taskhero_register_plugins(self, registry):
             registry.add("limit", Good)
 
-    with pytest.raises(PluginError, match=r"two plugins are called 'limit': .*Limit and .*Good"):
+    with pytest.raises(PluginError, match=r"two plugins have the name 'limit', .*Limit and .*Good"):
         TaskHero(plugins=(Names(), Other()))
 
 

@@ -80,7 +80,7 @@ def test_taskhero_register_plugins_takes_a_plugin_in_whole_or_not_at_all():
         def taskhero_before_enqueue(self): ...
 
     manager = PluginManager((First(),))
-    with pytest.raises(PluginError, match=r"two plugins are called 'good': .*Registers and .*Notes"):
+    with pytest.raises(PluginError, match=r"two plugins have the name 'good', .*Registers and .*Notes"):
         manager._install(Second())
     assert manager.registry.known() == ["good"]
     assert manager.scope.of("taskhero_before_enqueue") == ()
@@ -188,13 +188,13 @@ def test_taskhero_register_commands_is_not_asked_by_an_app():
 @pytest.mark.parametrize(
     ("what", "sentence"),
     [
-        ((tidy, "work"), "the command 'work' is taskhero's own, and Commands has one, too: rename it"),
-        ((tidy, "Tidy"), "'Tidy' is no verb: use small letters, digits and single hyphens"),
-        ((tidy, "tidy up"), "'tidy up' is no verb"),
-        ((tidy, "--tidy"), "'--tidy' is no verb"),
-        ((tidy, ""), "'' is no verb"),
-        ((len,), "is no command: put @click.command\\(\\) above the function"),
-        ((click.Command,), "is no command"),
+        ((tidy, "work"), "the command 'work' is taskhero's own: rename the command of Commands"),
+        ((tidy, "Tidy"), "'Tidy' is not a verb: use lower-case letters, digits and single hyphens"),
+        ((tidy, "tidy up"), "'tidy up' is not a verb"),
+        ((tidy, "--tidy"), "'--tidy' is not a verb"),
+        ((tidy, ""), "'' is not a verb"),
+        ((len,), "is not a command: put @click.command\\(\\) above the function"),
+        ((click.Command,), "is not a command"),
     ],
 )
 def test_what_cannot_be_a_command_is_refused(what, sentence):
@@ -217,7 +217,7 @@ def test_of_two_commands_with_one_name_the_first_stays_and_both_are_named(caplog
     assert list(commands) == ["tidy"]
     assert commands.get("tidy") is tidy
     (record,) = caplog.records
-    assert "two plugins have a command 'tidy': Commands and " in record.getMessage()
+    assert "two plugins have a command 'tidy', Commands and " in record.getMessage()
     assert record.getMessage().startswith("The commands of ")
 
 

@@ -201,7 +201,7 @@ def test_guards_of_all_plugins_are_collected_in_order():
 
 
 def test_what_is_no_guard_is_an_error():
-    with pytest.raises(PluginError, match="Sync: taskhero_guards gave 'lock', which is no guard"):
+    with pytest.raises(PluginError, match="Sync: taskhero_guards returned 'lock': return a tuple of guards"):
         HookScope((Sync("a", [], answer=["lock"]),)).guards(JOB)
 
 

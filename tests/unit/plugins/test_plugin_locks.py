@@ -75,11 +75,11 @@ def test_a_key_replaces_the_whole_name():
 
 @pytest.mark.parametrize("answer", ["", None, 7, b"x"])
 def test_a_key_that_is_none_is_told_with_the_job(answer):
-    with pytest.raises(PluginError, match=r"gave .* for a job of 'add': return a str that is not empty"):
+    with pytest.raises(PluginError, match=r"returned .* for a job of 'add': return a str that is not empty"):
         QueueLock(key=lambda _: answer).taskhero_guards(JOB)
 
 
-WHOLE = r"a lock lapses after whole seconds, 1 up to"
+WHOLE = r"a lock expires after whole seconds: pass 1 to"
 KEY = "pass a str that is not empty, or a function of the job"
 
 

@@ -92,17 +92,17 @@ RETRY = r"\(its options: limit, delay, backoff, jitter, on, key; also retryLimit
 @pytest.mark.parametrize(
     ("name", "options", "sentence"),
     [
-        ("retry", {}, rf"plugin 'retry' cannot be made: missing a required argument: 'limit' {RETRY}"),
+        ("retry", {}, rf"plugin 'retry' cannot be created: missing a required argument: 'limit' {RETRY}"),
         ("retry", {"retryLimits": 3}, rf"it has no option 'retryLimits'; did you mean 'retryLimit'\? {RETRY}"),
-        ("retry", {"limit": 0}, rf"plugin 'retry' cannot be made: limit=0: pass how many attempts .* {RETRY}"),
+        ("retry", {"limit": 0}, rf"plugin 'retry' cannot be created: limit=0: pass the number of attempts .* {RETRY}"),
         ("retry", {"limit": 3, "retryLimit": 3}, "'limit' and 'retryLimit' are the same option: keep one"),
         ("retry", {"retryLimit": 3, "limit": 3}, "'retryLimit' and 'limit' are the same option: keep one"),
         ("retry", {"limit": 3, "retryDelay": "5s"}, "retryDelay='5s': pass milliseconds as a number"),
         ("retry", {"limit": 3, "retryDelay": True}, "retryDelay=True: pass milliseconds as a number"),
         ("retry", {"limit": 3, "backoffStrategy": 5}, "backoffStrategy=5: pass a list of milliseconds"),
         ("retry", {"limit": 3, "backoffStrategy": [1, "x"]}, "backoffStrategy=.*: pass milliseconds as a number"),
-        ("Retry", {"limit": 3, "delay": -1}, "plugin 'Retry' cannot be made: delay=-1 is negative"),
-        ("job-lock", {"lockTimeout": 0}, "timeout=0: a lock lapses after whole seconds"),
+        ("Retry", {"limit": 3, "delay": -1}, "plugin 'Retry' cannot be created: delay=-1 is negative"),
+        ("job-lock", {"lockTimeout": 0}, "timeout=0: a lock expires after whole seconds"),
         ("job-lock", {"requeue": True, "reEnqueue": True}, "'requeue' and 'reEnqueue' are the same option"),
         (
             "queue-lock",
@@ -120,9 +120,9 @@ def test_an_option_that_cannot_be_fails_when_the_task_is_declared(name, options,
 
 
 def test_a_class_of_the_shipped_ones_is_no_plugin():
-    with pytest.raises(PluginError, match=r"JobLock is a class: give an instance, JobLock\(...\)"):
+    with pytest.raises(PluginError, match=r"JobLock is a class: pass an instance, JobLock\(...\)"):
         TaskHero().task(plugins=(JobLock,))(add)
-    with pytest.raises(PluginError, match=r"QueueLock is a class: give an instance, QueueLock\(...\)"):
+    with pytest.raises(PluginError, match=r"QueueLock is a class: pass an instance, QueueLock\(...\)"):
         TaskHero(plugins=(QueueLock,))
 
 
@@ -143,8 +143,8 @@ def test_names_of_a_task_without_an_app_are_read_when_one_adopts_it():
 @pytest.mark.parametrize(
     ("plugins", "options", "error", "sentence"),
     [
-        (("rety",), None, UnknownPlugin, "no plugin is called 'rety'; did you mean 'retry'"),
-        (("retry",), None, PluginError, "plugin 'retry' cannot be made: missing .*'limit'"),
+        (("rety",), None, UnknownPlugin, "no plugin has the name 'rety'; did you mean 'retry'"),
+        (("retry",), None, PluginError, "plugin 'retry' cannot be created: missing .*'limit'"),
         (("retry",), {"retry": {"limit": 3, "dely": 1}}, PluginError, "it has no option 'dely'; did you mean 'delay'"),
     ],
 )
@@ -178,7 +178,7 @@ def test_a_third_party_cannot_take_a_shipped_name():
         def taskhero_register_plugins(self, registry):
             registry.add("retry", JobLock)
 
-    with pytest.raises(PluginError, match=r"two plugins are called 'retry': .*\.Retry and .*\.JobLock"):
+    with pytest.raises(PluginError, match=r"two plugins have the name 'retry', .*\.Retry and .*\.JobLock"):
         TaskHero(plugins=(Theirs(),))
 
 

@@ -23,7 +23,7 @@ def test_a_failure_becomes_a_success_and_its_error_is_logged_where_the_task_logs
     assert Noop().taskhero_after_perform(JOB, ctx(logger), Failure(ERROR, 1.5)) == Success(None, 1.5)
     (record,) = caplog.records
     assert (record.name, record.levelname, record.exc_info[1]) == (logger.name, "ERROR", ERROR)
-    assert record.getMessage() == "Task 'add' failed, which is taken for a success"
+    assert record.getMessage() == "Task 'add' failed, which counts as a success"
 
 
 def test_another_logger_may_be_given(caplog):
