@@ -1,5 +1,9 @@
 """The kit that proves a backend: every promise of `taskhero.backends.protocol.Backend` as a test.
 
+The topics are in `jobs`, `processes` and `schedulers`. `suite` has the fixtures and the hooks that a suite overrides,
+`capabilities` what a backend may lack, `promises` which sentence of the contract a test proves, and `steps` what many
+tests do.
+
 A third party's whole test file::
 
     import pytest
@@ -17,10 +21,9 @@ A third party's whole test file::
             yield backend
             await backend.close()
 
-It needs pytest and anyio (``pip install taskhero[conformance]``) and no configuration; pytest-asyncio, where it is
-installed, must not be in its ``auto`` mode. Each test gets a backend that is connected and holds nothing. What a
-backend cannot do, it says in its `Capabilities`; how to bring it into states that no verb of the contract makes, its
-suite says in the hooks of `Suite`.
+The kit needs pytest and anyio (``pip install taskhero[conformance]``) and no configuration. If pytest-asyncio is
+installed, it must not run in its ``auto`` mode. Each test gets a connected, empty backend. A suite declares in its
+`Capabilities` what the backend cannot do. The hooks of `Suite` create the states that no verb of the contract creates.
 """
 
 from pkgutil import iter_modules
@@ -131,4 +134,4 @@ class BackendConformance(
     ForeignLeftovers,
     Concurrency,
 ):
-    """All topics; derive a class named ``Test...`` from it and give it a fixture ``backend``."""
+    """All topics. Derive a class named ``Test...`` from it and give that class a fixture ``backend``."""

@@ -1,4 +1,4 @@
-"""What a backend may do without."""
+"""What a backend may lack."""
 
 from __future__ import annotations
 
@@ -11,28 +11,28 @@ _MEBIBYTE = 1024 * 1024
 
 @attrs.frozen(kw_only=True)
 class Capabilities:
-    """What a backend, and the suite that proves it, can do; everything, unless it says otherwise.
+    """What a backend, and the suite that proves it, can do. The default is everything.
 
-    A test that cannot do without what is missing is skipped, with the reason.
+    The kit skips a test that needs a missing capability, and shows the reason.
 
     Attributes:
-        clock: It takes its time from the fixture ``clock``. Without, nothing that needs time to pass is tested: leases
-            that end, jobs that become due, locks that lapse.
-        second_view: A second connection to the same store can be opened, as another process would have it
-            (`Suite.another_view`). Without, since the store is private to its app, the backend itself is used instead.
-        pausing: All workers can be paused (`Suite.set_paused`).
-        wrong_types: What stands in the store can be of a wrong type, since other programs write to it, too
+        clock: The backend takes its time from the fixture ``clock``. If False, the kit skips what needs time to pass:
+            leases that end, jobs that become due, locks that expire.
+        second_view: The suite can open a second connection to the same store, as another process would
+            (`Suite.another_view`). If False, because the store is private to its app, tests use the backend itself.
+        pausing: The suite can pause all workers (`Suite.set_paused`).
+        wrong_types: Data in the store can be of a wrong type, because other programs write to it too
             (`Suite.break_queue`, `Suite.break_failures`, `Suite.break_counter`, `Suite.break_lock`,
-            `Suite.break_attempts`, `Suite.break_moment`, `Suite.break_seconds_of`, `Suite.break_worker`).
-        foreign_scheduler: Schedulers of other programs work in the same store (`Suite.set_foreign_scheduler`).
-        foreign_workers: Workers of other programs are in view of the same store (`Suite.add_worker`).
-        foreign_failures: Other programs keep lists of failures besides (`Suite.add_failure`).
-        leftovers: Other programs may leave halves of what they write, a delayed job without its moment or a lock
+            `Suite.break_attempts`, `Suite.break_due_time`, `Suite.break_due_times_of`, `Suite.break_worker`).
+        foreign_scheduler: Schedulers of other programs use the same store (`Suite.set_foreign_scheduler`).
+        foreign_workers: Workers of other programs are registered in the same store (`Suite.add_worker`).
+        foreign_failures: Other programs keep failed lists of their own (`Suite.add_failure`).
+        leftovers: Other programs can leave half of what they write: a delayed job without its due time, or a lock
             without a lifetime (`Suite.add_orphan`, `Suite.add_lock`).
-        lost_lease: A process's lease can be lost while its workers stay (`Suite.forget_lease`).
-        traces: What is left of the last error beside a counter of attempts can be seen (`Suite.trace_of`). Without,
-            since no verb shows it, it need not be kept.
-        batch_bytes: No batch of more than one claim has more bytes than this.
+        lost_lease: A process can lose its lease while its workers stay registered (`Suite.forget_lease`).
+        traces: The suite can read the last error that the store keeps with a counter of attempts (`Suite.trace_of`).
+            If False, the backend does not have to keep it, because no verb shows it.
+        batch_bytes: The largest size, in bytes, of a batch of more than one claim.
     """
 
     clock: bool = True

@@ -1,4 +1,4 @@
-"""Which sentence of the contract a test proves, and what it needs to prove it."""
+"""The sentences of the contract that a test proves, and the capabilities that it needs."""
 
 from __future__ import annotations
 
@@ -16,11 +16,12 @@ Test = TypeVar("Test", bound="Callable[..., Any]")
 
 
 def promise(subject: str, *sentences: str) -> Callable[[Test], Test]:
-    """Say which sentences a test proves.
+    """Declare which sentences a test proves.
 
     Args:
-        subject: The verb of `Backend`, or the class, whose docstring holds them; ``"all"`` for the rules for all verbs.
-        sentences: Each sentence, or how it begins.
+        subject: The verb of `Backend`, or the class, whose docstring contains them. ``"all"`` means the rules for all
+            verbs.
+        sentences: Each sentence, or its beginning.
     """
 
     def mark(test: Test) -> Test:
@@ -31,7 +32,7 @@ def promise(subject: str, *sentences: str) -> Callable[[Test], Test]:
 
 
 def needs(*capabilities: str) -> Callable[[Test], Test]:
-    """Say which `Capabilities` a test cannot do without."""
+    """Declare which `Capabilities` a test requires."""
 
     def mark(test: Test) -> Test:
         setattr(test, _NEEDS, (*getattr(test, _NEEDS, ()), *capabilities))
@@ -41,13 +42,13 @@ def needs(*capabilities: str) -> Callable[[Test], Test]:
 
 
 def needs_of(test: object) -> tuple[str, ...]:
-    """What `needs` said of a test."""
+    """Return the capabilities that `needs` declared for a test."""
     found: tuple[str, ...] = getattr(test, _NEEDS, ())
     return found
 
 
 def promises_of(suite: type) -> Iterator[tuple[str, str, str]]:
-    """What the tests of a suite prove: subject, sentence, and the test's name."""
+    """Yield what the tests of a suite prove: subject, sentence, and the test's name."""
     for name in dir(suite):
         if name.startswith("test"):
             for subject, sentence in getattr(getattr(suite, name), _PROMISES, ()):

@@ -1,4 +1,4 @@
-"""A worker as simple as can be, for tests that need many."""
+"""A minimal worker for tests that need many of them."""
 
 from __future__ import annotations
 
@@ -18,19 +18,19 @@ __all__ = ["Board", "SimpleWorker", "working"]
 
 
 class Board:
-    """The texts of all jobs that were done."""
+    """The payloads of all jobs that succeeded."""
 
     def __init__(self) -> None:
         self.done: list[str] = []
         self._changed = asyncio.Event()
 
     def add(self, raw: str) -> None:
-        """One more was done."""
+        """Record one more job."""
         self.done.append(raw)
         self._changed.set()
 
     async def until(self, count: int) -> None:
-        """Wait until so many were done; fail if that takes too long."""
+        """Wait until *count* jobs have succeeded; fail after `Suite.patience` seconds."""
         await within(self._reached(count))
 
     async def _reached(self, count: int) -> None:
@@ -40,10 +40,10 @@ class Board:
 
 
 class SimpleWorker:
-    """A process with one slot: it claims, settles, and waits when there is nothing to do.
+    """A process with one slot. It claims, settles, and waits when there are no jobs.
 
     Attributes:
-        wakes: How many of its waits ended since there might be jobs.
+        wakeups: Number of its waits that ended because there might be jobs.
     """
 
     def __init__(self, backend: Backend, process: Process, board: Board, meet: asyncio.Barrier | None) -> None:
@@ -55,7 +55,7 @@ class SimpleWorker:
         self._wait: asyncio.Task[object] | None = None
 
     async def run(self) -> None:
-        """Work until it is cancelled."""
+        """Work until cancelled."""
         try:
             while True:
                 await self._work()
@@ -80,7 +80,7 @@ class SimpleWorker:
             await asyncio.sleep(0)
 
     async def _woken(self) -> bool:
-        """Wait; False if somebody disturbed it."""
+        """Wait. Return False if `interrupt_wait` cancelled the wait."""
         subscription = Subscription(queues=self.process.queues)
         waiting = asyncio.create_task(self._backend.wait(self.process, subscription, long()))
         self._wait = waiting
@@ -91,7 +91,7 @@ class SimpleWorker:
         return True
 
     def disturb(self) -> None:
-        """Cancel its wait; it begins another one, without looking for jobs in between."""
+        """Cancel the current wait. The worker starts another one and does not look for jobs in between."""
         if self._wait is not None:
             self._wait.cancel()
 
@@ -100,9 +100,9 @@ class SimpleWorker:
 async def working(
     backends: Sequence[Backend], count: int, board: Board, *, meet: asyncio.Barrier | None = None
 ) -> AsyncIterator[list[SimpleWorker]]:
-    """So many workers, spread over these views of one store, each a process of its own.
+    """Run *count* workers, each a process of its own, spread over these views of one store.
 
-    With *meet*, each holds on to its job until so many hold one at the same time.
+    With *meet*, each worker holds its job until as many workers as the barrier requires hold one at the same time.
     """
     workers = []
     for number in range(count):

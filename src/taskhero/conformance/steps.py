@@ -1,4 +1,4 @@
-"""Small steps that many tests take."""
+"""Small steps that many tests share."""
 
 from __future__ import annotations
 
@@ -79,47 +79,47 @@ Result = TypeVar("Result")
 
 
 def job(number: object = 1, queue: str = "q") -> str:
-    """The text of a job, as a program would write it."""
+    """Return the payload of a job as a program would write it."""
     return f'{{"class":"task","queue":{json.dumps(queue)},"args":[{json.dumps(number)}]}}'
 
 
 def make_process(number: int = 1, queues: tuple[str, ...] = ("q",)) -> Process:
-    """A process's name and queues."""
+    """Return a process's name and queues."""
     return Process(new_process_name("kit", 1000 + number, f"th{number:010x}"), queues)
 
 
 async def registered(
     backend: Backend, number: int = 1, *, slots: Sequence[int] = (1,), queues: tuple[str, ...] = ("q",)
 ) -> Process:
-    """A process that others see."""
+    """Register a process and return it."""
     process = make_process(number, queues)
     await backend.register(process, slots, LEASE)
     return process
 
 
 async def push(backend: Backend, *texts: str, queue: str = "q") -> None:
-    """Store texts in a queue."""
+    """Store payloads in a queue."""
     assert list(await backend.push([Entry(queue, raw) for raw in texts])) == [True] * len(texts)
 
 
 async def schedule(backend: Backend, at: int, *texts: str, queue: str = "q") -> None:
-    """Delay texts to a moment that is not here yet."""
+    """Delay payloads to a due time in the future, in Unix seconds."""
     answers = await backend.schedule([DelayedJobEntry(at, queue, raw) for raw in texts])
     assert list(answers) == ["delayed"] * len(texts)
 
 
 async def now_of(backend: Backend) -> int:
-    """The backend's time, floored."""
+    """Return the backend's time, rounded down to a whole Unix second."""
     return int((await backend.due(1)).now)
 
 
 async def due(backend: Backend, limit: int = 1000) -> list[DueJob]:
-    """The jobs whose moment has come."""
+    """Return the jobs that are due."""
     return list((await backend.due(limit)).jobs)
 
 
 def moves_of(jobs: Iterable[DueJob], queue: str = "q") -> list[PromotionTarget]:
-    """Each job to the end of a queue."""
+    """Return a promotion of each job to the end of a queue."""
     return [PromotionTarget(due_job, queue) for due_job in jobs]
 
 
@@ -131,7 +131,7 @@ async def claim(
 
 
 async def claim_one(backend: Backend, process: Process, slot: int = 1, queue: str = "q") -> Claim:
-    """Claim the job that must be there."""
+    """Claim the one job that must be available."""
     claims = await claim(backend, process, (slot,), (queue,))
     assert len(claims) == 1, f"one job was to be claimed from {queue!r}, it was {claims}"
     return claims[0]
@@ -140,7 +140,7 @@ async def claim_one(backend: Backend, process: Process, slot: int = 1, queue: st
 async def settle(
     backend: Backend, process: Process, claimed: Claim, ending: Disposition | None = None
 ) -> SettleAndClaimReply:
-    """Tell how a job ended, and claim nothing."""
+    """Record how a job ended, and claim nothing."""
     return await backend.settle_and_claim(process, [Settlement(claimed, ending or Succeeded())], (), ())
 
 
@@ -153,12 +153,12 @@ async def beat(
     locks: Sequence[HeldLock] = (),
     seen: str = "",
 ) -> HeartbeatReply:
-    """Renew a lease, from a thread."""
+    """Send a heartbeat from a thread."""
     return await asyncio.to_thread(backend.heartbeat, process, slots, LEASE, full=full, locks=locks, seen=seen)
 
 
 def told(answer: HeartbeatReply) -> HeartbeatReply:
-    """What a beat says of its own process: the leases of others are left out."""
+    """Return a heartbeat's reply without the leases of other processes."""
     return attrs.evolve(answer, leases=Leases())
 
 
@@ -166,13 +166,13 @@ def told(answer: HeartbeatReply) -> HeartbeatReply:
 
 
 async def leases_but(backend: Backend, *living: Process) -> list[Lease]:
-    """The leases of all processes but these."""
+    """Return the leases of all processes except these."""
     names = {process.name for process in living}
     return [lease for lease in (await backend.leases()).leases if lease.process not in names]
 
 
 async def rescue(backend: Backend, *living: Process, limit: int = 10) -> list[RescuedJob]:
-    """Rescue from all processes but these, as an engine does that saw their leases unchanged for long enough."""
+    """Rescue from all processes except these, as an engine whose `rescue_after` has passed."""
     return list(await backend.rescue(await leases_but(backend, *living), limit))
 
 
@@ -180,7 +180,7 @@ async def rescue(backend: Backend, *living: Process, limit: int = 10) -> list[Re
 
 
 async def blocked_by(backend: Backend, process: Process, claimed: Claim, *keys: str, timeout: int = 3600) -> int | None:
-    """Let a job take these locks; the position of the one that somebody else holds, or None."""
+    """Prepare a job with these locks. Return the position of the first that another owner holds, or None."""
     wanted = Preparation(claimed, hold=tuple(LockSpec(key, timeout) for key in keys))
     (answer,) = await backend.prepare(process, [wanted])
     assert answer.is_current, "the claim is still the process's"
@@ -194,7 +194,7 @@ async def hold(backend: Backend, process: Process, claimed: Claim, key: str, tim
 
 
 async def free_locks(backend: Backend, *keys: str) -> list[str]:
-    """Which of these locks are free: another process's job can take them. They stay as they are."""
+    """Return those of these locks that another process's job can take, and leave all as they are."""
     rival, found = make_process(99, ("rivals",)), []
     await backend.register(rival, (1,), LEASE)
     await push(backend, job("rival", "rivals"), queue="rivals")
@@ -210,7 +210,7 @@ async def free_locks(backend: Backend, *keys: str) -> list[str]:
 
 
 def raws(claims: Iterable[Claim]) -> list[str]:
-    """The texts of claims."""
+    """Return the payloads of claims."""
     return [claimed.raw for claimed in claims]
 
 
@@ -218,18 +218,18 @@ def raws(claims: Iterable[Claim]) -> list[str]:
 
 
 async def within(awaitable: Awaitable[Result]) -> Result:
-    """The result, which must come in time."""
+    """Return the result of an awaitable, or fail after `PATIENCE` seconds."""
     async with asyncio.timeout(PATIENCE):
         return await awaitable
 
 
 def long() -> float:
-    """Seconds that no test waits for: what ends such a wait is not its timeout."""
+    """Return a timeout, in seconds, that no test reaches: something else ends such a wait."""
     return 10 * PATIENCE
 
 
 async def wake(backend: Backend, process: Process, interest: Subscription, *, schedule: bool = False) -> Wakeup:
-    """Wait until there may be jobs, or an earlier moment; what wakes it for another reason does not count."""
+    """Wait until there may be jobs, or an earlier due time. Ignore wake-ups for the other reason."""
     while True:
         answer = await backend.wait(process, interest, long())
         assert answer.jobs or answer.schedule, "a wait ended for nothing before its time was up"
@@ -240,7 +240,7 @@ async def wake(backend: Backend, process: Process, interest: Subscription, *, sc
 async def in_line(
     backend: Backend, process: Process, interest: Subscription, *, schedule: bool = False
 ) -> asyncio.Task[Wakeup]:
-    """A wait under way; a wake-up may be spurious, so it is begun again if it ends before anything happened."""
+    """Start a wait. A wake-up may be spurious, so start it again if it ends before anything happens."""
     for _ in range(5):
         waiting = asyncio.create_task(wake(backend, process, interest, schedule=schedule))
         await at_ease()
@@ -251,5 +251,5 @@ async def in_line(
 
 
 async def at_ease(seconds: float = QUIET) -> None:
-    """Give those who wait the time to get in line: no verb tells whether they are."""
+    """Sleep so that waits can begin, because no verb shows whether they have."""
     await asyncio.sleep(seconds)

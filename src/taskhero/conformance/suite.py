@@ -1,4 +1,4 @@
-"""What all topics of the kit stand on: fixtures, and hooks that a suite overrides."""
+"""The base of all topics of the kit: fixtures, and the hooks that a suite overrides."""
 
 from __future__ import annotations
 
@@ -26,8 +26,8 @@ class Suite:
     """Base of all topics.
 
     Attributes:
-        capabilities: What the backend, and this suite, can do.
-        patience: Seconds after which what should happen has not happened. Only a test that fails waits so long.
+        capabilities: What the backend and this suite can do.
+        patience: Seconds after which an expected event counts as missing. Only a failing test waits that long.
     """
 
     pytestmark = pytest.mark.anyio
@@ -38,36 +38,36 @@ class Suite:
 
     @pytest.fixture
     def anyio_backend(self) -> str:
-        """Backends live in asyncio's event loop."""
+        """Return the name of the event loop in which backends run."""
         return "asyncio"
 
     @pytest.fixture
     def clock(self) -> ManualClock:
-        """The time; a test moves it."""
+        """Return the clock that a test advances."""
         return ManualClock()
 
     @pytest.fixture
     def backend(self) -> Backend:
-        """Override it: a backend that is connected, takes its time from the fixture ``clock``, and holds nothing."""
+        """Override it: return a connected, empty backend that takes its time from the fixture ``clock``."""
         raise NotImplementedError(
             f"{type(self).__name__} must override the fixture `backend`, see taskhero.conformance"
         )
 
     @pytest.fixture(autouse=True)
     def skip_what_is_not_claimed(self, request: pytest.FixtureRequest) -> None:
-        """Skip a test for which the backend, or its suite, lacks a capability."""
+        """Skip a test that needs a capability which the backend, or its suite, lacks."""
         for name in needs_of(request.function):
             if not getattr(self.capabilities, name):
                 pytest.skip(f"{type(self).__name__} declares Capabilities({name}=False)")
 
     @pytest.fixture(autouse=True)
     def wait_no_longer_than_patience(self, monkeypatch: pytest.MonkeyPatch) -> None:
-        """Let this suite's patience hold."""
+        """Apply this suite's patience to `steps`."""
         monkeypatch.setattr(steps, "PATIENCE", self.patience)
 
     @pytest.fixture
     async def views(self, backend: Backend, clock: ManualClock) -> AsyncIterator[Views]:
-        """Opens further connections to the store of ``backend``; the same one if there can be no other."""
+        """Return a function that opens another view of the store of ``backend``, or returns ``backend`` itself."""
         async with AsyncExitStack() as opened:
 
             async def view() -> Backend:
@@ -82,43 +82,43 @@ class Suite:
     # hooks
 
     async def another_view(self, backend: Backend, clock: ManualClock) -> Backend:
-        """Open a second connection to the store of *backend*, as another process would; the kit closes it."""
+        """Open a second connection to the store of *backend*, as another process would. The kit closes it."""
         self._lacks("another_view", "second_view", backend, clock)
 
     async def set_paused(self, backend: Backend, *, paused: bool) -> None:
-        """Set or clear what is called ``pause-all-workers`` on the wire."""
+        """Set or clear the key ``pause-all-workers``, as it is called on the wire."""
         self._lacks("set_paused", "pausing", backend, paused)
 
     async def break_queue(self, backend: Backend, queue: str) -> None:
-        """Put something of a wrong type where the jobs of *queue* belong."""
+        """Store a value of a wrong type at the key of *queue*."""
         self._lacks("break_queue", "wrong_types", backend, queue)
 
     async def break_failures(self, backend: Backend) -> None:
-        """Put something of a wrong type where the failures belong."""
+        """Store a value of a wrong type at the key of the failed list."""
         self._lacks("break_failures", "wrong_types", backend)
 
     async def break_counter(self, backend: Backend, name: str) -> None:
-        """Put something that is no number where the counter *name* (as in `Backend.stats`) belongs."""
+        """Store a text that is not a number at the counter *name* (as in `Backend.stats`)."""
         self._lacks("break_counter", "wrong_types", backend, name)
 
     async def break_lock(self, backend: Backend, key: str) -> None:
-        """Put something of a wrong type where the lock *key* belongs."""
+        """Store a value of a wrong type at the lock *key*."""
         self._lacks("break_lock", "wrong_types", backend, key)
 
     async def break_attempts(self, backend: Backend, name: str) -> None:
-        """Put something that is no number where the counter of attempts *name* belongs."""
+        """Store a text that is not a number at the counter of attempts *name*."""
         self._lacks("break_attempts", "wrong_types", backend, name)
 
     async def break_moment(self, backend: Backend, at: int) -> None:
-        """Put something of a wrong type where the jobs belong that are delayed to the second *at*."""
+        """Store a value of a wrong type at the key of the jobs that are due at the Unix second *at*."""
         self._lacks("break_moment", "wrong_types", backend, at)
 
     async def break_seconds_of(self, backend: Backend, raw: str) -> None:
-        """Put something of a wrong type where the seconds belong to which the text *raw* is delayed."""
+        """Store a value of a wrong type at the key of the due times of the payload *raw*."""
         self._lacks("break_seconds_of", "wrong_types", backend, raw)
 
     async def break_worker(self, backend: Backend, worker_id: str) -> None:
-        """Put something of a wrong type where the text under a worker's name belongs."""
+        """Store a value of a wrong type at the key of a worker's job."""
         self._lacks("break_worker", "wrong_types", backend, worker_id)
 
     async def add_worker(
@@ -130,31 +130,31 @@ class Suite:
         ping: str | None = None,
         heartbeat: str | None = None,
     ) -> None:
-        """Bring a worker of another program into view, or change what is given of one that is."""
+        """Register a worker of another program, or change the given values of a registered one."""
         self._lacks("add_worker", "foreign_workers", backend, worker_id, working, ping, heartbeat)
 
     async def add_failure(self, backend: Backend, source: str, text: str) -> None:
-        """List a failure where another program lists its own, in the list *source* (as in `Backend.failed_lists`)."""
+        """Append an entry to another program's failed list *source* (as in `Backend.failed_lists`)."""
         self._lacks("add_failure", "foreign_failures", backend, source, text)
 
     async def trace_of(self, backend: Backend, name: str) -> str | None:
-        """The text of the trace *name* (as in `Retried`), or None."""
+        """Return the text of the trace *name* (as in `Retried`), or None."""
         self._lacks("trace_of", "traces", backend, name)
 
     async def set_foreign_scheduler(self, backend: Backend, *, leads: bool) -> None:
-        """Let the scheduler of another program lead, by a lock without a lifetime, or lead no more."""
+        """Take or release, for another program's scheduler, a master lock without a lifetime."""
         self._lacks("set_foreign_scheduler", "foreign_scheduler", backend, leads)
 
     async def add_orphan(self, backend: Backend, moment: str, text: str) -> None:
-        """Delay a job as a program does that dies before it says to which moment; *moment* is written as given."""
+        """Delay a job as a program does that dies before it stores the due time *due_at*, which is written as given."""
         self._lacks("add_orphan", "leftovers", backend, moment, text)
 
     async def add_lock(self, backend: Backend, key: str, text: str) -> None:
-        """Leave a lock that has this text and no lifetime."""
+        """Store a lock that has this text and no lifetime."""
         self._lacks("add_lock", "leftovers", backend, key, text)
 
     async def forget_lease(self, backend: Backend, process: Process) -> None:
-        """Lose the lease of a process, but not its workers."""
+        """Delete the lease of a process, but not its workers."""
         self._lacks("forget_lease", "lost_lease", backend, process)
 
     def _lacks(self, hook: str, capability: str, *_given: object) -> NoReturn:

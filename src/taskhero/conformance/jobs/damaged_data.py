@@ -1,4 +1,4 @@
-"""One bad thing spoils only the item it belongs to."""
+"""One damaged item affects nothing else."""
 
 from __future__ import annotations
 
@@ -59,14 +59,14 @@ _UNSETTLED = (
 
 
 class DamagedData(Suite):
-    """What stands in the store is of a wrong type, since other programs write to it, too."""
+    """Data of a wrong type, since other programs write to the store too."""
 
     @promise("all", _ITEM)
     @promise("settle_and_claim", "Jobs are claimed queue by queue in the order given, each queue from its front.")
     @promise("settle_and_claim", "A later queue is used only if the earlier ones hold no more jobs or cannot be read.")
     @needs("wrong_types")
     async def test_a_queue_that_cannot_be_read_is_passed_over(self, backend: Backend) -> None:
-        """It is told in `problems`, and the next one's jobs are claimed."""
+        """`problems` names it, and the next queue's jobs are claimed."""
         process = await registered(backend, slots=(1, 2), queues=("bad", "q"))
         await self.break_queue(backend, "bad")
         await push(backend, job(1))
@@ -91,7 +91,7 @@ class DamagedData(Suite):
     @promise("all", _ITEM)
     @needs("wrong_types")
     async def test_other_callers_pushes_are_not_spoilt(self, backend: Backend) -> None:
-        """Though they may share a round trip."""
+        """They may share a round trip."""
         await self.break_queue(backend, "bad")
         queues = ("a", "bad", "b", "bad", "c")
         answers = await asyncio.gather(
@@ -103,7 +103,7 @@ class DamagedData(Suite):
     @promise("settle_and_claim", *_UNSETTLED)
     @needs("wrong_types")
     async def test_a_failure_that_cannot_be_listed_stays_claimed(self, backend: Backend) -> None:
-        """With the reason; all others of the batch are recorded, and the next jobs claimed."""
+        """The reply gives the reason. The rest of the batch is recorded, and the next jobs are claimed."""
         process = await registered(backend, slots=(1, 2, 3))
         await push(backend, *map(job, range(4)))
         first, second, third = await claim(backend, process, (1, 2, 3))
@@ -125,7 +125,7 @@ class DamagedData(Suite):
     @promise("settle_and_claim", *_UNSETTLED)
     @needs("wrong_types")
     async def test_a_job_whose_queue_is_spoilt_stays_claimed(self, backend: Backend) -> None:
-        """It cannot be given back, so it is not lost either."""
+        """It cannot be released, and it is not lost either."""
         process = await registered(backend)
         await push(backend, job(1))
         claimed = await claim_one(backend, process)
@@ -140,7 +140,7 @@ class DamagedData(Suite):
     @pytest.mark.parametrize("counter", ["processed", "failed"])
     @needs("wrong_types")
     async def test_a_counter_that_is_no_number_is_left_out(self, backend: Backend, counter: str) -> None:
-        """Endings are recorded all the same, and the other counters count."""
+        """Settlements are recorded all the same, and the other counters count."""
         process = await registered(backend, slots=(1, 2))
         await push(backend, job(1), job(2))
         await self.break_counter(backend, counter)
@@ -163,7 +163,7 @@ class DamagedData(Suite):
     @promise("all", _ITEM)
     @needs("wrong_types")
     async def test_a_workers_counter_that_is_no_number_spoils_nothing_else(self, backend: Backend) -> None:
-        """Neither the ending nor the count of all."""
+        """Neither the settlement nor the total."""
         process = await registered(backend, slots=(1, 2))
         await push(backend, job(1), job(2))
         await self.break_counter(backend, f"processed:{process.worker(1)}")
@@ -178,7 +178,7 @@ class DamagedData(Suite):
     @promise("all", _ITEM)
     @needs("clock", "wrong_types")
     async def test_a_move_to_a_spoilt_queue_is_refused(self, backend: Backend, clock: ManualClock) -> None:
-        """The job stays delayed, and takes no lock; the other moves are made."""
+        """The job stays delayed and takes no lock. The other promotions are made."""
         now = await now_of(backend)
         await schedule(backend, now + 5, job(1), job(2))
         clock.advance(5)
@@ -195,7 +195,7 @@ class DamagedData(Suite):
     @promise("PromoteResult", "WRONG_TYPE")
     @needs("clock", "wrong_types")
     async def test_a_failure_that_cannot_be_listed_stays_delayed(self, backend: Backend, clock: ManualClock) -> None:
-        """Nothing is lost for want of a place."""
+        """The job is not lost because the failed list cannot take it."""
         await schedule(backend, await now_of(backend) + 5, "garbage")
         clock.advance(5)
         await self.break_failures(backend)
@@ -209,7 +209,7 @@ class DamagedData(Suite):
     @promise("all", _ITEM)
     @needs("wrong_types")
     async def test_a_lock_of_the_wrong_type_is_somebody_elses(self, backend: Backend) -> None:
-        """The job that needs it is blocked and takes none; it is neither renewed nor released."""
+        """The job that needs it is blocked and takes none. The lock is neither renewed nor released."""
         process = await registered(backend, slots=(1, 2, 3))
         await push(backend, job(1), job(2), job(3))
         first, second, third = await claim(backend, process, (1, 2, 3))
@@ -250,7 +250,7 @@ class DamagedData(Suite):
     @promise("all", _ITEM)
     @needs("wrong_types")
     async def test_a_counter_of_attempts_that_is_no_number_is_none(self, backend: Backend) -> None:
-        """The job runs all the same, and its attempts are counted anew."""
+        """The job runs all the same, and its attempts count from one again."""
         process = await registered(backend)
         await push(backend, job(1))
         claimed = await claim_one(backend, process)
@@ -265,7 +265,7 @@ class DamagedData(Suite):
     @promise("settle_and_claim", *_UNSETTLED)
     @needs("wrong_types")
     async def test_what_goes_with_an_end_that_cannot_be_recorded_stays(self, backend: Backend, *, last: bool) -> None:
-        """The lock is the claim's own as before, and the counter counts on."""
+        """The claim still owns the lock, and the counter keeps its value."""
         process = await registered(backend, slots=(1, 2))
         await push(backend, job(1), job(2), job(3))
         before, claimed = await claim(backend, process, (1, 2))
@@ -285,7 +285,7 @@ class DamagedData(Suite):
     @promise("delete_queue", "With *only_if_empty*, a queue that holds jobs or cannot be read does not change, and")
     @needs("wrong_types")
     async def test_a_spoilt_queue_is_no_empty_one(self, backend: Backend) -> None:
-        """Nothing is removed from it, no lock goes, and it is deleted only by who wants it gone in any case."""
+        """Nothing is removed, no lock is released, and only an unconditional delete deletes it."""
         process = await registered(backend, queues=("bad",))
         await backend.push([Entry("bad", job(1), guards=(QueueLockGuard("lock:a", 60),))])
         await self.break_queue(backend, "bad")

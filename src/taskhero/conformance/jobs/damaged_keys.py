@@ -1,4 +1,4 @@
-"""Places that cannot take a job: the end of another one, and periodic tasks, where their queue or second is damaged."""
+"""Settlements and periodic tasks whose queue or due time cannot take a job, because it is damaged."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ ENDINGS: dict[str, Disposition] = {
 
 
 class DamagedKeys(Suite):
-    """A job stays where it is until there is a place for it."""
+    """A job stays where it is until its destination can take it."""
 
     # endings
 
@@ -54,7 +54,7 @@ class DamagedKeys(Suite):
     async def test_a_job_whose_second_is_spoilt_stays_claimed(
         self, backend: Backend, clock: ManualClock, ending: Disposition
     ) -> None:
-        """Another ending of the batch is recorded; a second later there is another second, and no attempt is lost."""
+        """The rest of the batch is recorded. A second later there is another due time, and no attempt is lost."""
         now = await now_of(backend)
         process, (first, second) = await claim_each(backend, 1, "q", "q")
         await schedule(backend, now + 60, job("lost"))
@@ -73,7 +73,7 @@ class DamagedKeys(Suite):
     @promise("settle_and_claim", *_UNSETTLED)
     @needs("clock", "wrong_types")
     async def test_a_next_run_without_a_place_keeps_what_there_is(self, backend: Backend, clock: ManualClock) -> None:
-        """The ending is not recorded, and the copy that is delayed stays; a second later both are done."""
+        """The settlement is not recorded and the delayed copy stays. A second later both succeed."""
         now = await now_of(backend)
         process, (claimed,) = await claim_each(backend, 1, "q")
         await schedule(backend, now + 10, job("lost"))
@@ -95,7 +95,7 @@ class DamagedKeys(Suite):
     @promise("EnsureResult", "WRONG_TYPE")
     @needs("clock", "wrong_types")
     async def test_a_copy_that_cannot_come_earlier_stays(self, backend: Backend, clock: ManualClock) -> None:
-        """Where it is delayed to; another task is seen to."""
+        """It keeps its due time, and the other task is ensured."""
         now = int(clock.now())
         await schedule(backend, now + 10, job("lost"))
         await schedule(backend, now + 900, job(1))
@@ -110,7 +110,7 @@ class DamagedKeys(Suite):
     @promise("all", "`BackendRefused` means that the backend changed nothing.")
     @needs("clock", "wrong_types")
     async def test_a_task_that_cannot_begin_anew_stays_as_it_is(self, backend: Backend, clock: ManualClock) -> None:
-        """Its copies stay, and it is stopped as before; another one begins anew."""
+        """Its copies stay, and it remains stopped. Another task restarts."""
         now = int(clock.now())
         task = periodic()
         await backend.stop_periodic(task)
@@ -128,7 +128,7 @@ class DamagedKeys(Suite):
     @promise("all", _ITEM)
     @needs("wrong_types")
     async def test_a_task_is_stopped_though_its_queue_is_spoilt(self, backend: Backend) -> None:
-        """Its delayed copies go."""
+        """Its delayed copies are removed."""
         now = await now_of(backend)
         await schedule(backend, now + 900, job(1))
         await self.break_queue(backend, "q")
@@ -138,7 +138,7 @@ class DamagedKeys(Suite):
     @promise("all", "`BackendRefused` means that the backend changed nothing.")
     @needs("clock", "wrong_types")
     async def test_slots_whose_jobs_have_no_place_are_not_seen(self, backend: Backend, clock: ManualClock) -> None:
-        """They are fired when the queue is repaired; a task of another queue is fired all the same."""
+        """They fire once the queue is repaired. A task of another queue fires all the same."""
         now = int(clock.now())
         other = attrs.evolve(TASK, name="other", queue="r")
         await backend.declare_periodic([TASK, other], 60)

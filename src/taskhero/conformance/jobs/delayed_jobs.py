@@ -1,4 +1,4 @@
-"""Looking at what is delayed, and removing it."""
+"""Listing delayed jobs, and removing them."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ _slices = pytest.mark.parametrize(("positions", "expected"), SLICES, ids=[f"{a}.
 
 
 async def _found(backend: Backend, *containing: str, limit: int = 1000) -> list[tuple[int, str]]:
-    """All that a search finds, page by page."""
+    """Return all that a search finds, page by page."""
     entries: list[tuple[int, str]] = []
     after = None
     while True:
@@ -36,11 +36,11 @@ async def _found(backend: Backend, *containing: str, limit: int = 1000) -> list[
 
 
 class DelayedJobListing(Suite):
-    """The verbs of those who look at what is delayed."""
+    """`Backend.due_times`, `delayed`, `search_delayed` and `remove_delayed`."""
 
     @promise("due_times", "Return the Unix seconds to which jobs are delayed, earliest first, each with its number of")
     async def test_moments_are_in_the_order_of_time(self, backend: Backend) -> None:
-        """As numbers, not as texts; none before anything was delayed."""
+        """They are compared as numbers, not as text. There are none before anything is delayed."""
         assert list(await backend.due_times()) == []
         now = await now_of(backend)
         later = 10 ** len(str(now))
@@ -53,7 +53,7 @@ class DelayedJobListing(Suite):
     @promise("search_delayed", "A due time that cannot be read is skipped.")
     @needs("wrong_types")
     async def test_a_moment_that_cannot_be_read_spoils_no_other(self, backend: Backend) -> None:
-        """Of the wrong type, or no moment at all."""
+        """Its jobs have the wrong type."""
         now = await now_of(backend)
         await schedule(backend, now + 60, job(1))
         await schedule(backend, now + 70, job(2))
@@ -75,14 +75,14 @@ class DelayedJobListing(Suite):
 
     @promise("delayed", "The list is empty if nothing is delayed to that second.")
     async def test_a_moment_without_jobs(self, backend: Backend) -> None:
-        """One that nobody named."""
+        """Nothing was ever delayed to it."""
         assert await backend.delayed(await now_of(backend) + 60) == []
 
     @pytest.mark.parametrize("limit", [1, 2, 3, 1000])
     @promise("search_delayed", "Return a page of delayed jobs, by due time and then in the order stored.")
     @promise("search_delayed", "The step examines at most *limit* payloads, so a page may be empty without being the")
     async def test_all_that_is_delayed_page_by_page(self, backend: Backend, limit: int) -> None:
-        """However large the pages are, each entry comes once, and in its place."""
+        """Whatever the page size, each entry is shown once, in order."""
         assert await _found(backend, limit=limit) == []
         now = await now_of(backend)
         await schedule(backend, now + 90, job(4), job(3), job(5))
@@ -95,7 +95,7 @@ class DelayedJobListing(Suite):
     @pytest.mark.parametrize("limit", [1, 1000])
     @promise("search_delayed", "With *containing*, payloads that contain none of these strings are omitted.")
     async def test_a_search_by_what_a_text_holds(self, backend: Backend, limit: int) -> None:
-        """Any of several will do; what would be a pattern elsewhere is text here."""
+        """One of several strings is enough. Characters of patterns are ordinary characters."""
         at = await now_of(backend) + 60
         await schedule(backend, at, "a.c", "abc", "x%d", "é\\u00e9", "")
         assert await _found(backend, "a.c", limit=limit) == [(at, "a.c")]
@@ -104,7 +104,7 @@ class DelayedJobListing(Suite):
 
     @promise("remove_delayed", "Remove all copies of these payloads from their seconds, and return for each the")
     async def test_delayed_texts_are_removed(self, backend: Backend) -> None:
-        """From these seconds only; the others keep their order. They can be delayed anew."""
+        """Only from these due times. The others keep their order, and a removed one can be delayed again."""
         now = await now_of(backend)
         await schedule(backend, now + 60, job(1), job(2), job(3))
         await schedule(backend, now + 70, job(2))
@@ -117,7 +117,7 @@ class DelayedJobListing(Suite):
 
     @promise("remove_delayed", "Remove all copies of these payloads from their seconds, and return for each the")
     async def test_many_delayed_texts_are_removed(self, backend: Backend) -> None:
-        """However a backend cuts a large call in pieces; none is in none."""
+        """Even if a backend splits a large call. An empty call removes nothing."""
         assert list(await backend.remove_delayed([])) == []
         at = await now_of(backend) + 60
         await schedule(backend, at, *map(job, range(300)))
@@ -127,7 +127,7 @@ class DelayedJobListing(Suite):
     @promise("remove_delayed", "Each entry is one atomic step.")
     @needs("clock")
     async def test_what_was_removed_is_neither_promoted_nor_known(self, backend: Backend, clock: ManualClock) -> None:
-        """Neither its moment nor a guard finds it."""
+        """Neither `due` nor a guard finds it."""
         at = await now_of(backend) + 60
         await schedule(backend, at, job(1), job(2))
         assert list(await backend.remove_delayed([DelayedEntry(at, job(1))])) == [1]
@@ -138,7 +138,7 @@ class DelayedJobListing(Suite):
 
     @promise("remove_delayed", "A second is no longer listed after its last job is removed.")
     async def test_a_moment_goes_with_its_last_job(self, backend: Backend) -> None:
-        """Nobody wakes for it."""
+        """No scheduler wakes for it."""
         now = await now_of(backend)
         await schedule(backend, now + 60, job(1), job(2))
         await schedule(backend, now + 70, job(1))

@@ -1,4 +1,4 @@
-"""The smallest and the largest number of each kind that a verb takes: the step happens whole."""
+"""The smallest and the largest number of each kind that a verb accepts."""
 
 from __future__ import annotations
 
@@ -79,7 +79,7 @@ RECORDS: dict[str, Callable[[float], object]] = {
 
 
 class ExtremeNumbers(Suite):
-    """Numbers at their bounds."""
+    """Numbers at their bounds: the whole step succeeds."""
 
     @promise("all", _REFUSED)
     @pytest.mark.parametrize(
@@ -91,7 +91,7 @@ class ExtremeNumbers(Suite):
     async def test_no_backend_is_given_a_number_out_of_its_bounds(
         self, backend: Backend, record: Callable[[float], object], number: float
     ) -> None:
-        """So that none has to look; the message names the field."""
+        """So no backend has to check. The message names the field."""
         assert backend.location
         with pytest.raises(InvalidMoment, match=r"pass an? (int|number) from"):
             record(number)
@@ -102,7 +102,7 @@ class ExtremeNumbers(Suite):
     async def test_a_lock_of_a_queued_job_is_held_for_any_time(
         self, backend: Backend, clock: ManualClock, timeout: int
     ) -> None:
-        """Wherever it is taken: by a push, a promotion and a retry of a failure."""
+        """A push, a promotion and a retry of a failed job take it."""
         now = await now_of(backend)
         guards = [(QueueLockGuard(f"lock:{name}", timeout),) for name in "abcd"]
         assert list(await backend.push([Entry("q", job(1), guards=guards[0])])) == [True]
@@ -125,7 +125,7 @@ class ExtremeNumbers(Suite):
     @promise("all", _WHOLE)
     @_timeouts
     async def test_a_running_job_holds_its_lock_for_any_time(self, backend: Backend, timeout: int) -> None:
-        """Taken, renewed and released."""
+        """It is taken, renewed and released."""
         process = await registered(backend)
         await push(backend, job(1))
         claimed = await claim_one(backend, process)
@@ -139,7 +139,7 @@ class ExtremeNumbers(Suite):
     @_delays
     @pytest.mark.parametrize("kind", ["delayed", "retried"])
     async def test_a_job_that_ended_is_delayed_by_any_time(self, backend: Backend, kind: str, delay: float) -> None:
-        """Once, and its claim is over; the rest of the batch is recorded."""
+        """It is delayed once and its claim ends. The rest of the batch is recorded."""
         process = await registered(backend, slots=(1, 2))
         await push(backend, job(1), job(2))
         first, second = await claim(backend, process, (1, 2))
@@ -156,7 +156,7 @@ class ExtremeNumbers(Suite):
         assert prepared == (None if kind == "delayed" else 0)
 
     async def _count(self, backend: Backend) -> list[int | None]:
-        """What the counter of attempts holds."""
+        """Return the value of the counter of attempts."""
         process = make_process(2, ("counting",))
         await backend.register(process, (1,), 60)
         await push(backend, job(1), queue="counting")
@@ -166,14 +166,14 @@ class ExtremeNumbers(Suite):
     @promise("all", _WHOLE)
     @_delays
     async def test_a_new_job_is_delayed_by_any_time(self, backend: Backend, delay: float) -> None:
-        """No delay at all is now."""
+        """A delay of 0 means now."""
         (answer,) = await backend.schedule([DelayedJobEntry(None, "q", job(1), delay=delay)])
         assert answer == (ScheduleResult.DELAYED if delay else ScheduleResult.QUEUED)
         assert [count for _, count in await backend.due_times()] == ([1] if delay else [])
 
     @promise("all", _WHOLE)
     async def test_a_job_is_delayed_to_any_second(self, backend: Backend) -> None:
-        """The first one, and the last before the year 5000; other programs take milliseconds for seconds."""
+        """The first one, the last before the year 5000, and milliseconds that another program took for seconds."""
         entries = [DelayedJobEntry(at, "q", job(1)) for at in (0, LATEST - 1, 4_102_444_800_000)]
         assert list(await backend.schedule(entries)) == [
             ScheduleResult.QUEUED,
@@ -185,7 +185,7 @@ class ExtremeNumbers(Suite):
     @promise("all", _WHOLE)
     @pytest.mark.parametrize("frequency", [1e-9, LONGEST], ids=["tiny", "longest"])
     async def test_a_periodic_task_has_any_frequency(self, backend: Backend, frequency: float) -> None:
-        """One copy is delayed after its end, and when it begins anew; one that is not there is enqueued."""
+        """One copy is delayed after its end and after a restart. A missing copy is enqueued."""
         task = attrs.evolve(periodic("b"), frequency=frequency)
         assert list(await backend.ensure_periodic([task])) == [EnsureResult.ENQUEUED]
         process = await registered(backend)
@@ -201,7 +201,7 @@ class ExtremeNumbers(Suite):
     @promise("all", _WHOLE)
     @_counts
     async def test_any_number_is_asked_for(self, backend: Backend, count: int) -> None:
-        """Of jobs that are due, of rescued ones, of delayed ones and of those to remove."""
+        """Of due jobs, rescued jobs, delayed jobs and jobs to remove."""
         await push(backend, job(1), job(1), job(2))
         process = await registered(backend)
         assert len(await due(backend, count)) == 0
@@ -216,7 +216,7 @@ class ExtremeNumbers(Suite):
     @promise("all", _WHOLE)
     @pytest.mark.parametrize("lease", [1e-9, LONGEST], ids=["shortest", "longest"])
     async def test_a_lease_has_any_length(self, backend: Backend, lease: float) -> None:
-        """Of a process, and of the leader."""
+        """The lease of a process, and the leader's."""
         process = make_process()
         await backend.register(process, (1,), lease)
         assert (await beat(backend, process)).missing == ()

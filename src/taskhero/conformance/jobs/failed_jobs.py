@@ -1,4 +1,4 @@
-"""Looking at failures, removing them, and trying them again."""
+"""Listing failed jobs, removing them, and retrying them."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ _slices = pytest.mark.parametrize(("positions", "expected"), SLICES, ids=[f"{a}.
 
 
 async def _fail(backend: Backend, *texts: str) -> None:
-    """List these texts as failures."""
+    """Append these entries to the failed list."""
     process = await registered(backend, 77, slots=range(1, len(texts) + 1), queues=("failing",))
     await push(backend, *map(job, range(len(texts))), queue="failing")
     claims = await claim(backend, process, range(1, len(texts) + 1), ("failing",))
@@ -37,12 +37,12 @@ async def _fail(backend: Backend, *texts: str) -> None:
 def _retry(
     text: str, raw: str = job(1), queue: str = "q", *guards: QueueLockGuard, source: str = FAILED
 ) -> FailedRetry:
-    """A failure to be tried again."""
+    """Return a retry of a failed job."""
     return FailedRetry(FailedEntry(text, source), Entry(queue, raw, guards=guards))
 
 
 class FailedJobListing(Suite):
-    """The verbs of those who mend failures."""
+    """`Backend.failed`, `failed_count`, `failed_lists`, `remove_failed` and `retry_failed`."""
 
     @_slices
     @promise("failed", "Return the entries of a failed list, oldest first, from position *start* to *stop* as for")
@@ -50,7 +50,7 @@ class FailedJobListing(Suite):
     async def test_a_part_of_the_failures(
         self, backend: Backend, positions: tuple[int, int], expected: list[int]
     ) -> None:
-        """The oldest first."""
+        """The oldest entry is the first."""
         await _fail(backend, *(f"failure {number}" for number in range(5)))
         assert await backend.failed(*positions) == [f"failure {number}" for number in expected]
         assert await backend.failed_count() == 5
@@ -58,7 +58,7 @@ class FailedJobListing(Suite):
     @promise("failed_count", "Return the number of entries in a failed list.")
     @promise("failed_lists", "Return the names of the failed lists: ``failed``, then those of other programs, sorted.")
     async def test_no_failures(self, backend: Backend) -> None:
-        """An empty store has none, in the one list that is always there; an unknown one has none either."""
+        """An empty store has one list, which is empty. So is an unknown one."""
         assert (await backend.failed_count(), await backend.failed()) == (0, [])
         assert await backend.failed_lists() == [FAILED]
         assert (await backend.failed_count("q_failed"), await backend.failed(0, -1, "q_failed")) == (0, [])
@@ -68,7 +68,7 @@ class FailedJobListing(Suite):
     @promise("remove_failed", "Remove the newest copy of each of these entries, and return for each whether there was")
     @needs("foreign_failures")
     async def test_other_programs_lists_of_failures(self, backend: Backend) -> None:
-        """They are read and mended as the common one."""
+        """They are read, removed from and retried like the common one."""
         await _fail(backend, "ours")
         for source, text in (("b_failed", "one"), ("b_failed", "two"), ("a_failed", "three")):
             await self.add_failure(backend, source, text)
@@ -91,7 +91,7 @@ class FailedJobListing(Suite):
     @promise("remove_failed", "Remove the newest copy of each of these entries, and return for each whether there was")
     @promise("remove_failed", "Each entry is one atomic step, in the order given.")
     async def test_failures_are_removed(self, backend: Backend) -> None:
-        """By their exact texts, one for each that is named; the others keep their order."""
+        """By their exact text, one for each entry given. The others keep their order."""
         assert list(await backend.remove_failed([])) == []
         await _fail(backend, *"abcab")
         entries = [FailedEntry("a"), FailedEntry("x"), FailedEntry("b "), FailedEntry("b")]
@@ -105,7 +105,7 @@ class FailedJobListing(Suite):
     @promise("retry_failed", "It removes the newest copy of the entry and stores the job as `push` does, or changes")
     @promise("RetryResult", "STORED", "MISSING")
     async def test_failures_are_tried_again(self, backend: Backend, views: Views) -> None:
-        """Each goes to the end of its queue, as it is to be stored; what is no failure any more is not."""
+        """Each is stored at the end of its queue, with the payload given. A missing one is not."""
         assert list(await backend.retry_failed([])) == []
         await push(backend, job("first"))
         await _fail(backend, *"abcab")
@@ -120,7 +120,7 @@ class FailedJobListing(Suite):
 
     @promise("retry_failed", "Of two calls that retry the same entry, one succeeds.")
     async def test_of_two_that_try_the_same_again_one_does(self, backend: Backend, views: Views) -> None:
-        """Though both press the key in the same moment."""
+        """Two people can retry it at the same time."""
         other = await views()
         await _fail(backend, *map(str, range(20)))
         retries = [_retry(str(number), job(number)) for number in range(20)]
@@ -135,7 +135,7 @@ class FailedJobListing(Suite):
     @promise("retry_failed", "It removes the newest copy of the entry and stores the job as `push` does, or changes")
     @promise("RetryResult", "NOT_STORED")
     async def test_a_failure_whose_guard_does_not_hold_stays(self, backend: Backend) -> None:
-        """Nothing is stored, and no lock is taken; the others go."""
+        """Nothing is stored, and no lock is taken. The others are retried."""
         await _fail(backend, *"abc")
         taken, free = QueueLockGuard("lock:taken", 3600), QueueLockGuard("lock:free", 3600)
         await backend.push([Entry("q", job(0), guards=(taken,))])
@@ -152,7 +152,7 @@ class FailedJobListing(Suite):
     @promise("retry_failed", "Each retry is one atomic step, in the order given.")
     @promise("retry_failed", "It removes the newest copy of the entry and stores the job as `push` does, or changes")
     async def test_who_waits_is_told_of_a_failure_that_is_tried_again(self, backend: Backend) -> None:
-        """As of any job that is pushed, and it can be claimed."""
+        """Like any job that is pushed. The process can claim it."""
         process = await registered(backend)
         await _fail(backend, "a")
         waiting = await in_line(backend, process, Subscription(queues=("q",), all_queues=True))
@@ -163,7 +163,7 @@ class FailedJobListing(Suite):
     @promise("RetryResult", "NOT_STORED")
     @needs("wrong_types")
     async def test_a_failure_whose_queue_is_spoilt_stays(self, backend: Backend) -> None:
-        """It takes no lock; a list that cannot be read has no failures."""
+        """It takes no lock. A failed list that cannot be read has no entries."""
         await _fail(backend, "a", "b")
         await self.break_queue(backend, "bad")
         lock = QueueLockGuard("lock:a", 3600)

@@ -1,4 +1,4 @@
-"""Fair shares: work spreads over the living processes."""
+"""Fair shares: work spreads over the live processes."""
 
 from __future__ import annotations
 
@@ -19,11 +19,11 @@ _SHARE = "A call takes at most its fair share of a queue: the queue's length div
 
 
 class FairShares(Suite):
-    """How many jobs a process may take at once."""
+    """The number of jobs that a process may claim at once."""
 
     @promise("settle_and_claim", _SHARE)
     async def test_one_process_takes_all(self, backend: Backend) -> None:
-        """Nobody else would."""
+        """No other process would run them."""
         process = await registered(backend, slots=range(1, 11))
         await push(backend, *map(job, range(7)))
         assert len(await claim(backend, process, range(1, 11))) == 7
@@ -36,7 +36,7 @@ class FairShares(Suite):
     async def test_each_process_takes_its_share(
         self, backend: Backend, processes: int, jobs: int, shares: tuple[int, ...]
     ) -> None:
-        """Of what stands there when it asks, rounded up; in turn they take all."""
+        """Its share of the current length, rounded up. Together the processes claim all jobs."""
         slots = range(1, 11)
         all_of_them = [await registered(backend, number, slots=slots) for number in range(processes)]
         await push(backend, *map(job, range(jobs)))
@@ -53,7 +53,7 @@ class FairShares(Suite):
 
     @promise("settle_and_claim", _SHARE)
     async def test_no_more_than_the_free_slots(self, backend: Backend) -> None:
-        """However large the share is."""
+        """Even if the share is larger."""
         process = await registered(backend, 1, slots=(1, 2))
         await registered(backend, 2)
         await push(backend, *map(job, range(100)))
@@ -61,7 +61,7 @@ class FairShares(Suite):
 
     @promise("settle_and_claim", _SHARE)
     async def test_the_dead_have_no_share(self, backend: Backend) -> None:
-        """Though they still hold jobs that no rescuer took; nor have those that left."""
+        """Even if they still hold jobs. Deregistered processes have none either."""
         dead = await registered(backend, 2, slots=(1, 2))
         await push(backend, job("a"), job("b"))
         assert len(await claim(backend, dead, (1, 2))) == 2
@@ -75,7 +75,7 @@ class FairShares(Suite):
     @promise("settle_and_claim", "Jobs are claimed queue by queue in the order given, each queue from its front.")
     @promise("settle_and_claim", "A later queue is used only if the earlier ones hold no more jobs or cannot be read.")
     async def test_a_share_leaves_later_queues_alone(self, backend: Backend) -> None:
-        """While the first queue holds jobs, though they are others' share, none is taken from the second."""
+        """While the first queue holds jobs, even if they are others' share, the process claims none from the second."""
         order = ("high", "low")
         first = await registered(backend, 1, slots=range(1, 11), queues=order)
         second = await registered(backend, 2, slots=range(1, 11), queues=order)

@@ -1,4 +1,4 @@
-"""What other programs leave behind when they die between two commands."""
+"""What other programs leave when they die between two commands."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ _DEAD = (
 
 
 class ForeignLeftovers(Suite):
-    """`Backend.adopt` and `lifetimes`, and what `due` and `prepare` do with locks that nobody will release."""
+    """`Backend.adopt`, `lifetimes`, and how `due` and `prepare` treat locks without an end."""
 
     # delayed jobs without their moments
 
@@ -43,7 +43,7 @@ class ForeignLeftovers(Suite):
     @promise("adopt", "From then on they are promoted, listed and removed like all others.")
     @needs("clock", "leftovers")
     async def test_jobs_without_their_moments_are_adopted(self, backend: Backend, clock: ManualClock) -> None:
-        """Once; those that are due, and those that are not yet."""
+        """Once, whether they are due or not."""
         now = await now_of(backend)
         for number in (1, 2):
             await self.add_orphan(backend, str(now - 60), job(number))
@@ -64,7 +64,7 @@ class ForeignLeftovers(Suite):
     @promise("adopt", "A job whose due time is not a whole second is delayed to the next whole second.")
     @needs("leftovers")
     async def test_a_job_without_a_whole_second_is_adopted(self, backend: Backend) -> None:
-        """Never early; a job of that second stays before it."""
+        """It never runs early. A job that is already due in that second stays before it."""
         at = await now_of(backend) + 1000
         await schedule(backend, at, job(1))
         await self.add_orphan(backend, f"{at - 1}.25", job(2))
@@ -75,7 +75,7 @@ class ForeignLeftovers(Suite):
 
     @promise("adopt", "Intact data does not change.")
     async def test_what_is_in_order_is_not_adopted(self, backend: Backend) -> None:
-        """Neither counted nor moved."""
+        """It is neither counted nor moved."""
         at = await now_of(backend) + 1000
         await schedule(backend, at, job(1), job(2))
         await push(backend, job(3))
@@ -88,7 +88,7 @@ class ForeignLeftovers(Suite):
     @promise("prepare", "A lock that another program left without a lifetime is free 60 seconds after the second that")
     @needs("clock", "leftovers")
     async def test_a_lock_without_a_lifetime_ends(self, backend: Backend, clock: ManualClock) -> None:
-        """Not a second before; one that names no second stays held."""
+        """Not a second early. A lock whose text names no second stays held."""
         now = await now_of(backend)
         process = await registered(backend)
         await push(backend, job(1))
@@ -123,7 +123,7 @@ class ForeignLeftovers(Suite):
     @promise("lifetimes", "The value is None for a lock that does not expire.")
     @needs("leftovers")
     async def test_a_lock_without_end_has_no_lifetime(self, backend: Backend) -> None:
-        """Another program left it so."""
+        """Another program stored it without one."""
         await self.add_lock(backend, "lock:a", "1")
         assert await backend.lifetimes(["lock:a"]) == {"lock:a": None}
 
@@ -132,7 +132,7 @@ class ForeignLeftovers(Suite):
     @promise("due", "`foreign` says who holds that lock and since when `due` has seen it.")
     @needs("clock", "foreign_scheduler")
     async def test_it_tells_who_stops_the_promotion(self, backend: Backend, views: Views, clock: ManualClock) -> None:
-        """Since the first look in any process, of `due` alone; and so does the overview."""
+        """The time counts from the first call of `due` in any process. The overview shows the same."""
         assert (await backend.due(1)).foreign is None
         assert (await backend.overview()).foreign is None
         await self.set_foreign_scheduler(backend, leads=True)
@@ -154,7 +154,7 @@ class ForeignLeftovers(Suite):
     @promise("due", *_DEAD)
     @needs("clock", "foreign_scheduler")
     async def test_a_lock_that_never_changes_is_dead(self, backend: Backend, clock: ManualClock) -> None:
-        """Not before; then jobs are shown and promoted again, and `foreign` says why."""
+        """Not before. Then jobs are shown and promoted again, and `foreign` says why."""
         at = await now_of(backend) + 5
         await schedule(backend, at, job(1))
         await self.set_foreign_scheduler(backend, leads=True)
@@ -170,7 +170,7 @@ class ForeignLeftovers(Suite):
     @promise("due", *_DEAD)
     @needs("clock", "foreign_scheduler")
     async def test_a_lock_that_nobody_watched_is_not_dead(self, backend: Backend, clock: ManualClock) -> None:
-        """It may have been renewed meanwhile: the 10 minutes begin anew, as they do when it was free."""
+        """Its owner may have renewed it. The 10 minutes start again, as after a release."""
         await self.set_foreign_scheduler(backend, leads=True)
         for _ in range(3):
             assert (await backend.due(1)).yielded

@@ -1,4 +1,4 @@
-"""Verbs that deal with several items: one that is damaged affects no other, is lost for nobody, and is reported."""
+"""Verbs with several items: a damaged item affects no other, is not lost, and is reported."""
 
 from __future__ import annotations
 
@@ -58,7 +58,7 @@ _UNSETTLED = "If one settlement cannot be recorded, it stays as it was and is to
 
 
 async def claim_each(backend: Backend, number: int, *queues: str) -> tuple[Process, list[Claim]]:
-    """A process that holds one job of each of these queues, claimed in this order."""
+    """Register a process that holds one job of each of these queues, claimed in this order."""
     process = await registered(backend, number, slots=range(1, len(queues) + 1), queues=queues)
     claims = []
     for slot, queue in enumerate(queues, 1):
@@ -68,7 +68,7 @@ async def claim_each(backend: Backend, number: int, *queues: str) -> tuple[Proce
 
 
 class IsolatedItems(Suite):
-    """Each item alone: those who die, leave, produce, promote and wake."""
+    """Each item is independent: in rescues, in deregistrations, and for producers, schedulers and wake-ups."""
 
     # the dead
 
@@ -78,7 +78,7 @@ class IsolatedItems(Suite):
     @pytest.mark.parametrize("limit", [1, 100])
     @needs("wrong_types")
     async def test_a_rescue_passes_a_queue_that_cannot_take_its_job(self, backend: Backend, limit: int) -> None:
-        """In the same process and in others, each time; once the queue is repaired the job is rescued, too."""
+        """In the same process and in others, each time. Once the queue is repaired, the job is rescued too."""
         first, claims = await claim_each(backend, 1, "q", "bad", "bad", "r")
         _, others = await claim_each(backend, 2, "q", "bad")
         living = await registered(backend, 3)
@@ -101,7 +101,7 @@ class IsolatedItems(Suite):
     @promise("rescue", _RESCUE)
     @needs("wrong_types")
     async def test_a_job_that_cannot_be_rescued_is_not_marked(self, backend: Backend) -> None:
-        """However often that is tried, it counts as one death when it is rescued."""
+        """Its rescue counts as one crash, whatever the number of attempts before."""
         process, (claimed,) = await claim_each(backend, 1, "bad")
         await backend.mark_exclusive(process, claimed)
         living = await registered(backend, 2)
@@ -141,7 +141,7 @@ class IsolatedItems(Suite):
     @promise("all", _ITEM)
     @needs("wrong_types")
     async def test_a_worker_whose_job_has_no_place_does_not_retire(self, backend: Backend) -> None:
-        """The others do; it does when its queue is repaired."""
+        """The others are deregistered. It follows when its queue is repaired."""
         process, (good, bad, last) = await claim_each(backend, 1, "q", "bad", "q")
         await self.break_queue(backend, "bad")
         answer = await backend.deregister_slots(process, (1, 2, 3))
@@ -159,7 +159,7 @@ class IsolatedItems(Suite):
     @promise("all", _ITEM)
     @needs("wrong_types")
     async def test_a_process_leaves_behind_what_has_no_place(self, backend: Backend) -> None:
-        """Its other jobs go back; it may not claim any more."""
+        """Its other jobs are released, and it cannot claim any more."""
         process, (good, bad) = await claim_each(backend, 1, "q", "bad")
         other = await registered(backend, 2)
         await self.break_queue(backend, "bad")
@@ -178,7 +178,7 @@ class IsolatedItems(Suite):
     @promise("all", _ITEM)
     @needs("wrong_types")
     async def test_a_push_stores_what_it_can(self, backend: Backend) -> None:
-        """And says of each entry what became of it: stored, refused by a guard, or not storable, and why."""
+        """The answer says for each entry: stored, a duplicate, or not storable, and why."""
         await self.break_queue(backend, "bad")
         lock, other = QueueLockGuard("lock:a", 60), QueueLockGuard("lock:b", 60)
         entries = [
@@ -200,7 +200,7 @@ class IsolatedItems(Suite):
     @promise("all", _ITEM)
     @needs("wrong_types")
     async def test_what_can_be_delayed_is_delayed(self, backend: Backend) -> None:
-        """Beside a second, and a queue of what is due, that cannot take a job."""
+        """Beside a due time, and a queue of a due job, that cannot take a job."""
         now = await now_of(backend)
         await self.break_queue(backend, "bad")
         await schedule(backend, now + 60, job("lost"))
@@ -224,7 +224,7 @@ class IsolatedItems(Suite):
     @promise("all", _ITEM)
     @needs("clock", "wrong_types")
     async def test_a_text_whose_seconds_cannot_be_read_is_delayed(self, backend: Backend, clock: ManualClock) -> None:
-        """And promoted; guards that ask for it take it for not delayed, and others are not affected."""
+        """It is promoted too. Guards treat it as not delayed; other payloads are not affected."""
         now = await now_of(backend)
         await schedule(backend, now + 5, job(1))
         await self.break_seconds_of(backend, job(1))
@@ -245,7 +245,7 @@ class IsolatedItems(Suite):
     @promise("all", _ITEM)
     @needs("clock", "wrong_types")
     async def test_a_second_that_cannot_be_read_stops_no_promotion(self, backend: Backend, clock: ManualClock) -> None:
-        """What is due after it is shown and moved, and what is delayed to another second can be removed."""
+        """Later jobs are shown and promoted, and jobs of another due time can be removed."""
         now = await now_of(backend)
         for at, number in ((5, 1), (6, 2), (7, 3)):
             await schedule(backend, now + at, job(number))
@@ -261,7 +261,7 @@ class IsolatedItems(Suite):
     @promise("all", _ITEM)
     @needs("wrong_types")
     async def test_a_failure_of_a_spoilt_list_is_missing_alone(self, backend: Backend) -> None:
-        """Others are retried and removed."""
+        """The others are retried and removed."""
         process, claims = await claim_each(backend, 1, "q")
         await backend.settle_and_claim(process, [Settlement(claims[0], Retried("a", "retry:a", 1, (1.0,)))], (), ())
         await self.break_queue(backend, "bad")
@@ -282,7 +282,7 @@ class IsolatedItems(Suite):
     @promise("all", _ITEM)
     @needs("wrong_types")
     async def test_a_spoilt_queue_keeps_no_other_from_waking(self, backend: Backend) -> None:
-        """A wake-up is passed on for those that hold jobs."""
+        """The wake-up is forwarded for the queues that hold jobs."""
         first, second = await registered(backend, 1), await registered(backend, 2)
         await self.break_queue(backend, "bad")
         wait = await in_line(backend, first, Subscription(queues=("q",)))
@@ -295,7 +295,7 @@ class IsolatedItems(Suite):
     @promise("all", _ITEM)
     @needs("wrong_types")
     async def test_listings_show_what_can_be_read(self, backend: Backend) -> None:
-        """Only who asks for the spoilt queue itself is refused."""
+        """Only a request for the damaged queue itself fails."""
         await push(backend, job(1))
         await push(backend, job(1), queue="bad")
         await self.break_queue(backend, "bad")

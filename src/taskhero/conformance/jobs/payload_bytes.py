@@ -1,4 +1,4 @@
-"""A job is its raw text, whatever that is, on every way it can take."""
+"""A job is its payload, and every move keeps the payload's bytes."""
 
 from __future__ import annotations
 
@@ -52,13 +52,13 @@ _text = pytest.mark.parametrize("text", TEXTS.values(), ids=TEXTS.keys())
 
 
 class PayloadBytes(Suite):
-    """What is stored comes back exactly."""
+    """The store returns exactly what it was given."""
 
     @_text
     @promise("all", "A job is its payload, a string.")
     @promise("all", "A backend stores and returns the payload exactly and never decodes it.")
     async def test_a_text_is_queued_and_claimed_exactly(self, backend: Backend, text: str) -> None:
-        """From the push to the claim, and as what a process holds."""
+        """From the push to the claim, and in the list of a process's claims."""
         process = await registered(backend)
         await push(backend, text)
         assert await backend.queued("q") == [text]
@@ -69,7 +69,7 @@ class PayloadBytes(Suite):
     @_text
     @promise("all", "A backend stores and returns the payload exactly and never decodes it.")
     async def test_a_text_is_removed_exactly(self, backend: Backend, text: str) -> None:
-        """Only what is equal goes."""
+        """Only equal payloads are removed."""
         await push(backend, text + " ", text, " " + text)
         assert list(await backend.remove("q", [Removal(text)])) == [1]
         assert await backend.queued("q") == [text + " ", " " + text]
@@ -78,7 +78,7 @@ class PayloadBytes(Suite):
     @promise("all", "A backend stores and returns the payload exactly and never decodes it.")
     @promise("Released", "The job returns to the front of its queue, as *raw* if that is given.")
     async def test_a_text_is_given_back_exactly(self, backend: Backend, text: str) -> None:
-        """By a settlement, and when its worker retires or its process leaves."""
+        """By a settlement, and when its worker or its process is deregistered."""
         process = await registered(backend, slots=(1, 2))
         await push(backend, text)
         await settle(backend, process, await claim_one(backend, process), Released())
@@ -111,7 +111,7 @@ class PayloadBytes(Suite):
     @promise("all", "A move changes the payload in two cases only: a rescue marks it, and a disposition may replace")
     @needs("clock")
     async def test_a_text_is_retried_and_rescued_exactly(self, backend: Backend, clock: ManualClock, text: str) -> None:
-        """By the ending of an attempt, from the failures, and from a process that died."""
+        """By a settlement, from the failed list, and from a dead process."""
         process = await registered(backend)
         await push(backend, text)
         await settle(backend, process, await claim_one(backend, process), Retried("no", "retry:a", 9, (5.0,)))
@@ -131,7 +131,7 @@ class PayloadBytes(Suite):
     @_text
     @promise("all", "A backend stores and returns the payload exactly and never decodes it.")
     async def test_a_failure_is_kept_exactly(self, backend: Backend, text: str) -> None:
-        """The text of a failure is none of its business either."""
+        """The backend does not read the text of a failure either."""
         process = await registered(backend)
         await push(backend, job(1))
         await settle(backend, process, await claim_one(backend, process), Failed(text))
@@ -141,7 +141,7 @@ class PayloadBytes(Suite):
     @promise("push", "Store jobs in their queues, in the order given.")
     @promise("queues", "Return the names of all known queues, sorted.")
     async def test_a_queues_name_is_kept_exactly(self, backend: Backend, queue: str) -> None:
-        """Whatever letters it has; it is in the claim, too."""
+        """Whatever its characters. The claim has it too."""
         process = await registered(backend, queues=(queue,))
         await backend.push([Entry(queue, job(1, queue)), Entry("another", job(2))])
         assert await backend.queues() == sorted([queue, "another"])

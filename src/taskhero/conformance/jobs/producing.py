@@ -1,4 +1,4 @@
-"""Putting jobs into queues."""
+"""Storing jobs in queues."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ __all__ = ["Producing"]
 
 
 class Producing(Suite):
-    """`Backend.push`, and the guards that an entry may have."""
+    """`Backend.push`, and the guards of an entry."""
 
     @promise("push", "Store jobs in their queues, in the order given.")
     @promise("all", "A queue is first in, first out.", "A job that is put at the front comes next.")
@@ -32,14 +32,14 @@ class Producing(Suite):
 
     @promise("all", "A queue is first in, first out.", "A job that is put at the front comes next.")
     async def test_what_is_put_at_the_front_comes_next(self, backend: Backend) -> None:
-        """One after the other: of two in one call, the second ends up before the first."""
+        """In turn: of two entries in one call, the second is claimed first."""
         await push(backend, job(1))
         await backend.push([Entry("q", job(2), front=True), Entry("q", job(3), front=True), Entry("q", job(4))])
         assert await backend.queued("q") == [job(3), job(2), job(1), job(4)]
 
     @promise("push", "Store jobs in their queues, in the order given.")
     async def test_equal_jobs_are_all_kept(self, backend: Backend) -> None:
-        """A queue is no set."""
+        """A queue is not a set."""
         await push(backend, job(1), job(1))
         await push(backend, job(1))
         assert await backend.queued("q") == [job(1)] * 3
@@ -53,14 +53,14 @@ class Producing(Suite):
     @promise("push", "Each entry is one atomic step.")
     @promise("push", "The whole call is one too, unless it is so large that the backend splits it.")
     async def test_many_jobs_are_stored_in_order(self, backend: Backend) -> None:
-        """However a backend cuts a large call in pieces."""
+        """Even if a backend splits a large call."""
         payloads = [job(number) for number in range(2500)]
         await push(backend, *payloads)
         assert await backend.queued("q") == payloads
 
     @promise("push", "Each entry is one atomic step.")
     async def test_calls_at_once_do_not_mix(self, backend: Backend, views: Views) -> None:
-        """What one call stores stands together, whoever pushes at the same time."""
+        """The jobs of one call are stored together, even if other clients push at the same time."""
         other = await views()
         calls = [[job([call, number]) for number in range(5)] for call in range(10)]
         await asyncio.gather(
@@ -71,7 +71,7 @@ class Producing(Suite):
 
     @promise("push", "From then on the name of the queue is known.")
     async def test_a_queue_is_known_from_its_first_job_on(self, backend: Backend, views: Views) -> None:
-        """To others, too."""
+        """To other processes too."""
         await push(backend, job(1))
         assert await backend.queues() == ["q"]
         assert await (await views()).queues() == ["q"]
@@ -82,7 +82,7 @@ class Producing(Suite):
     @promise("push", "Return for each entry whether it was stored.")
     @promise("push", "An entry whose guards do not all hold is not stored and takes no lock.")
     async def test_a_lock_lets_one_job_in(self, backend: Backend, views: Views) -> None:
-        """The second one is refused, from another process as well; other locks are free."""
+        """The second job is a duplicate, from another process too. Other locks are free."""
         guarded = Entry("q", job(1), guards=(QueueLockGuard("lock:a", 60),))
         assert list(await backend.push([guarded])) == [True]
         other = Entry("q", job(2), guards=(QueueLockGuard("lock:b", 60),))
@@ -92,7 +92,7 @@ class Producing(Suite):
     @promise("QueueLockGuard", "Store the job only if lock *key* is free, and take it.")
     @needs("clock")
     async def test_a_lock_lapses_after_its_timeout(self, backend: Backend, clock: ManualClock) -> None:
-        """Not before it; a second or two later at most."""
+        """Not before it, and at most a second or two later."""
         guarded = Entry("q", job(1), guards=(QueueLockGuard("lock:a", 100),))
         await backend.push([guarded])
         clock.advance(99)
@@ -110,7 +110,7 @@ class Producing(Suite):
     @promise("push", "Return for each entry whether it was stored.")
     @promise("push", "An entry whose guards do not all hold is not stored and takes no lock.")
     async def test_a_refused_entry_takes_no_lock(self, backend: Backend) -> None:
-        """Whichever of its guards does not hold, the others' locks are free as before."""
+        """Whichever of its guards does not hold, the other locks stay free."""
         await backend.push([Entry("q", job(1), guards=(QueueLockGuard("lock:taken", 60),))])
         for guards in (
             (QueueLockGuard("lock:free", 60), QueueLockGuard("lock:taken", 60)),
@@ -123,14 +123,14 @@ class Producing(Suite):
     @promise("push", "Return for each entry whether it was stored.")
     @promise("push", "An entry whose guards do not all hold is not stored and takes no lock.")
     async def test_a_refused_entry_makes_no_queue_known(self, backend: Backend) -> None:
-        """Nothing of it is left."""
+        """It leaves nothing in the store."""
         await backend.push([Entry("q", job(1), guards=(QueueLockGuard("lock:a", 60),))])
         await backend.push([Entry("never", job(2), guards=(QueueLockGuard("lock:a", 60),))])
         assert await backend.queues() == ["q"]
 
     @promise("NotDelayed", "Store the job only if none of these payloads is delayed.")
     async def test_a_delayed_text_keeps_its_equals_out(self, backend: Backend) -> None:
-        """One of the forms is enough; a text that is merely similar is not."""
+        """One of the equivalent payloads is enough. A payload that is only similar is not."""
         await schedule(backend, await now_of(backend) + 1000, job(1))
         refused = Entry("q", job(1), guards=(NotDelayed((job("other form"), job(1))),))
         allowed = Entry("q", job(2), guards=(NotDelayed((job(2), job(1) + " ")),))
@@ -140,7 +140,7 @@ class Producing(Suite):
     @promise("NotDelayed", "Store the job only if none of these payloads is delayed.")
     @needs("clock")
     async def test_a_text_that_was_promoted_is_delayed_no_more(self, backend: Backend, clock: ManualClock) -> None:
-        """But as long as one copy is delayed, it is."""
+        """It is as long as one copy is delayed."""
         now = await now_of(backend)
         await backend.schedule([DelayedJobEntry(now + 5, "q", job(1), unique=False)] * 2)
         clock.advance(5)
@@ -153,7 +153,7 @@ class Producing(Suite):
     @promise("push", "Return for each entry whether it was stored.")
     @promise("push", "An entry whose guards do not all hold is not stored and takes no lock.")
     async def test_guards_of_both_kinds_hold_together(self, backend: Backend) -> None:
-        """A text that is delayed leaves the lock beside it free."""
+        """A payload that is delayed leaves the entry's lock free."""
         await schedule(backend, await now_of(backend) + 1000, job(1))
         both = Entry("q", job(1), guards=(QueueLockGuard("lock:a", 60), NotDelayed((job(1),))))
         assert list(await backend.push([both])) == [False]
@@ -161,7 +161,7 @@ class Producing(Suite):
 
     @promise("push", "Store jobs in their queues, in the order given.")
     async def test_a_guarded_job_may_be_put_at_the_front(self, backend: Backend) -> None:
-        """Then it is claimed first."""
+        """It is then claimed first."""
         process = await registered(backend)
         await push(backend, job(1))
         await backend.push([Entry("q", job(2), front=True, guards=(QueueLockGuard("lock:a", 60),))])

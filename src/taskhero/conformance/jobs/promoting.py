@@ -1,4 +1,4 @@
-"""Moving jobs whose moment has come to their queues."""
+"""Promoting due jobs to their queues."""
 
 from __future__ import annotations
 
@@ -47,7 +47,7 @@ class Promoting(Suite):
     @promise("due", "The step changes only data that can never be promoted.")
     @needs("clock")
     async def test_due_jobs_are_shown_and_stay(self, backend: Backend, clock: ManualClock) -> None:
-        """The first ones, by moment and then in the order stored, again and again."""
+        """The first ones, by due time and then in the order stored. Each call shows the same."""
         now = await now_of(backend)
         await schedule(backend, now + 2, job(1), job(2))
         await schedule(backend, now + 1, job(3))
@@ -61,7 +61,7 @@ class Promoting(Suite):
     @promise("due", "A job is due when the floor of now is at least its due time, so no job is returned early.")
     @needs("clock")
     async def test_no_job_is_shown_early(self, backend: Backend, clock: ManualClock) -> None:
-        """Not half a second, not a hundredth."""
+        """Not half a second, not a hundredth of a second."""
         clock.advance(0.25)
         now = await now_of(backend)
         await schedule(backend, now + 2, job(1))
@@ -75,7 +75,7 @@ class Promoting(Suite):
     @promise("all", '"Now" is the time of the')
     @needs("clock")
     async def test_it_tells_the_time_and_the_next_moment(self, backend: Backend, clock: ManualClock) -> None:
-        """`now` is the backend's clock; `next_at` the earliest moment, past or not, or None."""
+        """`now` is the backend's clock. `next_at` is the earliest due time, past or not, or None."""
         empty = await backend.due(10)
         assert abs(empty.now - clock.now()) < 0.01
         assert (empty.next_at, empty.yielded) == (None, False)
@@ -89,7 +89,7 @@ class Promoting(Suite):
     @promise("due", "Due times without jobs are deleted.")
     @needs("clock")
     async def test_moments_without_jobs_are_no_next_moment(self, backend: Backend, clock: ManualClock) -> None:
-        """Once its last job was promoted, a moment is forgotten."""
+        """A due time is forgotten when its last job is promoted."""
         now = await now_of(backend)
         await schedule(backend, now + 10, job(1))
         await schedule(backend, now + 20, job(2))
@@ -105,7 +105,7 @@ class Promoting(Suite):
     @promise("promote", "A job is also `MISSED` while another program's scheduler holds its lock.")
     @needs("clock", "foreign_scheduler")
     async def test_it_yields_to_another_programs_scheduler(self, backend: Backend, clock: ManualClock) -> None:
-        """Both what is shown and what is promoted; when that one is gone, all goes on."""
+        """Neither shows nor promotes a job. Both continue once the other scheduler is gone."""
         now = await now_of(backend)
         await schedule(backend, now + 5, job(1))
         clock.advance(5)
@@ -125,7 +125,7 @@ class Promoting(Suite):
     @promise("PromoteResult", "QUEUED")
     @needs("clock")
     async def test_jobs_go_to_the_ends_of_their_queues(self, backend: Backend, clock: ManualClock) -> None:
-        """Each to the queue of its move, behind what stands there."""
+        """Each to the queue given for it, after the jobs that are there."""
         now = await now_of(backend)
         await push(backend, job(0))
         await schedule(backend, now + 5, job(1), job(2), job(3))
@@ -143,7 +143,7 @@ class Promoting(Suite):
     @promise("PromoteResult", "MISSED")
     @needs("clock")
     async def test_what_is_not_due_is_missed(self, backend: Backend, clock: ManualClock) -> None:
-        """Nor is what was never delayed, or to another second; nothing is changed."""
+        """The same holds for a job that was never delayed, or to another second. Nothing changes."""
         now = await now_of(backend)
         await schedule(backend, now + 5, job(1))
         moves = moves_of([DueJob(now + 5, job(1)), DueJob(now, job(1)), DueJob(now, job(2))])
@@ -158,7 +158,7 @@ class Promoting(Suite):
     @promise("PromoteResult", "MISSED")
     @needs("clock")
     async def test_of_two_equal_moves_one_moves_it(self, backend: Backend, clock: ManualClock, views: Views) -> None:
-        """In one call or by two processes; copies of one second are moved one by one."""
+        """In one call or by two processes. Copies of one second are promoted one by one."""
         now = await now_of(backend)
         entry = DelayedJobEntry(now + 5, "q", job(1), unique=False)
         await backend.schedule([entry, entry])
@@ -173,7 +173,7 @@ class Promoting(Suite):
     @promise("PromoteResult", "MERGED")
     @needs("clock")
     async def test_a_job_is_merged_with_an_equal_one_that_waits(self, backend: Backend, clock: ManualClock) -> None:
-        """If a guard does not hold, the delayed entry goes and nothing is stored; no lock is taken."""
+        """If a guard does not hold, the delayed entry is removed. Nothing is stored, and no lock is taken."""
         now = await now_of(backend)
         await backend.push([Entry("q", job(1), guards=(QueueLockGuard("lock:a", 60),))])
         await schedule(backend, now + 5, job(1), job(2))
@@ -192,7 +192,7 @@ class Promoting(Suite):
     @promise("PromoteResult", "MERGED")
     @needs("clock")
     async def test_an_equal_job_may_be_written_otherwise(self, backend: Backend, clock: ManualClock) -> None:
-        """It is known by the texts that mean the same."""
+        """It is found by its equivalent payloads."""
         guards = (QueueLockGuard("lock:a", 600),)
         await backend.push([Entry("q", job("other"), guards=guards)])
         await schedule(backend, await now_of(backend) + 5, job(1))
@@ -205,7 +205,7 @@ class Promoting(Suite):
     @promise("PromoteResult", "QUEUED")
     @needs("clock")
     async def test_a_lock_that_was_left_behind_stops_no_delayed_job(self, backend: Backend, clock: ManualClock) -> None:
-        """No equal job waits under it, so it is taken over, and holds from now on."""
+        """No equal job is queued, so the promotion takes the lock over and holds it."""
         guards = (QueueLockGuard("lock:b", 600), QueueLockGuard("lock:a", 600))
         await backend.push([Entry("q", job(1), guards=guards[1:])])
         await backend.remove("q", [Removal(job(1))])
@@ -223,7 +223,7 @@ class Promoting(Suite):
     @promise("PromoteResult", "HELD")
     @needs("clock")
     async def test_a_shared_lock_keeps_other_jobs_delayed(self, backend: Backend, clock: ManualClock) -> None:
-        """They are not equal, so none may be merged; all go, in their order, when it is free. No lock is half taken."""
+        """Unequal jobs are not merged. When the lock is free, they are promoted in order. None takes half its locks."""
         shared = QueueLockGuard("lock:a", 600, shared=True)
         await backend.push([Entry("q", job(0), guards=(shared,))])
         await schedule(backend, await now_of(backend) + 5, job(1), job(2), job(0))
@@ -242,7 +242,7 @@ class Promoting(Suite):
     @promise("NotDelayed", "Store the job only if none of these payloads is delayed.")
     @needs("clock")
     async def test_a_job_is_not_in_its_own_way(self, backend: Backend, clock: ManualClock) -> None:
-        """While it is promoted it does not count as delayed; a copy at a later moment does."""
+        """A job does not count as delayed while it is promoted. A copy with a later due time does."""
         now = await now_of(backend)
         guards = (NotDelayed((job(1),)),)
         await schedule(backend, now + 5, job(1))
@@ -258,7 +258,7 @@ class Promoting(Suite):
     @promise("PromoteResult", "FAILED")
     @needs("clock")
     async def test_what_cannot_be_queued_goes_to_the_failures(self, backend: Backend, clock: ManualClock) -> None:
-        """With the text of its move; it is delayed no more, and stands in no queue."""
+        """With the text given. It is then neither delayed nor queued."""
         await schedule(backend, await now_of(backend) + 5, "garbage", job(1))
         clock.advance(5)
         garbage, fine = await due(backend)
@@ -278,7 +278,7 @@ class Promoting(Suite):
     @promise("promote", "Waiting processes wake up as after `push`.")
     @needs("clock")
     async def test_a_promotion_wakes_who_waits_for_the_queue(self, backend: Backend, clock: ManualClock) -> None:
-        """The moment alone does not: a scheduler has to promote."""
+        """Being due is not enough: a scheduler has to promote the job."""
         await schedule(backend, await now_of(backend) + 5, job(1))
         clock.advance(5)
         jobs = await due(backend)

@@ -1,4 +1,4 @@
-"""Looking into the store, and mending it."""
+"""Reading queues, counters and claims, and removing jobs."""
 
 from __future__ import annotations
 
@@ -46,11 +46,11 @@ _slices = pytest.mark.parametrize(("positions", "expected"), SLICES, ids=[f"{a}.
 
 
 class QueueInspection(Suite):
-    """The verbs of those who look and mend."""
+    """`Backend.queues`, `length`, `queued`, `remove`, `delete_queue`, `stats` and `claims`."""
 
     @promise("queues", "Return the names of all known queues, sorted.", "An empty queue stays known.")
     async def test_queues_are_sorted_and_stay_known(self, backend: Backend) -> None:
-        """Empty ones, too; none is known before anything happened."""
+        """Empty queues too. No queue is known at first."""
         assert await backend.queues() == []
         process = await registered(backend)
         for queue in ("q", "b", "a", "B"):
@@ -61,7 +61,7 @@ class QueueInspection(Suite):
 
     @promise("length", "Return the number of jobs in the queue, 0 if the queue is unknown.")
     async def test_lengths(self, backend: Backend, views: Views) -> None:
-        """What is claimed stands there no more; others see the same."""
+        """A claimed job does not count. Other processes see the same."""
         process = await registered(backend)
         await push(backend, job(1), job(2), job(2))
         assert await backend.length("q") == 3
@@ -80,7 +80,7 @@ class QueueInspection(Suite):
 
     @promise("queued", "Return the payloads from position *start* to *stop*, both included.")
     async def test_looking_changes_nothing(self, backend: Backend) -> None:
-        """All of a queue, again and again; an unknown one is empty."""
+        """All of a queue, twice. An unknown queue is empty."""
         await push(backend, job(1), job(2))
         for _ in range(2):
             assert await backend.queued("q") == [job(1), job(2)]
@@ -100,14 +100,14 @@ class QueueInspection(Suite):
     )
     @promise("remove", "Remove entries by their exact payloads.")
     async def test_entries_are_removed(self, backend: Backend, count: int, left: str, removed: int) -> None:
-        """From the front or the end; the others keep their order."""
+        """From the front or the end. The others keep their order."""
         await push(backend, *"abacad")
         assert list(await backend.remove("q", [Removal("a", count)])) == [removed]
         assert await backend.queued("q") == list(left)
 
     @promise("remove", "Remove entries by their exact payloads.")
     async def test_what_is_not_there_is_not_removed(self, backend: Backend) -> None:
-        """A text that differs in a blank, another queue's, one that is claimed."""
+        """A payload that differs by one blank, another queue's job, and a claimed job."""
         process = await registered(backend)
         await push(backend, job(1), job(2))
         claimed = await claim_one(backend, process)
@@ -121,7 +121,7 @@ class QueueInspection(Suite):
     @promise("remove", "Remove entries by their exact payloads.")
     @promise("remove", "Each removal is one atomic step, together with the locks that it releases.")
     async def test_many_are_removed_in_the_order_given(self, backend: Backend) -> None:
-        """Each finds what those before it left; however a backend cuts a large call in pieces."""
+        """Each finds what the ones before it left, even if a backend splits a large call."""
         assert list(await backend.remove("q", [])) == []
         await push(backend, *"abab", *map(str, range(500)))
         removals = [Removal("b", 1), Removal("a", -1), Removal("b"), Removal("b"), *map(Removal, map(str, range(499)))]
@@ -130,7 +130,7 @@ class QueueInspection(Suite):
 
     @promise("remove", "These locks are released, whatever their owner, if an entry was removed and none with its")
     async def test_the_last_entry_takes_its_locks_along(self, backend: Backend) -> None:
-        """Before, others of the same text are still queued; each removal has locks of its own."""
+        """Earlier ones do not, since an equal payload is still queued. Each removal has its own locks."""
         locks = tuple(QueueLockGuard(f"lock:{name}", 3600) for name in "abcd")
         await backend.push([Entry("q", job(1), guards=locks)])
         await push(backend, job(1), job(1), job(2))
@@ -144,7 +144,7 @@ class QueueInspection(Suite):
 
     @promise("remove", "These locks are released, whatever their owner, if an entry was removed and none with its")
     async def test_what_was_not_removed_releases_nothing(self, backend: Backend) -> None:
-        """The job was claimed meanwhile, and its lock may be the next one's already."""
+        """The job was claimed meanwhile, and the next job may have its lock already."""
         process = await registered(backend)
         await backend.push([Entry("q", job(1), guards=(QueueLockGuard("lock:a", 3600),))])
         claimed = await claim_one(backend, process)
@@ -158,7 +158,7 @@ class QueueInspection(Suite):
 
     @promise("delete_queue", "With *only_if_empty*, a queue that holds jobs or cannot be read does not change, and")
     async def test_an_empty_queue_only_is_deleted(self, backend: Backend) -> None:
-        """A job may have come since somebody saw that it was empty."""
+        """A job may have arrived after a client saw that the queue was empty."""
         await push(backend, job(1))
         assert await backend.delete_queue("q", only_if_empty=True) == 0
         assert (await backend.queues(), await backend.queued("q")) == (["q"], [job(1)])
@@ -169,7 +169,7 @@ class QueueInspection(Suite):
 
     @promise("delete_queue", "Delete the queue and all its jobs, and return their number.")
     async def test_a_queue_is_deleted(self, backend: Backend) -> None:
-        """Others stay, and so does what was claimed from it; it may come again, empty."""
+        """Other queues and claims stay. The queue may return, empty."""
         process = await registered(backend)
         await push(backend, job(1), job(2), job(3))
         await push(backend, job(4), queue="other")
@@ -185,7 +185,7 @@ class QueueInspection(Suite):
 
     @promise("delete_queue", "Delete the queue and all its jobs, and return their number.")
     async def test_what_was_deleted_is_not_claimed(self, backend: Backend) -> None:
-        """Even by one who asks for it by name."""
+        """Even by a claim that names the queue."""
         process = await registered(backend)
         await push(backend, job(1))
         await backend.delete_queue("q")
@@ -194,7 +194,7 @@ class QueueInspection(Suite):
     @promise("stats", "Return all counters: ``processed``, ``failed``, and each of them with ``:<worker>``.")
     @promise("stats", "A counter that is not a number is omitted.")
     async def test_counters(self, backend: Backend, views: Views) -> None:
-        """Of all processes and workers; seen by anybody."""
+        """Of all processes and workers. Every process sees the same."""
         assert await backend.stats() == {}
         expected = {"processed": 0, "failed": 0}
         for number in (1, 2):

@@ -1,4 +1,4 @@
-"""Storing jobs until their moment."""
+"""Storing jobs until their due time."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ class Scheduling(Suite):
     @promise("schedule", "Store jobs until their due times, in the order given, and return a `ScheduleResult` for")
     @promise("ScheduleResult", "DELAYED")
     async def test_a_job_waits_for_its_moment(self, backend: Backend) -> None:
-        """It stands in no queue, and the earliest moment is known."""
+        """It is in no queue, and the earliest due time is known."""
         now = await now_of(backend)
         entries = [DelayedJobEntry(now + 2000, "q", job(1)), DelayedJobEntry(now + 1000, "q", job(2))]
         assert list(await backend.schedule(entries)) == [ScheduleResult.DELAYED] * 2
@@ -47,7 +47,7 @@ class Scheduling(Suite):
     @promise("schedule", "An entry whose due time is not in the future, by the same clock, is pushed immediately.")
     @promise("ScheduleResult", "QUEUED")
     async def test_what_is_not_in_the_future_is_pushed_at_once(self, backend: Backend) -> None:
-        """This second, and any past one; to the end of its queue, whose name is known then."""
+        """For the current second and any past one. It is stored at the end of its queue, whose name is then known."""
         now = await now_of(backend)
         entries = [
             DelayedJobEntry(now, "q", job(1)),
@@ -69,7 +69,7 @@ class Scheduling(Suite):
     async def test_a_delay_counts_from_the_step(
         self, backend: Backend, clock: ManualClock, now: float, delay: float, due_in: int
     ) -> None:
-        """Rounded up, so that it is never early, and less than a second late."""
+        """It is rounded up, so it is never early, and less than one second late."""
         start = await now_of(backend)
         clock.advance(now)
         assert list(await backend.schedule([DelayedJobEntry(None, "q", job(1), delay=delay)])) == [
@@ -85,7 +85,7 @@ class Scheduling(Suite):
     @promise("schedule", "An entry whose due time is not in the future, by the same clock, is pushed immediately.")
     @needs("clock")
     async def test_no_delay_at_all_is_now(self, backend: Backend, clock: ManualClock) -> None:
-        """Wherever in its second that is; locks are taken then."""
+        """At any fraction of a second. The guards take their locks then."""
         clock.advance(0.5)
         entry = DelayedJobEntry(None, "q", job(1), guards=(QueueLockGuard("lock:a", 60),), delay=0)
         assert list(await backend.schedule([entry, entry])) == [ScheduleResult.QUEUED, ScheduleResult.DUPLICATE]
@@ -95,7 +95,7 @@ class Scheduling(Suite):
     @promise("schedule", "It is rounded up to a whole second, which is the one that `unique` compares.")
     @needs("clock")
     async def test_equal_jobs_of_one_delay_are_one_in_a_second(self, backend: Backend, clock: ManualClock) -> None:
-        """Whether the second was given or counted; guards and locks hold as for any that is delayed."""
+        """Whether the due time was given or computed. Guards hold as for any delayed job."""
         now = await now_of(backend)
         delayed = DelayedJobEntry(None, "q", job(1), delay=9.5, guards=(QueueLockGuard("lock:a", 60),))
         assert list(await backend.schedule([delayed, delayed])) == [
@@ -119,7 +119,7 @@ class Scheduling(Suite):
     async def test_a_moment_with_a_fraction_is_compared_before_it_is_rounded(
         self, backend: Backend, clock: ManualClock
     ) -> None:
-        """A part of a second ago is now; a part of a second from now is the next second."""
+        """A fraction of a second ago is now. A fraction of a second from now is the next second."""
         now = await now_of(backend)
         clock.advance(0.5)
         answers = await backend.schedule(
@@ -131,7 +131,7 @@ class Scheduling(Suite):
     @promise("schedule", "An entry whose due time is not in the future, by the same clock, is pushed immediately.")
     @needs("clock")
     async def test_the_next_second_is_the_future(self, backend: Backend, clock: ManualClock) -> None:
-        """Up to its very beginning."""
+        """Until it begins."""
         now = await now_of(backend)
         clock.advance(0.99)
         assert list(await backend.schedule([DelayedJobEntry(now + 1, "q", job(1))])) == [ScheduleResult.DELAYED]
@@ -141,7 +141,7 @@ class Scheduling(Suite):
     @promise("schedule", "Of two entries of one second, the first stored is promoted first.")
     @needs("clock")
     async def test_jobs_of_one_second_keep_their_order(self, backend: Backend, clock: ManualClock) -> None:
-        """Over several calls, too; an earlier second comes before all of a later one."""
+        """Over several calls too. An earlier second comes before all of a later one."""
         now = await now_of(backend)
         await schedule(backend, now + 7, job(1), job(2))
         await schedule(backend, now + 6, job(3))
@@ -155,7 +155,7 @@ class Scheduling(Suite):
     @promise("schedule", "The name of the queue becomes known when the job enters it.")
     @needs("clock")
     async def test_the_queue_is_known_once_the_job_is_in_it(self, backend: Backend, clock: ManualClock) -> None:
-        """A queue for which something is merely delayed is worked by nobody."""
+        """No worker claims from a queue that has only delayed jobs."""
         await schedule(backend, await now_of(backend) + 5, job(1))
         assert await backend.queues() == []
         clock.advance(5)
@@ -164,7 +164,7 @@ class Scheduling(Suite):
 
     @promise("ScheduleResult", "ALREADY_DELAYED")
     async def test_the_same_text_is_delayed_once_to_a_second(self, backend: Backend) -> None:
-        """To another second it may be, and so may another text to this one."""
+        """It may be delayed to another second, and another payload may be delayed to this one."""
         at = await now_of(backend) + 1000
         await schedule(backend, at, job(1))
         entries = [
@@ -181,7 +181,7 @@ class Scheduling(Suite):
     @promise("ScheduleResult", "ALREADY_DELAYED")
     @needs("clock")
     async def test_copies_are_kept_if_asked_for(self, backend: Backend, clock: ManualClock) -> None:
-        """`unique=False` stores the same text as often as it is given."""
+        """`unique=False` stores every copy of a payload."""
         at = await now_of(backend) + 5
         entry = DelayedJobEntry(at, "q", job(1), unique=False)
         assert list(await backend.schedule([entry, entry])) == [ScheduleResult.DELAYED] * 2
@@ -192,7 +192,7 @@ class Scheduling(Suite):
     @promise("ScheduleResult", "ALREADY_DELAYED")
     @needs("clock")
     async def test_a_text_may_be_delayed_again_once_it_was_promoted(self, backend: Backend, clock: ManualClock) -> None:
-        """It is no duplicate of what was delayed before."""
+        """It is not a duplicate of the earlier one."""
         now = await now_of(backend)
         await schedule(backend, now + 5, job(1))
         clock.advance(5)
@@ -202,7 +202,7 @@ class Scheduling(Suite):
 
     @promise("ScheduleResult", "ALREADY_DELAYED")
     async def test_one_of_many_at_once_is_delayed(self, backend: Backend, views: Views) -> None:
-        """The others are told that they are duplicates."""
+        """The others are duplicates."""
         other = await views()
         entry = DelayedJobEntry(await now_of(backend) + 1000, "q", job(1))
         answers = await asyncio.gather(*(view.schedule([entry]) for view in [backend, other] * 10))
@@ -212,7 +212,7 @@ class Scheduling(Suite):
 
     @promise("ScheduleResult", "DUPLICATE")
     async def test_a_guard_that_does_not_hold_refuses(self, backend: Backend) -> None:
-        """A text that is delayed, here under another one's conditions."""
+        """Here the guard of one job names the payload of another, which is delayed."""
         at = await now_of(backend) + 1000
         await schedule(backend, at, job(2))
         guarded = [DelayedJobEntry(at, "q", job(number), guards=(NotDelayed((job(2), job(3))),)) for number in (4, 5)]
@@ -221,7 +221,7 @@ class Scheduling(Suite):
     @promise("schedule", "A lock belongs to a queued job: a delayed job neither needs nor takes it before its")
     @needs("clock")
     async def test_a_lock_is_a_matter_of_the_queue(self, backend: Backend, clock: ManualClock) -> None:
-        """A taken one delays nobody, a free one stays free, and the promotion takes it."""
+        """A taken lock delays no job, a free one stays free, and the promotion takes it."""
         at = await now_of(backend) + 10
         guards = (QueueLockGuard("lock:a", 1000),)
         await backend.push([Entry("q", job(1), guards=guards)])
@@ -244,7 +244,7 @@ class Scheduling(Suite):
 
     @promise("ScheduleResult", "DUPLICATE")
     async def test_guards_hold_for_what_is_pushed_at_once_too(self, backend: Backend) -> None:
-        """A moment that is past changes nothing about them."""
+        """A due time in the past does not bypass them."""
         guarded = [DelayedJobEntry(0, "q", job(number), guards=(QueueLockGuard("lock:a", 60),)) for number in (1, 2)]
         assert list(await backend.schedule(guarded)) == [ScheduleResult.QUEUED, ScheduleResult.DUPLICATE]
         assert await backend.queued("q") == [job(1)]

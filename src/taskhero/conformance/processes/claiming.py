@@ -37,7 +37,7 @@ class Claiming(Suite):
     @promise("settle_and_claim", "A later queue is used only if the earlier ones hold no more jobs or cannot be read.")
     @promise("all", "A queue is first in, first out.")
     async def test_jobs_are_claimed_from_the_front(self, backend: Backend) -> None:
-        """As many as there are free slots, in the order of the queue."""
+        """One for each free slot, in the order of the queue."""
         process = await registered(backend, slots=(1, 2, 3))
         await push(backend, *map(job, range(5)))
         claims = await claim(backend, process, (2, 3))
@@ -49,7 +49,7 @@ class Claiming(Suite):
     @promise("settle_and_claim", "Jobs are claimed queue by queue in the order given, each queue from its front.")
     @promise("settle_and_claim", "A later queue is used only if the earlier ones hold no more jobs or cannot be read.")
     async def test_queues_are_emptied_in_the_order_given(self, backend: Backend) -> None:
-        """All of the first, then all of the second; never by name or by age."""
+        """All of the first, then all of the second, whatever their names and ages."""
         process = await registered(backend, slots=(1, 2, 3), queues=("low", "high"))
         for queue in ("high", "low", "middle"):
             await push(backend, job(1, queue), job(2, queue), queue=queue)
@@ -67,7 +67,7 @@ class Claiming(Suite):
     @promise("settle_and_claim", "Jobs are claimed queue by queue in the order given, each queue from its front.")
     @promise("settle_and_claim", "A later queue is used only if the earlier ones hold no more jobs or cannot be read.")
     async def test_only_the_queues_given_are_claimed_from(self, backend: Backend) -> None:
-        """Others may hold what they will; one that is unknown is no problem."""
+        """Other queues may hold jobs. An unknown queue is not a problem."""
         process = await registered(backend)
         await push(backend, job(1), queue="other")
         answer = await backend.settle_and_claim(process, (), (1,), ("unknown", "q"))
@@ -78,7 +78,7 @@ class Claiming(Suite):
     @promise("claims", "Return the claims that are stored for the workers of the process.")
     @promise("claims", "After a lost reply, they show what was really claimed.")
     async def test_a_claim_stands_under_its_worker(self, backend: Backend) -> None:
-        """With all that the answer tells of it, in the order of claiming."""
+        """With everything that the reply shows, in the order of claiming."""
         process = await registered(backend, slots=(1, 2, 3), queues=("q", "other"))
         await push(backend, job(1), job(2))
         await push(backend, job(3, "other"), queue="other")
@@ -92,7 +92,7 @@ class Claiming(Suite):
     @promise("claims", "Return the claims that are stored for the workers of the process.")
     @promise("claims", "After a lost reply, they show what was really claimed.")
     async def test_claims_of_others_are_not_shown(self, backend: Backend) -> None:
-        """Nor any for a process that nobody knows."""
+        """An unknown process has none."""
         process, other = await registered(backend, 1), await registered(backend, 2)
         await push(backend, job(1))
         await claim_one(backend, process)
@@ -101,7 +101,7 @@ class Claiming(Suite):
 
     @promise("settle_and_claim", "A claimed job is stored under its worker's name, with a new token, from the instant")
     async def test_each_claim_has_a_new_token(self, backend: Backend, views: Views) -> None:
-        """Under one slot, no token ever comes twice; also not for the same text."""
+        """A slot never gets a token twice, not even for the same payload."""
         process = await registered(backend)
         other = await views()
         tokens = []
@@ -114,7 +114,7 @@ class Claiming(Suite):
 
     @promise("settle_and_claim", "A slot that still holds a job gets no other job.")
     async def test_a_busy_slot_gets_no_other_job(self, backend: Backend) -> None:
-        """Even if it is called free, as after a lost reply; the free ones are served."""
+        """Even if the caller lists it as free, as after a lost reply. The free slots get jobs."""
         process = await registered(backend, slots=(1, 2))
         await push(backend, job(1), job(2), job(3))
         first = await claim_one(backend, process, 1)
@@ -126,7 +126,7 @@ class Claiming(Suite):
 
     @promise("settle_and_claim", "A slot that still holds a job gets no other job.")
     async def test_a_slot_that_is_named_twice_gets_one_job(self, backend: Backend) -> None:
-        """It has two hands no more than any other."""
+        """Like any other slot."""
         process = await registered(backend, slots=(1,))
         await push(backend, job(1), job(2))
         assert len(await claim(backend, process, (1, 1))) == 1
@@ -134,7 +134,7 @@ class Claiming(Suite):
 
     @promise("settle_and_claim", "Record how jobs ended, in the order given, and claim the next jobs for the free")
     async def test_a_slot_is_free_once_its_job_is_settled(self, backend: Backend) -> None:
-        """In the same step; several slots at once."""
+        """In the same step, and for several slots at once."""
         process = await registered(backend, slots=(1, 2))
         await push(backend, *map(job, range(4)))
         claims = await claim(backend, process, (1, 2))
@@ -146,7 +146,7 @@ class Claiming(Suite):
 
     @promise("settle_and_claim", "Record how jobs ended, in the order given, and claim the next jobs for the free")
     async def test_nothing_asked_changes_nothing(self, backend: Backend) -> None:
-        """Without free slots nothing is claimed, and no queue is no mistake."""
+        """Without free slots nothing is claimed. An empty list of queues is not an error."""
         process = await registered(backend)
         await push(backend, job(1))
         assert list((await backend.settle_and_claim(process, (), (), ("q",))).claims) == []
@@ -155,7 +155,7 @@ class Claiming(Suite):
 
     @promise("settle_and_claim", "Record how jobs ended, in the order given, and claim the next jobs for the free")
     async def test_it_tells_whether_jobs_wait(self, backend: Backend) -> None:
-        """In any of the queues asked for, after the claim."""
+        """In any of the queues given, after the claim."""
         process = await registered(backend, slots=(1, 2, 3), queues=("q", "other"))
         await push(backend, job(1), job(2))
         assert (await backend.settle_and_claim(process, (), (1,), ("other", "q"))).jobs_left
@@ -165,7 +165,7 @@ class Claiming(Suite):
 
     @promise("settle_and_claim", "A batch is also bounded in bytes, but contains at least one job if there is one.")
     async def test_a_batch_is_bounded_in_bytes(self, backend: Backend) -> None:
-        """What does not go into it stays in its place, and comes with the next ones."""
+        """A job beyond the bound stays in its place, and the next batch claims it."""
         bound = self.capabilities.batch_bytes
         process = await registered(backend, slots=range(1, 7))
         payloads = [f'{{"class":"{letter * (bound // 4 + 1)}"}}' for letter in "abcde"]
@@ -177,7 +177,7 @@ class Claiming(Suite):
 
     @promise("settle_and_claim", "A batch is also bounded in bytes, but contains at least one job if there is one.")
     async def test_a_job_of_any_size_is_claimed(self, backend: Backend) -> None:
-        """Alone, if it is larger than a batch may be."""
+        """A job larger than a batch is a batch of its own."""
         process = await registered(backend, slots=(1, 2))
         large = f'{{"class":"{"a" * (self.capabilities.batch_bytes + 1)}"}}'
         await push(backend, large, job(1))
@@ -185,7 +185,7 @@ class Claiming(Suite):
 
     @promise("settle_and_claim", "If jobs remain, another waiting process wakes up.")
     async def test_another_process_is_woken_for_what_remains(self, backend: Backend) -> None:
-        """So that one wake-up for many jobs goes round."""
+        """So one wake-up for many jobs reaches several processes."""
         process, other = await registered(backend, 1), await registered(backend, 2)
         subscription = Subscription(queues=("q",))
         first = await in_line(backend, other, subscription)
@@ -200,7 +200,7 @@ class Claiming(Suite):
     @promise("settle_and_claim", "Nothing is claimed while ``pause-all-workers`` is set.")
     @needs("pausing")
     async def test_nothing_is_claimed_while_paused(self, backend: Backend) -> None:
-        """What runs is settled all the same; when the pause ends, all goes on."""
+        """Running jobs are settled all the same. Claims continue when the pause ends."""
         process = await registered(backend, slots=(1, 2))
         await push(backend, job(1), job(2))
         held = await claim_one(backend, process, 1)
@@ -215,7 +215,7 @@ class Claiming(Suite):
 
     @promise("settle_and_claim", "Nothing is claimed for a process that is not registered or was declared dead.")
     async def test_a_process_that_is_not_registered_claims_nothing(self, backend: Backend) -> None:
-        """And is told so."""
+        """The reply says so."""
         await push(backend, job(1))
         answer = await backend.settle_and_claim(make_process(), (), (1,), ("q",))
         assert (answer.registered, list(answer.claims)) == (False, [])
@@ -224,7 +224,7 @@ class Claiming(Suite):
     @promise("settle_and_claim", "Nothing is claimed for a process that is not registered or was declared dead.")
     @promise("settle_and_claim", "The settlements of such a process still count where it owns the claim.")
     async def test_a_dead_process_claims_nothing_but_settles_what_is_its_own(self, backend: Backend) -> None:
-        """As long as nobody took it; after a beat it may claim again."""
+        """Unless another process took it. After a heartbeat it may claim again."""
         process = await registered(backend, slots=(1, 2))
         await push(backend, job(1), job(2))
         held, taken = await claim(backend, process, (1, 2))

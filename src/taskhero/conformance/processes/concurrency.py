@@ -1,4 +1,4 @@
-"""Many at once: what is promised to happen in one step happens in one."""
+"""Many clients at once: what the contract calls one step happens in one."""
 
 from __future__ import annotations
 
@@ -53,10 +53,10 @@ _ONCE = "A settlement counts once."
 async def _watched(
     source: Callable[[], Awaitable[int]], target: Callable[[], Awaitable[int]], total: int
 ) -> AsyncIterator[None]:
-    """Watch jobs move from one place to another: none may ever be in neither, or in both.
+    """Watch jobs move from one place to another: none may be in neither place, or in both.
 
-    Read the source first: a job that moves between the two readings is seen twice, but none can be missed. Read the
-    target first: none can be seen twice.
+    Reading the source first shows a job that moves between the readings twice, and misses none. Reading the target
+    first shows none twice.
     """
     stop = asyncio.Event()
     sums: list[tuple[int, int]] = []
@@ -80,14 +80,14 @@ async def _watched(
 
 
 class Concurrency(Suite):
-    """Many processes, over two connections, at the same time."""
+    """Many processes over two connections, at the same time."""
 
     async def _held(self, backend: Backend, process: Process) -> int:
         return len((await backend.claims(process)).claims)
 
     @promise("settle_and_claim", _INSTANT)
     async def test_each_job_is_claimed_once(self, backend: Backend, views: Views) -> None:
-        """By ten processes that ask at the same time, again and again."""
+        """By ten processes that claim at the same time, until no job is left."""
         other = await views()
         slots = range(1, 4)
         crews = [
@@ -112,7 +112,7 @@ class Concurrency(Suite):
 
     @promise("settle_and_claim", _INSTANT)
     async def test_a_job_is_in_the_queue_or_claimed(self, backend: Backend, views: Views) -> None:
-        """Never in neither, never in both, while it is claimed."""
+        """Never in neither place and never in both, while it is claimed."""
         other, process = await views(), await registered(backend, slots=range(1, 41))
         await push(backend, *map(job, range(40)))
         async with _watched(lambda: other.length("q"), lambda: self._held(backend, process), 40):
@@ -124,7 +124,7 @@ class Concurrency(Suite):
     @promise("settle_and_claim", "One step stores the job at its destination (failed list, delayed set or queue) and")
     @needs("clock")
     async def test_a_job_is_claimed_or_where_it_goes(self, backend: Backend, views: Views, place: str) -> None:
-        """Never in neither, never in both, while it is settled."""
+        """Never in neither place and never in both, while it is settled."""
         other, process = await views(), await registered(backend, slots=range(1, 31))
         await push(backend, *map(job, range(30)))
         claims = await claim(backend, process, range(1, 31))
@@ -151,7 +151,7 @@ class Concurrency(Suite):
 
     @promise("settle_and_claim", _ONCE)
     async def test_of_many_settlements_of_one_claim_one_counts(self, backend: Backend, views: Views) -> None:
-        """Sent at the same time, over several connections; whatever they say."""
+        """At the same time, over several connections, with different dispositions."""
         other, process = await views(), await registered(backend)
         await push(backend, job(1))
         (held,) = await claim(backend, process)
@@ -176,7 +176,7 @@ class Concurrency(Suite):
     @promise("promote", "Each promotion is one atomic step: the job is in exactly one place at every instant.")
     @needs("clock")
     async def test_each_job_is_promoted_once(self, backend: Backend, views: Views, clock: ManualClock) -> None:
-        """By ten schedulers that all see the same jobs due."""
+        """By ten schedulers that all see the same due jobs."""
         other = await views()
         await schedule(backend, await now_of(backend) + 5, *map(job, range(50)))
         clock.advance(5)
@@ -189,7 +189,7 @@ class Concurrency(Suite):
     @promise("promote", "Each promotion is one atomic step: the job is in exactly one place at every instant.")
     @needs("clock")
     async def test_a_job_is_delayed_or_in_its_queue(self, backend: Backend, views: Views, clock: ManualClock) -> None:
-        """Never in neither, never in both, while it is promoted."""
+        """Never in neither place and never in both, while it is promoted."""
         other = await views()
         await schedule(backend, await now_of(backend) + 5, *map(job, range(40)))
         clock.advance(5)
@@ -201,7 +201,7 @@ class Concurrency(Suite):
 
     @promise("rescue", "Each job is one atomic step.")
     async def test_a_job_is_claimed_or_rescued(self, backend: Backend, views: Views) -> None:
-        """Never in neither, never in both, while it is taken from a dead process."""
+        """Never in neither place and never in both, while it is taken from a dead process."""
         rescuer, process = await views(), await registered(backend, 1, slots=range(1, 31))
         await push(backend, *map(job, range(30)))
         assert len(await claim(backend, process, range(1, 31))) == 30
@@ -214,7 +214,7 @@ class Concurrency(Suite):
     @promise("push", "Guards are checked in the order of the entries, so an entry sees the locks of earlier ones.")
     @promise("QueueLockGuard", "Store the job only if lock *key* is free, and take it.")
     async def test_a_lock_is_taken_once(self, backend: Backend, views: Views) -> None:
-        """However many try at the same time."""
+        """Whatever the number of clients that try at the same time."""
         other = await views()
         guards = (QueueLockGuard("lock:a", 60),)
         answers = await asyncio.gather(
@@ -229,7 +229,7 @@ class Concurrency(Suite):
     @promise("wait", "A wake-up may be late or spurious, but is never lost for longer than *timeout*.")
     @promise("wait", "A job wakes about one waiting process.")
     async def test_all_verbs_at_once(self, backend: Backend, views: Views) -> None:
-        """Producers, workers, schedulers and those who look do not get in each other's way."""
+        """Producers, workers, schedulers and readers do not disturb each other."""
         other = await views()
         process = await registered(backend, slots=(1, 2))
         stale = await leases_but(backend)

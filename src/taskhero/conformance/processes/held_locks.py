@@ -1,4 +1,4 @@
-"""Locks that jobs hold: how they are renewed, lost and released, and what goes with a job's end."""
+"""Locks that jobs hold: how they are renewed, lost and released, and what a settlement releases and forgets."""
 
 from __future__ import annotations
 
@@ -68,7 +68,7 @@ async def _two_claims(backend: Backend) -> tuple[Process, Claim, Claim]:
 
 
 class HeldLocks(Suite):
-    """Locks in `Backend.heartbeat`, and what goes with a settlement in `Backend.settle_and_claim`."""
+    """Locks in `Backend.heartbeat`, and those of a settlement in `Backend.settle_and_claim`."""
 
     # renewing
 
@@ -78,7 +78,7 @@ class HeldLocks(Suite):
     async def test_a_beat_renews_the_locks_that_it_names(
         self, backend: Backend, clock: ManualClock, *, full: bool
     ) -> None:
-        """For their timeouts, each time from now; several at once."""
+        """For their timeouts, each time from now, and several at once."""
         process, first, second = await _two_claims(backend)
         held = ((first, "a"), (first, "b"), (second, "c"))
         locks = [await hold(backend, process, *one, timeout=_TIMEOUT) for one in held]
@@ -94,7 +94,7 @@ class HeldLocks(Suite):
     @promise("heartbeat", _RENEWED)
     @needs("clock")
     async def test_a_short_timeout_holds_no_longer_than_it_says(self, backend: Backend, clock: ManualClock) -> None:
-        """It is renewed by a beat, and expires if the next one does not name it."""
+        """A heartbeat renews it. It expires if the next one does not name it."""
         process, first, _ = await _two_claims(backend)
         held = await hold(backend, process, first, "a", timeout=20)
         clock.advance(15)
@@ -107,7 +107,7 @@ class HeldLocks(Suite):
     @promise("heartbeat", _RENEWED)
     @needs("clock")
     async def test_a_lock_that_a_settled_job_kept_is_renewed(self, backend: Backend, clock: ManualClock) -> None:
-        """What is left of the job, such as a thread after its timeout, may run on under it."""
+        """A thread of the job may continue after its timeout and need the lock."""
         process, first, _ = await _two_claims(backend)
         held = await hold(backend, process, first, "a", timeout=_TIMEOUT)
         await settle(backend, process, first)
@@ -122,7 +122,7 @@ class HeldLocks(Suite):
     async def test_a_lock_that_lapsed_and_is_free_is_taken_again(
         self, backend: Backend, clock: ManualClock, *, full: bool
     ) -> None:
-        """Of a process that was late for its next beat."""
+        """Of a process whose heartbeat was late."""
         process, first, _ = await _two_claims(backend)
         held = await hold(backend, process, first, "a", timeout=_TIMEOUT)
         clock.advance(_TIMEOUT + _SLACK)
@@ -133,7 +133,7 @@ class HeldLocks(Suite):
 
     @promise("heartbeat", _TAKEN_AGAIN)
     async def test_the_lock_of_a_job_that_ended_is_not_taken_again(self, backend: Backend) -> None:
-        """A beat may have been under way while the job ended; nor does it count as lost."""
+        """A heartbeat may overlap the end of the job. The lock does not count as lost either."""
         process, first, second = await _two_claims(backend)
         held = await hold(backend, process, first, "a")
         await backend.settle_and_claim(process, [Settlement(first, Succeeded(), release=("a",))], (), ())
@@ -168,7 +168,7 @@ class HeldLocks(Suite):
     async def test_a_lock_that_somebody_else_holds_is_lost(
         self, backend: Backend, clock: ManualClock, views: Views, *, full: bool
     ) -> None:
-        """That one only, and it stays theirs; the lease and the other locks are renewed all the same."""
+        """Only that lock, and it stays with its owner. The lease and the other locks are renewed."""
         process, first, second = await _two_claims(backend)
         short = await hold(backend, process, first, "a", timeout=10)
         long = await hold(backend, process, second, "b", timeout=_TIMEOUT)
@@ -186,7 +186,7 @@ class HeldLocks(Suite):
 
     @promise("heartbeat", _LOST)
     async def test_a_queued_jobs_lock_is_somebody_elses(self, backend: Backend) -> None:
-        """And so is another claim's of the same process, whether the claim still stands or not."""
+        """So is a lock of another claim of the same process, even after a settlement."""
         process, first, second = await _two_claims(backend)
         await backend.push([Entry("q", job(3), guards=(QueueLockGuard("a", 3600),))])
         await hold(backend, process, first, "b")
@@ -201,7 +201,7 @@ class HeldLocks(Suite):
     @_ending
     @promise("settle_and_claim", _END)
     async def test_a_jobs_locks_go_with_its_end(self, backend: Backend, views: Views, ending: Disposition) -> None:
-        """However it ended; those that are not named stay."""
+        """Whatever the disposition. Locks that are not named stay."""
         process, first, _ = await _two_claims(backend)
         assert await blocked_by(backend, process, first, "a", "b", "c") is None
         answer = await backend.settle_and_claim(process, [Settlement(first, ending, release=("c", "a"))], (), ())
@@ -210,7 +210,7 @@ class HeldLocks(Suite):
 
     @promise("settle_and_claim", _END)
     async def test_a_batch_releases_each_jobs_own_locks(self, backend: Backend) -> None:
-        """Beside endings with data of their own and endings without; and the next jobs are claimed in that step."""
+        """With dispositions that carry data and ones that do not. The next jobs are claimed in that step."""
         slots = range(1, len(ENDINGS) + 1)
         process = await registered(backend, slots=slots)
         await push(backend, *map(job, range(2 * len(slots))))
@@ -229,7 +229,7 @@ class HeldLocks(Suite):
 
     @promise("settle_and_claim", _END)
     async def test_somebody_elses_lock_is_not_released(self, backend: Backend) -> None:
-        """Another claim's, though of the same process, or a queued job's, which has no owner."""
+        """Another claim's lock, even of the same process, or a queued job's, which has no owner."""
         process, first, second = await _two_claims(backend)
         await backend.push([Entry("q", job(3), guards=(QueueLockGuard("a", 3600),))])
         await hold(backend, process, second, "b")
@@ -239,7 +239,7 @@ class HeldLocks(Suite):
     @promise("settle_and_claim", _END)
     @needs("clock")
     async def test_a_lock_that_was_lost_is_not_released(self, backend: Backend, clock: ManualClock) -> None:
-        """It lapsed under a long job, and is the next job's now."""
+        """It expired during a long job, and the next job has it now."""
         process, first, second = await _two_claims(backend)
         await hold(backend, process, first, "a", timeout=10)
         clock.advance(10 + _SLACK)
@@ -251,7 +251,7 @@ class HeldLocks(Suite):
 
     @promise("settle_and_claim", _FORGOTTEN)
     async def test_counters_are_forgotten_with_the_end(self, backend: Backend) -> None:
-        """An equal job that comes later starts anew; other counters stay, and so do those of a job that is retried."""
+        """A later equal job starts from one. Other counters stay, and so do those of a retried job."""
         process = await registered(backend)
         attempts = []
         for counter, forget in (("a", ()), ("b", ()), ("a", ()), ("c", ("a", "none")), ("a", ()), ("b", ())):
@@ -268,7 +268,7 @@ class HeldLocks(Suite):
     async def test_the_own_lock_of_a_claim_that_is_gone_is_released(
         self, backend: Backend, ending: Disposition
     ) -> None:
-        """Else it would keep out the job that was taken from it, for as long as its timeout."""
+        """Otherwise it would block the job that was taken from it until its timeout."""
         process, other = await registered(backend, 1), await registered(backend, 2)
         for taken in ("given back", "rescued"):
             await push(backend, job(1))
@@ -288,7 +288,7 @@ class HeldLocks(Suite):
     @_ending
     @promise("settle_and_claim", _END, _FORGOTTEN)
     async def test_what_goes_with_a_claim_that_is_gone_stays(self, backend: Backend, ending: Disposition) -> None:
-        """Said again, as after a lost reply, an end releases nothing of others and forgets nothing."""
+        """A repeated settlement, as after a lost reply, releases no other owner's lock and forgets no counter."""
         process, first, second = await _two_claims(backend)
         settlement = Settlement(first, ending, release=("a",), forget=("retry:b",))
         await backend.settle_and_claim(process, [settlement], (), ())

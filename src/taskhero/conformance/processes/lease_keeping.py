@@ -1,4 +1,4 @@
-"""Leases as other processes see them, and what the engine makes of that."""
+"""Leases as other processes see them, and when the engine treats one as expired."""
 
 from __future__ import annotations
 
@@ -45,19 +45,19 @@ def _names(leases: Leases) -> list[str]:
 
 
 async def _short(backend: Backend, number: int) -> Process:
-    """A process with a short lease, which a second call renews."""
+    """Register a process with a short lease, or renew the lease."""
     process = make_process(number)
     await backend.register(process, (1,), 12.0)
     return process
 
 
 class LeaseKeeping(Suite):
-    """`Backend.leases`, what `Backend.heartbeat` shows of them, and that no clock of the backend ends one."""
+    """`Backend.leases` and the leases in `Backend.heartbeat`; the backend's clock ends none of them."""
 
     @promise("leases", "`Lease.renewal` is a different string after each renewal.")
     @promise("register", "Other processes read *lease*, in seconds, as `Lease.length`.")
     async def test_each_renewal_is_a_different_one(self, backend: Backend, views: Views) -> None:
-        """Also of two in the same instant, by a registration and by a beat, and of a process that was away."""
+        """Even of two in the same instant, by a registration and a heartbeat, and after a deregistration."""
         process, other, renewals = make_process(1), await registered(backend, 2), []
         for length in (12.5, 40.0, 0.25):
             await backend.register(process, (1,), length)
@@ -86,7 +86,7 @@ class LeaseKeeping(Suite):
     @promise("leases", "Return the leases of all processes, those with the oldest renewal first.")
     @promise("leases", _SEEN)
     async def test_what_was_renewed_since_is_left_out(self, backend: Backend, views: Views) -> None:
-        """The rest is shown in the order of the last renewals."""
+        """The rest is in the order of the last renewals."""
         first, second, third = [await registered(backend, number) for number in (1, 2, 3)]
         before = await backend.leases()
         assert _names(before) == [first.name, second.name, third.name]
@@ -103,7 +103,7 @@ class LeaseKeeping(Suite):
 
     @promise("heartbeat", "The reply contains the leases of other processes, as `leases` returns them.")
     async def test_a_beat_shows_the_leases_of_others(self, backend: Backend, views: Views) -> None:
-        """All of them at first; with the answer of an earlier beat, those that were not renewed since."""
+        """All of them at first, then those that were not renewed since the given reply."""
         process, first, second = [await registered(backend, number) for number in (1, 2, 3)]
         answer = await beat(backend, process)
         assert _names(answer.leases) == [first.name, second.name]
@@ -118,7 +118,7 @@ class LeaseKeeping(Suite):
 
     @promise("leases", "The reply contains at most 1000 leases.")
     async def test_a_thousand_leases_are_shown(self, backend: Backend) -> None:
-        """Those first that went longest without a renewal; the others follow once these are gone."""
+        """Those with the oldest renewals first. The others follow once these are gone."""
         processes = [make_process(number) for number in range(1003)]
         for process in processes:
             await backend.register(process, (1,), LEASE)
@@ -131,7 +131,7 @@ class LeaseKeeping(Suite):
     @promise("leases", "With *lease*, a taskhero worker whose process is unknown gets a lease of that length, so that")
     @needs("lost_lease")
     async def test_a_process_that_is_unknown_gets_a_lease(self, backend: Backend) -> None:
-        """It may live and merely have lost its lease; if it does not renew this one, it is rescued in the end."""
+        """It may be alive and have lost only its lease. If it does not renew this one, its jobs are rescued."""
         process, other = await registered(backend, 1), await registered(backend, 2)
         await push(backend, job(1), job(2))
         await claim_one(backend, process)
@@ -152,7 +152,7 @@ class LeaseKeeping(Suite):
     @pytest.mark.parametrize("jump", [_DAY, -_DAY], ids=["forward", "back"])
     @needs("clock")
     async def test_a_jump_of_the_clock_ends_no_lease(self, backend: Backend, clock: ManualClock, jump: float) -> None:
-        """The process may claim, has its share and its locks, and its beat says that it lived."""
+        """The process may claim, has its share and its locks, and its heartbeat finds it alive."""
         process, other = await registered(backend, 1, slots=(1, 2)), await registered(backend, 2, slots=(1, 2))
         await push(backend, job(1), *map(job, range(4)))
         claimed = await claim_one(backend, process)
@@ -171,7 +171,7 @@ class LeaseKeeping(Suite):
     @pytest.mark.parametrize("jump", [0.0, _DAY, -_DAY], ids=["steady", "forward", "back"])
     @needs("clock")
     async def test_an_outage_costs_nobody_its_jobs(self, backend: Backend, clock: ManualClock, jump: float) -> None:
-        """The first process that comes back rescues what is dead, after the others had the time to come back, too."""
+        """The first process to return rescues only after the others had time to return too."""
         living, dead, rescuer = [await _short(backend, number) for number in (1, 2, 3)]
         await push(backend, job(1), job(2))
         held = await claim_one(backend, living)
@@ -196,7 +196,7 @@ class LeaseKeeping(Suite):
     @promise("rescue", *_RULE)
     @needs("clock")
     async def test_a_process_that_is_cut_off_alone_is_rescued(self, backend: Backend, clock: ManualClock) -> None:
-        """By one that reached the backend all the time, and by one that has just started."""
+        """By a process that reached the backend all the time, and by one that has just started."""
         dead, rescuer = await _short(backend, 1), await _short(backend, 2)
         await push(backend, job(1))
         await claim_one(backend, dead)
@@ -211,7 +211,7 @@ class LeaseKeeping(Suite):
     @promise("leases", _SEEN)
     @promise("heartbeat", "The reply contains the leases of other processes, as `leases` returns them.")
     async def test_leases_are_shown_while_many_renew_theirs(self, backend: Backend, views: Views) -> None:
-        """None is shown twice; one that is not renewed is always shown."""
+        """None is shown twice. One that is not renewed is always shown."""
         processes = [await registered(backend, number) for number in range(1, 6)]
         dead, opened = await registered(backend, 9), [await views() for _ in processes]
 
@@ -230,7 +230,7 @@ class LeaseKeeping(Suite):
 
 
 class _Watch:
-    """An engine with a monotonic clock of its own, a heartbeat of 3 seconds and a `rescue_after` of 12."""
+    """An engine with its own monotonic clock, a heartbeat interval of 3 seconds and a `rescue_after` of 12 seconds."""
 
     def __init__(self, backend: Backend, process: Process) -> None:
         self._backend, self._process = backend, process
@@ -238,12 +238,12 @@ class _Watch:
         self._now, self._last = 1000.0, LeaseSnapshot(0.0, Leases())
 
     def pass_time(self, seconds: float, clock: ManualClock) -> None:
-        """Let time pass, on its own clock and on that of the backend."""
+        """Advance its own clock and the backend's."""
         self._now += seconds
         clock.advance(seconds)
 
     async def look(self) -> None:
-        """Beat, and look at the leases that the answer shows."""
+        """Send a heartbeat, and watch the leases in its reply."""
         seen = self._last.leases.seen
         length = 12.0
         answer = await asyncio.to_thread(self._backend.heartbeat, self._process, (1,), length, full=False, seen=seen)
@@ -251,6 +251,6 @@ class _Watch:
         self._watch.update(self._last)
 
     async def rescue(self) -> list[str]:
-        """Rescue from those whose leases are expired; the workers whose jobs were taken."""
+        """Rescue from processes whose leases have expired. Return the workers whose jobs were taken."""
         expired: list[Lease] = self._watch.expired(self._now)
         return [rescued.worker for rescued in await self._backend.rescue(expired, 10)]

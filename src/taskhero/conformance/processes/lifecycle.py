@@ -23,7 +23,7 @@ __all__ = ["Lifecycle"]
 
 
 class Lifecycle(Suite):
-    """A backend's life from its first connection to its last."""
+    """Connecting, reconnecting and closing a backend."""
 
     async def test_it_is_a_backend(self, backend: Backend) -> None:
         """It has all verbs of the contract."""
@@ -37,7 +37,7 @@ class Lifecycle(Suite):
 
     @promise("location", "Return where the backend keeps its jobs, as text for people and without passwords.")
     async def test_its_location_is_for_people(self, backend: Backend) -> None:
-        """It is a text, stays the same, and shows no password."""
+        """It is text, stays the same, and shows no password."""
         location = backend.location
         assert isinstance(location, str)
         assert location.strip()
@@ -46,13 +46,13 @@ class Lifecycle(Suite):
 
     @promise("connect", "Connect the backend in the running event loop.")
     async def test_a_connected_backend_can_be_used(self, backend: Backend) -> None:
-        """What it is asked to store, it shows."""
+        """It shows what it stored."""
         await push(backend, job(1))
         assert await backend.queued("q") == [job(1)]
 
     @promise("connect", "A second call without a close in between changes nothing.")
     async def test_connecting_twice_changes_nothing(self, backend: Backend) -> None:
-        """What was stored and claimed before stays as it was."""
+        """Jobs and claims from before stay as they were."""
         process = await registered(backend)
         await push(backend, job(1), job(2))
         claimed = await claim_one(backend, process)
@@ -63,7 +63,7 @@ class Lifecycle(Suite):
     @promise("connect", "If the event loop in which the backend was connected has ended, the backend connects anew.")
     @pytest.mark.filterwarnings("ignore::ResourceWarning", "ignore::pytest.PytestUnraisableExceptionWarning")
     async def test_it_can_be_used_after_a_loop_that_did_not_close_it(self, backend: Backend) -> None:
-        """As in a program that calls ``asyncio.run`` twice; what was stored in the first one is there."""
+        """As in a program that calls ``asyncio.run`` twice. The jobs of the first loop are there."""
         await backend.close()
 
         async def leave_open() -> None:
@@ -79,7 +79,7 @@ class Lifecycle(Suite):
 
     @promise("close", "A second call changes nothing.")
     async def test_closing_twice_changes_nothing(self, backend: Backend) -> None:
-        """And it can be used afterwards, once it is connected."""
+        """The backend can be used again once it is connected."""
         await push(backend, job(1))
         await backend.close()
         await backend.close()
@@ -90,7 +90,7 @@ class Lifecycle(Suite):
     @promise("close", "Stored data stays.")
     @promise("close", "The backend can be connected again.")
     async def test_what_is_stored_outlives_the_connection(self, backend: Backend) -> None:
-        """Jobs in queues, delayed ones, failures and counters, and what a process holds."""
+        """Queued and delayed jobs, failed jobs and counters, and what a process holds."""
         process = await registered(backend)
         await push(backend, job(1), job(2))
         await claim_one(backend, process)
@@ -106,7 +106,7 @@ class Lifecycle(Suite):
 
     @promise("close", "Close all connections and end all waits.", "Stored data stays.")
     async def test_closing_ends_all_waits(self, backend: Backend) -> None:
-        """A wait returns, or tells that the backend is closed; none hangs until its time is up."""
+        """A wait returns, or raises that the backend is closed. None lasts until its timeout."""
         first, second = await registered(backend, 1), await registered(backend, 2)
         waits = [
             asyncio.create_task(backend.wait(process, subscription, long()))

@@ -1,4 +1,4 @@
-"""What jobs need before they run: locks that go, locks that they hold, and their counters."""
+"""What jobs need before they run: locks to release, locks to hold, and their counters."""
 
 from __future__ import annotations
 
@@ -65,7 +65,7 @@ class Preparing(Suite):
 
     @promise("prepare", _ORDER, *_MINE)
     async def test_each_job_gets_its_answer_in_the_order_given(self, backend: Backend) -> None:
-        """What one takes, those behind it find taken; one that is gone spoils none."""
+        """Later ones find the locks of earlier ones taken. A claim that is gone affects no other."""
         process = await registered(backend, slots=(1, 2, 3, 4))
         await push(backend, *map(job, range(4)))
         first, second, third, fourth = await claim(backend, process, (1, 2, 3, 4))
@@ -84,7 +84,7 @@ class Preparing(Suite):
 
     @promise("prepare", _ORDER)
     async def test_nothing_can_be_prepared(self, backend: Backend) -> None:
-        """No jobs, or one that needs nothing."""
+        """No jobs, or a job without needs."""
         process = await registered(backend)
         assert list(await backend.prepare(process, [])) == []
         await push(backend, job(1))
@@ -94,7 +94,7 @@ class Preparing(Suite):
 
     @promise("prepare", _QUEUED)
     async def test_an_equal_job_can_be_queued_while_the_first_one_runs(self, backend: Backend, views: Views) -> None:
-        """The lock that it had in the queue is free, and the next job's then."""
+        """The lock that the job had in the queue is free, and the next job takes it."""
         process = await registered(backend)
         guarded = Entry("q", job(1), guards=(QueueLockGuard("lock:a", 60),))
         assert list(await backend.push([guarded])) == [True]
@@ -105,7 +105,7 @@ class Preparing(Suite):
 
     @promise("prepare", _QUEUED)
     async def test_it_goes_though_the_job_may_not_run(self, backend: Backend) -> None:
-        """What is blocked is in its queue no more."""
+        """A blocked job is not in its queue any more."""
         process = await registered(backend, slots=(1, 2))
         await backend.push([Entry("q", job(1)), Entry("q", job(2), guards=(QueueLockGuard("lock:a", 60),))])
         first, second = await claim(backend, process, (1, 2))
@@ -118,7 +118,7 @@ class Preparing(Suite):
 
     @promise("prepare", *_HELD)
     async def test_a_job_takes_all_its_locks_or_none(self, backend: Backend) -> None:
-        """Wherever the one that somebody else holds stands among them; its position is told."""
+        """Whatever the position of the lock that another owner holds. The answer gives that position."""
         process = await registered(backend, slots=(1, 2))
         await push(backend, job(1), job(2))
         first, second = await claim(backend, process, (1, 2))
@@ -131,7 +131,7 @@ class Preparing(Suite):
 
     @promise("prepare", *_HELD)
     async def test_a_claim_that_asks_again_holds_it_already(self, backend: Backend) -> None:
-        """As after a lost reply; and it keeps what it holds if a further one is not to be had."""
+        """As after a lost reply. It keeps its locks even if a further one is not free."""
         process = await registered(backend, slots=(1, 2))
         await push(backend, job(1), job(2))
         first, second = await claim(backend, process, (1, 2))
@@ -144,7 +144,7 @@ class Preparing(Suite):
 
     @promise("prepare", *_HELD)
     async def test_a_lock_is_the_claims_own(self, backend: Backend, views: Views) -> None:
-        """Neither an equal job of this process, nor the next one in the slot, nor another process may have it."""
+        """Neither an equal job of this process, nor the slot's next job, nor another process may have it."""
         process, other = await registered(backend, 1, slots=(1, 2)), await registered(backend, 2)
         await push(backend, *[job(1)] * 4)
         first, second = await claim(backend, process, (1, 2))
@@ -158,7 +158,7 @@ class Preparing(Suite):
 
     @promise("prepare", *_HELD)
     async def test_locks_of_queued_and_of_running_jobs_are_of_one_kind(self, backend: Backend) -> None:
-        """Whichever was first keeps the other out."""
+        """The first owner keeps the other out."""
         process = await registered(backend)
         await backend.push([Entry("q", job(1), guards=(QueueLockGuard("a", 60),))])
         claimed = await claim_one(backend, process)
@@ -186,7 +186,7 @@ class Preparing(Suite):
     @promise("prepare", _LAPSES)
     @needs("clock")
     async def test_a_held_lock_lapses_after_its_timeout(self, backend: Backend, clock: ManualClock) -> None:
-        """Though its process is alive, and its claim stands."""
+        """Even if its process is alive and its claim is current."""
         process = await registered(backend)
         await push(backend, job(1))
         await hold(backend, process, await claim_one(backend, process), "work:a", timeout=20)
@@ -198,7 +198,7 @@ class Preparing(Suite):
     @promise("prepare", _DIES)
     @needs("clock")
     async def test_a_held_lock_outlives_an_outage(self, backend: Backend, clock: ManualClock) -> None:
-        """No process could renew its lease for long; the job may still run."""
+        """Processes could not renew their leases, and the job may still run."""
         process = await registered(backend)
         await push(backend, job(1))
         await hold(backend, process, await claim_one(backend, process), "work:a", timeout=3600)
@@ -208,7 +208,7 @@ class Preparing(Suite):
     @pytest.mark.parametrize("end", ["leaves", "is dead"])
     @promise("prepare", _DIES)
     async def test_a_held_lock_dies_with_the_lease(self, backend: Backend, end: str) -> None:
-        """Another process's is still held."""
+        """Another process's lock stays held."""
         process, other = await registered(backend, 1), await registered(backend, 2)
         await push(backend, job(1), job(2))
         await hold(backend, process, await claim_one(backend, process), "work:a")
@@ -221,7 +221,7 @@ class Preparing(Suite):
 
     @promise("prepare", _DIES)
     async def test_a_rescued_job_is_not_kept_out_by_its_own_lock(self, backend: Backend) -> None:
-        """Though the dead process holds other jobs still; its lock as a guard is free, too."""
+        """Even if the dead process still holds other jobs. The lock is free for guards too."""
         process = await registered(backend, 1, slots=(1, 2))
         await push(backend, job(1), job(2))
         first, second = await claim(backend, process, (1, 2))
@@ -238,7 +238,7 @@ class Preparing(Suite):
     @promise("prepare", _LAPSES)
     @needs("clock")
     async def test_a_lock_that_nobody_renews_lapses(self, backend: Backend, clock: ManualClock) -> None:
-        """A beat that does not name it renews the lease only."""
+        """A heartbeat that does not name it renews only the lease."""
         process = await registered(backend)
         await push(backend, job(1))
         await hold(backend, process, await claim_one(backend, process), "work:a", timeout=60)
@@ -251,7 +251,7 @@ class Preparing(Suite):
 
     @promise("prepare", *_MINE)
     async def test_for_what_is_gone_nothing_is_changed(self, backend: Backend) -> None:
-        """A claim that was settled, that somebody made up, or that is another process's under the same slot."""
+        """A claim that was settled, was forged, or is another process's under the same slot."""
         process, other = await registered(backend, 1), await registered(backend, 2)
         await backend.push([Entry("q", job(1)), Entry("q", job(2), guards=(QueueLockGuard("lock:a", 60),))])
         settled = await claim_one(backend, process)
@@ -265,7 +265,7 @@ class Preparing(Suite):
 
     @promise("prepare", *_MINE)
     async def test_for_a_dead_process_nothing_is_changed(self, backend: Backend) -> None:
-        """Others may take its jobs at any instant; what is left is its own as before once it lives again."""
+        """Others may take its jobs at any time. What is left is its own again once it is alive."""
         process = await registered(backend, 1, slots=(1, 2))
         await backend.push([Entry("q", job(1), guards=(QueueLockGuard("lock:a", 3600),)), Entry("q", job(2))])
         first, _ = await claim(backend, process, (1, 2))
@@ -284,7 +284,7 @@ class Preparing(Suite):
     @promise("prepare", _COUNTER)
     @needs("clock")
     async def test_the_counter_of_attempts_is_read(self, backend: Backend, clock: ManualClock) -> None:
-        """As it stands on the wire: none before the first failure, 0 after it; reading it changes nothing."""
+        """As on the wire: None before the first failure, 0 after it. Reading does not change it."""
         process = await registered(backend)
         await push(backend, job(1))
         counts = []
@@ -300,7 +300,7 @@ class Preparing(Suite):
 
     @promise("prepare", _COUNTER)
     async def test_it_is_read_though_the_job_may_not_run(self, backend: Backend) -> None:
-        """With a lock of the queued job, and one that is somebody else's."""
+        """With a queue lock to release, and a lock that another claim holds."""
         process = await registered(backend, slots=(1, 2, 3))
         await push(backend, job(1), job(2), job(3))
         first, second, third = await claim(backend, process, (1, 2, 3))

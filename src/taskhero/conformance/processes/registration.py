@@ -1,4 +1,4 @@
-"""Worker processes coming into view, staying alive and leaving."""
+"""Worker processes that register, stay alive and deregister."""
 
 from __future__ import annotations
 
@@ -46,7 +46,7 @@ class Registration(Suite):
     @promise("register", "Register the process and the workers of these slots, and give the process a lease.")
     @promise("register", "Other programs see these workers.")
     async def test_a_registered_process_is_visible_to_others(self, backend: Backend, views: Views) -> None:
-        """Its share is left to it from then on."""
+        """The others leave it its share."""
         first = await registered(backend, 1, slots=range(1, 5))
         await push(backend, *map(job, range(4)))
         await (await views()).register(make_process(2), (1,), LEASE)
@@ -54,7 +54,7 @@ class Registration(Suite):
 
     @promise("register", "A second call adds slots and renews the lease.")
     async def test_a_second_call_adds_slots_and_renews(self, backend: Backend) -> None:
-        """What the first slots hold stays theirs."""
+        """The first slots keep their jobs."""
         process = await registered(backend, slots=(1,))
         await push(backend, job(1), job(2))
         await claim_one(backend, process, 1)
@@ -70,7 +70,7 @@ class Registration(Suite):
     @promise("heartbeat", "Renew the lease of the process.")
     @promise("heartbeat", "This verb is the only one that is not a coroutine, since a separate thread calls it.")
     async def test_a_beat_renews_the_lease(self, backend: Backend) -> None:
-        """Again and again, full or not."""
+        """Each time, full or not."""
         process = await registered(backend)
         for full in (False, True, False, True):
             before = await leases_but(backend)
@@ -82,7 +82,7 @@ class Registration(Suite):
     @promise("heartbeat", "Renew the lease of the process.")
     @promise("heartbeat", "This verb is the only one that is not a coroutine, since a separate thread calls it.")
     async def test_it_is_called_from_any_thread(self, backend: Backend) -> None:
-        """While the event loop works, too; it is no coroutine."""
+        """Even while the event loop works. It is not a coroutine."""
         process = await registered(backend)
 
         def beats() -> list[HeartbeatReply]:
@@ -98,7 +98,7 @@ class Registration(Suite):
     @promise("heartbeat", "With *full*, the step also renews the heartbeats that other programs read.")
     @promise("heartbeat", "With *full*, it also registers those workers of *slots* again that were removed.")
     async def test_a_full_beat_registers_again_what_was_removed(self, backend: Backend, views: Views) -> None:
-        """And names those workers, once, and no others; a short beat need not look, but may."""
+        """It names those workers, once, and no others. A short heartbeat may do so too."""
         process = await registered(backend, slots=(1, 2, 3))
         await (await views()).deregister_slots(process, (1, 3))
         short = told(await beat(backend, process, (1, 2, 3)))
@@ -110,7 +110,7 @@ class Registration(Suite):
 
     @promise("heartbeat", "A process that was declared dead is alive again.", "What was taken from it is not returned.")
     async def test_a_dead_process_lives_again(self, backend: Backend) -> None:
-        """It is told that it was dead, once; it may claim again, and has nothing of what it held."""
+        """The reply says once that it was dead. It may claim again, and holds none of its former jobs."""
         process, other = await registered(backend, 1), await registered(backend, 2)
         await push(backend, job(1), job(2))
         await claim_one(backend, process)
@@ -123,7 +123,7 @@ class Registration(Suite):
     @promise("heartbeat", "A process that was declared dead is alive again.", "What was taken from it is not returned.")
     @needs("clock")
     async def test_a_process_that_nobody_rescued_keeps_its_jobs(self, backend: Backend, clock: ManualClock) -> None:
-        """However late it beats: no rescuer declared it dead."""
+        """However late its heartbeat is: no rescuer declared it dead."""
         process = await registered(backend, 1)
         await push(backend, job(1))
         claimed = await claim_one(backend, process)
@@ -142,7 +142,7 @@ class Registration(Suite):
 
     @promise("restore", "Write claims again that another program deleted, and return for each whether its worker")
     async def test_a_claim_that_is_gone_is_restored(self, backend: Backend) -> None:
-        """It is settled once, and goes back with its process; one that is still there stays as it is."""
+        """It is settled once, and released with its process. An existing claim stays as it is."""
         process = await registered(backend, slots=(1, 2))
         await push(backend, job(1), job(2))
         first, second = await claim(backend, process, (1, 2))
@@ -157,7 +157,7 @@ class Registration(Suite):
     @promise("restore", "Write claims again that another program deleted, and return for each whether its worker")
     @promise("restore", "Each claim is one atomic step.")
     async def test_a_restored_claim_is_rescued(self, backend: Backend) -> None:
-        """As if it had never been away; one that cannot be restored keeps no other from it."""
+        """As if it had never been deleted. A claim that cannot be restored does not affect another."""
         process, other = await registered(backend, 1), await registered(backend, 2)
         await push(backend, job(1))
         claimed = await claim_one(backend, process)
@@ -169,7 +169,7 @@ class Registration(Suite):
     @promise("restore", "Nothing is written if the worker holds another job or is not registered.")
     @promise("restore", "Nothing is written for a process that is not registered or was declared dead.")
     async def test_a_claim_is_not_restored_over_another(self, backend: Backend) -> None:
-        """The slot works on that one; nor is it restored for a worker that went, or a process that left."""
+        """The slot runs the other job. Nothing is restored for a deregistered worker or process."""
         process = await registered(backend, slots=(1, 2))
         await push(backend, job(1), job(2))
         first = await claim_one(backend, process)
@@ -187,7 +187,7 @@ class Registration(Suite):
     @promise("restore", "Nothing is written if the worker holds another job or is not registered.")
     @promise("restore", "Nothing is written for a process that is not registered or was declared dead.")
     async def test_a_dead_process_restores_nothing(self, backend: Backend) -> None:
-        """What it held may be another process's, though it still holds other jobs."""
+        """Its job may be another process's, even if it still holds others."""
         process = await registered(backend, slots=(1, 2, 3))
         await push(backend, job(1), job(2), job(3))
         claimed, left, _ = await claim(backend, process, (1, 2, 3))
@@ -201,7 +201,7 @@ class Registration(Suite):
     @promise("deregister_slots", "Deregister the workers of these slots.")
     @promise("deregister_slots", "A job that a worker still holds moves to the front of its queue.")
     async def test_a_retired_worker_gives_back_its_job(self, backend: Backend) -> None:
-        """To the front, as it was; the other workers keep theirs, and so does the process its lease."""
+        """To the front, unchanged. The other workers keep their jobs, and the process keeps its lease."""
         process = await registered(backend, slots=(1, 2))
         await push(backend, job(1), job(2), job(3))
         first, second = await claim(backend, process, (1, 2))
@@ -214,7 +214,7 @@ class Registration(Suite):
     @promise("deregister_slots", "Deregister the workers of these slots.")
     @promise("deregister_slots", "A job that a worker still holds moves to the front of its queue.")
     async def test_several_workers_give_back_in_order(self, backend: Backend) -> None:
-        """The job that was claimed first comes first again; an idle worker gives back nothing."""
+        """The job that was claimed first comes first again. An idle worker releases nothing."""
         process = await registered(backend, slots=(1, 2, 3, 4))
         await push(backend, job(1), job(2), job(3), job(4))
         await claim(backend, process, (3, 1, 2))
@@ -226,7 +226,7 @@ class Registration(Suite):
     @promise("deregister", "Deregister the process and all its workers, and end its lease.")
     @promise("deregister", "The reply says how many jobs the process still held.")
     async def test_a_process_leaves(self, backend: Backend) -> None:
-        """It is dead to nobody, takes no share, and may not claim."""
+        """It does not count as dead, has no share, and may not claim."""
         process, other = await registered(backend, 1, slots=(1, 2)), await registered(backend, 2, slots=(1, 2))
         await push(backend, job(1), job(2))
         assert await backend.deregister(process) == Dismissed()
@@ -238,7 +238,7 @@ class Registration(Suite):
     @promise("deregister", "These jobs move to the front of their queues in the order of their claims.")
     @promise("deregister", "That does not count as a rescue.")
     async def test_a_leaving_process_gives_back_in_order(self, backend: Backend) -> None:
-        """Whatever slots held them, over several claims; none is marked as rescued, even if it had been begun alone."""
+        """Whatever their slots, over several claims. None is marked as rescued, not even an exclusive one."""
         process = await registered(backend, slots=range(1, 6), queues=("q", "other"))
         await push(backend, *map(job, range(1, 7)))
         await push(backend, job("a"), job("b"), queue="other")
@@ -253,7 +253,7 @@ class Registration(Suite):
 
     @promise("deregister", "If one of its queues holds jobs, a process that waits for that queue wakes up.")
     async def test_a_leaving_process_wakes_another_for_what_it_held(self, backend: Backend) -> None:
-        """What it gives back is news for those who wait."""
+        """Released jobs wake waiting processes."""
         process, other = await registered(backend, 1), await registered(backend, 2)
         await push(backend, job(1))
         await claim_one(backend, process)
@@ -263,7 +263,7 @@ class Registration(Suite):
 
     @promise("deregister", "If one of its queues holds jobs, a process that waits for that queue wakes up.")
     async def test_a_leaving_process_passes_its_wake_up_on(self, backend: Backend) -> None:
-        """It was woken for a job and leaves without claiming it: then somebody else has to know."""
+        """It was woken for a job and leaves without a claim, so another process must be woken."""
         process, other = await registered(backend, 1), await registered(backend, 2)
         subscription = Subscription(queues=("q",))
         first = await in_line(backend, process, subscription)

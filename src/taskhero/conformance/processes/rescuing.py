@@ -1,4 +1,4 @@
-"""Taking jobs from processes that died."""
+"""Taking jobs from dead processes."""
 
 from __future__ import annotations
 
@@ -53,7 +53,7 @@ class Rescuing(Suite):
     @promise("mark_exclusive", "Mark that the job runs exclusively, so that a crash of its process is attributed to")
     @promise("mark_exclusive", "Return False if the claim is gone.")
     async def test_a_claim_is_begun(self, backend: Backend) -> None:
-        """Once or again; it stays the same claim."""
+        """Once or twice. It stays the same claim."""
         process = await registered(backend)
         await push(backend, job(1))
         claimed = await claim_one(backend, process)
@@ -64,7 +64,7 @@ class Rescuing(Suite):
     @promise("mark_exclusive", "Mark that the job runs exclusively, so that a crash of its process is attributed to")
     @promise("mark_exclusive", "Return False if the claim is gone.")
     async def test_a_claim_that_is_gone_is_not_begun(self, backend: Backend) -> None:
-        """Though its slot may hold another one, which is left alone."""
+        """Even if its slot holds another claim, which is not changed."""
         process = await registered(backend)
         await push(backend, job(1), job(2))
         old = await claim_one(backend, process)
@@ -81,7 +81,7 @@ class Rescuing(Suite):
     @promise("rescue", "Move up to *limit* jobs of the processes of these leases to the front of their queues.")
     @promise("rescue", "Jobs of one queue keep the order of their claims.")
     async def test_jobs_of_a_dead_process_come_next(self, backend: Backend) -> None:
-        """In the order in which they were claimed, whatever slots held them; before all that waits."""
+        """In the order in which they were claimed, whatever their slots, and before all queued jobs."""
         process = await registered(backend, 1, slots=range(1, 5), queues=("q", "other"))
         await push(backend, *map(job, range(1, 6)))
         await push(backend, job("a"), job("b"), queue="other")
@@ -97,7 +97,7 @@ class Rescuing(Suite):
     @promise("rescue", "Move up to *limit* jobs of the processes of these leases to the front of their queues.")
     @promise("rescue", "Jobs of one queue keep the order of their claims.")
     async def test_it_takes_no_more_than_the_limit(self, backend: Backend) -> None:
-        """The rest follows with the next calls, and all stand in order then."""
+        """The next calls take the rest, and all are in order then."""
         process = await registered(backend, 1, slots=range(1, 6))
         other = await registered(backend, 2)
         await push(backend, *map(job, range(10)))
@@ -108,7 +108,7 @@ class Rescuing(Suite):
 
     @promise("rescue", "Move up to *limit* jobs of the processes of these leases to the front of their queues.")
     async def test_it_tells_what_it_took(self, backend: Backend) -> None:
-        """The worker that held the job, its queue, its text as it stands there now, and whether it had been begun."""
+        """The worker that held the job, its queue, its payload as it is now, and whether it ran exclusively."""
         process = await registered(backend, 1, slots=(1, 2))
         other = await registered(backend, 2)
         await push(backend, *map(job, range(4)))
@@ -123,7 +123,7 @@ class Rescuing(Suite):
 
     @promise("rescue", *_MARK)
     async def test_a_mere_claim_is_marked_but_not_counted(self, backend: Backend) -> None:
-        """However often its process dies; it may have been its neighbours' fault."""
+        """However often its process dies, because another job may have crashed it."""
         for number in range(3):
             process, other = await registered(backend, 2 * number), await registered(backend, 2 * number + 1)
             if number == 0:
@@ -138,7 +138,7 @@ class Rescuing(Suite):
     @promise("mark_exclusive", "Mark that the job runs exclusively, so that a crash of its process is attributed to")
     @promise("mark_exclusive", "Return False if the claim is gone.")
     async def test_a_job_that_was_begun_alone_is_counted(self, backend: Backend) -> None:
-        """One more each time; a mere claim in between changes nothing."""
+        """One more each time. A claim without an exclusive run in between changes nothing."""
         await push(backend, job(1))
         counts = []
         for number, alone in enumerate((True, True, False, True)):
@@ -156,7 +156,7 @@ class Rescuing(Suite):
     @promise("mark_exclusive", "Mark that the job runs exclusively, so that a crash of its process is attributed to")
     @promise("mark_exclusive", "Return False if the claim is gone.")
     async def test_the_mark_of_one_job_is_not_its_neighbours(self, backend: Backend) -> None:
-        """Nor the next one's in the same slot."""
+        """Nor the next job's in the same slot."""
         process = await registered(backend, 1, slots=(1, 2))
         await push(backend, job(1), job(2), job(3), job(4))
         begun, _ = await claim(backend, process, (1, 2))
@@ -171,7 +171,7 @@ class Rescuing(Suite):
     @promise("mark_exclusive", "A crash of the process then counts only as a late crash.")
     @promise("rescue", *_LATE)
     async def test_a_late_death_is_counted_as_such(self, backend: Backend) -> None:
-        """Of what was begun alone and has others beside it now; of what never was, it is not."""
+        """Of a job that ran exclusively and now shares its process. Not of one that never ran exclusively."""
         await push(backend, job(1), job(2))
         for number in (1, 2):
             process = await registered(backend, number, slots=(1, 2))
@@ -186,7 +186,7 @@ class Rescuing(Suite):
     @promise("mark_exclusive", "With *exclusive* false, remove the mark, since other jobs run beside it from now on.")
     @promise("rescue", *_MARK, *_LATE)
     async def test_what_is_begun_again_is_not_late(self, backend: Backend) -> None:
-        """It is counted as begun alone, and keeps the late deaths that it has; giving back changes nothing."""
+        """It counts as an exclusive run, and keeps its late crashes. A release changes nothing."""
         await push(backend, job(1))
         for number, begun in enumerate(((True, False), (True, False, True), (True, False))):
             process = await registered(backend, number)
@@ -202,7 +202,7 @@ class Rescuing(Suite):
 
     @promise("rescue", *_LATE)
     async def test_a_death_with_somebody_to_blame_is_no_late_one(self, backend: Backend) -> None:
-        """Wherever that one stands; but if it is blamed again, it may have been any of them."""
+        """Whatever its slot. After a second crash attributed to the same job, it may have been any of them."""
         await push(backend, *map(job, range(1, 4)))
         for number, late in enumerate((0, 1), 1):
             process = await registered(backend, number, slots=(1, 2, 3))
@@ -218,7 +218,7 @@ class Rescuing(Suite):
 
     @promise("mark_exclusive", "With *exclusive* false, remove the mark, since other jobs run beside it from now on.")
     async def test_the_mark_is_taken_back(self, backend: Backend) -> None:
-        """So a job beside which others run is not counted; it stays the same claim, and may be begun again."""
+        """A job that shares its process is not counted. The claim stays the same, and can be marked again."""
         process, other = await registered(backend, 1, slots=(1, 2, 3, 4)), await registered(backend, 2)
         await push(backend, *map(job, range(1, 8)))
         back, again, never, neighbour = await claim(backend, process, (1, 2, 3, 4))
@@ -239,7 +239,7 @@ class Rescuing(Suite):
     @promise("rescue", "A process that renewed its lease is never changed.", *_ATOMIC)
     @pytest.mark.parametrize("renewal", ["beat", "register"])
     async def test_who_renewed_the_lease_is_not_touched(self, backend: Backend, renewal: str) -> None:
-        """By a beat or a registration, even in the same instant; nor is one that left, or came after the look."""
+        """By a heartbeat or a registration, even in the same instant. Nor is a deregistered or a new process."""
         process, left = await registered(backend, 1), await registered(backend, 2)
         await push(backend, job(1), job(2))
         claimed = await claim_one(backend, process)
@@ -259,7 +259,7 @@ class Rescuing(Suite):
 
     @promise("rescue", *_ATOMIC)
     async def test_a_process_that_renews_its_lease_amid_a_rescue_keeps_the_rest(self, backend: Backend) -> None:
-        """What was taken is gone, and its beat says that it was declared dead; what was not taken is its own."""
+        """What was taken is gone, and its heartbeat finds that it was declared dead. It keeps the rest."""
         process = await registered(backend, slots=(1, 2))
         await push(backend, job(1), job(2))
         first, second = await claim(backend, process, (1, 2))
@@ -274,7 +274,7 @@ class Rescuing(Suite):
     @promise("settle_and_claim", "A process is live while it has a lease and was not declared dead.")
     @pytest.mark.parametrize("renewal", ["beat", "register"])
     async def test_a_process_is_declared_dead_with_its_first_job(self, backend: Backend, renewal: str) -> None:
-        """It may not claim, and has no share; once it renews its lease, it has both again."""
+        """It may not claim, and has no share. Once it renews its lease, it has both again."""
         process, other = await registered(backend, 1, slots=(1, 2, 3)), await registered(backend, 2, slots=(1, 2))
         await push(backend, job(1), job(2))
         assert len(await claim(backend, process, (1,))) == len(await claim(backend, process, (2,))) == 1
@@ -292,7 +292,7 @@ class Rescuing(Suite):
 
     @promise("rescue", *_ATOMIC)
     async def test_each_job_is_taken_by_one_rescuer(self, backend: Backend, views: Views) -> None:
-        """However many try at once."""
+        """Whatever the number of rescuers."""
         process = await registered(backend, 1, slots=range(1, 21))
         await push(backend, *map(job, range(20)))
         await claim(backend, process, range(1, 21))
@@ -307,7 +307,7 @@ class Rescuing(Suite):
 
     @promise("rescue", "A dead process without jobs is deregistered.")
     async def test_a_dead_process_goes_from_view(self, backend: Backend) -> None:
-        """Once it holds nothing; its lease is shown until then, so that any process can go on with the rescue."""
+        """Once it holds no job. Its lease is shown until then, so any process can continue the rescue."""
         await registered(backend, 1)
         process, other = await registered(backend, 2, slots=(1, 2)), await registered(backend, 3)
         await push(backend, *map(job, range(6)))

@@ -1,4 +1,4 @@
-"""Jobs that failed and are tried again."""
+"""Jobs that failed and are retried."""
 
 from __future__ import annotations
 
@@ -23,10 +23,10 @@ _ALMOST_A_DAY = 86_400 - 10
 
 
 class Retrying(Suite):
-    """The ending `Retried`."""
+    """The disposition `Retried`."""
 
     async def _fail(self, backend: Backend, process: Process, disposition: Retried) -> int | None:
-        """Claim the next job and let it fail; its attempt's number if it is tried again."""
+        """Claim the next job and let it fail. Return the number of the attempt if it is retried."""
         claimed = await claim_one(backend, process)
         answer = await settle(backend, process, claimed, disposition)
         assert list(answer.gone) == []
@@ -37,7 +37,7 @@ class Retrying(Suite):
         return attempt
 
     async def _promote(self, backend: Backend, clock: ManualClock) -> float:
-        """Wait for the next attempt, and promote it; return how long that took."""
+        """Advance the clock to the next attempt, and promote it. Return the wait in seconds."""
         at = (await backend.due(1)).next_at
         assert at is not None
         waited = at - clock.now()
@@ -50,7 +50,7 @@ class Retrying(Suite):
     @promise("Retried", "Each attempt counts as failed.")
     @needs("clock")
     async def test_a_job_is_tried_as_often_as_the_limit_says(self, backend: Backend, clock: ManualClock) -> None:
-        """Each time after its own delay; the failure is listed with the last attempt only."""
+        """Each attempt after its own delay. Only the last one is listed as failed."""
         process = await registered(backend)
         await push(backend, job(1))
         delays = (5.0, 7.0, 11.0)
@@ -69,7 +69,7 @@ class Retrying(Suite):
     @promise("Retried", "The delayed payload is no longer marked as rescued.")
     @needs("clock")
     async def test_the_next_attempt_is_not_marked_as_rescued(self, backend: Backend, clock: ManualClock) -> None:
-        """The job was tried, and failed by itself; what merely looks like a mark stays."""
+        """The job itself failed. Text that only resembles a mark stays."""
         process = await registered(backend)
         raw = job(1)
         alike = raw[:-1] + ',"taskhero:late":1}'
@@ -84,7 +84,7 @@ class Retrying(Suite):
     @promise("Retried", "If *raw* is given, the backend delays that payload.")
     @needs("clock")
     async def test_another_text_is_tried_again_if_one_is_given(self, backend: Backend, clock: ManualClock) -> None:
-        """One that names the queue, where the claimed text does not; rescued before or not."""
+        """It names the queue, and the claimed payload does not, whether it was rescued or not."""
         process = await registered(backend)
         bare, named = '{"class":"task","args":[1.0]}', '{"class":"task","queue":"q","args":[1.0]}'
         for text in (bare, mark_rescued(bare, running=True)):
@@ -99,7 +99,7 @@ class Retrying(Suite):
     @promise("Retried", "After the last attempt it is in the failed list.")
     @needs("clock")
     async def test_the_last_delay_holds_for_all_that_follow(self, backend: Backend, clock: ManualClock) -> None:
-        """A single one holds for all."""
+        """A single delay holds for all."""
         process = await registered(backend)
         await push(backend, job(1))
         waited = []
@@ -112,7 +112,7 @@ class Retrying(Suite):
     @promise("Retried", "After the last attempt it is in the failed list.")
     @needs("clock")
     async def test_a_delay_is_rounded_up(self, backend: Backend, clock: ManualClock) -> None:
-        """To a whole second, as for `PostponedByPlugin`; never early."""
+        """To a whole second, as for `PostponedByPlugin`, so it is never early."""
         process = await registered(backend)
         await push(backend, job(1))
         clock.advance(0.5)
@@ -134,7 +134,7 @@ class Retrying(Suite):
     @promise("Retried", "After the last attempt it is in the failed list.")
     @needs("clock")
     async def test_the_counter_goes_with_the_last_attempt(self, backend: Backend, clock: ManualClock) -> None:
-        """An equal job that comes later starts anew."""
+        """A later equal job starts from one."""
         process = await registered(backend)
         disposition = Retried("failure", "retry:a", 2, (1.0,))
         for _ in range(2):
@@ -147,7 +147,7 @@ class Retrying(Suite):
     @promise("Retried", "The job failed and is delayed again until it has run *limit* times.")
     @promise("Retried", "After the last attempt it is in the failed list.")
     async def test_jobs_with_one_counter_share_it(self, backend: Backend) -> None:
-        """In one step, too; other counters are their own."""
+        """Even in one step. Other counters are independent."""
         process = await registered(backend, slots=(1, 2, 3))
         await push(backend, job(1), job(2), job(3))
         claims = await claim(backend, process, (1, 2, 3))
@@ -168,7 +168,7 @@ class Retrying(Suite):
     @promise("Retried", "Counter and trace outlive the delay by one day, and are deleted with the last attempt.")
     @needs("clock")
     async def test_the_counter_outlives_the_wait(self, backend: Backend, clock: ManualClock) -> None:
-        """Each time from the last failure; so a job that waits long in its queue is not tried for ever."""
+        """Counted from the last failure, so a job that is queued for long still reaches its limit."""
         process = await registered(backend)
         await push(backend, job(1))
         for attempt in (1, 2, 3):
@@ -180,7 +180,7 @@ class Retrying(Suite):
     @promise("Retried", "Counter and trace outlive the delay by one day, and are deleted with the last attempt.")
     @needs("clock", "traces")
     async def test_the_trace_lives_as_long_as_the_counter(self, backend: Backend, clock: ManualClock) -> None:
-        """It tells the last error that was followed by a further attempt."""
+        """It is the last error that was followed by another attempt."""
         process = await registered(backend)
         assert await self.trace_of(backend, "error:a") is None
         for _ in range(2):
@@ -201,7 +201,7 @@ class Retrying(Suite):
     @promise("settle_and_claim", "It deletes the counters of `Settlement.forget`, but not if the claim is `gone`.")
     @needs("traces")
     async def test_a_trace_is_forgotten_with_its_counter(self, backend: Backend) -> None:
-        """By a job that succeeds; one whose claim is gone forgets nothing, and writes nothing."""
+        """By a job that succeeds. A claim that is gone forgets nothing, and writes nothing."""
         process = await registered(backend)
         await push(backend, job(1), job(2))
         first = await claim_one(backend, process)

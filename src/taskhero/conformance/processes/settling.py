@@ -49,7 +49,7 @@ _ending = pytest.mark.parametrize("ending", ENDINGS.values(), ids=ENDINGS.keys()
 
 
 async def _picture(backend: Backend) -> object:
-    """All that an ending could change, as far as the verbs show it."""
+    """Return everything that a settlement could change, as far as the verbs show it."""
     return (
         await backend.stats(),
         await backend.failed(),
@@ -63,7 +63,7 @@ class Settling(Suite):
 
     @promise("Succeeded", "The job succeeded and counts as processed.")
     async def test_a_job_that_is_done_is_counted(self, backend: Backend) -> None:
-        """In all and for its worker; it stands nowhere any more."""
+        """In the total and for its worker. It is in no place any more."""
         process = await registered(backend, slots=(1, 2))
         await push(backend, job(1), job(2), job(3))
         for slot in (1, 2, 1):
@@ -79,7 +79,7 @@ class Settling(Suite):
 
     @promise("RefusedByPlugin", "A plugin refused the job before it ran: the job is removed and nothing is counted.")
     async def test_a_dropped_job_is_gone(self, backend: Backend) -> None:
-        """From everywhere."""
+        """From every place."""
         process = await registered(backend)
         await push(backend, job(1))
         await settle(backend, process, await claim_one(backend, process), RefusedByPlugin())
@@ -88,7 +88,7 @@ class Settling(Suite):
 
     @promise("Failed", "The job failed: *entry* is appended to the failed list, and the job counts as failed.")
     async def test_a_failed_job_is_listed_and_counted(self, backend: Backend) -> None:
-        """At the end of the failures; in all and for its worker."""
+        """At the end of the failed list, in the total and for its worker."""
         process = await registered(backend)
         await push(backend, job(1), job(2))
         for entry in ("first", "second"):
@@ -99,7 +99,7 @@ class Settling(Suite):
 
     @promise("Released", "The job returns to the front of its queue, as *raw* if that is given.", "Nothing is counted.")
     async def test_a_job_is_given_back_to_the_front(self, backend: Backend) -> None:
-        """As it was, or as another text."""
+        """With its own payload, or with another one."""
         process = await registered(backend)
         await push(backend, job(1), job(2))
         await settle(backend, process, await claim_one(backend, process), Released())
@@ -111,7 +111,7 @@ class Settling(Suite):
 
     @promise("Released", "The job returns to the front of its queue, as *raw* if that is given.")
     async def test_it_goes_back_to_a_queue_that_was_deleted(self, backend: Backend) -> None:
-        """Which is known again then."""
+        """The queue is then known again."""
         process = await registered(backend)
         await push(backend, job(1))
         claimed = await claim_one(backend, process)
@@ -140,7 +140,7 @@ class Settling(Suite):
     @promise("PostponedByPlugin", "The backend delays the claimed payload, or *raw* if that is given.")
     @needs("clock")
     async def test_another_text_is_delayed_if_one_is_given(self, backend: Backend, clock: ManualClock) -> None:
-        """One that names the queue, where the claimed text does not; the claimed text is not delayed too."""
+        """It names the queue, and the claimed payload, which is not delayed too, does not."""
         process = await registered(backend, slots=(1, 2))
         await push(backend, '{"class":"task","args":[1.0]}', job(2))
         first, second = await claim(backend, process, (1, 2))
@@ -161,7 +161,7 @@ class Settling(Suite):
     async def test_a_text_is_found_by_its_meaning_while_it_is_delayed(
         self, backend: Backend, clock: ManualClock, ending: PostponedByPlugin | Retried
     ) -> None:
-        """Whatever forms the guard knows; not by another meaning, and not by none."""
+        """Whatever payloads the guard lists. Another meaning, or none, does not find it."""
         process = await registered(backend)
         await push(backend, job(1))
         await settle(backend, process, await claim_one(backend, process), ending)
@@ -182,7 +182,7 @@ class Settling(Suite):
     @promise("PostponedByPlugin", "The job is delayed by *delay* seconds, counted from now and rounded up.")
     @needs("clock")
     async def test_equal_jobs_that_are_delayed_are_all_kept(self, backend: Backend, clock: ManualClock) -> None:
-        """To one second, in one step: none takes another's place."""
+        """To one second, in one step: none replaces another."""
         process = await registered(backend, slots=(1, 2, 3))
         await push(backend, *[job(1)] * 3)
         claims = await claim(backend, process, (1, 2, 3))
@@ -197,7 +197,7 @@ class Settling(Suite):
     @_ending
     @promise("settle_and_claim", *_ONCE)
     async def test_a_settlement_counts_once(self, backend: Backend, ending: Disposition) -> None:
-        """Said again, as after a lost reply, it changes nothing and the claim is gone."""
+        """Repeated, as after a lost reply, it changes nothing and the claim is gone."""
         process = await registered(backend)
         await push(backend, job(1))
         claimed = await claim_one(backend, process)
@@ -211,7 +211,7 @@ class Settling(Suite):
 
     @promise("settle_and_claim", *_ONCE)
     async def test_it_counts_once_in_one_call_too(self, backend: Backend) -> None:
-        """Of two settlements of one claim, the first holds."""
+        """Of two settlements of one claim, the first counts."""
         process = await registered(backend)
         await push(backend, job(1))
         claimed = await claim_one(backend, process)
@@ -222,7 +222,7 @@ class Settling(Suite):
 
     @promise("settle_and_claim", *_ONCE)
     async def test_an_old_claim_leaves_the_slots_next_job_alone(self, backend: Backend) -> None:
-        """Though it stands under the same slot, and its text may be the same."""
+        """Even if it has the same slot and the same payload."""
         process = await registered(backend)
         await push(backend, job(1), job(1))
         old = await claim_one(backend, process)
@@ -234,7 +234,7 @@ class Settling(Suite):
 
     @promise("settle_and_claim", *_ONCE)
     async def test_another_process_cannot_settle_it(self, backend: Backend, views: Views) -> None:
-        """The slot's number is not enough, nor is a token that somebody made up."""
+        """The number of the slot is not enough, and neither is a forged token."""
         process, other = await registered(backend, 1), await registered(backend, 2)
         await push(backend, job(1))
         claimed = await claim_one(backend, process)
@@ -246,7 +246,7 @@ class Settling(Suite):
 
     @promise("settle_and_claim", *_ONCE)
     async def test_what_was_given_back_is_gone(self, backend: Backend) -> None:
-        """By retiring its worker, or deregistering its process."""
+        """By deregistering its worker, or its process."""
         process = await registered(backend, slots=(1, 2))
         await push(backend, job(1), job(2))
         first, second = await claim(backend, process, (1, 2))
@@ -261,7 +261,7 @@ class Settling(Suite):
 
     @promise("settle_and_claim", *_ONCE)
     async def test_what_was_rescued_is_gone(self, backend: Backend) -> None:
-        """It runs elsewhere, perhaps; here its end does not count."""
+        """Another process may run it, so this settlement does not count."""
         process, other = await registered(backend, 1), await registered(backend, 2)
         await push(backend, job(1))
         claimed = await claim_one(backend, process)
@@ -273,7 +273,7 @@ class Settling(Suite):
     @promise("settle_and_claim", "If a settlement cannot be recorded, the claim stays as it was and `unsettled` lists")
     @promise("settle_and_claim", "All other settlements are recorded.")
     async def test_a_batch_of_all_endings(self, backend: Backend) -> None:
-        """Each is recorded as if it came alone; one that is gone spoils none of the others."""
+        """Each is recorded as if it were the only one. A claim that is gone affects no other."""
         slots = range(1, len(ENDINGS) + 2)
         process = await registered(backend, slots=slots)
         await push(backend, *map(job, slots))
@@ -295,7 +295,7 @@ class Settling(Suite):
     @promise("settle_and_claim", "Record how jobs ended, in the order given, and claim the next jobs for the free")
     @needs("clock")
     async def test_endings_are_recorded_in_the_order_given(self, backend: Backend, clock: ManualClock) -> None:
-        """Failures and delayed jobs one behind the other; of jobs given back, the last one comes next."""
+        """Failed and delayed jobs in that order. Of released jobs, the last one is claimed first."""
         process = await registered(backend, slots=range(1, 7))
         await push(backend, *map(job, range(6)))
         first, second, third, fourth, fifth, sixth = await claim(backend, process, range(1, 7))
@@ -315,7 +315,7 @@ class Settling(Suite):
 
     @promise("settle_and_claim", "One step stores the job at its destination (failed list, delayed set or queue) and")
     async def test_a_job_that_was_delayed_wakes_nobody_too_early(self, backend: Backend) -> None:
-        """It is not in its queue; the moment is the earliest one known."""
+        """It is not in its queue, and its due time is the earliest one known."""
         process = await registered(backend)
         await push(backend, job(1))
         now = await now_of(backend)

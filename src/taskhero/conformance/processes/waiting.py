@@ -1,4 +1,4 @@
-"""Waiting until there may be something to do."""
+"""Waiting until there may be jobs, or an earlier due time."""
 
 from __future__ import annotations
 
@@ -48,7 +48,7 @@ class Waiting(Suite):
     )
     @promise("wait", "Wait until there may be jobs or an earlier due time, for at most *timeout* seconds.")
     async def test_a_wait_ends_when_its_time_is_up(self, backend: Backend, interest: Subscription) -> None:
-        """Whatever it waits for, and again."""
+        """Whatever its subscription, and twice."""
         process = await registered(backend)
         for _ in range(2):
             await within(backend.wait(process, interest, QUIET))
@@ -56,7 +56,7 @@ class Waiting(Suite):
     @promise("wait", "Wait until there may be jobs or an earlier due time, for at most *timeout* seconds.")
     @promise("push", "The push wakes about one process that waits for the queue, not all.")
     async def test_a_push_wakes_who_waits_for_the_queue(self, backend: Backend, views: Views) -> None:
-        """Whichever of its queues it is, and whoever pushed."""
+        """For any of its queues, and any client that pushes."""
         other = await views()
         for number, queue in enumerate(("q", "b", "c")):
             wait = await in_line(backend, make_process(number), Subscription(queues=("b", "q", "c")))
@@ -65,7 +65,7 @@ class Waiting(Suite):
 
     @promise("wait", _AT_ONCE)
     async def test_a_wake_up_between_two_waits_is_kept(self, backend: Backend, views: Views) -> None:
-        """The next wait is over as soon as it begins; also the first one of all."""
+        """The next wait ends as soon as it begins, even if it is the process's first."""
         process, other = make_process(), await views()
         for number in range(2):
             await push(other, job(number))
@@ -74,7 +74,7 @@ class Waiting(Suite):
 
     @promise("wait", _AT_ONCE)
     async def test_a_wake_up_for_the_schedule_is_kept(self, backend: Backend) -> None:
-        """As one for jobs is."""
+        """Like one for jobs."""
         process = make_process()
         now = await now_of(backend)
         for number in range(2):
@@ -87,7 +87,7 @@ class Waiting(Suite):
     async def test_a_wake_up_for_the_schedule_is_kept_when_the_interest_grows(
         self, backend: Backend, *, cancelled: bool
     ) -> None:
-        """As in a process that waits for its first jobs while one of them is delayed again."""
+        """As in a process that waits for its first jobs while one of them is postponed."""
         process = await registered(backend)
         wait = await in_line(backend, process, Subscription(schedule=True), schedule=True)
         if cancelled:
@@ -101,7 +101,7 @@ class Waiting(Suite):
 
     @promise("schedule", "If the due time is earlier than all others, the step wakes a process that waits for the")
     async def test_an_earlier_moment_wakes_who_waits_for_the_schedule(self, backend: Backend, views: Views) -> None:
-        """The very first one, and each that is earlier still; one who waits for jobs as well, too."""
+        """The first due time, and each earlier one, even if the process waits for jobs too."""
         other, process = await views(), make_process()
         now = await now_of(backend)
         for number, subscription in enumerate(
@@ -113,14 +113,14 @@ class Waiting(Suite):
 
     @promise("wait", "Wait until there may be jobs or an earlier due time, for at most *timeout* seconds.")
     async def test_a_new_queue_wakes_who_waits_for_everything(self, backend: Backend) -> None:
-        """Though nobody could name it before."""
+        """No subscription could name it before."""
         wait = await in_line(backend, make_process(), Subscription(queues=("q",), all_queues=True))
         await push(backend, job(1), queue="new")
         assert (await within(wait)).jobs
 
     @promise("wait", "Wait until there may be jobs or an earlier due time, for at most *timeout* seconds.")
     async def test_a_job_to_the_front_wakes_too(self, backend: Backend) -> None:
-        """As one that a worker gives back."""
+        """Like a job that a worker releases."""
         wait = await in_line(backend, make_process(), _Q)
         await backend.push([Entry("q", job(1), front=True)])
         assert (await within(wait)).jobs
@@ -128,7 +128,7 @@ class Waiting(Suite):
     @promise("push", "The push wakes about one process that waits for the queue, not all.")
     @promise("wait", *_NEVER_LOST)
     async def test_about_one_process_is_woken_for_a_job(self, backend: Backend, views: Views) -> None:
-        """Of eight that wait, fewer than half on the average; and no job is forgotten."""
+        """Of eight that wait, fewer than half on average. No job is missed."""
         board, jobs = Board(), 10
         async with working([backend, await views()], 8, board) as workers:
             await at_ease(2 * QUIET)
@@ -144,7 +144,7 @@ class Waiting(Suite):
     @promise("wait", *_NEVER_LOST)
     @promise("settle_and_claim", "If jobs remain, another waiting process wakes up.")
     async def test_many_jobs_at_once_wake_as_many_as_it_takes(self, backend: Backend, views: Views) -> None:
-        """Each that claims some leaves word for the next one, until all work at the same time."""
+        """Each claim that leaves jobs wakes the next process, until all work at the same time."""
         board, meet = Board(), asyncio.Barrier(4)
         async with working([backend, await views()], 4, board, meet=meet):
             for batch in range(3):
@@ -156,7 +156,7 @@ class Waiting(Suite):
     @pytest.mark.parametrize("workers", [1, 3])
     @promise("wait", *_NEVER_LOST)
     async def test_no_wake_up_is_lost(self, backend: Backend, views: Views, workers: int) -> None:
-        """Jobs come while some wait, some claim and some are just about to wait."""
+        """Jobs arrive while some wait, some claim and some are about to wait."""
         board, other = Board(), await views()
         async with working([backend, other], workers, board):
             for number in range(80):
@@ -169,7 +169,7 @@ class Waiting(Suite):
 
     @promise("wait", "The call can be cancelled.")
     async def test_a_wait_is_cancelled(self, backend: Backend) -> None:
-        """It ends at once; what comes later is kept for the next one."""
+        """It ends at once. A later wake-up is kept for the next wait."""
         process = make_process()
         wait = await in_line(backend, process, _Q)
         wait.cancel()
@@ -181,7 +181,7 @@ class Waiting(Suite):
     @promise("wait", "The call can be cancelled.")
     @promise("wait", *_NEVER_LOST)
     async def test_a_cancelled_wait_loses_no_wake_up(self, backend: Backend) -> None:
-        """Though it is cancelled in the instant in which the wake-up comes, and others wait behind it."""
+        """Even if it is cancelled in the instant of the wake-up while other processes wait."""
         board = Board()
         async with working([backend], 2, board) as workers:
             for number in range(20):
@@ -196,7 +196,7 @@ class Waiting(Suite):
 
     @promise("notify", "Forward a wake-up: wake one waiting process for each of these queues that holds jobs.")
     async def test_a_wake_up_is_passed_on(self, backend: Backend) -> None:
-        """By a process that was woken and has nobody free."""
+        """By a process that was woken and has no free slot."""
         first, second = await registered(backend, 1), await registered(backend, 2)
         wait = await in_line(backend, first, _Q)
         await push(backend, job(1))
@@ -207,7 +207,7 @@ class Waiting(Suite):
 
     @promise("notify", "Forward a wake-up: wake one waiting process for each of these queues that holds jobs.")
     async def test_nothing_can_be_passed_on(self, backend: Backend) -> None:
-        """No queues, and queues that nobody knows, are no mistake."""
+        """An empty list, and unknown queues, are not errors."""
         await backend.notify([])
         await backend.notify(["unknown"])
         assert await backend.queues() == []

@@ -1,4 +1,4 @@
-"""Looking at everything at once, at locks and at workers, and taking dead ones from view."""
+"""Showing an overview, locks and workers, and removing dead workers."""
 
 from __future__ import annotations
 
@@ -40,28 +40,28 @@ THEIR_JOB = '{"queue":"q","run_at":"2026-11-23T10:32:05Z","payload":{"class":"Ta
 
 
 async def _silence_of(backend: Backend, worker_id: str) -> float | None:
-    """For how long a worker has been silent."""
+    """Return the heartbeat age of a worker, in seconds."""
     found = {age.id: age.seconds for age in await backend.heartbeat_ages()}
     return found.get(worker_id)
 
 
 async def _entry_of(backend: Backend, worker_id: str) -> WorkerEntry:
-    """What stands of one worker."""
+    """Return what the store holds of one worker."""
     (entry,) = await backend.workers([worker_id])
     return entry
 
 
 async def _ids_of(backend: Backend) -> list[str]:
-    """The workers in view."""
+    """Return the registered workers."""
     return [entry.id for entry in await backend.workers()]
 
 
 class WorkerAdministration(Suite):
-    """The verbs of those who look after the whole."""
+    """`Backend.overview`, `locks`, `delete_lock`, `workers`, `heartbeat_ages` and `remove_worker`."""
 
     @promise("overview", "Return queue lengths, failed list lengths, counter totals, leader and time, all of one")
     async def test_an_overview(self, backend: Backend, views: Views) -> None:
-        """Of an empty store, and of one in which something happened; others see the same."""
+        """Of an empty store and of a used one. Other processes see the same."""
         now = await now_of(backend)
         empty = await backend.overview()
         assert now <= empty.now < now + self.patience
@@ -105,7 +105,7 @@ class WorkerAdministration(Suite):
     @promise("overview", "A value that cannot be read is None, or 0 for a counter.")
     @needs("wrong_types")
     async def test_an_overview_of_what_is_spoilt(self, backend: Backend) -> None:
-        """Each bad thing is told alone."""
+        """Each damaged item affects only its own value."""
         await push(backend, job(1), queue="bad")
         await push(backend, job(1))
         await self.break_queue(backend, "bad")
@@ -118,7 +118,7 @@ class WorkerAdministration(Suite):
 
     @promise("locks", "Return the queue locks and job locks whose names begin with ``lock:`` or ``workerslock:``,")
     async def test_locks_of_both_kinds_are_listed(self, backend: Backend, views: Views) -> None:
-        """With what stands there: a second, and for a running job its owner. Other names are somebody's own affair."""
+        """With their values: a second, and for a running job its owner. Other names are not listed."""
         assert await backend.locks() == {}
         now = await now_of(backend)
         process = await registered(backend)
@@ -136,7 +136,7 @@ class WorkerAdministration(Suite):
     @promise("locks", "A value that is not a string is described in words.")
     @needs("wrong_types")
     async def test_a_lock_of_the_wrong_type_is_listed(self, backend: Backend) -> None:
-        """Beside the others; it can be deleted as well."""
+        """Beside the others. It can be deleted too."""
         await backend.push([Entry("q", job(1), guards=(QueueLockGuard("lock:a", 30),))])
         await self.break_lock(backend, "lock:bad")
         found = await backend.locks()
@@ -163,7 +163,7 @@ class WorkerAdministration(Suite):
     @promise("workers", "With *ids*, return the data of these workers, registered or not.")
     @promise("workers", "What taskhero stores under a worker's name begins as `taskhero.wire.workers.working_head`")
     async def test_workers_are_shown_with_what_they_do(self, backend: Backend, views: Views) -> None:
-        """Idle and busy ones, what they did, since when they are there, and how long they are taken for alive."""
+        """Idle and busy ones: their jobs and counters, their start, and how long their lease lasts."""
         assert list(await backend.workers()) == []
         now = await now_of(backend)
         process = await registered(backend, slots=(1, 2), queues=("q", "other"))
@@ -198,7 +198,7 @@ class WorkerAdministration(Suite):
     @promise("workers", "`problems` lists what cannot be read.")
     @needs("wrong_types", "foreign_workers")
     async def test_a_worker_that_cannot_be_read_is_shown(self, backend: Backend) -> None:
-        """And the others with it."""
+        """So are the others."""
         process = await registered(backend)
         await self.add_worker(backend, THEIRS, working=THEIR_JOB)
         await self.break_worker(backend, THEIRS)
@@ -212,7 +212,7 @@ class WorkerAdministration(Suite):
     @promise("workers", "Return the stored data of all registered workers, sorted by id.")
     @needs("foreign_workers")
     async def test_other_programs_workers_are_shown(self, backend: Backend) -> None:
-        """With their texts as they are."""
+        """With their texts unchanged."""
         await self.add_worker(backend, THEIRS, working=THEIR_JOB, ping="ping", heartbeat="beat")
         (entry,) = await backend.workers()
         assert (entry.id, entry.working, entry.ping, entry.heartbeat) == (THEIRS, THEIR_JOB, "ping", "beat")
@@ -224,7 +224,7 @@ class WorkerAdministration(Suite):
     @promise("heartbeat_ages", "The age of a taskhero worker counts from the end of its process's lease, by the")
     @needs("clock")
     async def test_our_workers_are_silent_from_the_end_of_the_lease(self, backend: Backend, clock: ManualClock) -> None:
-        """Not before, and no longer when it is renewed."""
+        """Not before. A renewal resets it."""
         first, second = await registered(backend, 1), await registered(backend, 2)
         clock.advance(LEASE - 1)
         both = sorted([first.worker_id(1), second.worker_id(1)])
@@ -243,7 +243,7 @@ class WorkerAdministration(Suite):
     async def test_other_programs_workers_are_silent_while_nothing_of_them_changes(
         self, backend: Backend, views: Views, clock: ManualClock, change: str
     ) -> None:
-        """Whatever the time that they write; each process that looks counts on from what others saw."""
+        """Whatever times they write. Each process continues from what others saw."""
         other = await views()
         ancient = '{"time":1,"name":"host:1"}'
         await self.add_worker(backend, THEIRS, working=THEIR_JOB, ping=ancient, heartbeat="2001-01-01T00:00:00Z")
@@ -272,7 +272,7 @@ class WorkerAdministration(Suite):
     @promise("remove_worker", "The removal is one atomic step.")
     @promise("RemoveWorkerResult", "REMOVED", "UNKNOWN")
     async def test_a_busy_worker_is_cleaned(self, backend: Backend) -> None:
-        """Its job is a failure now, its counters are gone, its process cannot settle it; its neighbour stays."""
+        """Its job is listed as failed, its counters are gone, and its process cannot settle the job. Others stay."""
         process = await registered(backend, slots=(1, 2))
         await push(backend, job(1), job(2))
         await settle(backend, process, await claim_one(backend, process))
@@ -290,7 +290,7 @@ class WorkerAdministration(Suite):
     @promise("remove_worker", "If the worker held a job, that step lists and counts its failure.")
     @promise("remove_worker", "A job that the worker did not hold is not listed.")
     async def test_an_idle_worker_is_cleaned(self, backend: Backend) -> None:
-        """Nothing failed, so nothing is counted. When its process beats, it is in view again."""
+        """No job failed, so none is counted. A heartbeat of its process registers it again."""
         process = await registered(backend)
         removal = WorkerRemoval(id=process.worker_id(1), failure="not to be listed")
         assert await backend.remove_worker(removal) == RemoveWorkerResult.REMOVED
@@ -301,7 +301,7 @@ class WorkerAdministration(Suite):
     @promise("remove_worker", "Nothing changes if the worker holds something other than `seen`, or if its heartbeat")
     @promise("RemoveWorkerResult", "CHANGED")
     async def test_a_worker_that_went_on_is_not_cleaned(self, backend: Backend) -> None:
-        """To its next job, to its first one, or to its end."""
+        """To its next job, to its first one, or to none."""
         process = await registered(backend)
         worker_id = process.worker_id(1)
         await push(backend, job(1), job(1))
@@ -328,7 +328,7 @@ class WorkerAdministration(Suite):
     async def test_a_worker_that_was_not_silent_for_long_is_not_cleaned(
         self, backend: Backend, clock: ManualClock
     ) -> None:
-        """One that lives is never, though somebody took it for dead a moment ago."""
+        """Nor is a live one, even if an administrator saw it as dead just before."""
         process = await registered(backend)
         removal = WorkerRemoval(id=process.worker_id(1), heartbeat_age=30.0)
         assert await backend.remove_worker(removal) == RemoveWorkerResult.ALIVE
@@ -344,7 +344,7 @@ class WorkerAdministration(Suite):
     @promise("remove_worker", "Nothing changes if the worker holds something other than `seen`, or if its heartbeat")
     @needs("clock", "foreign_workers")
     async def test_another_programs_worker_is_cleaned(self, backend: Backend, clock: ManualClock) -> None:
-        """Only if nobody saw it change for so long, up to the very step."""
+        """Only if it did not change for that time, up to the step itself."""
         await self.add_worker(backend, THEIRS, working=THEIR_JOB, ping="one", heartbeat="beat")
         removal = WorkerRemoval(id=THEIRS, seen=THEIR_JOB, failure="stuck", heartbeat_age=60.0)
         assert await backend.remove_worker(removal) == RemoveWorkerResult.ALIVE, "nobody has looked yet"
@@ -364,7 +364,7 @@ class WorkerAdministration(Suite):
     @promise("RemoveWorkerResult", "WRONG_TYPE")
     @needs("wrong_types")
     async def test_a_worker_whose_job_cannot_be_listed_stays(self, backend: Backend) -> None:
-        """Nothing is lost for want of a place."""
+        """The job is not lost because the failed list cannot take it."""
         process = await registered(backend)
         await push(backend, job(1))
         claimed = await claim_one(backend, process)

@@ -1,4 +1,4 @@
-"""Tasks by cron: each slot is fired once."""
+"""Cron tasks: each fire time is fired once."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ _ONCE = "That happens only if the cursor is *expected_cursor*: of two calls for 
 
 
 async def _seen_of(backend: Backend) -> int | None:
-    """Until when the task's slots are seen."""
+    """Return the task's cron cursor."""
     (known,) = (await backend.declare_periodic([TASK], 60)).tasks
     return known.cron_cursor
 
@@ -37,7 +37,7 @@ class CronTasks(Suite):
     @promise("declare_periodic", "The cron cursor of a new cron task is now, so that all earlier fire times count as")
     @needs("clock")
     async def test_a_new_task_has_missed_nothing(self, backend: Backend, clock: ManualClock) -> None:
-        """And one that is known has: it is not new when somebody declares it again, be it after a year."""
+        """A known one may have: another declaration does not reset its cursor, even after a year."""
         began = int(clock.now())
         clock.advance(0.7)
         assert await _seen_of(backend) == began
@@ -47,7 +47,7 @@ class CronTasks(Suite):
     @promise("fire_cron", _STORE, _ONCE)
     @promise("FireResult", "STORED", "MISSED")
     async def test_a_slot_is_fired_once(self, backend: Backend, views: Views) -> None:
-        """However many leaders there are for a moment."""
+        """Even while there are several leaders."""
         other = await views()
         seen = await _seen_of(backend)
         assert seen is not None
@@ -58,7 +58,7 @@ class CronTasks(Suite):
 
     @promise("fire_cron", _STORE, _ONCE)
     async def test_many_slots_or_none_at_once(self, backend: Backend) -> None:
-        """What was left out is noted, too; a task that nobody knows was seen until never."""
+        """Skipped fire times move the cursor too. An unknown task has no cursor."""
         unknown = attrs.evolve(TASK, name="unknown")
         assert await backend.fire_cron(unknown, 5, 6, 1) == FireResult.MISSED
         assert await backend.fire_cron(unknown, None, 6, 0) == FireResult.STORED
@@ -69,7 +69,7 @@ class CronTasks(Suite):
 
     @promise("fire_cron", "Guards apply and waiting processes wake up as with `push`.")
     async def test_guards_hold(self, backend: Backend) -> None:
-        """With a queue-lock, many missed slots are one job."""
+        """With a queue lock, many missed fire times are one job."""
         task = attrs.evolve(TASK, guards=(QueueLockGuard("lock:nightly", 60),))
         waiting = await in_line(backend, make_process(1), Subscription(queues=("q",)))
         assert await backend.fire_cron(task, None, 9, 3) == FireResult.STORED
@@ -78,7 +78,7 @@ class CronTasks(Suite):
 
     @promise("FireResult", "STOPPED")
     async def test_a_stopped_task_fires_nothing(self, backend: Backend) -> None:
-        """Nor does it make up for that when it goes on."""
+        """Nor does it fire those times when it is resumed."""
         seen = await _seen_of(backend)
         assert seen is not None
         await backend.stop_periodic(TASK)
@@ -92,7 +92,7 @@ class CronTasks(Suite):
     @promise("restart_periodic", "A cron task continues with its next fire time, and the result is None.")
     @needs("clock")
     async def test_a_task_goes_on_with_its_next_slot(self, backend: Backend, clock: ManualClock) -> None:
-        """Those that came while it was stopped are over, though nobody looked."""
+        """Fire times during the stop are skipped, even if no scheduler saw them."""
         await _seen_of(backend)
         await backend.stop_periodic(TASK)
         clock.advance(1000)

@@ -1,4 +1,4 @@
-"""One leads at a time."""
+"""The leader lease: one process leads at a time."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ class Leadership(Suite):
     @promise("lead", "Return False while another owner leads.")
     @promise("leader", "Return the owner of the leader lease, or None.")
     async def test_one_leads_at_a_time(self, backend: Backend, views: Views) -> None:
-        """The first to ask; it may ask again, the others are refused."""
+        """The first to ask, which may ask again. The others get False."""
         other = await views()
         assert await backend.leader() is None
         assert await backend.lead("a:1", 60)
@@ -35,7 +35,7 @@ class Leadership(Suite):
     @promise("lead", "Acquire or renew the leader lease for *lease* seconds.")
     @promise("lead", "Return False while another owner leads.")
     async def test_one_of_many_at_once_leads(self, backend: Backend, views: Views) -> None:
-        """And that one is the leader."""
+        """That one is the leader."""
         other = await views()
         names = [f"host:{number}" for number in range(20)]
         answers = await asyncio.gather(
@@ -48,7 +48,7 @@ class Leadership(Suite):
     @promise("leader", "Return the owner of the leader lease, or None.")
     @needs("clock")
     async def test_a_lease_ends(self, backend: Backend, clock: ManualClock) -> None:
-        """Then nobody leads, and anybody may."""
+        """Then there is no leader, and any process may lead."""
         await backend.lead("a:1", 10)
         clock.advance(9.9)
         assert not await backend.lead("b:2", 10)
@@ -74,7 +74,7 @@ class Leadership(Suite):
 
     @promise("resign", "Release the leader lease.", "Return False and change nothing if *owner* does not hold it.")
     async def test_the_leader_resigns(self, backend: Backend) -> None:
-        """Then another one may lead at once; to resign again is to resign from nothing."""
+        """Another process may then lead at once. A second resignation changes nothing."""
         await backend.lead("a:1", 60)
         assert await backend.resign("a:1")
         assert await backend.leader() is None
@@ -83,7 +83,7 @@ class Leadership(Suite):
 
     @promise("resign", "Release the leader lease.", "Return False and change nothing if *owner* does not hold it.")
     async def test_nobody_else_resigns_for_the_leader(self, backend: Backend, views: Views) -> None:
-        """Neither a stranger nor one whose name is like its own."""
+        """Neither a different name nor a similar one."""
         await backend.lead("a:1", 60)
         other = await views()
         for stranger in ("b:2", "a:10", "a", ""):
@@ -94,7 +94,7 @@ class Leadership(Suite):
     @promise("resign", "Release the leader lease.", "Return False and change nothing if *owner* does not hold it.")
     @needs("clock")
     async def test_one_who_led_once_takes_nothing_from_the_next(self, backend: Backend, clock: ManualClock) -> None:
-        """Its own lease ended long ago."""
+        """Its own lease ended before."""
         await backend.lead("a:1", 10)
         clock.advance(11)
         await backend.lead("b:2", 10)

@@ -1,4 +1,4 @@
-"""The next run of a periodic task, delayed in the step that records the end of the last one."""
+"""The next run of a periodic task, which the settlement of its job delays in the same step."""
 
 from __future__ import annotations
 
@@ -46,7 +46,7 @@ NOT_FOR_GOOD: dict[str, Disposition] = {
 
 
 async def _delayed_to(backend: Backend, clock: ManualClock, within: int = 5000) -> dict[int, list[str]]:
-    """All that is delayed, by moment; the clock is set so far, and back again."""
+    """Return all delayed jobs by due time. Advance the clock for that, and set it back."""
     clock.advance(within)
     found: dict[int, list[str]] = {}
     for each in (await backend.due(1000)).jobs:
@@ -58,14 +58,14 @@ async def _delayed_to(backend: Backend, clock: ManualClock, within: int = 5000) 
 async def _end(
     backend: Backend, process: Process, claimed: Claim, next_run: NextRun, disposition: Disposition | None = None
 ) -> SettleAndClaimReply:
-    """Record the end of a periodic task's job."""
+    """Settle a periodic task's job."""
     return await backend.settle_and_claim(
         process, [Settlement(claimed, disposition or Succeeded(), next_run=next_run)], (), ()
     )
 
 
 def _next_of(frequency: float = 10, *, stop_if_failed: bool = False, name: str = "tick") -> NextRun:
-    """The next run of a task of which there are two spellings."""
+    """Return the next run of a task that has two equivalent payloads."""
     return NextRun(name, job(1), (job(1), job("one")), frequency, stop_if_failed)
 
 
@@ -78,7 +78,7 @@ class NextRuns(Suite):
     async def test_the_next_run_is_delayed_with_the_end(
         self, backend: Backend, clock: ManualClock, ending: Disposition
     ) -> None:
-        """However the job ended; the answer tells the moment, and one who waits for the schedule need not look."""
+        """Whatever the disposition. The reply gives the due time, so a scheduler does not have to read it."""
         process = await registered(backend)
         await push(backend, job(1))
         claimed = await claim_one(backend, process)
@@ -109,7 +109,7 @@ class NextRuns(Suite):
     @promise("NextRun", *_GOOD)
     @needs("clock")
     async def test_all_other_delayed_copies_go(self, backend: Backend, clock: ManualClock) -> None:
-        """In whatever spelling and however many; what is queued, and other tasks' jobs, stay."""
+        """Every equivalent payload. Queued copies, and other tasks' jobs, stay."""
         process = await registered(backend)
         now = int(clock.now())
         await push(backend, job(1))
@@ -143,7 +143,7 @@ class NextRuns(Suite):
     @promise("NextRun", "If the task is stopped, nothing is delayed and nothing is removed.")
     @needs("clock")
     async def test_a_stopped_task_has_no_next_run(self, backend: Backend, clock: ManualClock) -> None:
-        """The run that was under way is the last one; what somebody delayed meanwhile is not touched."""
+        """The current run is the last one. A job that a client delayed meanwhile is not changed."""
         process = await registered(backend)
         now = int(clock.now())
         await push(backend, job(1))
@@ -180,7 +180,7 @@ class NextRuns(Suite):
     @promise("settle_and_claim", "If the slot no longer holds the claim's token, nothing changes and the claim is")
     @needs("clock")
     async def test_what_is_settled_twice_has_one_next_run(self, backend: Backend, clock: ManualClock) -> None:
-        """As after a lost answer: a late word does not move the moment, nor stop the task."""
+        """As after a lost reply: the repeated settlement neither moves the due time nor stops the task."""
         process = await registered(backend)
         await backend.declare_periodic([periodic()], 60)
         now = int(clock.now())
@@ -197,7 +197,7 @@ class NextRuns(Suite):
     @promise("settle_and_claim", "Record how jobs ended, in the order given, and claim the next jobs for the free")
     @needs("clock")
     async def test_each_job_of_a_batch_has_its_own_next_run(self, backend: Backend, clock: ManualClock) -> None:
-        """Beside others that have none, or locks and counters."""
+        """Beside jobs without one, and with locks and counters."""
         process = await registered(backend, slots=(1, 2, 3, 4))
         now = int(clock.now())
         await push(backend, *map(job, (1, 2, 3, 4)))

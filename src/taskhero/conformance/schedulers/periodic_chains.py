@@ -1,4 +1,4 @@
-"""Periodic tasks: known to all, one chain each, stopped and begun anew."""
+"""Periodic tasks: declared once for all processes, one chain each, stopped and restarted."""
 
 from __future__ import annotations
 
@@ -59,7 +59,7 @@ _THOROUGH = (
 
 
 def periodic(name: str = "tick", frequency: float = 10, queue: str = "q") -> PeriodicTask:
-    """A task of which there are two spellings, with locks."""
+    """Return a periodic task. The default one has two equivalent payloads and locks."""
     if name == "tick":
         return PeriodicTask(
             name=name,
@@ -76,12 +76,12 @@ def periodic(name: str = "tick", frequency: float = 10, queue: str = "q") -> Per
 
 
 async def _ensured(backend: Backend, *tasks: PeriodicTask, thoroughly: bool = False) -> list[str]:
-    """What `Backend.ensure_periodic` says of these tasks, by default of one."""
+    """Return the answers of `Backend.ensure_periodic` for these tasks, by default for one."""
     return list(await backend.ensure_periodic(tasks or (periodic(),), full_scan=thoroughly))
 
 
 async def _at_most(backend: Backend) -> list[int]:
-    """The earliest moment for which something is delayed, if anything is."""
+    """Return the earliest due time in a list, or an empty list."""
     at = (await backend.due(1)).next_at
     return [] if at is None else [at]
 
@@ -93,7 +93,7 @@ class PeriodicChains(Suite):
 
     @promise("declare_periodic", "Store that these tasks are declared for *lifetime* seconds from now, and return all")
     async def test_what_one_declares_all_know(self, backend: Backend, views: Views) -> None:
-        """Whole, sorted by name, whatever its texts are like."""
+        """Complete and sorted by name, whatever characters it has."""
         other = await views()
         odd = PeriodicTask(
             name='ä"ö\n',
@@ -122,7 +122,7 @@ class PeriodicChains(Suite):
 
     @promise("declare_periodic", "A new declaration of a name replaces the old one.")
     async def test_the_last_word_counts(self, backend: Backend) -> None:
-        """As when a new version of a program is started; whoever declares something else changes nothing else."""
+        """As when a new version of a program starts. Other declarations stay."""
         await backend.declare_periodic([periodic("a", 5), periodic("b", 5)], 60)
         found = await backend.declare_periodic([periodic("b", 7, "other")], 60)
         assert [known.task for known in found.tasks] == [periodic("a", 5), periodic("b", 7, "other")]
@@ -130,7 +130,7 @@ class PeriodicChains(Suite):
     @promise("declare_periodic", "A declaration expires after its lifetime, but whether the task is stopped stays")
     @needs("clock")
     async def test_what_nobody_declares_is_forgotten(self, backend: Backend, clock: ManualClock) -> None:
-        """Each when its own time is over; and who comes back is still stopped."""
+        """Each after its own lifetime. A task that is declared again is still stopped."""
         await backend.declare_periodic([periodic("a"), periodic("b")], 60)
         await backend.stop_periodic(periodic("a"))
         clock.advance(50)
@@ -148,7 +148,7 @@ class PeriodicChains(Suite):
     @promise("ensure_periodic", _SEE, *_STEP)
     @promise("EnsureResult", "ENQUEUED", "QUEUED")
     async def test_a_task_that_is_nowhere_is_enqueued_once(self, backend: Backend, views: Views) -> None:
-        """Its queue is known then; its lock keeps equal jobs out."""
+        """Its queue is then known, and its lock keeps equal jobs out."""
         other = await views()
         assert await _ensured(backend) == [EnsureResult.ENQUEUED]
         assert await _ensured(other) == [EnsureResult.QUEUED]
@@ -177,7 +177,7 @@ class PeriodicChains(Suite):
 
     @promise("ensure_periodic", *_STEP)
     async def test_one_who_waits_is_woken(self, backend: Backend) -> None:
-        """By the first run of a task that a program declares."""
+        """By the first run of a declared task."""
         waiting = await in_line(backend, make_process(1), Subscription(queues=("q",)))
         assert await _ensured(backend) == [EnsureResult.ENQUEUED]
         assert (await waiting).jobs
@@ -185,7 +185,7 @@ class PeriodicChains(Suite):
     @promise("EnsureResult", "RUNNING")
     @needs("clock")
     async def test_a_task_that_runs_is_left_alone(self, backend: Backend, clock: ManualClock) -> None:
-        """As long as it holds its lock, whether its process could renew its lease or not: there may be an outage."""
+        """As long as it holds its lock, even if an outage keeps its process from renewing its lease."""
         process = await registered(backend)
         await push(backend, job(1))
         await hold(backend, process, await claim_one(backend, process), "workerslock:tick", timeout=1000)
@@ -200,7 +200,7 @@ class PeriodicChains(Suite):
     @promise("ensure_periodic", "If a lease expired less than 60 seconds ago, by the backend's clock, nothing is")
     @needs("clock")
     async def test_what_the_dead_may_hold_is_waited_for(self, backend: Backend, clock: ManualClock) -> None:
-        """The rescued job is the chain then, and not one of two."""
+        """The rescued job is then the only copy of the chain."""
         process = await registered(backend)
         await push(backend, job(1))
         await claim_one(backend, process)
@@ -213,7 +213,7 @@ class PeriodicChains(Suite):
     @promise("ensure_periodic", *_THOROUGH)
     @needs("clock")
     async def test_a_lock_is_taken_over_by_a_job_only(self, backend: Backend, clock: ManualClock) -> None:
-        """While it is not known what the dead hold, it stays."""
+        """While a dead process may hold the job, the lock stays."""
         await registered(backend)
         await backend.push([Entry("other", job(9), guards=(LOCK,))])
         clock.advance(LEASE + 2)
@@ -226,7 +226,7 @@ class PeriodicChains(Suite):
     @pytest.mark.parametrize("spelling", [1, "one"])
     @promise("ensure_periodic", "A task also counts as queued if its payload, rescued or not, is among the first 100")
     async def test_a_copy_without_a_lock_is_seen(self, backend: Backend, spelling: object) -> None:
-        """One that was given back at a stop, behind others that were."""
+        """A copy that a stop released, after other released jobs."""
         process = await registered(backend)
         await push(backend, job(spelling), *(job(number) for number in range(1000, 1200)))
         await settle(backend, process, await claim_one(backend, process), Released())
@@ -238,7 +238,7 @@ class PeriodicChains(Suite):
     @promise("ensure_periodic", _LATER)
     @needs("clock")
     async def test_a_delayed_copy_is_enough(self, backend: Backend, clock: ManualClock) -> None:
-        """In any spelling; what is due and not promoted yet is still there."""
+        """Any equivalent payload. A copy that is due but not promoted still counts."""
         now = int(clock.now())
         await schedule(backend, now + 10, job("one"))
         assert await _ensured(backend) == [EnsureResult.DELAYED]
@@ -250,7 +250,7 @@ class PeriodicChains(Suite):
     @promise("ensure_periodic", _LATER)
     @needs("clock")
     async def test_a_copy_that_is_delayed_for_too_long_comes_sooner(self, backend: Backend, clock: ManualClock) -> None:
-        """As when a new version of a program runs a task more often; one copy is left."""
+        """As when a new version of a program runs a task more often. One copy is left."""
         now = int(clock.now())
         await schedule(backend, now + 12, job("one"))
         await schedule(backend, now + 500, job(1))
@@ -265,7 +265,7 @@ class PeriodicChains(Suite):
     async def test_a_lock_that_was_left_behind_does_not_end_a_chain(
         self, backend: Backend, clock: ManualClock, shared: bool
     ) -> None:
-        """Somebody deleted the job by hand. It is only looked for after a minute, and when asked to."""
+        """A user deleted the job. Only a full scan looks for it, after a minute."""
         lock = attrs.evolve(LOCK, shared=shared)
         task = attrs.evolve(periodic(), guards=(lock,))
         await backend.push([Entry("other", job(1), guards=(lock,))])
@@ -281,7 +281,7 @@ class PeriodicChains(Suite):
     @promise("ensure_periodic", *_THOROUGH)
     @needs("clock")
     async def test_a_lock_whose_job_waits_for_long_is_believed(self, backend: Backend, clock: ManualClock) -> None:
-        """However far behind it stands."""
+        """Whatever its position in the queue."""
         await push(backend, *(job(number) for number in range(1000, 1200)))
         assert await _ensured(backend) == [EnsureResult.ENQUEUED]
         clock.advance(600)
@@ -291,7 +291,7 @@ class PeriodicChains(Suite):
     @promise("EnsureResult", "WRONG_TYPE")
     @needs("wrong_types")
     async def test_a_queue_that_cannot_take_it_spoils_no_other_task(self, backend: Backend) -> None:
-        """And takes no lock."""
+        """It takes no lock either."""
         await self.break_queue(backend, "q")
         assert await _ensured(backend, periodic(), periodic("b", queue="other")) == [
             EnsureResult.WRONG_TYPE,
@@ -307,7 +307,7 @@ class PeriodicChains(Suite):
     @promise("EnsureResult", "STOPPED")
     @needs("clock")
     async def test_a_stopped_task_is_nowhere(self, backend: Backend, clock: ManualClock) -> None:
-        """All copies go, in whatever spelling, and no others."""
+        """All equivalent payloads are removed, and no others."""
         now = int(clock.now())
         await push(backend, job(1), job("one"), job(1), job(2))
         await backend.push([Entry("other", job(3), guards=(LOCK,))])
@@ -328,7 +328,7 @@ class PeriodicChains(Suite):
     @promise("stop_periodic", "They are removed, and the locks that its guards name are released, as by")
     @promise("restart_periodic", "Its queued copies (rescued ones among the first 100) and its delayed copies are")
     async def test_a_rescued_copy_goes_too(self, backend: Backend) -> None:
-        """It stands at the front of its queue, with the mark of the rescue behind its text, whatever that counts."""
+        """It is at the front of its queue, with the mark of the rescue at its end."""
         for end, begun in product((backend.stop_periodic, backend.restart_periodic), ((), (True,), (True, False))):
             process = await registered(backend)
             await push(backend, job(1), *(job(number) for number in range(1000, 1050)))
@@ -342,7 +342,7 @@ class PeriodicChains(Suite):
 
     @promise("stop_periodic", "A current run continues and is the last one.")
     async def test_what_runs_goes_on(self, backend: Backend) -> None:
-        """It is still its process's, with its lock."""
+        """Its process keeps it, with its lock."""
         process = await registered(backend)
         await push(backend, job(1))
         claimed = await claim_one(backend, process)
@@ -358,7 +358,7 @@ class PeriodicChains(Suite):
     @pytest.mark.parametrize("stopped", [False, True])
     @needs("clock")
     async def test_a_task_begins_anew(self, backend: Backend, clock: ManualClock, stopped: bool) -> None:
-        """With one copy; again and again in other seconds, it is still one."""
+        """It has one copy, even after several restarts in different seconds."""
         now = int(clock.now())
         if stopped:
             await backend.stop_periodic(periodic())
@@ -376,7 +376,7 @@ class PeriodicChains(Suite):
     @promise("resume_periodic", "End the stop of these tasks, and return how many were stopped.")
     @promise("resume_periodic", "With *failed*, only tasks that a failure stopped are resumed.")
     async def test_a_task_is_stopped_no_longer(self, backend: Backend) -> None:
-        """Only these; what somebody stopped stays so through the start of a program."""
+        """Only these tasks. A task that a user stopped stays so when a program starts."""
         for name in ("a", "b"):
             await backend.stop_periodic(periodic(name))
         assert await backend.resume_periodic(["a", "b", "c"], failed=True) == 0
