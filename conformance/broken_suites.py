@@ -1,4 +1,4 @@
-"""A suite of the kit for each broken backend, and for those that they are made of."""
+"""A suite of the kit for each broken backend, and one for the unbroken store that they damage."""
 
 import pytest
 
@@ -9,7 +9,7 @@ from taskhero.conformance import Capabilities, DamagedData, DamagedKeys, Isolate
 
 
 class OnMemory:
-    """How the kit handles a backend in memory."""
+    """The kit's hooks for a backend in memory."""
 
     capabilities = Capabilities(
         second_view=False,
@@ -39,7 +39,7 @@ class OnMemory:
 
 
 class OnSpoilt(OnMemory):
-    """How the kit spoils a store."""
+    """The kit's hooks that damage a store."""
 
     capabilities = Capabilities(second_view=False, lost_lease=False)
     patience = 2.0
@@ -94,7 +94,7 @@ class OnSpoilt(OnMemory):
 
 
 def suite_name(broken):
-    """The name of a broken backend's suite."""
+    """Return the name of a broken backend's suite."""
     return f"Test{broken.backend.__name__}In{broken.topic.__name__}"
 
 
@@ -107,6 +107,6 @@ globals().update({suite_name(broken): _suite(broken) for broken in BROKEN})
 
 
 class TestSpoilt(OnSpoilt, DamagedData, IsolatedItems, DamagedKeys):
-    """Unbroken."""
+    """The same store with no promise broken."""
 
     make = Spoilt

@@ -1,4 +1,4 @@
-"""The kit finds what is broken: each of these backends breaks one promise, and fails the test of that promise."""
+"""The kit finds what is broken: each of these backends breaks one promise and fails that promise's test."""
 
 from __future__ import annotations
 
@@ -24,13 +24,13 @@ SUITES = HERE / "broken_suites.py"
 
 
 def chosen(broken):
-    """What to run on a broken backend, for pytest's command line."""
+    """Return what to run on a broken backend, for pytest's command line."""
     suite = f"{SUITES}::{suite_name(broken)}"
     return [f"{suite}::{test}" for test in broken.found_by] if broken.only else [suite]
 
 
 def run(report):
-    """Run all suites in a process of their own."""
+    """Run all suites in a separate process."""
     nodes = [node for broken in BROKEN for node in chosen(broken)]
     command = [sys.executable, "-m", "pytest", "-q", "--tb=line", f"--junitxml={report}", *nodes]
     ran = subprocess.run(
@@ -41,7 +41,7 @@ def run(report):
 
 @pytest.fixture(scope="module")
 def results(tmp_path_factory):
-    """For each suite its tests, and how they ended: None, or the failure's text."""
+    """Return for each suite its tests, each with None or the text of its failure."""
     # Where tests run in several processes, one runs the suites, and the others wait for it.
     shared = os.environ.get("PYTEST_XDIST_TESTRUNUID")
     folder = tmp_path_factory.getbasetemp().parent if shared else tmp_path_factory.mktemp("broken")
@@ -64,7 +64,7 @@ def results(tmp_path_factory):
 
 @pytest.mark.parametrize("broken", BROKEN, ids=suite_name)
 def test_what_is_broken_is_found(results, broken):
-    """By the test that is there to find it."""
+    """By each test that `found_by` names."""
     suite = results[suite_name(broken)]
     failed = {name for name, failure in suite.items() if failure is not None}
     missed = [test for test in broken.found_by if not any(test in {name, name.partition("[")[0]} for name in failed)]
@@ -74,19 +74,19 @@ def test_what_is_broken_is_found(results, broken):
 
 @pytest.mark.parametrize("broken", [broken for broken in BROKEN if not broken.only], ids=suite_name)
 def test_what_is_whole_is_not_blamed(results, broken):
-    """Most of a topic's tests pass on a backend that breaks one promise, so a failure tells where to look."""
+    """Most tests of a topic pass on a backend that breaks one promise, so a failure shows where to look."""
     suite = results[suite_name(broken)]
     failed = sum(failure is not None for failure in suite.values())
     assert failed <= max(4, 0.8 * len(suite))
 
 
 def test_the_store_they_spoil_is_whole(results):
-    """The memory backend has a suite of its own."""
+    """The damageable store passes all tests of its topics."""
     assert {name for name, failure in results["TestSpoilt"].items() if failure is not None} == set()
 
 
 def test_each_topic_finds_something():
-    """No topic of the kit is without a backend that it must fail."""
+    """Each topic of the kit has a backend that must fail it."""
     topics = {getattr(conformance, name) for name in conformance.__all__}
     topics = {topic for topic in topics if isinstance(topic, type) and issubclass(BackendConformance, topic)}
     tested = {topic for topic in topics if any(name.startswith("test") for name in vars(topic))}
@@ -94,6 +94,6 @@ def test_each_topic_finds_something():
 
 
 def test_there_are_many():
-    """And no two have one name, so that none hides another."""
+    """No two have the same name, so none replaces another."""
     names = [suite_name(broken) for broken in BROKEN]
     assert len(names) == len(set(names)) > 60

@@ -9,7 +9,7 @@ from taskhero.conformance import BackendConformance, Capabilities
 
 
 class TestMemoryBackend(BackendConformance):
-    """It is private to its app, so no other program can spoil it, and it cannot lose a half of what it knows."""
+    """The store is private to its app, so no other program can damage it or leave half of a write in it."""
 
     capabilities = Capabilities(
         second_view=False,

@@ -1,4 +1,4 @@
-"""The kit and the contract say the same: each sentence has a test, each test names a sentence that stands there."""
+"""The kit and the contract agree: each sentence has a test, and each test names a sentence of the contract."""
 
 from __future__ import annotations
 
@@ -45,20 +45,20 @@ BEYOND_THE_KIT = {
 
 
 def sentences(text):
-    """The sentences of a docstring's prose."""
+    """Yield the sentences of a docstring's prose."""
     prose = re.split(r"\n(?:Attributes|Raises|Returns|Args):\n", inspect.cleandoc(text))[0]
     for paragraph in re.split(r"\n\n", prose):
         yield from filter(None, re.split(r"(?<=\.)\s+", " ".join(paragraph.split())))
 
 
 def rules():
-    """The sentences of the rules for all verbs."""
+    """Yield the sentences of the rules for all verbs."""
     for rule in re.split(r"^\* ", protocol.__doc__, flags=re.MULTILINE)[1:]:
         yield from sentences(rule)
 
 
 def contract():
-    """Each promise: its subject and its sentence."""
+    """Yield each promise: its subject and its sentence."""
     for name, verb in (*vars(Backend).items(), *vars(PeriodicTaskVerbs).items(), *vars(Inspectable).items()):
         if not name.startswith("_"):
             documented = verb.fget if isinstance(verb, property) else verb
@@ -76,14 +76,14 @@ TESTED = list(promises_of(BackendConformance))
 
 @pytest.mark.parametrize(("subject", "sentence"), CONTRACT, ids=[f"{who}-{what[:50]}" for who, what in CONTRACT])
 def test_each_sentence_of_the_contract_has_a_test(subject, sentence):
-    """Who changes the contract changes the kit."""
+    """A change of the contract requires a change of the kit."""
     if any(sentence.startswith(beginning) for beginning in BEYOND_THE_KIT):
         return
     assert any(who == subject and sentence.startswith(what) for who, what, _ in TESTED)
 
 
 def test_each_promise_of_a_test_stands_in_the_contract():
-    """So no test demands what was never promised."""
+    """No test requires what the contract does not promise."""
     known = set(CONTRACT)
     unknown = {
         f"{test}: {subject}: {beginning}"
@@ -94,7 +94,7 @@ def test_each_promise_of_a_test_stands_in_the_contract():
 
 
 def test_each_test_says_what_it_proves():
-    """By a promise, or by a docstring where the contract is silent; and always by a docstring for its reader."""
+    """By a promise, or by a docstring for what the contract does not say. Each has a docstring for its reader."""
     tests = {name: getattr(BackendConformance, name) for name in dir(BackendConformance) if name.startswith("test")}
     assert [name for name, test in tests.items() if not test.__doc__] == []
     promising = {name for _, _, name in TESTED}

@@ -10,7 +10,7 @@ from taskhero.conformance import BackendConformance, Capabilities
 
 
 class OnRedis(BackendConformance):
-    """What all suites of the driver share."""
+    """The hooks that all suites of the driver share."""
 
     capabilities = Capabilities(batch_bytes=4 * 1024 * 1024)
 

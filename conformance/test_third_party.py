@@ -1,4 +1,4 @@
-"""A stranger installs the wheel, writes a backend and one test file, and is done."""
+"""A third party installs the wheel, writes a backend and one test file, and proves the backend."""
 
 from __future__ import annotations
 
@@ -90,7 +90,7 @@ CHOSEN = (
 
 
 def install(folder):
-    """Build the wheel, and install what it holds into a folder of its own."""
+    """Build the wheel, and install it into a separate folder."""
     build = [sys.executable, "-m", "hatchling", "build", "--target", "wheel", "--directory", str(folder)]
     subprocess.run(build, cwd=ROOT, check=True, capture_output=True, timeout=60)
     (wheel,) = folder.glob("*.whl")
@@ -101,7 +101,7 @@ def install(folder):
 
 
 def run_theirs(folder, installed):
-    """Run the third party's tests, in a folder without any configuration; return what pytest says."""
+    """Run the third party's tests in a folder without configuration. Return pytest's output."""
     (folder / "test_mine.py").write_text(THIRD_PARTYS_FILE)
     command = [sys.executable, "-m", "pytest", "--strict-markers", "-W", "error", "-p", "no:cacheprovider", "-rsfE"]
     environment = {name: value for name, value in os.environ.items() if not name.startswith(("PYTEST", "COV"))}
@@ -119,7 +119,7 @@ def run_theirs(folder, installed):
 
 
 def test_a_stranger_proves_a_backend_with_the_installed_wheel(tmp_path):
-    """A class and a fixture are all it takes; what fails, is missing or is skipped says so."""
+    """A class and a fixture are enough. Failures, missing hooks and skips name their reason."""
     installed = install(tmp_path)
     said = run_theirs(tmp_path, installed)
 

@@ -17,7 +17,7 @@ from taskhero.errors import BackendRefused, BackendUnavailable, InvalidSettings,
 
 @pytest.fixture(scope="module")
 def run(tmp_path_factory):
-    """Enter a topology once a module; what is missing is a failure in CI and a visible skip elsewhere."""
+    """Enter a topology once per module. A missing program is a failure in CI and a visible skip elsewhere."""
     from contextlib import ExitStack
 
     with ExitStack() as stack:
@@ -54,7 +54,7 @@ def cluster_servers(run):
 
 
 class OnTopology(BackendConformance):
-    """What all suites share: a fixture ``whereabouts`` gives the URL and the namespace."""
+    """The hooks that all suites share. The fixture ``address`` gives the URL and the namespace."""
 
     capabilities = Capabilities(batch_bytes=4 * 1024 * 1024)
 
@@ -183,7 +183,7 @@ def test_a_cluster_without_a_hash_tag_is_refused_with_what_to_do():
 async def test_a_server_of_a_cluster_that_is_named_as_a_single_one_says_what_to_write(
     cluster_servers, namespace, refusing
 ):
-    """With a hash tag, the one that has the keys could be used so, until they move."""
+    """With a hash tag, the server that has the keys works, until they move."""
     refused = []
     for server in cluster_servers[0]:
         backend = RedisBackend(server.url, namespace=namespace)

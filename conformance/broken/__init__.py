@@ -1,4 +1,8 @@
-"""Backends that break one promise each: what the kit is worth is what it finds in them."""
+"""Backends that break one promise each, to show that the kit finds it.
+
+Each module has the backends for some topics of the kit. `broken_backends.found_by` registers each in `BROKEN`, with
+the tests that must fail on it.
+"""
 
 from broken import (  # noqa: F401
     administration,

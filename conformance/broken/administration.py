@@ -1,4 +1,4 @@
-"""Broken ways to look at what is delayed, at failures, locks and workers, and to mend them."""
+"""Backends that fail to list or remove delayed jobs, failed jobs, locks and workers."""
 
 import json
 
@@ -15,7 +15,7 @@ from taskhero.conformance import DelayedJobListing, FailedJobListing, WorkerAdmi
 
 @found_by(DelayedJobListing, "test_moments_are_in_the_order_of_time")
 class SortsMomentsAsTexts(MemoryBackend):
-    """10 comes before 9."""
+    """Sort due times as text, so that 10 comes before 9."""
 
     async def due_times(self):
         return sorted(await super().due_times(), key=lambda pair: str(pair[0]))
@@ -23,7 +23,7 @@ class SortsMomentsAsTexts(MemoryBackend):
 
 @found_by(DelayedJobListing, "test_all_that_is_delayed_page_by_page[2]")
 class SkipsTheRestOfAMoment(MemoryBackend):
-    """A page ends in the middle of a second, and the next one begins with the next second."""
+    """Continue with the next second if a page ends within a second."""
 
     async def search_delayed(self, containing=(), *, limit=1000, after=None):
         page = await super().search_delayed(containing, limit=limit, after=after)
@@ -32,7 +32,7 @@ class SkipsTheRestOfAMoment(MemoryBackend):
 
 @found_by(DelayedJobListing, "test_a_search_by_what_a_text_holds[1]", "test_all_that_is_delayed_page_by_page[1]")
 class StopsAtAnEmptyPage(MemoryBackend):
-    """Where nothing was found, nothing will be; it looks at a part of the first page alone."""
+    """End the search at a page without matches, and show one entry of the first page."""
 
     async def search_delayed(self, containing=(), *, limit=1000, after=None):
         page = await super().search_delayed(containing, limit=limit, after=after)
@@ -41,7 +41,7 @@ class StopsAtAnEmptyPage(MemoryBackend):
 
 @found_by(DelayedJobListing, "test_a_moment_goes_with_its_last_job")
 class WakesForNothing(MemoryBackend):
-    """The moment stays when its last job was removed."""
+    """Keep a due time after its last job was removed."""
 
     async def remove_delayed(self, entries):
         removed = await super().remove_delayed(entries)
@@ -55,7 +55,7 @@ class WakesForNothing(MemoryBackend):
 
 @found_by(DelayedJobListing, "test_delayed_texts_are_removed")
 class RemovesFromEveryMoment(MemoryBackend):
-    """It looks for the text alone."""
+    """Ignore the due time of a removal."""
 
     async def remove_delayed(self, entries):
         schedule = self._store.schedule
@@ -67,7 +67,7 @@ class RemovesFromEveryMoment(MemoryBackend):
 
 @found_by(FailedJobListing, "test_a_part_of_the_failures[1..3]")
 class ShowsTheNewestFirst(MemoryBackend):
-    """The failures are in the order in which people would like to read them."""
+    """List the failed jobs in reverse order."""
 
     async def failed(self, start=0, stop=-1, source="failed"):
         self._store.failures.reverse()
@@ -79,7 +79,7 @@ class ShowsTheNewestFirst(MemoryBackend):
 
 @found_by(FailedJobListing, "test_failures_are_removed")
 class RemovesAllEqualFailures(MemoryBackend):
-    """One entry was given, and all of its text go."""
+    """Remove all equal entries for one that was given."""
 
     async def remove_failed(self, entries):
         removed = await super().remove_failed(entries)
@@ -91,7 +91,7 @@ class RemovesAllEqualFailures(MemoryBackend):
 
 @found_by(FailedJobListing, "test_failures_are_tried_again")
 class RetriesWhatIsGone(MemoryBackend):
-    """It stores the job whether its failure is there or not."""
+    """Store the job even if its failed entry is missing."""
 
     async def retry_failed(self, retries):
         await super().remove_failed([retry.failed for retry in retries])
@@ -101,7 +101,7 @@ class RetriesWhatIsGone(MemoryBackend):
 
 @found_by(FailedJobListing, "test_a_failure_whose_guard_does_not_hold_stays")
 class RetriesInTwoSteps(MemoryBackend):
-    """It removes the failure first, and then sees that the job may not be stored."""
+    """Remove the failed entry before checking that the job may be stored."""
 
     async def retry_failed(self, retries):
         answers = await super().retry_failed(retries)
@@ -113,7 +113,7 @@ class RetriesInTwoSteps(MemoryBackend):
 
 @found_by(FailedJobListing, "test_failures_are_tried_again")
 class RetriesAtTheFront(MemoryBackend):
-    """It knows better where the job belongs."""
+    """Store retried jobs at the front of their queue."""
 
     async def retry_failed(self, retries):
         return await super().retry_failed([FailedRetry(r.failed, attrs.evolve(r.entry, front=True)) for r in retries])
@@ -124,7 +124,7 @@ class RetriesAtTheFront(MemoryBackend):
 
 @found_by(WorkerAdministration, "test_an_overview")
 class CountsWhatIsDelayedToo(MemoryBackend):
-    """Failures and successes are all done."""
+    """Count failed jobs as processed."""
 
     async def overview(self):
         seen = await super().overview()
@@ -133,7 +133,7 @@ class CountsWhatIsDelayedToo(MemoryBackend):
 
 @found_by(WorkerAdministration, "test_locks_of_both_kinds_are_listed")
 class ListsEveryName(MemoryBackend):
-    """A lock is a lock, whatever its name."""
+    """List locks of every name."""
 
     async def locks(self):
         return self._store.locks.listing(self._clock.now())
@@ -141,7 +141,7 @@ class ListsEveryName(MemoryBackend):
 
 @found_by(WorkerAdministration, "test_locks_are_deleted")
 class DeletesLocksOfQueuedJobsOnly(MemoryBackend):
-    """A running job's lock is the job's."""
+    """Do not delete the lock of a running job."""
 
     async def delete_lock(self, key):
         return False if key.startswith("workerslock:") else await super().delete_lock(key)
@@ -149,7 +149,7 @@ class DeletesLocksOfQueuedJobsOnly(MemoryBackend):
 
 @found_by(WorkerAdministration, "test_workers_are_shown_with_what_they_do")
 class HidesTheBusy(MemoryBackend):
-    """It shows who has time."""
+    """Show every worker as idle."""
 
     async def workers(self, ids=None):
         return [attrs.evolve(entry, working=None) for entry in await super().workers(ids)]
@@ -157,7 +157,7 @@ class HidesTheBusy(MemoryBackend):
 
 @found_by(WorkerAdministration, "test_our_workers_are_silent_from_the_end_of_the_lease")
 class TakesTheQuietForDead(MemoryBackend):
-    """It counts from the last beat on."""
+    """Count a heartbeat age from the last heartbeat, not from the end of the lease."""
 
     async def heartbeat_ages(self):
         return [HeartbeatAge(entry.id, 60 - (entry.alive_for or 0)) for entry in await self.workers()]
@@ -165,7 +165,7 @@ class TakesTheQuietForDead(MemoryBackend):
 
 @found_by(WorkerAdministration, "test_an_idle_worker_is_cleaned")
 class CountsAFailureInAnyCase(MemoryBackend):
-    """As node-resque does."""
+    """Count a failure for an idle worker too, as node-resque does."""
 
     async def remove_worker(self, removal):
         answer = await super().remove_worker(removal)
@@ -176,7 +176,7 @@ class CountsAFailureInAnyCase(MemoryBackend):
 
 @found_by(WorkerAdministration, "test_a_worker_that_went_on_is_not_cleaned")
 class CleansWhatItFinds(MemoryBackend):
-    """It does not compare with what was seen."""
+    """Do not compare a worker's job with the one that was seen."""
 
     async def remove_worker(self, removal):
         entries = await self.workers([removal.id])
@@ -185,7 +185,7 @@ class CleansWhatItFinds(MemoryBackend):
 
 @found_by(WorkerAdministration, "test_a_worker_that_was_not_silent_for_long_is_not_cleaned")
 class CleansTheLiving(MemoryBackend):
-    """Who was silent a moment ago is still."""
+    """Ignore the required heartbeat age of a removal."""
 
     async def remove_worker(self, removal):
         return await super().remove_worker(attrs.evolve(removal, heartbeat_age=None))
@@ -193,7 +193,7 @@ class CleansTheLiving(MemoryBackend):
 
 @found_by(WorkerAdministration, "test_a_busy_worker_is_cleaned")
 class LosesTheJobOfTheStuck(MemoryBackend):
-    """The worker goes, and its job with it."""
+    """Remove the worker together with its job."""
 
     async def remove_worker(self, removal):
         return await super().remove_worker(attrs.evolve(removal, failure=None))
@@ -204,7 +204,7 @@ class LosesTheJobOfTheStuck(MemoryBackend):
 
 @found_by(WorkerAdministration, "test_other_programs_workers_are_silent_while_nothing_of_them_changes")
 class BelievesTheirClocks(Spoilt):
-    """It takes the time that stands in a ping for the time of the ping."""
+    """Use the time written in another program's ping."""
 
     async def heartbeat_ages(self):
         pings = {entry.id: json.loads(entry.ping)["time"] for entry in await self.workers() if entry.ping}
@@ -214,7 +214,7 @@ class BelievesTheirClocks(Spoilt):
 
 @found_by(WorkerAdministration, "test_other_programs_workers_are_silent_while_nothing_of_them_changes[heartbeat]")
 class LooksAtPingsAlone(Spoilt):
-    """It does not know the other one's sign of life."""
+    """Ignore the heartbeats of Ruby workers."""
 
     async def heartbeat_ages(self):
         beats = await self._connections.call("HGETALL", self._keys.heartbeats)
@@ -228,7 +228,7 @@ class LooksAtPingsAlone(Spoilt):
 
 @found_by(WorkerAdministration, "test_another_programs_worker_is_cleaned")
 class LeavesKeysBehind(Spoilt):
-    """As node-resque leaves what a worker was busy with."""
+    """Leave a key of the worker, as node-resque leaves the worker's job."""
 
     async def remove_worker(self, removal):
         answer = await super().remove_worker(removal)
@@ -239,7 +239,7 @@ class LeavesKeysBehind(Spoilt):
 
 @found_by(WorkerAdministration, "test_a_worker_that_cannot_be_read_is_shown")
 class HidesWhatItCannotRead(Spoilt):
-    """A worker whose key is spoilt is none."""
+    """Leave out a worker whose key is damaged."""
 
     async def workers(self, ids=None):
         return [entry for entry in await super().workers(ids) if not entry.problems]
@@ -247,7 +247,7 @@ class HidesWhatItCannotRead(Spoilt):
 
 @found_by(FailedJobListing, "test_other_programs_lists_of_failures")
 class KnowsOneListOfFailures(Spoilt):
-    """There is one list."""
+    """Ignore other programs' failed lists."""
 
     async def failed_lists(self):
         return ["failed"]
@@ -255,7 +255,7 @@ class KnowsOneListOfFailures(Spoilt):
 
 @found_by(DelayedJobListing, "test_a_moment_that_cannot_be_read_spoils_no_other")
 class StopsAtWhatItCannotRead(Spoilt):
-    """The first bad moment ends the search."""
+    """End the search at the first damaged due time."""
 
     async def search_delayed(self, containing=(), *, limit=1000, after=None):
         counted = {at for at, _ in await self.due_times()}

@@ -1,4 +1,4 @@
-"""The list of broken backends, and which test of the kit must find each."""
+"""The list of broken backends, and the tests of the kit that must find each."""
 
 from __future__ import annotations
 
@@ -13,9 +13,9 @@ class Broken:
 
     Attributes:
         backend: Its class.
-        topic: The kit's topic that is run on it.
-        found_by: The tests that must fail, as pytest names them; any parameter will do where none is named.
-        only: Run these tests alone, since the others of the topic would wait in vain again and again.
+        topic: The topic of the kit that runs on it.
+        found_by: Names of the tests that must fail, as in pytest. A name without a parameter means any parameter.
+        only: Run only these tests, because each other test of the topic would wait until it times out.
     """
 
     backend: type

@@ -1,4 +1,4 @@
-"""Broken ways to claim jobs."""
+"""Backends that fail to claim jobs."""
 
 import asyncio
 
@@ -12,7 +12,7 @@ from taskhero.conformance import Claiming, Concurrency, FairShares
 
 @found_by(Concurrency, "test_each_job_is_claimed_once")
 class ClaimsInTwoSteps(MemoryBackend):
-    """It looks what is there, and then takes it; in between, others look."""
+    """Read the queues, yield to other claims, and then claim what was read."""
 
     async def settle_and_claim(self, process, settlements, free_slots, queues):
         texts = {queue: list(self._store.queues.payloads.get(queue, ())) for queue in queues}
@@ -26,7 +26,7 @@ class ClaimsInTwoSteps(MemoryBackend):
 
 @found_by(Claiming, "test_a_claim_stands_under_its_worker")
 class ClaimsWithoutARecord(MemoryBackend):
-    """What it hands out stands nowhere: when the process dies, it is lost."""
+    """Record no claim, so that the jobs of a dead process are lost."""
 
     async def claims(self, _process):
         return ClaimsReply()
@@ -34,7 +34,7 @@ class ClaimsWithoutARecord(MemoryBackend):
 
 @found_by(Concurrency, "test_a_job_is_in_the_queue_or_claimed")
 class RecordsTooLate(MemoryBackend):
-    """For an instant, a job that it hands out is neither in the queue nor claimed."""
+    """For an instant, have a job neither in the queue nor claimed."""
 
     async def settle_and_claim(self, process, settlements, free_slots, queues):
         answer = await super().settle_and_claim(process, settlements, free_slots, queues)
@@ -47,7 +47,7 @@ class RecordsTooLate(MemoryBackend):
 
 @found_by(Claiming, "test_each_claim_has_a_new_token")
 class UsesTokensAgain(MemoryBackend):
-    """Every claim has the same token."""
+    """Give every claim the same token."""
 
     async def settle_and_claim(self, process, settlements, free_slots, queues):
         self._work._batches = iter([1])
@@ -56,7 +56,7 @@ class UsesTokensAgain(MemoryBackend):
 
 @found_by(Claiming, "test_a_busy_slot_gets_no_other_job")
 class TwoJobsASlot(MemoryBackend):
-    """It gives a slot whatever it asks for, and forgets what it had."""
+    """Give a busy slot another job, and drop the one that it holds."""
 
     async def settle_and_claim(self, process, settlements, free_slots, queues):
         answer = await super().settle_and_claim(process, settlements, (), queues)
@@ -71,7 +71,7 @@ class TwoJobsASlot(MemoryBackend):
 
 @found_by(Claiming, "test_a_slot_that_is_named_twice_gets_one_job")
 class LosesOneOfTwo(MemoryBackend):
-    """A slot that is named twice gets two jobs, of which one is remembered."""
+    """Give a slot that is named twice two jobs, and record one."""
 
     async def settle_and_claim(self, process, settlements, free_slots, queues):
         answer = await super().settle_and_claim(process, settlements, free_slots, queues)
@@ -83,7 +83,7 @@ class LosesOneOfTwo(MemoryBackend):
 @found_by(Claiming, "test_queues_are_emptied_in_the_order_given")
 @found_by(FairShares, "test_a_share_leaves_later_queues_alone")
 class SortsItsQueues(MemoryBackend):
-    """It takes queues by name, whatever was asked for."""
+    """Claim from queues in the order of their names."""
 
     async def settle_and_claim(self, process, settlements, free_slots, queues):
         return await super().settle_and_claim(process, settlements, free_slots, sorted(queues, reverse=True))
@@ -91,7 +91,7 @@ class SortsItsQueues(MemoryBackend):
 
 @found_by(FairShares, "test_each_process_takes_its_share")
 class TakesAll(MemoryBackend):
-    """Who comes first takes what it can."""
+    """Ignore fair shares."""
 
     def __init__(self, *, clock=None):
         super().__init__(clock=clock)
@@ -100,7 +100,7 @@ class TakesAll(MemoryBackend):
 
 @found_by(FairShares, "test_the_dead_have_no_share")
 class LeavesSharesToTheDead(MemoryBackend):
-    """Who died is still counted."""
+    """Count dead processes in fair shares."""
 
     def __init__(self, *, clock=None):
         super().__init__(clock=clock)
@@ -110,15 +110,15 @@ class LeavesSharesToTheDead(MemoryBackend):
 
 @found_by(Claiming, "test_nothing_is_claimed_while_paused")
 class IgnoresThePause(MemoryBackend):
-    """It goes on claiming."""
+    """Continue to claim while workers are paused."""
 
     async def pause_all_workers(self, paused=True):
-        """Nobody listens."""
+        """Do nothing."""
 
 
 @found_by(Claiming, "test_a_process_that_is_not_registered_claims_nothing")
 class ServesStrangers(MemoryBackend):
-    """It registers whoever asks."""
+    """Register every process that claims."""
 
     async def settle_and_claim(self, process, settlements, free_slots, queues):
         self._work.renew(process, free_slots, 60.0, self._clock.now())
@@ -127,7 +127,7 @@ class ServesStrangers(MemoryBackend):
 
 @found_by(Claiming, "test_a_batch_is_bounded_in_bytes")
 class UnboundedBatches(MemoryBackend):
-    """It hands out any number of bytes at once."""
+    """Do not bound a batch in bytes."""
 
     async def settle_and_claim(self, process, settlements, free_slots, queues):
         bound, claim_store.MAX_BATCH = claim_store.MAX_BATCH, 10**12
@@ -139,7 +139,7 @@ class UnboundedBatches(MemoryBackend):
 
 @found_by(Claiming, "test_a_job_of_any_size_is_claimed")
 class RefusesLargeJobs(MemoryBackend):
-    """A job that is larger than a batch is never claimed."""
+    """Never claim a job that is larger than a batch."""
 
     async def settle_and_claim(self, process, settlements, free_slots, queues):
         first = next(iter(self._store.queues.payloads.get("q", ())), "")
@@ -150,7 +150,7 @@ class RefusesLargeJobs(MemoryBackend):
 
 @found_by(Claiming, "test_it_tells_whether_jobs_wait")
 class NeverTellsWhatWaits(MemoryBackend):
-    """It says that nothing waits."""
+    """Report that no jobs remain."""
 
     async def settle_and_claim(self, process, settlements, free_slots, queues):
         return attrs.evolve(await super().settle_and_claim(process, settlements, free_slots, queues), jobs_left=False)

@@ -1,4 +1,4 @@
-"""Broken ways to deal with what is broken already."""
+"""Backends that fail if the data in the store is damaged."""
 
 import attrs
 
@@ -10,20 +10,20 @@ from taskhero.errors import BackendRefused
 
 
 class Spoilt(FakeRedisBackend):
-    """A store to which other programs write, too."""
+    """A backend whose store other programs can damage."""
 
     def __init__(self, *, clock=None):
         super().__init__("fakeredis://", clock=clock)
 
     async def spoil(self, key, command="SET"):
-        """Put something of a wrong type under a key."""
+        """Store a value of a wrong type under a key."""
         await self._connections.call("DEL", f"resque:{key}")
         await self._connections.call(command, f"resque:{key}", "spoilt")
 
 
 @found_by(DamagedData, "test_a_queue_that_cannot_be_read_is_passed_over")
 class OneBadQueueSpoilsAll(Spoilt):
-    """It claims nothing if it cannot read all."""
+    """Claim nothing if one queue cannot be read."""
 
     async def settle_and_claim(self, process, settlements, free_slots, queues):
         answer = await super().settle_and_claim(process, settlements, free_slots, queues)
@@ -34,7 +34,7 @@ class OneBadQueueSpoilsAll(Spoilt):
 
 @found_by(DamagedData, "test_a_failure_that_cannot_be_listed_stays_claimed")
 class DropsWhatItCannotSettle(Spoilt):
-    """What cannot be recorded is forgotten."""
+    """Forget a settlement that cannot be recorded."""
 
     async def settle_and_claim(self, process, settlements, free_slots, queues):
         answer = await super().settle_and_claim(process, settlements, free_slots, queues)
@@ -46,7 +46,7 @@ class DropsWhatItCannotSettle(Spoilt):
 
 @found_by(DamagedData, "test_a_lock_of_the_wrong_type_is_somebody_elses")
 class TakesWhatItCannotRead(Spoilt):
-    """A lock of the wrong type is none."""
+    """Treat a lock of the wrong type as free."""
 
     async def prepare(self, process, preparations):
         for key in {lock.key for wanted in preparations for lock in wanted.hold}:
@@ -57,7 +57,7 @@ class TakesWhatItCannotRead(Spoilt):
 
 @found_by(DamagedData, "test_what_goes_with_an_end_that_cannot_be_recorded_stays")
 class ReleasesWhatItCannotSettle(Spoilt):
-    """Locks go before the end is recorded."""
+    """Release locks before the settlement is recorded."""
 
     async def settle_and_claim(self, process, settlements, free_slots, queues):
         for settlement in settlements:
@@ -68,7 +68,7 @@ class ReleasesWhatItCannotSettle(Spoilt):
 
 @found_by(DamagedData, "test_what_goes_with_an_end_that_cannot_be_recorded_stays[failed]")
 class ForgetsWhatItCannotSettle(Spoilt):
-    """Counters go before the end is recorded."""
+    """Delete counters before the settlement is recorded."""
 
     async def settle_and_claim(self, process, settlements, free_slots, queues):
         for settlement in settlements:
@@ -79,7 +79,7 @@ class ForgetsWhatItCannotSettle(Spoilt):
 
 @found_by(DamagedData, "test_what_goes_with_an_end_that_cannot_be_recorded_stays[last-attempt]")
 class EndsTheCountFirst(Spoilt):
-    """The counter goes with the last attempt, though its failure cannot be listed."""
+    """Delete the counter with the last attempt, even if the failed list cannot take the job."""
 
     async def settle_and_claim(self, process, settlements, free_slots, queues):
         answer = await super().settle_and_claim(process, settlements, free_slots, queues)
@@ -92,7 +92,7 @@ class EndsTheCountFirst(Spoilt):
 
 @found_by(DamagedData, "test_a_spoilt_queue_is_no_empty_one")
 class DeletesWhatItCannotRead(Spoilt):
-    """A queue that holds no jobs is empty."""
+    """Treat a queue that cannot be read as empty."""
 
     async def delete_queue(self, queue, *, only_if_empty=False):
         return await super().delete_queue(queue)
@@ -100,7 +100,7 @@ class DeletesWhatItCannotRead(Spoilt):
 
 @found_by(DamagedData, "test_a_counter_of_attempts_that_is_no_number_is_none")
 class StumblesOverCounters(Spoilt):
-    """It demands that a counter is a number."""
+    """Raise if a counter is not a number."""
 
     async def prepare(self, process, preparations):
         for wanted in preparations:
@@ -113,7 +113,7 @@ class StumblesOverCounters(Spoilt):
     ForeignLeftovers, "test_jobs_without_their_moments_are_adopted", "test_a_job_without_a_whole_second_is_adopted"
 )
 class AdoptsNothing(Spoilt):
-    """What another program left stays where it is."""
+    """Adopt no delayed job."""
 
     async def adopt(self):
         return 0
@@ -121,7 +121,7 @@ class AdoptsNothing(Spoilt):
 
 @found_by(ForeignLeftovers, "test_what_is_in_order_is_not_adopted")
 class CountsAllAsAdopted(Spoilt):
-    """It counts what it looks at."""
+    """Count delayed jobs that needed no adoption."""
 
     async def adopt(self):
         return await super().adopt() or sum(count for _, count in await self.due_times())
@@ -129,7 +129,7 @@ class CountsAllAsAdopted(Spoilt):
 
 @found_by(ForeignLeftovers, "test_a_lock_without_a_lifetime_ends")
 class BelievesEveryLock(Spoilt):
-    """A lock is held as long as it exists."""
+    """Treat a lock without a lifetime as held as long as it exists."""
 
     async def prepare(self, process, preparations):
         for key in {lock.key for wanted in preparations for lock in wanted.hold}:
@@ -140,7 +140,7 @@ class BelievesEveryLock(Spoilt):
 
 @found_by(ForeignLeftovers, "test_a_lock_without_end_has_no_lifetime")
 class EveryLockEnds(Spoilt):
-    """A lock without a lifetime is over."""
+    """Report 0 for a lock without a lifetime."""
 
     async def lifetimes(self, keys):
         return {key: life or 0.0 for key, life in (await super().lifetimes(keys)).items()}
@@ -148,7 +148,7 @@ class EveryLockEnds(Spoilt):
 
 @found_by(ForeignLeftovers, "test_lifetimes_of_locks")
 class TellsOfLocksThatAreGone(Spoilt):
-    """A lock that does not exist has a lifetime of 0."""
+    """Report a lifetime of 0 for a lock that does not exist."""
 
     async def lifetimes(self, keys):
         return dict.fromkeys(keys, 0.0) | await super().lifetimes(keys)
@@ -156,7 +156,7 @@ class TellsOfLocksThatAreGone(Spoilt):
 
 @found_by(ForeignLeftovers, "test_it_tells_who_stops_the_promotion")
 class YieldsWithoutAWord(Spoilt):
-    """It does not tell to whom it yields."""
+    """Do not say to which scheduler it yields."""
 
     async def due(self, limit):
         return attrs.evolve(await super().due(limit), foreign=None)
@@ -164,7 +164,7 @@ class YieldsWithoutAWord(Spoilt):
 
 @found_by(ForeignLeftovers, "test_a_lock_that_never_changes_is_dead")
 class YieldsToTheDead(Spoilt):
-    """Whatever the lock looks like, its holder leads."""
+    """Yield to any master lock, even one that never changes."""
 
     def __init__(self, *, clock=None):
         super().__init__(clock=clock)
@@ -173,7 +173,7 @@ class YieldsToTheDead(Spoilt):
 
 @found_by(ForeignLeftovers, "test_a_lock_that_nobody_watched_is_not_dead")
 class TakesTheUnwatchedForDead(Spoilt):
-    """Two looks are enough for it, whatever was between them."""
+    """Treat a lock as dead after two readings, whatever the time between them."""
 
     async def due(self, limit):
         note = await self._connections.call("GET", "resque:taskhero:master-lock")

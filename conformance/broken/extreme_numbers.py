@@ -1,4 +1,4 @@
-"""Broken ways to deal with numbers."""
+"""Backends that fail at the bounds of numbers."""
 
 import attrs
 
@@ -13,7 +13,7 @@ CENTURY = 36525 * 24 * 3600
 
 @found_by(ExtremeNumbers, "test_a_job_that_ended_is_delayed_by_any_time[delayed-longest]")
 class DelaysTwice(MemoryBackend):
-    """A long delay is recorded, and then the claim cannot be ended."""
+    """Record a long delay, and then fail to end the claim."""
 
     async def settle_and_claim(self, process, settlements, free_slots, queues):
         long = [
@@ -30,7 +30,7 @@ class DelaysTwice(MemoryBackend):
 
 @found_by(ExtremeNumbers, "test_a_job_that_ended_is_delayed_by_any_time[retried-longest]")
 class ForgetsLongRetries(MemoryBackend):
-    """The counter of a long wait lapses at once."""
+    """Let the counter of a long wait expire at once."""
 
     def __init__(self, *, clock=None):
         super().__init__(clock=clock)
@@ -44,7 +44,7 @@ class ForgetsLongRetries(MemoryBackend):
 
 @found_by(ExtremeNumbers, "test_a_lock_of_a_queued_job_is_held_for_any_time[longest]")
 class NeedsShortLocks(MemoryBackend):
-    """A lock with a long timeout is not taken."""
+    """Do not take a lock with a long timeout."""
 
     def __init__(self, *, clock=None):
         super().__init__(clock=clock)
@@ -59,7 +59,7 @@ class NeedsShortLocks(MemoryBackend):
 
 @found_by(ExtremeNumbers, "test_a_new_job_is_delayed_by_any_time[tiny]")
 class CutsOffTinyDelays(MemoryBackend):
-    """A delay of less than a millisecond is none."""
+    """Treat a delay of less than one millisecond as none."""
 
     async def schedule(self, entries):
         cut = [one if one.delay is None else attrs.evolve(one, delay=int(one.delay * 1000) / 1000) for one in entries]
@@ -68,7 +68,7 @@ class CutsOffTinyDelays(MemoryBackend):
 
 @found_by(ExtremeNumbers, "test_any_number_is_asked_for[most]")
 class RemovesFewAtOnce(MemoryBackend):
-    """More than a thousand entries cannot be removed at once."""
+    """Refuse to remove more than 1,000 entries in one call."""
 
     async def remove(self, queue, removals):
         if any(abs(removal.count) > 1000 for removal in removals):

@@ -1,4 +1,4 @@
-"""Broken ways to renew, to lose and to release locks, and to forget."""
+"""Backends that fail to renew and release locks, and to forget counters."""
 
 import attrs
 
@@ -12,7 +12,7 @@ from taskhero.conformance import HeldLocks
 
 @found_by(HeldLocks, "test_a_beat_renews_the_locks_that_it_names[short]")
 class RenewsTheLeaseOnly(MemoryBackend):
-    """Locks lapse under long jobs."""
+    """Let locks expire during long jobs."""
 
     def heartbeat(self, process, slots, lease, *, full, locks=(), seen=""):
         return super().heartbeat(process, slots, lease, full=full, seen=seen)
@@ -20,7 +20,7 @@ class RenewsTheLeaseOnly(MemoryBackend):
 
 @found_by(HeldLocks, "test_a_beat_renews_the_locks_that_it_names[short]")
 class RenewsInFullOnly(MemoryBackend):
-    """A short beat renews no locks."""
+    """Renew no locks in a short heartbeat."""
 
     def heartbeat(self, process, slots, lease, *, full, locks=(), seen=""):
         return super().heartbeat(process, slots, lease, full=full, locks=locks if full else (), seen=seen)
@@ -28,7 +28,7 @@ class RenewsInFullOnly(MemoryBackend):
 
 @found_by(HeldLocks, "test_a_beat_renews_the_locks_that_it_names[short]")
 class RenewsTheFirst(MemoryBackend):
-    """It knows of one lock."""
+    """Renew only the first lock."""
 
     def heartbeat(self, process, slots, lease, *, full, locks=(), seen=""):
         return super().heartbeat(process, slots, lease, full=full, locks=locks[:1], seen=seen)
@@ -36,7 +36,7 @@ class RenewsTheFirst(MemoryBackend):
 
 @found_by(HeldLocks, "test_a_beat_renews_the_locks_that_it_names[full]")
 class RenewsForTooLong(Locking):
-    """A renewed lock lives longer than its timeout."""
+    """Renew a lock for longer than its timeout."""
 
     class locks(LockStore):
         def renew(self, held, owner, now, *, ours):
@@ -46,7 +46,7 @@ class RenewsForTooLong(Locking):
 
 @found_by(HeldLocks, "test_a_short_timeout_holds_no_longer_than_it_says")
 class RenewsForAMinute(Locking):
-    """A renewed lock lives for a minute, whatever its timeout."""
+    """Renew a lock for 60 seconds, whatever its timeout."""
 
     class locks(LockStore):
         def renew(self, held, owner, now, *, ours):
@@ -56,7 +56,7 @@ class RenewsForAMinute(Locking):
 
 @found_by(HeldLocks, "test_a_lock_that_lapsed_and_is_free_is_taken_again[short]")
 class GivesUpWhatLapsed(Locking):
-    """A lock that lapsed is lost, though nobody else wants it."""
+    """Report an expired lock as lost, even if it is free."""
 
     class locks(LockStore):
         def renew(self, held, owner, now, *, ours):
@@ -65,7 +65,7 @@ class GivesUpWhatLapsed(Locking):
 
 @found_by(HeldLocks, "test_a_lock_that_lapsed_and_is_free_is_taken_again[full]")
 class RenewsWhatStandsOnly(Locking):
-    """A lock that lapsed is neither lost nor taken again."""
+    """Neither report an expired lock as lost nor take it again."""
 
     class locks(LockStore):
         def renew(self, held, owner, now, *, ours):
@@ -74,7 +74,7 @@ class RenewsWhatStandsOnly(Locking):
 
 @found_by(HeldLocks, "test_the_lock_of_a_job_that_ended_is_not_taken_again")
 class RenewsForTheEnded(Locking):
-    """It does not look whether the claim still stands."""
+    """Do not check that the claim is current."""
 
     class locks(LockStore):
         def renew(self, held, owner, now, *, ours):
@@ -83,7 +83,7 @@ class RenewsForTheEnded(Locking):
 
 @found_by(HeldLocks, "test_a_lock_that_a_settled_job_kept_is_renewed")
 class ForgetsWhatTheSettledKept(Locking):
-    """It renews locks of claims that stand, and no others."""
+    """Renew no lock of a settled job."""
 
     class locks(LockStore):
         def renew(self, held, owner, now, *, ours):
@@ -92,7 +92,7 @@ class ForgetsWhatTheSettledKept(Locking):
 
 @found_by(HeldLocks, "test_a_lock_that_somebody_else_holds_is_lost[short]", "test_a_queued_jobs_lock_is_somebody_elses")
 class TakesWhatIsLost(Locking):
-    """It renews a lock without looking whose it is."""
+    """Renew a lock without checking its owner."""
 
     class locks(LockStore):
         def renew(self, held, owner, now, *, ours):
@@ -102,7 +102,7 @@ class TakesWhatIsLost(Locking):
 
 @found_by(HeldLocks, "test_a_lock_that_somebody_else_holds_is_lost[short]")
 class RenewsForSomebodyElse(Locking):
-    """A lock is renewed, whoever holds it."""
+    """Renew a lock for its owner, whichever claim asks."""
 
     class locks(LockStore):
         def renew(self, held, owner, now, *, ours):
@@ -114,7 +114,7 @@ class RenewsForSomebodyElse(Locking):
 
 @found_by(HeldLocks, "test_a_lock_that_somebody_else_holds_is_lost[full]", "test_a_queued_jobs_lock_is_somebody_elses")
 class TellsNoLoss(MemoryBackend):
-    """A process is not told that its lock is somebody else's."""
+    """Do not report a lost lock."""
 
     def heartbeat(self, process, slots, lease, *, full, locks=(), seen=""):
         return attrs.evolve(super().heartbeat(process, slots, lease, full=full, locks=locks, seen=seen), lost=())
@@ -122,7 +122,7 @@ class TellsNoLoss(MemoryBackend):
 
 @found_by(HeldLocks, "test_a_lock_that_somebody_else_holds_is_lost[full]")
 class LosesAllAtOnce(MemoryBackend):
-    """Where one lock is lost, all are."""
+    """Report all locks as lost if one is."""
 
     def heartbeat(self, process, slots, lease, *, full, locks=(), seen=""):
         answer = super().heartbeat(process, slots, lease, full=full, locks=locks, seen=seen)
@@ -130,7 +130,7 @@ class LosesAllAtOnce(MemoryBackend):
 
 
 class Settling(MemoryBackend):
-    """It changes what goes with an end."""
+    """Base of backends that change the locks and counters of a settlement."""
 
     def change(self, settlement):
         return settlement
@@ -143,7 +143,7 @@ class Settling(MemoryBackend):
 
 @found_by(HeldLocks, "test_a_jobs_locks_go_with_its_end[failed]", "test_a_batch_releases_each_jobs_own_locks")
 class ReleasesOnSuccessOnly(Settling):
-    """A job that failed keeps its locks."""
+    """Keep the locks of a failed job."""
 
     def change(self, settlement):
         return settlement if isinstance(settlement.disposition, Succeeded) else attrs.evolve(settlement, release=())
@@ -151,7 +151,7 @@ class ReleasesOnSuccessOnly(Settling):
 
 @found_by(HeldLocks, "test_a_jobs_locks_go_with_its_end[done]")
 class ReleasesAllThatItHolds(MemoryBackend):
-    """With a job go all of its locks, named or not."""
+    """Release all locks of a settled job, even those that are not named."""
 
     async def settle_and_claim(self, process, settlements, free_slots, queues):
         answer = await super().settle_and_claim(process, settlements, free_slots, queues)
@@ -164,7 +164,7 @@ class ReleasesAllThatItHolds(MemoryBackend):
 
 @found_by(HeldLocks, "test_somebody_elses_lock_is_not_released", "test_a_lock_that_was_lost_is_not_released")
 class ReleasesWhatIsNotItsOwn(Locking):
-    """It deletes a lock without looking whose it is."""
+    """Release a lock without checking its owner."""
 
     class locks(LockStore):
         def release(self, keys, _owner, _now):
@@ -173,7 +173,7 @@ class ReleasesWhatIsNotItsOwn(Locking):
 
 @found_by(HeldLocks, "test_what_goes_with_a_claim_that_is_gone_stays[done]")
 class ReleasesForTheGone(MemoryBackend):
-    """Locks go, though the claim is gone."""
+    """Release locks of other owners for a claim that is gone."""
 
     async def settle_and_claim(self, process, settlements, free_slots, queues):
         answer = await super().settle_and_claim(process, settlements, free_slots, queues)
@@ -185,7 +185,7 @@ class ReleasesForTheGone(MemoryBackend):
 
 @found_by(HeldLocks, "test_what_goes_with_a_claim_that_is_gone_stays[retried]")
 class ForgetsForTheGone(MemoryBackend):
-    """Counters are forgotten, though the claim is gone."""
+    """Forget counters for a claim that is gone."""
 
     async def settle_and_claim(self, process, settlements, free_slots, queues):
         for settlement in settlements:
@@ -195,7 +195,7 @@ class ForgetsForTheGone(MemoryBackend):
 
 @found_by(HeldLocks, "test_counters_are_forgotten_with_the_end")
 class ForgetsNothing(Settling):
-    """Counters stay until they lapse."""
+    """Keep counters until they expire."""
 
     def change(self, settlement):
         return attrs.evolve(settlement, forget=())
@@ -203,7 +203,7 @@ class ForgetsNothing(Settling):
 
 @found_by(HeldLocks, "test_counters_are_forgotten_with_the_end")
 class ForgetsItsOwnCounter(Settling):
-    """A job that is retried starts anew each time."""
+    """Restart the counter of a retried job each time."""
 
     def change(self, settlement):
         counter = getattr(settlement.disposition, "counter", None)
@@ -212,7 +212,7 @@ class ForgetsItsOwnCounter(Settling):
 
 @found_by(HeldLocks, "test_the_own_lock_of_a_claim_that_is_gone_is_released[done]")
 class KeepsLocksOfTheGone(MemoryBackend):
-    """What a claim that is gone held stays locked, for as long as its timeout."""
+    """Keep the lock of a claim that is gone until its timeout."""
 
     async def settle_and_claim(self, process, settlements, free_slots, queues):
         member = self._work._processes.get(process.name)

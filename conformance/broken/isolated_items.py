@@ -1,4 +1,4 @@
-"""Broken ways to deal with several items of which one is damaged."""
+"""Backends that fail if one of several items is damaged."""
 
 import attrs
 
@@ -12,7 +12,7 @@ from taskhero.errors import BackendRefused, PartlyRefused, WrongType
 
 @found_by(IsolatedItems, "test_a_rescue_passes_a_queue_that_cannot_take_its_job")
 class OneQueueStopsAllRescues(Spoilt):
-    """It raises at the first queue that cannot take a job."""
+    """Raise at the first queue that cannot take a job."""
 
     async def rescue(self, expired, limit):
         rescued = await super().rescue(expired, limit)
@@ -23,7 +23,7 @@ class OneQueueStopsAllRescues(Spoilt):
 
 @found_by(IsolatedItems, "test_a_rescue_passes_a_queue_that_cannot_take_its_job[1]")
 class BlockedJobsFillTheLimit(Spoilt):
-    """It tries as many jobs as it may rescue, whatever becomes of them."""
+    """Count blocked jobs for the limit."""
 
     async def rescue(self, expired, limit):
         return sorted(await super().rescue(expired, 100), key=lambda one: one.problem is None)[:limit]
@@ -31,7 +31,7 @@ class BlockedJobsFillTheLimit(Spoilt):
 
 @found_by(IsolatedItems, "test_a_rescue_passes_a_queue_that_cannot_take_its_job")
 class NeverTellsWhatIsBlocked(Spoilt):
-    """A job that cannot be rescued is passed over without a word."""
+    """Do not report a job that cannot be rescued."""
 
     async def rescue(self, expired, limit):
         return [one for one in await super().rescue(expired, limit) if one.problem is None]
@@ -39,7 +39,7 @@ class NeverTellsWhatIsBlocked(Spoilt):
 
 @found_by(IsolatedItems, "test_a_job_that_cannot_be_rescued_is_not_marked")
 class MarksWhatItCannotRescue(Spoilt):
-    """Each attempt leaves a mark on the job."""
+    """Mark a job at each failed attempt of a rescue."""
 
     async def rescue(self, expired, limit):
         rescued = await super().rescue(expired, limit)
@@ -49,7 +49,7 @@ class MarksWhatItCannotRescue(Spoilt):
 
 @found_by(IsolatedItems, "test_a_rescue_passes_a_worker_that_cannot_be_read")
 class DemandsReadableWorkers(Spoilt):
-    """It rescues nothing while a worker cannot be read."""
+    """Rescue nothing while a worker cannot be read."""
 
     async def rescue(self, expired, limit):
         if any("working" in entry.problems for entry in await self.workers()):
@@ -59,7 +59,7 @@ class DemandsReadableWorkers(Spoilt):
 
 @found_by(IsolatedItems, "test_what_is_claimed_is_read_beside_a_worker_that_cannot_be")
 class DemandsReadableClaims(Spoilt):
-    """It reads all claims or none."""
+    """Read all claims or none."""
 
     async def claims(self, process):
         for slot in self._slots[process.name]:
@@ -70,7 +70,7 @@ class DemandsReadableClaims(Spoilt):
 
 @found_by(IsolatedItems, "test_a_worker_whose_job_has_no_place_does_not_retire")
 class RetiresAtAnyPrice(Spoilt):
-    """A worker goes, and its job with it."""
+    """Deregister a worker together with its job."""
 
     async def deregister_slots(self, process, slots):
         answer = await super().deregister_slots(process, slots)
@@ -81,7 +81,7 @@ class RetiresAtAnyPrice(Spoilt):
 
 @found_by(IsolatedItems, "test_a_process_leaves_behind_what_has_no_place")
 class LeavesWithItsLease(Spoilt):
-    """What a process leaves behind is rescued when its lease ends, not before."""
+    """Keep the lease of a process that leaves jobs, so that their rescue is late."""
 
     async def deregister(self, process):
         answer = await super().deregister(process)
@@ -94,7 +94,7 @@ class LeavesWithItsLease(Spoilt):
 
 @found_by(IsolatedItems, "test_a_process_leaves_behind_what_has_no_place")
 class LeavesWithoutAnAccount(Spoilt):
-    """It does not say what has no place."""
+    """Do not report the jobs that could not be released."""
 
     async def deregister(self, process):
         return Dismissed(given_back=(await super().deregister(process)).given_back)
@@ -102,7 +102,7 @@ class LeavesWithoutAnAccount(Spoilt):
 
 @found_by(IsolatedItems, "test_a_push_stores_what_it_can")
 class PushesAllOrNothing(Spoilt):
-    """One queue that cannot take a job is a refusal of all."""
+    """Refuse all entries if one queue cannot take a job."""
 
     async def push(self, entries):
         try:
@@ -113,7 +113,7 @@ class PushesAllOrNothing(Spoilt):
 
 @found_by(IsolatedItems, "test_what_can_be_delayed_is_delayed")
 class SchedulesAllOrNothing(Spoilt):
-    """One second that cannot take a job is a refusal of all."""
+    """Refuse all entries if one due time cannot take a job."""
 
     async def schedule(self, entries):
         try:
@@ -124,7 +124,7 @@ class SchedulesAllOrNothing(Spoilt):
 
 @found_by(IsolatedItems, "test_a_text_whose_seconds_cannot_be_read_is_delayed")
 class NeedsTheIndex(Spoilt):
-    """A job whose seconds cannot be read is not promoted."""
+    """Promote no job whose due times cannot be read."""
 
     async def promote(self, moves):
         kinds = [await self._connections.call("TYPE", self._keys.timestamps(move.job.raw)) for move in moves]
@@ -135,7 +135,7 @@ class NeedsTheIndex(Spoilt):
 
 @found_by(IsolatedItems, "test_a_second_that_cannot_be_read_stops_no_promotion")
 class StopsAtASpoiltSecond(Spoilt):
-    """It shows nothing any more once a second could not be read."""
+    """Show no job after a due time that could not be read."""
 
     stopped = False
 
@@ -149,7 +149,7 @@ class StopsAtASpoiltSecond(Spoilt):
 
 @found_by(IsolatedItems, "test_a_failure_of_a_spoilt_list_is_missing_alone")
 class RetriesAllOrNothing(Spoilt):
-    """One failure that cannot be retried is a refusal of all."""
+    """Raise if one failed job cannot be retried."""
 
     async def retry_failed(self, retries):
         for retry in retries:
@@ -160,7 +160,7 @@ class RetriesAllOrNothing(Spoilt):
 
 @found_by(DamagedKeys, "test_a_job_whose_second_is_spoilt_stays_claimed")
 class OneEndingRefusesAll(Spoilt):
-    """It records all endings or none."""
+    """Record all settlements or none."""
 
     async def settle_and_claim(self, process, settlements, free_slots, queues):
         answer = await super().settle_and_claim(process, settlements, free_slots, queues)
@@ -171,7 +171,7 @@ class OneEndingRefusesAll(Spoilt):
 
 @found_by(DamagedKeys, "test_a_next_run_without_a_place_keeps_what_there_is")
 class LosesTheNextRun(Spoilt):
-    """It records the ending though the next run cannot be delayed."""
+    """Record the settlement even if the next run cannot be delayed."""
 
     async def settle_and_claim(self, process, settlements, free_slots, queues):
         answer = await super().settle_and_claim(process, settlements, free_slots, queues)
@@ -182,7 +182,7 @@ class LosesTheNextRun(Spoilt):
 
 @found_by(DamagedKeys, "test_a_copy_that_cannot_come_earlier_stays")
 class LosesWhatCannotComeEarlier(Spoilt):
-    """It takes the late copy away before it sees that there is no place for another one."""
+    """Remove the late copy before checking that another one can be stored."""
 
     async def ensure_periodic(self, tasks, *, full_scan=False):
         found = await super().ensure_periodic(tasks, full_scan=full_scan)
@@ -194,7 +194,7 @@ class LosesWhatCannotComeEarlier(Spoilt):
 
 @found_by(DamagedKeys, "test_a_task_that_cannot_begin_anew_stays_as_it_is")
 class BeginsAnewHalfWay(Spoilt):
-    """The copies of a task are gone before it sees that there is no place for the next one."""
+    """Remove the copies of a task before checking that the next one can be stored."""
 
     async def restart_periodic(self, task):
         try:
@@ -206,7 +206,7 @@ class BeginsAnewHalfWay(Spoilt):
 
 @found_by(DamagedKeys, "test_a_task_is_stopped_though_its_queue_is_spoilt")
 class StopsOnlyWhatIsWhole(Spoilt):
-    """A task whose queue cannot be read is not stopped."""
+    """Do not stop a task whose queue cannot be read."""
 
     async def stop_periodic(self, task):
         await self.length(task.queue)
@@ -215,7 +215,7 @@ class StopsOnlyWhatIsWhole(Spoilt):
 
 @found_by(DamagedKeys, "test_slots_whose_jobs_have_no_place_are_not_seen")
 class SeesWhatItCannotFire(Spoilt):
-    """Slots count as seen though their jobs could not be stored."""
+    """Move the cursor even if the jobs could not be stored."""
 
     async def fire_cron(self, task, expected_cursor, new_cursor, count):
         try:
@@ -227,7 +227,7 @@ class SeesWhatItCannotFire(Spoilt):
 
 @found_by(IsolatedItems, "test_a_spoilt_queue_keeps_no_other_from_waking")
 class NotifiesAllOrNobody(Spoilt):
-    """It wakes nobody if a queue cannot be read."""
+    """Wake no process if one queue cannot be read."""
 
     async def notify(self, queues):
         if b"string" not in [await self._connections.call("TYPE", self._keys.queue(queue)) for queue in queues]:
@@ -236,7 +236,7 @@ class NotifiesAllOrNobody(Spoilt):
 
 @found_by(IsolatedItems, "test_listings_show_what_can_be_read")
 class HidesWhatItCannotRead(Spoilt):
-    """A queue that cannot be read is left out."""
+    """Leave out a queue that cannot be read."""
 
     async def overview(self):
         seen = await super().overview()
@@ -245,7 +245,7 @@ class HidesWhatItCannotRead(Spoilt):
 
 @found_by(Scheduling, "test_a_delay_counts_from_the_step")
 class CountsFromTheFloor(MemoryBackend):
-    """A delay begins with the second in which it is given."""
+    """Count a delay from the start of the current second."""
 
     async def schedule(self, entries):
         now = int(self._clock.now())
@@ -255,7 +255,7 @@ class CountsFromTheFloor(MemoryBackend):
 
 @found_by(Scheduling, "test_no_delay_at_all_is_now")
 class DelaysByNothing(MemoryBackend):
-    """No delay at all is one until the next second."""
+    """Delay a job without a delay to the next second."""
 
     async def schedule(self, entries):
         delayed = [attrs.evolve(one, delay=one.delay or 0.001) if one.at is None else one for one in entries]
@@ -264,7 +264,7 @@ class DelaysByNothing(MemoryBackend):
 
 @found_by(Scheduling, "test_equal_jobs_of_one_delay_are_one_in_a_second")
 class KeepsEqualDelays(MemoryBackend):
-    """Only a moment that was given can be taken."""
+    """Check for equal jobs only if a due time was given."""
 
     async def schedule(self, entries):
         return await super().schedule([attrs.evolve(one, unique=one.unique and one.delay is None) for one in entries])
@@ -272,7 +272,7 @@ class KeepsEqualDelays(MemoryBackend):
 
 @found_by(Scheduling, "test_a_moment_with_a_fraction_is_compared_before_it_is_rounded")
 class RoundsBeforeItCompares(MemoryBackend):
-    """A moment that has passed by less than a second waits for the next one."""
+    """Round a due time of less than a second ago up to the next second."""
 
     async def schedule(self, entries):
         rounded = [one if one.at is None else attrs.evolve(one, at=-(-one.at // 1)) for one in entries]

@@ -1,4 +1,4 @@
-"""Broken leaders."""
+"""Backends that fail to keep one leader."""
 
 import asyncio
 
@@ -9,7 +9,7 @@ from taskhero.conformance import Leadership
 
 @found_by(Leadership, "test_one_leads_at_a_time", "test_one_of_many_at_once_leads")
 class TwoLeaders(MemoryBackend):
-    """Who asks, leads."""
+    """Make every caller the leader."""
 
     async def lead(self, owner, lease):
         self._leader = (owner, self._clock.now() + lease)
@@ -18,7 +18,7 @@ class TwoLeaders(MemoryBackend):
 
 @found_by(Leadership, "test_one_of_many_at_once_leads")
 class LooksBeforeItLeads(MemoryBackend):
-    """It looks whether the place is free, and then takes it; in between, others look."""
+    """Check that there is no leader, yield to other callers, and then lead."""
 
     async def lead(self, owner, lease):
         leading = await self.leader()
@@ -31,7 +31,7 @@ class LooksBeforeItLeads(MemoryBackend):
 
 @found_by(Leadership, "test_nobody_else_resigns_for_the_leader", "test_one_who_led_once_takes_nothing_from_the_next")
 class AnybodyResigns(MemoryBackend):
-    """It does not ask who resigns."""
+    """Let any caller resign for the leader."""
 
     async def resign(self, _owner):
         self._leader = None
@@ -40,7 +40,7 @@ class AnybodyResigns(MemoryBackend):
 
 @found_by(Leadership, "test_a_lease_ends")
 class LeadsForEver(MemoryBackend):
-    """A leader that died leads on."""
+    """Never end the lease of a leader."""
 
     async def lead(self, owner, _lease):
         return await super().lead(owner, 10**9)
@@ -48,7 +48,7 @@ class LeadsForEver(MemoryBackend):
 
 @found_by(Leadership, "test_staying_the_leader_renews_the_lease")
 class NeverRenews(MemoryBackend):
-    """To lead again changes nothing."""
+    """Do not renew the leader's lease."""
 
     async def lead(self, owner, lease):
         return await self.leader() == owner or await super().lead(owner, lease)

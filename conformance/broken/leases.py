@@ -1,4 +1,4 @@
-"""Broken ways to come, to live and to die."""
+"""Backends that fail to register, renew, deregister and rescue processes."""
 
 import asyncio
 
@@ -14,7 +14,7 @@ from taskhero.wire.jobs import mark_rescued
 
 @found_by(Registration, "test_it_is_called_from_any_thread")
 class BeatsInTheLoopOnly(MemoryBackend):
-    """Its beat needs the event loop that the heart's thread has not."""
+    """Require an event loop for a heartbeat, which the heartbeat's thread does not have."""
 
     def heartbeat(self, process, slots, lease, *, full, locks=(), seen=""):
         asyncio.get_running_loop()
@@ -23,7 +23,7 @@ class BeatsInTheLoopOnly(MemoryBackend):
 
 @found_by(Registration, "test_a_beat_renews_the_lease")
 class BeatsInVain(MemoryBackend):
-    """A beat answers, and renews nothing."""
+    """Answer a heartbeat and renew nothing."""
 
     def heartbeat(self, process, slots, lease, *, full, locks=(), seen=""):
         return HeartbeatReply(alive=True)
@@ -31,7 +31,7 @@ class BeatsInVain(MemoryBackend):
 
 @found_by(Registration, "test_a_dead_process_lives_again", "test_a_beat_registers_a_process_that_is_unknown")
 class NeverTellsTheDead(MemoryBackend):
-    """A process is not told that it was dead, and works on what others run already."""
+    """Do not report to a process that it was declared dead."""
 
     def heartbeat(self, process, slots, lease, *, full, locks=(), seen=""):
         return attrs.evolve(super().heartbeat(process, slots, lease, full=full, locks=locks, seen=seen), alive=True)
@@ -39,7 +39,7 @@ class NeverTellsTheDead(MemoryBackend):
 
 @found_by(Registration, "test_a_full_beat_registers_again_what_was_removed")
 class NeverMissesAWorker(MemoryBackend):
-    """It does not look who was removed."""
+    """Do not check which workers were removed."""
 
     def heartbeat(self, process, slots, lease, *, full, locks=(), seen=""):
         return super().heartbeat(process, slots, lease, full=False, locks=locks, seen=seen)
@@ -47,7 +47,7 @@ class NeverMissesAWorker(MemoryBackend):
 
 @found_by(Registration, "test_a_claim_that_is_gone_is_restored", "test_a_restored_claim_is_rescued")
 class RestoresNothing(MemoryBackend):
-    """It answers as if the claim existed again."""
+    """Answer that the claim is restored, and do nothing."""
 
     async def restore(self, process, claims):
         return [claim.slot != 7 for claim in claims]
@@ -55,7 +55,7 @@ class RestoresNothing(MemoryBackend):
 
 @found_by(Registration, "test_a_claim_is_not_restored_over_another")
 class RestoresOverOthers(MemoryBackend):
-    """It writes the claim, whatever the slot holds by now."""
+    """Restore a claim over the slot's current job."""
 
     async def restore(self, process, claims):
         member = self._work._processes.get(process.name)
@@ -67,7 +67,7 @@ class RestoresOverOthers(MemoryBackend):
 
 @found_by(Registration, "test_a_dead_process_restores_nothing")
 class RestoresForTheDead(MemoryBackend):
-    """It does not look whether the process still lives."""
+    """Do not check that the process is alive."""
 
     async def restore(self, process, claims):
         member = self._work._processes.get(process.name)
@@ -78,7 +78,7 @@ class RestoresForTheDead(MemoryBackend):
 
 @found_by(Registration, "test_a_retired_worker_gives_back_its_job")
 class RetiresWithTheJob(MemoryBackend):
-    """A worker that retires takes its job along."""
+    """Lose the job of a worker that is deregistered."""
 
     async def deregister_slots(self, process, slots):
         member = self._work._processes.get(process.name)
@@ -89,7 +89,7 @@ class RetiresWithTheJob(MemoryBackend):
 
 @found_by(Registration, "test_a_leaving_process_gives_back_in_order", "test_several_workers_give_back_in_order")
 class GivesBackInAnyOrder(MemoryBackend):
-    """Jobs come back by slot."""
+    """Release jobs in the order of their slots."""
 
     def __init__(self, *, clock=None):
         super().__init__(clock=clock)
@@ -104,7 +104,7 @@ class GivesBackInAnyOrder(MemoryBackend):
 
 
 class BySlot(RegisteredProcess):
-    """What it holds is sorted by slot."""
+    """A registered process that sorts its claims by slot."""
 
     __slots__ = ()
 
@@ -114,7 +114,7 @@ class BySlot(RegisteredProcess):
 
 @found_by(Registration, "test_a_leaving_process_gives_back_in_order")
 class LeavingIsARescue(MemoryBackend):
-    """What a process gives back when it leaves is marked as if it had died."""
+    """Mark the released jobs of a deregistered process as rescued."""
 
     async def deregister(self, process):
         texts = self._store.queues.payloads
@@ -128,7 +128,7 @@ class LeavingIsARescue(MemoryBackend):
 
 @found_by(Registration, "test_a_leaving_process_passes_its_wake_up_on", only=True)
 class LeavesWithoutAWord(MemoryBackend):
-    """A process that was woken and leaves tells nobody."""
+    """Do not forward the wake-up of a process that leaves."""
 
     async def deregister(self, process):
         return await super().deregister(attrs.evolve(process, queues=()))
@@ -138,7 +138,7 @@ class LeavesWithoutAWord(MemoryBackend):
     Rescuing, "test_who_renewed_the_lease_is_not_touched[beat]", "test_who_renewed_the_lease_is_not_touched[register]"
 )
 class RescuesTheLiving(MemoryBackend):
-    """It takes jobs from a process that renewed its lease a moment ago."""
+    """Take jobs from a process that has just renewed its lease."""
 
     async def rescue(self, expired, limit):
         names = {lease.process for lease in expired}
@@ -148,7 +148,7 @@ class RescuesTheLiving(MemoryBackend):
 
 @found_by(Rescuing, "test_a_process_is_declared_dead_with_its_first_job[beat]")
 class DeclaresNobodyDead(MemoryBackend):
-    """A process may claim while it is rescued."""
+    """Let a process claim while it is rescued."""
 
     async def rescue(self, expired, limit):
         rescued = await super().rescue(expired, limit)
@@ -159,7 +159,7 @@ class DeclaresNobodyDead(MemoryBackend):
 
 @found_by(Rescuing, "test_a_process_is_declared_dead_with_its_first_job[register]")
 class DeadForEver(MemoryBackend):
-    """Only a beat lets a dead process live again."""
+    """Keep a process dead that registers again."""
 
     async def register(self, process, slots, lease):
         member = self._work._processes.get(process.name)
@@ -169,7 +169,7 @@ class DeadForEver(MemoryBackend):
 
 
 class Showing(MemoryBackend):
-    """It shows leases in another way."""
+    """Base of backends that change the leases that they show."""
 
     def show(self, leases, seen):
         raise NotImplementedError
@@ -184,7 +184,7 @@ class Showing(MemoryBackend):
 
 @found_by(LeaseKeeping, "test_each_renewal_is_a_different_one")
 class RenewsByTheClock(MemoryBackend):
-    """A renewal is known by the end of its lease: two in one instant are the same one."""
+    """Name a renewal by the end of its lease, so that two in one instant are equal."""
 
     async def leases(self, seen="", *, lease=None):
         found = await super().leases(seen)
@@ -196,7 +196,7 @@ class RenewsByTheClock(MemoryBackend):
 
 @found_by(LeaseKeeping, "test_a_lease_that_is_not_renewed_stays_the_same")
 class RenewsWithEachStep(MemoryBackend):
-    """A step by which a process claims renews its lease, as if its heartbeat had done so."""
+    """Renew the lease of a process that claims."""
 
     async def settle_and_claim(self, process, settlements, free_slots, queues):
         if self._work._processes.get(process.name) is not None:
@@ -206,7 +206,7 @@ class RenewsWithEachStep(MemoryBackend):
 
 @found_by(LeaseKeeping, "test_what_was_renewed_since_is_left_out", "test_a_beat_shows_the_leases_of_others")
 class ShowsAllLeases(MemoryBackend):
-    """It shows a lease again and again, though it was renewed."""
+    """Show leases that were renewed since the given reply."""
 
     def heartbeat(self, process, slots, lease, *, full, locks=(), seen=""):
         return super().heartbeat(process, slots, lease, full=full, locks=locks)
@@ -217,7 +217,7 @@ class ShowsAllLeases(MemoryBackend):
 
 @found_by(LeaseKeeping, "test_what_was_renewed_since_is_left_out", only=True)
 class ShowsLeasesByName(Showing):
-    """Those that are shown first are not those that are overdue."""
+    """Sort leases by name, not by their last renewal."""
 
     def show(self, leases, _seen):
         return attrs.evolve(leases, leases=tuple(sorted(leases.leases, key=lambda lease: lease.process)))
@@ -225,7 +225,7 @@ class ShowsLeasesByName(Showing):
 
 @found_by(LeaseKeeping, "test_a_beat_shows_the_leases_of_others")
 class ShowsNoLeases(MemoryBackend):
-    """A beat does not tell what other processes do."""
+    """Show no leases in a heartbeat's reply."""
 
     def heartbeat(self, process, slots, lease, *, full, locks=(), seen=""):
         return attrs.evolve(super().heartbeat(process, slots, lease, full=full, locks=locks), leases=Leases())
@@ -233,7 +233,7 @@ class ShowsNoLeases(MemoryBackend):
 
 @found_by(LeaseKeeping, "test_a_thousand_leases_are_shown", only=True)
 class ShowsTheYoungestLeases(Showing):
-    """Where there are too many leases, those that are overdue are left out."""
+    """Leave out the oldest leases if there are too many."""
 
     def show(self, leases, seen):
         found = self._work._processes._by_name.values()
@@ -244,7 +244,7 @@ class ShowsTheYoungestLeases(Showing):
 
 @found_by(LeaseKeeping, "test_a_jump_of_the_clock_ends_no_lease[forward]", only=True)
 class BelievesItsClock(MemoryBackend):
-    """A process whose lease is over by the clock may not claim."""
+    """Refuse claims of a process whose lease is over by the clock."""
 
     async def settle_and_claim(self, process, settlements, free_slots, queues):
         member = self._work._processes.get(process.name)
@@ -255,7 +255,7 @@ class BelievesItsClock(MemoryBackend):
 
 @found_by(LeaseKeeping, "test_an_outage_costs_nobody_its_jobs[steady]")
 class RescuesByItsClock(MemoryBackend):
-    """It knows better than the engine who is dead, by its own clock."""
+    """Decide by the backend's clock which processes are dead."""
 
     async def rescue(self, expired, limit):
         now = self._clock.now()
@@ -266,7 +266,7 @@ class RescuesByItsClock(MemoryBackend):
 
 @found_by(Rescuing, "test_jobs_of_a_dead_process_come_next", "test_it_takes_no_more_than_the_limit")
 class RescuesBackwards(MemoryBackend):
-    """The job that was claimed first comes last."""
+    """Rescue the job that was claimed first last."""
 
     async def rescue(self, expired, limit):
         for member in self._work._processes.expired(expired):
@@ -276,7 +276,7 @@ class RescuesBackwards(MemoryBackend):
 
 @found_by(Rescuing, "test_a_mere_claim_is_marked_but_not_counted", "test_the_mark_of_one_job_is_not_its_neighbours")
 class ConvictsTheInnocent(MemoryBackend):
-    """Whatever a dead process held counts as what killed it."""
+    """Count a crash for every job of a dead process."""
 
     async def rescue(self, expired, limit):
         for member in self._work._processes.expired(expired):
@@ -286,7 +286,7 @@ class ConvictsTheInnocent(MemoryBackend):
 
 @found_by(Rescuing, "test_a_job_that_was_begun_alone_is_counted")
 class ConvictsNobody(MemoryBackend):
-    """A job may kill any number of processes."""
+    """Never count a crash."""
 
     async def mark_exclusive(self, process, claim, *, exclusive=True):
         return claim in (await self.claims(process)).claims
@@ -294,7 +294,7 @@ class ConvictsNobody(MemoryBackend):
 
 @found_by(Rescuing, "test_a_claim_that_is_gone_is_not_begun")
 class BeginsAnything(MemoryBackend):
-    """It lets a process run what others run already."""
+    """Answer that a claim that is gone is marked."""
 
     async def mark_exclusive(self, process, claim, *, exclusive=True):
         await super().mark_exclusive(process, claim, exclusive=exclusive)
@@ -303,7 +303,7 @@ class BeginsAnything(MemoryBackend):
 
 @found_by(Rescuing, "test_the_mark_is_taken_back", only=True)
 class NeverForgivesASuspect(MemoryBackend):
-    """What has been begun alone is to blame for ever, whoever runs beside it."""
+    """Never take the exclusive mark back."""
 
     async def mark_exclusive(self, process, claim, *, exclusive=True):
         return await super().mark_exclusive(process, claim)
@@ -311,7 +311,7 @@ class NeverForgivesASuspect(MemoryBackend):
 
 @found_by(Rescuing, "test_a_late_death_is_counted_as_such", only=True)
 class ForgetsLateDeaths(MemoryBackend):
-    """Who kills its process only after a while may do so for ever."""
+    """Do not count late crashes."""
 
     async def rescue(self, expired, limit):
         for member in self._work._processes.expired(expired):
@@ -321,7 +321,7 @@ class ForgetsLateDeaths(MemoryBackend):
 
 @found_by(Rescuing, "test_a_death_with_somebody_to_blame_is_no_late_one", only=True)
 class SuspectsAllTheSame(MemoryBackend):
-    """A job that ran alone once is kept alone ever longer, though another one is to blame."""
+    """Count a late crash even if the crash is attributed to another job."""
 
     async def rescue(self, expired, limit):
         for member in self._work._processes.expired(expired):
@@ -334,7 +334,7 @@ class SuspectsAllTheSame(MemoryBackend):
 
 @found_by(Rescuing, "test_a_death_with_somebody_to_blame_is_no_late_one", only=True)
 class BlamesTheSameOne(MemoryBackend):
-    """A job that is begun beside one that kills late is to blame each time, until it is convicted."""
+    """Attribute a crash to the same exclusive job again and again, until it is listed as failed."""
 
     async def rescue(self, expired, limit):
         for member in self._work._processes.expired(expired):
@@ -345,7 +345,7 @@ class BlamesTheSameOne(MemoryBackend):
 
 @found_by(Rescuing, "test_it_takes_no_more_than_the_limit")
 class RescuesWithoutALimit(MemoryBackend):
-    """It takes all at once."""
+    """Ignore the limit of a rescue."""
 
     async def rescue(self, expired, _limit):
         return await super().rescue(expired, 10**6)
@@ -353,7 +353,7 @@ class RescuesWithoutALimit(MemoryBackend):
 
 @found_by(Rescuing, "test_a_dead_process_goes_from_view")
 class KeepsTheDead(MemoryBackend):
-    """A dead process stays in view for ever."""
+    """Keep a dead process registered."""
 
     def __init__(self, *, clock=None):
         super().__init__(clock=clock)
@@ -362,7 +362,7 @@ class KeepsTheDead(MemoryBackend):
 
 @found_by(Concurrency, "test_a_job_is_claimed_or_rescued")
 class RescuesInTwoSteps(MemoryBackend):
-    """For an instant, a job that it rescues is nowhere."""
+    """For an instant, have a job neither claimed nor in its queue."""
 
     async def rescue(self, expired, limit):
         dead = [(member, dict(member.held)) for member in self._work._processes.expired(expired)]
@@ -376,7 +376,7 @@ class RescuesInTwoSteps(MemoryBackend):
 
 @found_by(Rescuing, "test_each_job_is_taken_by_one_rescuer")
 class RescuedByAll(MemoryBackend):
-    """Each rescuer takes a job that it has seen, though another one took it meanwhile."""
+    """Take a job that another rescuer took meanwhile."""
 
     async def rescue(self, expired, limit):
         dead = [(member, dict(member.held)) for member in self._work._processes.expired(expired)]

@@ -1,4 +1,4 @@
-"""Broken ways to keep periodic tasks going."""
+"""Backends that fail to keep the chains of periodic tasks and cron tasks."""
 
 import asyncio
 
@@ -11,7 +11,7 @@ from taskhero.conformance import CronTasks, NextRuns, PeriodicChains
 
 
 class Settling(MemoryBackend):
-    """It changes what it is told of next runs."""
+    """Base of backends that change the next run of a settlement."""
 
     def change(self, settlement):
         return settlement.next_run
@@ -25,7 +25,7 @@ class Settling(MemoryBackend):
 
 @found_by(NextRuns, "test_the_next_run_is_delayed_with_the_end[failed]")
 class GoesOnAfterSuccess(Settling):
-    """A failure ends the chain."""
+    """Delay the next run only after a success."""
 
     def change(self, settlement):
         return settlement.next_run if isinstance(settlement.disposition, Succeeded) else None
@@ -33,7 +33,7 @@ class GoesOnAfterSuccess(Settling):
 
 @found_by(NextRuns, "test_all_other_delayed_copies_go")
 class KnowsOneSpelling(Settling):
-    """Copies that another program wrote stay."""
+    """Ignore equivalent payloads, so that copies of other programs stay."""
 
     def change(self, settlement):
         return attrs.evolve(settlement.next_run, equivalent_payloads=(settlement.next_run.raw,))
@@ -41,7 +41,7 @@ class KnowsOneSpelling(Settling):
 
 @found_by(NextRuns, "test_a_failure_stops_a_task_that_says_so[failed]")
 class NeverStops(Settling):
-    """A failure stops nothing."""
+    """Ignore `stop_if_failed`."""
 
     def change(self, settlement):
         return attrs.evolve(settlement.next_run, stop_if_failed=False)
@@ -49,7 +49,7 @@ class NeverStops(Settling):
 
 @found_by(NextRuns, "test_the_moment_is_rounded_to_the_nearest_second")
 class RoundsUp(Settling):
-    """As all other delays are rounded."""
+    """Round the next run up, like other delays."""
 
     def change(self, settlement):
         return attrs.evolve(settlement.next_run, frequency=settlement.next_run.frequency + 0.499)
@@ -57,7 +57,7 @@ class RoundsUp(Settling):
 
 @found_by(NextRuns, "test_a_job_that_comes_again_has_no_next_run_yet")
 class GoesOnTooSoon(MemoryBackend):
-    """A job that comes again has a next run beside it."""
+    """Delay a next run for a job that is released, postponed or retried."""
 
     async def settle_and_claim(self, process, settlements, free_slots, queues):
         answer = await super().settle_and_claim(process, settlements, free_slots, queues)
@@ -69,7 +69,7 @@ class GoesOnTooSoon(MemoryBackend):
 
 @found_by(NextRuns, "test_what_is_settled_twice_has_one_next_run")
 class GoesOnForTheGone(MemoryBackend):
-    """A settlement that is told again delays again."""
+    """Delay another next run for a repeated settlement."""
 
     async def settle_and_claim(self, process, settlements, free_slots, queues):
         answer = await super().settle_and_claim(process, settlements, free_slots, queues)
@@ -81,7 +81,7 @@ class GoesOnForTheGone(MemoryBackend):
 
 @found_by(NextRuns, "test_a_stopped_task_has_no_next_run")
 class GoesOnThoughStopped(Settling):
-    """It does not ask whether the task is stopped."""
+    """Ignore that the task is stopped."""
 
     def change(self, settlement):
         self._store.periodic.stopped.pop(settlement.next_run.name, None)
@@ -89,7 +89,7 @@ class GoesOnThoughStopped(Settling):
 
 
 class Ensuring(MemoryBackend):
-    """It changes what is to be ensured."""
+    """Base of backends that change the tasks to ensure."""
 
     def change(self, task):
         return task
@@ -100,7 +100,7 @@ class Ensuring(MemoryBackend):
 
 @found_by(PeriodicChains, "test_of_many_at_once_one_enqueues_it")
 class LooksThenEnqueues(MemoryBackend):
-    """It looks, and enqueues a moment later."""
+    """Check for copies, yield to other callers, and then enqueue."""
 
     async def ensure_periodic(self, tasks, *, full_scan=False):
         if len(tasks) != 1 or self._store.periodic.find(
@@ -114,7 +114,7 @@ class LooksThenEnqueues(MemoryBackend):
 
 @found_by(PeriodicChains, "test_a_task_that_is_nowhere_is_enqueued_once")
 class TakesNoLock(Ensuring):
-    """What it enqueues has no lock, so others are stored beside it."""
+    """Enqueue without the task's guards."""
 
     def change(self, task):
         return attrs.evolve(task, guards=())
@@ -122,7 +122,7 @@ class TakesNoLock(Ensuring):
 
 @found_by(PeriodicChains, "test_a_task_that_runs_is_left_alone")
 class ForgetsWhatRuns(Ensuring):
-    """A task that runs is nowhere."""
+    """Ignore the lock of a running job."""
 
     def change(self, task):
         return attrs.evolve(task, holds=())
@@ -130,7 +130,7 @@ class ForgetsWhatRuns(Ensuring):
 
 @found_by(PeriodicChains, "test_a_copy_without_a_lock_is_seen[one]", "test_a_delayed_copy_is_enough")
 class EnsuresOneSpelling(Ensuring):
-    """Copies that another program wrote do not count."""
+    """Ignore equivalent payloads, so that copies of other programs do not count."""
 
     def change(self, task):
         return attrs.evolve(task, equivalent_payloads=(task.raw,))
@@ -138,7 +138,7 @@ class EnsuresOneSpelling(Ensuring):
 
 @found_by(PeriodicChains, "test_what_the_dead_may_hold_is_waited_for")
 class ForgetsTheDead(MemoryBackend):
-    """What a dead process holds is enqueued beside it."""
+    """Enqueue a task whose job a dead process may hold."""
 
     def __init__(self, *, clock):
         super().__init__(clock=clock)
@@ -147,7 +147,7 @@ class ForgetsTheDead(MemoryBackend):
 
 @found_by(PeriodicChains, "test_a_lock_that_was_left_behind_does_not_end_a_chain[False]")
 class BelievesLocks(MemoryBackend):
-    """A lock that was left behind ends the chain."""
+    """Let a lock without a job end the chain."""
 
     async def ensure_periodic(self, tasks, *, full_scan=False):
         return await super().ensure_periodic(tasks)
@@ -155,7 +155,7 @@ class BelievesLocks(MemoryBackend):
 
 @found_by(PeriodicChains, "test_a_lock_that_was_left_behind_does_not_end_a_chain[True]")
 class TakesSharedLocksOver(Ensuring):
-    """It takes a lock over that other jobs hold."""
+    """Take over a shared lock that another job holds."""
 
     def change(self, task):
         guards = [
@@ -166,7 +166,7 @@ class TakesSharedLocksOver(Ensuring):
 
 @found_by(PeriodicChains, "test_a_copy_that_is_delayed_for_too_long_comes_sooner")
 class WaitsForEver(Ensuring):
-    """A copy that is delayed for a year is enough."""
+    """Accept a copy that is delayed for longer than the frequency."""
 
     def change(self, task):
         return attrs.evolve(task, frequency=10**6)
@@ -174,7 +174,7 @@ class WaitsForEver(Ensuring):
 
 @found_by(PeriodicChains, "test_what_nobody_declares_is_forgotten")
 class ForgetsNobody(MemoryBackend):
-    """A task that was declared once is known for ever."""
+    """Ignore the lifetime of a declaration."""
 
     async def declare_periodic(self, declared=(), lifetime=0.0):
         return await super().declare_periodic(declared, 10**9)
@@ -182,7 +182,7 @@ class ForgetsNobody(MemoryBackend):
 
 @found_by(PeriodicChains, "test_what_nobody_declares_is_forgotten")
 class ForgetsWhatIsStopped(MemoryBackend):
-    """Who comes back is not stopped any more."""
+    """Forget that a task is stopped when its declaration expires."""
 
     async def declare_periodic(self, declared=(), lifetime=0.0):
         found = await super().declare_periodic(declared, lifetime)
@@ -193,7 +193,7 @@ class ForgetsWhatIsStopped(MemoryBackend):
 
 @found_by(PeriodicChains, "test_a_stopped_task_is_nowhere")
 class StopsOneSpelling(MemoryBackend):
-    """Only what it would write itself goes."""
+    """Ignore equivalent payloads when it stops a task."""
 
     async def stop_periodic(self, task):
         return await super().stop_periodic(attrs.evolve(task, equivalent_payloads=(task.raw,)))
@@ -201,7 +201,7 @@ class StopsOneSpelling(MemoryBackend):
 
 @found_by(PeriodicChains, "test_a_stopped_task_is_nowhere")
 class KeepsLocksOfTheStopped(MemoryBackend):
-    """The lock of a copy that is gone stays."""
+    """Keep the queue lock of a removed copy."""
 
     async def stop_periodic(self, task):
         return await super().stop_periodic(attrs.evolve(task, guards=()))
@@ -209,7 +209,7 @@ class KeepsLocksOfTheStopped(MemoryBackend):
 
 @found_by(PeriodicChains, "test_a_task_begins_anew[False]")
 class BeginsBesideTheOld(MemoryBackend):
-    """Each restart adds a copy, as ActionHero's did."""
+    """Add a copy at each restart, as ActionHero did."""
 
     async def restart_periodic(self, task):
         return await super().restart_periodic(attrs.evolve(task, equivalent_payloads=()))
@@ -217,7 +217,7 @@ class BeginsBesideTheOld(MemoryBackend):
 
 @found_by(PeriodicChains, "test_a_task_is_stopped_no_longer")
 class ResumesWhatWasStopped(MemoryBackend):
-    """The start of a program resumes all."""
+    """Resume every task when a program starts."""
 
     async def resume_periodic(self, names, *, failed=False):
         return await super().resume_periodic(names)
@@ -225,7 +225,7 @@ class ResumesWhatWasStopped(MemoryBackend):
 
 @found_by(CronTasks, "test_a_slot_is_fired_once")
 class FiresForAnybody(MemoryBackend):
-    """It does not ask what was seen."""
+    """Ignore the expected cursor."""
 
     async def fire_cron(self, task, expected_cursor, new_cursor, count):
         return await super().fire_cron(task, self._store.periodic.cron_cursors.get(task.name), new_cursor, count)
@@ -233,7 +233,7 @@ class FiresForAnybody(MemoryBackend):
 
 @found_by(CronTasks, "test_a_stopped_task_fires_nothing")
 class MakesUpForTheStop(MemoryBackend):
-    """While a task is stopped its slots are not noted, so that all of them come later."""
+    """Keep the cursor while a task is stopped, so that its fire times fire later."""
 
     async def fire_cron(self, task, expected_cursor, new_cursor, count):
         if task.name in self._store.periodic.stopped:
@@ -243,7 +243,7 @@ class MakesUpForTheStop(MemoryBackend):
 
 @found_by(CronTasks, "test_guards_hold")
 class FiresUnguarded(MemoryBackend):
-    """It asks no guard."""
+    """Ignore the guards of a cron task."""
 
     async def fire_cron(self, task, expected_cursor, new_cursor, count):
         return await super().fire_cron(attrs.evolve(task, guards=()), expected_cursor, new_cursor, count)
@@ -251,7 +251,7 @@ class FiresUnguarded(MemoryBackend):
 
 @found_by(CronTasks, "test_a_new_task_has_missed_nothing")
 class SeesAllAgain(MemoryBackend):
-    """Each declaration forgets what was missed."""
+    """Reset the cursor at each declaration."""
 
     async def declare_periodic(self, declared=(), lifetime=0.0):
         for task in declared:
@@ -261,7 +261,7 @@ class SeesAllAgain(MemoryBackend):
 
 @found_by(CronTasks, "test_a_task_goes_on_with_its_next_slot")
 class ResumesInThePast(MemoryBackend):
-    """What came while the task was stopped is made up for."""
+    """Fire the times of the stop after a restart."""
 
     async def restart_periodic(self, task):
         seen = self._store.periodic.cron_cursors.get(task.name)

@@ -1,4 +1,4 @@
-"""Broken ways to give jobs what they need before they run."""
+"""Backends that fail to prepare jobs before they run."""
 
 import asyncio
 
@@ -12,7 +12,7 @@ from taskhero.conformance import Preparing
 
 
 class Locking(MemoryBackend):
-    """Its locks are of another make."""
+    """Base of backends with another lock store."""
 
     locks = LockStore
 
@@ -23,7 +23,7 @@ class Locking(MemoryBackend):
 
 @found_by(Preparing, "test_a_job_takes_all_its_locks_or_none")
 class TakesWhatItCan(Locking):
-    """It takes lock after lock, and keeps them when one is not to be had."""
+    """Take locks one by one, and keep them if a later one is not free."""
 
     class locks(LockStore):
         def hold(self, locks, owner, now):
@@ -35,7 +35,7 @@ class TakesWhatItCan(Locking):
 
 @found_by(Preparing, "test_a_claim_that_asks_again_holds_it_already")
 class GivesBackWhatItHeld(Locking):
-    """When one lock is not to be had, it frees all others, and those that it held before with them."""
+    """Release all locks if one is not free, even those that the claim held before."""
 
     class locks(LockStore):
         def hold(self, locks, owner, now):
@@ -47,7 +47,7 @@ class GivesBackWhatItHeld(Locking):
 
 @found_by(Preparing, "test_a_claim_that_asks_again_holds_it_already")
 class StandsInItsOwnWay(Locking):
-    """What the claim holds already counts as somebody else's."""
+    """Treat a claim's own lock as another owner's."""
 
     class locks(LockStore):
         def _is_taken(self, key, _owner, now):
@@ -55,7 +55,7 @@ class StandsInItsOwnWay(Locking):
 
 
 class Owning(MemoryBackend):
-    """It marks locks in a way of its own."""
+    """Base of backends with another owner of locks."""
 
     def mark(self, process, claim):
         raise NotImplementedError
@@ -70,7 +70,7 @@ class Owning(MemoryBackend):
 
 @found_by(Preparing, "test_a_lock_is_the_claims_own", "test_a_job_takes_all_its_locks_or_none")
 class OwnedByTheProcess(Owning):
-    """All jobs of a process share its locks."""
+    """Share locks among all jobs of a process."""
 
     def mark(self, process, claim):
         return (process.name, "")
@@ -78,7 +78,7 @@ class OwnedByTheProcess(Owning):
 
 @found_by(Preparing, "test_a_lock_is_the_claims_own")
 class OwnedByTheSlot(Owning):
-    """The next job in the slot has the locks of the last one."""
+    """Share locks among all jobs of a slot."""
 
     def mark(self, process, claim):
         return (process.worker(claim.slot), "")
@@ -86,7 +86,7 @@ class OwnedByTheSlot(Owning):
 
 @found_by(Preparing, "test_locks_of_queued_and_of_running_jobs_are_of_one_kind")
 class TwoKindsOfLocks(MemoryBackend):
-    """Queued jobs and running ones do not know each other's locks."""
+    """Separate the locks of queued jobs from those of running jobs."""
 
     async def push(self, entries):
         return await super().push([apart(entry) for entry in entries])
@@ -99,13 +99,13 @@ class TwoKindsOfLocks(MemoryBackend):
 
 
 def apart(entry):
-    """An entry whose locks are of the first kind."""
+    """Return an entry with separate names for the locks of queued jobs."""
     return attrs.evolve(entry, guards=tuple(attrs.evolve(lock, key=f"queued:{lock.key}") for lock in entry.guards))
 
 
 @found_by(Preparing, "test_of_many_who_ask_at_once_one_gets_it")
 class LooksThenTakes(MemoryBackend):
-    """It sees that locks are free, and takes them a moment later."""
+    """Check that locks are free, yield to other callers, and then take them."""
 
     async def prepare(self, process, preparations):
         keys = [lock.key for wanted in preparations for lock in wanted.hold]
@@ -116,7 +116,7 @@ class LooksThenTakes(MemoryBackend):
 
 
 class Changing(MemoryBackend):
-    """It changes what it is told of a job, and what it says of it."""
+    """Base of backends that change a preparation."""
 
     def change(self, wanted):
         return wanted
@@ -127,7 +127,7 @@ class Changing(MemoryBackend):
 
 @found_by(Preparing, "test_an_equal_job_can_be_queued_while_the_first_one_runs")
 class KeepsTheQueuedLock(Changing):
-    """A job keeps the lock that it had in the queue."""
+    """Keep the queue lock of a job that runs."""
 
     def change(self, wanted):
         return attrs.evolve(wanted, release=())
@@ -135,7 +135,7 @@ class KeepsTheQueuedLock(Changing):
 
 @found_by(Preparing, "test_it_goes_though_the_job_may_not_run")
 class ReleasesOnlyWhatRuns(MemoryBackend):
-    """A job that is blocked keeps the lock that it had in the queue."""
+    """Keep the queue lock of a job that is blocked."""
 
     async def prepare(self, process, preparations):
         answers = []
@@ -149,7 +149,7 @@ class ReleasesOnlyWhatRuns(MemoryBackend):
 
 @found_by(Preparing, "test_a_held_lock_lapses_after_its_timeout")
 class HoldsAsLongAsItLives(Changing):
-    """A lock lapses with the lease only."""
+    """Ignore the timeout of a lock."""
 
     def change(self, wanted):
         return attrs.evolve(wanted, hold=tuple(attrs.evolve(lock, timeout=10**6) for lock in wanted.hold))
@@ -157,7 +157,7 @@ class HoldsAsLongAsItLives(Changing):
 
 @found_by(Preparing, "test_a_held_lock_dies_with_the_lease[leaves]", "test_a_held_lock_dies_with_the_lease[is dead]")
 class OutlivesTheLease(Locking):
-    """A lock of a process that is dead expires after its timeout only."""
+    """Keep the lock of a dead process until its timeout."""
 
     class locks(LockStore):
         def free_of(self, process):
@@ -166,7 +166,7 @@ class OutlivesTheLease(Locking):
 
 @found_by(Preparing, "test_a_held_lock_outlives_an_outage", only=True)
 class LapsesInAnOutage(Locking):
-    """A lock expires after 90 seconds without a beat, though its job may run."""
+    """Let a lock expire after 90 seconds without a heartbeat, even if its job may run."""
 
     class locks(LockStore):
         def hold(self, locks, owner, now):
@@ -175,7 +175,7 @@ class LapsesInAnOutage(Locking):
 
 @found_by(Preparing, "test_a_lock_that_nobody_renews_lapses", only=True)
 class RenewsAllLocks(MemoryBackend):
-    """A beat renews what it does not name."""
+    """Renew locks that the heartbeat does not name."""
 
     def heartbeat(self, process, slots, lease, *, full, locks=(), seen=""):
         now, held = self._clock.now(), self._store.locks._held
@@ -187,7 +187,7 @@ class RenewsAllLocks(MemoryBackend):
 
 @found_by(Preparing, "test_for_what_is_gone_nothing_is_changed", "test_for_a_dead_process_nothing_is_changed")
 class ReleasesForAnybody(MemoryBackend):
-    """It releases a queued job's lock before it looks whose the claim is."""
+    """Release a queue lock before checking the claim."""
 
     async def prepare(self, process, preparations):
         for wanted in preparations:
@@ -197,7 +197,7 @@ class ReleasesForAnybody(MemoryBackend):
 
 @found_by(Preparing, "test_for_what_is_gone_nothing_is_changed")
 class LocksForAnybody(MemoryBackend):
-    """It takes locks before it looks whose the claim is."""
+    """Take locks before checking the claim."""
 
     async def prepare(self, process, preparations):
         now = self._clock.now()
@@ -208,7 +208,7 @@ class LocksForAnybody(MemoryBackend):
 
 @found_by(Preparing, "test_for_a_dead_process_nothing_is_changed", only=True)
 class PreparesTheDead(MemoryBackend):
-    """A claim is enough, whether its process is alive or not."""
+    """Prepare the claim of a dead process."""
 
     async def prepare(self, process, preparations):
         member = self._work._processes.get(process.name)
@@ -223,7 +223,7 @@ class PreparesTheDead(MemoryBackend):
 
 @found_by(Preparing, "test_each_job_gets_its_answer_in_the_order_given")
 class AnswersBySlot(MemoryBackend):
-    """It prepares the first slot's job first."""
+    """Prepare jobs in the order of their slots."""
 
     async def prepare(self, process, preparations):
         return await super().prepare(process, sorted(preparations, key=lambda wanted: wanted.claim.slot))
@@ -231,7 +231,7 @@ class AnswersBySlot(MemoryBackend):
 
 @found_by(Preparing, "test_the_counter_of_attempts_is_read")
 class CountsWhereItReads(MemoryBackend):
-    """It counts an attempt when a job starts."""
+    """Count an attempt when a job starts."""
 
     async def prepare(self, process, preparations):
         now = self._clock.now()
@@ -244,7 +244,7 @@ class CountsWhereItReads(MemoryBackend):
 
 @found_by(Preparing, "test_it_is_read_though_the_job_may_not_run")
 class ReadsForWhatRunsOnly(MemoryBackend):
-    """A job that is blocked is told nothing."""
+    """Do not read the counter of a job that is blocked."""
 
     async def prepare(self, process, preparations):
         answers = await super().prepare(process, preparations)

@@ -1,4 +1,4 @@
-"""Broken ways to store jobs."""
+"""Backends that fail to store jobs."""
 
 import json
 
@@ -12,7 +12,7 @@ from taskhero.conformance import Lifecycle, PayloadBytes, Producing, Scheduling
 
 @found_by(Producing, "test_jobs_are_stored_in_the_order_given", "test_what_is_put_at_the_front_comes_next")
 class LastInFirstOut(MemoryBackend):
-    """It puts each job where the next one is taken."""
+    """Swap the front and the end of a queue."""
 
     async def push(self, entries):
         return await super().push([attrs.evolve(entry, front=not entry.front) for entry in entries])
@@ -20,7 +20,7 @@ class LastInFirstOut(MemoryBackend):
 
 @found_by(Producing, "test_a_lock_lets_one_job_in", "test_guards_are_checked_in_turn")
 class StoresWhatItRefuses(MemoryBackend):
-    """It says that a guard does not hold, and stores the job."""
+    """Answer that a guard does not hold, and store the job."""
 
     async def push(self, entries):
         stored = await super().push(entries)
@@ -32,7 +32,7 @@ class StoresWhatItRefuses(MemoryBackend):
 
 @found_by(Producing, "test_a_refused_entry_takes_no_lock", "test_guards_of_both_kinds_hold_together")
 class LeaksLocks(MemoryBackend):
-    """It takes lock after lock, and gives none back when a later guard does not hold."""
+    """Keep the locks that an entry took before a guard that does not hold."""
 
     def __init__(self, *, clock=None):
         super().__init__(clock=clock)
@@ -50,7 +50,7 @@ class LeaksLocks(MemoryBackend):
 
 @found_by(Producing, "test_a_lock_lapses_after_its_timeout")
 class LocksForEver(MemoryBackend):
-    """Its locks never lapse."""
+    """Never let a queue lock expire."""
 
     def __init__(self, *, clock=None):
         super().__init__(clock=clock)
@@ -60,7 +60,7 @@ class LocksForEver(MemoryBackend):
 
 @found_by(Producing, "test_a_queue_is_known_from_its_first_job_on")
 class ForgetsNames(MemoryBackend):
-    """A queue is known only after its second job."""
+    """Show a queue only after its second job."""
 
     async def queues(self):
         return [queue for queue in await super().queues() if await self.length(queue) > 1]
@@ -68,7 +68,7 @@ class ForgetsNames(MemoryBackend):
 
 @found_by(Producing, "test_many_jobs_are_stored_in_order")
 class CutsInPieces(MemoryBackend):
-    """It cuts a large call in pieces, and stores the last piece first."""
+    """Split a large call, and store the last piece first."""
 
     async def push(self, entries):
         if len(entries) <= 1000:
@@ -78,7 +78,7 @@ class CutsInPieces(MemoryBackend):
 
 @found_by(PayloadBytes, "test_a_text_is_queued_and_claimed_exactly[not-json]")
 class LooksInside(MemoryBackend):
-    """It writes each job's JSON anew."""
+    """Encode the JSON of each job again."""
 
     async def push(self, entries):
         return await super().push([attrs.evolve(entry, raw=_anew(entry.raw)) for entry in entries])
@@ -93,7 +93,7 @@ def _anew(raw):
 
 @found_by(Scheduling, "test_the_same_text_is_delayed_once_to_a_second", "test_one_of_many_at_once_is_delayed")
 class KeepsDuplicates(MemoryBackend):
-    """It delays the same text to the same second as often as it is told."""
+    """Delay the same payload to the same second more than once."""
 
     async def schedule(self, entries):
         return await super().schedule([attrs.evolve(entry, unique=False) for entry in entries])
@@ -101,7 +101,7 @@ class KeepsDuplicates(MemoryBackend):
 
 @found_by(Scheduling, "test_what_is_not_in_the_future_is_pushed_at_once", "test_the_next_second_is_the_future")
 class DelaysThePast(MemoryBackend):
-    """What is past waits for the next second."""
+    """Delay past due times to the next second."""
 
     async def schedule(self, entries):
         soon = int(self._clock.now()) + 1
@@ -111,7 +111,7 @@ class DelaysThePast(MemoryBackend):
 
 @found_by(Scheduling, "test_a_lock_is_a_matter_of_the_queue")
 class LocksWhatIsDelayed(MemoryBackend):
-    """A delayed job takes its lock at once, and is refused by it when its moment comes."""
+    """Take the queue lock of a delayed job at once, so that its own lock blocks its promotion."""
 
     async def schedule(self, entries):
         answers = []
@@ -130,7 +130,7 @@ class LocksWhatIsDelayed(MemoryBackend):
 
 @found_by(Lifecycle, "test_what_is_stored_outlives_the_connection", "test_closing_twice_changes_nothing")
 class ForgetsOnClose(MemoryBackend):
-    """Closing it loses what it held."""
+    """Lose all data when the backend is closed."""
 
     async def close(self):
         clock = self._clock
@@ -140,7 +140,7 @@ class ForgetsOnClose(MemoryBackend):
 
 @found_by(Lifecycle, "test_closing_ends_all_waits", only=True)
 class LeavesWaitsHanging(MemoryBackend):
-    """Who waits when it is closed waits on."""
+    """Do not end waits when the backend is closed."""
 
     async def close(self):
         self._loop = None

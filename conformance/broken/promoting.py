@@ -1,4 +1,4 @@
-"""Broken schedulers."""
+"""Backends that fail to show and promote due jobs."""
 
 import asyncio
 
@@ -12,7 +12,7 @@ from taskhero.conformance import Concurrency, Promoting
 
 @found_by(Promoting, "test_no_job_is_shown_early")
 class PromotesEarly(MemoryBackend):
-    """It rounds the time, as node-resque does."""
+    """Round the time to the nearest second, as node-resque does."""
 
     async def due(self, limit):
         now = self._clock.now()
@@ -22,7 +22,7 @@ class PromotesEarly(MemoryBackend):
 
 @found_by(Promoting, "test_what_is_not_due_is_missed")
 class PromotesTheFuture(MemoryBackend):
-    """It moves what it is told to, due or not."""
+    """Promote jobs that are not due."""
 
     async def promote(self, moves):
         clock = self._clock
@@ -36,7 +36,7 @@ class PromotesTheFuture(MemoryBackend):
 @found_by(Promoting, "test_of_two_equal_moves_one_moves_it")
 @found_by(Concurrency, "test_each_job_is_promoted_once")
 class PromotesTwice(MemoryBackend):
-    """It does not look whether the job is still there."""
+    """Do not check that the job is still delayed."""
 
     async def promote(self, moves):
         answers = await super().promote(moves)
@@ -48,7 +48,7 @@ class PromotesTwice(MemoryBackend):
 
 @found_by(Concurrency, "test_a_job_is_delayed_or_in_its_queue")
 class MovesInTwoSteps(MemoryBackend):
-    """For an instant, a job that it promotes is nowhere."""
+    """For an instant, have a job neither delayed nor queued."""
 
     async def promote(self, moves):
         answers = []
@@ -63,7 +63,7 @@ class MovesInTwoSteps(MemoryBackend):
 
 @found_by(Promoting, "test_a_job_is_merged_with_an_equal_one_that_waits")
 class KeepsWhatItMerged(MemoryBackend):
-    """What is merged with an equal job stays delayed, too."""
+    """Keep the delayed entry of a merged job."""
 
     async def promote(self, moves):
         answers = await super().promote(moves)
@@ -75,7 +75,7 @@ class KeepsWhatItMerged(MemoryBackend):
 
 @found_by(Promoting, "test_a_lock_that_was_left_behind_stops_no_delayed_job")
 class MergesWithNothing(MemoryBackend):
-    """A lock that is held is enough to drop a delayed job, as in ActionHero."""
+    """Merge a job whose lock is held even if no equal job is queued, as ActionHero does."""
 
     async def promote(self, moves):
         answers = []
@@ -93,7 +93,7 @@ class MergesWithNothing(MemoryBackend):
 
 @found_by(Promoting, "test_an_equal_job_may_be_written_otherwise")
 class KnowsOneSpelling(MemoryBackend):
-    """Of equal jobs it finds what is written as the delayed one is."""
+    """Ignore equivalent payloads."""
 
     async def promote(self, moves):
         return await super().promote([attrs.evolve(move, equivalent_payloads=()) for move in moves])
@@ -101,7 +101,7 @@ class KnowsOneSpelling(MemoryBackend):
 
 @found_by(Promoting, "test_a_shared_lock_keeps_other_jobs_delayed")
 class TakesSharedLocksOver(MemoryBackend):
-    """It takes every lock for one of equal jobs."""
+    """Treat a shared lock as one of equal jobs."""
 
     async def promote(self, moves):
         return await super().promote(
@@ -120,7 +120,7 @@ class TakesSharedLocksOver(MemoryBackend):
 
 @found_by(Promoting, "test_due_jobs_are_shown_and_stay")
 class ShowsOnce(MemoryBackend):
-    """Showing what is due takes it away."""
+    """Remove the jobs that `due` shows."""
 
     async def due(self, limit):
         seen = await super().due(limit)
@@ -131,7 +131,7 @@ class ShowsOnce(MemoryBackend):
 
 @found_by(Promoting, "test_due_jobs_are_shown_and_stay")
 class ShowsTooMuch(MemoryBackend):
-    """It does not care for the limit."""
+    """Ignore the limit."""
 
     async def due(self, _limit):
         return await super().due(10**6)
@@ -139,7 +139,7 @@ class ShowsTooMuch(MemoryBackend):
 
 @found_by(Promoting, "test_moments_without_jobs_are_no_next_moment")
 class KeepsEmptyMoments(MemoryBackend):
-    """It remembers the earliest moment for ever, so that a scheduler never sleeps."""
+    """Keep the first due time, so that a scheduler never sleeps."""
 
     first = None
 

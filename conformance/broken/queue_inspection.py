@@ -1,4 +1,4 @@
-"""Broken ways to look."""
+"""Backends that fail to list, remove and delete queued jobs."""
 
 import attrs
 
@@ -9,7 +9,7 @@ from taskhero.conformance import QueueInspection
 
 @found_by(QueueInspection, "test_a_queue_is_deleted")
 class DeletesWithoutCounting(MemoryBackend):
-    """It forgets how many jobs there were."""
+    """Answer 0 for a queue that held jobs."""
 
     async def delete_queue(self, queue, *, only_if_empty=False):
         await super().delete_queue(queue, only_if_empty=only_if_empty)
@@ -18,7 +18,7 @@ class DeletesWithoutCounting(MemoryBackend):
 
 @found_by(QueueInspection, "test_a_queue_is_deleted")
 class DeletesTheJobsOnly(MemoryBackend):
-    """The queue stays known."""
+    """Keep the name of a deleted queue."""
 
     async def delete_queue(self, queue, *, only_if_empty=False):
         count = await super().delete_queue(queue, only_if_empty=only_if_empty)
@@ -28,7 +28,7 @@ class DeletesTheJobsOnly(MemoryBackend):
 
 @found_by(QueueInspection, "test_a_part_of_a_queue[1..3]", "test_a_part_of_a_queue[-2..-1]")
 class SlicesAsPythonDoes(MemoryBackend):
-    """The end is not included."""
+    """Exclude the end of a range."""
 
     async def queued(self, queue, start=0, stop=-1):
         return (await super().queued(queue))[start : None if stop == -1 and start == 0 else stop]
@@ -36,7 +36,7 @@ class SlicesAsPythonDoes(MemoryBackend):
 
 @found_by(QueueInspection, "test_entries_are_removed[-2-abcd-2]")
 class RemovesFromTheFrontOnly(MemoryBackend):
-    """A negative count is as good as a positive one."""
+    """Ignore the sign of a count."""
 
     async def remove(self, queue, removals):
         return await super().remove(queue, [attrs.evolve(each, count=abs(each.count)) for each in removals])
@@ -44,7 +44,7 @@ class RemovesFromTheFrontOnly(MemoryBackend):
 
 @found_by(QueueInspection, "test_what_is_not_there_is_not_removed")
 class RemovesWhatIsSimilar(MemoryBackend):
-    """It does not care for blanks."""
+    """Ignore blanks around a payload."""
 
     async def remove(self, queue, removals):
         return await super().remove(queue, [attrs.evolve(each, raw=each.raw.strip()) for each in removals])
@@ -52,7 +52,7 @@ class RemovesWhatIsSimilar(MemoryBackend):
 
 @found_by(QueueInspection, "test_queues_are_sorted_and_stay_known")
 class ForgetsEmptyQueues(MemoryBackend):
-    """An empty queue is none."""
+    """Hide empty queues."""
 
     async def queues(self):
         return [queue for queue in await super().queues() if await self.length(queue)]
@@ -60,7 +60,7 @@ class ForgetsEmptyQueues(MemoryBackend):
 
 @found_by(QueueInspection, "test_looking_changes_nothing")
 class LookingTakesAway(MemoryBackend):
-    """What was shown is gone."""
+    """Remove the jobs that it lists."""
 
     async def queued(self, queue, start=0, stop=-1):
         texts = await super().queued(queue, start, stop)
@@ -70,7 +70,7 @@ class LookingTakesAway(MemoryBackend):
 
 
 class Removing(MemoryBackend):
-    """It removes entries in a way of its own."""
+    """Base of backends that change a removal."""
 
     def change(self, queue, removal):
         return removal
@@ -84,7 +84,7 @@ class Removing(MemoryBackend):
 
 @found_by(QueueInspection, "test_the_last_entry_takes_its_locks_along")
 class LeaksWhatItRemoves(Removing):
-    """The lock of a job that was removed keeps its like out for an hour."""
+    """Keep the queue lock of a removed job."""
 
     def change(self, queue, removal):
         return attrs.evolve(removal, release=())
@@ -92,7 +92,7 @@ class LeaksWhatItRemoves(Removing):
 
 @found_by(QueueInspection, "test_the_last_entry_takes_its_locks_along")
 class ReleasesWithTheFirst(Removing):
-    """A lock goes though a job of the same text is still queued."""
+    """Release a queue lock while an equal payload is still queued."""
 
     async def remove(self, queue, removals):
         removed = await super().remove(queue, removals)
@@ -104,7 +104,7 @@ class ReleasesWithTheFirst(Removing):
 
 @found_by(QueueInspection, "test_what_was_not_removed_releases_nothing", "test_the_last_entry_takes_its_locks_along")
 class ReleasesWithoutRemoving(Removing):
-    """A lock goes though its job was claimed long ago, and it is the next one's."""
+    """Release a queue lock even if nothing was removed."""
 
     def change(self, queue, removal):
         if removal.raw not in self._store.queues.payloads.get(queue, ()):
@@ -114,7 +114,7 @@ class ReleasesWithoutRemoving(Removing):
 
 @found_by(QueueInspection, "test_many_are_removed_in_the_order_given")
 class RemovesBackwards(MemoryBackend):
-    """It begins with the last removal."""
+    """Apply the last removal first."""
 
     async def remove(self, queue, removals):
         return (await super().remove(queue, removals[::-1]))[::-1]
@@ -122,7 +122,7 @@ class RemovesBackwards(MemoryBackend):
 
 @found_by(QueueInspection, "test_an_empty_queue_only_is_deleted")
 class DeletesInAnyCase(MemoryBackend):
-    """It deletes a queue that got a job meanwhile."""
+    """Delete a queue that received a job meanwhile."""
 
     async def delete_queue(self, queue, *, only_if_empty=False):
         return await super().delete_queue(queue)
@@ -130,7 +130,7 @@ class DeletesInAnyCase(MemoryBackend):
 
 @found_by(QueueInspection, "test_an_empty_queue_only_is_deleted")
 class NeverDeletesTheEmpty(MemoryBackend):
-    """An empty queue stays known."""
+    """Keep the name of an empty queue."""
 
     async def delete_queue(self, queue, *, only_if_empty=False):
         return 0 if only_if_empty else await super().delete_queue(queue)

@@ -1,4 +1,4 @@
-"""Broken ways to record how jobs ended."""
+"""Backends that fail to record how jobs ended."""
 
 import asyncio
 import math
@@ -16,7 +16,7 @@ from taskhero.wire.json import decode, encode_any
 
 
 class Forging(MemoryBackend):
-    """It changes what it is told."""
+    """Base of backends that change a disposition."""
 
     def forge(self, ending):
         return ending
@@ -30,7 +30,7 @@ class Forging(MemoryBackend):
 
 @found_by(Settling, "test_a_settlement_counts_once[done]", "test_it_counts_once_in_one_call_too")
 class SettlesTwice(MemoryBackend):
-    """It counts whatever it hears, as often as it hears it."""
+    """Count every settlement, even a repeated one."""
 
     async def settle_and_claim(self, process, settlements, free_slots, queues):
         answer = await super().settle_and_claim(process, settlements, free_slots, queues)
@@ -41,7 +41,7 @@ class SettlesTwice(MemoryBackend):
 
 @found_by(Settling, "test_an_old_claim_leaves_the_slots_next_job_alone", "test_another_process_cannot_settle_it")
 class SettlesBySlot(MemoryBackend):
-    """It looks at the slot, not at the token."""
+    """Compare the slot, not the token."""
 
     async def settle_and_claim(self, process, settlements, free_slots, queues):
         member = self._work._processes.get(process.name)
@@ -57,7 +57,7 @@ class SettlesBySlot(MemoryBackend):
 
 @found_by(Settling, "test_a_job_that_is_done_is_counted")
 class CountsNoWorkers(MemoryBackend):
-    """It counts in all, but for nobody."""
+    """Count only totals."""
 
     async def stats(self):
         return {name: count for name, count in (await super().stats()).items() if ":" not in name}
@@ -65,7 +65,7 @@ class CountsNoWorkers(MemoryBackend):
 
 @found_by(Settling, "test_a_dropped_job_is_gone")
 class CountsWhatItDrops(Forging):
-    """A refused job counts as processed."""
+    """Count a refused job as processed."""
 
     def forge(self, ending):
         return Succeeded() if isinstance(ending, RefusedByPlugin) else ending
@@ -73,7 +73,7 @@ class CountsWhatItDrops(Forging):
 
 @found_by(Settling, "test_a_failed_job_is_listed_and_counted", "test_a_batch_of_all_endings")
 class ForgetsFailures(Forging):
-    """A failed job is gone without a trace."""
+    """Do not list a failed job."""
 
     def forge(self, ending):
         return RefusedByPlugin() if isinstance(ending, Failed) else ending
@@ -81,7 +81,7 @@ class ForgetsFailures(Forging):
 
 @found_by(Settling, "test_a_job_is_given_back_to_the_front")
 class GivesBackToTheEnd(MemoryBackend):
-    """What is given back has to queue anew."""
+    """Release jobs to the end of their queue."""
 
     def __init__(self, *, clock=None):
         super().__init__(clock=clock)
@@ -91,7 +91,7 @@ class GivesBackToTheEnd(MemoryBackend):
 
 @found_by(Settling, "test_a_job_is_delayed[0.3]", "test_a_job_is_delayed[1.2]")
 class RoundsDown(Forging):
-    """A delay loses its fraction."""
+    """Round a delay down."""
 
     def forge(self, ending):
         return (
@@ -103,7 +103,7 @@ class RoundsDown(Forging):
 
 @found_by(Settling, "test_another_text_is_delayed_if_one_is_given", only=True)
 class DelaysTheClaimedText(Forging):
-    """It ignores the text that names the queue."""
+    """Ignore the payload that names the queue."""
 
     def forge(self, ending):
         return attrs.evolve(ending, raw=None) if isinstance(ending, PostponedByPlugin) else ending
@@ -111,7 +111,7 @@ class DelaysTheClaimedText(Forging):
 
 @found_by(Settling, "test_a_text_is_found_by_its_meaning_while_it_is_delayed", only=True)
 class KnowsTextsOnly(Forging):
-    """It forgets what a text means."""
+    """Ignore the meaning of a payload."""
 
     def forge(self, ending):
         return attrs.evolve(ending, meaning=None) if isinstance(ending, (PostponedByPlugin, Retried)) else ending
@@ -119,7 +119,7 @@ class KnowsTextsOnly(Forging):
 
 @found_by(Settling, "test_a_text_is_found_by_its_meaning_while_it_is_delayed", only=True)
 class RemembersMeaningsForEver(MemoryBackend):
-    """What was once delayed keeps its equals out when it is not any more."""
+    """Find a payload by its meaning after it was promoted."""
 
     def __init__(self, *, clock=None):
         super().__init__(clock=clock)
@@ -129,7 +129,7 @@ class RemembersMeaningsForEver(MemoryBackend):
 
 @found_by(Settling, "test_equal_jobs_that_are_delayed_are_all_kept")
 class MergesDelayed(MemoryBackend):
-    """Of equal jobs that are delayed to one second, it keeps one."""
+    """Keep one of several equal jobs that are postponed to one second."""
 
     def __init__(self, *, clock=None):
         super().__init__(clock=clock)
@@ -140,7 +140,7 @@ class MergesDelayed(MemoryBackend):
 
 @found_by(Settling, "test_endings_are_recorded_in_the_order_given")
 class SettlesBackwards(MemoryBackend):
-    """It begins with the last one."""
+    """Record the last settlement first."""
 
     async def settle_and_claim(self, process, settlements, free_slots, queues):
         return await super().settle_and_claim(process, settlements[::-1], free_slots, queues)
@@ -148,7 +148,7 @@ class SettlesBackwards(MemoryBackend):
 
 @found_by(Concurrency, "test_a_job_is_claimed_or_where_it_goes[failures]")
 class EndsTheClaimFirst(MemoryBackend):
-    """For an instant, a job that failed is nowhere."""
+    """For an instant, have a failed job neither claimed nor listed."""
 
     async def settle_and_claim(self, process, settlements, free_slots, queues):
         for settlement in settlements:
@@ -161,7 +161,7 @@ class EndsTheClaimFirst(MemoryBackend):
 
 @found_by(Concurrency, "test_a_job_is_claimed_or_where_it_goes[queue]")
 class EndsTheClaimLast(MemoryBackend):
-    """For an instant, a job that was given back can be claimed by others while it is claimed here."""
+    """For an instant, have a released job both claimed and in its queue."""
 
     async def settle_and_claim(self, process, settlements, free_slots, queues):
         for settlement in settlements:
@@ -175,7 +175,7 @@ class EndsTheClaimLast(MemoryBackend):
 
 @found_by(Retrying, "test_a_job_is_tried_as_often_as_the_limit_says", "test_a_limit_of_one_is_no_retry")
 class RetriesForEver(Forging):
-    """It knows no limit."""
+    """Ignore the limit of a retry."""
 
     def forge(self, ending):
         return attrs.evolve(ending, limit=10**9) if isinstance(ending, Retried) else ending
@@ -183,7 +183,7 @@ class RetriesForEver(Forging):
 
 @found_by(Retrying, "test_a_job_is_tried_as_often_as_the_limit_says")
 class RetriesOnceMore(Forging):
-    """It takes the limit for the number of retries."""
+    """Use the limit as the number of retries."""
 
     def forge(self, ending):
         return attrs.evolve(ending, limit=ending.limit + 1) if isinstance(ending, Retried) else ending
@@ -191,7 +191,7 @@ class RetriesOnceMore(Forging):
 
 @found_by(Retrying, "test_the_next_attempt_is_not_marked_as_rescued", only=True)
 class RetriesAsRescued(MemoryBackend):
-    """It delays the text as it was claimed."""
+    """Delay the payload with its mark of a rescue."""
 
     async def settle_and_claim(self, process, settlements, free_slots, queues):
         with patch("taskhero.backends.memory.store.unmark", str):
@@ -200,7 +200,7 @@ class RetriesAsRescued(MemoryBackend):
 
 @found_by(Retrying, "test_another_text_is_tried_again_if_one_is_given", only=True)
 class RetriesTheClaimedText(Forging):
-    """It ignores the text that names the queue."""
+    """Ignore the payload that names the queue."""
 
     def forge(self, ending):
         return attrs.evolve(ending, raw=None) if isinstance(ending, Retried) else ending
@@ -212,7 +212,7 @@ class RetriesTheClaimedText(Forging):
     "test_a_text_is_retried_and_rescued_exactly[spaces]",
 )
 class RetriesInItsOwnSpelling(MemoryBackend):
-    """It writes the next attempt anew, as JavaScript would."""
+    """Encode the payload of the next attempt again, as JavaScript would."""
 
     async def settle_and_claim(self, process, settlements, free_slots, queues):
         return await super().settle_and_claim(process, [self._anew(each) for each in settlements], free_slots, queues)
@@ -229,7 +229,7 @@ class RetriesInItsOwnSpelling(MemoryBackend):
 
 @found_by(Retrying, "test_the_last_delay_holds_for_all_that_follow")
 class WaitsAlwaysTheSame(Forging):
-    """The first delay holds for all."""
+    """Use the first delay for all attempts."""
 
     def forge(self, ending):
         return attrs.evolve(ending, delays=ending.delays[:1]) if isinstance(ending, Retried) else ending
@@ -237,7 +237,7 @@ class WaitsAlwaysTheSame(Forging):
 
 @found_by(Retrying, "test_the_counter_goes_with_the_last_attempt")
 class KeepsCounters(MemoryBackend):
-    """The counter of attempts outlives the last one."""
+    """Keep the counter after the last attempt."""
 
     def __init__(self, *, clock=None):
         super().__init__(clock=clock)
@@ -246,7 +246,7 @@ class KeepsCounters(MemoryBackend):
 
 @found_by(Retrying, "test_jobs_with_one_counter_share_it")
 class CountsByTheJob(Forging):
-    """It counts attempts as it likes."""
+    """Use another counter for each attempt."""
 
     number = 0
 
@@ -257,7 +257,7 @@ class CountsByTheJob(Forging):
 
 @found_by(Retrying, "test_the_counter_outlives_the_wait")
 class CountsWhileItWaits(MemoryBackend):
-    """The counter lapses when the next attempt is due, which may have to queue."""
+    """Let the counter expire when the next attempt is due, even if it is queued for long."""
 
     def __init__(self, *, clock=None):
         super().__init__(clock=clock)
@@ -267,7 +267,7 @@ class CountsWhileItWaits(MemoryBackend):
 
 @found_by(Retrying, "test_the_trace_lives_as_long_as_the_counter")
 class TracesWhileItWaits(MemoryBackend):
-    """The last error is forgotten when the next attempt is due."""
+    """Let the trace expire when the next attempt is due."""
 
     def __init__(self, *, clock=None):
         super().__init__(clock=clock)
@@ -277,7 +277,7 @@ class TracesWhileItWaits(MemoryBackend):
 
 @found_by(Retrying, "test_the_trace_lives_as_long_as_the_counter", "test_a_trace_is_forgotten_with_its_counter")
 class KeepsTraces(MemoryBackend):
-    """The last error stays, whatever becomes of the job."""
+    """Keep the trace, whatever the disposition."""
 
     def __init__(self, *, clock=None):
         super().__init__(clock=clock)
@@ -286,7 +286,7 @@ class KeepsTraces(MemoryBackend):
 
 @found_by(Retrying, "test_a_trace_is_forgotten_with_its_counter")
 class TracesTheGone(MemoryBackend):
-    """It keeps the error of a claim that is gone."""
+    """Store the trace of a claim that is gone."""
 
     async def settle_and_claim(self, process, settlements, free_slots, queues):
         answer = await super().settle_and_claim(process, settlements, free_slots, queues)

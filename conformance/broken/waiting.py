@@ -1,4 +1,4 @@
-"""Broken ways to wait."""
+"""Backends that fail to wake waiting processes."""
 
 import asyncio
 
@@ -10,7 +10,7 @@ from taskhero.conformance import Claiming, Waiting
 
 
 class WithLine(MemoryBackend):
-    """A backend with another line."""
+    """Base of backends with another wake-up queue."""
 
     line = WakeupQueue
 
@@ -21,7 +21,7 @@ class WithLine(MemoryBackend):
 
 @found_by(Waiting, "test_a_wake_up_between_two_waits_is_kept", "test_no_wake_up_is_lost", only=True)
 class LosesWakeUps(WithLine):
-    """A wake-up for which nobody waits is lost."""
+    """Lose a wake-up while no process waits."""
 
     class line(WakeupQueue):
         def signal(self, queue):
@@ -31,7 +31,7 @@ class LosesWakeUps(WithLine):
 
 @found_by(Waiting, "test_a_wake_up_for_the_schedule_is_kept", only=True)
 class LosesWakeUpsForTheSchedule(WithLine):
-    """An earlier moment for which nobody waits is lost."""
+    """Lose an earlier due time while no process waits."""
 
     class line(WakeupQueue):
         def signal_schedule(self):
@@ -41,7 +41,7 @@ class LosesWakeUpsForTheSchedule(WithLine):
 
 @found_by(Waiting, "test_an_earlier_moment_wakes_who_waits_for_the_schedule", only=True)
 class SleepsPastAnEarlierMoment(WithLine):
-    """Only the first moment of all wakes a scheduler."""
+    """Wake a scheduler only for the first due time."""
 
     class line(WakeupQueue):
         rung = False
@@ -54,7 +54,7 @@ class SleepsPastAnEarlierMoment(WithLine):
 
 @found_by(Waiting, "test_about_one_process_is_woken_for_a_job")
 class WakesEverybody(WithLine):
-    """Whoever waits for the queue is woken for each job."""
+    """Wake every waiting process for each job."""
 
     class line(WakeupQueue):
         def signal(self, queue):
@@ -65,7 +65,7 @@ class WakesEverybody(WithLine):
 
 @found_by(Waiting, "test_a_cancelled_wait_loses_no_wake_up", only=True)
 class WakesTheGone(WithLine):
-    """It wakes one who gave up waiting in the same instant, and nobody else."""
+    """Do not forward the wake-up of a wait that is cancelled in the same instant."""
 
     class line(WakeupQueue):
         def _forward(self, place):
@@ -74,7 +74,7 @@ class WakesTheGone(WithLine):
 
 @found_by(Waiting, "test_a_wait_ends_when_its_time_is_up[queue]", only=True)
 class WaitsForEver(MemoryBackend):
-    """It waits until something happens."""
+    """Ignore the timeout of a wait."""
 
     async def wait(self, process, subscription, _timeout):
         return await super().wait(process, subscription, 10**6)
@@ -82,7 +82,7 @@ class WaitsForEver(MemoryBackend):
 
 @found_by(Waiting, "test_a_new_queue_wakes_who_waits_for_everything", only=True)
 class KnowsNoNewQueues(MemoryBackend):
-    """It waits for the queues that are named, and for no other."""
+    """Wait only for the queues that the subscription names."""
 
     async def wait(self, process, subscription, timeout):
         from taskhero.backends.protocol import Subscription
@@ -92,7 +92,7 @@ class KnowsNoNewQueues(MemoryBackend):
 
 @found_by(Waiting, "test_a_wake_up_between_two_waits_is_kept", only=True)
 class ReturnsForNothing(MemoryBackend):
-    """A wait ends at once, though nothing happened."""
+    """End every wait at once."""
 
     async def wait(self, process, subscription, timeout):
         await asyncio.sleep(0)
@@ -101,7 +101,7 @@ class ReturnsForNothing(MemoryBackend):
 
 @found_by(Waiting, "test_a_wait_is_cancelled", only=True)
 class CannotBeCancelled(MemoryBackend):
-    """A wait that is cancelled goes on."""
+    """Continue a wait that is cancelled."""
 
     async def wait(self, process, subscription, timeout):
         waiting = asyncio.ensure_future(super().wait(process, subscription, timeout))
@@ -115,7 +115,7 @@ class CannotBeCancelled(MemoryBackend):
 
 @found_by(Waiting, "test_a_wake_up_is_passed_on", only=True)
 class PassesNothingOn(MemoryBackend):
-    """What a busy process heard, nobody else hears."""
+    """Forward no wake-up."""
 
     async def notify(self, queues):
         pass
@@ -124,7 +124,7 @@ class PassesNothingOn(MemoryBackend):
 @found_by(Claiming, "test_another_process_is_woken_for_what_remains", only=True)
 @found_by(Waiting, "test_many_jobs_at_once_wake_as_many_as_it_takes", only=True)
 class ClaimsWithoutAWord(MemoryBackend):
-    """Who claims some of many jobs tells nobody of the rest."""
+    """Wake no process for the jobs that a claim leaves."""
 
     async def settle_and_claim(self, process, settlements, free_slots, queues):
         line = self._store.wakeups
