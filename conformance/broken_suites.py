@@ -3,7 +3,7 @@
 import pytest
 
 from broken import BROKEN
-from broken.damaged_data import Spoilt
+from broken.damaged_data import DamageableBackend
 from taskhero.backends.memory import MemoryBackend
 from taskhero.conformance import Capabilities, DamagedData, DamagedKeys, IsolatedItems
 
@@ -38,7 +38,7 @@ class OnMemory:
         return backend._store.traces.get(name, backend._clock.now())
 
 
-class OnSpoilt(OnMemory):
+class OnDamageable(OnMemory):
     """The kit's hooks that damage a store."""
 
     capabilities = Capabilities(second_view=False, lost_lease=False)
@@ -53,10 +53,10 @@ class OnSpoilt(OnMemory):
     async def break_counter(self, backend, name):
         await backend.spoil(f"stat:{name}")
 
-    async def break_moment(self, backend, at):
+    async def break_due_time(self, backend, at):
         await backend.spoil(f"delayed:{at}")
 
-    async def break_seconds_of(self, backend, raw):
+    async def break_due_times_of(self, backend, raw):
         await backend.spoil(f"timestamps:{raw}")
 
     async def break_worker(self, backend, worker_id):
@@ -99,14 +99,14 @@ def suite_name(broken):
 
 
 def _suite(broken):
-    hooks = OnSpoilt if issubclass(broken.backend, Spoilt) else OnMemory
+    hooks = OnDamageable if issubclass(broken.backend, DamageableBackend) else OnMemory
     return type(suite_name(broken), (hooks, broken.topic), {"make": broken.backend})
 
 
 globals().update({suite_name(broken): _suite(broken) for broken in BROKEN})
 
 
-class TestSpoilt(OnSpoilt, DamagedData, IsolatedItems, DamagedKeys):
+class TestDamageable(OnDamageable, DamagedData, IsolatedItems, DamagedKeys):
     """The same store with no promise broken."""
 
-    make = Spoilt
+    make = DamageableBackend

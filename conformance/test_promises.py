@@ -82,7 +82,7 @@ def test_each_sentence_of_the_contract_has_a_test(subject, sentence):
     assert any(who == subject and sentence.startswith(what) for who, what, _ in TESTED)
 
 
-def test_each_promise_of_a_test_stands_in_the_contract():
+def test_each_promise_of_a_test_is_in_the_contract():
     """No test requires what the contract does not promise."""
     known = set(CONTRACT)
     unknown = {
@@ -99,7 +99,7 @@ def test_each_test_says_what_it_proves():
     assert [name for name, test in tests.items() if not test.__doc__] == []
     promising = {name for _, _, name in TESTED}
     assert sorted(tests.keys() - promising) == [
-        "test_a_beat_registers_a_process_that_is_unknown",
+        "test_a_heartbeat_registers_a_process_that_is_unknown",
         "test_it_is_a_backend",
     ]
 

@@ -34,11 +34,11 @@ class OnRedis(BackendConformance):
     async def break_attempts(self, backend, name):
         await backend._connections.call("SET", backend._keys.named(name), "no number")
 
-    async def break_moment(self, backend, at):
+    async def break_due_time(self, backend, at):
         await backend._connections.call("DEL", f"resque:delayed:{at}")
         await backend._connections.call("HSET", f"resque:delayed:{at}", "tick", "no list")
 
-    async def break_seconds_of(self, backend, raw):
+    async def break_due_times_of(self, backend, raw):
         await backend._connections.call("DEL", backend._keys.timestamps(raw))
         await backend._connections.call("SET", backend._keys.timestamps(raw), "no set")
 

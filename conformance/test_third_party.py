@@ -51,7 +51,7 @@ class TestMineBackend(BackendConformance):
         assert Path(taskhero.__file__).parent.parent.name == "installed"
 
 
-class UpsideDown(MineBackend):
+class ReversedBackend(MineBackend):
     async def queued(self, queue, start=0, stop=-1):
         return (await super().queued(queue, start, stop))[::-1]
 
@@ -59,7 +59,7 @@ class UpsideDown(MineBackend):
 class TestUpsideDown(Producing):
     @pytest.fixture
     async def backend(self, clock):
-        backend = UpsideDown(clock=clock)
+        backend = ReversedBackend(clock=clock)
         await backend.connect()
         yield backend
         await backend.close()
@@ -118,7 +118,7 @@ def run_theirs(folder, installed):
     return ran.stdout
 
 
-def test_a_stranger_proves_a_backend_with_the_installed_wheel(tmp_path):
+def test_a_third_party_proves_a_backend_with_the_installed_wheel(tmp_path):
     """A class and a fixture are enough. Failures, missing hooks and skips name their reason."""
     installed = install(tmp_path)
     said = run_theirs(tmp_path, installed)

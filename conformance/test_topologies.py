@@ -94,11 +94,11 @@ class OnTopology(BackendConformance):
     async def break_attempts(self, backend, name):
         await backend._connections.call("SET", backend._keys.named(name), "no number")
 
-    async def break_moment(self, backend, at):
+    async def break_due_time(self, backend, at):
         await backend._connections.call("DEL", backend._keys.delayed(at))
         await backend._connections.call("SET", backend._keys.delayed(at), "no list")
 
-    async def break_seconds_of(self, backend, raw):
+    async def break_due_times_of(self, backend, raw):
         await backend._connections.call("DEL", backend._keys.timestamps(raw))
         await backend._connections.call("SET", backend._keys.timestamps(raw), "no set")
 
@@ -167,7 +167,7 @@ class TestCluster(OnTopology):
 
 
 @pytest.mark.anyio
-async def test_a_certificate_that_nobody_vouches_for_is_refused(tls_server):
+async def test_a_certificate_without_a_known_authority_is_refused(tls_server):
     backend = RedisBackend(tls_server[1])
     with pytest.raises(BackendUnavailable, match="certificate"):
         await backend.connect()

@@ -5,7 +5,7 @@ import json
 import attrs
 
 from broken.broken_backends import found_by
-from broken.damaged_data import Spoilt
+from broken.damaged_data import DamageableBackend
 from taskhero.backends.memory import MemoryBackend
 from taskhero.backends.records.inspection import DelayedPage, FailedRetry, HeartbeatAge, RemoveWorkerResult, RetryResult
 from taskhero.conformance import DelayedJobListing, FailedJobListing, WorkerAdministration
@@ -13,8 +13,8 @@ from taskhero.conformance import DelayedJobListing, FailedJobListing, WorkerAdmi
 # what is delayed
 
 
-@found_by(DelayedJobListing, "test_moments_are_in_the_order_of_time")
-class SortsMomentsAsTexts(MemoryBackend):
+@found_by(DelayedJobListing, "test_due_times_are_in_the_order_of_time")
+class SortsDueTimesAsText(MemoryBackend):
     """Sort due times as text, so that 10 comes before 9."""
 
     async def due_times(self):
@@ -22,7 +22,7 @@ class SortsMomentsAsTexts(MemoryBackend):
 
 
 @found_by(DelayedJobListing, "test_all_that_is_delayed_page_by_page[2]")
-class SkipsTheRestOfAMoment(MemoryBackend):
+class SkipsTheRestOfADueTime(MemoryBackend):
     """Continue with the next second if a page ends within a second."""
 
     async def search_delayed(self, containing=(), *, limit=1000, after=None):
@@ -30,7 +30,7 @@ class SkipsTheRestOfAMoment(MemoryBackend):
         return page if page.after is None else DelayedPage(page.entries, (page.after[0] + 1, 0))
 
 
-@found_by(DelayedJobListing, "test_a_search_by_what_a_text_holds[1]", "test_all_that_is_delayed_page_by_page[1]")
+@found_by(DelayedJobListing, "test_a_search_by_what_a_payload_contains[1]", "test_all_that_is_delayed_page_by_page[1]")
 class StopsAtAnEmptyPage(MemoryBackend):
     """End the search at a page without matches, and show one entry of the first page."""
 
@@ -39,7 +39,7 @@ class StopsAtAnEmptyPage(MemoryBackend):
         return page if after is None and len(page.entries) > 1 else DelayedPage(page.entries[:1], None)
 
 
-@found_by(DelayedJobListing, "test_a_moment_goes_with_its_last_job")
+@found_by(DelayedJobListing, "test_a_due_time_is_forgotten_with_its_last_job")
 class WakesForNothing(MemoryBackend):
     """Keep a due time after its last job was removed."""
 
@@ -53,8 +53,8 @@ class WakesForNothing(MemoryBackend):
         return attrs.evolve(due, next_at=min([due.next_at, *getattr(self, "_ghosts", ())]))
 
 
-@found_by(DelayedJobListing, "test_delayed_texts_are_removed")
-class RemovesFromEveryMoment(MemoryBackend):
+@found_by(DelayedJobListing, "test_delayed_payloads_are_removed")
+class RemovesFromEveryDueTime(MemoryBackend):
     """Ignore the due time of a removal."""
 
     async def remove_delayed(self, entries):
@@ -89,7 +89,7 @@ class RemovesAllEqualFailures(MemoryBackend):
         return removed
 
 
-@found_by(FailedJobListing, "test_failures_are_tried_again")
+@found_by(FailedJobListing, "test_failures_are_retried")
 class RetriesWhatIsGone(MemoryBackend):
     """Store the job even if its failed entry is missing."""
 
@@ -111,7 +111,7 @@ class RetriesInTwoSteps(MemoryBackend):
         return answers
 
 
-@found_by(FailedJobListing, "test_failures_are_tried_again")
+@found_by(FailedJobListing, "test_failures_are_retried")
 class RetriesAtTheFront(MemoryBackend):
     """Store retried jobs at the front of their queue."""
 
@@ -123,7 +123,7 @@ class RetriesAtTheFront(MemoryBackend):
 
 
 @found_by(WorkerAdministration, "test_an_overview")
-class CountsWhatIsDelayedToo(MemoryBackend):
+class CountsFailedAsProcessed(MemoryBackend):
     """Count failed jobs as processed."""
 
     async def overview(self):
@@ -148,22 +148,22 @@ class DeletesLocksOfQueuedJobsOnly(MemoryBackend):
 
 
 @found_by(WorkerAdministration, "test_workers_are_shown_with_what_they_do")
-class HidesTheBusy(MemoryBackend):
+class HidesJobsOfWorkers(MemoryBackend):
     """Show every worker as idle."""
 
     async def workers(self, ids=None):
         return [attrs.evolve(entry, working=None) for entry in await super().workers(ids)]
 
 
-@found_by(WorkerAdministration, "test_our_workers_are_silent_from_the_end_of_the_lease")
-class TakesTheQuietForDead(MemoryBackend):
+@found_by(WorkerAdministration, "test_a_heartbeat_age_counts_from_the_end_of_the_lease")
+class CountsFromTheLastHeartbeat(MemoryBackend):
     """Count a heartbeat age from the last heartbeat, not from the end of the lease."""
 
     async def heartbeat_ages(self):
         return [HeartbeatAge(entry.id, 60 - (entry.alive_for or 0)) for entry in await self.workers()]
 
 
-@found_by(WorkerAdministration, "test_an_idle_worker_is_cleaned")
+@found_by(WorkerAdministration, "test_an_idle_worker_is_removed")
 class CountsAFailureInAnyCase(MemoryBackend):
     """Count a failure for an idle worker too, as node-resque does."""
 
@@ -174,8 +174,8 @@ class CountsAFailureInAnyCase(MemoryBackend):
         return answer
 
 
-@found_by(WorkerAdministration, "test_a_worker_that_went_on_is_not_cleaned")
-class CleansWhatItFinds(MemoryBackend):
+@found_by(WorkerAdministration, "test_a_worker_whose_job_changed_is_not_removed")
+class RemovesWhatItFinds(MemoryBackend):
     """Do not compare a worker's job with the one that was seen."""
 
     async def remove_worker(self, removal):
@@ -183,16 +183,16 @@ class CleansWhatItFinds(MemoryBackend):
         return await super().remove_worker(attrs.evolve(removal, seen=entries[0].working))
 
 
-@found_by(WorkerAdministration, "test_a_worker_that_was_not_silent_for_long_is_not_cleaned")
-class CleansTheLiving(MemoryBackend):
+@found_by(WorkerAdministration, "test_a_worker_with_a_recent_heartbeat_is_not_removed")
+class RemovesLiveWorkers(MemoryBackend):
     """Ignore the required heartbeat age of a removal."""
 
     async def remove_worker(self, removal):
         return await super().remove_worker(attrs.evolve(removal, heartbeat_age=None))
 
 
-@found_by(WorkerAdministration, "test_a_busy_worker_is_cleaned")
-class LosesTheJobOfTheStuck(MemoryBackend):
+@found_by(WorkerAdministration, "test_a_busy_worker_is_removed")
+class LosesTheJobOfTheWorker(MemoryBackend):
     """Remove the worker together with its job."""
 
     async def remove_worker(self, removal):
@@ -202,8 +202,8 @@ class LosesTheJobOfTheStuck(MemoryBackend):
 # workers of other programs
 
 
-@found_by(WorkerAdministration, "test_other_programs_workers_are_silent_while_nothing_of_them_changes")
-class BelievesTheirClocks(Spoilt):
+@found_by(WorkerAdministration, "test_a_foreign_heartbeat_age_grows_while_nothing_changes")
+class TrustsTheirClocks(DamageableBackend):
     """Use the time written in another program's ping."""
 
     async def heartbeat_ages(self):
@@ -212,8 +212,8 @@ class BelievesTheirClocks(Spoilt):
         return [HeartbeatAge(each.id, self._clock.now() - pings.get(each.id, 0)) for each in found]
 
 
-@found_by(WorkerAdministration, "test_other_programs_workers_are_silent_while_nothing_of_them_changes[heartbeat]")
-class LooksAtPingsAlone(Spoilt):
+@found_by(WorkerAdministration, "test_a_foreign_heartbeat_age_grows_while_nothing_changes[heartbeat]")
+class ReadsPingsOnly(DamageableBackend):
     """Ignore the heartbeats of Ruby workers."""
 
     async def heartbeat_ages(self):
@@ -226,8 +226,8 @@ class LooksAtPingsAlone(Spoilt):
                 await self._connections.call("HSET", self._keys.heartbeats, *beats)
 
 
-@found_by(WorkerAdministration, "test_another_programs_worker_is_cleaned")
-class LeavesKeysBehind(Spoilt):
+@found_by(WorkerAdministration, "test_another_programs_worker_is_removed")
+class LeavesKeysBehind(DamageableBackend):
     """Leave a key of the worker, as node-resque leaves the worker's job."""
 
     async def remove_worker(self, removal):
@@ -238,7 +238,7 @@ class LeavesKeysBehind(Spoilt):
 
 
 @found_by(WorkerAdministration, "test_a_worker_that_cannot_be_read_is_shown")
-class HidesWhatItCannotRead(Spoilt):
+class HidesWhatItCannotRead(DamageableBackend):
     """Leave out a worker whose key is damaged."""
 
     async def workers(self, ids=None):
@@ -246,15 +246,15 @@ class HidesWhatItCannotRead(Spoilt):
 
 
 @found_by(FailedJobListing, "test_other_programs_lists_of_failures")
-class KnowsOneListOfFailures(Spoilt):
+class KnowsOneListOfFailures(DamageableBackend):
     """Ignore other programs' failed lists."""
 
     async def failed_lists(self):
         return ["failed"]
 
 
-@found_by(DelayedJobListing, "test_a_moment_that_cannot_be_read_spoils_no_other")
-class StopsAtWhatItCannotRead(Spoilt):
+@found_by(DelayedJobListing, "test_a_due_time_that_cannot_be_read_affects_no_other")
+class StopsAtWhatItCannotRead(DamageableBackend):
     """End the search at the first damaged due time."""
 
     async def search_delayed(self, containing=(), *, limit=1000, after=None):

@@ -24,7 +24,7 @@ class ClaimsInTwoSteps(MemoryBackend):
         return await super().settle_and_claim(process, settlements, free_slots, queues)
 
 
-@found_by(Claiming, "test_a_claim_stands_under_its_worker")
+@found_by(Claiming, "test_a_claim_is_recorded_under_its_worker")
 class ClaimsWithoutARecord(MemoryBackend):
     """Record no claim, so that the jobs of a dead process are lost."""
 
@@ -46,7 +46,7 @@ class RecordsTooLate(MemoryBackend):
 
 
 @found_by(Claiming, "test_each_claim_has_a_new_token")
-class UsesTokensAgain(MemoryBackend):
+class ReusesTokens(MemoryBackend):
     """Give every claim the same token."""
 
     async def settle_and_claim(self, process, settlements, free_slots, queues):
@@ -81,7 +81,7 @@ class LosesOneOfTwo(MemoryBackend):
 
 
 @found_by(Claiming, "test_queues_are_emptied_in_the_order_given")
-@found_by(FairShares, "test_a_share_leaves_later_queues_alone")
+@found_by(FairShares, "test_a_share_takes_nothing_from_later_queues")
 class SortsItsQueues(MemoryBackend):
     """Claim from queues in the order of their names."""
 
@@ -98,8 +98,8 @@ class TakesAll(MemoryBackend):
         self._work._processes.alive = lambda: 1
 
 
-@found_by(FairShares, "test_the_dead_have_no_share")
-class LeavesSharesToTheDead(MemoryBackend):
+@found_by(FairShares, "test_dead_processes_have_no_share")
+class CountsDeadProcesses(MemoryBackend):
     """Count dead processes in fair shares."""
 
     def __init__(self, *, clock=None):
@@ -117,7 +117,7 @@ class IgnoresThePause(MemoryBackend):
 
 
 @found_by(Claiming, "test_a_process_that_is_not_registered_claims_nothing")
-class ServesStrangers(MemoryBackend):
+class ServesUnregisteredProcesses(MemoryBackend):
     """Register every process that claims."""
 
     async def settle_and_claim(self, process, settlements, free_slots, queues):
@@ -148,8 +148,8 @@ class RefusesLargeJobs(MemoryBackend):
         )
 
 
-@found_by(Claiming, "test_it_tells_whether_jobs_wait")
-class NeverTellsWhatWaits(MemoryBackend):
+@found_by(Claiming, "test_the_reply_says_whether_jobs_remain")
+class HidesRemainingJobs(MemoryBackend):
     """Report that no jobs remain."""
 
     async def settle_and_claim(self, process, settlements, free_slots, queues):

@@ -9,7 +9,7 @@ from taskhero.conformance import DamagedData, ForeignLeftovers
 from taskhero.errors import BackendRefused
 
 
-class Spoilt(FakeRedisBackend):
+class DamageableBackend(FakeRedisBackend):
     """A backend whose store other programs can damage."""
 
     def __init__(self, *, clock=None):
@@ -22,7 +22,7 @@ class Spoilt(FakeRedisBackend):
 
 
 @found_by(DamagedData, "test_a_queue_that_cannot_be_read_is_passed_over")
-class OneBadQueueSpoilsAll(Spoilt):
+class OneDamagedQueueStopsAll(DamageableBackend):
     """Claim nothing if one queue cannot be read."""
 
     async def settle_and_claim(self, process, settlements, free_slots, queues):
@@ -33,7 +33,7 @@ class OneBadQueueSpoilsAll(Spoilt):
 
 
 @found_by(DamagedData, "test_a_failure_that_cannot_be_listed_stays_claimed")
-class DropsWhatItCannotSettle(Spoilt):
+class DropsWhatItCannotSettle(DamageableBackend):
     """Forget a settlement that cannot be recorded."""
 
     async def settle_and_claim(self, process, settlements, free_slots, queues):
@@ -44,8 +44,8 @@ class DropsWhatItCannotSettle(Spoilt):
         return answer
 
 
-@found_by(DamagedData, "test_a_lock_of_the_wrong_type_is_somebody_elses")
-class TakesWhatItCannotRead(Spoilt):
+@found_by(DamagedData, "test_a_lock_of_the_wrong_type_counts_as_held")
+class TakesWhatItCannotRead(DamageableBackend):
     """Treat a lock of the wrong type as free."""
 
     async def prepare(self, process, preparations):
@@ -55,8 +55,8 @@ class TakesWhatItCannotRead(Spoilt):
         return await super().prepare(process, preparations)
 
 
-@found_by(DamagedData, "test_what_goes_with_an_end_that_cannot_be_recorded_stays")
-class ReleasesWhatItCannotSettle(Spoilt):
+@found_by(DamagedData, "test_locks_and_counters_of_an_unrecorded_settlement_stay")
+class ReleasesWhatItCannotSettle(DamageableBackend):
     """Release locks before the settlement is recorded."""
 
     async def settle_and_claim(self, process, settlements, free_slots, queues):
@@ -66,8 +66,8 @@ class ReleasesWhatItCannotSettle(Spoilt):
         return await super().settle_and_claim(process, settlements, free_slots, queues)
 
 
-@found_by(DamagedData, "test_what_goes_with_an_end_that_cannot_be_recorded_stays[failed]")
-class ForgetsWhatItCannotSettle(Spoilt):
+@found_by(DamagedData, "test_locks_and_counters_of_an_unrecorded_settlement_stay[failed]")
+class ForgetsWhatItCannotSettle(DamageableBackend):
     """Delete counters before the settlement is recorded."""
 
     async def settle_and_claim(self, process, settlements, free_slots, queues):
@@ -77,8 +77,8 @@ class ForgetsWhatItCannotSettle(Spoilt):
         return await super().settle_and_claim(process, settlements, free_slots, queues)
 
 
-@found_by(DamagedData, "test_what_goes_with_an_end_that_cannot_be_recorded_stays[last-attempt]")
-class EndsTheCountFirst(Spoilt):
+@found_by(DamagedData, "test_locks_and_counters_of_an_unrecorded_settlement_stay[last-attempt]")
+class EndsTheCountFirst(DamageableBackend):
     """Delete the counter with the last attempt, even if the failed list cannot take the job."""
 
     async def settle_and_claim(self, process, settlements, free_slots, queues):
@@ -90,16 +90,16 @@ class EndsTheCountFirst(Spoilt):
         return answer
 
 
-@found_by(DamagedData, "test_a_spoilt_queue_is_no_empty_one")
-class DeletesWhatItCannotRead(Spoilt):
+@found_by(DamagedData, "test_a_damaged_queue_is_not_an_empty_one")
+class DeletesWhatItCannotRead(DamageableBackend):
     """Treat a queue that cannot be read as empty."""
 
     async def delete_queue(self, queue, *, only_if_empty=False):
         return await super().delete_queue(queue)
 
 
-@found_by(DamagedData, "test_a_counter_of_attempts_that_is_no_number_is_none")
-class StumblesOverCounters(Spoilt):
+@found_by(DamagedData, "test_a_counter_of_attempts_that_is_not_a_number_is_none")
+class RaisesOnDamagedCounters(DamageableBackend):
     """Raise if a counter is not a number."""
 
     async def prepare(self, process, preparations):
@@ -110,9 +110,9 @@ class StumblesOverCounters(Spoilt):
 
 
 @found_by(
-    ForeignLeftovers, "test_jobs_without_their_moments_are_adopted", "test_a_job_without_a_whole_second_is_adopted"
+    ForeignLeftovers, "test_jobs_without_their_due_times_are_adopted", "test_a_job_without_a_whole_second_is_adopted"
 )
-class AdoptsNothing(Spoilt):
+class AdoptsNothing(DamageableBackend):
     """Adopt no delayed job."""
 
     async def adopt(self):
@@ -120,7 +120,7 @@ class AdoptsNothing(Spoilt):
 
 
 @found_by(ForeignLeftovers, "test_what_is_in_order_is_not_adopted")
-class CountsAllAsAdopted(Spoilt):
+class CountsAllAsAdopted(DamageableBackend):
     """Count delayed jobs that needed no adoption."""
 
     async def adopt(self):
@@ -128,7 +128,7 @@ class CountsAllAsAdopted(Spoilt):
 
 
 @found_by(ForeignLeftovers, "test_a_lock_without_a_lifetime_ends")
-class BelievesEveryLock(Spoilt):
+class TrustsEveryLock(DamageableBackend):
     """Treat a lock without a lifetime as held as long as it exists."""
 
     async def prepare(self, process, preparations):
@@ -139,7 +139,7 @@ class BelievesEveryLock(Spoilt):
 
 
 @found_by(ForeignLeftovers, "test_a_lock_without_end_has_no_lifetime")
-class EveryLockEnds(Spoilt):
+class EveryLockEnds(DamageableBackend):
     """Report 0 for a lock without a lifetime."""
 
     async def lifetimes(self, keys):
@@ -147,15 +147,15 @@ class EveryLockEnds(Spoilt):
 
 
 @found_by(ForeignLeftovers, "test_lifetimes_of_locks")
-class TellsOfLocksThatAreGone(Spoilt):
+class ListsMissingLocks(DamageableBackend):
     """Report a lifetime of 0 for a lock that does not exist."""
 
     async def lifetimes(self, keys):
         return dict.fromkeys(keys, 0.0) | await super().lifetimes(keys)
 
 
-@found_by(ForeignLeftovers, "test_it_tells_who_stops_the_promotion")
-class YieldsWithoutAWord(Spoilt):
+@found_by(ForeignLeftovers, "test_due_names_the_scheduler_that_stops_the_promotion")
+class HidesTheForeignScheduler(DamageableBackend):
     """Do not say to which scheduler it yields."""
 
     async def due(self, limit):
@@ -163,7 +163,7 @@ class YieldsWithoutAWord(Spoilt):
 
 
 @found_by(ForeignLeftovers, "test_a_lock_that_never_changes_is_dead")
-class YieldsToTheDead(Spoilt):
+class YieldsToDeadLocks(DamageableBackend):
     """Yield to any master lock, even one that never changes."""
 
     def __init__(self, *, clock=None):
@@ -171,8 +171,8 @@ class YieldsToTheDead(Spoilt):
         self._ignore_dead_master_lock = False
 
 
-@found_by(ForeignLeftovers, "test_a_lock_that_nobody_watched_is_not_dead")
-class TakesTheUnwatchedForDead(Spoilt):
+@found_by(ForeignLeftovers, "test_an_unwatched_lock_is_not_dead")
+class TreatsUnwatchedLocksAsDead(DamageableBackend):
     """Treat a lock as dead after two readings, whatever the time between them."""
 
     async def due(self, limit):

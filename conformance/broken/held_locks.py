@@ -10,7 +10,7 @@ from taskhero.backends.protocol import Succeeded
 from taskhero.conformance import HeldLocks
 
 
-@found_by(HeldLocks, "test_a_beat_renews_the_locks_that_it_names[short]")
+@found_by(HeldLocks, "test_a_heartbeat_renews_the_locks_that_it_names[short]")
 class RenewsTheLeaseOnly(MemoryBackend):
     """Let locks expire during long jobs."""
 
@@ -18,7 +18,7 @@ class RenewsTheLeaseOnly(MemoryBackend):
         return super().heartbeat(process, slots, lease, full=full, seen=seen)
 
 
-@found_by(HeldLocks, "test_a_beat_renews_the_locks_that_it_names[short]")
+@found_by(HeldLocks, "test_a_heartbeat_renews_the_locks_that_it_names[short]")
 class RenewsInFullOnly(MemoryBackend):
     """Renew no locks in a short heartbeat."""
 
@@ -26,7 +26,7 @@ class RenewsInFullOnly(MemoryBackend):
         return super().heartbeat(process, slots, lease, full=full, locks=locks if full else (), seen=seen)
 
 
-@found_by(HeldLocks, "test_a_beat_renews_the_locks_that_it_names[short]")
+@found_by(HeldLocks, "test_a_heartbeat_renews_the_locks_that_it_names[short]")
 class RenewsTheFirst(MemoryBackend):
     """Renew only the first lock."""
 
@@ -34,7 +34,7 @@ class RenewsTheFirst(MemoryBackend):
         return super().heartbeat(process, slots, lease, full=full, locks=locks[:1], seen=seen)
 
 
-@found_by(HeldLocks, "test_a_beat_renews_the_locks_that_it_names[full]")
+@found_by(HeldLocks, "test_a_heartbeat_renews_the_locks_that_it_names[full]")
 class RenewsForTooLong(Locking):
     """Renew a lock for longer than its timeout."""
 
@@ -54,8 +54,8 @@ class RenewsForAMinute(Locking):
             return super().renew(forged, owner, now, ours=ours)
 
 
-@found_by(HeldLocks, "test_a_lock_that_lapsed_and_is_free_is_taken_again[short]")
-class GivesUpWhatLapsed(Locking):
+@found_by(HeldLocks, "test_a_lock_that_expired_and_is_free_is_taken_again[short]")
+class GivesUpExpiredLocks(Locking):
     """Report an expired lock as lost, even if it is free."""
 
     class locks(LockStore):
@@ -63,8 +63,8 @@ class GivesUpWhatLapsed(Locking):
             return self.get(held.lock.key, now) is not None and super().renew(held, owner, now, ours=ours)
 
 
-@found_by(HeldLocks, "test_a_lock_that_lapsed_and_is_free_is_taken_again[full]")
-class RenewsWhatStandsOnly(Locking):
+@found_by(HeldLocks, "test_a_lock_that_expired_and_is_free_is_taken_again[full]")
+class RenewsExistingLocksOnly(Locking):
     """Neither report an expired lock as lost nor take it again."""
 
     class locks(LockStore):
@@ -73,7 +73,7 @@ class RenewsWhatStandsOnly(Locking):
 
 
 @found_by(HeldLocks, "test_the_lock_of_a_job_that_ended_is_not_taken_again")
-class RenewsForTheEnded(Locking):
+class RenewsForEndedJobs(Locking):
     """Do not check that the claim is current."""
 
     class locks(LockStore):
@@ -82,7 +82,7 @@ class RenewsForTheEnded(Locking):
 
 
 @found_by(HeldLocks, "test_a_lock_that_a_settled_job_kept_is_renewed")
-class ForgetsWhatTheSettledKept(Locking):
+class DoesNotRenewAfterSettlement(Locking):
     """Renew no lock of a settled job."""
 
     class locks(LockStore):
@@ -90,8 +90,8 @@ class ForgetsWhatTheSettledKept(Locking):
             return super().renew(held, owner, now, ours=ours) if ours else True
 
 
-@found_by(HeldLocks, "test_a_lock_that_somebody_else_holds_is_lost[short]", "test_a_queued_jobs_lock_is_somebody_elses")
-class TakesWhatIsLost(Locking):
+@found_by(HeldLocks, "test_a_lock_that_another_claim_holds_is_lost[short]", "test_a_queued_jobs_lock_is_lost")
+class TakesLostLocks(Locking):
     """Renew a lock without checking its owner."""
 
     class locks(LockStore):
@@ -100,8 +100,8 @@ class TakesWhatIsLost(Locking):
             return True
 
 
-@found_by(HeldLocks, "test_a_lock_that_somebody_else_holds_is_lost[short]")
-class RenewsForSomebodyElse(Locking):
+@found_by(HeldLocks, "test_a_lock_that_another_claim_holds_is_lost[short]")
+class RenewsForOtherOwners(Locking):
     """Renew a lock for its owner, whichever claim asks."""
 
     class locks(LockStore):
@@ -112,15 +112,15 @@ class RenewsForSomebodyElse(Locking):
             return super().renew(held, owner, now, ours=ours)
 
 
-@found_by(HeldLocks, "test_a_lock_that_somebody_else_holds_is_lost[full]", "test_a_queued_jobs_lock_is_somebody_elses")
-class TellsNoLoss(MemoryBackend):
+@found_by(HeldLocks, "test_a_lock_that_another_claim_holds_is_lost[full]", "test_a_queued_jobs_lock_is_lost")
+class ReportsNoLostLock(MemoryBackend):
     """Do not report a lost lock."""
 
     def heartbeat(self, process, slots, lease, *, full, locks=(), seen=""):
         return attrs.evolve(super().heartbeat(process, slots, lease, full=full, locks=locks, seen=seen), lost=())
 
 
-@found_by(HeldLocks, "test_a_lock_that_somebody_else_holds_is_lost[full]")
+@found_by(HeldLocks, "test_a_lock_that_another_claim_holds_is_lost[full]")
 class LosesAllAtOnce(MemoryBackend):
     """Report all locks as lost if one is."""
 
@@ -141,7 +141,9 @@ class Settling(MemoryBackend):
         )
 
 
-@found_by(HeldLocks, "test_a_jobs_locks_go_with_its_end[failed]", "test_a_batch_releases_each_jobs_own_locks")
+@found_by(
+    HeldLocks, "test_a_jobs_locks_are_released_with_its_settlement[failed]", "test_a_batch_releases_each_jobs_own_locks"
+)
 class ReleasesOnSuccessOnly(Settling):
     """Keep the locks of a failed job."""
 
@@ -149,7 +151,7 @@ class ReleasesOnSuccessOnly(Settling):
         return settlement if isinstance(settlement.disposition, Succeeded) else attrs.evolve(settlement, release=())
 
 
-@found_by(HeldLocks, "test_a_jobs_locks_go_with_its_end[done]")
+@found_by(HeldLocks, "test_a_jobs_locks_are_released_with_its_settlement[done]")
 class ReleasesAllThatItHolds(MemoryBackend):
     """Release all locks of a settled job, even those that are not named."""
 
@@ -162,7 +164,7 @@ class ReleasesAllThatItHolds(MemoryBackend):
         return answer
 
 
-@found_by(HeldLocks, "test_somebody_elses_lock_is_not_released", "test_a_lock_that_was_lost_is_not_released")
+@found_by(HeldLocks, "test_another_owners_lock_is_not_released", "test_a_lock_that_was_lost_is_not_released")
 class ReleasesWhatIsNotItsOwn(Locking):
     """Release a lock without checking its owner."""
 
@@ -171,8 +173,8 @@ class ReleasesWhatIsNotItsOwn(Locking):
             self.free(keys)
 
 
-@found_by(HeldLocks, "test_what_goes_with_a_claim_that_is_gone_stays[done]")
-class ReleasesForTheGone(MemoryBackend):
+@found_by(HeldLocks, "test_a_claim_that_is_gone_releases_and_forgets_nothing[done]")
+class ReleasesForGoneClaims(MemoryBackend):
     """Release locks of other owners for a claim that is gone."""
 
     async def settle_and_claim(self, process, settlements, free_slots, queues):
@@ -183,8 +185,8 @@ class ReleasesForTheGone(MemoryBackend):
         return answer
 
 
-@found_by(HeldLocks, "test_what_goes_with_a_claim_that_is_gone_stays[retried]")
-class ForgetsForTheGone(MemoryBackend):
+@found_by(HeldLocks, "test_a_claim_that_is_gone_releases_and_forgets_nothing[retried]")
+class ForgetsForGoneClaims(MemoryBackend):
     """Forget counters for a claim that is gone."""
 
     async def settle_and_claim(self, process, settlements, free_slots, queues):
@@ -193,7 +195,7 @@ class ForgetsForTheGone(MemoryBackend):
         return await super().settle_and_claim(process, settlements, free_slots, queues)
 
 
-@found_by(HeldLocks, "test_counters_are_forgotten_with_the_end")
+@found_by(HeldLocks, "test_counters_are_forgotten_with_the_settlement")
 class ForgetsNothing(Settling):
     """Keep counters until they expire."""
 
@@ -201,7 +203,7 @@ class ForgetsNothing(Settling):
         return attrs.evolve(settlement, forget=())
 
 
-@found_by(HeldLocks, "test_counters_are_forgotten_with_the_end")
+@found_by(HeldLocks, "test_counters_are_forgotten_with_the_settlement")
 class ForgetsItsOwnCounter(Settling):
     """Restart the counter of a retried job each time."""
 
@@ -211,7 +213,7 @@ class ForgetsItsOwnCounter(Settling):
 
 
 @found_by(HeldLocks, "test_the_own_lock_of_a_claim_that_is_gone_is_released[done]")
-class KeepsLocksOfTheGone(MemoryBackend):
+class KeepsLocksOfGoneClaims(MemoryBackend):
     """Keep the lock of a claim that is gone until its timeout."""
 
     async def settle_and_claim(self, process, settlements, free_slots, queues):

@@ -3,7 +3,7 @@
 import attrs
 
 from broken.broken_backends import found_by
-from broken.damaged_data import Spoilt
+from broken.damaged_data import DamageableBackend
 from taskhero.backends.memory import MemoryBackend
 from taskhero.backends.protocol import Dismissed, EnsureResult, PromoteResult
 from taskhero.conformance import DamagedKeys, IsolatedItems, Scheduling
@@ -11,7 +11,7 @@ from taskhero.errors import BackendRefused, PartlyRefused, WrongType
 
 
 @found_by(IsolatedItems, "test_a_rescue_passes_a_queue_that_cannot_take_its_job")
-class OneQueueStopsAllRescues(Spoilt):
+class OneQueueStopsAllRescues(DamageableBackend):
     """Raise at the first queue that cannot take a job."""
 
     async def rescue(self, expired, limit):
@@ -22,7 +22,7 @@ class OneQueueStopsAllRescues(Spoilt):
 
 
 @found_by(IsolatedItems, "test_a_rescue_passes_a_queue_that_cannot_take_its_job[1]")
-class BlockedJobsFillTheLimit(Spoilt):
+class BlockedJobsFillTheLimit(DamageableBackend):
     """Count blocked jobs for the limit."""
 
     async def rescue(self, expired, limit):
@@ -30,7 +30,7 @@ class BlockedJobsFillTheLimit(Spoilt):
 
 
 @found_by(IsolatedItems, "test_a_rescue_passes_a_queue_that_cannot_take_its_job")
-class NeverTellsWhatIsBlocked(Spoilt):
+class HidesBlockedJobs(DamageableBackend):
     """Do not report a job that cannot be rescued."""
 
     async def rescue(self, expired, limit):
@@ -38,7 +38,7 @@ class NeverTellsWhatIsBlocked(Spoilt):
 
 
 @found_by(IsolatedItems, "test_a_job_that_cannot_be_rescued_is_not_marked")
-class MarksWhatItCannotRescue(Spoilt):
+class MarksWhatItCannotRescue(DamageableBackend):
     """Mark a job at each failed attempt of a rescue."""
 
     async def rescue(self, expired, limit):
@@ -48,7 +48,7 @@ class MarksWhatItCannotRescue(Spoilt):
 
 
 @found_by(IsolatedItems, "test_a_rescue_passes_a_worker_that_cannot_be_read")
-class DemandsReadableWorkers(Spoilt):
+class DemandsReadableWorkers(DamageableBackend):
     """Rescue nothing while a worker cannot be read."""
 
     async def rescue(self, expired, limit):
@@ -58,7 +58,7 @@ class DemandsReadableWorkers(Spoilt):
 
 
 @found_by(IsolatedItems, "test_what_is_claimed_is_read_beside_a_worker_that_cannot_be")
-class DemandsReadableClaims(Spoilt):
+class DemandsReadableClaims(DamageableBackend):
     """Read all claims or none."""
 
     async def claims(self, process):
@@ -68,8 +68,8 @@ class DemandsReadableClaims(Spoilt):
         return await super().claims(process)
 
 
-@found_by(IsolatedItems, "test_a_worker_whose_job_has_no_place_does_not_retire")
-class RetiresAtAnyPrice(Spoilt):
+@found_by(IsolatedItems, "test_a_worker_whose_job_cannot_be_released_stays_registered")
+class DeregistersBlockedWorkers(DamageableBackend):
     """Deregister a worker together with its job."""
 
     async def deregister_slots(self, process, slots):
@@ -79,8 +79,8 @@ class RetiresAtAnyPrice(Spoilt):
         return answer
 
 
-@found_by(IsolatedItems, "test_a_process_leaves_behind_what_has_no_place")
-class LeavesWithItsLease(Spoilt):
+@found_by(IsolatedItems, "test_a_process_keeps_the_jobs_that_cannot_be_released")
+class LeavesWithItsLease(DamageableBackend):
     """Keep the lease of a process that leaves jobs, so that their rescue is late."""
 
     async def deregister(self, process):
@@ -92,8 +92,8 @@ class LeavesWithItsLease(Spoilt):
         return answer
 
 
-@found_by(IsolatedItems, "test_a_process_leaves_behind_what_has_no_place")
-class LeavesWithoutAnAccount(Spoilt):
+@found_by(IsolatedItems, "test_a_process_keeps_the_jobs_that_cannot_be_released")
+class HidesJobsThatItKeeps(DamageableBackend):
     """Do not report the jobs that could not be released."""
 
     async def deregister(self, process):
@@ -101,7 +101,7 @@ class LeavesWithoutAnAccount(Spoilt):
 
 
 @found_by(IsolatedItems, "test_a_push_stores_what_it_can")
-class PushesAllOrNothing(Spoilt):
+class PushesAllOrNothing(DamageableBackend):
     """Refuse all entries if one queue cannot take a job."""
 
     async def push(self, entries):
@@ -112,7 +112,7 @@ class PushesAllOrNothing(Spoilt):
 
 
 @found_by(IsolatedItems, "test_what_can_be_delayed_is_delayed")
-class SchedulesAllOrNothing(Spoilt):
+class SchedulesAllOrNothing(DamageableBackend):
     """Refuse all entries if one due time cannot take a job."""
 
     async def schedule(self, entries):
@@ -122,8 +122,8 @@ class SchedulesAllOrNothing(Spoilt):
             raise BackendRefused(str(error)) from error
 
 
-@found_by(IsolatedItems, "test_a_text_whose_seconds_cannot_be_read_is_delayed")
-class NeedsTheIndex(Spoilt):
+@found_by(IsolatedItems, "test_a_payload_whose_due_times_cannot_be_read_is_delayed")
+class NeedsTheIndex(DamageableBackend):
     """Promote no job whose due times cannot be read."""
 
     async def promote(self, moves):
@@ -134,7 +134,7 @@ class NeedsTheIndex(Spoilt):
 
 
 @found_by(IsolatedItems, "test_a_second_that_cannot_be_read_stops_no_promotion")
-class StopsAtASpoiltSecond(Spoilt):
+class StopsAtADamagedDueTime(DamageableBackend):
     """Show no job after a due time that could not be read."""
 
     stopped = False
@@ -147,8 +147,8 @@ class StopsAtASpoiltSecond(Spoilt):
         return attrs.evolve(seen, jobs=()) if self.stopped else seen
 
 
-@found_by(IsolatedItems, "test_a_failure_of_a_spoilt_list_is_missing_alone")
-class RetriesAllOrNothing(Spoilt):
+@found_by(IsolatedItems, "test_a_failure_of_a_damaged_list_is_missing")
+class RetriesAllOrNothing(DamageableBackend):
     """Raise if one failed job cannot be retried."""
 
     async def retry_failed(self, retries):
@@ -158,8 +158,8 @@ class RetriesAllOrNothing(Spoilt):
         return await super().retry_failed(retries)
 
 
-@found_by(DamagedKeys, "test_a_job_whose_second_is_spoilt_stays_claimed")
-class OneEndingRefusesAll(Spoilt):
+@found_by(DamagedKeys, "test_a_job_whose_due_time_is_damaged_stays_claimed")
+class OneSettlementStopsAll(DamageableBackend):
     """Record all settlements or none."""
 
     async def settle_and_claim(self, process, settlements, free_slots, queues):
@@ -169,8 +169,8 @@ class OneEndingRefusesAll(Spoilt):
         return answer
 
 
-@found_by(DamagedKeys, "test_a_next_run_without_a_place_keeps_what_there_is")
-class LosesTheNextRun(Spoilt):
+@found_by(DamagedKeys, "test_a_next_run_that_cannot_be_stored_changes_nothing")
+class LosesTheNextRun(DamageableBackend):
     """Record the settlement even if the next run cannot be delayed."""
 
     async def settle_and_claim(self, process, settlements, free_slots, queues):
@@ -180,8 +180,8 @@ class LosesTheNextRun(Spoilt):
         return await super().settle_and_claim(process, bare, (), ()) if bare else answer
 
 
-@found_by(DamagedKeys, "test_a_copy_that_cannot_come_earlier_stays")
-class LosesWhatCannotComeEarlier(Spoilt):
+@found_by(DamagedKeys, "test_a_copy_that_cannot_be_delayed_for_less_stays")
+class LosesCopiesItCannotMove(DamageableBackend):
     """Remove the late copy before checking that another one can be stored."""
 
     async def ensure_periodic(self, tasks, *, full_scan=False):
@@ -192,8 +192,8 @@ class LosesWhatCannotComeEarlier(Spoilt):
         return found
 
 
-@found_by(DamagedKeys, "test_a_task_that_cannot_begin_anew_stays_as_it_is")
-class BeginsAnewHalfWay(Spoilt):
+@found_by(DamagedKeys, "test_a_task_that_cannot_be_restarted_stays_as_it_is")
+class RestartsInTwoSteps(DamageableBackend):
     """Remove the copies of a task before checking that the next one can be stored."""
 
     async def restart_periodic(self, task):
@@ -204,8 +204,8 @@ class BeginsAnewHalfWay(Spoilt):
             raise
 
 
-@found_by(DamagedKeys, "test_a_task_is_stopped_though_its_queue_is_spoilt")
-class StopsOnlyWhatIsWhole(Spoilt):
+@found_by(DamagedKeys, "test_a_task_is_stopped_though_its_queue_is_damaged")
+class DoesNotStopDamagedTasks(DamageableBackend):
     """Do not stop a task whose queue cannot be read."""
 
     async def stop_periodic(self, task):
@@ -213,8 +213,8 @@ class StopsOnlyWhatIsWhole(Spoilt):
         return await super().stop_periodic(task)
 
 
-@found_by(DamagedKeys, "test_slots_whose_jobs_have_no_place_are_not_seen")
-class SeesWhatItCannotFire(Spoilt):
+@found_by(DamagedKeys, "test_fire_times_whose_jobs_cannot_be_stored_are_not_skipped")
+class SkipsWhatItCannotFire(DamageableBackend):
     """Move the cursor even if the jobs could not be stored."""
 
     async def fire_cron(self, task, expected_cursor, new_cursor, count):
@@ -225,8 +225,8 @@ class SeesWhatItCannotFire(Spoilt):
             raise
 
 
-@found_by(IsolatedItems, "test_a_spoilt_queue_keeps_no_other_from_waking")
-class NotifiesAllOrNobody(Spoilt):
+@found_by(IsolatedItems, "test_a_damaged_queue_keeps_no_process_from_waking")
+class NotifiesAllOrNone(DamageableBackend):
     """Wake no process if one queue cannot be read."""
 
     async def notify(self, queues):
@@ -235,7 +235,7 @@ class NotifiesAllOrNobody(Spoilt):
 
 
 @found_by(IsolatedItems, "test_listings_show_what_can_be_read")
-class HidesWhatItCannotRead(Spoilt):
+class HidesWhatItCannotRead(DamageableBackend):
     """Leave out a queue that cannot be read."""
 
     async def overview(self):
@@ -270,7 +270,7 @@ class KeepsEqualDelays(MemoryBackend):
         return await super().schedule([attrs.evolve(one, unique=one.unique and one.delay is None) for one in entries])
 
 
-@found_by(Scheduling, "test_a_moment_with_a_fraction_is_compared_before_it_is_rounded")
+@found_by(Scheduling, "test_a_due_time_is_compared_before_it_is_rounded")
 class RoundsBeforeItCompares(MemoryBackend):
     """Round a due time of less than a second ago up to the next second."""
 

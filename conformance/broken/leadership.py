@@ -29,7 +29,7 @@ class LooksBeforeItLeads(MemoryBackend):
         return True
 
 
-@found_by(Leadership, "test_nobody_else_resigns_for_the_leader", "test_one_who_led_once_takes_nothing_from_the_next")
+@found_by(Leadership, "test_no_other_owner_resigns_for_the_leader", "test_a_former_leader_takes_nothing_from_the_next")
 class AnybodyResigns(MemoryBackend):
     """Let any caller resign for the leader."""
 
@@ -39,7 +39,7 @@ class AnybodyResigns(MemoryBackend):
 
 
 @found_by(Leadership, "test_a_lease_ends")
-class LeadsForEver(MemoryBackend):
+class LeadsForever(MemoryBackend):
     """Never end the lease of a leader."""
 
     async def lead(self, owner, _lease):

@@ -13,7 +13,7 @@ from taskhero.wire.jobs import mark_rescued
 
 
 @found_by(Registration, "test_it_is_called_from_any_thread")
-class BeatsInTheLoopOnly(MemoryBackend):
+class NeedsALoopForHeartbeats(MemoryBackend):
     """Require an event loop for a heartbeat, which the heartbeat's thread does not have."""
 
     def heartbeat(self, process, slots, lease, *, full, locks=(), seen=""):
@@ -21,23 +21,27 @@ class BeatsInTheLoopOnly(MemoryBackend):
         return super().heartbeat(process, slots, lease, full=full, locks=locks, seen=seen)
 
 
-@found_by(Registration, "test_a_beat_renews_the_lease")
-class BeatsInVain(MemoryBackend):
+@found_by(Registration, "test_a_heartbeat_renews_the_lease")
+class IgnoresHeartbeats(MemoryBackend):
     """Answer a heartbeat and renew nothing."""
 
     def heartbeat(self, process, slots, lease, *, full, locks=(), seen=""):
         return HeartbeatReply(alive=True)
 
 
-@found_by(Registration, "test_a_dead_process_lives_again", "test_a_beat_registers_a_process_that_is_unknown")
-class NeverTellsTheDead(MemoryBackend):
+@found_by(
+    Registration,
+    "test_a_dead_process_is_alive_again_after_a_heartbeat",
+    "test_a_heartbeat_registers_a_process_that_is_unknown",
+)
+class HidesDeclaredDeaths(MemoryBackend):
     """Do not report to a process that it was declared dead."""
 
     def heartbeat(self, process, slots, lease, *, full, locks=(), seen=""):
         return attrs.evolve(super().heartbeat(process, slots, lease, full=full, locks=locks, seen=seen), alive=True)
 
 
-@found_by(Registration, "test_a_full_beat_registers_again_what_was_removed")
+@found_by(Registration, "test_a_full_heartbeat_registers_again_what_was_removed")
 class NeverMissesAWorker(MemoryBackend):
     """Do not check which workers were removed."""
 
@@ -76,8 +80,8 @@ class RestoresForTheDead(MemoryBackend):
         return await super().restore(process, claims)
 
 
-@found_by(Registration, "test_a_retired_worker_gives_back_its_job")
-class RetiresWithTheJob(MemoryBackend):
+@found_by(Registration, "test_a_deregistered_worker_releases_its_job")
+class DeregistersWithTheJob(MemoryBackend):
     """Lose the job of a worker that is deregistered."""
 
     async def deregister_slots(self, process, slots):
@@ -87,8 +91,8 @@ class RetiresWithTheJob(MemoryBackend):
         return await super().deregister_slots(process, slots)
 
 
-@found_by(Registration, "test_a_leaving_process_gives_back_in_order", "test_several_workers_give_back_in_order")
-class GivesBackInAnyOrder(MemoryBackend):
+@found_by(Registration, "test_a_leaving_process_releases_in_order", "test_several_workers_release_in_order")
+class ReleasesInSlotOrder(MemoryBackend):
     """Release jobs in the order of their slots."""
 
     def __init__(self, *, clock=None):
@@ -112,7 +116,7 @@ class BySlot(RegisteredProcess):
         return sorted(super().latest_first(slots), key=lambda claim: claim.slot)
 
 
-@found_by(Registration, "test_a_leaving_process_gives_back_in_order")
+@found_by(Registration, "test_a_leaving_process_releases_in_order")
 class LeavingIsARescue(MemoryBackend):
     """Mark the released jobs of a deregistered process as rescued."""
 
@@ -126,8 +130,8 @@ class LeavingIsARescue(MemoryBackend):
         return given_back
 
 
-@found_by(Registration, "test_a_leaving_process_passes_its_wake_up_on", only=True)
-class LeavesWithoutAWord(MemoryBackend):
+@found_by(Registration, "test_a_leaving_process_forwards_its_wake_up", only=True)
+class LeavesWithoutForwarding(MemoryBackend):
     """Do not forward the wake-up of a process that leaves."""
 
     async def deregister(self, process):
@@ -135,9 +139,11 @@ class LeavesWithoutAWord(MemoryBackend):
 
 
 @found_by(
-    Rescuing, "test_who_renewed_the_lease_is_not_touched[beat]", "test_who_renewed_the_lease_is_not_touched[register]"
+    Rescuing,
+    "test_a_process_that_renewed_its_lease_is_not_touched[beat]",
+    "test_a_process_that_renewed_its_lease_is_not_touched[register]",
 )
-class RescuesTheLiving(MemoryBackend):
+class RescuesLiveProcesses(MemoryBackend):
     """Take jobs from a process that has just renewed its lease."""
 
     async def rescue(self, expired, limit):
@@ -147,7 +153,7 @@ class RescuesTheLiving(MemoryBackend):
 
 
 @found_by(Rescuing, "test_a_process_is_declared_dead_with_its_first_job[beat]")
-class DeclaresNobodyDead(MemoryBackend):
+class NeverDeclaresDead(MemoryBackend):
     """Let a process claim while it is rescued."""
 
     async def rescue(self, expired, limit):
@@ -158,7 +164,7 @@ class DeclaresNobodyDead(MemoryBackend):
 
 
 @found_by(Rescuing, "test_a_process_is_declared_dead_with_its_first_job[register]")
-class DeadForEver(MemoryBackend):
+class DeadForever(MemoryBackend):
     """Keep a process dead that registers again."""
 
     async def register(self, process, slots, lease):
@@ -204,7 +210,7 @@ class RenewsWithEachStep(MemoryBackend):
         return await super().settle_and_claim(process, settlements, free_slots, queues)
 
 
-@found_by(LeaseKeeping, "test_what_was_renewed_since_is_left_out", "test_a_beat_shows_the_leases_of_others")
+@found_by(LeaseKeeping, "test_what_was_renewed_since_is_left_out", "test_a_heartbeat_shows_the_leases_of_others")
 class ShowsAllLeases(MemoryBackend):
     """Show leases that were renewed since the given reply."""
 
@@ -223,7 +229,7 @@ class ShowsLeasesByName(Showing):
         return attrs.evolve(leases, leases=tuple(sorted(leases.leases, key=lambda lease: lease.process)))
 
 
-@found_by(LeaseKeeping, "test_a_beat_shows_the_leases_of_others")
+@found_by(LeaseKeeping, "test_a_heartbeat_shows_the_leases_of_others")
 class ShowsNoLeases(MemoryBackend):
     """Show no leases in a heartbeat's reply."""
 
@@ -243,7 +249,7 @@ class ShowsTheYoungestLeases(Showing):
 
 
 @found_by(LeaseKeeping, "test_a_jump_of_the_clock_ends_no_lease[forward]", only=True)
-class BelievesItsClock(MemoryBackend):
+class TrustsItsClock(MemoryBackend):
     """Refuse claims of a process whose lease is over by the clock."""
 
     async def settle_and_claim(self, process, settlements, free_slots, queues):
@@ -253,7 +259,7 @@ class BelievesItsClock(MemoryBackend):
         return await super().settle_and_claim(process, settlements, free_slots, queues)
 
 
-@found_by(LeaseKeeping, "test_an_outage_costs_nobody_its_jobs[steady]")
+@found_by(LeaseKeeping, "test_an_outage_costs_no_process_its_jobs[steady]")
 class RescuesByItsClock(MemoryBackend):
     """Decide by the backend's clock which processes are dead."""
 
@@ -275,7 +281,7 @@ class RescuesBackwards(MemoryBackend):
 
 
 @found_by(Rescuing, "test_a_mere_claim_is_marked_but_not_counted", "test_the_mark_of_one_job_is_not_its_neighbours")
-class ConvictsTheInnocent(MemoryBackend):
+class CountsCrashesOfAllJobs(MemoryBackend):
     """Count a crash for every job of a dead process."""
 
     async def rescue(self, expired, limit):
@@ -284,16 +290,16 @@ class ConvictsTheInnocent(MemoryBackend):
         return await super().rescue(expired, limit)
 
 
-@found_by(Rescuing, "test_a_job_that_was_begun_alone_is_counted")
-class ConvictsNobody(MemoryBackend):
+@found_by(Rescuing, "test_an_exclusive_run_is_counted")
+class NeverCountsCrashes(MemoryBackend):
     """Never count a crash."""
 
     async def mark_exclusive(self, process, claim, *, exclusive=True):
         return claim in (await self.claims(process)).claims
 
 
-@found_by(Rescuing, "test_a_claim_that_is_gone_is_not_begun")
-class BeginsAnything(MemoryBackend):
+@found_by(Rescuing, "test_a_claim_that_is_gone_is_not_marked_exclusive")
+class MarksGoneClaims(MemoryBackend):
     """Answer that a claim that is gone is marked."""
 
     async def mark_exclusive(self, process, claim, *, exclusive=True):
@@ -302,15 +308,15 @@ class BeginsAnything(MemoryBackend):
 
 
 @found_by(Rescuing, "test_the_mark_is_taken_back", only=True)
-class NeverForgivesASuspect(MemoryBackend):
+class NeverTakesMarksBack(MemoryBackend):
     """Never take the exclusive mark back."""
 
     async def mark_exclusive(self, process, claim, *, exclusive=True):
         return await super().mark_exclusive(process, claim)
 
 
-@found_by(Rescuing, "test_a_late_death_is_counted_as_such", only=True)
-class ForgetsLateDeaths(MemoryBackend):
+@found_by(Rescuing, "test_a_late_crash_is_counted_as_such", only=True)
+class ForgetsLateCrashes(MemoryBackend):
     """Do not count late crashes."""
 
     async def rescue(self, expired, limit):
@@ -319,8 +325,8 @@ class ForgetsLateDeaths(MemoryBackend):
         return await super().rescue(expired, limit)
 
 
-@found_by(Rescuing, "test_a_death_with_somebody_to_blame_is_no_late_one", only=True)
-class SuspectsAllTheSame(MemoryBackend):
+@found_by(Rescuing, "test_a_crash_attributed_to_another_job_is_not_a_late_one", only=True)
+class CountsAttributedCrashesAsLate(MemoryBackend):
     """Count a late crash even if the crash is attributed to another job."""
 
     async def rescue(self, expired, limit):
@@ -332,8 +338,8 @@ class SuspectsAllTheSame(MemoryBackend):
         return await super().rescue(expired, limit)
 
 
-@found_by(Rescuing, "test_a_death_with_somebody_to_blame_is_no_late_one", only=True)
-class BlamesTheSameOne(MemoryBackend):
+@found_by(Rescuing, "test_a_crash_attributed_to_another_job_is_not_a_late_one", only=True)
+class AttributesToTheSameJob(MemoryBackend):
     """Attribute a crash to the same exclusive job again and again, until it is listed as failed."""
 
     async def rescue(self, expired, limit):
@@ -351,8 +357,8 @@ class RescuesWithoutALimit(MemoryBackend):
         return await super().rescue(expired, 10**6)
 
 
-@found_by(Rescuing, "test_a_dead_process_goes_from_view")
-class KeepsTheDead(MemoryBackend):
+@found_by(Rescuing, "test_a_dead_process_is_deregistered")
+class KeepsDeadProcesses(MemoryBackend):
     """Keep a dead process registered."""
 
     def __init__(self, *, clock=None):

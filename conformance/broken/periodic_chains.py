@@ -24,15 +24,15 @@ class Settling(MemoryBackend):
 
 
 @found_by(NextRuns, "test_the_next_run_is_delayed_with_the_end[failed]")
-class GoesOnAfterSuccess(Settling):
+class ContinuesAfterSuccessOnly(Settling):
     """Delay the next run only after a success."""
 
     def change(self, settlement):
         return settlement.next_run if isinstance(settlement.disposition, Succeeded) else None
 
 
-@found_by(NextRuns, "test_all_other_delayed_copies_go")
-class KnowsOneSpelling(Settling):
+@found_by(NextRuns, "test_all_other_delayed_copies_are_removed")
+class KnowsOnePayload(Settling):
     """Ignore equivalent payloads, so that copies of other programs stay."""
 
     def change(self, settlement):
@@ -47,7 +47,7 @@ class NeverStops(Settling):
         return attrs.evolve(settlement.next_run, stop_if_failed=False)
 
 
-@found_by(NextRuns, "test_the_moment_is_rounded_to_the_nearest_second")
+@found_by(NextRuns, "test_the_due_time_is_rounded_to_the_nearest_second")
 class RoundsUp(Settling):
     """Round the next run up, like other delays."""
 
@@ -56,7 +56,7 @@ class RoundsUp(Settling):
 
 
 @found_by(NextRuns, "test_a_job_that_comes_again_has_no_next_run_yet")
-class GoesOnTooSoon(MemoryBackend):
+class ContinuesTooSoon(MemoryBackend):
     """Delay a next run for a job that is released, postponed or retried."""
 
     async def settle_and_claim(self, process, settlements, free_slots, queues):
@@ -68,7 +68,7 @@ class GoesOnTooSoon(MemoryBackend):
 
 
 @found_by(NextRuns, "test_what_is_settled_twice_has_one_next_run")
-class GoesOnForTheGone(MemoryBackend):
+class ContinuesForGoneClaims(MemoryBackend):
     """Delay another next run for a repeated settlement."""
 
     async def settle_and_claim(self, process, settlements, free_slots, queues):
@@ -80,7 +80,7 @@ class GoesOnForTheGone(MemoryBackend):
 
 
 @found_by(NextRuns, "test_a_stopped_task_has_no_next_run")
-class GoesOnThoughStopped(Settling):
+class ContinuesThoughStopped(Settling):
     """Ignore that the task is stopped."""
 
     def change(self, settlement):
@@ -112,7 +112,7 @@ class LooksThenEnqueues(MemoryBackend):
         return [EnsureResult.ENQUEUED]
 
 
-@found_by(PeriodicChains, "test_a_task_that_is_nowhere_is_enqueued_once")
+@found_by(PeriodicChains, "test_a_task_without_a_copy_is_enqueued_once")
 class TakesNoLock(Ensuring):
     """Enqueue without the task's guards."""
 
@@ -120,7 +120,7 @@ class TakesNoLock(Ensuring):
         return attrs.evolve(task, guards=())
 
 
-@found_by(PeriodicChains, "test_a_task_that_runs_is_left_alone")
+@found_by(PeriodicChains, "test_a_task_that_runs_is_not_enqueued")
 class ForgetsWhatRuns(Ensuring):
     """Ignore the lock of a running job."""
 
@@ -129,15 +129,15 @@ class ForgetsWhatRuns(Ensuring):
 
 
 @found_by(PeriodicChains, "test_a_copy_without_a_lock_is_seen[one]", "test_a_delayed_copy_is_enough")
-class EnsuresOneSpelling(Ensuring):
+class EnsuresOnePayload(Ensuring):
     """Ignore equivalent payloads, so that copies of other programs do not count."""
 
     def change(self, task):
         return attrs.evolve(task, equivalent_payloads=(task.raw,))
 
 
-@found_by(PeriodicChains, "test_what_the_dead_may_hold_is_waited_for")
-class ForgetsTheDead(MemoryBackend):
+@found_by(PeriodicChains, "test_jobs_that_dead_processes_may_hold_are_waited_for")
+class ForgetsDeadProcesses(MemoryBackend):
     """Enqueue a task whose job a dead process may hold."""
 
     def __init__(self, *, clock):
@@ -146,7 +146,7 @@ class ForgetsTheDead(MemoryBackend):
 
 
 @found_by(PeriodicChains, "test_a_lock_that_was_left_behind_does_not_end_a_chain[False]")
-class BelievesLocks(MemoryBackend):
+class TrustsLocks(MemoryBackend):
     """Let a lock without a job end the chain."""
 
     async def ensure_periodic(self, tasks, *, full_scan=False):
@@ -164,23 +164,23 @@ class TakesSharedLocksOver(Ensuring):
         return attrs.evolve(task, guards=tuple(guards))
 
 
-@found_by(PeriodicChains, "test_a_copy_that_is_delayed_for_too_long_comes_sooner")
-class WaitsForEver(Ensuring):
+@found_by(PeriodicChains, "test_a_copy_that_is_delayed_for_too_long_is_replaced")
+class WaitsForever(Ensuring):
     """Accept a copy that is delayed for longer than the frequency."""
 
     def change(self, task):
         return attrs.evolve(task, frequency=10**6)
 
 
-@found_by(PeriodicChains, "test_what_nobody_declares_is_forgotten")
-class ForgetsNobody(MemoryBackend):
+@found_by(PeriodicChains, "test_a_task_that_is_not_declared_again_is_forgotten")
+class NeverForgetsTasks(MemoryBackend):
     """Ignore the lifetime of a declaration."""
 
     async def declare_periodic(self, declared=(), lifetime=0.0):
         return await super().declare_periodic(declared, 10**9)
 
 
-@found_by(PeriodicChains, "test_what_nobody_declares_is_forgotten")
+@found_by(PeriodicChains, "test_a_task_that_is_not_declared_again_is_forgotten")
 class ForgetsWhatIsStopped(MemoryBackend):
     """Forget that a task is stopped when its declaration expires."""
 
@@ -191,31 +191,31 @@ class ForgetsWhatIsStopped(MemoryBackend):
         return found
 
 
-@found_by(PeriodicChains, "test_a_stopped_task_is_nowhere")
-class StopsOneSpelling(MemoryBackend):
+@found_by(PeriodicChains, "test_a_stopped_task_has_no_copies")
+class StopsOnePayload(MemoryBackend):
     """Ignore equivalent payloads when it stops a task."""
 
     async def stop_periodic(self, task):
         return await super().stop_periodic(attrs.evolve(task, equivalent_payloads=(task.raw,)))
 
 
-@found_by(PeriodicChains, "test_a_stopped_task_is_nowhere")
-class KeepsLocksOfTheStopped(MemoryBackend):
+@found_by(PeriodicChains, "test_a_stopped_task_has_no_copies")
+class KeepsLocksOfStoppedTasks(MemoryBackend):
     """Keep the queue lock of a removed copy."""
 
     async def stop_periodic(self, task):
         return await super().stop_periodic(attrs.evolve(task, guards=()))
 
 
-@found_by(PeriodicChains, "test_a_task_begins_anew[False]")
-class BeginsBesideTheOld(MemoryBackend):
+@found_by(PeriodicChains, "test_a_task_is_restarted[False]")
+class RestartsBesideOldCopies(MemoryBackend):
     """Add a copy at each restart, as ActionHero did."""
 
     async def restart_periodic(self, task):
         return await super().restart_periodic(attrs.evolve(task, equivalent_payloads=()))
 
 
-@found_by(PeriodicChains, "test_a_task_is_stopped_no_longer")
+@found_by(PeriodicChains, "test_a_task_is_resumed")
 class ResumesWhatWasStopped(MemoryBackend):
     """Resume every task when a program starts."""
 
@@ -223,7 +223,7 @@ class ResumesWhatWasStopped(MemoryBackend):
         return await super().resume_periodic(names)
 
 
-@found_by(CronTasks, "test_a_slot_is_fired_once")
+@found_by(CronTasks, "test_a_fire_time_is_fired_once")
 class FiresForAnybody(MemoryBackend):
     """Ignore the expected cursor."""
 
@@ -232,7 +232,7 @@ class FiresForAnybody(MemoryBackend):
 
 
 @found_by(CronTasks, "test_a_stopped_task_fires_nothing")
-class MakesUpForTheStop(MemoryBackend):
+class FiresLaterWhatWasStopped(MemoryBackend):
     """Keep the cursor while a task is stopped, so that its fire times fire later."""
 
     async def fire_cron(self, task, expected_cursor, new_cursor, count):
@@ -250,7 +250,7 @@ class FiresUnguarded(MemoryBackend):
 
 
 @found_by(CronTasks, "test_a_new_task_has_missed_nothing")
-class SeesAllAgain(MemoryBackend):
+class ResetsTheCursor(MemoryBackend):
     """Reset the cursor at each declaration."""
 
     async def declare_periodic(self, declared=(), lifetime=0.0):
@@ -259,7 +259,7 @@ class SeesAllAgain(MemoryBackend):
         return await super().declare_periodic(declared, lifetime)
 
 
-@found_by(CronTasks, "test_a_task_goes_on_with_its_next_slot")
+@found_by(CronTasks, "test_a_restarted_task_continues_with_its_next_fire_time")
 class ResumesInThePast(MemoryBackend):
     """Fire the times of the stop after a restart."""
 

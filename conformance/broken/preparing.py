@@ -34,7 +34,7 @@ class TakesWhatItCan(Locking):
 
 
 @found_by(Preparing, "test_a_claim_that_asks_again_holds_it_already")
-class GivesBackWhatItHeld(Locking):
+class ReleasesWhatItHeld(Locking):
     """Release all locks if one is not free, even those that the claim held before."""
 
     class locks(LockStore):
@@ -46,7 +46,7 @@ class GivesBackWhatItHeld(Locking):
 
 
 @found_by(Preparing, "test_a_claim_that_asks_again_holds_it_already")
-class StandsInItsOwnWay(Locking):
+class BlocksItself(Locking):
     """Treat a claim's own lock as another owner's."""
 
     class locks(LockStore):
@@ -103,7 +103,7 @@ def apart(entry):
     return attrs.evolve(entry, guards=tuple(attrs.evolve(lock, key=f"queued:{lock.key}") for lock in entry.guards))
 
 
-@found_by(Preparing, "test_of_many_who_ask_at_once_one_gets_it")
+@found_by(Preparing, "test_of_many_claims_at_once_one_gets_the_lock")
 class LooksThenTakes(MemoryBackend):
     """Check that locks are free, yield to other callers, and then take them."""
 
@@ -133,7 +133,7 @@ class KeepsTheQueuedLock(Changing):
         return attrs.evolve(wanted, release=())
 
 
-@found_by(Preparing, "test_it_goes_though_the_job_may_not_run")
+@found_by(Preparing, "test_the_queue_lock_is_released_though_the_job_may_not_run")
 class ReleasesOnlyWhatRuns(MemoryBackend):
     """Keep the queue lock of a job that is blocked."""
 
@@ -147,7 +147,7 @@ class ReleasesOnlyWhatRuns(MemoryBackend):
         return answers
 
 
-@found_by(Preparing, "test_a_held_lock_lapses_after_its_timeout")
+@found_by(Preparing, "test_a_held_lock_expires_after_its_timeout")
 class HoldsAsLongAsItLives(Changing):
     """Ignore the timeout of a lock."""
 
@@ -155,7 +155,7 @@ class HoldsAsLongAsItLives(Changing):
         return attrs.evolve(wanted, hold=tuple(attrs.evolve(lock, timeout=10**6) for lock in wanted.hold))
 
 
-@found_by(Preparing, "test_a_held_lock_dies_with_the_lease[leaves]", "test_a_held_lock_dies_with_the_lease[is dead]")
+@found_by(Preparing, "test_a_held_lock_ends_with_the_lease[leaves]", "test_a_held_lock_ends_with_the_lease[is dead]")
 class OutlivesTheLease(Locking):
     """Keep the lock of a dead process until its timeout."""
 
@@ -165,7 +165,7 @@ class OutlivesTheLease(Locking):
 
 
 @found_by(Preparing, "test_a_held_lock_outlives_an_outage", only=True)
-class LapsesInAnOutage(Locking):
+class ExpiresInAnOutage(Locking):
     """Let a lock expire after 90 seconds without a heartbeat, even if its job may run."""
 
     class locks(LockStore):
@@ -173,7 +173,7 @@ class LapsesInAnOutage(Locking):
             return super().hold([attrs.evolve(lock, timeout=min(lock.timeout, 90)) for lock in locks], owner, now)
 
 
-@found_by(Preparing, "test_a_lock_that_nobody_renews_lapses", only=True)
+@found_by(Preparing, "test_a_lock_that_is_not_renewed_expires", only=True)
 class RenewsAllLocks(MemoryBackend):
     """Renew locks that the heartbeat does not name."""
 
@@ -207,7 +207,7 @@ class LocksForAnybody(MemoryBackend):
 
 
 @found_by(Preparing, "test_for_a_dead_process_nothing_is_changed", only=True)
-class PreparesTheDead(MemoryBackend):
+class PreparesDeadProcesses(MemoryBackend):
     """Prepare the claim of a dead process."""
 
     async def prepare(self, process, preparations):
@@ -242,7 +242,7 @@ class CountsWhereItReads(MemoryBackend):
         return await super().prepare(process, preparations)
 
 
-@found_by(Preparing, "test_it_is_read_though_the_job_may_not_run")
+@found_by(Preparing, "test_the_counter_is_read_though_the_job_may_not_run")
 class ReadsForWhatRunsOnly(MemoryBackend):
     """Do not read the counter of a job that is blocked."""
 

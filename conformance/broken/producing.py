@@ -19,7 +19,7 @@ class LastInFirstOut(MemoryBackend):
 
 
 @found_by(Producing, "test_a_lock_lets_one_job_in", "test_guards_are_checked_in_turn")
-class StoresWhatItRefuses(MemoryBackend):
+class StoresDuplicates(MemoryBackend):
     """Answer that a guard does not hold, and store the job."""
 
     async def push(self, entries):
@@ -30,7 +30,7 @@ class StoresWhatItRefuses(MemoryBackend):
         return stored
 
 
-@found_by(Producing, "test_a_refused_entry_takes_no_lock", "test_guards_of_both_kinds_hold_together")
+@found_by(Producing, "test_a_duplicate_takes_no_lock", "test_guards_of_both_kinds_hold_together")
 class LeaksLocks(MemoryBackend):
     """Keep the locks that an entry took before a guard that does not hold."""
 
@@ -48,8 +48,8 @@ class LeaksLocks(MemoryBackend):
         self._store.acquire = leak
 
 
-@found_by(Producing, "test_a_lock_lapses_after_its_timeout")
-class LocksForEver(MemoryBackend):
+@found_by(Producing, "test_a_lock_expires_after_its_timeout")
+class LocksForever(MemoryBackend):
     """Never let a queue lock expire."""
 
     def __init__(self, *, clock=None):
@@ -76,7 +76,7 @@ class CutsInPieces(MemoryBackend):
         return [*await super().push(entries[1000:]), *await super().push(entries[:1000])]
 
 
-@found_by(PayloadBytes, "test_a_text_is_queued_and_claimed_exactly[not-json]")
+@found_by(PayloadBytes, "test_a_payload_is_queued_and_claimed_exactly[not-json]")
 class LooksInside(MemoryBackend):
     """Encode the JSON of each job again."""
 
@@ -91,7 +91,7 @@ def _anew(raw):
         return "{}"
 
 
-@found_by(Scheduling, "test_the_same_text_is_delayed_once_to_a_second", "test_one_of_many_at_once_is_delayed")
+@found_by(Scheduling, "test_the_same_payload_is_delayed_once_to_a_second", "test_one_of_many_at_once_is_delayed")
 class KeepsDuplicates(MemoryBackend):
     """Delay the same payload to the same second more than once."""
 
@@ -109,7 +109,7 @@ class DelaysThePast(MemoryBackend):
         return await super().schedule(later)
 
 
-@found_by(Scheduling, "test_a_lock_is_a_matter_of_the_queue")
+@found_by(Scheduling, "test_a_queue_lock_does_not_concern_delayed_jobs")
 class LocksWhatIsDelayed(MemoryBackend):
     """Take the queue lock of a delayed job at once, so that its own lock blocks its promotion."""
 

@@ -33,7 +33,7 @@ class PromotesTheFuture(MemoryBackend):
             clock.advance(-1000)
 
 
-@found_by(Promoting, "test_of_two_equal_moves_one_moves_it")
+@found_by(Promoting, "test_of_two_equal_promotions_one_promotes_it")
 @found_by(Concurrency, "test_each_job_is_promoted_once")
 class PromotesTwice(MemoryBackend):
     """Do not check that the job is still delayed."""
@@ -92,7 +92,7 @@ class MergesWithNothing(MemoryBackend):
 
 
 @found_by(Promoting, "test_an_equal_job_may_be_written_otherwise")
-class KnowsOneSpelling(MemoryBackend):
+class KnowsOnePayload(MemoryBackend):
     """Ignore equivalent payloads."""
 
     async def promote(self, moves):
@@ -137,8 +137,8 @@ class ShowsTooMuch(MemoryBackend):
         return await super().due(10**6)
 
 
-@found_by(Promoting, "test_moments_without_jobs_are_no_next_moment")
-class KeepsEmptyMoments(MemoryBackend):
+@found_by(Promoting, "test_due_times_without_jobs_are_not_next")
+class KeepsEmptyDueTimes(MemoryBackend):
     """Keep the first due time, so that a scheduler never sleeps."""
 
     first = None

@@ -82,7 +82,7 @@ class Removing(MemoryBackend):
         return removed
 
 
-@found_by(QueueInspection, "test_the_last_entry_takes_its_locks_along")
+@found_by(QueueInspection, "test_the_last_entry_releases_its_locks")
 class LeaksWhatItRemoves(Removing):
     """Keep the queue lock of a removed job."""
 
@@ -90,7 +90,7 @@ class LeaksWhatItRemoves(Removing):
         return attrs.evolve(removal, release=())
 
 
-@found_by(QueueInspection, "test_the_last_entry_takes_its_locks_along")
+@found_by(QueueInspection, "test_the_last_entry_releases_its_locks")
 class ReleasesWithTheFirst(Removing):
     """Release a queue lock while an equal payload is still queued."""
 
@@ -102,7 +102,7 @@ class ReleasesWithTheFirst(Removing):
         return removed
 
 
-@found_by(QueueInspection, "test_what_was_not_removed_releases_nothing", "test_the_last_entry_takes_its_locks_along")
+@found_by(QueueInspection, "test_what_was_not_removed_releases_nothing", "test_the_last_entry_releases_its_locks")
 class ReleasesWithoutRemoving(Removing):
     """Release a queue lock even if nothing was removed."""
 
@@ -129,7 +129,7 @@ class DeletesInAnyCase(MemoryBackend):
 
 
 @found_by(QueueInspection, "test_an_empty_queue_only_is_deleted")
-class NeverDeletesTheEmpty(MemoryBackend):
+class NeverDeletesEmptyQueues(MemoryBackend):
     """Keep the name of an empty queue."""
 
     async def delete_queue(self, queue, *, only_if_empty=False):

@@ -39,7 +39,7 @@ class SettlesTwice(MemoryBackend):
         return attrs.evolve(answer, gone=())
 
 
-@found_by(Settling, "test_an_old_claim_leaves_the_slots_next_job_alone", "test_another_process_cannot_settle_it")
+@found_by(Settling, "test_an_old_claim_does_not_settle_the_slots_next_job", "test_another_process_cannot_settle_it")
 class SettlesBySlot(MemoryBackend):
     """Compare the slot, not the token."""
 
@@ -55,7 +55,7 @@ class SettlesBySlot(MemoryBackend):
         return await super().settle_and_claim(process, own, free_slots, queues)
 
 
-@found_by(Settling, "test_a_job_that_is_done_is_counted")
+@found_by(Settling, "test_a_job_that_succeeded_is_counted")
 class CountsNoWorkers(MemoryBackend):
     """Count only totals."""
 
@@ -63,15 +63,15 @@ class CountsNoWorkers(MemoryBackend):
         return {name: count for name, count in (await super().stats()).items() if ":" not in name}
 
 
-@found_by(Settling, "test_a_dropped_job_is_gone")
-class CountsWhatItDrops(Forging):
+@found_by(Settling, "test_a_refused_job_is_gone")
+class CountsRefusedJobs(Forging):
     """Count a refused job as processed."""
 
     def forge(self, ending):
         return Succeeded() if isinstance(ending, RefusedByPlugin) else ending
 
 
-@found_by(Settling, "test_a_failed_job_is_listed_and_counted", "test_a_batch_of_all_endings")
+@found_by(Settling, "test_a_failed_job_is_listed_and_counted", "test_a_batch_of_all_dispositions")
 class ForgetsFailures(Forging):
     """Do not list a failed job."""
 
@@ -79,8 +79,8 @@ class ForgetsFailures(Forging):
         return RefusedByPlugin() if isinstance(ending, Failed) else ending
 
 
-@found_by(Settling, "test_a_job_is_given_back_to_the_front")
-class GivesBackToTheEnd(MemoryBackend):
+@found_by(Settling, "test_a_job_is_released_to_the_front")
+class ReleasesToTheEnd(MemoryBackend):
     """Release jobs to the end of their queue."""
 
     def __init__(self, *, clock=None):
@@ -89,7 +89,7 @@ class GivesBackToTheEnd(MemoryBackend):
         queues.release = queues.put
 
 
-@found_by(Settling, "test_a_job_is_delayed[0.3]", "test_a_job_is_delayed[1.2]")
+@found_by(Settling, "test_a_job_is_postponed[0.3]", "test_a_job_is_postponed[1.2]")
 class RoundsDown(Forging):
     """Round a delay down."""
 
@@ -101,24 +101,24 @@ class RoundsDown(Forging):
         )
 
 
-@found_by(Settling, "test_another_text_is_delayed_if_one_is_given", only=True)
-class DelaysTheClaimedText(Forging):
+@found_by(Settling, "test_another_payload_is_delayed_if_one_is_given", only=True)
+class DelaysTheClaimedPayload(Forging):
     """Ignore the payload that names the queue."""
 
     def forge(self, ending):
         return attrs.evolve(ending, raw=None) if isinstance(ending, PostponedByPlugin) else ending
 
 
-@found_by(Settling, "test_a_text_is_found_by_its_meaning_while_it_is_delayed", only=True)
-class KnowsTextsOnly(Forging):
+@found_by(Settling, "test_a_payload_is_found_by_its_meaning_while_it_is_delayed", only=True)
+class IgnoresMeanings(Forging):
     """Ignore the meaning of a payload."""
 
     def forge(self, ending):
         return attrs.evolve(ending, meaning=None) if isinstance(ending, (PostponedByPlugin, Retried)) else ending
 
 
-@found_by(Settling, "test_a_text_is_found_by_its_meaning_while_it_is_delayed", only=True)
-class RemembersMeaningsForEver(MemoryBackend):
+@found_by(Settling, "test_a_payload_is_found_by_its_meaning_while_it_is_delayed", only=True)
+class RemembersMeaningsForever(MemoryBackend):
     """Find a payload by its meaning after it was promoted."""
 
     def __init__(self, *, clock=None):
@@ -138,7 +138,7 @@ class MergesDelayed(MemoryBackend):
         schedule.add = lambda at, raw: not schedule.holds(at, raw) and add(at, raw)
 
 
-@found_by(Settling, "test_endings_are_recorded_in_the_order_given")
+@found_by(Settling, "test_settlements_are_recorded_in_the_order_given")
 class SettlesBackwards(MemoryBackend):
     """Record the last settlement first."""
 
@@ -146,7 +146,7 @@ class SettlesBackwards(MemoryBackend):
         return await super().settle_and_claim(process, settlements[::-1], free_slots, queues)
 
 
-@found_by(Concurrency, "test_a_job_is_claimed_or_where_it_goes[failures]")
+@found_by(Concurrency, "test_a_job_is_claimed_or_at_its_destination[failures]")
 class EndsTheClaimFirst(MemoryBackend):
     """For an instant, have a failed job neither claimed nor listed."""
 
@@ -159,7 +159,7 @@ class EndsTheClaimFirst(MemoryBackend):
         return await super().settle_and_claim(process, settlements, free_slots, queues)
 
 
-@found_by(Concurrency, "test_a_job_is_claimed_or_where_it_goes[queue]")
+@found_by(Concurrency, "test_a_job_is_claimed_or_at_its_destination[queue]")
 class EndsTheClaimLast(MemoryBackend):
     """For an instant, have a released job both claimed and in its queue."""
 
@@ -173,15 +173,15 @@ class EndsTheClaimLast(MemoryBackend):
         return await super().settle_and_claim(process, settlements, free_slots, queues)
 
 
-@found_by(Retrying, "test_a_job_is_tried_as_often_as_the_limit_says", "test_a_limit_of_one_is_no_retry")
-class RetriesForEver(Forging):
+@found_by(Retrying, "test_a_job_is_tried_up_to_its_limit", "test_a_limit_of_one_allows_no_retry")
+class RetriesForever(Forging):
     """Ignore the limit of a retry."""
 
     def forge(self, ending):
         return attrs.evolve(ending, limit=10**9) if isinstance(ending, Retried) else ending
 
 
-@found_by(Retrying, "test_a_job_is_tried_as_often_as_the_limit_says")
+@found_by(Retrying, "test_a_job_is_tried_up_to_its_limit")
 class RetriesOnceMore(Forging):
     """Use the limit as the number of retries."""
 
@@ -198,8 +198,8 @@ class RetriesAsRescued(MemoryBackend):
             return await super().settle_and_claim(process, settlements, free_slots, queues)
 
 
-@found_by(Retrying, "test_another_text_is_tried_again_if_one_is_given", only=True)
-class RetriesTheClaimedText(Forging):
+@found_by(Retrying, "test_another_payload_is_retried_if_one_is_given", only=True)
+class RetriesTheClaimedPayload(Forging):
     """Ignore the payload that names the queue."""
 
     def forge(self, ending):
@@ -208,10 +208,10 @@ class RetriesTheClaimedText(Forging):
 
 @found_by(
     PayloadBytes,
-    "test_a_text_is_retried_and_rescued_exactly[ruby]",
-    "test_a_text_is_retried_and_rescued_exactly[spaces]",
+    "test_a_payload_is_retried_and_rescued_exactly[ruby]",
+    "test_a_payload_is_retried_and_rescued_exactly[spaces]",
 )
-class RetriesInItsOwnSpelling(MemoryBackend):
+class EncodesRetriedPayloads(MemoryBackend):
     """Encode the payload of the next attempt again, as JavaScript would."""
 
     async def settle_and_claim(self, process, settlements, free_slots, queues):
@@ -235,7 +235,7 @@ class WaitsAlwaysTheSame(Forging):
         return attrs.evolve(ending, delays=ending.delays[:1]) if isinstance(ending, Retried) else ending
 
 
-@found_by(Retrying, "test_the_counter_goes_with_the_last_attempt")
+@found_by(Retrying, "test_the_counter_is_deleted_with_the_last_attempt")
 class KeepsCounters(MemoryBackend):
     """Keep the counter after the last attempt."""
 
@@ -285,7 +285,7 @@ class KeepsTraces(MemoryBackend):
 
 
 @found_by(Retrying, "test_a_trace_is_forgotten_with_its_counter")
-class TracesTheGone(MemoryBackend):
+class TracesGoneClaims(MemoryBackend):
     """Store the trace of a claim that is gone."""
 
     async def settle_and_claim(self, process, settlements, free_slots, queues):

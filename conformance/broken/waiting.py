@@ -9,7 +9,7 @@ from taskhero.backends.protocol import Wakeup
 from taskhero.conformance import Claiming, Waiting
 
 
-class WithLine(MemoryBackend):
+class WithWakeupQueue(MemoryBackend):
     """Base of backends with another wake-up queue."""
 
     line = WakeupQueue
@@ -20,7 +20,7 @@ class WithLine(MemoryBackend):
 
 
 @found_by(Waiting, "test_a_wake_up_between_two_waits_is_kept", "test_no_wake_up_is_lost", only=True)
-class LosesWakeUps(WithLine):
+class LosesWakeUps(WithWakeupQueue):
     """Lose a wake-up while no process waits."""
 
     class line(WakeupQueue):
@@ -30,7 +30,7 @@ class LosesWakeUps(WithLine):
 
 
 @found_by(Waiting, "test_a_wake_up_for_the_schedule_is_kept", only=True)
-class LosesWakeUpsForTheSchedule(WithLine):
+class LosesWakeUpsForTheSchedule(WithWakeupQueue):
     """Lose an earlier due time while no process waits."""
 
     class line(WakeupQueue):
@@ -39,8 +39,8 @@ class LosesWakeUpsForTheSchedule(WithLine):
             self._pending_schedule = False
 
 
-@found_by(Waiting, "test_an_earlier_moment_wakes_who_waits_for_the_schedule", only=True)
-class SleepsPastAnEarlierMoment(WithLine):
+@found_by(Waiting, "test_an_earlier_due_time_wakes_a_process_that_waits_for_the_schedule", only=True)
+class SleepsPastAnEarlierDueTime(WithWakeupQueue):
     """Wake a scheduler only for the first due time."""
 
     class line(WakeupQueue):
@@ -53,7 +53,7 @@ class SleepsPastAnEarlierMoment(WithLine):
 
 
 @found_by(Waiting, "test_about_one_process_is_woken_for_a_job")
-class WakesEverybody(WithLine):
+class WakesAllProcesses(WithWakeupQueue):
     """Wake every waiting process for each job."""
 
     class line(WakeupQueue):
@@ -64,7 +64,7 @@ class WakesEverybody(WithLine):
 
 
 @found_by(Waiting, "test_a_cancelled_wait_loses_no_wake_up", only=True)
-class WakesTheGone(WithLine):
+class ForgetsCancelledWakeUps(WithWakeupQueue):
     """Do not forward the wake-up of a wait that is cancelled in the same instant."""
 
     class line(WakeupQueue):
@@ -73,14 +73,14 @@ class WakesTheGone(WithLine):
 
 
 @found_by(Waiting, "test_a_wait_ends_when_its_time_is_up[queue]", only=True)
-class WaitsForEver(MemoryBackend):
+class WaitsForever(MemoryBackend):
     """Ignore the timeout of a wait."""
 
     async def wait(self, process, subscription, _timeout):
         return await super().wait(process, subscription, 10**6)
 
 
-@found_by(Waiting, "test_a_new_queue_wakes_who_waits_for_everything", only=True)
+@found_by(Waiting, "test_a_new_queue_wakes_a_process_that_waits_for_all_queues", only=True)
 class KnowsNoNewQueues(MemoryBackend):
     """Wait only for the queues that the subscription names."""
 
@@ -113,8 +113,8 @@ class CannotBeCancelled(MemoryBackend):
                     raise
 
 
-@found_by(Waiting, "test_a_wake_up_is_passed_on", only=True)
-class PassesNothingOn(MemoryBackend):
+@found_by(Waiting, "test_a_wake_up_is_forwarded", only=True)
+class ForwardsNothing(MemoryBackend):
     """Forward no wake-up."""
 
     async def notify(self, queues):
@@ -123,7 +123,7 @@ class PassesNothingOn(MemoryBackend):
 
 @found_by(Claiming, "test_another_process_is_woken_for_what_remains", only=True)
 @found_by(Waiting, "test_many_jobs_at_once_wake_as_many_as_it_takes", only=True)
-class ClaimsWithoutAWord(MemoryBackend):
+class ClaimsWithoutForwarding(MemoryBackend):
     """Wake no process for the jobs that a claim leaves."""
 
     async def settle_and_claim(self, process, settlements, free_slots, queues):

@@ -10,7 +10,7 @@ import pytest
 
 from taskhero import FailedJob, Job, Working, hookimpl
 from taskhero.backends.protocol import Entry, QueueLockGuard
-from taskhero.conformance.steps import LEASE, beat, claim_one, registered
+from taskhero.conformance.steps import LEASE, claim_one, registered, send_heartbeat
 from taskhero.errors import InvalidLockName, InvalidMoment, UnknownWorker
 from taskhero.models import Details, WorkerState
 from taskhero.runtime.scheduler.stale_workers import StaleWorkers
@@ -300,11 +300,11 @@ async def test_only_workers_that_were_silent_for_long_are_cleaned(harness):
         process, _ = await busy(app)
         living = await registered(app.backend, 2, queues=("math",))
         harness.clock.advance(LEASE + 50)
-        await beat(app.backend, living)
+        await send_heartbeat(app.backend, living)
         assert await app.queue.clean_old_workers(100) == {}
         assert set(await app.queue.workers()) == {process.worker(1), process.worker(2), living.worker(1)}
         harness.clock.advance(51)
-        await beat(app.backend, living)
+        await send_heartbeat(app.backend, living)
         cleaned = await app.queue.clean_old_workers(100)
         assert {name: (failed.job.raw, failed.worker) for name, failed in cleaned.items()} == {
             process.worker(1): (JOB, process.worker(1))

@@ -14,10 +14,10 @@ if TYPE_CHECKING:
 
     from taskhero.backends.protocol import Backend, Process
 
-__all__ = ["Board", "SimpleWorker", "working"]
+__all__ = ["SimpleWorker", "SucceededJobs", "working"]
 
 
-class Board:
+class SucceededJobs:
     """The payloads of all jobs that succeeded."""
 
     def __init__(self) -> None:
@@ -46,9 +46,9 @@ class SimpleWorker:
         wakeups: Number of its waits that ended because there might be jobs.
     """
 
-    def __init__(self, backend: Backend, process: Process, board: Board, meet: asyncio.Barrier | None) -> None:
+    def __init__(self, backend: Backend, process: Process, board: SucceededJobs, meet: asyncio.Barrier | None) -> None:
         self.process = process
-        self.wakes = 0
+        self.wakeups = 0
         self._meet = meet
         self._backend = backend
         self._board = board
@@ -59,7 +59,7 @@ class SimpleWorker:
         try:
             while True:
                 await self._work()
-                while not await self._woken():
+                while not await self._wait_for_jobs():
                     pass
         finally:
             if self._wait is not None:
@@ -79,7 +79,7 @@ class SimpleWorker:
             # A backend in memory never lets go of the event loop by itself.
             await asyncio.sleep(0)
 
-    async def _woken(self) -> bool:
+    async def _wait_for_jobs(self) -> bool:
         """Wait. Return False if `interrupt_wait` cancelled the wait."""
         subscription = Subscription(queues=self.process.queues)
         waiting = asyncio.create_task(self._backend.wait(self.process, subscription, long()))
@@ -87,10 +87,10 @@ class SimpleWorker:
         await asyncio.wait({waiting})
         if waiting.cancelled():
             return False
-        self.wakes += waiting.result().jobs
+        self.wakeups += waiting.result().jobs
         return True
 
-    def disturb(self) -> None:
+    def interrupt_wait(self) -> None:
         """Cancel the current wait. The worker starts another one and does not look for jobs in between."""
         if self._wait is not None:
             self._wait.cancel()
@@ -98,7 +98,7 @@ class SimpleWorker:
 
 @asynccontextmanager
 async def working(
-    backends: Sequence[Backend], count: int, board: Board, *, meet: asyncio.Barrier | None = None
+    backends: Sequence[Backend], count: int, board: SucceededJobs, *, meet: asyncio.Barrier | None = None
 ) -> AsyncIterator[list[SimpleWorker]]:
     """Run *count* workers, each a process of its own, spread over these views of one store.
 

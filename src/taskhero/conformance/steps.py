@@ -42,30 +42,30 @@ if TYPE_CHECKING:
 __all__ = [
     "LEASE",
     "QUIET",
-    "at_ease",
-    "beat",
     "blocked_by",
     "claim",
     "claim_one",
     "due",
     "free_locks",
     "hold",
-    "in_line",
     "job",
-    "leases_but",
+    "leases_except",
+    "let_waits_begin",
     "long",
     "make_process",
     "moves_of",
     "now_of",
+    "payloads_of",
     "push",
-    "raws",
     "registered",
     "rescue",
     "schedule",
+    "send_heartbeat",
     "settle",
-    "told",
+    "start_wait",
     "wake",
     "within",
+    "without_leases",
 ]
 
 #: Seconds of a process's lease, in tests for which its length does not matter.
@@ -144,7 +144,7 @@ async def settle(
     return await backend.settle_and_claim(process, [Settlement(claimed, ending or Succeeded())], (), ())
 
 
-async def beat(
+async def send_heartbeat(
     backend: Backend,
     process: Process,
     slots: Sequence[int] = (1,),
@@ -157,7 +157,7 @@ async def beat(
     return await asyncio.to_thread(backend.heartbeat, process, slots, LEASE, full=full, locks=locks, seen=seen)
 
 
-def told(answer: HeartbeatReply) -> HeartbeatReply:
+def without_leases(answer: HeartbeatReply) -> HeartbeatReply:
     """Return a heartbeat's reply without the leases of other processes."""
     return attrs.evolve(answer, leases=Leases())
 
@@ -165,7 +165,7 @@ def told(answer: HeartbeatReply) -> HeartbeatReply:
 # rescue
 
 
-async def leases_but(backend: Backend, *living: Process) -> list[Lease]:
+async def leases_except(backend: Backend, *living: Process) -> list[Lease]:
     """Return the leases of all processes except these."""
     names = {process.name for process in living}
     return [lease for lease in (await backend.leases()).leases if lease.process not in names]
@@ -173,7 +173,7 @@ async def leases_but(backend: Backend, *living: Process) -> list[Lease]:
 
 async def rescue(backend: Backend, *living: Process, limit: int = 10) -> list[RescuedJob]:
     """Rescue from all processes except these, as an engine whose `rescue_after` has passed."""
-    return list(await backend.rescue(await leases_but(backend, *living), limit))
+    return list(await backend.rescue(await leases_except(backend, *living), limit))
 
 
 # locks
@@ -209,7 +209,7 @@ async def free_locks(backend: Backend, *keys: str) -> list[str]:
     return found
 
 
-def raws(claims: Iterable[Claim]) -> list[str]:
+def payloads_of(claims: Iterable[Claim]) -> list[str]:
     """Return the payloads of claims."""
     return [claimed.raw for claimed in claims]
 
@@ -237,19 +237,19 @@ async def wake(backend: Backend, process: Process, interest: Subscription, *, sc
             return answer
 
 
-async def in_line(
+async def start_wait(
     backend: Backend, process: Process, interest: Subscription, *, schedule: bool = False
 ) -> asyncio.Task[Wakeup]:
     """Start a wait. A wake-up may be spurious, so start it again if it ends before anything happens."""
     for _ in range(5):
         waiting = asyncio.create_task(wake(backend, process, interest, schedule=schedule))
-        await at_ease()
+        await let_waits_begin()
         if not waiting.done():
             return waiting
         await waiting
     raise AssertionError("waits end again and again though nothing happens")
 
 
-async def at_ease(seconds: float = QUIET) -> None:
+async def let_waits_begin(seconds: float = QUIET) -> None:
     """Sleep so that waits can begin, because no verb shows whether they have."""
     await asyncio.sleep(seconds)

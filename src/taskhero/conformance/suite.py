@@ -54,7 +54,7 @@ class Suite:
         )
 
     @pytest.fixture(autouse=True)
-    def skip_what_is_not_claimed(self, request: pytest.FixtureRequest) -> None:
+    def skip_what_needs_a_missing_capability(self, request: pytest.FixtureRequest) -> None:
         """Skip a test that needs a capability which the backend, or its suite, lacks."""
         for name in needs_of(request.function):
             if not getattr(self.capabilities, name):
@@ -109,13 +109,13 @@ class Suite:
         """Store a text that is not a number at the counter of attempts *name*."""
         self._lacks("break_attempts", "wrong_types", backend, name)
 
-    async def break_moment(self, backend: Backend, at: int) -> None:
+    async def break_due_time(self, backend: Backend, at: int) -> None:
         """Store a value of a wrong type at the key of the jobs that are due at the Unix second *at*."""
-        self._lacks("break_moment", "wrong_types", backend, at)
+        self._lacks("break_due_time", "wrong_types", backend, at)
 
-    async def break_seconds_of(self, backend: Backend, raw: str) -> None:
+    async def break_due_times_of(self, backend: Backend, raw: str) -> None:
         """Store a value of a wrong type at the key of the due times of the payload *raw*."""
-        self._lacks("break_seconds_of", "wrong_types", backend, raw)
+        self._lacks("break_due_times_of", "wrong_types", backend, raw)
 
     async def break_worker(self, backend: Backend, worker_id: str) -> None:
         """Store a value of a wrong type at the key of a worker's job."""

@@ -27,7 +27,6 @@ from taskhero.backends.protocol import (
 )
 from taskhero.conformance.promises import needs, promise
 from taskhero.conformance.steps import (
-    beat,
     blocked_by,
     claim,
     claim_one,
@@ -35,10 +34,11 @@ from taskhero.conformance.steps import (
     free_locks,
     job,
     now_of,
+    payloads_of,
     push,
-    raws,
     registered,
     schedule,
+    send_heartbeat,
     settle,
 )
 from taskhero.conformance.suite import Suite
@@ -71,7 +71,7 @@ class DamagedData(Suite):
         await self.break_queue(backend, "bad")
         await push(backend, job(1))
         answer = await backend.settle_and_claim(process, (), (1, 2), ("bad", "q"))
-        assert raws(answer.claims) == [job(1)]
+        assert payloads_of(answer.claims) == [job(1)]
         assert list(answer.problems) == ["bad"]
         assert answer.problems["bad"]
 
@@ -90,7 +90,7 @@ class DamagedData(Suite):
 
     @promise("all", _ITEM)
     @needs("wrong_types")
-    async def test_other_callers_pushes_are_not_spoilt(self, backend: Backend) -> None:
+    async def test_other_callers_pushes_are_not_affected(self, backend: Backend) -> None:
         """They may share a round trip."""
         await self.break_queue(backend, "bad")
         queues = ("a", "bad", "b", "bad", "c")
@@ -119,12 +119,12 @@ class DamagedData(Suite):
         assert reason
         assert list(answer.gone) == []
         assert (await backend.stats()) == {"processed": 1, f"processed:{process.worker(first.slot)}": 1}
-        assert sorted(raws((await backend.claims(process)).claims)) == [job(1), job(3)]
+        assert sorted(payloads_of((await backend.claims(process)).claims)) == [job(1), job(3)]
         assert list((await settle(backend, process, second, Succeeded())).gone) == []
 
     @promise("settle_and_claim", *_UNSETTLED)
     @needs("wrong_types")
-    async def test_a_job_whose_queue_is_spoilt_stays_claimed(self, backend: Backend) -> None:
+    async def test_a_job_whose_queue_is_damaged_stays_claimed(self, backend: Backend) -> None:
         """It cannot be released, and it is not lost either."""
         process = await registered(backend)
         await push(backend, job(1))
@@ -139,7 +139,7 @@ class DamagedData(Suite):
     @promise("stats", "A counter that is not a number is omitted.")
     @pytest.mark.parametrize("counter", ["processed", "failed"])
     @needs("wrong_types")
-    async def test_a_counter_that_is_no_number_is_left_out(self, backend: Backend, counter: str) -> None:
+    async def test_a_counter_that_is_not_a_number_is_left_out(self, backend: Backend, counter: str) -> None:
         """Settlements are recorded all the same, and the other counters count."""
         process = await registered(backend, slots=(1, 2))
         await push(backend, job(1), job(2))
@@ -162,7 +162,7 @@ class DamagedData(Suite):
 
     @promise("all", _ITEM)
     @needs("wrong_types")
-    async def test_a_workers_counter_that_is_no_number_spoils_nothing_else(self, backend: Backend) -> None:
+    async def test_a_damaged_counter_of_a_worker_affects_nothing_else(self, backend: Backend) -> None:
         """Neither the settlement nor the total."""
         process = await registered(backend, slots=(1, 2))
         await push(backend, job(1), job(2))
@@ -177,7 +177,7 @@ class DamagedData(Suite):
     @promise("PromoteResult", "WRONG_TYPE")
     @promise("all", _ITEM)
     @needs("clock", "wrong_types")
-    async def test_a_move_to_a_spoilt_queue_is_refused(self, backend: Backend, clock: ManualClock) -> None:
+    async def test_a_job_is_not_promoted_to_a_damaged_queue(self, backend: Backend, clock: ManualClock) -> None:
         """The job stays delayed and takes no lock. The other promotions are made."""
         now = await now_of(backend)
         await schedule(backend, now + 5, job(1), job(2))
@@ -208,7 +208,7 @@ class DamagedData(Suite):
     @promise("prepare", "A lock of the wrong type counts as held by another owner.")
     @promise("all", _ITEM)
     @needs("wrong_types")
-    async def test_a_lock_of_the_wrong_type_is_somebody_elses(self, backend: Backend) -> None:
+    async def test_a_lock_of_the_wrong_type_counts_as_held(self, backend: Backend) -> None:
         """The job that needs it is blocked and takes none. The lock is neither renewed nor released."""
         process = await registered(backend, slots=(1, 2, 3))
         await push(backend, job(1), job(2), job(3))
@@ -222,7 +222,7 @@ class DamagedData(Suite):
         ]
         assert list(await backend.prepare(process, wanted)) == [Prepared(blocked_by=1), Prepared(), Prepared()]
         lost = HeldLock(second, bad)
-        assert (await beat(backend, process, locks=[lost, HeldLock(second, good)])).lost == (lost,)
+        assert (await send_heartbeat(backend, process, locks=[lost, HeldLock(second, good)])).lost == (lost,)
         settled = [Settlement(second, Succeeded(), release=("bad", "good")), Settlement(third, Succeeded())]
         answer = await backend.settle_and_claim(process, settled, (), ())
         assert (list(answer.gone), list(answer.unsettled)) == ([], [])
@@ -231,7 +231,7 @@ class DamagedData(Suite):
     @promise("prepare", "The locks of the queued job are released.")
     @promise("settle_and_claim", "It deletes the counters of `Settlement.forget`, but not if the claim is `gone`.")
     @needs("wrong_types")
-    async def test_what_has_no_owner_goes_whatever_its_type(self, backend: Backend) -> None:
+    async def test_what_has_no_owner_is_deleted_whatever_its_type(self, backend: Backend) -> None:
         """A queued job's lock, and a counter of attempts."""
         process = await registered(backend)
         await push(backend, job(1), job(2))
@@ -249,7 +249,7 @@ class DamagedData(Suite):
     @promise("prepare", "The counter of attempts is read, whether the locks were taken or not.")
     @promise("all", _ITEM)
     @needs("wrong_types")
-    async def test_a_counter_of_attempts_that_is_no_number_is_none(self, backend: Backend) -> None:
+    async def test_a_counter_of_attempts_that_is_not_a_number_is_none(self, backend: Backend) -> None:
         """The job runs all the same, and its attempts count from one again."""
         process = await registered(backend)
         await push(backend, job(1))
@@ -264,7 +264,7 @@ class DamagedData(Suite):
     @promise("settle_and_claim", "If the settlement cannot be recorded, its locks and counters stay.")
     @promise("settle_and_claim", *_UNSETTLED)
     @needs("wrong_types")
-    async def test_what_goes_with_an_end_that_cannot_be_recorded_stays(self, backend: Backend, *, last: bool) -> None:
+    async def test_locks_and_counters_of_an_unrecorded_settlement_stay(self, backend: Backend, *, last: bool) -> None:
         """The claim still owns the lock, and the counter keeps its value."""
         process = await registered(backend, slots=(1, 2))
         await push(backend, job(1), job(2), job(3))
@@ -284,7 +284,7 @@ class DamagedData(Suite):
     @promise("remove", "These locks are released, whatever their owner, if an entry was removed and none with its")
     @promise("delete_queue", "With *only_if_empty*, a queue that holds jobs or cannot be read does not change, and")
     @needs("wrong_types")
-    async def test_a_spoilt_queue_is_no_empty_one(self, backend: Backend) -> None:
+    async def test_a_damaged_queue_is_not_an_empty_one(self, backend: Backend) -> None:
         """Nothing is removed, no lock is released, and only an unconditional delete deletes it."""
         process = await registered(backend, queues=("bad",))
         await backend.push([Entry("bad", job(1), guards=(QueueLockGuard("lock:a", 60),))])

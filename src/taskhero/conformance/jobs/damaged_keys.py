@@ -51,14 +51,14 @@ class DamagedKeys(Suite):
     @promise("all", _ITEM)
     @pytest.mark.parametrize("ending", ENDINGS.values(), ids=ENDINGS)
     @needs("clock", "wrong_types")
-    async def test_a_job_whose_second_is_spoilt_stays_claimed(
+    async def test_a_job_whose_due_time_is_damaged_stays_claimed(
         self, backend: Backend, clock: ManualClock, ending: Disposition
     ) -> None:
         """The rest of the batch is recorded. A second later there is another due time, and no attempt is lost."""
         now = await now_of(backend)
         process, (first, second) = await claim_each(backend, 1, "q", "q")
         await schedule(backend, now + 60, job("lost"))
-        await self.break_moment(backend, now + 60)
+        await self.break_due_time(backend, now + 60)
         answer = await backend.settle_and_claim(
             process, [Settlement(first, ending), Settlement(second, Succeeded())], (), ()
         )
@@ -72,13 +72,13 @@ class DamagedKeys(Suite):
 
     @promise("settle_and_claim", *_UNSETTLED)
     @needs("clock", "wrong_types")
-    async def test_a_next_run_without_a_place_keeps_what_there_is(self, backend: Backend, clock: ManualClock) -> None:
+    async def test_a_next_run_that_cannot_be_stored_changes_nothing(self, backend: Backend, clock: ManualClock) -> None:
         """The settlement is not recorded and the delayed copy stays. A second later both succeed."""
         now = await now_of(backend)
         process, (claimed,) = await claim_each(backend, 1, "q")
         await schedule(backend, now + 10, job("lost"))
         await schedule(backend, now + 900, job(1))
-        await self.break_moment(backend, now + 10)
+        await self.break_due_time(backend, now + 10)
         next_run = NextRun("tick", job(1), (job(1),), 10)
         answer = await backend.settle_and_claim(process, [Settlement(claimed, Succeeded(), next_run=next_run)], (), ())
         assert [held for held, reason in answer.unsettled if reason] == [claimed]
@@ -94,12 +94,12 @@ class DamagedKeys(Suite):
 
     @promise("EnsureResult", "WRONG_TYPE")
     @needs("clock", "wrong_types")
-    async def test_a_copy_that_cannot_come_earlier_stays(self, backend: Backend, clock: ManualClock) -> None:
+    async def test_a_copy_that_cannot_be_delayed_for_less_stays(self, backend: Backend, clock: ManualClock) -> None:
         """It keeps its due time, and the other task is ensured."""
         now = int(clock.now())
         await schedule(backend, now + 10, job("lost"))
         await schedule(backend, now + 900, job(1))
-        await self.break_moment(backend, now + 10)
+        await self.break_due_time(backend, now + 10)
         tasks = [attrs.evolve(periodic(), guards=()), periodic("b", queue="other")]
         assert list(await backend.ensure_periodic(tasks)) == [EnsureResult.WRONG_TYPE, EnsureResult.ENQUEUED]
         assert await backend.delayed(now + 900) == [job(1)]
@@ -109,7 +109,7 @@ class DamagedKeys(Suite):
 
     @promise("all", "`BackendRefused` means that the backend changed nothing.")
     @needs("clock", "wrong_types")
-    async def test_a_task_that_cannot_begin_anew_stays_as_it_is(self, backend: Backend, clock: ManualClock) -> None:
+    async def test_a_task_that_cannot_be_restarted_stays_as_it_is(self, backend: Backend, clock: ManualClock) -> None:
         """Its copies stay, and it remains stopped. Another task restarts."""
         now = int(clock.now())
         task = periodic()
@@ -117,7 +117,7 @@ class DamagedKeys(Suite):
         await push(backend, job(1))
         await schedule(backend, now + 10, job("lost"))
         await schedule(backend, now + 900, job(1))
-        await self.break_moment(backend, now + 10)
+        await self.break_due_time(backend, now + 10)
         with pytest.raises(BackendRefused):
             await backend.restart_periodic(task)
         assert await backend.queued("q") == [job(1)]
@@ -127,7 +127,7 @@ class DamagedKeys(Suite):
 
     @promise("all", _ITEM)
     @needs("wrong_types")
-    async def test_a_task_is_stopped_though_its_queue_is_spoilt(self, backend: Backend) -> None:
+    async def test_a_task_is_stopped_though_its_queue_is_damaged(self, backend: Backend) -> None:
         """Its delayed copies are removed."""
         now = await now_of(backend)
         await schedule(backend, now + 900, job(1))
@@ -137,7 +137,9 @@ class DamagedKeys(Suite):
 
     @promise("all", "`BackendRefused` means that the backend changed nothing.")
     @needs("clock", "wrong_types")
-    async def test_slots_whose_jobs_have_no_place_are_not_seen(self, backend: Backend, clock: ManualClock) -> None:
+    async def test_fire_times_whose_jobs_cannot_be_stored_are_not_skipped(
+        self, backend: Backend, clock: ManualClock
+    ) -> None:
         """They fire once the queue is repaired. A task of another queue fires all the same."""
         now = int(clock.now())
         other = attrs.evolve(TASK, name="other", queue="r")

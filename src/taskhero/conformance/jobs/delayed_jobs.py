@@ -39,7 +39,7 @@ class DelayedJobListing(Suite):
     """`Backend.due_times`, `delayed`, `search_delayed` and `remove_delayed`."""
 
     @promise("due_times", "Return the Unix seconds to which jobs are delayed, earliest first, each with its number of")
-    async def test_moments_are_in_the_order_of_time(self, backend: Backend) -> None:
+    async def test_due_times_are_in_the_order_of_time(self, backend: Backend) -> None:
         """They are compared as numbers, not as text. There are none before anything is delayed."""
         assert list(await backend.due_times()) == []
         now = await now_of(backend)
@@ -52,12 +52,12 @@ class DelayedJobListing(Suite):
     @promise("due_times", "Due times that are not whole seconds are omitted, and so are seconds whose jobs cannot be")
     @promise("search_delayed", "A due time that cannot be read is skipped.")
     @needs("wrong_types")
-    async def test_a_moment_that_cannot_be_read_spoils_no_other(self, backend: Backend) -> None:
+    async def test_a_due_time_that_cannot_be_read_affects_no_other(self, backend: Backend) -> None:
         """Its jobs have the wrong type."""
         now = await now_of(backend)
         await schedule(backend, now + 60, job(1))
         await schedule(backend, now + 70, job(2))
-        await self.break_moment(backend, now + 60)
+        await self.break_due_time(backend, now + 60)
         assert list(await backend.due_times()) == [(now + 70, 1)]
         assert await _found(backend) == [(now + 70, job(2))]
         assert await _found(backend, limit=1) == [(now + 70, job(2))]
@@ -66,7 +66,9 @@ class DelayedJobListing(Suite):
     @_slices
     @promise("delayed", "Return the payloads that are delayed to the second *at*, in the order stored.")
     @promise("delayed", "Positions from *start* to *stop* are those of `queued`.")
-    async def test_a_part_of_a_moment(self, backend: Backend, positions: tuple[int, int], expected: list[int]) -> None:
+    async def test_a_part_of_a_due_time(
+        self, backend: Backend, positions: tuple[int, int], expected: list[int]
+    ) -> None:
         """Both ends are included."""
         at = await now_of(backend) + 60
         await schedule(backend, at, *map(job, range(5)))
@@ -74,7 +76,7 @@ class DelayedJobListing(Suite):
         assert await backend.delayed(at, *positions) == [job(number) for number in expected]
 
     @promise("delayed", "The list is empty if nothing is delayed to that second.")
-    async def test_a_moment_without_jobs(self, backend: Backend) -> None:
+    async def test_a_due_time_without_jobs(self, backend: Backend) -> None:
         """Nothing was ever delayed to it."""
         assert await backend.delayed(await now_of(backend) + 60) == []
 
@@ -94,7 +96,7 @@ class DelayedJobListing(Suite):
 
     @pytest.mark.parametrize("limit", [1, 1000])
     @promise("search_delayed", "With *containing*, payloads that contain none of these strings are omitted.")
-    async def test_a_search_by_what_a_text_holds(self, backend: Backend, limit: int) -> None:
+    async def test_a_search_by_what_a_payload_contains(self, backend: Backend, limit: int) -> None:
         """One of several strings is enough. Characters of patterns are ordinary characters."""
         at = await now_of(backend) + 60
         await schedule(backend, at, "a.c", "abc", "x%d", "é\\u00e9", "")
@@ -103,7 +105,7 @@ class DelayedJobListing(Suite):
         assert await _found(backend, "nothing", limit=limit) == []
 
     @promise("remove_delayed", "Remove all copies of these payloads from their seconds, and return for each the")
-    async def test_delayed_texts_are_removed(self, backend: Backend) -> None:
+    async def test_delayed_payloads_are_removed(self, backend: Backend) -> None:
         """Only from these due times. The others keep their order, and a removed one can be delayed again."""
         now = await now_of(backend)
         await schedule(backend, now + 60, job(1), job(2), job(3))
@@ -116,7 +118,7 @@ class DelayedJobListing(Suite):
         assert await backend.delayed(now + 60) == [job(1), job(3), job(2)]
 
     @promise("remove_delayed", "Remove all copies of these payloads from their seconds, and return for each the")
-    async def test_many_delayed_texts_are_removed(self, backend: Backend) -> None:
+    async def test_many_delayed_payloads_are_removed(self, backend: Backend) -> None:
         """Even if a backend splits a large call. An empty call removes nothing."""
         assert list(await backend.remove_delayed([])) == []
         at = await now_of(backend) + 60
@@ -137,7 +139,7 @@ class DelayedJobListing(Suite):
         assert [each.raw for each in await due(backend)] == [job(2)]
 
     @promise("remove_delayed", "A second is no longer listed after its last job is removed.")
-    async def test_a_moment_goes_with_its_last_job(self, backend: Backend) -> None:
+    async def test_a_due_time_is_forgotten_with_its_last_job(self, backend: Backend) -> None:
         """No scheduler wakes for it."""
         now = await now_of(backend)
         await schedule(backend, now + 60, job(1), job(2))

@@ -34,7 +34,6 @@ from taskhero.backends.records.inspection import FailedEntry, FailedRetry, Retry
 from taskhero.conformance.promises import needs, promise
 from taskhero.conformance.schedulers.periodic_chains import periodic
 from taskhero.conformance.steps import (
-    beat,
     claim,
     claim_one,
     due,
@@ -42,10 +41,11 @@ from taskhero.conformance.steps import (
     job,
     make_process,
     now_of,
+    payloads_of,
     push,
-    raws,
     registered,
     schedule,
+    send_heartbeat,
 )
 from taskhero.conformance.suite import Suite
 from taskhero.errors import InvalidMoment
@@ -131,7 +131,7 @@ class ExtremeNumbers(Suite):
         claimed = await claim_one(backend, process)
         lock = LockSpec("work:a", timeout)
         assert list(await backend.prepare(process, [Preparation(claimed, hold=(lock,))])) == [Prepared()]
-        assert (await beat(backend, process, locks=[HeldLock(claimed, lock)])).lost == ()
+        assert (await send_heartbeat(backend, process, locks=[HeldLock(claimed, lock)])).lost == ()
         await backend.settle_and_claim(process, [Settlement(claimed, Succeeded(), release=("work:a",))], (), ())
         assert await free_locks(backend, "work:a") == ["work:a"]
 
@@ -211,7 +211,7 @@ class ExtremeNumbers(Suite):
         assert len((await backend.search_delayed(limit=count)).entries) == 0
         found = await backend.remove("q", [Removal(job(2)), Removal(job(1), -count), Removal(job(1), count)])
         assert list(found) == ([1, 1, 1] if count == 1 else [1, 2, 0])
-        assert raws(await claim(backend, process)) == []
+        assert payloads_of(await claim(backend, process)) == []
 
     @promise("all", _WHOLE)
     @pytest.mark.parametrize("lease", [1e-9, LONGEST], ids=["shortest", "longest"])
@@ -219,7 +219,7 @@ class ExtremeNumbers(Suite):
         """The lease of a process, and the leader's."""
         process = make_process()
         await backend.register(process, (1,), lease)
-        assert (await beat(backend, process)).missing == ()
+        assert (await send_heartbeat(backend, process)).missing == ()
         await backend.deregister(process)
         assert await backend.lead("me", lease)
         assert await backend.lead("me", 60)

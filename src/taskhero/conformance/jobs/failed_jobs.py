@@ -11,7 +11,7 @@ from taskhero.backends.protocol import Entry, Failed, QueueLockGuard, Settlement
 from taskhero.backends.records.inspection import FAILED, FailedEntry, FailedRetry, RetryResult
 from taskhero.conformance.jobs.queue_inspection import SLICES
 from taskhero.conformance.promises import needs, promise
-from taskhero.conformance.steps import claim, free_locks, in_line, job, push, raws, registered, within
+from taskhero.conformance.steps import claim, free_locks, job, payloads_of, push, registered, start_wait, within
 from taskhero.conformance.suite import Suite
 
 if TYPE_CHECKING:
@@ -104,7 +104,7 @@ class FailedJobListing(Suite):
     @promise("retry_failed", "Each retry is one atomic step, in the order given.")
     @promise("retry_failed", "It removes the newest copy of the entry and stores the job as `push` does, or changes")
     @promise("RetryResult", "STORED", "MISSING")
-    async def test_failures_are_tried_again(self, backend: Backend, views: Views) -> None:
+    async def test_failures_are_retried(self, backend: Backend, views: Views) -> None:
         """Each is stored at the end of its queue, with the payload given. A missing one is not."""
         assert list(await backend.retry_failed([])) == []
         await push(backend, job("first"))
@@ -119,7 +119,7 @@ class FailedJobListing(Suite):
         assert await other.queued("other") == [job(3)]
 
     @promise("retry_failed", "Of two calls that retry the same entry, one succeeds.")
-    async def test_of_two_that_try_the_same_again_one_does(self, backend: Backend, views: Views) -> None:
+    async def test_of_two_that_retry_the_same_failure_one_does(self, backend: Backend, views: Views) -> None:
         """Two people can retry it at the same time."""
         other = await views()
         await _fail(backend, *map(str, range(20)))
@@ -151,18 +151,18 @@ class FailedJobListing(Suite):
 
     @promise("retry_failed", "Each retry is one atomic step, in the order given.")
     @promise("retry_failed", "It removes the newest copy of the entry and stores the job as `push` does, or changes")
-    async def test_who_waits_is_told_of_a_failure_that_is_tried_again(self, backend: Backend) -> None:
+    async def test_a_retried_failure_wakes_a_waiting_process(self, backend: Backend) -> None:
         """Like any job that is pushed. The process can claim it."""
         process = await registered(backend)
         await _fail(backend, "a")
-        waiting = await in_line(backend, process, Subscription(queues=("q",), all_queues=True))
+        waiting = await start_wait(backend, process, Subscription(queues=("q",), all_queues=True))
         await backend.retry_failed([_retry("a")])
         assert (await within(waiting)).jobs
-        assert raws(await claim(backend, process)) == [job(1)]
+        assert payloads_of(await claim(backend, process)) == [job(1)]
 
     @promise("RetryResult", "NOT_STORED")
     @needs("wrong_types")
-    async def test_a_failure_whose_queue_is_spoilt_stays(self, backend: Backend) -> None:
+    async def test_a_failure_whose_queue_is_damaged_stays(self, backend: Backend) -> None:
         """It takes no lock. A failed list that cannot be read has no entries."""
         await _fail(backend, "a", "b")
         await self.break_queue(backend, "bad")

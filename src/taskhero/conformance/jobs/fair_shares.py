@@ -60,7 +60,7 @@ class FairShares(Suite):
         assert len(await claim(backend, process, (1, 2))) == 2
 
     @promise("settle_and_claim", _SHARE)
-    async def test_the_dead_have_no_share(self, backend: Backend) -> None:
+    async def test_dead_processes_have_no_share(self, backend: Backend) -> None:
         """Even if they still hold jobs. Deregistered processes have none either."""
         dead = await registered(backend, 2, slots=(1, 2))
         await push(backend, job("a"), job("b"))
@@ -74,7 +74,7 @@ class FairShares(Suite):
 
     @promise("settle_and_claim", "Jobs are claimed queue by queue in the order given, each queue from its front.")
     @promise("settle_and_claim", "A later queue is used only if the earlier ones hold no more jobs or cannot be read.")
-    async def test_a_share_leaves_later_queues_alone(self, backend: Backend) -> None:
+    async def test_a_share_takes_nothing_from_later_queues(self, backend: Backend) -> None:
         """While the first queue holds jobs, even if they are others' share, the process claims none from the second."""
         order = ("high", "low")
         first = await registered(backend, 1, slots=range(1, 11), queues=order)

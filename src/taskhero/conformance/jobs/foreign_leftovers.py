@@ -42,7 +42,7 @@ class ForeignLeftovers(Suite):
     @promise("adopt", "Register delayed jobs that another program stored without their due times, and return their")
     @promise("adopt", "From then on they are promoted, listed and removed like all others.")
     @needs("clock", "leftovers")
-    async def test_jobs_without_their_moments_are_adopted(self, backend: Backend, clock: ManualClock) -> None:
+    async def test_jobs_without_their_due_times_are_adopted(self, backend: Backend, clock: ManualClock) -> None:
         """Once, whether they are due or not."""
         now = await now_of(backend)
         for number in (1, 2):
@@ -131,7 +131,9 @@ class ForeignLeftovers(Suite):
 
     @promise("due", "`foreign` says who holds that lock and since when `due` has seen it.")
     @needs("clock", "foreign_scheduler")
-    async def test_it_tells_who_stops_the_promotion(self, backend: Backend, views: Views, clock: ManualClock) -> None:
+    async def test_due_names_the_scheduler_that_stops_the_promotion(
+        self, backend: Backend, views: Views, clock: ManualClock
+    ) -> None:
         """The time counts from the first call of `due` in any process. The overview shows the same."""
         assert (await backend.due(1)).foreign is None
         assert (await backend.overview()).foreign is None
@@ -169,7 +171,7 @@ class ForeignLeftovers(Suite):
 
     @promise("due", *_DEAD)
     @needs("clock", "foreign_scheduler")
-    async def test_a_lock_that_nobody_watched_is_not_dead(self, backend: Backend, clock: ManualClock) -> None:
+    async def test_an_unwatched_lock_is_not_dead(self, backend: Backend, clock: ManualClock) -> None:
         """Its owner may have renewed it. The 10 minutes start again, as after a release."""
         await self.set_foreign_scheduler(backend, leads=True)
         for _ in range(3):

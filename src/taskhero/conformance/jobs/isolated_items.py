@@ -28,15 +28,15 @@ from taskhero.conformance.steps import (
     claim_one,
     due,
     free_locks,
-    in_line,
     job,
-    leases_but,
+    leases_except,
     now_of,
+    payloads_of,
     push,
-    raws,
     registered,
     rescue,
     schedule,
+    start_wait,
     within,
 )
 from taskhero.conformance.suite import Suite
@@ -91,12 +91,12 @@ class IsolatedItems(Suite):
         blocked = {(one.worker, one.queue, one.raw) for one in found if one.problem}
         assert blocked >= {(first.worker(held.slot), "bad", held.raw) for held in claims[1:3]}
         assert list((await backend.claims(first)).claims) == claims[1:3]
-        assert len(await leases_but(backend, living)) == 2
+        assert len(await leases_except(backend, living)) == 2
         await backend.delete_queue("bad")
         again = [one for _ in range(5) for one in await rescue(backend, living, limit=limit)]
         assert [one.problem for one in again] == [None] * 3
         assert {unmark(raw) for raw in await backend.queued("bad")} == {claims[1].raw, claims[2].raw, others[1].raw}
-        assert await leases_but(backend, living) == []
+        assert await leases_except(backend, living) == []
 
     @promise("rescue", _RESCUE)
     @needs("wrong_types")
@@ -133,14 +133,14 @@ class IsolatedItems(Suite):
         await self.break_worker(backend, process.worker_id(1))
         assert list((await backend.claims(process)).claims) == claims[1:]
         await push(backend, job("new"))
-        assert raws(await claim(backend, process, (1, 2))) == [job("new")]
+        assert payloads_of(await claim(backend, process, (1, 2))) == [job("new")]
 
     # those who leave
 
     @promise("deregister_slots", _HOLDS)
     @promise("all", _ITEM)
     @needs("wrong_types")
-    async def test_a_worker_whose_job_has_no_place_does_not_retire(self, backend: Backend) -> None:
+    async def test_a_worker_whose_job_cannot_be_released_stays_registered(self, backend: Backend) -> None:
         """The others are deregistered. It follows when its queue is repaired."""
         process, (good, bad, last) = await claim_each(backend, 1, "q", "bad", "q")
         await self.break_queue(backend, "bad")
@@ -158,7 +158,7 @@ class IsolatedItems(Suite):
     @promise("deregister", "In that case the process counts as dead immediately, so that other processes can rescue")
     @promise("all", _ITEM)
     @needs("wrong_types")
-    async def test_a_process_leaves_behind_what_has_no_place(self, backend: Backend) -> None:
+    async def test_a_process_keeps_the_jobs_that_cannot_be_released(self, backend: Backend) -> None:
         """Its other jobs are released, and it cannot claim any more."""
         process, (good, bad) = await claim_each(backend, 1, "q", "bad")
         other = await registered(backend, 2)
@@ -167,7 +167,7 @@ class IsolatedItems(Suite):
         assert (answer.given_back, [held for held, reason in answer.blocked if reason]) == (1, [bad])
         assert await backend.queued("q") == [good.raw]
         assert not (await backend.settle_and_claim(process, (), (1,), ("q",))).claims
-        assert [lease.process for lease in await leases_but(backend, other)] == [process.name]
+        assert [lease.process for lease in await leases_except(backend, other)] == [process.name]
         assert [one.raw for one in await rescue(backend, other) if one.problem] == [bad.raw]
         await backend.delete_queue("bad")
         assert [unmark(one.raw) for one in await rescue(backend, other)] == [bad.raw]
@@ -204,7 +204,7 @@ class IsolatedItems(Suite):
         now = await now_of(backend)
         await self.break_queue(backend, "bad")
         await schedule(backend, now + 60, job("lost"))
-        await self.break_moment(backend, now + 60)
+        await self.break_due_time(backend, now + 60)
         entries = [
             DelayedJobEntry(now + 60, "q", job(1)),
             DelayedJobEntry(now + 70, "q", job(2)),
@@ -223,11 +223,13 @@ class IsolatedItems(Suite):
 
     @promise("all", _ITEM)
     @needs("clock", "wrong_types")
-    async def test_a_text_whose_seconds_cannot_be_read_is_delayed(self, backend: Backend, clock: ManualClock) -> None:
+    async def test_a_payload_whose_due_times_cannot_be_read_is_delayed(
+        self, backend: Backend, clock: ManualClock
+    ) -> None:
         """It is promoted too. Guards treat it as not delayed; other payloads are not affected."""
         now = await now_of(backend)
         await schedule(backend, now + 5, job(1))
-        await self.break_seconds_of(backend, job(1))
+        await self.break_due_times_of(backend, job(1))
         await schedule(backend, now + 6, job(1), job(2))
         guarded = [Entry("q", job(n), guards=(NotDelayed((job(n),)),)) for n in (1, 2)]
         assert (await backend.push(guarded))[1] is False
@@ -249,7 +251,7 @@ class IsolatedItems(Suite):
         now = await now_of(backend)
         for at, number in ((5, 1), (6, 2), (7, 3)):
             await schedule(backend, now + at, job(number))
-        await self.break_moment(backend, now + 5)
+        await self.break_due_time(backend, now + 5)
         clock.advance(6)
         found = await due(backend, 1) or await due(backend, 1)
         assert [each.raw for each in found] == [job(2)]
@@ -260,7 +262,7 @@ class IsolatedItems(Suite):
 
     @promise("all", _ITEM)
     @needs("wrong_types")
-    async def test_a_failure_of_a_spoilt_list_is_missing_alone(self, backend: Backend) -> None:
+    async def test_a_failure_of_a_damaged_list_is_missing(self, backend: Backend) -> None:
         """The others are retried and removed."""
         process, claims = await claim_each(backend, 1, "q")
         await backend.settle_and_claim(process, [Settlement(claims[0], Retried("a", "retry:a", 1, (1.0,)))], (), ())
@@ -281,14 +283,14 @@ class IsolatedItems(Suite):
 
     @promise("all", _ITEM)
     @needs("wrong_types")
-    async def test_a_spoilt_queue_keeps_no_other_from_waking(self, backend: Backend) -> None:
+    async def test_a_damaged_queue_keeps_no_process_from_waking(self, backend: Backend) -> None:
         """The wake-up is forwarded for the queues that hold jobs."""
         first, second = await registered(backend, 1), await registered(backend, 2)
         await self.break_queue(backend, "bad")
-        wait = await in_line(backend, first, Subscription(queues=("q",)))
+        wait = await start_wait(backend, first, Subscription(queues=("q",)))
         await push(backend, job(1))
         assert (await within(wait)).jobs
-        wait = await in_line(backend, second, Subscription(queues=("q",)))
+        wait = await start_wait(backend, second, Subscription(queues=("q",)))
         await backend.notify(["bad", "q"])
         assert (await within(wait)).jobs
 

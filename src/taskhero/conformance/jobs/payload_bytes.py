@@ -16,8 +16,8 @@ from taskhero.conformance.steps import (
     job,
     moves_of,
     now_of,
+    payloads_of,
     push,
-    raws,
     registered,
     rescue,
     schedule,
@@ -57,7 +57,7 @@ class PayloadBytes(Suite):
     @_text
     @promise("all", "A job is its payload, a string.")
     @promise("all", "A backend stores and returns the payload exactly and never decodes it.")
-    async def test_a_text_is_queued_and_claimed_exactly(self, backend: Backend, text: str) -> None:
+    async def test_a_payload_is_queued_and_claimed_exactly(self, backend: Backend, text: str) -> None:
         """From the push to the claim, and in the list of a process's claims."""
         process = await registered(backend)
         await push(backend, text)
@@ -68,7 +68,7 @@ class PayloadBytes(Suite):
 
     @_text
     @promise("all", "A backend stores and returns the payload exactly and never decodes it.")
-    async def test_a_text_is_removed_exactly(self, backend: Backend, text: str) -> None:
+    async def test_a_payload_is_removed_exactly(self, backend: Backend, text: str) -> None:
         """Only equal payloads are removed."""
         await push(backend, text + " ", text, " " + text)
         assert list(await backend.remove("q", [Removal(text)])) == [1]
@@ -77,7 +77,7 @@ class PayloadBytes(Suite):
     @_text
     @promise("all", "A backend stores and returns the payload exactly and never decodes it.")
     @promise("Released", "The job returns to the front of its queue, as *raw* if that is given.")
-    async def test_a_text_is_given_back_exactly(self, backend: Backend, text: str) -> None:
+    async def test_a_payload_is_released_exactly(self, backend: Backend, text: str) -> None:
         """By a settlement, and when its worker or its process is deregistered."""
         process = await registered(backend, slots=(1, 2))
         await push(backend, text)
@@ -93,7 +93,7 @@ class PayloadBytes(Suite):
     @_text
     @promise("all", "A backend stores and returns the payload exactly and never decodes it.")
     @needs("clock")
-    async def test_a_text_is_delayed_and_promoted_exactly(
+    async def test_a_payload_is_delayed_and_promoted_exactly(
         self, backend: Backend, clock: ManualClock, text: str
     ) -> None:
         """By a producer, and by a settlement."""
@@ -110,7 +110,9 @@ class PayloadBytes(Suite):
     @_text
     @promise("all", "A move changes the payload in two cases only: a rescue marks it, and a disposition may replace")
     @needs("clock")
-    async def test_a_text_is_retried_and_rescued_exactly(self, backend: Backend, clock: ManualClock, text: str) -> None:
+    async def test_a_payload_is_retried_and_rescued_exactly(
+        self, backend: Backend, clock: ManualClock, text: str
+    ) -> None:
         """By a settlement, from the failed list, and from a dead process."""
         process = await registered(backend)
         await push(backend, text)
@@ -146,7 +148,7 @@ class PayloadBytes(Suite):
         await backend.push([Entry(queue, job(1, queue)), Entry("another", job(2))])
         assert await backend.queues() == sorted([queue, "another"])
         claims = await claim(backend, process, queues=(queue,))
-        assert raws(claims) == [job(1, queue)]
+        assert payloads_of(claims) == [job(1, queue)]
         assert claims[0].queue == queue
         assert list((await backend.claims(process)).claims) == claims
         await backend.deregister(process)

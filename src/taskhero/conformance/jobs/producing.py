@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from taskhero.backends.protocol import DelayedJobEntry, Entry, NotDelayed, PromotionTarget, QueueLockGuard
 from taskhero.conformance.promises import needs, promise
-from taskhero.conformance.steps import claim, job, now_of, push, raws, registered, schedule
+from taskhero.conformance.steps import claim, job, now_of, payloads_of, push, registered, schedule
 from taskhero.conformance.suite import Suite
 
 if TYPE_CHECKING:
@@ -91,7 +91,7 @@ class Producing(Suite):
 
     @promise("QueueLockGuard", "Store the job only if lock *key* is free, and take it.")
     @needs("clock")
-    async def test_a_lock_lapses_after_its_timeout(self, backend: Backend, clock: ManualClock) -> None:
+    async def test_a_lock_expires_after_its_timeout(self, backend: Backend, clock: ManualClock) -> None:
         """Not before it, and at most a second or two later."""
         guarded = Entry("q", job(1), guards=(QueueLockGuard("lock:a", 100),))
         await backend.push([guarded])
@@ -109,7 +109,7 @@ class Producing(Suite):
 
     @promise("push", "Return for each entry whether it was stored.")
     @promise("push", "An entry whose guards do not all hold is not stored and takes no lock.")
-    async def test_a_refused_entry_takes_no_lock(self, backend: Backend) -> None:
+    async def test_a_duplicate_takes_no_lock(self, backend: Backend) -> None:
         """Whichever of its guards does not hold, the other locks stay free."""
         await backend.push([Entry("q", job(1), guards=(QueueLockGuard("lock:taken", 60),))])
         for guards in (
@@ -122,14 +122,14 @@ class Producing(Suite):
 
     @promise("push", "Return for each entry whether it was stored.")
     @promise("push", "An entry whose guards do not all hold is not stored and takes no lock.")
-    async def test_a_refused_entry_makes_no_queue_known(self, backend: Backend) -> None:
+    async def test_a_duplicate_makes_no_queue_known(self, backend: Backend) -> None:
         """It leaves nothing in the store."""
         await backend.push([Entry("q", job(1), guards=(QueueLockGuard("lock:a", 60),))])
         await backend.push([Entry("never", job(2), guards=(QueueLockGuard("lock:a", 60),))])
         assert await backend.queues() == ["q"]
 
     @promise("NotDelayed", "Store the job only if none of these payloads is delayed.")
-    async def test_a_delayed_text_keeps_its_equals_out(self, backend: Backend) -> None:
+    async def test_a_delayed_payload_keeps_equal_jobs_out(self, backend: Backend) -> None:
         """One of the equivalent payloads is enough. A payload that is only similar is not."""
         await schedule(backend, await now_of(backend) + 1000, job(1))
         refused = Entry("q", job(1), guards=(NotDelayed((job("other form"), job(1))),))
@@ -139,7 +139,7 @@ class Producing(Suite):
 
     @promise("NotDelayed", "Store the job only if none of these payloads is delayed.")
     @needs("clock")
-    async def test_a_text_that_was_promoted_is_delayed_no_more(self, backend: Backend, clock: ManualClock) -> None:
+    async def test_a_payload_that_was_promoted_is_not_delayed(self, backend: Backend, clock: ManualClock) -> None:
         """It is as long as one copy is delayed."""
         now = await now_of(backend)
         await backend.schedule([DelayedJobEntry(now + 5, "q", job(1), unique=False)] * 2)
@@ -165,4 +165,4 @@ class Producing(Suite):
         process = await registered(backend)
         await push(backend, job(1))
         await backend.push([Entry("q", job(2), front=True, guards=(QueueLockGuard("lock:a", 60),))])
-        assert raws(await claim(backend, process)) == [job(2)]
+        assert payloads_of(await claim(backend, process)) == [job(2)]

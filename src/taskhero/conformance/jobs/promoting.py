@@ -19,13 +19,13 @@ from taskhero.conformance.promises import needs, promise
 from taskhero.conformance.steps import (
     due,
     free_locks,
-    in_line,
     job,
     make_process,
     moves_of,
     now_of,
     push,
     schedule,
+    start_wait,
     within,
 )
 from taskhero.conformance.suite import Suite
@@ -74,7 +74,7 @@ class Promoting(Suite):
     @promise("due", "Return the first *limit* jobs that are due.")
     @promise("all", '"Now" is the time of the')
     @needs("clock")
-    async def test_it_tells_the_time_and_the_next_moment(self, backend: Backend, clock: ManualClock) -> None:
+    async def test_due_shows_the_time_and_the_next_due_time(self, backend: Backend, clock: ManualClock) -> None:
         """`now` is the backend's clock. `next_at` is the earliest due time, past or not, or None."""
         empty = await backend.due(10)
         assert abs(empty.now - clock.now()) < 0.01
@@ -88,7 +88,7 @@ class Promoting(Suite):
 
     @promise("due", "Due times without jobs are deleted.")
     @needs("clock")
-    async def test_moments_without_jobs_are_no_next_moment(self, backend: Backend, clock: ManualClock) -> None:
+    async def test_due_times_without_jobs_are_not_next(self, backend: Backend, clock: ManualClock) -> None:
         """A due time is forgotten when its last job is promoted."""
         now = await now_of(backend)
         await schedule(backend, now + 10, job(1))
@@ -124,7 +124,7 @@ class Promoting(Suite):
     @promise("promote", "Move due jobs to the ends of their queues, and return a `PromoteResult` for each.")
     @promise("PromoteResult", "QUEUED")
     @needs("clock")
-    async def test_jobs_go_to_the_ends_of_their_queues(self, backend: Backend, clock: ManualClock) -> None:
+    async def test_jobs_are_promoted_to_the_ends_of_their_queues(self, backend: Backend, clock: ManualClock) -> None:
         """Each to the queue given for it, after the jobs that are there."""
         now = await now_of(backend)
         await push(backend, job(0))
@@ -157,7 +157,9 @@ class Promoting(Suite):
     @promise("promote", "Of two calls with the same target, one moves the job.")
     @promise("PromoteResult", "MISSED")
     @needs("clock")
-    async def test_of_two_equal_moves_one_moves_it(self, backend: Backend, clock: ManualClock, views: Views) -> None:
+    async def test_of_two_equal_promotions_one_promotes_it(
+        self, backend: Backend, clock: ManualClock, views: Views
+    ) -> None:
         """In one call or by two processes. Copies of one second are promoted one by one."""
         now = await now_of(backend)
         entry = DelayedJobEntry(now + 5, "q", job(1), unique=False)
@@ -241,7 +243,7 @@ class Promoting(Suite):
     @promise("PromoteResult", "MERGED")
     @promise("NotDelayed", "Store the job only if none of these payloads is delayed.")
     @needs("clock")
-    async def test_a_job_is_not_in_its_own_way(self, backend: Backend, clock: ManualClock) -> None:
+    async def test_a_job_does_not_block_its_own_promotion(self, backend: Backend, clock: ManualClock) -> None:
         """A job does not count as delayed while it is promoted. A copy with a later due time does."""
         now = await now_of(backend)
         guards = (NotDelayed((job(1),)),)
@@ -257,7 +259,7 @@ class Promoting(Suite):
 
     @promise("PromoteResult", "FAILED")
     @needs("clock")
-    async def test_what_cannot_be_queued_goes_to_the_failures(self, backend: Backend, clock: ManualClock) -> None:
+    async def test_what_cannot_be_queued_is_listed_as_failed(self, backend: Backend, clock: ManualClock) -> None:
         """With the text given. It is then neither delayed nor queued."""
         await schedule(backend, await now_of(backend) + 5, "garbage", job(1))
         clock.advance(5)
@@ -277,11 +279,13 @@ class Promoting(Suite):
 
     @promise("promote", "Waiting processes wake up as after `push`.")
     @needs("clock")
-    async def test_a_promotion_wakes_who_waits_for_the_queue(self, backend: Backend, clock: ManualClock) -> None:
+    async def test_a_promotion_wakes_a_process_that_waits_for_the_queue(
+        self, backend: Backend, clock: ManualClock
+    ) -> None:
         """Being due is not enough: a scheduler has to promote the job."""
         await schedule(backend, await now_of(backend) + 5, job(1))
         clock.advance(5)
         jobs = await due(backend)
-        wait = await in_line(backend, make_process(), Subscription(queues=("q",)))
+        wait = await start_wait(backend, make_process(), Subscription(queues=("q",)))
         await backend.promote(moves_of(jobs))
         assert (await within(wait)).jobs

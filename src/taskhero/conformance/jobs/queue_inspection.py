@@ -15,8 +15,8 @@ from taskhero.conformance.steps import (
     hold,
     job,
     make_process,
+    payloads_of,
     push,
-    raws,
     registered,
     settle,
 )
@@ -129,7 +129,7 @@ class QueueInspection(Suite):
         assert await backend.queued("q") == ["a", "499"]
 
     @promise("remove", "These locks are released, whatever their owner, if an entry was removed and none with its")
-    async def test_the_last_entry_takes_its_locks_along(self, backend: Backend) -> None:
+    async def test_the_last_entry_releases_its_locks(self, backend: Backend) -> None:
         """Earlier ones do not, since an equal payload is still queued. Each removal has its own locks."""
         locks = tuple(QueueLockGuard(f"lock:{name}", 3600) for name in "abcd")
         await backend.push([Entry("q", job(1), guards=locks)])
@@ -219,6 +219,6 @@ class QueueInspection(Suite):
         await push(backend, job(1))
         claimed = await claim_one(backend, process)
         for _ in range(2):
-            assert raws((await backend.claims(process)).claims) == [job(1)]
+            assert payloads_of((await backend.claims(process)).claims) == [job(1)]
         assert list((await settle(backend, process, claimed)).gone) == []
         assert list((await backend.claims(make_process())).claims) == []

@@ -34,7 +34,7 @@ class Scheduling(Suite):
 
     @promise("schedule", "Store jobs until their due times, in the order given, and return a `ScheduleResult` for")
     @promise("ScheduleResult", "DELAYED")
-    async def test_a_job_waits_for_its_moment(self, backend: Backend) -> None:
+    async def test_a_job_waits_for_its_due_time(self, backend: Backend) -> None:
         """It is in no queue, and the earliest due time is known."""
         now = await now_of(backend)
         entries = [DelayedJobEntry(now + 2000, "q", job(1)), DelayedJobEntry(now + 1000, "q", job(2))]
@@ -116,9 +116,7 @@ class Scheduling(Suite):
     @promise("schedule", "It is rounded up to a whole second, which is the one that `unique` compares.")
     @promise("schedule", "An entry whose due time is not in the future, by the same clock, is pushed immediately.")
     @needs("clock")
-    async def test_a_moment_with_a_fraction_is_compared_before_it_is_rounded(
-        self, backend: Backend, clock: ManualClock
-    ) -> None:
+    async def test_a_due_time_is_compared_before_it_is_rounded(self, backend: Backend, clock: ManualClock) -> None:
         """A fraction of a second ago is now. A fraction of a second from now is the next second."""
         now = await now_of(backend)
         clock.advance(0.5)
@@ -163,7 +161,7 @@ class Scheduling(Suite):
         assert await backend.queues() == ["q"]
 
     @promise("ScheduleResult", "ALREADY_DELAYED")
-    async def test_the_same_text_is_delayed_once_to_a_second(self, backend: Backend) -> None:
+    async def test_the_same_payload_is_delayed_once_to_a_second(self, backend: Backend) -> None:
         """It may be delayed to another second, and another payload may be delayed to this one."""
         at = await now_of(backend) + 1000
         await schedule(backend, at, job(1))
@@ -191,7 +189,9 @@ class Scheduling(Suite):
 
     @promise("ScheduleResult", "ALREADY_DELAYED")
     @needs("clock")
-    async def test_a_text_may_be_delayed_again_once_it_was_promoted(self, backend: Backend, clock: ManualClock) -> None:
+    async def test_a_payload_may_be_delayed_again_once_it_was_promoted(
+        self, backend: Backend, clock: ManualClock
+    ) -> None:
         """It is not a duplicate of the earlier one."""
         now = await now_of(backend)
         await schedule(backend, now + 5, job(1))
@@ -211,7 +211,7 @@ class Scheduling(Suite):
         ]
 
     @promise("ScheduleResult", "DUPLICATE")
-    async def test_a_guard_that_does_not_hold_refuses(self, backend: Backend) -> None:
+    async def test_a_guard_that_does_not_hold_makes_a_duplicate(self, backend: Backend) -> None:
         """Here the guard of one job names the payload of another, which is delayed."""
         at = await now_of(backend) + 1000
         await schedule(backend, at, job(2))
@@ -220,7 +220,7 @@ class Scheduling(Suite):
 
     @promise("schedule", "A lock belongs to a queued job: a delayed job neither needs nor takes it before its")
     @needs("clock")
-    async def test_a_lock_is_a_matter_of_the_queue(self, backend: Backend, clock: ManualClock) -> None:
+    async def test_a_queue_lock_does_not_concern_delayed_jobs(self, backend: Backend, clock: ManualClock) -> None:
         """A taken lock delays no job, a free one stays free, and the promotion takes it."""
         at = await now_of(backend) + 10
         guards = (QueueLockGuard("lock:a", 1000),)

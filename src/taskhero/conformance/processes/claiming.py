@@ -7,17 +7,17 @@ from typing import TYPE_CHECKING
 from taskhero.backends.protocol import Settlement, Subscription, Succeeded
 from taskhero.conformance.promises import needs, promise
 from taskhero.conformance.steps import (
-    beat,
     claim,
     claim_one,
-    in_line,
     job,
     make_process,
+    payloads_of,
     push,
-    raws,
     registered,
     rescue,
+    send_heartbeat,
     settle,
+    start_wait,
     within,
 )
 from taskhero.conformance.suite import Suite
@@ -41,7 +41,7 @@ class Claiming(Suite):
         process = await registered(backend, slots=(1, 2, 3))
         await push(backend, *map(job, range(5)))
         claims = await claim(backend, process, (2, 3))
-        assert raws(claims) == [job(0), job(1)]
+        assert payloads_of(claims) == [job(0), job(1)]
         assert sorted(claimed.slot for claimed in claims) == [2, 3]
         assert {claimed.queue for claimed in claims} == {"q"}
         assert await backend.queued("q") == [job(2), job(3), job(4)]
@@ -58,7 +58,7 @@ class Claiming(Suite):
         assert [claimed.queue for claimed in claims] == ["low", "low", "high"]
         for claimed in claims:
             await settle(backend, process, claimed)
-        assert raws(await claim(backend, process, (1, 2, 3), order)) == [
+        assert payloads_of(await claim(backend, process, (1, 2, 3), order)) == [
             job(2, "high"),
             job(1, "middle"),
             job(2, "middle"),
@@ -77,7 +77,7 @@ class Claiming(Suite):
     @promise("settle_and_claim", "A claimed job is stored under its worker's name, with a new token, from the instant")
     @promise("claims", "Return the claims that are stored for the workers of the process.")
     @promise("claims", "After a lost reply, they show what was really claimed.")
-    async def test_a_claim_stands_under_its_worker(self, backend: Backend) -> None:
+    async def test_a_claim_is_recorded_under_its_worker(self, backend: Backend) -> None:
         """With everything that the reply shows, in the order of claiming."""
         process = await registered(backend, slots=(1, 2, 3), queues=("q", "other"))
         await push(backend, job(1), job(2))
@@ -87,7 +87,7 @@ class Claiming(Suite):
         held = await backend.claims(process)
         assert list(held.claims) == claims
         assert dict(held.unreadable) == {}
-        assert raws(claims) == [job(1), job(2), job(3, "other")]
+        assert payloads_of(claims) == [job(1), job(2), job(3, "other")]
 
     @promise("claims", "Return the claims that are stored for the workers of the process.")
     @promise("claims", "After a lost reply, they show what was really claimed.")
@@ -141,7 +141,7 @@ class Claiming(Suite):
         answer = await backend.settle_and_claim(
             process, [Settlement(held, Succeeded()) for held in claims], (1, 2), ("q",)
         )
-        assert raws(answer.claims) == [job(2), job(3)]
+        assert payloads_of(answer.claims) == [job(2), job(3)]
         assert list((await backend.claims(process)).claims) == list(answer.claims)
 
     @promise("settle_and_claim", "Record how jobs ended, in the order given, and claim the next jobs for the free")
@@ -154,7 +154,7 @@ class Claiming(Suite):
         assert await backend.queued("q") == [job(1)]
 
     @promise("settle_and_claim", "Record how jobs ended, in the order given, and claim the next jobs for the free")
-    async def test_it_tells_whether_jobs_wait(self, backend: Backend) -> None:
+    async def test_the_reply_says_whether_jobs_remain(self, backend: Backend) -> None:
         """In any of the queues given, after the claim."""
         process = await registered(backend, slots=(1, 2, 3), queues=("q", "other"))
         await push(backend, job(1), job(2))
@@ -171,8 +171,8 @@ class Claiming(Suite):
         payloads = [f'{{"class":"{letter * (bound // 4 + 1)}"}}' for letter in "abcde"]
         await push(backend, *payloads)
         claims = await claim(backend, process, range(1, 6))
-        assert 0 < sum(len(text.encode()) for text in raws(claims)) <= bound
-        assert raws(claims) == payloads[: len(claims)]
+        assert 0 < sum(len(text.encode()) for text in payloads_of(claims)) <= bound
+        assert payloads_of(claims) == payloads[: len(claims)]
         assert await backend.queued("q") == payloads[len(claims) :]
 
     @promise("settle_and_claim", "A batch is also bounded in bytes, but contains at least one job if there is one.")
@@ -181,17 +181,17 @@ class Claiming(Suite):
         process = await registered(backend, slots=(1, 2))
         large = f'{{"class":"{"a" * (self.capabilities.batch_bytes + 1)}"}}'
         await push(backend, large, job(1))
-        assert raws(await claim(backend, process, (1, 2)))[0] == large
+        assert payloads_of(await claim(backend, process, (1, 2)))[0] == large
 
     @promise("settle_and_claim", "If jobs remain, another waiting process wakes up.")
     async def test_another_process_is_woken_for_what_remains(self, backend: Backend) -> None:
         """So one wake-up for many jobs reaches several processes."""
         process, other = await registered(backend, 1), await registered(backend, 2)
         subscription = Subscription(queues=("q",))
-        first = await in_line(backend, other, subscription)
+        first = await start_wait(backend, other, subscription)
         await push(backend, job(1), job(2), job(3))
         assert (await within(first)).jobs
-        second = await in_line(backend, other, subscription)
+        second = await start_wait(backend, other, subscription)
         await claim_one(backend, process)
         assert (await within(second)).jobs
 
@@ -211,7 +211,7 @@ class Claiming(Suite):
         assert await backend.queued("q") == [job(2)]
         await self.set_paused(backend, paused=False)
         answer = await backend.settle_and_claim(process, (), (1, 2), ("q",))
-        assert (answer.paused, raws(answer.claims)) == (False, [job(2)])
+        assert (answer.paused, payloads_of(answer.claims)) == (False, [job(2)])
 
     @promise("settle_and_claim", "Nothing is claimed for a process that is not registered or was declared dead.")
     async def test_a_process_that_is_not_registered_claims_nothing(self, backend: Backend) -> None:
@@ -233,5 +233,5 @@ class Claiming(Suite):
         answer = await backend.settle_and_claim(process, settled, (1, 2), ("q",))
         assert (answer.registered, list(answer.claims), list(answer.gone)) == (False, [], [taken])
         assert (await backend.stats())["processed"] == 1
-        await beat(backend, process, (1, 2))
+        await send_heartbeat(backend, process, (1, 2))
         assert unmark((await claim_one(backend, process)).raw) == job(2)

@@ -22,16 +22,16 @@ from taskhero.backends.protocol import (
 )
 from taskhero.conformance.promises import needs, promise
 from taskhero.conformance.steps import (
-    beat,
     claim,
     due,
     job,
-    leases_but,
+    leases_except,
     moves_of,
     now_of,
     push,
     registered,
     schedule,
+    send_heartbeat,
     within,
 )
 from taskhero.conformance.suite import Suite
@@ -123,7 +123,7 @@ class Concurrency(Suite):
     @pytest.mark.parametrize("place", ["failures", "queue", "delayed", "retried"])
     @promise("settle_and_claim", "One step stores the job at its destination (failed list, delayed set or queue) and")
     @needs("clock")
-    async def test_a_job_is_claimed_or_where_it_goes(self, backend: Backend, views: Views, place: str) -> None:
+    async def test_a_job_is_claimed_or_at_its_destination(self, backend: Backend, views: Views, place: str) -> None:
         """Never in neither place and never in both, while it is settled."""
         other, process = await views(), await registered(backend, slots=range(1, 31))
         await push(backend, *map(job, range(30)))
@@ -205,7 +205,7 @@ class Concurrency(Suite):
         rescuer, process = await views(), await registered(backend, 1, slots=range(1, 31))
         await push(backend, *map(job, range(30)))
         assert len(await claim(backend, process, range(1, 31))) == 30
-        dead = await leases_but(backend)
+        dead = await leases_except(backend)
         async with _watched(lambda: self._held(backend, process), lambda: rescuer.length("q"), 30):
             for _ in range(30):
                 assert len(await rescuer.rescue(dead, 1)) == 1
@@ -232,8 +232,8 @@ class Concurrency(Suite):
         """Producers, workers, schedulers and readers do not disturb each other."""
         other = await views()
         process = await registered(backend, slots=(1, 2))
-        stale = await leases_but(backend)
-        await beat(backend, process)
+        stale = await leases_except(backend)
+        await send_heartbeat(backend, process)
         done: list[Claim] = []
 
         async def produce() -> None:

@@ -23,7 +23,6 @@ from taskhero.conformance.processes.settling import ENDINGS
 from taskhero.conformance.promises import needs, promise
 from taskhero.conformance.steps import (
     LEASE,
-    beat,
     blocked_by,
     claim,
     claim_one,
@@ -33,9 +32,10 @@ from taskhero.conformance.steps import (
     push,
     registered,
     rescue,
+    send_heartbeat,
     settle,
-    told,
     within,
+    without_leases,
 )
 from taskhero.conformance.suite import Suite
 
@@ -75,7 +75,7 @@ class HeldLocks(Suite):
     @_full
     @promise("heartbeat", _RENEWED)
     @needs("clock")
-    async def test_a_beat_renews_the_locks_that_it_names(
+    async def test_a_heartbeat_renews_the_locks_that_it_names(
         self, backend: Backend, clock: ManualClock, *, full: bool
     ) -> None:
         """For their timeouts, each time from now, and several at once."""
@@ -84,8 +84,8 @@ class HeldLocks(Suite):
         locks = [await hold(backend, process, *one, timeout=_TIMEOUT) for one in held]
         for _ in range(3):
             clock.advance(_TIMEOUT - 1)
-            answer = await beat(backend, process, (1, 2), full=full, locks=locks)
-            assert told(answer) == HeartbeatReply(alive=True)
+            answer = await send_heartbeat(backend, process, (1, 2), full=full, locks=locks)
+            assert without_leases(answer) == HeartbeatReply(alive=True)
         clock.advance(_TIMEOUT - 1)
         assert await free_locks(backend, "a", "b", "c") == []
         clock.advance(1 + _SLACK)
@@ -98,7 +98,7 @@ class HeldLocks(Suite):
         process, first, _ = await _two_claims(backend)
         held = await hold(backend, process, first, "a", timeout=20)
         clock.advance(15)
-        await beat(backend, process, locks=[held])
+        await send_heartbeat(backend, process, locks=[held])
         clock.advance(19)
         assert await free_locks(backend, "a") == []
         clock.advance(1 + _SLACK)
@@ -112,21 +112,21 @@ class HeldLocks(Suite):
         held = await hold(backend, process, first, "a", timeout=_TIMEOUT)
         await settle(backend, process, first)
         clock.advance(_TIMEOUT - 1)
-        assert (await beat(backend, process, locks=[held])).lost == ()
+        assert (await send_heartbeat(backend, process, locks=[held])).lost == ()
         clock.advance(_TIMEOUT - 1)
         assert await free_locks(backend, "a") == []
 
     @_full
     @promise("heartbeat", _TAKEN_AGAIN)
     @needs("clock")
-    async def test_a_lock_that_lapsed_and_is_free_is_taken_again(
+    async def test_a_lock_that_expired_and_is_free_is_taken_again(
         self, backend: Backend, clock: ManualClock, *, full: bool
     ) -> None:
         """Of a process whose heartbeat was late."""
         process, first, _ = await _two_claims(backend)
         held = await hold(backend, process, first, "a", timeout=_TIMEOUT)
         clock.advance(_TIMEOUT + _SLACK)
-        answer = await beat(backend, process, (1, 2), full=full, locks=[held])
+        answer = await send_heartbeat(backend, process, (1, 2), full=full, locks=[held])
         assert (answer.alive, answer.lost) == (True, ())
         assert await free_locks(backend, "a") == []
         assert await blocked_by(backend, process, first, "a") is None, "it is the claim's own"
@@ -138,7 +138,7 @@ class HeldLocks(Suite):
         held = await hold(backend, process, first, "a")
         await backend.settle_and_claim(process, [Settlement(first, Succeeded(), release=("a",))], (), ())
         forged = HeldLock(attrs.evolve(second, token=second.token + "0"), LockSpec("b", 3600))
-        assert (await beat(backend, process, locks=[held, forged])).lost == ()
+        assert (await send_heartbeat(backend, process, locks=[held, forged])).lost == ()
         assert await free_locks(backend, "a", "b") == ["a", "b"]
 
     @promise("heartbeat", _RENEWED)
@@ -148,7 +148,9 @@ class HeldLocks(Suite):
         mine = [await hold(backend, process, first, f"mine:{number}") for number in range(20)]
 
         def beats() -> list[HeartbeatReply]:
-            return [told(backend.heartbeat(process, (1, 2), LEASE, full=False, locks=mine)) for _ in range(50)]
+            return [
+                without_leases(backend.heartbeat(process, (1, 2), LEASE, full=False, locks=mine)) for _ in range(50)
+            ]
 
         client = asyncio.create_task(asyncio.to_thread(beats))
         keys = tuple(f"other:{number}" for number in range(50))
@@ -165,7 +167,7 @@ class HeldLocks(Suite):
     @_full
     @promise("heartbeat", _LOST)
     @needs("clock")
-    async def test_a_lock_that_somebody_else_holds_is_lost(
+    async def test_a_lock_that_another_claim_holds_is_lost(
         self, backend: Backend, clock: ManualClock, views: Views, *, full: bool
     ) -> None:
         """Only that lock, and it stays with its owner. The lease and the other locks are renewed."""
@@ -177,30 +179,32 @@ class HeldLocks(Suite):
         await push(backend, job(3))
         theirs = await claim_one(view, other)
         await hold(view, other, theirs, "a", timeout=_TIMEOUT)
-        answer = await beat(backend, process, (1, 2), full=full, locks=[short, long])
-        assert told(answer) == HeartbeatReply(alive=True, lost=(short,))
+        answer = await send_heartbeat(backend, process, (1, 2), full=full, locks=[short, long])
+        assert without_leases(answer) == HeartbeatReply(alive=True, lost=(short,))
         clock.advance(_TIMEOUT - _SLACK - 1)
         assert await free_locks(backend, "a", "b") == []
         clock.advance(1 + 2 * _SLACK)
         assert await free_locks(backend, "a", "b") == ["a", "b"], "neither was renewed longer"
 
     @promise("heartbeat", _LOST)
-    async def test_a_queued_jobs_lock_is_somebody_elses(self, backend: Backend) -> None:
+    async def test_a_queued_jobs_lock_is_lost(self, backend: Backend) -> None:
         """So is a lock of another claim of the same process, even after a settlement."""
         process, first, second = await _two_claims(backend)
         await backend.push([Entry("q", job(3), guards=(QueueLockGuard("a", 3600),))])
         await hold(backend, process, first, "b")
         wanted = [HeldLock(second, LockSpec("a", 3600)), HeldLock(second, LockSpec("b", 3600))]
-        assert (await beat(backend, process, locks=wanted)).lost == tuple(wanted)
+        assert (await send_heartbeat(backend, process, locks=wanted)).lost == tuple(wanted)
         assert await blocked_by(backend, process, first, "b") is None
         await settle(backend, process, second)
-        assert (await beat(backend, process, locks=wanted)).lost == tuple(wanted)
+        assert (await send_heartbeat(backend, process, locks=wanted)).lost == tuple(wanted)
 
     # releasing
 
     @_ending
     @promise("settle_and_claim", _END)
-    async def test_a_jobs_locks_go_with_its_end(self, backend: Backend, views: Views, ending: Disposition) -> None:
+    async def test_a_jobs_locks_are_released_with_its_settlement(
+        self, backend: Backend, views: Views, ending: Disposition
+    ) -> None:
         """Whatever the disposition. Locks that are not named stay."""
         process, first, _ = await _two_claims(backend)
         assert await blocked_by(backend, process, first, "a", "b", "c") is None
@@ -228,7 +232,7 @@ class HeldLocks(Suite):
         assert await blocked_by(backend, process, answer.claims[0], *keys[1::2]) is None
 
     @promise("settle_and_claim", _END)
-    async def test_somebody_elses_lock_is_not_released(self, backend: Backend) -> None:
+    async def test_another_owners_lock_is_not_released(self, backend: Backend) -> None:
         """Another claim's lock, even of the same process, or a queued job's, which has no owner."""
         process, first, second = await _two_claims(backend)
         await backend.push([Entry("q", job(3), guards=(QueueLockGuard("a", 3600),))])
@@ -250,7 +254,7 @@ class HeldLocks(Suite):
     # forgetting
 
     @promise("settle_and_claim", _FORGOTTEN)
-    async def test_counters_are_forgotten_with_the_end(self, backend: Backend) -> None:
+    async def test_counters_are_forgotten_with_the_settlement(self, backend: Backend) -> None:
         """A later equal job starts from one. Other counters stay, and so do those of a retried job."""
         process = await registered(backend)
         attempts = []
@@ -279,7 +283,7 @@ class HeldLocks(Suite):
             else:
                 await backend.deregister_slots(process, (1,))
             await backend.register(process, (1,), LEASE)
-            await beat(backend, process, locks=[held])
+            await send_heartbeat(backend, process, locks=[held])
             settlement = Settlement(claimed, ending, release=("a",))
             assert list((await backend.settle_and_claim(process, [settlement], (), ())).gone) == [claimed]
             assert await free_locks(backend, "a") == ["a"]
@@ -287,7 +291,9 @@ class HeldLocks(Suite):
 
     @_ending
     @promise("settle_and_claim", _END, _FORGOTTEN)
-    async def test_what_goes_with_a_claim_that_is_gone_stays(self, backend: Backend, ending: Disposition) -> None:
+    async def test_a_claim_that_is_gone_releases_and_forgets_nothing(
+        self, backend: Backend, ending: Disposition
+    ) -> None:
         """A repeated settlement, as after a lost reply, releases no other owner's lock and forgets no counter."""
         process, first, second = await _two_claims(backend)
         settlement = Settlement(first, ending, release=("a",), forget=("retry:b",))

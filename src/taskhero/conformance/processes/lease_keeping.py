@@ -11,15 +11,15 @@ from taskhero.backends.protocol import Lease, Leases
 from taskhero.conformance.promises import needs, promise
 from taskhero.conformance.steps import (
     LEASE,
-    beat,
     claim_one,
     hold,
     job,
-    leases_but,
+    leases_except,
     make_process,
     push,
     registered,
     rescue,
+    send_heartbeat,
 )
 from taskhero.conformance.suite import Suite
 from taskhero.runtime.worker.lease_watch import LeaseSnapshot, LeaseWatch
@@ -61,27 +61,27 @@ class LeaseKeeping(Suite):
         process, other, renewals = make_process(1), await registered(backend, 2), []
         for length in (12.5, 40.0, 0.25):
             await backend.register(process, (1,), length)
-            (lease,) = await leases_but(await views(), other)
+            (lease,) = await leases_except(await views(), other)
             assert (lease.process, lease.length) == (process.name, length)
             renewals.append(lease.renewal)
         for full in (False, True):
-            await beat(backend, process, full=full)
-            renewals.append((await leases_but(backend, other))[0].renewal)
+            await send_heartbeat(backend, process, full=full)
+            renewals.append((await leases_except(backend, other))[0].renewal)
         await backend.deregister(process)
-        assert await leases_but(backend, other) == []
+        assert await leases_except(backend, other) == []
         await backend.register(process, (1,), LEASE)
-        renewals.append((await leases_but(backend, other))[0].renewal)
+        renewals.append((await leases_except(backend, other))[0].renewal)
         assert len(set(renewals)) == len(renewals)
 
     @promise("leases", "`Lease.renewal` is a different string after each renewal.")
     async def test_a_lease_that_is_not_renewed_stays_the_same(self, backend: Backend) -> None:
         """Whatever else its process, or another one, does."""
         process, other = await registered(backend, 1), await registered(backend, 2)
-        before = await leases_but(backend, other)
+        before = await leases_except(backend, other)
         await push(backend, job(1))
         await claim_one(backend, process)
-        await beat(backend, other)
-        assert await leases_but(backend, other) == before
+        await send_heartbeat(backend, other)
+        assert await leases_except(backend, other) == before
 
     @promise("leases", "Return the leases of all processes, those with the oldest renewal first.")
     @promise("leases", _SEEN)
@@ -90,30 +90,30 @@ class LeaseKeeping(Suite):
         first, second, third = [await registered(backend, number) for number in (1, 2, 3)]
         before = await backend.leases()
         assert _names(before) == [first.name, second.name, third.name]
-        await beat(backend, first)
+        await send_heartbeat(backend, first)
         await registered(backend, 4)
         view = await views()
         assert _names(await view.leases(before.seen)) == [second.name, third.name]
         later = await view.leases()
         assert _names(later) == [second.name, third.name, first.name, make_process(4).name]
         await backend.deregister(make_process(4))
-        await beat(backend, third)
+        await send_heartbeat(backend, third)
         assert _names(await backend.leases(later.seen)) == [second.name, first.name]
         assert _names(await backend.leases(before.seen)) == [second.name]
 
     @promise("heartbeat", "The reply contains the leases of other processes, as `leases` returns them.")
-    async def test_a_beat_shows_the_leases_of_others(self, backend: Backend, views: Views) -> None:
+    async def test_a_heartbeat_shows_the_leases_of_others(self, backend: Backend, views: Views) -> None:
         """All of them at first, then those that were not renewed since the given reply."""
         process, first, second = [await registered(backend, number) for number in (1, 2, 3)]
-        answer = await beat(backend, process)
+        answer = await send_heartbeat(backend, process)
         assert _names(answer.leases) == [first.name, second.name]
-        assert answer.leases.leases == tuple(await leases_but(await views(), process))
-        await beat(backend, first)
-        answer = await beat(backend, process, seen=answer.leases.seen)
+        assert answer.leases.leases == tuple(await leases_except(await views(), process))
+        await send_heartbeat(backend, first)
+        answer = await send_heartbeat(backend, process, seen=answer.leases.seen)
         assert _names(answer.leases) == [second.name]
         await backend.register(process, (2,), LEASE)
-        await beat(backend, second)
-        answer = await beat(backend, process, seen=answer.leases.seen)
+        await send_heartbeat(backend, second)
+        answer = await send_heartbeat(backend, process, seen=answer.leases.seen)
         assert _names(answer.leases) == [first.name]
 
     @promise("leases", "The reply contains at most 1000 leases.")
@@ -124,8 +124,8 @@ class LeaseKeeping(Suite):
             await backend.register(process, (1,), LEASE)
         names = [process.name for process in processes]
         assert _names(await backend.leases()) == names[:1000]
-        await beat(backend, processes[0])
-        answer = await beat(backend, processes[1002])
+        await send_heartbeat(backend, processes[0])
+        answer = await send_heartbeat(backend, processes[1002])
         assert _names(answer.leases) == names[1:1001]
 
     @promise("leases", "With *lease*, a taskhero worker whose process is unknown gets a lease of that length, so that")
@@ -136,13 +136,13 @@ class LeaseKeeping(Suite):
         await push(backend, job(1), job(2))
         await claim_one(backend, process)
         await self.forget_lease(backend, process)
-        assert await leases_but(backend, other) == []
+        assert await leases_except(backend, other) == []
         found = await backend.leases(lease=7.0)
         (lease,) = [lease for lease in found.leases if lease.process != other.name]
         assert (lease.process, lease.length) == (process.name, 7.0)
-        assert await leases_but(backend, other) == [lease]
+        assert await leases_except(backend, other) == [lease]
         await backend.leases(lease=9.0)
-        assert await leases_but(backend, other) == [lease], "a lease that is known is not renewed"
+        assert await leases_except(backend, other) == [lease], "a lease that is known is not renewed"
         assert len(await rescue(backend, other)) == 1
 
     # no clock ends a lease
@@ -157,20 +157,20 @@ class LeaseKeeping(Suite):
         await push(backend, job(1), *map(job, range(4)))
         claimed = await claim_one(backend, process)
         held = await hold(backend, process, claimed, "work:a", timeout=int(10 * _DAY))
-        before = await leases_but(backend)
+        before = await leases_except(backend)
         clock.advance(jump)
-        assert await leases_but(backend) == before
+        assert await leases_except(backend) == before
         answer = await backend.settle_and_claim(process, (), (2,), ("q",))
         assert (answer.registered, len(answer.claims)) == (True, 1)
         assert len((await backend.settle_and_claim(other, (), (1, 2), ("q",))).claims) == 2
         assert await hold(backend, process, claimed, "work:a", timeout=int(10 * _DAY)) == held
-        answer_of_beat = await beat(backend, process, locks=[held])
+        answer_of_beat = await send_heartbeat(backend, process, locks=[held])
         assert (answer_of_beat.alive, answer_of_beat.lost) == (True, ())
 
     @promise("rescue", *_RULE)
     @pytest.mark.parametrize("jump", [0.0, _DAY, -_DAY], ids=["steady", "forward", "back"])
     @needs("clock")
-    async def test_an_outage_costs_nobody_its_jobs(self, backend: Backend, clock: ManualClock, jump: float) -> None:
+    async def test_an_outage_costs_no_process_its_jobs(self, backend: Backend, clock: ManualClock, jump: float) -> None:
         """The first process to return rescues only after the others had time to return too."""
         living, dead, rescuer = [await _short(backend, number) for number in (1, 2, 3)]
         await push(backend, job(1), job(2))
@@ -195,7 +195,7 @@ class LeaseKeeping(Suite):
 
     @promise("rescue", *_RULE)
     @needs("clock")
-    async def test_a_process_that_is_cut_off_alone_is_rescued(self, backend: Backend, clock: ManualClock) -> None:
+    async def test_a_process_that_is_cut_off_is_rescued(self, backend: Backend, clock: ManualClock) -> None:
         """By a process that reached the backend all the time, and by one that has just started."""
         dead, rescuer = await _short(backend, 1), await _short(backend, 2)
         await push(backend, job(1))
@@ -218,7 +218,7 @@ class LeaseKeeping(Suite):
         async def renew(process: Process, view: Backend) -> None:
             seen = ""
             for _ in range(10):
-                answer = await beat(view, process, seen=seen)
+                answer = await send_heartbeat(view, process, seen=seen)
                 seen = answer.leases.seen
                 names = _names(answer.leases)
                 assert process.name not in names

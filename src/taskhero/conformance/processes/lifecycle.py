@@ -12,7 +12,7 @@ import pytest
 from taskhero.backends.periodic_protocol import PeriodicTaskVerbs
 from taskhero.backends.protocol import Backend, DelayedJobEntry, Subscription
 from taskhero.conformance.promises import promise
-from taskhero.conformance.steps import at_ease, claim_one, job, long, now_of, push, registered, within
+from taskhero.conformance.steps import claim_one, job, let_waits_begin, long, now_of, push, registered, within
 from taskhero.conformance.suite import Suite
 from taskhero.errors import TaskheroError
 
@@ -112,7 +112,7 @@ class Lifecycle(Suite):
             asyncio.create_task(backend.wait(process, subscription, long()))
             for process, subscription in ((first, Subscription(queues=("q",))), (second, Subscription(schedule=True)))
         ]
-        await at_ease()
+        await let_waits_begin()
         await within(backend.close())
         ends = await within(asyncio.gather(*waits, return_exceptions=True))
         assert [end for end in ends if not _is_an_end(end)] == []

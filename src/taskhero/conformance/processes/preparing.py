@@ -12,7 +12,6 @@ from taskhero.backends.protocol import Entry, LockSpec, Preparation, Prepared, Q
 from taskhero.conformance.promises import needs, promise
 from taskhero.conformance.steps import (
     LEASE,
-    beat,
     blocked_by,
     claim,
     claim_one,
@@ -25,6 +24,7 @@ from taskhero.conformance.steps import (
     push,
     registered,
     rescue,
+    send_heartbeat,
     settle,
 )
 from taskhero.conformance.suite import Suite
@@ -104,7 +104,7 @@ class Preparing(Suite):
         assert list(await (await views()).push([guarded, guarded])) == [True, False]
 
     @promise("prepare", _QUEUED)
-    async def test_it_goes_though_the_job_may_not_run(self, backend: Backend) -> None:
+    async def test_the_queue_lock_is_released_though_the_job_may_not_run(self, backend: Backend) -> None:
         """A blocked job is not in its queue any more."""
         process = await registered(backend, slots=(1, 2))
         await backend.push([Entry("q", job(1)), Entry("q", job(2), guards=(QueueLockGuard("lock:a", 60),))])
@@ -167,7 +167,7 @@ class Preparing(Suite):
         assert list(await backend.push([Entry("q", job(2), guards=(QueueLockGuard("b", 60),))])) == [False]
 
     @promise("prepare", *_HELD)
-    async def test_of_many_who_ask_at_once_one_gets_it(self, backend: Backend, views: Views) -> None:
+    async def test_of_many_claims_at_once_one_gets_the_lock(self, backend: Backend, views: Views) -> None:
         """In one process and in several."""
         processes = [await registered(backend, number) for number in range(1, 6)]
         opened = [await views() for _ in processes]
@@ -185,7 +185,7 @@ class Preparing(Suite):
 
     @promise("prepare", _LAPSES)
     @needs("clock")
-    async def test_a_held_lock_lapses_after_its_timeout(self, backend: Backend, clock: ManualClock) -> None:
+    async def test_a_held_lock_expires_after_its_timeout(self, backend: Backend, clock: ManualClock) -> None:
         """Even if its process is alive and its claim is current."""
         process = await registered(backend)
         await push(backend, job(1))
@@ -207,7 +207,7 @@ class Preparing(Suite):
 
     @pytest.mark.parametrize("end", ["leaves", "is dead"])
     @promise("prepare", _DIES)
-    async def test_a_held_lock_dies_with_the_lease(self, backend: Backend, end: str) -> None:
+    async def test_a_held_lock_ends_with_the_lease(self, backend: Backend, end: str) -> None:
         """Another process's lock stays held."""
         process, other = await registered(backend, 1), await registered(backend, 2)
         await push(backend, job(1), job(2))
@@ -237,13 +237,13 @@ class Preparing(Suite):
 
     @promise("prepare", _LAPSES)
     @needs("clock")
-    async def test_a_lock_that_nobody_renews_lapses(self, backend: Backend, clock: ManualClock) -> None:
+    async def test_a_lock_that_is_not_renewed_expires(self, backend: Backend, clock: ManualClock) -> None:
         """A heartbeat that does not name it renews only the lease."""
         process = await registered(backend)
         await push(backend, job(1))
         await hold(backend, process, await claim_one(backend, process), "work:a", timeout=60)
         clock.advance(59)
-        await beat(backend, process)
+        await send_heartbeat(backend, process)
         clock.advance(1 + _SLACK)
         assert await free_locks(backend, "work:a") == ["work:a"]
 
@@ -275,7 +275,7 @@ class Preparing(Suite):
         assert list((await backend.claims(process)).claims) == [first]
         assert list(await backend.prepare(process, [wanted])) == [Prepared(is_current=False)]
         assert await free_locks(backend, "lock:a", "work:a") == ["work:a"]
-        await beat(backend, process)
+        await send_heartbeat(backend, process)
         assert list(await backend.prepare(process, [wanted])) == [Prepared()]
         assert await free_locks(backend, "lock:a", "work:a") == ["lock:a"]
 
@@ -299,7 +299,7 @@ class Preparing(Suite):
         assert counts == [None, None, None, None, 0, 0, None, None, 1, 1, None, None]
 
     @promise("prepare", _COUNTER)
-    async def test_it_is_read_though_the_job_may_not_run(self, backend: Backend) -> None:
+    async def test_the_counter_is_read_though_the_job_may_not_run(self, backend: Backend) -> None:
         """With a queue lock to release, and a lock that another claim holds."""
         process = await registered(backend, slots=(1, 2, 3))
         await push(backend, job(1), job(2), job(3))

@@ -12,20 +12,20 @@ from taskhero.backends.protocol import Dismissed, HeartbeatReply, RefusedByPlugi
 from taskhero.conformance.promises import needs, promise
 from taskhero.conformance.steps import (
     LEASE,
-    beat,
     claim,
     claim_one,
-    in_line,
     job,
-    leases_but,
+    leases_except,
     make_process,
+    payloads_of,
     push,
-    raws,
     registered,
     rescue,
+    send_heartbeat,
     settle,
-    told,
+    start_wait,
     within,
+    without_leases,
 )
 from taskhero.conformance.suite import Suite
 from taskhero.wire.jobs import rescue_count
@@ -58,24 +58,24 @@ class Registration(Suite):
         process = await registered(backend, slots=(1,))
         await push(backend, job(1), job(2))
         await claim_one(backend, process, 1)
-        before = await leases_but(backend)
+        before = await leases_except(backend)
         await backend.register(process, (2,), LEASE)
-        assert await leases_but(backend) != before
+        assert await leases_except(backend) != before
         await claim_one(backend, process, 2)
-        assert raws((await backend.claims(process)).claims) == [job(1), job(2)]
+        assert payloads_of((await backend.claims(process)).claims) == [job(1), job(2)]
         assert await backend.deregister(process) == Dismissed(given_back=2)
 
     # beat
 
     @promise("heartbeat", "Renew the lease of the process.")
     @promise("heartbeat", "This verb is the only one that is not a coroutine, since a separate thread calls it.")
-    async def test_a_beat_renews_the_lease(self, backend: Backend) -> None:
+    async def test_a_heartbeat_renews_the_lease(self, backend: Backend) -> None:
         """Each time, full or not."""
         process = await registered(backend)
         for full in (False, True, False, True):
-            before = await leases_but(backend)
-            assert told(await beat(backend, process, full=full)) == HeartbeatReply(alive=True)
-            (renewed,) = await leases_but(backend)
+            before = await leases_except(backend)
+            assert without_leases(await send_heartbeat(backend, process, full=full)) == HeartbeatReply(alive=True)
+            (renewed,) = await leases_except(backend)
             assert renewed not in before
         assert (await backend.settle_and_claim(process, (), (), ())).registered
 
@@ -86,7 +86,9 @@ class Registration(Suite):
         process = await registered(backend)
 
         def beats() -> list[HeartbeatReply]:
-            return [told(backend.heartbeat(process, (1,), LEASE, full=number % 2 == 0)) for number in range(50)]
+            return [
+                without_leases(backend.heartbeat(process, (1,), LEASE, full=number % 2 == 0)) for number in range(50)
+            ]
 
         client = asyncio.create_task(asyncio.to_thread(beats))
         for number in range(50):
@@ -97,45 +99,45 @@ class Registration(Suite):
 
     @promise("heartbeat", "With *full*, the step also renews the heartbeats that other programs read.")
     @promise("heartbeat", "With *full*, it also registers those workers of *slots* again that were removed.")
-    async def test_a_full_beat_registers_again_what_was_removed(self, backend: Backend, views: Views) -> None:
+    async def test_a_full_heartbeat_registers_again_what_was_removed(self, backend: Backend, views: Views) -> None:
         """It names those workers, once, and no others. A short heartbeat may do so too."""
         process = await registered(backend, slots=(1, 2, 3))
         await (await views()).deregister_slots(process, (1, 3))
-        short = told(await beat(backend, process, (1, 2, 3)))
+        short = without_leases(await send_heartbeat(backend, process, (1, 2, 3)))
         assert short == HeartbeatReply(alive=True, missing=short.missing)
-        found = await beat(backend, process, (1, 2, 3), full=True)
+        found = await send_heartbeat(backend, process, (1, 2, 3), full=True)
         assert found.alive
         assert sorted([*short.missing, *found.missing]) == [process.worker(1), process.worker(3)]
-        assert (await beat(backend, process, (1, 2, 3), full=True)).missing == ()
+        assert (await send_heartbeat(backend, process, (1, 2, 3), full=True)).missing == ()
 
     @promise("heartbeat", "A process that was declared dead is alive again.", "What was taken from it is not returned.")
-    async def test_a_dead_process_lives_again(self, backend: Backend) -> None:
+    async def test_a_dead_process_is_alive_again_after_a_heartbeat(self, backend: Backend) -> None:
         """The reply says once that it was dead. It may claim again, and holds none of its former jobs."""
         process, other = await registered(backend, 1), await registered(backend, 2)
         await push(backend, job(1), job(2))
         await claim_one(backend, process)
         assert len(await rescue(backend, other)) == 1
-        assert not (await beat(backend, process)).alive
-        assert (await beat(backend, process)).alive
+        assert not (await send_heartbeat(backend, process)).alive
+        assert (await send_heartbeat(backend, process)).alive
         assert list((await backend.claims(process)).claims) == []
         assert (await claim_one(backend, process)).raw != job(2)
 
     @promise("heartbeat", "A process that was declared dead is alive again.", "What was taken from it is not returned.")
     @needs("clock")
-    async def test_a_process_that_nobody_rescued_keeps_its_jobs(self, backend: Backend, clock: ManualClock) -> None:
+    async def test_a_process_that_was_not_rescued_keeps_its_jobs(self, backend: Backend, clock: ManualClock) -> None:
         """However late its heartbeat is: no rescuer declared it dead."""
         process = await registered(backend, 1)
         await push(backend, job(1))
         claimed = await claim_one(backend, process)
         clock.advance(100 * LEASE)
-        assert (await beat(backend, process)).alive
+        assert (await send_heartbeat(backend, process)).alive
         assert list((await backend.claims(process)).claims) == [claimed]
         assert list((await settle(backend, process, claimed)).gone) == []
 
-    async def test_a_beat_registers_a_process_that_is_unknown(self, backend: Backend) -> None:
+    async def test_a_heartbeat_registers_a_process_that_is_unknown(self, backend: Backend) -> None:
         """It was not alive, and is from then on."""
         process = make_process()
-        assert not (await beat(backend, process, full=True)).alive
+        assert not (await send_heartbeat(backend, process, full=True)).alive
         assert (await backend.settle_and_claim(process, (), (), ())).registered
 
     # restore
@@ -148,7 +150,7 @@ class Registration(Suite):
         first, second = await claim(backend, process, (1, 2))
         await settle(backend, process, first, RefusedByPlugin())
         assert list(await backend.restore(process, [first, second])) == [True, True]
-        assert sorted(raws((await backend.claims(process)).claims)) == [job(1), job(2)]
+        assert sorted(payloads_of((await backend.claims(process)).claims)) == [job(1), job(2)]
         assert list((await settle(backend, process, first)).gone) == []
         assert list((await settle(backend, process, first)).gone) == [first]
         assert list((await settle(backend, process, second)).gone) == []
@@ -200,7 +202,7 @@ class Registration(Suite):
 
     @promise("deregister_slots", "Deregister the workers of these slots.")
     @promise("deregister_slots", "A job that a worker still holds moves to the front of its queue.")
-    async def test_a_retired_worker_gives_back_its_job(self, backend: Backend) -> None:
+    async def test_a_deregistered_worker_releases_its_job(self, backend: Backend) -> None:
         """To the front, unchanged. The other workers keep their jobs, and the process keeps its lease."""
         process = await registered(backend, slots=(1, 2))
         await push(backend, job(1), job(2), job(3))
@@ -213,7 +215,7 @@ class Registration(Suite):
 
     @promise("deregister_slots", "Deregister the workers of these slots.")
     @promise("deregister_slots", "A job that a worker still holds moves to the front of its queue.")
-    async def test_several_workers_give_back_in_order(self, backend: Backend) -> None:
+    async def test_several_workers_release_in_order(self, backend: Backend) -> None:
         """The job that was claimed first comes first again. An idle worker releases nothing."""
         process = await registered(backend, slots=(1, 2, 3, 4))
         await push(backend, job(1), job(2), job(3), job(4))
@@ -230,14 +232,14 @@ class Registration(Suite):
         process, other = await registered(backend, 1, slots=(1, 2)), await registered(backend, 2, slots=(1, 2))
         await push(backend, job(1), job(2))
         assert await backend.deregister(process) == Dismissed()
-        assert await leases_but(backend, other) == []
+        assert await leases_except(backend, other) == []
         answer = await backend.settle_and_claim(process, (), (1,), ("q",))
         assert (list(answer.claims), answer.registered) == ([], False)
         assert len(await claim(backend, other, (1, 2))) == 2
 
     @promise("deregister", "These jobs move to the front of their queues in the order of their claims.")
     @promise("deregister", "That does not count as a rescue.")
-    async def test_a_leaving_process_gives_back_in_order(self, backend: Backend) -> None:
+    async def test_a_leaving_process_releases_in_order(self, backend: Backend) -> None:
         """Whatever their slots, over several claims. None is marked as rescued, not even an exclusive one."""
         process = await registered(backend, slots=range(1, 6), queues=("q", "other"))
         await push(backend, *map(job, range(1, 7)))
@@ -257,18 +259,18 @@ class Registration(Suite):
         process, other = await registered(backend, 1), await registered(backend, 2)
         await push(backend, job(1))
         await claim_one(backend, process)
-        wait = await in_line(backend, other, Subscription(queues=("q",)))
+        wait = await start_wait(backend, other, Subscription(queues=("q",)))
         await backend.deregister(process)
         assert (await within(wait)).jobs
 
     @promise("deregister", "If one of its queues holds jobs, a process that waits for that queue wakes up.")
-    async def test_a_leaving_process_passes_its_wake_up_on(self, backend: Backend) -> None:
+    async def test_a_leaving_process_forwards_its_wake_up(self, backend: Backend) -> None:
         """It was woken for a job and leaves without a claim, so another process must be woken."""
         process, other = await registered(backend, 1), await registered(backend, 2)
         subscription = Subscription(queues=("q",))
-        first = await in_line(backend, process, subscription)
+        first = await start_wait(backend, process, subscription)
         await push(backend, job(1))
         assert (await within(first)).jobs
-        second = await in_line(backend, other, subscription)
+        second = await start_wait(backend, other, subscription)
         await backend.deregister(process)
         assert (await within(second)).jobs

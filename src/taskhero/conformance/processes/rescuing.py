@@ -11,15 +11,15 @@ from taskhero.backends.protocol import RescuedJob
 from taskhero.conformance.promises import promise
 from taskhero.conformance.steps import (
     LEASE,
-    beat,
     claim,
     claim_one,
     job,
-    leases_but,
+    leases_except,
     make_process,
     push,
     registered,
     rescue,
+    send_heartbeat,
 )
 from taskhero.conformance.suite import Suite
 from taskhero.wire.jobs import late_crash_count, rescue_count, unmark
@@ -52,7 +52,7 @@ class Rescuing(Suite):
 
     @promise("mark_exclusive", "Mark that the job runs exclusively, so that a crash of its process is attributed to")
     @promise("mark_exclusive", "Return False if the claim is gone.")
-    async def test_a_claim_is_begun(self, backend: Backend) -> None:
+    async def test_a_claim_is_marked_exclusive(self, backend: Backend) -> None:
         """Once or twice. It stays the same claim."""
         process = await registered(backend)
         await push(backend, job(1))
@@ -63,7 +63,7 @@ class Rescuing(Suite):
 
     @promise("mark_exclusive", "Mark that the job runs exclusively, so that a crash of its process is attributed to")
     @promise("mark_exclusive", "Return False if the claim is gone.")
-    async def test_a_claim_that_is_gone_is_not_begun(self, backend: Backend) -> None:
+    async def test_a_claim_that_is_gone_is_not_marked_exclusive(self, backend: Backend) -> None:
         """Even if its slot holds another claim, which is not changed."""
         process = await registered(backend)
         await push(backend, job(1), job(2))
@@ -107,7 +107,7 @@ class Rescuing(Suite):
         assert [unmark(raw) for raw in await backend.queued("q")] == [job(number) for number in range(10)]
 
     @promise("rescue", "Move up to *limit* jobs of the processes of these leases to the front of their queues.")
-    async def test_it_tells_what_it_took(self, backend: Backend) -> None:
+    async def test_rescue_returns_what_it_took(self, backend: Backend) -> None:
         """The worker that held the job, its queue, its payload as it is now, and whether it ran exclusively."""
         process = await registered(backend, 1, slots=(1, 2))
         other = await registered(backend, 2)
@@ -137,7 +137,7 @@ class Rescuing(Suite):
     @promise("rescue", *_MARK)
     @promise("mark_exclusive", "Mark that the job runs exclusively, so that a crash of its process is attributed to")
     @promise("mark_exclusive", "Return False if the claim is gone.")
-    async def test_a_job_that_was_begun_alone_is_counted(self, backend: Backend) -> None:
+    async def test_an_exclusive_run_is_counted(self, backend: Backend) -> None:
         """One more each time. A claim without an exclusive run in between changes nothing."""
         await push(backend, job(1))
         counts = []
@@ -170,7 +170,7 @@ class Rescuing(Suite):
 
     @promise("mark_exclusive", "A crash of the process then counts only as a late crash.")
     @promise("rescue", *_LATE)
-    async def test_a_late_death_is_counted_as_such(self, backend: Backend) -> None:
+    async def test_a_late_crash_is_counted_as_such(self, backend: Backend) -> None:
         """Of a job that ran exclusively and now shares its process. Not of one that never ran exclusively."""
         await push(backend, job(1), job(2))
         for number in (1, 2):
@@ -185,7 +185,7 @@ class Rescuing(Suite):
 
     @promise("mark_exclusive", "With *exclusive* false, remove the mark, since other jobs run beside it from now on.")
     @promise("rescue", *_MARK, *_LATE)
-    async def test_what_is_begun_again_is_not_late(self, backend: Backend) -> None:
+    async def test_a_job_that_is_marked_again_is_not_late(self, backend: Backend) -> None:
         """It counts as an exclusive run, and keeps its late crashes. A release changes nothing."""
         await push(backend, job(1))
         for number, begun in enumerate(((True, False), (True, False, True), (True, False))):
@@ -201,7 +201,7 @@ class Rescuing(Suite):
         assert (unmark(raw), rescue_count(raw), late_crash_count(raw)) == (job(1), 1, 1)
 
     @promise("rescue", *_LATE)
-    async def test_a_death_with_somebody_to_blame_is_no_late_one(self, backend: Backend) -> None:
+    async def test_a_crash_attributed_to_another_job_is_not_a_late_one(self, backend: Backend) -> None:
         """Whatever its slot. After a second crash attributed to the same job, it may have been any of them."""
         await push(backend, *map(job, range(1, 4)))
         for number, late in enumerate((0, 1), 1):
@@ -238,15 +238,15 @@ class Rescuing(Suite):
 
     @promise("rescue", "A process that renewed its lease is never changed.", *_ATOMIC)
     @pytest.mark.parametrize("renewal", ["beat", "register"])
-    async def test_who_renewed_the_lease_is_not_touched(self, backend: Backend, renewal: str) -> None:
+    async def test_a_process_that_renewed_its_lease_is_not_touched(self, backend: Backend, renewal: str) -> None:
         """By a heartbeat or a registration, even in the same instant. Nor is a deregistered or a new process."""
         process, left = await registered(backend, 1), await registered(backend, 2)
         await push(backend, job(1), job(2))
         claimed = await claim_one(backend, process)
-        seen = await leases_but(backend)
+        seen = await leases_except(backend)
         assert [lease.process for lease in seen] == [process.name, left.name]
         if renewal == "beat":
-            await beat(backend, process)
+            await send_heartbeat(backend, process)
         else:
             await backend.register(process, (1,), LEASE)
         await backend.deregister(left)
@@ -258,14 +258,14 @@ class Rescuing(Suite):
         assert (await backend.settle_and_claim(process, (), (), ())).registered
 
     @promise("rescue", *_ATOMIC)
-    async def test_a_process_that_renews_its_lease_amid_a_rescue_keeps_the_rest(self, backend: Backend) -> None:
+    async def test_a_process_that_renews_its_lease_during_a_rescue_keeps_the_rest(self, backend: Backend) -> None:
         """What was taken is gone, and its heartbeat finds that it was declared dead. It keeps the rest."""
         process = await registered(backend, slots=(1, 2))
         await push(backend, job(1), job(2))
         first, second = await claim(backend, process, (1, 2))
-        seen = await leases_but(backend)
+        seen = await leases_except(backend)
         assert len(await backend.rescue(seen, 1)) == 1
-        assert not (await beat(backend, process)).alive
+        assert not (await send_heartbeat(backend, process)).alive
         assert list(await backend.rescue(seen, 10)) == []
         assert list((await backend.claims(process)).claims) == [first]
         assert unmark((await backend.queued("q"))[0]) == second.raw
@@ -285,7 +285,7 @@ class Rescuing(Suite):
         assert len(await claim(backend, other, (1, 2))) == 2
         await push(backend, job(4), job(5))
         if renewal == "beat":
-            await beat(backend, process)
+            await send_heartbeat(backend, process)
         else:
             await backend.register(process, (3,), LEASE)
         assert len(await claim(backend, process, (2, 3))) == 1
@@ -298,7 +298,7 @@ class Rescuing(Suite):
         await claim(backend, process, range(1, 21))
         other = await registered(backend, 2)
         view = await views()
-        dead = await leases_but(backend, other)
+        dead = await leases_except(backend, other)
         rescued = list(await asyncio.gather(*(rescuer.rescue(dead, 7) for rescuer in [backend, view] * 5)))
         rescued.append(await backend.rescue(dead, 100))
         taken = [unmark(one.raw) for some in rescued for one in some]
@@ -306,16 +306,16 @@ class Rescuing(Suite):
         assert sorted(unmark(raw) for raw in await backend.queued("q")) == sorted(map(job, range(20)))
 
     @promise("rescue", "A dead process without jobs is deregistered.")
-    async def test_a_dead_process_goes_from_view(self, backend: Backend) -> None:
+    async def test_a_dead_process_is_deregistered(self, backend: Backend) -> None:
         """Once it holds no job. Its lease is shown until then, so any process can continue the rescue."""
         await registered(backend, 1)
         process, other = await registered(backend, 2, slots=(1, 2)), await registered(backend, 3)
         await push(backend, *map(job, range(6)))
         assert len(await claim(backend, process, (1, 2))) == 2
         assert len(await rescue(backend, other, limit=1)) == 1
-        assert process.name in {lease.process for lease in await leases_but(backend, other)}
+        assert process.name in {lease.process for lease in await leases_except(backend, other)}
         assert len(await rescue(backend, other)) == 1
         assert await rescue(backend, other) == []
-        assert await leases_but(backend, other) == []
+        assert await leases_except(backend, other) == []
         assert [entry.id for entry in await backend.workers()] == [other.worker_id(1)]
         assert not (await backend.settle_and_claim(process, (), (), ())).registered

@@ -49,7 +49,7 @@ class Retrying(Suite):
     @promise("Retried", "After the last attempt it is in the failed list.")
     @promise("Retried", "Each attempt counts as failed.")
     @needs("clock")
-    async def test_a_job_is_tried_as_often_as_the_limit_says(self, backend: Backend, clock: ManualClock) -> None:
+    async def test_a_job_is_tried_up_to_its_limit(self, backend: Backend, clock: ManualClock) -> None:
         """Each attempt after its own delay. Only the last one is listed as failed."""
         process = await registered(backend)
         await push(backend, job(1))
@@ -83,7 +83,7 @@ class Retrying(Suite):
 
     @promise("Retried", "If *raw* is given, the backend delays that payload.")
     @needs("clock")
-    async def test_another_text_is_tried_again_if_one_is_given(self, backend: Backend, clock: ManualClock) -> None:
+    async def test_another_payload_is_retried_if_one_is_given(self, backend: Backend, clock: ManualClock) -> None:
         """It names the queue, and the claimed payload does not, whether it was rescued or not."""
         process = await registered(backend)
         bare, named = '{"class":"task","args":[1.0]}', '{"class":"task","queue":"q","args":[1.0]}'
@@ -122,7 +122,7 @@ class Retrying(Suite):
 
     @promise("Retried", "The job failed and is delayed again until it has run *limit* times.")
     @promise("Retried", "After the last attempt it is in the failed list.")
-    async def test_a_limit_of_one_is_no_retry(self, backend: Backend) -> None:
+    async def test_a_limit_of_one_allows_no_retry(self, backend: Backend) -> None:
         """The first failure is the last."""
         process = await registered(backend)
         await push(backend, job(1))
@@ -133,7 +133,7 @@ class Retrying(Suite):
     @promise("Retried", "The job failed and is delayed again until it has run *limit* times.")
     @promise("Retried", "After the last attempt it is in the failed list.")
     @needs("clock")
-    async def test_the_counter_goes_with_the_last_attempt(self, backend: Backend, clock: ManualClock) -> None:
+    async def test_the_counter_is_deleted_with_the_last_attempt(self, backend: Backend, clock: ManualClock) -> None:
         """A later equal job starts from one."""
         process = await registered(backend)
         disposition = Retried("failure", "retry:a", 2, (1.0,))

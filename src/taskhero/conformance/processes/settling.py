@@ -62,7 +62,7 @@ class Settling(Suite):
     """The settling half of `Backend.settle_and_claim`."""
 
     @promise("Succeeded", "The job succeeded and counts as processed.")
-    async def test_a_job_that_is_done_is_counted(self, backend: Backend) -> None:
+    async def test_a_job_that_succeeded_is_counted(self, backend: Backend) -> None:
         """In the total and for its worker. It is in no place any more."""
         process = await registered(backend, slots=(1, 2))
         await push(backend, job(1), job(2), job(3))
@@ -78,7 +78,7 @@ class Settling(Suite):
         assert (await backend.failed_count(), await backend.length("q")) == (0, 0)
 
     @promise("RefusedByPlugin", "A plugin refused the job before it ran: the job is removed and nothing is counted.")
-    async def test_a_dropped_job_is_gone(self, backend: Backend) -> None:
+    async def test_a_refused_job_is_gone(self, backend: Backend) -> None:
         """From every place."""
         process = await registered(backend)
         await push(backend, job(1))
@@ -98,7 +98,7 @@ class Settling(Suite):
         assert list((await backend.claims(process)).claims) == []
 
     @promise("Released", "The job returns to the front of its queue, as *raw* if that is given.", "Nothing is counted.")
-    async def test_a_job_is_given_back_to_the_front(self, backend: Backend) -> None:
+    async def test_a_job_is_released_to_the_front(self, backend: Backend) -> None:
         """With its own payload, or with another one."""
         process = await registered(backend)
         await push(backend, job(1), job(2))
@@ -110,7 +110,7 @@ class Settling(Suite):
         assert list((await backend.claims(process)).claims) == []
 
     @promise("Released", "The job returns to the front of its queue, as *raw* if that is given.")
-    async def test_it_goes_back_to_a_queue_that_was_deleted(self, backend: Backend) -> None:
+    async def test_a_job_is_released_to_a_queue_that_was_deleted(self, backend: Backend) -> None:
         """The queue is then known again."""
         process = await registered(backend)
         await push(backend, job(1))
@@ -123,7 +123,7 @@ class Settling(Suite):
     @promise("PostponedByPlugin", "Nothing is counted.")
     @pytest.mark.parametrize("delay", [5, 0.3, 0.75, 1.2, 86400])
     @needs("clock")
-    async def test_a_job_is_delayed(self, backend: Backend, clock: ManualClock, delay: float) -> None:
+    async def test_a_job_is_postponed(self, backend: Backend, clock: ManualClock, delay: float) -> None:
         """To the first whole second that is not before its time."""
         clock.advance(0.25)
         process = await registered(backend)
@@ -139,7 +139,7 @@ class Settling(Suite):
 
     @promise("PostponedByPlugin", "The backend delays the claimed payload, or *raw* if that is given.")
     @needs("clock")
-    async def test_another_text_is_delayed_if_one_is_given(self, backend: Backend, clock: ManualClock) -> None:
+    async def test_another_payload_is_delayed_if_one_is_given(self, backend: Backend, clock: ManualClock) -> None:
         """It names the queue, and the claimed payload, which is not delayed too, does not."""
         process = await registered(backend, slots=(1, 2))
         await push(backend, '{"class":"task","args":[1.0]}', job(2))
@@ -158,7 +158,7 @@ class Settling(Suite):
         [PostponedByPlugin(5, job(2), "m"), Retried("no", "retry:a", 9, (5.0,), ("error:a", "no"), job(2), "m")],
         ids=["delayed", "retried"],
     )
-    async def test_a_text_is_found_by_its_meaning_while_it_is_delayed(
+    async def test_a_payload_is_found_by_its_meaning_while_it_is_delayed(
         self, backend: Backend, clock: ManualClock, ending: PostponedByPlugin | Retried
     ) -> None:
         """Whatever payloads the guard lists. Another meaning, or none, does not find it."""
@@ -221,7 +221,7 @@ class Settling(Suite):
         assert await backend.stats() == {"processed": 1, f"processed:{process.worker(1)}": 1}
 
     @promise("settle_and_claim", *_ONCE)
-    async def test_an_old_claim_leaves_the_slots_next_job_alone(self, backend: Backend) -> None:
+    async def test_an_old_claim_does_not_settle_the_slots_next_job(self, backend: Backend) -> None:
         """Even if it has the same slot and the same payload."""
         process = await registered(backend)
         await push(backend, job(1), job(1))
@@ -245,7 +245,7 @@ class Settling(Suite):
         assert await backend.stats() == {}
 
     @promise("settle_and_claim", *_ONCE)
-    async def test_what_was_given_back_is_gone(self, backend: Backend) -> None:
+    async def test_what_was_released_is_gone(self, backend: Backend) -> None:
         """By deregistering its worker, or its process."""
         process = await registered(backend, slots=(1, 2))
         await push(backend, job(1), job(2))
@@ -272,7 +272,7 @@ class Settling(Suite):
     @promise("settle_and_claim", "Record how jobs ended, in the order given, and claim the next jobs for the free")
     @promise("settle_and_claim", "If a settlement cannot be recorded, the claim stays as it was and `unsettled` lists")
     @promise("settle_and_claim", "All other settlements are recorded.")
-    async def test_a_batch_of_all_endings(self, backend: Backend) -> None:
+    async def test_a_batch_of_all_dispositions(self, backend: Backend) -> None:
         """Each is recorded as if it were the only one. A claim that is gone affects no other."""
         slots = range(1, len(ENDINGS) + 2)
         process = await registered(backend, slots=slots)
@@ -294,7 +294,7 @@ class Settling(Suite):
 
     @promise("settle_and_claim", "Record how jobs ended, in the order given, and claim the next jobs for the free")
     @needs("clock")
-    async def test_endings_are_recorded_in_the_order_given(self, backend: Backend, clock: ManualClock) -> None:
+    async def test_settlements_are_recorded_in_the_order_given(self, backend: Backend, clock: ManualClock) -> None:
         """Failed and delayed jobs in that order. Of released jobs, the last one is claimed first."""
         process = await registered(backend, slots=range(1, 7))
         await push(backend, *map(job, range(6)))
@@ -314,7 +314,7 @@ class Settling(Suite):
         assert [found.raw for found in await due(backend)] == [job(3), job(2)]
 
     @promise("settle_and_claim", "One step stores the job at its destination (failed list, delayed set or queue) and")
-    async def test_a_job_that_was_delayed_wakes_nobody_too_early(self, backend: Backend) -> None:
+    async def test_a_postponed_job_wakes_no_process_too_early(self, backend: Backend) -> None:
         """It is not in its queue, and its due time is the earliest one known."""
         process = await registered(backend)
         await push(backend, job(1))

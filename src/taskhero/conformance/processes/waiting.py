@@ -9,16 +9,16 @@ import pytest
 
 from taskhero.backends.protocol import DelayedJobEntry, Entry, Subscription
 from taskhero.conformance.promises import promise
-from taskhero.conformance.simple_worker import Board, working
+from taskhero.conformance.simple_worker import SucceededJobs, working
 from taskhero.conformance.steps import (
     QUIET,
-    at_ease,
-    in_line,
     job,
+    let_waits_begin,
     make_process,
     now_of,
     push,
     registered,
+    start_wait,
     wake,
     within,
 )
@@ -55,11 +55,11 @@ class Waiting(Suite):
 
     @promise("wait", "Wait until there may be jobs or an earlier due time, for at most *timeout* seconds.")
     @promise("push", "The push wakes about one process that waits for the queue, not all.")
-    async def test_a_push_wakes_who_waits_for_the_queue(self, backend: Backend, views: Views) -> None:
+    async def test_a_push_wakes_a_process_that_waits_for_the_queue(self, backend: Backend, views: Views) -> None:
         """For any of its queues, and any client that pushes."""
         other = await views()
         for number, queue in enumerate(("q", "b", "c")):
-            wait = await in_line(backend, make_process(number), Subscription(queues=("b", "q", "c")))
+            wait = await start_wait(backend, make_process(number), Subscription(queues=("b", "q", "c")))
             await push(other, job(1), queue=queue)
             assert (await within(wait)).jobs
 
@@ -84,12 +84,12 @@ class Waiting(Suite):
 
     @pytest.mark.parametrize("cancelled", [True, False], ids=["cancelled before", "cancelled after"])
     @promise("wait", _AT_ONCE)
-    async def test_a_wake_up_for_the_schedule_is_kept_when_the_interest_grows(
+    async def test_a_wake_up_for_the_schedule_is_kept_when_the_subscription_grows(
         self, backend: Backend, *, cancelled: bool
     ) -> None:
         """As in a process that waits for its first jobs while one of them is postponed."""
         process = await registered(backend)
-        wait = await in_line(backend, process, Subscription(schedule=True), schedule=True)
+        wait = await start_wait(backend, process, Subscription(schedule=True), schedule=True)
         if cancelled:
             wait.cancel()
         await backend.schedule([DelayedJobEntry(await now_of(backend) + 1000, "q", job(1))])
@@ -100,28 +100,30 @@ class Waiting(Suite):
         assert (await within(wake(backend, process, both, schedule=True))).schedule
 
     @promise("schedule", "If the due time is earlier than all others, the step wakes a process that waits for the")
-    async def test_an_earlier_moment_wakes_who_waits_for_the_schedule(self, backend: Backend, views: Views) -> None:
+    async def test_an_earlier_due_time_wakes_a_process_that_waits_for_the_schedule(
+        self, backend: Backend, views: Views
+    ) -> None:
         """The first due time, and each earlier one, even if the process waits for jobs too."""
         other, process = await views(), make_process()
         now = await now_of(backend)
         for number, subscription in enumerate(
             (Subscription(schedule=True), Subscription(queues=("q",), schedule=True))
         ):
-            wait = await in_line(backend, process, subscription, schedule=True)
+            wait = await start_wait(backend, process, subscription, schedule=True)
             await other.schedule([DelayedJobEntry(now + 1000 - number, "q", job(number))])
             assert (await within(wait)).schedule
 
     @promise("wait", "Wait until there may be jobs or an earlier due time, for at most *timeout* seconds.")
-    async def test_a_new_queue_wakes_who_waits_for_everything(self, backend: Backend) -> None:
+    async def test_a_new_queue_wakes_a_process_that_waits_for_all_queues(self, backend: Backend) -> None:
         """No subscription could name it before."""
-        wait = await in_line(backend, make_process(), Subscription(queues=("q",), all_queues=True))
+        wait = await start_wait(backend, make_process(), Subscription(queues=("q",), all_queues=True))
         await push(backend, job(1), queue="new")
         assert (await within(wait)).jobs
 
     @promise("wait", "Wait until there may be jobs or an earlier due time, for at most *timeout* seconds.")
     async def test_a_job_to_the_front_wakes_too(self, backend: Backend) -> None:
         """Like a job that a worker releases."""
-        wait = await in_line(backend, make_process(), _Q)
+        wait = await start_wait(backend, make_process(), _Q)
         await backend.push([Entry("q", job(1), front=True)])
         assert (await within(wait)).jobs
 
@@ -129,15 +131,15 @@ class Waiting(Suite):
     @promise("wait", *_NEVER_LOST)
     async def test_about_one_process_is_woken_for_a_job(self, backend: Backend, views: Views) -> None:
         """Of eight that wait, fewer than half on average. No job is missed."""
-        board, jobs = Board(), 10
+        board, jobs = SucceededJobs(), 10
         async with working([backend, await views()], 8, board) as workers:
-            await at_ease(2 * QUIET)
-            before = sum(worker.wakes for worker in workers)
+            await let_waits_begin(2 * QUIET)
+            before = sum(worker.wakeups for worker in workers)
             for number in range(jobs):
                 await push(backend, job(number))
                 await board.until(number + 1)
-                await at_ease(QUIET / 2)
-            woken = sum(worker.wakes for worker in workers) - before
+                await let_waits_begin(QUIET / 2)
+            woken = sum(worker.wakeups for worker in workers) - before
         assert sorted(board.done) == sorted(map(job, range(jobs)))
         assert 0 < woken / jobs < 4
 
@@ -145,10 +147,10 @@ class Waiting(Suite):
     @promise("settle_and_claim", "If jobs remain, another waiting process wakes up.")
     async def test_many_jobs_at_once_wake_as_many_as_it_takes(self, backend: Backend, views: Views) -> None:
         """Each claim that leaves jobs wakes the next process, until all work at the same time."""
-        board, meet = Board(), asyncio.Barrier(4)
+        board, meet = SucceededJobs(), asyncio.Barrier(4)
         async with working([backend, await views()], 4, board, meet=meet):
             for batch in range(3):
-                await at_ease()
+                await let_waits_begin()
                 await push(backend, *(job([batch, number]) for number in range(4)))
                 await board.until(4 * (batch + 1))
         assert len(set(board.done)) == 12
@@ -157,7 +159,7 @@ class Waiting(Suite):
     @promise("wait", *_NEVER_LOST)
     async def test_no_wake_up_is_lost(self, backend: Backend, views: Views, workers: int) -> None:
         """Jobs arrive while some wait, some claim and some are about to wait."""
-        board, other = Board(), await views()
+        board, other = SucceededJobs(), await views()
         async with working([backend, other], workers, board):
             for number in range(80):
                 await push(other if number % 2 else backend, job(number))
@@ -171,7 +173,7 @@ class Waiting(Suite):
     async def test_a_wait_is_cancelled(self, backend: Backend) -> None:
         """It ends at once. A later wake-up is kept for the next wait."""
         process = make_process()
-        wait = await in_line(backend, process, _Q)
+        wait = await start_wait(backend, process, _Q)
         wait.cancel()
         await within(asyncio.wait({wait}))
         assert wait.cancelled()
@@ -182,31 +184,31 @@ class Waiting(Suite):
     @promise("wait", *_NEVER_LOST)
     async def test_a_cancelled_wait_loses_no_wake_up(self, backend: Backend) -> None:
         """Even if it is cancelled in the instant of the wake-up while other processes wait."""
-        board = Board()
+        board = SucceededJobs()
         async with working([backend], 2, board) as workers:
             for number in range(20):
-                await at_ease(0.002)
+                await let_waits_begin(0.002)
                 if number % 2:
                     await push(backend, job(number))
-                    workers[number % 4 // 2].disturb()
+                    workers[number % 4 // 2].interrupt_wait()
                 else:
-                    workers[number % 4 // 2].disturb()
+                    workers[number % 4 // 2].interrupt_wait()
                     await push(backend, job(number))
                 await board.until(number + 1)
 
     @promise("notify", "Forward a wake-up: wake one waiting process for each of these queues that holds jobs.")
-    async def test_a_wake_up_is_passed_on(self, backend: Backend) -> None:
+    async def test_a_wake_up_is_forwarded(self, backend: Backend) -> None:
         """By a process that was woken and has no free slot."""
         first, second = await registered(backend, 1), await registered(backend, 2)
-        wait = await in_line(backend, first, _Q)
+        wait = await start_wait(backend, first, _Q)
         await push(backend, job(1))
         assert (await within(wait)).jobs
-        wait = await in_line(backend, second, _Q)
+        wait = await start_wait(backend, second, _Q)
         await backend.notify(["empty", "q"])
         assert (await within(wait)).jobs
 
     @promise("notify", "Forward a wake-up: wake one waiting process for each of these queues that holds jobs.")
-    async def test_nothing_can_be_passed_on(self, backend: Backend) -> None:
+    async def test_nothing_can_be_forwarded(self, backend: Backend) -> None:
         """An empty list, and unknown queues, are not errors."""
         await backend.notify([])
         await backend.notify(["unknown"])

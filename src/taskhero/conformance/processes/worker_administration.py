@@ -11,7 +11,6 @@ from taskhero.backends.records.inspection import FAILED, HeartbeatAge, Overview,
 from taskhero.conformance.promises import needs, promise
 from taskhero.conformance.steps import (
     LEASE,
-    beat,
     claim,
     claim_one,
     free_locks,
@@ -20,6 +19,7 @@ from taskhero.conformance.steps import (
     now_of,
     push,
     registered,
+    send_heartbeat,
     settle,
 )
 from taskhero.conformance.suite import Suite
@@ -95,7 +95,7 @@ class WorkerAdministration(Suite):
 
     @promise("overview", "Return queue lengths, failed list lengths, counter totals, leader and time, all of one")
     @needs("pausing")
-    async def test_an_overview_tells_of_a_pause(self, backend: Backend) -> None:
+    async def test_an_overview_shows_a_pause(self, backend: Backend) -> None:
         """While it lasts."""
         await self.set_paused(backend, paused=True)
         assert (await backend.overview()).paused is True
@@ -104,7 +104,7 @@ class WorkerAdministration(Suite):
 
     @promise("overview", "A value that cannot be read is None, or 0 for a counter.")
     @needs("wrong_types")
-    async def test_an_overview_of_what_is_spoilt(self, backend: Backend) -> None:
+    async def test_an_overview_of_damaged_data(self, backend: Backend) -> None:
         """Each damaged item affects only its own value."""
         await push(backend, job(1), queue="bad")
         await push(backend, job(1))
@@ -223,24 +223,24 @@ class WorkerAdministration(Suite):
     @promise("heartbeat_ages", "Return the heartbeat age of each registered worker, in seconds, sorted by id.")
     @promise("heartbeat_ages", "The age of a taskhero worker counts from the end of its process's lease, by the")
     @needs("clock")
-    async def test_our_workers_are_silent_from_the_end_of_the_lease(self, backend: Backend, clock: ManualClock) -> None:
+    async def test_a_heartbeat_age_counts_from_the_end_of_the_lease(self, backend: Backend, clock: ManualClock) -> None:
         """Not before. A renewal resets it."""
         first, second = await registered(backend, 1), await registered(backend, 2)
         clock.advance(LEASE - 1)
         both = sorted([first.worker_id(1), second.worker_id(1)])
         assert list(await backend.heartbeat_ages()) == [HeartbeatAge(worker_id, 0.0) for worker_id in both]
-        await beat(backend, second)
+        await send_heartbeat(backend, second)
         clock.advance(31)
         assert await _silence_of(backend, first.worker_id(1)) == pytest.approx(30, abs=0.01)
         assert await _silence_of(backend, second.worker_id(1)) == 0
-        await beat(backend, first)
+        await send_heartbeat(backend, first)
         assert await _silence_of(backend, first.worker_id(1)) == 0
 
     @promise("heartbeat_ages", "The age of another program's worker counts from the first call that saw its present")
     @promise("heartbeat_ages", "That call may come from any process, and only the backend's clock counts.")
     @pytest.mark.parametrize("change", ["working", "ping", "heartbeat"])
     @needs("clock", "foreign_workers")
-    async def test_other_programs_workers_are_silent_while_nothing_of_them_changes(
+    async def test_a_foreign_heartbeat_age_grows_while_nothing_changes(
         self, backend: Backend, views: Views, clock: ManualClock, change: str
     ) -> None:
         """Whatever times they write. Each process continues from what others saw."""
@@ -257,7 +257,7 @@ class WorkerAdministration(Suite):
 
     @promise("heartbeat_ages", "A taskhero worker whose process has no lease is omitted.")
     @needs("lost_lease")
-    async def test_nothing_is_said_of_a_worker_without_a_lease(self, backend: Backend) -> None:
+    async def test_a_worker_without_a_lease_has_no_heartbeat_age(self, backend: Backend) -> None:
         """A rescue gives it one."""
         process = await registered(backend)
         await self.forget_lease(backend, process)
@@ -271,7 +271,7 @@ class WorkerAdministration(Suite):
     @promise("remove_worker", "A job that the worker did not hold is not listed.")
     @promise("remove_worker", "The removal is one atomic step.")
     @promise("RemoveWorkerResult", "REMOVED", "UNKNOWN")
-    async def test_a_busy_worker_is_cleaned(self, backend: Backend) -> None:
+    async def test_a_busy_worker_is_removed(self, backend: Backend) -> None:
         """Its job is listed as failed, its counters are gone, and its process cannot settle the job. Others stay."""
         process = await registered(backend, slots=(1, 2))
         await push(backend, job(1), job(2))
@@ -289,18 +289,18 @@ class WorkerAdministration(Suite):
 
     @promise("remove_worker", "If the worker held a job, that step lists and counts its failure.")
     @promise("remove_worker", "A job that the worker did not hold is not listed.")
-    async def test_an_idle_worker_is_cleaned(self, backend: Backend) -> None:
+    async def test_an_idle_worker_is_removed(self, backend: Backend) -> None:
         """No job failed, so none is counted. A heartbeat of its process registers it again."""
         process = await registered(backend)
         removal = WorkerRemoval(id=process.worker_id(1), failure="not to be listed")
         assert await backend.remove_worker(removal) == RemoveWorkerResult.REMOVED
         assert (await _ids_of(backend), await backend.failed(), await backend.stats()) == ([], [], {})
-        assert (await beat(backend, process, full=True)).missing == (process.worker(1),)
+        assert (await send_heartbeat(backend, process, full=True)).missing == (process.worker(1),)
         assert await _ids_of(backend) == [process.worker_id(1)]
 
     @promise("remove_worker", "Nothing changes if the worker holds something other than `seen`, or if its heartbeat")
     @promise("RemoveWorkerResult", "CHANGED")
-    async def test_a_worker_that_went_on_is_not_cleaned(self, backend: Backend) -> None:
+    async def test_a_worker_whose_job_changed_is_not_removed(self, backend: Backend) -> None:
         """To its next job, to its first one, or to none."""
         process = await registered(backend)
         worker_id = process.worker_id(1)
@@ -325,9 +325,7 @@ class WorkerAdministration(Suite):
     @promise("remove_worker", "Nothing changes if the worker holds something other than `seen`, or if its heartbeat")
     @promise("RemoveWorkerResult", "ALIVE")
     @needs("clock")
-    async def test_a_worker_that_was_not_silent_for_long_is_not_cleaned(
-        self, backend: Backend, clock: ManualClock
-    ) -> None:
+    async def test_a_worker_with_a_recent_heartbeat_is_not_removed(self, backend: Backend, clock: ManualClock) -> None:
         """Nor is a live one, even if an administrator saw it as dead just before."""
         process = await registered(backend)
         removal = WorkerRemoval(id=process.worker_id(1), heartbeat_age=30.0)
@@ -335,7 +333,7 @@ class WorkerAdministration(Suite):
         clock.advance(LEASE + 29)
         assert await backend.remove_worker(removal) == RemoveWorkerResult.ALIVE
         clock.advance(2)
-        await beat(backend, process)
+        await send_heartbeat(backend, process)
         assert await backend.remove_worker(removal) == RemoveWorkerResult.ALIVE
         clock.advance(LEASE + 31)
         assert await backend.remove_worker(removal) == RemoveWorkerResult.REMOVED
@@ -343,7 +341,7 @@ class WorkerAdministration(Suite):
 
     @promise("remove_worker", "Nothing changes if the worker holds something other than `seen`, or if its heartbeat")
     @needs("clock", "foreign_workers")
-    async def test_another_programs_worker_is_cleaned(self, backend: Backend, clock: ManualClock) -> None:
+    async def test_another_programs_worker_is_removed(self, backend: Backend, clock: ManualClock) -> None:
         """Only if it did not change for that time, up to the step itself."""
         await self.add_worker(backend, THEIRS, working=THEIR_JOB, ping="one", heartbeat="beat")
         removal = WorkerRemoval(id=THEIRS, seen=THEIR_JOB, failure="stuck", heartbeat_age=60.0)

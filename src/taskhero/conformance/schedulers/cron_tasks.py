@@ -9,7 +9,7 @@ import attrs
 
 from taskhero.backends.protocol import FireResult, PeriodicTask, QueueLockGuard, Subscription
 from taskhero.conformance.promises import needs, promise
-from taskhero.conformance.steps import in_line, job, make_process
+from taskhero.conformance.steps import job, make_process, start_wait
 from taskhero.conformance.suite import Suite
 
 if TYPE_CHECKING:
@@ -46,7 +46,7 @@ class CronTasks(Suite):
 
     @promise("fire_cron", _STORE, _ONCE)
     @promise("FireResult", "STORED", "MISSED")
-    async def test_a_slot_is_fired_once(self, backend: Backend, views: Views) -> None:
+    async def test_a_fire_time_is_fired_once(self, backend: Backend, views: Views) -> None:
         """Even while there are several leaders."""
         other = await views()
         seen = await _seen_of(backend)
@@ -57,7 +57,7 @@ class CronTasks(Suite):
         assert await _seen_of(other) == seen + 60
 
     @promise("fire_cron", _STORE, _ONCE)
-    async def test_many_slots_or_none_at_once(self, backend: Backend) -> None:
+    async def test_many_fire_times_or_none_at_once(self, backend: Backend) -> None:
         """Skipped fire times move the cursor too. An unknown task has no cursor."""
         unknown = attrs.evolve(TASK, name="unknown")
         assert await backend.fire_cron(unknown, 5, 6, 1) == FireResult.MISSED
@@ -71,7 +71,7 @@ class CronTasks(Suite):
     async def test_guards_hold(self, backend: Backend) -> None:
         """With a queue lock, many missed fire times are one job."""
         task = attrs.evolve(TASK, guards=(QueueLockGuard("lock:nightly", 60),))
-        waiting = await in_line(backend, make_process(1), Subscription(queues=("q",)))
+        waiting = await start_wait(backend, make_process(1), Subscription(queues=("q",)))
         assert await backend.fire_cron(task, None, 9, 3) == FireResult.STORED
         assert (await waiting).jobs
         assert await backend.queued("q") == [job(1)]
@@ -91,7 +91,9 @@ class CronTasks(Suite):
 
     @promise("restart_periodic", "A cron task continues with its next fire time, and the result is None.")
     @needs("clock")
-    async def test_a_task_goes_on_with_its_next_slot(self, backend: Backend, clock: ManualClock) -> None:
+    async def test_a_restarted_task_continues_with_its_next_fire_time(
+        self, backend: Backend, clock: ManualClock
+    ) -> None:
         """Fire times during the stop are skipped, even if no scheduler saw them."""
         await _seen_of(backend)
         await backend.stop_periodic(TASK)

@@ -82,7 +82,7 @@ class Leadership(Suite):
         assert await backend.lead("b:2", 60)
 
     @promise("resign", "Release the leader lease.", "Return False and change nothing if *owner* does not hold it.")
-    async def test_nobody_else_resigns_for_the_leader(self, backend: Backend, views: Views) -> None:
+    async def test_no_other_owner_resigns_for_the_leader(self, backend: Backend, views: Views) -> None:
         """Neither a different name nor a similar one."""
         await backend.lead("a:1", 60)
         other = await views()
@@ -93,7 +93,7 @@ class Leadership(Suite):
 
     @promise("resign", "Release the leader lease.", "Return False and change nothing if *owner* does not hold it.")
     @needs("clock")
-    async def test_one_who_led_once_takes_nothing_from_the_next(self, backend: Backend, clock: ManualClock) -> None:
+    async def test_a_former_leader_takes_nothing_from_the_next(self, backend: Backend, clock: ManualClock) -> None:
         """Its own lease ended before."""
         await backend.lead("a:1", 10)
         clock.advance(11)

@@ -102,13 +102,13 @@ class NextRuns(Suite):
         assert list(answer.next_runs) == []
         there = [
             *await backend.queued("q"),
-            *(raw for raws in (await _delayed_to(backend, clock)).values() for raw in raws),
+            *(raw for payloads_of in (await _delayed_to(backend, clock)).values() for raw in payloads_of),
         ]
         assert there == [job(1)]
 
     @promise("NextRun", *_GOOD)
     @needs("clock")
-    async def test_all_other_delayed_copies_go(self, backend: Backend, clock: ManualClock) -> None:
+    async def test_all_other_delayed_copies_are_removed(self, backend: Backend, clock: ManualClock) -> None:
         """Every equivalent payload. Queued copies, and other tasks' jobs, stay."""
         process = await registered(backend)
         now = int(clock.now())
@@ -128,7 +128,7 @@ class NextRuns(Suite):
     )
     @promise("NextRun", "The delay counts from now and is rounded to the nearest second, but never to the current one.")
     @needs("clock")
-    async def test_the_moment_is_rounded_to_the_nearest_second(
+    async def test_the_due_time_is_rounded_to_the_nearest_second(
         self, backend: Backend, clock: ManualClock, ended: float, frequency: float, seconds: int
     ) -> None:
         """The mean of many runs is then right."""

@@ -24,7 +24,6 @@ from taskhero.conformance.steps import (
     LEASE,
     claim_one,
     hold,
-    in_line,
     job,
     make_process,
     now_of,
@@ -33,6 +32,7 @@ from taskhero.conformance.steps import (
     rescue,
     schedule,
     settle,
+    start_wait,
 )
 from taskhero.conformance.suite import Suite
 from taskhero.wire.jobs import unmark
@@ -92,7 +92,7 @@ class PeriodicChains(Suite):
     # what is known
 
     @promise("declare_periodic", "Store that these tasks are declared for *lifetime* seconds from now, and return all")
-    async def test_what_one_declares_all_know(self, backend: Backend, views: Views) -> None:
+    async def test_a_declared_task_is_known_to_all_processes(self, backend: Backend, views: Views) -> None:
         """Complete and sorted by name, whatever characters it has."""
         other = await views()
         odd = PeriodicTask(
@@ -121,7 +121,7 @@ class PeriodicChains(Suite):
         assert [known.cron_cursor is not None for known in found.tasks] == [True, False, False]
 
     @promise("declare_periodic", "A new declaration of a name replaces the old one.")
-    async def test_the_last_word_counts(self, backend: Backend) -> None:
+    async def test_the_last_declaration_counts(self, backend: Backend) -> None:
         """As when a new version of a program starts. Other declarations stay."""
         await backend.declare_periodic([periodic("a", 5), periodic("b", 5)], 60)
         found = await backend.declare_periodic([periodic("b", 7, "other")], 60)
@@ -129,7 +129,7 @@ class PeriodicChains(Suite):
 
     @promise("declare_periodic", "A declaration expires after its lifetime, but whether the task is stopped stays")
     @needs("clock")
-    async def test_what_nobody_declares_is_forgotten(self, backend: Backend, clock: ManualClock) -> None:
+    async def test_a_task_that_is_not_declared_again_is_forgotten(self, backend: Backend, clock: ManualClock) -> None:
         """Each after its own lifetime. A task that is declared again is still stopped."""
         await backend.declare_periodic([periodic("a"), periodic("b")], 60)
         await backend.stop_periodic(periodic("a"))
@@ -147,7 +147,7 @@ class PeriodicChains(Suite):
 
     @promise("ensure_periodic", _SEE, *_STEP)
     @promise("EnsureResult", "ENQUEUED", "QUEUED")
-    async def test_a_task_that_is_nowhere_is_enqueued_once(self, backend: Backend, views: Views) -> None:
+    async def test_a_task_without_a_copy_is_enqueued_once(self, backend: Backend, views: Views) -> None:
         """Its queue is then known, and its lock keeps equal jobs out."""
         other = await views()
         assert await _ensured(backend) == [EnsureResult.ENQUEUED]
@@ -176,15 +176,15 @@ class PeriodicChains(Suite):
         assert list(await backend.ensure_periodic(())) == []
 
     @promise("ensure_periodic", *_STEP)
-    async def test_one_who_waits_is_woken(self, backend: Backend) -> None:
+    async def test_a_waiting_process_is_woken(self, backend: Backend) -> None:
         """By the first run of a declared task."""
-        waiting = await in_line(backend, make_process(1), Subscription(queues=("q",)))
+        waiting = await start_wait(backend, make_process(1), Subscription(queues=("q",)))
         assert await _ensured(backend) == [EnsureResult.ENQUEUED]
         assert (await waiting).jobs
 
     @promise("EnsureResult", "RUNNING")
     @needs("clock")
-    async def test_a_task_that_runs_is_left_alone(self, backend: Backend, clock: ManualClock) -> None:
+    async def test_a_task_that_runs_is_not_enqueued(self, backend: Backend, clock: ManualClock) -> None:
         """As long as it holds its lock, even if an outage keeps its process from renewing its lease."""
         process = await registered(backend)
         await push(backend, job(1))
@@ -199,7 +199,7 @@ class PeriodicChains(Suite):
     @promise("EnsureResult", "UNSURE")
     @promise("ensure_periodic", "If a lease expired less than 60 seconds ago, by the backend's clock, nothing is")
     @needs("clock")
-    async def test_what_the_dead_may_hold_is_waited_for(self, backend: Backend, clock: ManualClock) -> None:
+    async def test_jobs_that_dead_processes_may_hold_are_waited_for(self, backend: Backend, clock: ManualClock) -> None:
         """The rescued job is then the only copy of the chain."""
         process = await registered(backend)
         await push(backend, job(1))
@@ -249,7 +249,7 @@ class PeriodicChains(Suite):
     @promise("EnsureResult", "DELAYED")
     @promise("ensure_periodic", _LATER)
     @needs("clock")
-    async def test_a_copy_that_is_delayed_for_too_long_comes_sooner(self, backend: Backend, clock: ManualClock) -> None:
+    async def test_a_copy_that_is_delayed_for_too_long_is_replaced(self, backend: Backend, clock: ManualClock) -> None:
         """As when a new version of a program runs a task more often. One copy is left."""
         now = int(clock.now())
         await schedule(backend, now + 12, job("one"))
@@ -280,7 +280,7 @@ class PeriodicChains(Suite):
 
     @promise("ensure_periodic", *_THOROUGH)
     @needs("clock")
-    async def test_a_lock_whose_job_waits_for_long_is_believed(self, backend: Backend, clock: ManualClock) -> None:
+    async def test_a_lock_whose_job_waits_for_long_is_kept(self, backend: Backend, clock: ManualClock) -> None:
         """Whatever its position in the queue."""
         await push(backend, *(job(number) for number in range(1000, 1200)))
         assert await _ensured(backend) == [EnsureResult.ENQUEUED]
@@ -290,7 +290,7 @@ class PeriodicChains(Suite):
 
     @promise("EnsureResult", "WRONG_TYPE")
     @needs("wrong_types")
-    async def test_a_queue_that_cannot_take_it_spoils_no_other_task(self, backend: Backend) -> None:
+    async def test_a_damaged_queue_affects_no_other_task(self, backend: Backend) -> None:
         """It takes no lock either."""
         await self.break_queue(backend, "q")
         assert await _ensured(backend, periodic(), periodic("b", queue="other")) == [
@@ -306,7 +306,7 @@ class PeriodicChains(Suite):
     @promise("stop_periodic", "They are removed, and the locks that its guards name are released, as by")
     @promise("EnsureResult", "STOPPED")
     @needs("clock")
-    async def test_a_stopped_task_is_nowhere(self, backend: Backend, clock: ManualClock) -> None:
+    async def test_a_stopped_task_has_no_copies(self, backend: Backend, clock: ManualClock) -> None:
         """All equivalent payloads are removed, and no others."""
         now = int(clock.now())
         await push(backend, job(1), job("one"), job(1), job(2))
@@ -327,7 +327,7 @@ class PeriodicChains(Suite):
 
     @promise("stop_periodic", "They are removed, and the locks that its guards name are released, as by")
     @promise("restart_periodic", "Its queued copies (rescued ones among the first 100) and its delayed copies are")
-    async def test_a_rescued_copy_goes_too(self, backend: Backend) -> None:
+    async def test_a_rescued_copy_is_removed_too(self, backend: Backend) -> None:
         """It is at the front of its queue, with the mark of the rescue at its end."""
         for end, begun in product((backend.stop_periodic, backend.restart_periodic), ((), (True,), (True, False))):
             process = await registered(backend)
@@ -341,7 +341,7 @@ class PeriodicChains(Suite):
             await backend.delete_queue("q")
 
     @promise("stop_periodic", "A current run continues and is the last one.")
-    async def test_what_runs_goes_on(self, backend: Backend) -> None:
+    async def test_a_running_job_is_not_stopped(self, backend: Backend) -> None:
         """Its process keeps it, with its lock."""
         process = await registered(backend)
         await push(backend, job(1))
@@ -357,7 +357,7 @@ class PeriodicChains(Suite):
     @promise("restart_periodic", "One copy is delayed by its frequency, as for `NextRun`.")
     @pytest.mark.parametrize("stopped", [False, True])
     @needs("clock")
-    async def test_a_task_begins_anew(self, backend: Backend, clock: ManualClock, stopped: bool) -> None:
+    async def test_a_task_is_restarted(self, backend: Backend, clock: ManualClock, stopped: bool) -> None:
         """It has one copy, even after several restarts in different seconds."""
         now = int(clock.now())
         if stopped:
@@ -375,7 +375,7 @@ class PeriodicChains(Suite):
 
     @promise("resume_periodic", "End the stop of these tasks, and return how many were stopped.")
     @promise("resume_periodic", "With *failed*, only tasks that a failure stopped are resumed.")
-    async def test_a_task_is_stopped_no_longer(self, backend: Backend) -> None:
+    async def test_a_task_is_resumed(self, backend: Backend) -> None:
         """Only these tasks. A task that a user stopped stays so when a program starts."""
         for name in ("a", "b"):
             await backend.stop_periodic(periodic(name))
