@@ -45,22 +45,22 @@ class OnDamageable(OnMemory):
     patience = 2.0
 
     async def break_queue(self, backend, queue):
-        await backend.spoil(f"queue:{queue}")
+        await backend.damage(f"queue:{queue}")
 
     async def break_failures(self, backend):
-        await backend.spoil("failed")
+        await backend.damage("failed")
 
     async def break_counter(self, backend, name):
-        await backend.spoil(f"stat:{name}")
+        await backend.damage(f"stat:{name}")
 
     async def break_due_time(self, backend, at):
-        await backend.spoil(f"delayed:{at}")
+        await backend.damage(f"delayed:{at}")
 
     async def break_due_times_of(self, backend, raw):
-        await backend.spoil(f"timestamps:{raw}")
+        await backend.damage(f"timestamps:{raw}")
 
     async def break_worker(self, backend, worker_id):
-        await backend.spoil(f"worker:{worker_id}", "RPUSH")
+        await backend.damage(f"worker:{worker_id}", "RPUSH")
 
     async def add_worker(self, backend, worker_id, *, working=None, ping=None, heartbeat=None):
         name = ":".join(worker_id.split(":")[:2])
@@ -76,8 +76,8 @@ class OnDamageable(OnMemory):
         await backend._connections.call("SADD", "resque:failed_queues", source)
         await backend._connections.call("RPUSH", f"resque:{source}", text)
 
-    async def add_orphan(self, backend, moment, text):
-        await backend._connections.call("RPUSH", f"resque:delayed:{moment}", text)
+    async def add_orphan(self, backend, due_at, payload):
+        await backend._connections.call("RPUSH", f"resque:delayed:{due_at}", payload)
 
     async def add_lock(self, backend, key, text):
         await backend._connections.call("SET", f"resque:{key}", text)
@@ -87,10 +87,10 @@ class OnDamageable(OnMemory):
         await backend._connections.call(*(("SET", lock, "localhost:1") if leads else ("DEL", lock)))
 
     async def break_lock(self, backend, key):
-        await backend.spoil(key, "RPUSH")
+        await backend.damage(key, "RPUSH")
 
     async def break_attempts(self, backend, name):
-        await backend.spoil(name)
+        await backend.damage(name)
 
 
 def suite_name(broken):

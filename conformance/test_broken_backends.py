@@ -16,7 +16,7 @@ from broken_suites import suite_name
 from taskhero import conformance
 from taskhero.conformance import BackendConformance
 
-# Nearly two hundred suites are run for the first of these tests.
+# The first of these tests runs nearly 200 suites.
 pytestmark = pytest.mark.timeout(700)
 
 HERE = Path(__file__).parent
@@ -42,7 +42,7 @@ def run(report):
 @pytest.fixture(scope="module")
 def results(tmp_path_factory):
     """Return for each suite its tests, each with None or the text of its failure."""
-    # Where tests run in several processes, one runs the suites, and the others wait for it.
+    # If tests run in several processes, one runs the suites, and the others wait for it.
     shared = os.environ.get("PYTEST_XDIST_TESTRUNUID")
     folder = tmp_path_factory.getbasetemp().parent if shared else tmp_path_factory.mktemp("broken")
     report = folder / f"broken-{shared}.xml"

@@ -15,7 +15,7 @@ from taskhero.backends.protocol import Backend
 from taskhero.backends.records import inspection
 from taskhero.conformance import BackendConformance, promises_of
 
-#: Classes whose docstrings promise what a backend does; of the others, the verbs' docstrings speak.
+#: Classes whose docstrings contain promises. Those of the other classes are in the docstrings of the verbs.
 PROMISING = (
     "QueueLockGuard",
     "NotDelayed",
@@ -27,7 +27,7 @@ PROMISING = (
     "Retried",
     "NextRun",
 )
-#: Classes each of whose values is an answer that a backend gives.
+#: Classes whose values are answers of a backend.
 ANSWERS = (
     protocol.ScheduleResult,
     protocol.PromoteResult,
@@ -36,7 +36,7 @@ ANSWERS = (
     inspection.RetryResult,
     inspection.RemoveWorkerResult,
 )
-#: What no test of the kit can bring about.
+#: Promises that no test of the kit can check, with the reason.
 BEYOND_THE_KIT = {
     "A backend never repeats a step": "needs a broken connection, so the tests of each driver with one cover it",
     "`BackendUnavailable` means": "likewise",

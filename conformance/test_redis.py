@@ -68,9 +68,9 @@ class OnRedis(BackendConformance):
         lock = "resque:resque:resque_scheduler_master_lock"
         await backend._connections.call(*(("SET", lock, "localhost:1") if leads else ("DEL", lock)))
 
-    async def add_orphan(self, backend, moment, text):
-        await backend._connections.call("RPUSH", f"resque:delayed:{moment}", text)
-        await backend._connections.call("SADD", f"resque:timestamps:{text}", f"delayed:{moment}")
+    async def add_orphan(self, backend, due_at, payload):
+        await backend._connections.call("RPUSH", f"resque:delayed:{due_at}", payload)
+        await backend._connections.call("SADD", f"resque:timestamps:{payload}", f"delayed:{due_at}")
 
     async def add_lock(self, backend, key, text):
         await backend._connections.call("SET", backend._keys.named(key), text)

@@ -12,7 +12,7 @@ from pathlib import Path
 ROOT = Path(__file__).parent.parent
 
 THIRD_PARTYS_FILE = '''
-"""All that a third party writes."""
+"""The whole test file of a third party."""
 
 from pathlib import Path
 
@@ -23,7 +23,7 @@ from taskhero.conformance import BackendConformance, Capabilities, FailedJobList
 
 
 class MineBackend(MemoryBackend):
-    """Their backend."""
+    """A backend of a third party."""
 
 
 class TestMineBackend(BackendConformance):
@@ -66,11 +66,11 @@ class TestUpsideDown(Producing):
 
 
 class TestNothing(FailedJobListing):
-    """They forgot the fixture."""
+    """Has no fixture ``backend``."""
 
 
 class TestHalf(Leadership):
-    """They forgot a hook."""
+    """Lacks a hook."""
 
     @pytest.fixture
     async def backend(self, clock):
@@ -121,24 +121,24 @@ def run_theirs(folder, installed):
 def test_a_third_party_proves_a_backend_with_the_installed_wheel(tmp_path):
     """A class and a fixture are enough. Failures, missing hooks and skips name their reason."""
     installed = install(tmp_path)
-    said = run_theirs(tmp_path, installed)
+    output = run_theirs(tmp_path, installed)
 
-    # The whole kit passes on a whole backend; what it lacks is skipped, with the reason.
+    # The whole kit passes on a correct backend. Missing capabilities are skipped, with the reason.
     failed, passed, skipped, errors = map(
-        int, re.search(r"(\d+) failed, (\d+) passed, (\d+) skipped, (\d+) error", said).groups()
+        int, re.search(r"(\d+) failed, (\d+) passed, (\d+) skipped, (\d+) error", output).groups()
     )
-    assert (failed, errors) == (2, 1), said
+    assert (failed, errors) == (2, 1), output
     assert passed > 150
     assert skipped > 50
-    assert "TestMineBackend declares Capabilities(clock=False)" in said
+    assert "TestMineBackend declares Capabilities(clock=False)" in output
 
-    # A failed assertion shows its values: the kit is rewritten as pytest rewrites tests.
-    assert re.search(r"E +(AssertionError: )?assert \['\{\"class", said), said
+    # A failed assertion shows its values, because pytest rewrites the kit like tests.
+    assert re.search(r"E +(AssertionError: )?assert \['\{\"class", output), output
 
-    # A fixture or a hook that the suite must override is named, and the capability that would do without.
-    assert "TestNothing must override the fixture `backend`" in said
-    assert "TestHalf must override the hook `another_view`, or declare Capabilities(second_view=False)" in said
+    # The error names the fixture or hook that the suite must override, and the capability to disable instead.
+    assert "TestNothing must override the fixture `backend`" in output
+    assert "TestHalf must override the hook `another_view`, or declare Capabilities(second_view=False)" in output
 
-    # Nothing makes each run of pytest import it.
+    # No entry point makes each run of pytest import the kit.
     (ours,) = distributions(name="taskhero", path=[str(installed)])
     assert {point.group for point in ours.entry_points} == {"console_scripts", "taskhero.backends"}

@@ -59,10 +59,10 @@ class OnTopology(BackendConformance):
     capabilities = Capabilities(batch_bytes=4 * 1024 * 1024)
 
     @pytest.fixture
-    async def backend(self, whereabouts, clock):
-        url, namespace = whereabouts
+    async def backend(self, address, clock):
+        url, namespace = address
         backend = RedisBackend(url, namespace=namespace, clock=clock)
-        backend.where = whereabouts
+        backend.where = address
         await backend.connect()
         await backend._connections.call("FLUSHALL")
         yield backend
@@ -128,9 +128,9 @@ class OnTopology(BackendConformance):
         lock = backend._keys.ruby_master_lock
         await backend._connections.call(*(("SET", lock, "localhost:1") if leads else ("DEL", lock)))
 
-    async def add_orphan(self, backend, moment, text):
-        await backend._connections.call("RPUSH", backend._keys.named(f"delayed:{moment}"), text)
-        await backend._connections.call("SADD", backend._keys.timestamps(text), f"delayed:{moment}")
+    async def add_orphan(self, backend, due_at, payload):
+        await backend._connections.call("RPUSH", backend._keys.named(f"delayed:{due_at}"), payload)
+        await backend._connections.call("SADD", backend._keys.timestamps(payload), f"delayed:{due_at}")
 
     async def add_lock(self, backend, key, text):
         await backend._connections.call("SET", backend._keys.named(key), text)
@@ -143,26 +143,26 @@ class OnTopology(BackendConformance):
 
 class TestTls(OnTopology):
     @pytest.fixture
-    def whereabouts(self, tls_server):
+    def address(self, tls_server):
         _, url, authority = tls_server
         return f"{url}?ssl_ca_certs={authority}", "resque"
 
 
 class TestSocket(OnTopology):
     @pytest.fixture
-    def whereabouts(self, socket_server):
+    def address(self, socket_server):
         return socket_server[1], "resque"
 
 
 class TestSentinel(OnTopology):
     @pytest.fixture
-    def whereabouts(self, sentinel_server):
+    def address(self, sentinel_server):
         return sentinel_server[1], "resque"
 
 
 class TestCluster(OnTopology):
     @pytest.fixture
-    def whereabouts(self, cluster_servers):
+    def address(self, cluster_servers):
         return cluster_servers[1], "{resque}"
 
 

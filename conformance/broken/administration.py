@@ -10,7 +10,7 @@ from taskhero.backends.memory import MemoryBackend
 from taskhero.backends.records.inspection import DelayedPage, FailedRetry, HeartbeatAge, RemoveWorkerResult, RetryResult
 from taskhero.conformance import DelayedJobListing, FailedJobListing, WorkerAdministration
 
-# what is delayed
+# delayed jobs
 
 
 @found_by(DelayedJobListing, "test_due_times_are_in_the_order_of_time")
@@ -62,7 +62,7 @@ class RemovesFromEveryDueTime(MemoryBackend):
         return [sum(schedule.remove_all(at, entry.raw) for at in schedule.due_times(entry.raw)) for entry in entries]
 
 
-# failures
+# failed jobs
 
 
 @found_by(FailedJobListing, "test_a_part_of_the_failures[1..3]")
@@ -119,7 +119,7 @@ class RetriesAtTheFront(MemoryBackend):
         return await super().retry_failed([FailedRetry(r.failed, attrs.evolve(r.entry, front=True)) for r in retries])
 
 
-# all at once
+# overview, locks and workers
 
 
 @found_by(WorkerAdministration, "test_an_overview")
@@ -127,8 +127,8 @@ class CountsFailedAsProcessed(MemoryBackend):
     """Count failed jobs as processed."""
 
     async def overview(self):
-        seen = await super().overview()
-        return attrs.evolve(seen, processed=seen.processed + seen.failed)
+        shown = await super().overview()
+        return attrs.evolve(shown, processed=shown.processed + shown.failed)
 
 
 @found_by(WorkerAdministration, "test_locks_of_both_kinds_are_listed")
@@ -209,7 +209,7 @@ class TrustsTheirClocks(DamageableBackend):
     async def heartbeat_ages(self):
         pings = {entry.id: json.loads(entry.ping)["time"] for entry in await self.workers() if entry.ping}
         found = await super().heartbeat_ages()
-        return [HeartbeatAge(each.id, self._clock.now() - pings.get(each.id, 0)) for each in found]
+        return [HeartbeatAge(age.id, self._clock.now() - pings.get(age.id, 0)) for age in found]
 
 
 @found_by(WorkerAdministration, "test_a_foreign_heartbeat_age_grows_while_nothing_changes[heartbeat]")
@@ -217,13 +217,13 @@ class ReadsPingsOnly(DamageableBackend):
     """Ignore the heartbeats of Ruby workers."""
 
     async def heartbeat_ages(self):
-        beats = await self._connections.call("HGETALL", self._keys.heartbeats)
+        heartbeats = await self._connections.call("HGETALL", self._keys.heartbeats)
         await self._connections.call("DEL", self._keys.heartbeats)
         try:
             return await super().heartbeat_ages()
         finally:
-            if beats:
-                await self._connections.call("HSET", self._keys.heartbeats, *beats)
+            if heartbeats:
+                await self._connections.call("HSET", self._keys.heartbeats, *heartbeats)
 
 
 @found_by(WorkerAdministration, "test_another_programs_worker_is_removed")

@@ -38,10 +38,10 @@ class RecordsTooLate(MemoryBackend):
 
     async def settle_and_claim(self, process, settlements, free_slots, queues):
         answer = await super().settle_and_claim(process, settlements, free_slots, queues)
-        member = self._work._processes.get(process.name)
-        held, member.held = member.held, {}
+        registered = self._work._processes.get(process.name)
+        held, registered.held = registered.held, {}
         await asyncio.sleep(0)
-        member.held = held | member.held
+        registered.held = held | registered.held
         return answer
 
 
@@ -62,9 +62,9 @@ class TwoJobsASlot(MemoryBackend):
         answer = await super().settle_and_claim(process, settlements, (), queues)
         if not answer.registered:
             return answer
-        member = self._work._processes.get(process.name)
+        registered = self._work._processes.get(process.name)
         for slot in free_slots:
-            member.held.pop(slot, None)
+            registered.held.pop(slot, None)
         claims = (await super().settle_and_claim(process, (), free_slots, queues)).claims
         return attrs.evolve(answer, claims=claims)
 

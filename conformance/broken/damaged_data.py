@@ -15,10 +15,10 @@ class DamageableBackend(FakeRedisBackend):
     def __init__(self, *, clock=None):
         super().__init__("fakeredis://", clock=clock)
 
-    async def spoil(self, key, command="SET"):
+    async def damage(self, key, command="SET"):
         """Store a value of a wrong type under a key."""
         await self._connections.call("DEL", f"resque:{key}")
-        await self._connections.call(command, f"resque:{key}", "spoilt")
+        await self._connections.call(command, f"resque:{key}", "damaged")
 
 
 @found_by(DamagedData, "test_a_queue_that_cannot_be_read_is_passed_over")

@@ -11,15 +11,15 @@ from taskhero.errors import BackendRefused
 CENTURY = 36525 * 24 * 3600
 
 
-@found_by(ExtremeNumbers, "test_a_job_that_ended_is_delayed_by_any_time[delayed-longest]")
+@found_by(ExtremeNumbers, "test_a_job_that_ended_is_delayed_by_any_time[postponed-longest]")
 class DelaysTwice(MemoryBackend):
     """Record a long delay, and then fail to end the claim."""
 
     async def settle_and_claim(self, process, settlements, free_slots, queues):
         long = [
-            one
-            for one in settlements
-            if isinstance(one.disposition, PostponedByPlugin) and one.disposition.delay > CENTURY
+            settlement
+            for settlement in settlements
+            if isinstance(settlement.disposition, PostponedByPlugin) and settlement.disposition.delay > CENTURY
         ]
         for settlement in long:
             self._store.delay(int(self._clock.now() + settlement.disposition.delay), settlement.claim.raw)
@@ -62,7 +62,10 @@ class CutsOffTinyDelays(MemoryBackend):
     """Treat a delay of less than one millisecond as none."""
 
     async def schedule(self, entries):
-        cut = [one if one.delay is None else attrs.evolve(one, delay=int(one.delay * 1000) / 1000) for one in entries]
+        cut = [
+            entry if entry.delay is None else attrs.evolve(entry, delay=int(entry.delay * 1000) / 1000)
+            for entry in entries
+        ]
         return await super().schedule(cut)
 
 

@@ -151,7 +151,7 @@ class ReleasesOnSuccessOnly(Settling):
         return settlement if isinstance(settlement.disposition, Succeeded) else attrs.evolve(settlement, release=())
 
 
-@found_by(HeldLocks, "test_a_jobs_locks_are_released_with_its_settlement[done]")
+@found_by(HeldLocks, "test_a_jobs_locks_are_released_with_its_settlement[succeeded]")
 class ReleasesAllThatItHolds(MemoryBackend):
     """Release all locks of a settled job, even those that are not named."""
 
@@ -173,7 +173,7 @@ class ReleasesWhatIsNotItsOwn(Locking):
             self.free(keys)
 
 
-@found_by(HeldLocks, "test_a_claim_that_is_gone_releases_and_forgets_nothing[done]")
+@found_by(HeldLocks, "test_a_claim_that_is_gone_releases_and_forgets_nothing[succeeded]")
 class ReleasesForGoneClaims(MemoryBackend):
     """Release locks of other owners for a claim that is gone."""
 
@@ -212,14 +212,16 @@ class ForgetsItsOwnCounter(Settling):
         return attrs.evolve(settlement, forget=(*settlement.forget, *([counter] if counter else [])))
 
 
-@found_by(HeldLocks, "test_the_own_lock_of_a_claim_that_is_gone_is_released[done]")
+@found_by(HeldLocks, "test_the_own_lock_of_a_claim_that_is_gone_is_released[succeeded]")
 class KeepsLocksOfGoneClaims(MemoryBackend):
     """Keep the lock of a claim that is gone until its timeout."""
 
     async def settle_and_claim(self, process, settlements, free_slots, queues):
-        member = self._work._processes.get(process.name)
-        told = [
-            one if member is not None and member.holds(one.claim) else attrs.evolve(one, release=())
-            for one in settlements
+        registered = self._work._processes.get(process.name)
+        allowed = [
+            settlement
+            if registered is not None and registered.holds(settlement.claim)
+            else attrs.evolve(settlement, release=())
+            for settlement in settlements
         ]
-        return await super().settle_and_claim(process, told, free_slots, queues)
+        return await super().settle_and_claim(process, allowed, free_slots, queues)

@@ -16,7 +16,7 @@ class OneQueueStopsAllRescues(DamageableBackend):
 
     async def rescue(self, expired, limit):
         rescued = await super().rescue(expired, limit)
-        if any(one.problem for one in rescued):
+        if any(found.problem for found in rescued):
             raise BackendRefused("a queue cannot take its job")
         return rescued
 
@@ -26,7 +26,7 @@ class BlockedJobsFillTheLimit(DamageableBackend):
     """Count blocked jobs for the limit."""
 
     async def rescue(self, expired, limit):
-        return sorted(await super().rescue(expired, 100), key=lambda one: one.problem is None)[:limit]
+        return sorted(await super().rescue(expired, 100), key=lambda found: found.problem is None)[:limit]
 
 
 @found_by(IsolatedItems, "test_a_rescue_passes_a_queue_that_cannot_take_its_job")
@@ -34,7 +34,7 @@ class HidesBlockedJobs(DamageableBackend):
     """Do not report a job that cannot be rescued."""
 
     async def rescue(self, expired, limit):
-        return [one for one in await super().rescue(expired, limit) if one.problem is None]
+        return [found for found in await super().rescue(expired, limit) if found.problem is None]
 
 
 @found_by(IsolatedItems, "test_a_job_that_cannot_be_rescued_is_not_marked")
@@ -44,7 +44,7 @@ class MarksWhatItCannotRescue(DamageableBackend):
     async def rescue(self, expired, limit):
         rescued = await super().rescue(expired, limit)
         mark = ',"taskhero:rescues":1}'
-        return [attrs.evolve(one, raw=one.raw[:-1] + mark) if one.problem else one for one in rescued]
+        return [attrs.evolve(found, raw=found.raw[:-1] + mark) if found.problem else found for found in rescued]
 
 
 @found_by(IsolatedItems, "test_a_rescue_passes_a_worker_that_cannot_be_read")
@@ -176,7 +176,11 @@ class LosesTheNextRun(DamageableBackend):
     async def settle_and_claim(self, process, settlements, free_slots, queues):
         answer = await super().settle_and_claim(process, settlements, free_slots, queues)
         stuck = {claim for claim, _ in answer.unsettled}
-        bare = [attrs.evolve(one, next_run=None) for one in settlements if one.next_run and one.claim in stuck]
+        bare = [
+            attrs.evolve(settlement, next_run=None)
+            for settlement in settlements
+            if settlement.next_run and settlement.claim in stuck
+        ]
         return await super().settle_and_claim(process, bare, (), ()) if bare else answer
 
 
@@ -249,8 +253,10 @@ class CountsFromTheFloor(MemoryBackend):
 
     async def schedule(self, entries):
         now = int(self._clock.now())
-        given = [one if one.delay is None else attrs.evolve(one, at=now + one.delay, delay=None) for one in entries]
-        return await super().schedule(given)
+        dated = [
+            entry if entry.delay is None else attrs.evolve(entry, at=now + entry.delay, delay=None) for entry in entries
+        ]
+        return await super().schedule(dated)
 
 
 @found_by(Scheduling, "test_no_delay_at_all_is_now")
@@ -258,16 +264,18 @@ class DelaysByNothing(MemoryBackend):
     """Delay a job without a delay to the next second."""
 
     async def schedule(self, entries):
-        delayed = [attrs.evolve(one, delay=one.delay or 0.001) if one.at is None else one for one in entries]
+        delayed = [attrs.evolve(entry, delay=entry.delay or 0.001) if entry.at is None else entry for entry in entries]
         return await super().schedule(delayed)
 
 
 @found_by(Scheduling, "test_equal_jobs_of_one_delay_are_one_in_a_second")
 class KeepsEqualDelays(MemoryBackend):
-    """Check for equal jobs only if a due time was given."""
+    """Check for equal jobs only if a due time was dated."""
 
     async def schedule(self, entries):
-        return await super().schedule([attrs.evolve(one, unique=one.unique and one.delay is None) for one in entries])
+        return await super().schedule(
+            [attrs.evolve(entry, unique=entry.unique and entry.delay is None) for entry in entries]
+        )
 
 
 @found_by(Scheduling, "test_a_due_time_is_compared_before_it_is_rounded")
@@ -275,5 +283,5 @@ class RoundsBeforeItCompares(MemoryBackend):
     """Round a due time of less than a second ago up to the next second."""
 
     async def schedule(self, entries):
-        rounded = [one if one.at is None else attrs.evolve(one, at=-(-one.at // 1)) for one in entries]
+        rounded = [entry if entry.at is None else attrs.evolve(entry, at=-(-entry.at // 1)) for entry in entries]
         return await super().schedule(rounded)

@@ -62,10 +62,10 @@ class RestoresOverOthers(MemoryBackend):
     """Restore a claim over the slot's current job."""
 
     async def restore(self, process, claims):
-        member = self._work._processes.get(process.name)
-        for claim in claims if member else ():
-            if claim.slot in member.slots:
-                member.release(claim.slot)
+        registered = self._work._processes.get(process.name)
+        for claim in claims if registered else ():
+            if claim.slot in registered.slots:
+                registered.release(claim.slot)
         return await super().restore(process, claims)
 
 
@@ -74,9 +74,9 @@ class RestoresForTheDead(MemoryBackend):
     """Do not check that the process is alive."""
 
     async def restore(self, process, claims):
-        member = self._work._processes.get(process.name)
-        if member is not None:
-            member.dead = False
+        registered = self._work._processes.get(process.name)
+        if registered is not None:
+            registered.dead = False
         return await super().restore(process, claims)
 
 
@@ -85,9 +85,9 @@ class DeregistersWithTheJob(MemoryBackend):
     """Lose the job of a worker that is deregistered."""
 
     async def deregister_slots(self, process, slots):
-        member = self._work._processes.get(process.name)
+        registered = self._work._processes.get(process.name)
         for slot in slots:
-            member.release(slot)
+            registered.release(slot)
         return await super().deregister_slots(process, slots)
 
 
@@ -100,9 +100,9 @@ class ReleasesInSlotOrder(MemoryBackend):
         renew = self._work._processes.renew
 
         def renew_by_slot(process, lease, now):
-            member = renew(process, lease, now)
-            member.__class__ = BySlot
-            return member
+            registered = renew(process, lease, now)
+            registered.__class__ = BySlot
+            return registered
 
         self._work._processes.renew = renew_by_slot
 
@@ -121,13 +121,13 @@ class LeavingIsARescue(MemoryBackend):
     """Mark the released jobs of a deregistered process as rescued."""
 
     async def deregister(self, process):
-        texts = self._store.queues.payloads
-        before = {queue: list(held) for queue, held in texts.items()}
-        given_back = await super().deregister(process)
-        for queue, held in texts.items():
+        queues = self._store.queues.payloads
+        before = {queue: list(held) for queue, held in queues.items()}
+        reply = await super().deregister(process)
+        for queue, held in queues.items():
             for number in range(len(held) - len(before.get(queue, ()))):
                 held[number] = mark_rescued(held[number], running=True)
-        return given_back
+        return reply
 
 
 @found_by(Registration, "test_a_leaving_process_forwards_its_wake_up", only=True)
@@ -140,7 +140,7 @@ class LeavesWithoutForwarding(MemoryBackend):
 
 @found_by(
     Rescuing,
-    "test_a_process_that_renewed_its_lease_is_not_touched[beat]",
+    "test_a_process_that_renewed_its_lease_is_not_touched[heartbeat]",
     "test_a_process_that_renewed_its_lease_is_not_touched[register]",
 )
 class RescuesLiveProcesses(MemoryBackend):
@@ -152,14 +152,14 @@ class RescuesLiveProcesses(MemoryBackend):
         return await super().rescue(now, limit)
 
 
-@found_by(Rescuing, "test_a_process_is_declared_dead_with_its_first_job[beat]")
+@found_by(Rescuing, "test_a_process_is_declared_dead_with_its_first_job[heartbeat]")
 class NeverDeclaresDead(MemoryBackend):
     """Let a process claim while it is rescued."""
 
     async def rescue(self, expired, limit):
         rescued = await super().rescue(expired, limit)
-        for member in self._work._processes:
-            member.dead = False
+        for registered in self._work._processes:
+            registered.dead = False
         return rescued
 
 
@@ -168,8 +168,8 @@ class DeadForever(MemoryBackend):
     """Keep a process dead that registers again."""
 
     async def register(self, process, slots, lease):
-        member = self._work._processes.get(process.name)
-        dead = member is not None and member.dead
+        registered = self._work._processes.get(process.name)
+        dead = registered is not None and registered.dead
         await super().register(process, slots, lease)
         self._work._processes.get(process.name).dead = dead
 
@@ -194,7 +194,7 @@ class RenewsByTheClock(MemoryBackend):
 
     async def leases(self, seen="", *, lease=None):
         found = await super().leases(seen)
-        ends = {member.process.name: str(member.lease_ends) for member in self._work._processes}
+        ends = {registered.process.name: str(registered.lease_ends) for registered in self._work._processes}
         return attrs.evolve(
             found, leases=tuple(attrs.evolve(lease, renewal=ends[lease.process]) for lease in found.leases)
         )
@@ -243,8 +243,8 @@ class ShowsTheYoungestLeases(Showing):
 
     def show(self, leases, seen):
         found = self._work._processes._by_name.values()
-        young = [member for member in found if not seen or member.renewal <= int(seen)][-1000:]
-        shown = (Lease(member.process.name, str(member.renewal), member.length) for member in young)
+        young = [registered for registered in found if not seen or registered.renewal <= int(seen)][-1000:]
+        shown = (Lease(registered.process.name, str(registered.renewal), registered.length) for registered in young)
         return attrs.evolve(leases, leases=tuple(shown)) if len(leases.leases) == 1000 else leases
 
 
@@ -253,8 +253,8 @@ class TrustsItsClock(MemoryBackend):
     """Refuse claims of a process whose lease is over by the clock."""
 
     async def settle_and_claim(self, process, settlements, free_slots, queues):
-        member = self._work._processes.get(process.name)
-        if member is not None and member.lease_ends <= self._clock.now():
+        registered = self._work._processes.get(process.name)
+        if registered is not None and registered.lease_ends <= self._clock.now():
             return SettleAndClaimReply(registered=False)
         return await super().settle_and_claim(process, settlements, free_slots, queues)
 
@@ -265,7 +265,7 @@ class RescuesByItsClock(MemoryBackend):
 
     async def rescue(self, expired, limit):
         now = self._clock.now()
-        dead = {member.process.name for member in self._work._processes if member.lease_ends <= now}
+        dead = {registered.process.name for registered in self._work._processes if registered.lease_ends <= now}
         late = [lease for lease in (await super().leases()).leases if lease.process in dead]
         return await super().rescue(late, limit)
 
@@ -275,8 +275,8 @@ class RescuesBackwards(MemoryBackend):
     """Rescue the job that was claimed first last."""
 
     async def rescue(self, expired, limit):
-        for member in self._work._processes.expired(expired):
-            member.held = dict(reversed(member.held.items()))
+        for registered in self._work._processes.expired(expired):
+            registered.held = dict(reversed(registered.held.items()))
         return await super().rescue(expired, limit)
 
 
@@ -285,8 +285,8 @@ class CountsCrashesOfAllJobs(MemoryBackend):
     """Count a crash for every job of a dead process."""
 
     async def rescue(self, expired, limit):
-        for member in self._work._processes.expired(expired):
-            member.running.update(member.held)
+        for registered in self._work._processes.expired(expired):
+            registered.running.update(registered.held)
         return await super().rescue(expired, limit)
 
 
@@ -320,8 +320,8 @@ class ForgetsLateCrashes(MemoryBackend):
     """Do not count late crashes."""
 
     async def rescue(self, expired, limit):
-        for member in self._work._processes.expired(expired):
-            member.late.clear()
+        for registered in self._work._processes.expired(expired):
+            registered.late.clear()
         return await super().rescue(expired, limit)
 
 
@@ -330,11 +330,11 @@ class CountsAttributedCrashesAsLate(MemoryBackend):
     """Count a late crash even if the crash is attributed to another job."""
 
     async def rescue(self, expired, limit):
-        for member in self._work._processes.expired(expired):
-            for slot in member.late if member.running else ():
-                claim, since = member.held[slot]
+        for registered in self._work._processes.expired(expired):
+            for slot in registered.late if registered.running else ():
+                claim, since = registered.held[slot]
                 marked = mark_rescued(claim.raw, running=False, late=True)
-                member.held[slot] = (attrs.evolve(claim, raw=marked), since)
+                registered.held[slot] = (attrs.evolve(claim, raw=marked), since)
         return await super().rescue(expired, limit)
 
 
@@ -343,9 +343,9 @@ class AttributesToTheSameJob(MemoryBackend):
     """Attribute a crash to the same exclusive job again and again, until it is listed as failed."""
 
     async def rescue(self, expired, limit):
-        for member in self._work._processes.expired(expired):
-            if member.running:
-                member.late.clear()
+        for registered in self._work._processes.expired(expired):
+            if registered.running:
+                registered.late.clear()
         return await super().rescue(expired, limit)
 
 
@@ -371,12 +371,12 @@ class RescuesInTwoSteps(MemoryBackend):
     """For an instant, have a job neither claimed nor in its queue."""
 
     async def rescue(self, expired, limit):
-        dead = [(member, dict(member.held)) for member in self._work._processes.expired(expired)]
-        for member, _ in dead:
-            member.held.clear()
+        dead = [(registered, dict(registered.held)) for registered in self._work._processes.expired(expired)]
+        for registered, _ in dead:
+            registered.held.clear()
         await asyncio.sleep(0)
-        for member, held in dead:
-            member.held.update(held)
+        for registered, held in dead:
+            registered.held.update(held)
         return await super().rescue(expired, limit)
 
 
@@ -385,8 +385,8 @@ class RescuedByAll(MemoryBackend):
     """Take a job that another rescuer took meanwhile."""
 
     async def rescue(self, expired, limit):
-        dead = [(member, dict(member.held)) for member in self._work._processes.expired(expired)]
+        dead = [(registered, dict(registered.held)) for registered in self._work._processes.expired(expired)]
         await asyncio.sleep(0)
-        for member, held in dead:
-            member.held = held
+        for registered, held in dead:
+            registered.held = held
         return await super().rescue(expired, limit)

@@ -18,7 +18,8 @@ class Settling(MemoryBackend):
 
     async def settle_and_claim(self, process, settlements, free_slots, queues):
         settlements = [
-            attrs.evolve(each, next_run=self.change(each)) if each.next_run else each for each in settlements
+            attrs.evolve(settlement, next_run=self.change(settlement)) if settlement.next_run else settlement
+            for settlement in settlements
         ]
         return await super().settle_and_claim(process, settlements, free_slots, queues)
 
@@ -61,9 +62,9 @@ class ContinuesTooSoon(MemoryBackend):
 
     async def settle_and_claim(self, process, settlements, free_slots, queues):
         answer = await super().settle_and_claim(process, settlements, free_slots, queues)
-        for each in settlements:
-            if each.next_run is not None and not answer.next_runs and each.claim not in answer.gone:
-                self._store.periodic.delay_next_run(each.next_run, self._clock.now(), failed=True)
+        for settlement in settlements:
+            if settlement.next_run is not None and not answer.next_runs and settlement.claim not in answer.gone:
+                self._store.periodic.delay_next_run(settlement.next_run, self._clock.now(), failed=True)
         return answer
 
 
@@ -73,9 +74,9 @@ class ContinuesForGoneClaims(MemoryBackend):
 
     async def settle_and_claim(self, process, settlements, free_slots, queues):
         answer = await super().settle_and_claim(process, settlements, free_slots, queues)
-        for each in settlements:
-            if each.claim in answer.gone:
-                self._store.periodic.delay_next_run(each.next_run, self._clock.now(), failed=True)
+        for settlement in settlements:
+            if settlement.claim in answer.gone:
+                self._store.periodic.delay_next_run(settlement.next_run, self._clock.now(), failed=True)
         return answer
 
 
@@ -159,7 +160,7 @@ class TakesSharedLocksOver(Ensuring):
 
     def change(self, task):
         guards = [
-            attrs.evolve(each, shared=False) if isinstance(each, QueueLockGuard) else each for each in task.guards
+            attrs.evolve(guard, shared=False) if isinstance(guard, QueueLockGuard) else guard for guard in task.guards
         ]
         return attrs.evolve(task, guards=tuple(guards))
 

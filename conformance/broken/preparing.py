@@ -94,7 +94,7 @@ class TwoKindsOfLocks(MemoryBackend):
     async def prepare(self, process, preparations):
         return await super().prepare(
             process,
-            [attrs.evolve(each, release=tuple(f"queued:{key}" for key in each.release)) for each in preparations],
+            [attrs.evolve(wanted, release=tuple(f"queued:{key}" for key in wanted.release)) for wanted in preparations],
         )
 
 
@@ -155,7 +155,7 @@ class HoldsAsLongAsItLives(Changing):
         return attrs.evolve(wanted, hold=tuple(attrs.evolve(lock, timeout=10**6) for lock in wanted.hold))
 
 
-@found_by(Preparing, "test_a_held_lock_ends_with_the_lease[leaves]", "test_a_held_lock_ends_with_the_lease[is dead]")
+@found_by(Preparing, "test_a_held_lock_ends_with_the_lease[deregistered]", "test_a_held_lock_ends_with_the_lease[dead]")
 class OutlivesTheLease(Locking):
     """Keep the lock of a dead process until its timeout."""
 
@@ -211,14 +211,14 @@ class PreparesDeadProcesses(MemoryBackend):
     """Prepare the claim of a dead process."""
 
     async def prepare(self, process, preparations):
-        member = self._work._processes.get(process.name)
-        if member is None:
+        registered = self._work._processes.get(process.name)
+        if registered is None:
             return await super().prepare(process, preparations)
-        dead, member.dead = member.dead, False
+        dead, registered.dead = registered.dead, False
         try:
             return await super().prepare(process, preparations)
         finally:
-            member.dead = dead
+            registered.dead = dead
 
 
 @found_by(Preparing, "test_each_job_gets_its_answer_in_the_order_given")

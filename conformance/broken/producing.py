@@ -81,10 +81,10 @@ class LooksInside(MemoryBackend):
     """Encode the JSON of each job again."""
 
     async def push(self, entries):
-        return await super().push([attrs.evolve(entry, raw=_anew(entry.raw)) for entry in entries])
+        return await super().push([attrs.evolve(entry, raw=_encoded_again(entry.raw)) for entry in entries])
 
 
-def _anew(raw):
+def _encoded_again(raw):
     try:
         return json.dumps(json.loads(raw))
     except ValueError:

@@ -39,7 +39,7 @@ class RemovesFromTheFrontOnly(MemoryBackend):
     """Ignore the sign of a count."""
 
     async def remove(self, queue, removals):
-        return await super().remove(queue, [attrs.evolve(each, count=abs(each.count)) for each in removals])
+        return await super().remove(queue, [attrs.evolve(removal, count=abs(removal.count)) for removal in removals])
 
 
 @found_by(QueueInspection, "test_what_is_not_there_is_not_removed")
@@ -47,7 +47,7 @@ class RemovesWhatIsSimilar(MemoryBackend):
     """Ignore blanks around a payload."""
 
     async def remove(self, queue, removals):
-        return await super().remove(queue, [attrs.evolve(each, raw=each.raw.strip()) for each in removals])
+        return await super().remove(queue, [attrs.evolve(removal, raw=removal.raw.strip()) for removal in removals])
 
 
 @found_by(QueueInspection, "test_queues_are_sorted_and_stay_known")
@@ -63,10 +63,10 @@ class LookingTakesAway(MemoryBackend):
     """Remove the jobs that it lists."""
 
     async def queued(self, queue, start=0, stop=-1):
-        texts = await super().queued(queue, start, stop)
-        for text in texts:
-            self._store.queues.remove(queue, text, 1)
-        return texts
+        payloads = await super().queued(queue, start, stop)
+        for payload in payloads:
+            self._store.queues.remove(queue, payload, 1)
+        return payloads
 
 
 class Removing(MemoryBackend):

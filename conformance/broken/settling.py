@@ -18,8 +18,8 @@ from taskhero.wire.json import decode, encode_any
 class Forging(MemoryBackend):
     """Base of backends that change a disposition."""
 
-    def forge(self, ending):
-        return ending
+    def forge(self, disposition):
+        return disposition
 
     async def settle_and_claim(self, process, settlements, free_slots, queues):
         forged = [
@@ -28,7 +28,7 @@ class Forging(MemoryBackend):
         return await super().settle_and_claim(process, forged, free_slots, queues)
 
 
-@found_by(Settling, "test_a_settlement_counts_once[done]", "test_it_counts_once_in_one_call_too")
+@found_by(Settling, "test_a_settlement_counts_once[succeeded]", "test_it_counts_once_in_one_call_too")
 class SettlesTwice(MemoryBackend):
     """Count every settlement, even a repeated one."""
 
@@ -44,15 +44,15 @@ class SettlesBySlot(MemoryBackend):
     """Compare the slot, not the token."""
 
     async def settle_and_claim(self, process, settlements, free_slots, queues):
-        member = self._work._processes.get(process.name)
-        held = member.held if member else {}
-        own = [
+        registered = self._work._processes.get(process.name)
+        held = registered.held if registered else {}
+        corrected = [
             attrs.evolve(settlement, claim=held[settlement.claim.slot][0])
             if settlement.claim.slot in held
             else settlement
             for settlement in settlements
         ]
-        return await super().settle_and_claim(process, own, free_slots, queues)
+        return await super().settle_and_claim(process, corrected, free_slots, queues)
 
 
 @found_by(Settling, "test_a_job_that_succeeded_is_counted")
@@ -67,16 +67,16 @@ class CountsNoWorkers(MemoryBackend):
 class CountsRefusedJobs(Forging):
     """Count a refused job as processed."""
 
-    def forge(self, ending):
-        return Succeeded() if isinstance(ending, RefusedByPlugin) else ending
+    def forge(self, disposition):
+        return Succeeded() if isinstance(disposition, RefusedByPlugin) else disposition
 
 
 @found_by(Settling, "test_a_failed_job_is_listed_and_counted", "test_a_batch_of_all_dispositions")
 class ForgetsFailures(Forging):
     """Do not list a failed job."""
 
-    def forge(self, ending):
-        return RefusedByPlugin() if isinstance(ending, Failed) else ending
+    def forge(self, disposition):
+        return RefusedByPlugin() if isinstance(disposition, Failed) else disposition
 
 
 @found_by(Settling, "test_a_job_is_released_to_the_front")
@@ -93,11 +93,11 @@ class ReleasesToTheEnd(MemoryBackend):
 class RoundsDown(Forging):
     """Round a delay down."""
 
-    def forge(self, ending):
+    def forge(self, disposition):
         return (
-            attrs.evolve(ending, delay=math.floor(ending.delay) - 0.25)
-            if isinstance(ending, PostponedByPlugin)
-            else ending
+            attrs.evolve(disposition, delay=math.floor(disposition.delay) - 0.25)
+            if isinstance(disposition, PostponedByPlugin)
+            else disposition
         )
 
 
@@ -105,16 +105,20 @@ class RoundsDown(Forging):
 class DelaysTheClaimedPayload(Forging):
     """Ignore the payload that names the queue."""
 
-    def forge(self, ending):
-        return attrs.evolve(ending, raw=None) if isinstance(ending, PostponedByPlugin) else ending
+    def forge(self, disposition):
+        return attrs.evolve(disposition, raw=None) if isinstance(disposition, PostponedByPlugin) else disposition
 
 
 @found_by(Settling, "test_a_payload_is_found_by_its_meaning_while_it_is_delayed", only=True)
 class IgnoresMeanings(Forging):
     """Ignore the meaning of a payload."""
 
-    def forge(self, ending):
-        return attrs.evolve(ending, meaning=None) if isinstance(ending, (PostponedByPlugin, Retried)) else ending
+    def forge(self, disposition):
+        return (
+            attrs.evolve(disposition, meaning=None)
+            if isinstance(disposition, (PostponedByPlugin, Retried))
+            else disposition
+        )
 
 
 @found_by(Settling, "test_a_payload_is_found_by_its_meaning_while_it_is_delayed", only=True)
@@ -152,10 +156,10 @@ class EndsTheClaimFirst(MemoryBackend):
 
     async def settle_and_claim(self, process, settlements, free_slots, queues):
         for settlement in settlements:
-            member = self._work._processes.get(process.name)
-            held = member.held.pop(settlement.claim.slot)
+            registered = self._work._processes.get(process.name)
+            held = registered.held.pop(settlement.claim.slot)
             await asyncio.sleep(0)
-            member.held[settlement.claim.slot] = held
+            registered.held[settlement.claim.slot] = held
         return await super().settle_and_claim(process, settlements, free_slots, queues)
 
 
@@ -177,16 +181,18 @@ class EndsTheClaimLast(MemoryBackend):
 class RetriesForever(Forging):
     """Ignore the limit of a retry."""
 
-    def forge(self, ending):
-        return attrs.evolve(ending, limit=10**9) if isinstance(ending, Retried) else ending
+    def forge(self, disposition):
+        return attrs.evolve(disposition, limit=10**9) if isinstance(disposition, Retried) else disposition
 
 
 @found_by(Retrying, "test_a_job_is_tried_up_to_its_limit")
 class RetriesOnceMore(Forging):
     """Use the limit as the number of retries."""
 
-    def forge(self, ending):
-        return attrs.evolve(ending, limit=ending.limit + 1) if isinstance(ending, Retried) else ending
+    def forge(self, disposition):
+        return (
+            attrs.evolve(disposition, limit=disposition.limit + 1) if isinstance(disposition, Retried) else disposition
+        )
 
 
 @found_by(Retrying, "test_the_next_attempt_is_not_marked_as_rescued", only=True)
@@ -202,8 +208,8 @@ class RetriesAsRescued(MemoryBackend):
 class RetriesTheClaimedPayload(Forging):
     """Ignore the payload that names the queue."""
 
-    def forge(self, ending):
-        return attrs.evolve(ending, raw=None) if isinstance(ending, Retried) else ending
+    def forge(self, disposition):
+        return attrs.evolve(disposition, raw=None) if isinstance(disposition, Retried) else disposition
 
 
 @found_by(
@@ -215,9 +221,11 @@ class EncodesRetriedPayloads(MemoryBackend):
     """Encode the payload of the next attempt again, as JavaScript would."""
 
     async def settle_and_claim(self, process, settlements, free_slots, queues):
-        return await super().settle_and_claim(process, [self._anew(each) for each in settlements], free_slots, queues)
+        return await super().settle_and_claim(
+            process, [self._encoded_again(settlement) for settlement in settlements], free_slots, queues
+        )
 
-    def _anew(self, settlement):
+    def _encoded_again(self, settlement):
         try:
             text = encode_any(decode(unmark(settlement.claim.raw)))
         except Undecodable:
@@ -231,8 +239,12 @@ class EncodesRetriedPayloads(MemoryBackend):
 class WaitsAlwaysTheSame(Forging):
     """Use the first delay for all attempts."""
 
-    def forge(self, ending):
-        return attrs.evolve(ending, delays=ending.delays[:1]) if isinstance(ending, Retried) else ending
+    def forge(self, disposition):
+        return (
+            attrs.evolve(disposition, delays=disposition.delays[:1])
+            if isinstance(disposition, Retried)
+            else disposition
+        )
 
 
 @found_by(Retrying, "test_the_counter_is_deleted_with_the_last_attempt")
@@ -250,9 +262,9 @@ class CountsByTheJob(Forging):
 
     number = 0
 
-    def forge(self, ending):
+    def forge(self, disposition):
         self.number += 1
-        return attrs.evolve(ending, counter=str(self.number)) if isinstance(ending, Retried) else ending
+        return attrs.evolve(disposition, counter=str(self.number)) if isinstance(disposition, Retried) else disposition
 
 
 @found_by(Retrying, "test_the_counter_outlives_the_wait")

@@ -12,18 +12,18 @@ from taskhero.conformance import Claiming, Waiting
 class WithWakeupQueue(MemoryBackend):
     """Base of backends with another wake-up queue."""
 
-    line = WakeupQueue
+    wakeup_queue = WakeupQueue
 
     def __init__(self, *, clock=None):
         super().__init__(clock=clock)
-        self._store.wakeups = self._store.queues._wakeups = self.line()
+        self._store.wakeups = self._store.queues._wakeups = self.wakeup_queue()
 
 
 @found_by(Waiting, "test_a_wake_up_between_two_waits_is_kept", "test_no_wake_up_is_lost", only=True)
 class LosesWakeUps(WithWakeupQueue):
     """Lose a wake-up while no process waits."""
 
-    class line(WakeupQueue):
+    class wakeup_queue(WakeupQueue):
         def signal(self, queue):
             super().signal(queue)
             self._pending_queues.clear()
@@ -33,7 +33,7 @@ class LosesWakeUps(WithWakeupQueue):
 class LosesWakeUpsForTheSchedule(WithWakeupQueue):
     """Lose an earlier due time while no process waits."""
 
-    class line(WakeupQueue):
+    class wakeup_queue(WakeupQueue):
         def signal_schedule(self):
             super().signal_schedule()
             self._pending_schedule = False
@@ -43,20 +43,20 @@ class LosesWakeUpsForTheSchedule(WithWakeupQueue):
 class SleepsPastAnEarlierDueTime(WithWakeupQueue):
     """Wake a scheduler only for the first due time."""
 
-    class line(WakeupQueue):
-        rung = False
+    class wakeup_queue(WakeupQueue):
+        signalled = False
 
         def signal_schedule(self):
-            if not self.rung:
+            if not self.signalled:
                 super().signal_schedule()
-            self.rung = True
+            self.signalled = True
 
 
 @found_by(Waiting, "test_about_one_process_is_woken_for_a_job")
 class WakesAllProcesses(WithWakeupQueue):
     """Wake every waiting process for each job."""
 
-    class line(WakeupQueue):
+    class wakeup_queue(WakeupQueue):
         def signal(self, queue):
             for _ in list(self._waiting):
                 super().signal(queue)
@@ -67,8 +67,8 @@ class WakesAllProcesses(WithWakeupQueue):
 class ForgetsCancelledWakeUps(WithWakeupQueue):
     """Do not forward the wake-up of a wait that is cancelled in the same instant."""
 
-    class line(WakeupQueue):
-        def _forward(self, place):
+    class wakeup_queue(WakeupQueue):
+        def _forward(self, waiter):
             pass
 
 
@@ -127,9 +127,9 @@ class ClaimsWithoutForwarding(MemoryBackend):
     """Wake no process for the jobs that a claim leaves."""
 
     async def settle_and_claim(self, process, settlements, free_slots, queues):
-        line = self._store.wakeups
-        line.signal = lambda _queue: None
+        wakeup_queue = self._store.wakeups
+        wakeup_queue.signal = lambda _queue: None
         try:
             return await super().settle_and_claim(process, settlements, free_slots, queues)
         finally:
-            del line.signal
+            del wakeup_queue.signal

@@ -30,7 +30,7 @@ from pkgutil import iter_modules
 
 import pytest
 
-# Before the modules are imported, so that a failed assertion shows its values in third parties' runs, too.
+# This must precede the imports, so that failed assertions show their values in third parties' runs too.
 pytest.register_assert_rewrite(*(f"{__name__}.{module.name}" for module in iter_modules(__path__)))
 
 from taskhero.conformance.capabilities import Capabilities  # noqa: E402

@@ -46,12 +46,14 @@ class SimpleWorker:
         wakeups: Number of its waits that ended because there might be jobs.
     """
 
-    def __init__(self, backend: Backend, process: Process, board: SucceededJobs, meet: asyncio.Barrier | None) -> None:
+    def __init__(
+        self, backend: Backend, process: Process, succeeded: SucceededJobs, meet: asyncio.Barrier | None
+    ) -> None:
         self.process = process
         self.wakeups = 0
         self._meet = meet
         self._backend = backend
-        self._board = board
+        self._succeeded = succeeded
         self._wait: asyncio.Task[object] | None = None
 
     async def run(self) -> None:
@@ -75,8 +77,8 @@ class SimpleWorker:
             if self._meet is not None:
                 await self._meet.wait()
             for claimed in answer.claims:
-                self._board.add(claimed.raw)
-            # A backend in memory never lets go of the event loop by itself.
+                self._succeeded.add(claimed.raw)
+            # A backend in memory never yields to the event loop.
             await asyncio.sleep(0)
 
     async def _wait_for_jobs(self) -> bool:
@@ -98,7 +100,7 @@ class SimpleWorker:
 
 @asynccontextmanager
 async def working(
-    backends: Sequence[Backend], count: int, board: SucceededJobs, *, meet: asyncio.Barrier | None = None
+    backends: Sequence[Backend], count: int, succeeded: SucceededJobs, *, meet: asyncio.Barrier | None = None
 ) -> AsyncIterator[list[SimpleWorker]]:
     """Run *count* workers, each a process of its own, spread over these views of one store.
 
@@ -108,7 +110,7 @@ async def working(
     for number in range(count):
         backend, process = backends[number % len(backends)], make_process(100 + number)
         await backend.register(process, (1,), 1000.0)
-        workers.append(SimpleWorker(backend, process, board, meet))
+        workers.append(SimpleWorker(backend, process, succeeded, meet))
     tasks = [asyncio.create_task(worker.run()) for worker in workers]
     try:
         yield workers

@@ -68,11 +68,11 @@ __all__ = [
     "without_leases",
 ]
 
-#: Seconds of a process's lease, in tests for which its length does not matter.
+#: Length of a lease, in seconds, where a test does not depend on it.
 LEASE = 60.0
-#: Seconds after which what should come has not come; each suite sets its own (`Suite.patience`).
+#: Seconds after which an expected event counts as missing. Each suite sets its own (`Suite.patience`).
 PATIENCE = 5.0
-#: Seconds in which what should not come, or a wait to begin, has time to.
+#: Seconds that a test waits for a wait to begin, or for an event that must not happen.
 QUIET = 0.05
 
 Result = TypeVar("Result")
@@ -97,15 +97,15 @@ async def registered(
     return process
 
 
-async def push(backend: Backend, *texts: str, queue: str = "q") -> None:
+async def push(backend: Backend, *payloads: str, queue: str = "q") -> None:
     """Store payloads in a queue."""
-    assert list(await backend.push([Entry(queue, raw) for raw in texts])) == [True] * len(texts)
+    assert list(await backend.push([Entry(queue, raw) for raw in payloads])) == [True] * len(payloads)
 
 
-async def schedule(backend: Backend, at: int, *texts: str, queue: str = "q") -> None:
+async def schedule(backend: Backend, at: int, *payloads: str, queue: str = "q") -> None:
     """Delay payloads to a due time in the future, in Unix seconds."""
-    answers = await backend.schedule([DelayedJobEntry(at, queue, raw) for raw in texts])
-    assert list(answers) == ["delayed"] * len(texts)
+    answers = await backend.schedule([DelayedJobEntry(at, queue, raw) for raw in payloads])
+    assert list(answers) == ["delayed"] * len(payloads)
 
 
 async def now_of(backend: Backend) -> int:
@@ -133,15 +133,15 @@ async def claim(
 async def claim_one(backend: Backend, process: Process, slot: int = 1, queue: str = "q") -> Claim:
     """Claim the one job that must be available."""
     claims = await claim(backend, process, (slot,), (queue,))
-    assert len(claims) == 1, f"one job was to be claimed from {queue!r}, it was {claims}"
+    assert len(claims) == 1, f"queue {queue!r} must hold one job to claim, but the claims are {claims}"
     return claims[0]
 
 
 async def settle(
-    backend: Backend, process: Process, claimed: Claim, ending: Disposition | None = None
+    backend: Backend, process: Process, claimed: Claim, disposition: Disposition | None = None
 ) -> SettleAndClaimReply:
     """Record how a job ended, and claim nothing."""
-    return await backend.settle_and_claim(process, [Settlement(claimed, ending or Succeeded())], (), ())
+    return await backend.settle_and_claim(process, [Settlement(claimed, disposition or Succeeded())], (), ())
 
 
 async def send_heartbeat(
@@ -165,15 +165,15 @@ def without_leases(answer: HeartbeatReply) -> HeartbeatReply:
 # rescue
 
 
-async def leases_except(backend: Backend, *living: Process) -> list[Lease]:
+async def leases_except(backend: Backend, *live: Process) -> list[Lease]:
     """Return the leases of all processes except these."""
-    names = {process.name for process in living}
+    names = {process.name for process in live}
     return [lease for lease in (await backend.leases()).leases if lease.process not in names]
 
 
-async def rescue(backend: Backend, *living: Process, limit: int = 10) -> list[RescuedJob]:
+async def rescue(backend: Backend, *live: Process, limit: int = 10) -> list[RescuedJob]:
     """Rescue from all processes except these, as an engine whose `rescue_after` has passed."""
-    return list(await backend.rescue(await leases_except(backend, *living), limit))
+    return list(await backend.rescue(await leases_except(backend, *live), limit))
 
 
 # locks
@@ -183,7 +183,7 @@ async def blocked_by(backend: Backend, process: Process, claimed: Claim, *keys: 
     """Prepare a job with these locks. Return the position of the first that another owner holds, or None."""
     wanted = Preparation(claimed, hold=tuple(LockSpec(key, timeout) for key in keys))
     (answer,) = await backend.prepare(process, [wanted])
-    assert answer.is_current, "the claim is still the process's"
+    assert answer.is_current, "the claim must still belong to the process"
     return answer.blocked_by
 
 
@@ -228,26 +228,26 @@ def long() -> float:
     return 10 * PATIENCE
 
 
-async def wake(backend: Backend, process: Process, interest: Subscription, *, schedule: bool = False) -> Wakeup:
+async def wake(backend: Backend, process: Process, subscription: Subscription, *, schedule: bool = False) -> Wakeup:
     """Wait until there may be jobs, or an earlier due time. Ignore wake-ups for the other reason."""
     while True:
-        answer = await backend.wait(process, interest, long())
-        assert answer.jobs or answer.schedule, "a wait ended for nothing before its time was up"
+        answer = await backend.wait(process, subscription, long())
+        assert answer.jobs or answer.schedule, "a wait ended without a reason before its timeout"
         if answer.schedule if schedule else answer.jobs:
             return answer
 
 
 async def start_wait(
-    backend: Backend, process: Process, interest: Subscription, *, schedule: bool = False
+    backend: Backend, process: Process, subscription: Subscription, *, schedule: bool = False
 ) -> asyncio.Task[Wakeup]:
     """Start a wait. A wake-up may be spurious, so start it again if it ends before anything happens."""
     for _ in range(5):
-        waiting = asyncio.create_task(wake(backend, process, interest, schedule=schedule))
+        waiting = asyncio.create_task(wake(backend, process, subscription, schedule=schedule))
         await let_waits_begin()
         if not waiting.done():
             return waiting
         await waiting
-    raise AssertionError("waits end again and again though nothing happens")
+    raise AssertionError("five waits ended although nothing happened")
 
 
 async def let_waits_begin(seconds: float = QUIET) -> None:

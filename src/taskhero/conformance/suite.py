@@ -145,9 +145,9 @@ class Suite:
         """Take or release, for another program's scheduler, a master lock without a lifetime."""
         self._lacks("set_foreign_scheduler", "foreign_scheduler", backend, leads)
 
-    async def add_orphan(self, backend: Backend, moment: str, text: str) -> None:
+    async def add_orphan(self, backend: Backend, due_at: str, payload: str) -> None:
         """Delay a job as a program does that dies before it stores the due time *due_at*, which is written as given."""
-        self._lacks("add_orphan", "leftovers", backend, moment, text)
+        self._lacks("add_orphan", "leftovers", backend, due_at, payload)
 
     async def add_lock(self, backend: Backend, key: str, text: str) -> None:
         """Store a lock that has this text and no lifetime."""

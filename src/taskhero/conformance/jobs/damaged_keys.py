@@ -36,23 +36,23 @@ _UNSETTLED = (
     "All other settlements are recorded.",
 )
 
-ENDINGS: dict[str, Disposition] = {
-    "delayed": PostponedByPlugin(60),
-    "tried-again": Retried("no", "retry:a", 9, (60.0,)),
+DISPOSITIONS: dict[str, Disposition] = {
+    "postponed": PostponedByPlugin(60),
+    "retried": Retried("no", "retry:a", 9, (60.0,)),
 }
 
 
 class DamagedKeys(Suite):
     """A job stays where it is until its destination can take it."""
 
-    # endings
+    # dispositions
 
     @promise("settle_and_claim", *_UNSETTLED)
     @promise("all", _ITEM)
-    @pytest.mark.parametrize("ending", ENDINGS.values(), ids=ENDINGS)
+    @pytest.mark.parametrize("disposition", DISPOSITIONS.values(), ids=DISPOSITIONS)
     @needs("clock", "wrong_types")
     async def test_a_job_whose_due_time_is_damaged_stays_claimed(
-        self, backend: Backend, clock: ManualClock, ending: Disposition
+        self, backend: Backend, clock: ManualClock, disposition: Disposition
     ) -> None:
         """The rest of the batch is recorded. A second later there is another due time, and no attempt is lost."""
         now = await now_of(backend)
@@ -60,12 +60,12 @@ class DamagedKeys(Suite):
         await schedule(backend, now + 60, job("lost"))
         await self.break_due_time(backend, now + 60)
         answer = await backend.settle_and_claim(
-            process, [Settlement(first, ending), Settlement(second, Succeeded())], (), ()
+            process, [Settlement(first, disposition), Settlement(second, Succeeded())], (), ()
         )
         assert [held for held, reason in answer.unsettled if reason] == [first]
         assert list((await backend.claims(process)).claims) == [first]
         clock.advance(1)
-        answer = await settle(backend, process, first, ending)
+        answer = await settle(backend, process, first, disposition)
         assert (list(answer.gone), list(answer.unsettled)) == ([], [])
         assert [attempt for _, attempt in answer.attempts] in ([], [1])
         assert await backend.delayed(now + 61) == [first.raw]

@@ -92,7 +92,7 @@ class DelayedJobListing(Suite):
         await schedule(backend, now + 80, job(1))
         expected = [(60, 1), (60, 2), (80, 1), (90, 4), (90, 3), (90, 5)]
         assert await _found(backend, limit=limit) == [(now + after, job(number)) for after, number in expected]
-        assert len(await backend.delayed(now + 90)) == 3, "looking changes nothing"
+        assert len(await backend.delayed(now + 90)) == 3, "a search changes nothing"
 
     @pytest.mark.parametrize("limit", [1, 1000])
     @promise("search_delayed", "With *containing*, payloads that contain none of these strings are omitted.")
@@ -136,7 +136,7 @@ class DelayedJobListing(Suite):
         assert list(await backend.push([Entry("q", job(1), guards=(NotDelayed((job(1),)),))])) == [True]
         assert list(await backend.push([Entry("q", job(2), guards=(NotDelayed((job(2),)),))])) == [False]
         clock.advance(61)
-        assert [each.raw for each in await due(backend)] == [job(2)]
+        assert [due_job.raw for due_job in await due(backend)] == [job(2)]
 
     @promise("remove_delayed", "A second is no longer listed after its last job is removed.")
     async def test_a_due_time_is_forgotten_with_its_last_job(self, backend: Backend) -> None:

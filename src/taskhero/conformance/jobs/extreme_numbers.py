@@ -67,14 +67,14 @@ _counts = pytest.mark.parametrize("count", [1, MOST], ids=["one", "most"])
 
 RECORDS: dict[str, Callable[[float], object]] = {
     "QueueLockGuard.timeout": lambda number: QueueLockGuard("lock:a", number),  # type: ignore[arg-type]
-    "Lock.timeout": lambda number: LockSpec("work:a", number),  # type: ignore[arg-type]
-    "TimedEntry.at": lambda number: DelayedJobEntry(number, "q", job(1)),
-    "TimedEntry.delay": lambda number: DelayedJobEntry(None, "q", job(1), delay=number),
-    "Delayed.delay": PostponedByPlugin,
+    "LockSpec.timeout": lambda number: LockSpec("work:a", number),  # type: ignore[arg-type]
+    "DelayedJobEntry.at": lambda number: DelayedJobEntry(number, "q", job(1)),
+    "DelayedJobEntry.delay": lambda number: DelayedJobEntry(None, "q", job(1), delay=number),
+    "PostponedByPlugin.delay": PostponedByPlugin,
     "Retried.limit": lambda number: Retried("no", "retry:a", number, (1.0,)),  # type: ignore[arg-type]
     "Retried.delays": lambda number: Retried("no", "retry:a", 3, (1.0, number)),
-    "Next.frequency": lambda number: NextRun("tick", job(1), (job(1),), number),
-    "Periodic.frequency": lambda number: attrs.evolve(periodic(), frequency=number),
+    "NextRun.frequency": lambda number: NextRun("tick", job(1), (job(1),), number),
+    "PeriodicTask.frequency": lambda number: attrs.evolve(periodic(), frequency=number),
 }
 
 
@@ -85,7 +85,7 @@ class ExtremeNumbers(Suite):
     @pytest.mark.parametrize(
         "number",
         [-1, -0.5, float("nan"), float("inf"), 1e17, 10**5000, True, "1"],
-        ids=["negative", "half", "nan", "inf", "huge", "endless", "bool", "text"],
+        ids=["negative", "half", "nan", "inf", "huge", "10**5000", "bool", "text"],
     )
     @pytest.mark.parametrize("record", RECORDS.values(), ids=RECORDS)
     async def test_no_backend_is_given_a_number_out_of_its_bounds(
@@ -137,14 +137,14 @@ class ExtremeNumbers(Suite):
 
     @promise("all", _WHOLE)
     @_delays
-    @pytest.mark.parametrize("kind", ["delayed", "retried"])
+    @pytest.mark.parametrize("kind", ["postponed", "retried"])
     async def test_a_job_that_ended_is_delayed_by_any_time(self, backend: Backend, kind: str, delay: float) -> None:
         """It is delayed once and its claim ends. The rest of the batch is recorded."""
         process = await registered(backend, slots=(1, 2))
         await push(backend, job(1), job(2))
         first, second = await claim(backend, process, (1, 2))
         retried = Retried("no", "retry:a", MOST, (delay,))
-        disposition: Disposition = PostponedByPlugin(delay) if kind == "delayed" else retried
+        disposition: Disposition = PostponedByPlugin(delay) if kind == "postponed" else retried
         answer = await backend.settle_and_claim(
             process, [Settlement(first, disposition), Settlement(second, Succeeded())], (), ()
         )
@@ -153,7 +153,7 @@ class ExtremeNumbers(Suite):
         ((_, count),) = await backend.due_times()
         assert count == 1
         (prepared,) = await self._count(backend)
-        assert prepared == (None if kind == "delayed" else 0)
+        assert prepared == (None if kind == "postponed" else 0)
 
     async def _count(self, backend: Backend) -> list[int | None]:
         """Return the value of the counter of attempts."""

@@ -23,22 +23,22 @@ __all__ = ["FailedJobListing"]
 _slices = pytest.mark.parametrize(("positions", "expected"), SLICES, ids=[f"{a}..{b}" for (a, b), _ in SLICES])
 
 
-async def _fail(backend: Backend, *texts: str) -> None:
+async def _fail(backend: Backend, *entries: str) -> None:
     """Append these entries to the failed list."""
-    process = await registered(backend, 77, slots=range(1, len(texts) + 1), queues=("failing",))
-    await push(backend, *map(job, range(len(texts))), queue="failing")
-    claims = await claim(backend, process, range(1, len(texts) + 1), ("failing",))
-    settled = [Settlement(claimed, Failed(text)) for claimed, text in zip(claims, texts, strict=True)]
+    process = await registered(backend, 77, slots=range(1, len(entries) + 1), queues=("failing",))
+    await push(backend, *map(job, range(len(entries))), queue="failing")
+    claims = await claim(backend, process, range(1, len(entries) + 1), ("failing",))
+    settled = [Settlement(claimed, Failed(entry)) for claimed, entry in zip(claims, entries, strict=True)]
     await backend.settle_and_claim(process, settled, (), ())
     await backend.deregister(process)
     await backend.delete_queue("failing")
 
 
 def _retry(
-    text: str, raw: str = job(1), queue: str = "q", *guards: QueueLockGuard, source: str = FAILED
+    entry: str, raw: str = job(1), queue: str = "q", *guards: QueueLockGuard, source: str = FAILED
 ) -> FailedRetry:
     """Return a retry of a failed job."""
-    return FailedRetry(FailedEntry(text, source), Entry(queue, raw, guards=guards))
+    return FailedRetry(FailedEntry(entry, source), Entry(queue, raw, guards=guards))
 
 
 class FailedJobListing(Suite):
@@ -98,7 +98,7 @@ class FailedJobListing(Suite):
         assert list(await backend.remove_failed(entries)) == [True, False, False, True]
         assert await backend.failed() == ["a", "b", "c"]
         assert list(await backend.remove_failed([FailedEntry("a"), FailedEntry("a")])) == [True, False]
-        assert await backend.stats() == {"failed": 5}, "what failed has failed"
+        assert await backend.stats() == {"failed": 5}, "a removal does not change the counter"
 
     @promise("retry_failed", "Store failed jobs again, remove their entries, and return a `RetryResult` for each.")
     @promise("retry_failed", "Each retry is one atomic step, in the order given.")
@@ -125,7 +125,7 @@ class FailedJobListing(Suite):
         await _fail(backend, *map(str, range(20)))
         retries = [_retry(str(number), job(number)) for number in range(20)]
         answers = await asyncio.gather(
-            *(view.retry_failed([each]) for each in retries for view in (backend, other)),
+            *(view.retry_failed([retry]) for retry in retries for view in (backend, other)),
         )
         assert sorted(answer for (answer,) in answers) == [RetryResult.MISSING] * 20 + [RetryResult.STORED] * 20
         assert sorted(await backend.queued("q")) == sorted(map(job, range(20)))

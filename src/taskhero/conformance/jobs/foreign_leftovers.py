@@ -37,7 +37,7 @@ _DEAD = (
 class ForeignLeftovers(Suite):
     """`Backend.adopt`, `lifetimes`, and how `due` and `prepare` treat locks without an end."""
 
-    # delayed jobs without their moments
+    # delayed jobs without their due times
 
     @promise("adopt", "Register delayed jobs that another program stored without their due times, and return their")
     @promise("adopt", "From then on they are promoted, listed and removed like all others.")
@@ -114,9 +114,9 @@ class ForeignLeftovers(Suite):
         found = await (await views()).lifetimes(["lock:a", "workerslock:a", "lock:none"])
         assert list(found) == ["lock:a", "workerslock:a"]
         for key, seconds in (("lock:a", 1000), ("workerslock:a", 30)):
-            life = found[key]
-            assert life is not None
-            assert seconds - self.patience < life <= seconds + 1
+            lifetime = found[key]
+            assert lifetime is not None
+            assert seconds - self.patience < lifetime <= seconds + 1
         assert await backend.lifetimes([]) == {}
 
     @promise("lifetimes", "Return the seconds until each of these locks expires.")

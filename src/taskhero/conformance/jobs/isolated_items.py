@@ -70,7 +70,7 @@ async def claim_each(backend: Backend, number: int, *queues: str) -> tuple[Proce
 class IsolatedItems(Suite):
     """Each item is independent: in rescues, in deregistrations, and for producers, schedulers and wake-ups."""
 
-    # the dead
+    # rescues
 
     @promise("rescue", _RESCUE)
     @promise("rescue", _NO_OTHER)
@@ -86,15 +86,15 @@ class IsolatedItems(Suite):
         found: list[RescuedJob] = []
         for _ in range(5):
             found += await rescue(backend, living, limit=limit)
-        taken = [unmark(one.raw) for one in found if one.problem is None]
+        taken = [unmark(found_job.raw) for found_job in found if found_job.problem is None]
         assert sorted(taken) == sorted([claims[0].raw, claims[3].raw, others[0].raw])
-        blocked = {(one.worker, one.queue, one.raw) for one in found if one.problem}
+        blocked = {(found_job.worker, found_job.queue, found_job.raw) for found_job in found if found_job.problem}
         assert blocked >= {(first.worker(held.slot), "bad", held.raw) for held in claims[1:3]}
         assert list((await backend.claims(first)).claims) == claims[1:3]
         assert len(await leases_except(backend, living)) == 2
         await backend.delete_queue("bad")
-        again = [one for _ in range(5) for one in await rescue(backend, living, limit=limit)]
-        assert [one.problem for one in again] == [None] * 3
+        again = [found_job for _ in range(5) for found_job in await rescue(backend, living, limit=limit)]
+        assert [found_job.problem for found_job in again] == [None] * 3
         assert {unmark(raw) for raw in await backend.queued("bad")} == {claims[1].raw, claims[2].raw, others[1].raw}
         assert await leases_except(backend, living) == []
 
@@ -123,7 +123,7 @@ class IsolatedItems(Suite):
         _, others = await claim_each(backend, 2, "q")
         living = await registered(backend, 3)
         await self.break_worker(backend, first.worker_id(1))
-        assert {unmark(one.raw) for one in await rescue(backend, living)} == {claims[1].raw, others[0].raw}
+        assert {unmark(found_job.raw) for found_job in await rescue(backend, living)} == {claims[1].raw, others[0].raw}
 
     @promise("all", _ITEM)
     @needs("wrong_types")
@@ -135,7 +135,7 @@ class IsolatedItems(Suite):
         await push(backend, job("new"))
         assert payloads_of(await claim(backend, process, (1, 2))) == [job("new")]
 
-    # those who leave
+    # deregistrations
 
     @promise("deregister_slots", _HOLDS)
     @promise("all", _ITEM)
@@ -168,9 +168,9 @@ class IsolatedItems(Suite):
         assert await backend.queued("q") == [good.raw]
         assert not (await backend.settle_and_claim(process, (), (1,), ("q",))).claims
         assert [lease.process for lease in await leases_except(backend, other)] == [process.name]
-        assert [one.raw for one in await rescue(backend, other) if one.problem] == [bad.raw]
+        assert [found_job.raw for found_job in await rescue(backend, other) if found_job.problem] == [bad.raw]
         await backend.delete_queue("bad")
-        assert [unmark(one.raw) for one in await rescue(backend, other)] == [bad.raw]
+        assert [unmark(found_job.raw) for found_job in await rescue(backend, other)] == [bad.raw]
 
     # producers
 
@@ -235,8 +235,11 @@ class IsolatedItems(Suite):
         assert (await backend.push(guarded))[1] is False
         clock.advance(6)
         jobs = await due(backend)
-        assert [each.raw for each in jobs] == [job(1), job(1), job(2)]
-        assert list(await backend.promote([PromotionTarget(each, "r") for each in jobs])) == [PromoteResult.QUEUED] * 3
+        assert [due_job.raw for due_job in jobs] == [job(1), job(1), job(2)]
+        assert (
+            list(await backend.promote([PromotionTarget(due_job, "r") for due_job in jobs]))
+            == [PromoteResult.QUEUED] * 3
+        )
         assert await due(backend) == []
         await schedule(backend, now + 60, job(1), job(2))
         entries = [DelayedEntry(now + 60, job(n)) for n in (1, 2)]
@@ -254,7 +257,7 @@ class IsolatedItems(Suite):
         await self.break_due_time(backend, now + 5)
         clock.advance(6)
         found = await due(backend, 1) or await due(backend, 1)
-        assert [each.raw for each in found] == [job(2)]
+        assert [due_job.raw for due_job in found] == [job(2)]
         moves = [PromotionTarget(DueJob(now + 5, job(1)), "q"), PromotionTarget(found[0], "q")]
         assert list(await backend.promote(moves)) == [PromoteResult.MISSED, PromoteResult.QUEUED]
         entries = [DelayedEntry(now + at, job(number)) for at, number in ((5, 1), (7, 3))]
@@ -279,7 +282,7 @@ class IsolatedItems(Suite):
         ]
         assert await backend.queued("q") == [job(3)]
 
-    # waking
+    # wake-ups
 
     @promise("all", _ITEM)
     @needs("wrong_types")

@@ -32,7 +32,7 @@ if TYPE_CHECKING:
 
 __all__ = ["PayloadBytes"]
 
-TEXTS = {
+PAYLOADS = {
     "job": job(1),
     "empty": "",
     "not-json": "{not json",
@@ -48,96 +48,96 @@ TEXTS = {
     "number": "5",
 }
 
-_text = pytest.mark.parametrize("text", TEXTS.values(), ids=TEXTS.keys())
+_each_payload = pytest.mark.parametrize("payload", PAYLOADS.values(), ids=PAYLOADS.keys())
 
 
 class PayloadBytes(Suite):
     """The store returns exactly what it was given."""
 
-    @_text
+    @_each_payload
     @promise("all", "A job is its payload, a string.")
     @promise("all", "A backend stores and returns the payload exactly and never decodes it.")
-    async def test_a_payload_is_queued_and_claimed_exactly(self, backend: Backend, text: str) -> None:
+    async def test_a_payload_is_queued_and_claimed_exactly(self, backend: Backend, payload: str) -> None:
         """From the push to the claim, and in the list of a process's claims."""
         process = await registered(backend)
-        await push(backend, text)
-        assert await backend.queued("q") == [text]
+        await push(backend, payload)
+        assert await backend.queued("q") == [payload]
         claimed = await claim_one(backend, process)
-        assert claimed.raw == text
+        assert claimed.raw == payload
         assert list((await backend.claims(process)).claims) == [claimed]
 
-    @_text
+    @_each_payload
     @promise("all", "A backend stores and returns the payload exactly and never decodes it.")
-    async def test_a_payload_is_removed_exactly(self, backend: Backend, text: str) -> None:
+    async def test_a_payload_is_removed_exactly(self, backend: Backend, payload: str) -> None:
         """Only equal payloads are removed."""
-        await push(backend, text + " ", text, " " + text)
-        assert list(await backend.remove("q", [Removal(text)])) == [1]
-        assert await backend.queued("q") == [text + " ", " " + text]
+        await push(backend, payload + " ", payload, " " + payload)
+        assert list(await backend.remove("q", [Removal(payload)])) == [1]
+        assert await backend.queued("q") == [payload + " ", " " + payload]
 
-    @_text
+    @_each_payload
     @promise("all", "A backend stores and returns the payload exactly and never decodes it.")
     @promise("Released", "The job returns to the front of its queue, as *raw* if that is given.")
-    async def test_a_payload_is_released_exactly(self, backend: Backend, text: str) -> None:
+    async def test_a_payload_is_released_exactly(self, backend: Backend, payload: str) -> None:
         """By a settlement, and when its worker or its process is deregistered."""
         process = await registered(backend, slots=(1, 2))
-        await push(backend, text)
+        await push(backend, payload)
         await settle(backend, process, await claim_one(backend, process), Released())
-        assert await backend.queued("q") == [text]
+        assert await backend.queued("q") == [payload]
         await claim_one(backend, process, 2)
         await backend.deregister_slots(process, (2,))
-        assert await backend.queued("q") == [text]
+        assert await backend.queued("q") == [payload]
         await claim_one(backend, process)
         await backend.deregister(process)
-        assert await backend.queued("q") == [text]
+        assert await backend.queued("q") == [payload]
 
-    @_text
+    @_each_payload
     @promise("all", "A backend stores and returns the payload exactly and never decodes it.")
     @needs("clock")
     async def test_a_payload_is_delayed_and_promoted_exactly(
-        self, backend: Backend, clock: ManualClock, text: str
+        self, backend: Backend, clock: ManualClock, payload: str
     ) -> None:
         """By a producer, and by a settlement."""
         process = await registered(backend)
-        await schedule(backend, await now_of(backend) + 5, text)
+        await schedule(backend, await now_of(backend) + 5, payload)
         clock.advance(5)
         found = await due(backend)
-        assert [job.raw for job in found] == [text]
+        assert [job.raw for job in found] == [payload]
         assert list(await backend.promote(moves_of(found))) == ["queued"]
         await settle(backend, process, await claim_one(backend, process), PostponedByPlugin(5))
         clock.advance(6)
-        assert [job.raw for job in await due(backend)] == [text]
+        assert [job.raw for job in await due(backend)] == [payload]
 
-    @_text
+    @_each_payload
     @promise("all", "A move changes the payload in two cases only: a rescue marks it, and a disposition may replace")
     @needs("clock")
     async def test_a_payload_is_retried_and_rescued_exactly(
-        self, backend: Backend, clock: ManualClock, text: str
+        self, backend: Backend, clock: ManualClock, payload: str
     ) -> None:
         """By a settlement, from the failed list, and from a dead process."""
         process = await registered(backend)
-        await push(backend, text)
+        await push(backend, payload)
         await settle(backend, process, await claim_one(backend, process), Retried("no", "retry:a", 9, (5.0,)))
         clock.advance(6)
         found = await due(backend)
-        assert [job.raw for job in found] == [text]
+        assert [job.raw for job in found] == [payload]
         assert list(await backend.promote(moves_of(found))) == ["queued"]
         await settle(backend, process, await claim_one(backend, process), Failed("failure"))
-        retry = FailedRetry(FailedEntry("failure"), Entry("q", text))
+        retry = FailedRetry(FailedEntry("failure"), Entry("q", payload))
         assert list(await backend.retry_failed([retry])) == [RetryResult.STORED]
-        assert await backend.queued("q") == [text]
+        assert await backend.queued("q") == [payload]
         await claim_one(backend, process)
         (rescued,) = await rescue(backend)
         assert await backend.queued("q") == [rescued.raw]
-        assert unmark(rescued.raw) == (text.rstrip() if text.rstrip().endswith("}") else text)
+        assert unmark(rescued.raw) == (payload.rstrip() if payload.rstrip().endswith("}") else payload)
 
-    @_text
+    @_each_payload
     @promise("all", "A backend stores and returns the payload exactly and never decodes it.")
-    async def test_a_failure_is_kept_exactly(self, backend: Backend, text: str) -> None:
+    async def test_a_failure_is_kept_exactly(self, backend: Backend, payload: str) -> None:
         """The backend does not read the text of a failure either."""
         process = await registered(backend)
         await push(backend, job(1))
-        await settle(backend, process, await claim_one(backend, process), Failed(text))
-        assert await backend.failed() == [text]
+        await settle(backend, process, await claim_one(backend, process), Failed(payload))
+        assert await backend.failed() == [payload]
 
     @pytest.mark.parametrize("queue", ["mail", "a:b", "with blanks", "é😀", "*", 'quo"te', "back\\slash", "%d{}[x]?"])
     @promise("push", "Store jobs in their queues, in the order given.")

@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 
 __all__ = ["QueueInspection"]
 
-#: Positions as they are asked for, and what of five entries comes back.
+#: A range, and the positions that it returns of five entries.
 SLICES = [
     ((0, -1), [0, 1, 2, 3, 4]),
     ((0, 0), [0]),

@@ -195,7 +195,7 @@ class Claiming(Suite):
         await claim_one(backend, process)
         assert (await within(second)).jobs
 
-    # who may not claim
+    # processes that may not claim
 
     @promise("settle_and_claim", "Nothing is claimed while ``pause-all-workers`` is set.")
     @needs("pausing")

@@ -75,7 +75,7 @@ async def _watched(
     finally:
         stop.set()
         await within(watching)
-    assert [there for there, _ in sums if there < total] == [], "for an instant, a job was nowhere"
+    assert [there for there, _ in sums if there < total] == [], "for an instant, a job was in neither place"
     assert [here for _, here in sums if here > total] == [], "for an instant, a job was in two places"
 
 
@@ -90,7 +90,7 @@ class Concurrency(Suite):
         """By ten processes that claim at the same time, until no job is left."""
         other = await views()
         slots = range(1, 4)
-        crews = [
+        clients = [
             (view, await registered(view, number, slots=slots)) for number, view in enumerate([backend, other] * 5)
         ]
         await push(backend, *map(job, range(200)))
@@ -106,7 +106,7 @@ class Concurrency(Suite):
                     return
                 await asyncio.sleep(0)
 
-        await within(asyncio.gather(*(work(view, process) for view, process in crews)))
+        await within(asyncio.gather(*(work(view, process) for view, process in clients)))
         assert sorted(claimed) == sorted(map(job, range(200)))
         assert (await backend.stats())["processed"] == 200
 
@@ -138,7 +138,7 @@ class Concurrency(Suite):
             "failures": other.failed_count,
             "queue": lambda: other.length("q"),
         }
-        # What is delayed by nothing is due at once.
+        # A delay of 0 seconds makes a job due at once.
         target = counts.get(place, lambda: self._due(other))
         async with _watched(lambda: self._held(backend, process), target, 30):
             for held in claims:
@@ -182,7 +182,7 @@ class Concurrency(Suite):
         clock.advance(5)
         moves = moves_of(await due(backend))
         answers = await asyncio.gather(*(view.promote(moves) for view in [backend, other] * 5))
-        counts = [answer for some in answers for answer in some]
+        counts = [answer for batch in answers for answer in batch]
         assert (counts.count(PromoteResult.QUEUED), counts.count(PromoteResult.MISSED)) == (50, 450)
         assert sorted(await backend.queued("q")) == sorted(map(job, range(50)))
 
@@ -223,7 +223,7 @@ class Concurrency(Suite):
                 for number, view in enumerate([backend, other] * 10)
             )
         )
-        assert sum(stored for some in answers for stored in some) == 1
+        assert sum(stored for batch in answers for stored in batch) == 1
         assert await backend.length("q") == 1
 
     @promise("wait", "A wake-up may be late or spurious, but is never lost for longer than *timeout*.")

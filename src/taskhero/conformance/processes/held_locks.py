@@ -19,7 +19,7 @@ from taskhero.backends.protocol import (
     Settlement,
     Succeeded,
 )
-from taskhero.conformance.processes.settling import ENDINGS
+from taskhero.conformance.processes.settling import DISPOSITIONS
 from taskhero.conformance.promises import needs, promise
 from taskhero.conformance.steps import (
     LEASE,
@@ -46,17 +46,20 @@ if TYPE_CHECKING:
 
 __all__ = ["HeldLocks"]
 
-_RENEWED = "A lock in *locks* that its claim still owns is renewed for its timeout, even if the job has been"
-_TAKEN_AGAIN = "A free lock is taken again for its timeout if the claim is still current."
-_LOST = "A lock with another owner is `lost` and keeps that owner."
-_END = "That step releases those locks of `Settlement.release` that the claim still owns, even if the claim is"
-_FORGOTTEN = "It deletes the counters of `Settlement.forget`, but not if the claim is `gone`."
-_ending = pytest.mark.parametrize("ending", ENDINGS.values(), ids=ENDINGS.keys())
+_RENEWED = (
+    "Each of *locks* that is still its claim's own is held from now on for its timeout, even if the job has been "
+    "settled."
+)
+_TAKEN_AGAIN = "So is one that is free, if the claim still stands."
+_LOST = "One that somebody else holds is `lost` and stays theirs."
+_END = "In that step, locks that are to be released go if they are still the claim's own, even if the claim is `gone`."
+_FORGOTTEN = "Counters that are to be forgotten go, too, but not if the claim is gone."
+_each_disposition = pytest.mark.parametrize("disposition", DISPOSITIONS.values(), ids=DISPOSITIONS.keys())
 _full = pytest.mark.parametrize("full", [False, True], ids=["short", "full"])
 
-#: Seconds after which a lock that lapsed is free; a backend's seconds may be whole ones.
+#: Seconds after which an expired lock is free. A backend may round to whole seconds.
 _SLACK = 4
-#: Seconds after which a lock expires, where a test waits for that.
+#: Timeout of a lock, in seconds, where a test waits until it expires.
 _TIMEOUT = 60
 
 
@@ -81,7 +84,7 @@ class HeldLocks(Suite):
         """For their timeouts, each time from now, and several at once."""
         process, first, second = await _two_claims(backend)
         held = ((first, "a"), (first, "b"), (second, "c"))
-        locks = [await hold(backend, process, *one, timeout=_TIMEOUT) for one in held]
+        locks = [await hold(backend, process, claimed, key, timeout=_TIMEOUT) for claimed, key in held]
         for _ in range(3):
             clock.advance(_TIMEOUT - 1)
             answer = await send_heartbeat(backend, process, (1, 2), full=full, locks=locks)
@@ -147,12 +150,12 @@ class HeldLocks(Suite):
         process, first, second = await _two_claims(backend)
         mine = [await hold(backend, process, first, f"mine:{number}") for number in range(20)]
 
-        def beats() -> list[HeartbeatReply]:
+        def heartbeats() -> list[HeartbeatReply]:
             return [
                 without_leases(backend.heartbeat(process, (1, 2), LEASE, full=False, locks=mine)) for _ in range(50)
             ]
 
-        client = asyncio.create_task(asyncio.to_thread(beats))
+        client = asyncio.create_task(asyncio.to_thread(heartbeats))
         keys = tuple(f"other:{number}" for number in range(50))
         for number in range(20):
             guards = tuple(QueueLockGuard(f"queued:{number}:{key}", 3600) for key in keys)
@@ -200,22 +203,22 @@ class HeldLocks(Suite):
 
     # releasing
 
-    @_ending
+    @_each_disposition
     @promise("settle_and_claim", _END)
     async def test_a_jobs_locks_are_released_with_its_settlement(
-        self, backend: Backend, views: Views, ending: Disposition
+        self, backend: Backend, views: Views, disposition: Disposition
     ) -> None:
         """Whatever the disposition. Locks that are not named stay."""
         process, first, _ = await _two_claims(backend)
         assert await blocked_by(backend, process, first, "a", "b", "c") is None
-        answer = await backend.settle_and_claim(process, [Settlement(first, ending, release=("c", "a"))], (), ())
+        answer = await backend.settle_and_claim(process, [Settlement(first, disposition, release=("c", "a"))], (), ())
         assert (list(answer.gone), list(answer.unsettled)) == ([], [])
         assert await free_locks(await views(), "a", "b", "c") == ["a", "c"]
 
     @promise("settle_and_claim", _END)
     async def test_a_batch_releases_each_jobs_own_locks(self, backend: Backend) -> None:
         """With dispositions that carry data and ones that do not. The next jobs are claimed in that step."""
-        slots = range(1, len(ENDINGS) + 1)
+        slots = range(1, len(DISPOSITIONS) + 1)
         process = await registered(backend, slots=slots)
         await push(backend, *map(job, range(2 * len(slots))))
         claims = await claim(backend, process, slots)
@@ -223,7 +226,7 @@ class HeldLocks(Suite):
             await hold(backend, process, claimed, f"work:{number}")
         settled = [
             Settlement(claimed, disposition, release=(f"work:{number}",) if number % 2 else ())
-            for number, (claimed, disposition) in enumerate(zip(claims, ENDINGS.values(), strict=True))
+            for number, (claimed, disposition) in enumerate(zip(claims, DISPOSITIONS.values(), strict=True))
         ]
         answer = await backend.settle_and_claim(process, settled, slots, ("q",))
         assert (list(answer.gone), list(answer.unsettled), len(answer.claims)) == ([], [], len(slots))
@@ -267,14 +270,14 @@ class HeldLocks(Suite):
             attempts.append(attempt)
         assert attempts == [1, 1, 2, 1, 1, 2]
 
-    @_ending
+    @_each_disposition
     @promise("settle_and_claim", _END)
     async def test_the_own_lock_of_a_claim_that_is_gone_is_released(
-        self, backend: Backend, ending: Disposition
+        self, backend: Backend, disposition: Disposition
     ) -> None:
         """Otherwise it would block the job that was taken from it until its timeout."""
         process, other = await registered(backend, 1), await registered(backend, 2)
-        for taken in ("given back", "rescued"):
+        for taken in ("released", "rescued"):
             await push(backend, job(1))
             claimed = await claim_one(backend, process)
             held = await hold(backend, process, claimed, "a")
@@ -284,19 +287,19 @@ class HeldLocks(Suite):
                 await backend.deregister_slots(process, (1,))
             await backend.register(process, (1,), LEASE)
             await send_heartbeat(backend, process, locks=[held])
-            settlement = Settlement(claimed, ending, release=("a",))
+            settlement = Settlement(claimed, disposition, release=("a",))
             assert list((await backend.settle_and_claim(process, [settlement], (), ())).gone) == [claimed]
             assert await free_locks(backend, "a") == ["a"]
             await backend.delete_queue("q")
 
-    @_ending
+    @_each_disposition
     @promise("settle_and_claim", _END, _FORGOTTEN)
     async def test_a_claim_that_is_gone_releases_and_forgets_nothing(
-        self, backend: Backend, ending: Disposition
+        self, backend: Backend, disposition: Disposition
     ) -> None:
         """A repeated settlement, as after a lost reply, releases no other owner's lock and forgets no counter."""
         process, first, second = await _two_claims(backend)
-        settlement = Settlement(first, ending, release=("a",), forget=("retry:b",))
+        settlement = Settlement(first, disposition, release=("a",), forget=("retry:b",))
         await backend.settle_and_claim(process, [settlement], (), ())
         await push(backend, job(3))
         await hold(backend, process, second, "a")

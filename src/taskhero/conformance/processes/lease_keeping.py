@@ -142,7 +142,7 @@ class LeaseKeeping(Suite):
         assert (lease.process, lease.length) == (process.name, 7.0)
         assert await leases_except(backend, other) == [lease]
         await backend.leases(lease=9.0)
-        assert await leases_except(backend, other) == [lease], "a lease that is known is not renewed"
+        assert await leases_except(backend, other) == [lease], "an existing lease is not renewed"
         assert len(await rescue(backend, other)) == 1
 
     # no clock ends a lease
@@ -185,7 +185,7 @@ class LeaseKeeping(Suite):
         clock.advance(jump)
         assert await watch.rescue() == []
         await watch.look()
-        assert await watch.rescue() == [], "the living have had no time yet to renew their leases"
+        assert await watch.rescue() == [], "live processes must have time to renew their leases"
         watch.pass_time(3.0, clock)
         await _short(backend, 1)
         await watch.look()

@@ -75,7 +75,7 @@ class Lifecycle(Suite):
         await backend.connect()
         await push(backend, job(2))
         assert await backend.queued("q") == [job(1), job(1), job(2)]
-        gc.collect()  # what the lost loops left open is complained about here
+        gc.collect()  # warns here about connections that the lost loops left open
 
     @promise("close", "A second call changes nothing.")
     async def test_closing_twice_changes_nothing(self, backend: Backend) -> None:

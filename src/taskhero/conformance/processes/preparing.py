@@ -52,7 +52,7 @@ _MINE = (
 )
 _COUNTER = "The counter of attempts is read, whether the locks were taken or not."
 
-#: Seconds after which a lock that lapsed is free; a backend's seconds may be whole ones.
+#: Seconds after which an expired lock is free. A backend may round to whole seconds.
 _SLACK = 4
 
 
@@ -181,7 +181,7 @@ class Preparing(Suite):
         )
         assert sorted(answers, key=str) == [0, 0, 0, 0, None]
 
-    # how long
+    # timeouts and leases
 
     @promise("prepare", _LAPSES)
     @needs("clock")
@@ -205,7 +205,7 @@ class Preparing(Suite):
         clock.advance(20 * LEASE)
         assert await free_locks(backend, "work:a") == []
 
-    @pytest.mark.parametrize("end", ["leaves", "is dead"])
+    @pytest.mark.parametrize("end", ["deregistered", "dead"])
     @promise("prepare", _DIES)
     async def test_a_held_lock_ends_with_the_lease(self, backend: Backend, end: str) -> None:
         """Another process's lock stays held."""
@@ -213,7 +213,7 @@ class Preparing(Suite):
         await push(backend, job(1), job(2))
         await hold(backend, process, await claim_one(backend, process), "work:a")
         await hold(backend, other, await claim_one(backend, other), "work:b")
-        if end == "leaves":
+        if end == "deregistered":
             await backend.deregister(process)
         else:
             await rescue(backend, other)
@@ -247,7 +247,7 @@ class Preparing(Suite):
         clock.advance(1 + _SLACK)
         assert await free_locks(backend, "work:a") == ["work:a"]
 
-    # whose
+    # claims that are gone
 
     @promise("prepare", *_MINE)
     async def test_for_what_is_gone_nothing_is_changed(self, backend: Backend) -> None:

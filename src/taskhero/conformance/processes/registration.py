@@ -65,7 +65,7 @@ class Registration(Suite):
         assert payloads_of((await backend.claims(process)).claims) == [job(1), job(2)]
         assert await backend.deregister(process) == Dismissed(given_back=2)
 
-    # beat
+    # heartbeat
 
     @promise("heartbeat", "Renew the lease of the process.")
     @promise("heartbeat", "This verb is the only one that is not a coroutine, since a separate thread calls it.")
@@ -85,12 +85,12 @@ class Registration(Suite):
         """Even while the event loop works. It is not a coroutine."""
         process = await registered(backend)
 
-        def beats() -> list[HeartbeatReply]:
+        def heartbeats() -> list[HeartbeatReply]:
             return [
                 without_leases(backend.heartbeat(process, (1,), LEASE, full=number % 2 == 0)) for number in range(50)
             ]
 
-        client = asyncio.create_task(asyncio.to_thread(beats))
+        client = asyncio.create_task(asyncio.to_thread(heartbeats))
         for number in range(50):
             await push(backend, job(number))
             await settle(backend, process, await claim_one(backend, process))
@@ -198,7 +198,7 @@ class Registration(Suite):
         assert list(await backend.restore(process, [claimed])) == [False]
         assert list((await backend.claims(process)).claims) == [left]
 
-    # retire
+    # deregister_slots
 
     @promise("deregister_slots", "Deregister the workers of these slots.")
     @promise("deregister_slots", "A job that a worker still holds moves to the front of its queue.")

@@ -48,7 +48,7 @@ _LATE = (
 class Rescuing(Suite):
     """`Backend.mark_exclusive` and `Backend.rescue`."""
 
-    # begin
+    # mark_exclusive
 
     @promise("mark_exclusive", "Mark that the job runs exclusively, so that a crash of its process is attributed to")
     @promise("mark_exclusive", "Return False if the claim is gone.")
@@ -112,12 +112,12 @@ class Rescuing(Suite):
         process = await registered(backend, 1, slots=(1, 2))
         other = await registered(backend, 2)
         await push(backend, *map(job, range(4)))
-        begun, claimed = await claim(backend, process, (2, 1))
-        await backend.mark_exclusive(process, begun)
+        marked, claimed = await claim(backend, process, (2, 1))
+        await backend.mark_exclusive(process, marked)
         rescued = await rescue(backend, other)
         now = await backend.queued("q", 0, 1)
         assert set(rescued) == {
-            RescuedJob(process.worker(begun.slot), "q", now[0], running=True),
+            RescuedJob(process.worker(marked.slot), "q", now[0], running=True),
             RescuedJob(process.worker(claimed.slot), "q", now[1], running=False),
         }
 
@@ -141,13 +141,13 @@ class Rescuing(Suite):
         """One more each time. A claim without an exclusive run in between changes nothing."""
         await push(backend, job(1))
         counts = []
-        for number, alone in enumerate((True, True, False, True)):
+        for number, exclusive in enumerate((True, True, False, True)):
             process, other = await registered(backend, 2 * number), await registered(backend, 2 * number + 1)
             claimed = await claim_one(backend, process)
-            if alone:
+            if exclusive:
                 await backend.mark_exclusive(process, claimed)
             (rescued,) = await rescue(backend, other)
-            assert rescued.running == alone
+            assert rescued.running == exclusive
             await backend.deregister(other)
             counts.append(rescue_count(rescued.raw))
         assert counts == [1, 2, 2, 3]
@@ -159,12 +159,12 @@ class Rescuing(Suite):
         """Nor the next job's in the same slot."""
         process = await registered(backend, 1, slots=(1, 2))
         await push(backend, job(1), job(2), job(3), job(4))
-        begun, _ = await claim(backend, process, (1, 2))
-        await backend.mark_exclusive(process, begun)
-        await backend.deregister_slots(process, (begun.slot,))
-        await backend.register(process, (begun.slot,), LEASE)
-        again = await claim_one(backend, process, begun.slot)
-        assert again.raw == begun.raw
+        marked, _ = await claim(backend, process, (1, 2))
+        await backend.mark_exclusive(process, marked)
+        await backend.deregister_slots(process, (marked.slot,))
+        await backend.register(process, (marked.slot,), LEASE)
+        again = await claim_one(backend, process, marked.slot)
+        assert again.raw == marked.raw
         other = await registered(backend, 2)
         assert {rescue_count(rescued.raw) for rescued in await rescue(backend, other)} == {0}
 
@@ -175,11 +175,11 @@ class Rescuing(Suite):
         await push(backend, job(1), job(2))
         for number in (1, 2):
             process = await registered(backend, number, slots=(1, 2))
-            late, mere = await claim(backend, process, (1, 2))
+            late, plain = await claim(backend, process, (1, 2))
             assert await backend.mark_exclusive(process, late)
-            for taken_back in (late, mere, late):
-                assert await backend.mark_exclusive(process, taken_back, exclusive=False)
-            assert {one.running for one in await rescue(backend)} == {False}
+            for unmarked in (late, plain, late):
+                assert await backend.mark_exclusive(process, unmarked, exclusive=False)
+            assert {rescued.running for rescued in await rescue(backend)} == {False}
             marks = [(unmark(raw), rescue_count(raw), late_crash_count(raw)) for raw in await backend.queued("q")]
             assert marks == [(job(1), 0, number), (job(2), 0, 0)]
 
@@ -188,11 +188,11 @@ class Rescuing(Suite):
     async def test_a_job_that_is_marked_again_is_not_late(self, backend: Backend) -> None:
         """It counts as an exclusive run, and keeps its late crashes. A release changes nothing."""
         await push(backend, job(1))
-        for number, begun in enumerate(((True, False), (True, False, True), (True, False))):
+        for number, marks in enumerate(((True, False), (True, False, True), (True, False))):
             process = await registered(backend, number)
             claimed = await claim_one(backend, process)
-            for alone in begun:
-                assert await backend.mark_exclusive(process, claimed, exclusive=alone)
+            for exclusive in marks:
+                assert await backend.mark_exclusive(process, claimed, exclusive=exclusive)
             if number == 2:
                 await backend.deregister(process)
             else:
@@ -207,12 +207,13 @@ class Rescuing(Suite):
         for number, late in enumerate((0, 1), 1):
             process = await registered(backend, number, slots=(1, 2, 3))
             claimed = await claim(backend, process, (1, 2, 3))
-            for begun in claimed:
-                assert await backend.mark_exclusive(process, begun)
-            for taken_back in (claimed[0], claimed[2]):
-                assert await backend.mark_exclusive(process, taken_back, exclusive=False)
+            for marked in claimed:
+                assert await backend.mark_exclusive(process, marked)
+            for unmarked in (claimed[0], claimed[2]):
+                assert await backend.mark_exclusive(process, unmarked, exclusive=False)
             marks = {
-                unmark(one.raw): (rescue_count(one.raw), late_crash_count(one.raw)) for one in await rescue(backend)
+                unmark(found.raw): (rescue_count(found.raw), late_crash_count(found.raw))
+                for found in await rescue(backend)
             }
             assert marks == {job(1): (0, late), job(2): (number, 0), job(3): (0, late)}
 
@@ -222,13 +223,13 @@ class Rescuing(Suite):
         process, other = await registered(backend, 1, slots=(1, 2, 3, 4)), await registered(backend, 2)
         await push(backend, *map(job, range(1, 8)))
         back, again, never, neighbour = await claim(backend, process, (1, 2, 3, 4))
-        for begun in (back, again, neighbour):
-            assert await backend.mark_exclusive(process, begun)
-        for taken_back in (back, again, never, back):
-            assert await backend.mark_exclusive(process, taken_back, exclusive=False)
+        for marked in (back, again, neighbour):
+            assert await backend.mark_exclusive(process, marked)
+        for unmarked in (back, again, never, back):
+            assert await backend.mark_exclusive(process, unmarked, exclusive=False)
         assert await backend.mark_exclusive(process, again)
         assert set((await backend.claims(process)).claims) == {back, again, never, neighbour}
-        counts = {unmark(one.raw): (rescue_count(one.raw), one.running) for one in await rescue(backend, other)}
+        counts = {unmark(found.raw): (rescue_count(found.raw), found.running) for found in await rescue(backend, other)}
         assert counts == {
             back.raw: (0, False),
             again.raw: (1, True),
@@ -236,8 +237,8 @@ class Rescuing(Suite):
             neighbour.raw: (1, True),
         }
 
+    @pytest.mark.parametrize("renewal", ["heartbeat", "register"])
     @promise("rescue", "A process that renewed its lease is never changed.", *_ATOMIC)
-    @pytest.mark.parametrize("renewal", ["beat", "register"])
     async def test_a_process_that_renewed_its_lease_is_not_touched(self, backend: Backend, renewal: str) -> None:
         """By a heartbeat or a registration, even in the same instant. Nor is a deregistered or a new process."""
         process, left = await registered(backend, 1), await registered(backend, 2)
@@ -245,7 +246,7 @@ class Rescuing(Suite):
         claimed = await claim_one(backend, process)
         seen = await leases_except(backend)
         assert [lease.process for lease in seen] == [process.name, left.name]
-        if renewal == "beat":
+        if renewal == "heartbeat":
             await send_heartbeat(backend, process)
         else:
             await backend.register(process, (1,), LEASE)
@@ -271,8 +272,8 @@ class Rescuing(Suite):
         assert unmark((await backend.queued("q"))[0]) == second.raw
 
     @promise("rescue", _DECLARED)
+    @pytest.mark.parametrize("renewal", ["heartbeat", "register"])
     @promise("settle_and_claim", "A process is live while it has a lease and was not declared dead.")
-    @pytest.mark.parametrize("renewal", ["beat", "register"])
     async def test_a_process_is_declared_dead_with_its_first_job(self, backend: Backend, renewal: str) -> None:
         """It may not claim, and has no share. Once it renews its lease, it has both again."""
         process, other = await registered(backend, 1, slots=(1, 2, 3)), await registered(backend, 2, slots=(1, 2))
@@ -284,7 +285,7 @@ class Rescuing(Suite):
         assert (answer.registered, list(answer.claims)) == (False, [])
         assert len(await claim(backend, other, (1, 2))) == 2
         await push(backend, job(4), job(5))
-        if renewal == "beat":
+        if renewal == "heartbeat":
             await send_heartbeat(backend, process)
         else:
             await backend.register(process, (3,), LEASE)
@@ -301,7 +302,7 @@ class Rescuing(Suite):
         dead = await leases_except(backend, other)
         rescued = list(await asyncio.gather(*(rescuer.rescue(dead, 7) for rescuer in [backend, view] * 5)))
         rescued.append(await backend.rescue(dead, 100))
-        taken = [unmark(one.raw) for some in rescued for one in some]
+        taken = [unmark(found.raw) for batch in rescued for found in batch]
         assert sorted(taken) == sorted(map(job, range(20)))
         assert sorted(unmark(raw) for raw in await backend.queued("q")) == sorted(map(job, range(20)))
 

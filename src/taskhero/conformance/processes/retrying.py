@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 __all__ = ["Retrying"]
 
-#: Seconds after the wait for which a counter and what is beside it stay.
+#: Seconds after the wait for which a counter and its trace stay.
 _ALMOST_A_DAY = 86_400 - 10
 
 
@@ -74,8 +74,8 @@ class Retrying(Suite):
         raw = job(1)
         alike = raw[:-1] + ',"taskhero:late":1}'
         payloads = {mark_rescued(raw, running=True): raw, mark_rescued(raw, running=True, late=True): raw, alike: alike}
-        for text, bare in payloads.items():
-            await push(backend, text)
+        for payload, bare in payloads.items():
+            await push(backend, payload)
             assert await self._fail(backend, process, Retried("failure", "retry:a", 10, (5.0,))) is not None
             await self._promote(backend, clock)
             assert await backend.queued("q") == [bare]
@@ -87,8 +87,8 @@ class Retrying(Suite):
         """It names the queue, and the claimed payload does not, whether it was rescued or not."""
         process = await registered(backend)
         bare, named = '{"class":"task","args":[1.0]}', '{"class":"task","queue":"q","args":[1.0]}'
-        for text in (bare, mark_rescued(bare, running=True)):
-            await push(backend, text)
+        for payload in (bare, mark_rescued(bare, running=True)):
+            await push(backend, payload)
             disposition = Retried("failure", "retry:a", 9, (5.0,), trace=("error:a", "no"), raw=named)
             assert await self._fail(backend, process, disposition) is not None
             await self._promote(backend, clock)
@@ -163,7 +163,7 @@ class Retrying(Suite):
         )
         assert set(answer.attempts) == set(zip(claims, (1, 1, 2), strict=True))
 
-    # what is kept meanwhile
+    # counters and traces
 
     @promise("Retried", "Counter and trace outlive the delay by one day, and are deleted with the last attempt.")
     @needs("clock")

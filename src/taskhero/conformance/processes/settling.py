@@ -37,15 +37,15 @@ _ONCE = (
     "If the slot no longer holds the claim's token, nothing changes and the claim is `gone`.",
 )
 
-ENDINGS: dict[str, Disposition] = {
-    "done": Succeeded(),
-    "dropped": RefusedByPlugin(),
+DISPOSITIONS: dict[str, Disposition] = {
+    "succeeded": Succeeded(),
+    "refused": RefusedByPlugin(),
     "failed": Failed("failure"),
-    "given-back": Released(),
-    "delayed": PostponedByPlugin(1000),
+    "released": Released(),
+    "postponed": PostponedByPlugin(1000),
     "retried": Retried("failure", "retry:a", 3, (1000,)),
 }
-_ending = pytest.mark.parametrize("ending", ENDINGS.values(), ids=ENDINGS.keys())
+_each_disposition = pytest.mark.parametrize("disposition", DISPOSITIONS.values(), ids=DISPOSITIONS.keys())
 
 
 async def _picture(backend: Backend) -> object:
@@ -154,28 +154,28 @@ class Settling(Suite):
     @promise("NotDelayed", "A payload that a settlement delayed under the same *meaning* counts as one of them while")
     @needs("clock")
     @pytest.mark.parametrize(
-        "ending",
+        "disposition",
         [PostponedByPlugin(5, job(2), "m"), Retried("no", "retry:a", 9, (5.0,), ("error:a", "no"), job(2), "m")],
-        ids=["delayed", "retried"],
+        ids=["postponed", "retried"],
     )
     async def test_a_payload_is_found_by_its_meaning_while_it_is_delayed(
-        self, backend: Backend, clock: ManualClock, ending: PostponedByPlugin | Retried
+        self, backend: Backend, clock: ManualClock, disposition: PostponedByPlugin | Retried
     ) -> None:
         """Whatever payloads the guard lists. Another meaning, or none, does not find it."""
         process = await registered(backend)
         await push(backend, job(1))
-        await settle(backend, process, await claim_one(backend, process), ending)
+        await settle(backend, process, await claim_one(backend, process), disposition)
         equal = Entry("other", job(3), guards=(NotDelayed((job(3),), "m"),))
         others = [Entry("other", job(4), guards=(NotDelayed((job(4),), meaning),)) for meaning in ("n", None)]
         assert list(await backend.push([equal, *others])) == [False, True, True]
         clock.advance(6)
         (moving,) = await due(backend)
-        # A move is not in its own way.
+        # A job does not block its own promotion.
         assert list(await backend.promote([PromotionTarget(moving, "q", guards=equal.guards)])) == ["queued"]
         assert list(await backend.push([equal])) == [True]
         await backend.delete_queue("q")
         await push(backend, job(1))
-        again = attrs.evolve(ending, raw=None)
+        again = attrs.evolve(disposition, raw=None)
         await settle(backend, process, await claim_one(backend, process), again)
         assert list(await backend.push([equal])) == [False]
 
@@ -194,16 +194,16 @@ class Settling(Suite):
 
     # once
 
-    @_ending
+    @_each_disposition
     @promise("settle_and_claim", *_ONCE)
-    async def test_a_settlement_counts_once(self, backend: Backend, ending: Disposition) -> None:
+    async def test_a_settlement_counts_once(self, backend: Backend, disposition: Disposition) -> None:
         """Repeated, as after a lost reply, it changes nothing and the claim is gone."""
         process = await registered(backend)
         await push(backend, job(1))
         claimed = await claim_one(backend, process)
-        assert list((await settle(backend, process, claimed, ending)).gone) == []
+        assert list((await settle(backend, process, claimed, disposition)).gone) == []
         before = await _picture(backend)
-        for other in (ending, Succeeded(), Failed("no")):
+        for other in (disposition, Succeeded(), Failed("no")):
             answer = await settle(backend, process, claimed, other)
             assert list(answer.gone) == [claimed]
             assert (list(answer.unsettled), list(answer.attempts)) == ([], [])
@@ -274,13 +274,13 @@ class Settling(Suite):
     @promise("settle_and_claim", "All other settlements are recorded.")
     async def test_a_batch_of_all_dispositions(self, backend: Backend) -> None:
         """Each is recorded as if it were the only one. A claim that is gone affects no other."""
-        slots = range(1, len(ENDINGS) + 2)
+        slots = range(1, len(DISPOSITIONS) + 2)
         process = await registered(backend, slots=slots)
         await push(backend, *map(job, slots))
         lost, *claims = await claim(backend, process, slots)
         await settle(backend, process, lost, RefusedByPlugin())
         settled = [
-            Settlement(claimed, disposition) for claimed, disposition in zip(claims, ENDINGS.values(), strict=True)
+            Settlement(claimed, disposition) for claimed, disposition in zip(claims, DISPOSITIONS.values(), strict=True)
         ]
         answer = await backend.settle_and_claim(process, [Settlement(lost, Succeeded()), *settled], (), ())
         assert list(answer.gone) == [lost]

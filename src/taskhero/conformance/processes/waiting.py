@@ -42,16 +42,16 @@ class Waiting(Suite):
     """`Backend.wait` and `Backend.notify`."""
 
     @pytest.mark.parametrize(
-        "interest",
+        "subscription",
         [Subscription(), _Q, Subscription(queues=("a", "b"), all_queues=True), Subscription(schedule=True)],
-        ids=["nothing", "queue", "everything", "schedule"],
+        ids=["none", "queue", "all-queues", "schedule"],
     )
     @promise("wait", "Wait until there may be jobs or an earlier due time, for at most *timeout* seconds.")
-    async def test_a_wait_ends_when_its_time_is_up(self, backend: Backend, interest: Subscription) -> None:
+    async def test_a_wait_ends_when_its_time_is_up(self, backend: Backend, subscription: Subscription) -> None:
         """Whatever its subscription, and twice."""
         process = await registered(backend)
         for _ in range(2):
-            await within(backend.wait(process, interest, QUIET))
+            await within(backend.wait(process, subscription, QUIET))
 
     @promise("wait", "Wait until there may be jobs or an earlier due time, for at most *timeout* seconds.")
     @promise("push", "The push wakes about one process that waits for the queue, not all.")
@@ -82,7 +82,7 @@ class Waiting(Suite):
             assert (await within(wake(backend, process, Subscription(schedule=True), schedule=True))).schedule
             await within(backend.wait(process, Subscription(schedule=True), QUIET))
 
-    @pytest.mark.parametrize("cancelled", [True, False], ids=["cancelled before", "cancelled after"])
+    @pytest.mark.parametrize("cancelled", [True, False], ids=["cancelled-before", "cancelled-after"])
     @promise("wait", _AT_ONCE)
     async def test_a_wake_up_for_the_schedule_is_kept_when_the_subscription_grows(
         self, backend: Backend, *, cancelled: bool
@@ -95,7 +95,7 @@ class Waiting(Suite):
         await backend.schedule([DelayedJobEntry(await now_of(backend) + 1000, "q", job(1))])
         wait.cancel()
         if (await asyncio.wait({wait}))[0] and not wait.cancelled():
-            return  # it was quicker
+            return  # the wake-up came before the cancellation
         both = Subscription(queues=("q",), schedule=True)
         assert (await within(wake(backend, process, both, schedule=True))).schedule
 
@@ -131,43 +131,43 @@ class Waiting(Suite):
     @promise("wait", *_NEVER_LOST)
     async def test_about_one_process_is_woken_for_a_job(self, backend: Backend, views: Views) -> None:
         """Of eight that wait, fewer than half on average. No job is missed."""
-        board, jobs = SucceededJobs(), 10
-        async with working([backend, await views()], 8, board) as workers:
+        succeeded, jobs = SucceededJobs(), 10
+        async with working([backend, await views()], 8, succeeded) as workers:
             await let_waits_begin(2 * QUIET)
             before = sum(worker.wakeups for worker in workers)
             for number in range(jobs):
                 await push(backend, job(number))
-                await board.until(number + 1)
+                await succeeded.until(number + 1)
                 await let_waits_begin(QUIET / 2)
             woken = sum(worker.wakeups for worker in workers) - before
-        assert sorted(board.done) == sorted(map(job, range(jobs)))
+        assert sorted(succeeded.done) == sorted(map(job, range(jobs)))
         assert 0 < woken / jobs < 4
 
     @promise("wait", *_NEVER_LOST)
     @promise("settle_and_claim", "If jobs remain, another waiting process wakes up.")
     async def test_many_jobs_at_once_wake_as_many_as_it_takes(self, backend: Backend, views: Views) -> None:
         """Each claim that leaves jobs wakes the next process, until all work at the same time."""
-        board, meet = SucceededJobs(), asyncio.Barrier(4)
-        async with working([backend, await views()], 4, board, meet=meet):
+        succeeded, meet = SucceededJobs(), asyncio.Barrier(4)
+        async with working([backend, await views()], 4, succeeded, meet=meet):
             for batch in range(3):
                 await let_waits_begin()
                 await push(backend, *(job([batch, number]) for number in range(4)))
-                await board.until(4 * (batch + 1))
-        assert len(set(board.done)) == 12
+                await succeeded.until(4 * (batch + 1))
+        assert len(set(succeeded.done)) == 12
 
     @pytest.mark.parametrize("workers", [1, 3])
     @promise("wait", *_NEVER_LOST)
     async def test_no_wake_up_is_lost(self, backend: Backend, views: Views, workers: int) -> None:
         """Jobs arrive while some wait, some claim and some are about to wait."""
-        board, other = SucceededJobs(), await views()
-        async with working([backend, other], workers, board):
+        succeeded, other = SucceededJobs(), await views()
+        async with working([backend, other], workers, succeeded):
             for number in range(80):
                 await push(other if number % 2 else backend, job(number))
-                await board.until(number + 1)
-                # The next job comes at another point of a worker's round each time.
+                await succeeded.until(number + 1)
+                # The next job arrives at another point of a worker's round each time.
                 for _ in range(number % 8):
                     await asyncio.sleep(0)
-        assert sorted(board.done) == sorted(map(job, range(80)))
+        assert sorted(succeeded.done) == sorted(map(job, range(80)))
 
     @promise("wait", "The call can be cancelled.")
     async def test_a_wait_is_cancelled(self, backend: Backend) -> None:
@@ -184,8 +184,8 @@ class Waiting(Suite):
     @promise("wait", *_NEVER_LOST)
     async def test_a_cancelled_wait_loses_no_wake_up(self, backend: Backend) -> None:
         """Even if it is cancelled in the instant of the wake-up while other processes wait."""
-        board = SucceededJobs()
-        async with working([backend], 2, board) as workers:
+        succeeded = SucceededJobs()
+        async with working([backend], 2, succeeded) as workers:
             for number in range(20):
                 await let_waits_begin(0.002)
                 if number % 2:
@@ -194,7 +194,7 @@ class Waiting(Suite):
                 else:
                     workers[number % 4 // 2].interrupt_wait()
                     await push(backend, job(number))
-                await board.until(number + 1)
+                await succeeded.until(number + 1)
 
     @promise("notify", "Forward a wake-up: wake one waiting process for each of these queues that holds jobs.")
     async def test_a_wake_up_is_forwarded(self, backend: Backend) -> None:

@@ -34,12 +34,12 @@ if TYPE_CHECKING:
 
 __all__ = ["WorkerAdministration"]
 
-#: A worker of another program's.
+#: The id of a worker of another program.
 THEIRS = "host:1:q,other"
 THEIR_JOB = '{"queue":"q","run_at":"2026-11-23T10:32:05Z","payload":{"class":"Task","args":[]}}'
 
 
-async def _silence_of(backend: Backend, worker_id: str) -> float | None:
+async def _heartbeat_age_of(backend: Backend, worker_id: str) -> float | None:
     """Return the heartbeat age of a worker, in seconds."""
     found = {age.id: age.seconds for age in await backend.heartbeat_ages()}
     return found.get(worker_id)
@@ -188,8 +188,8 @@ class WorkerAdministration(Suite):
             assert LEASE - self.patience < entry.alive_for <= LEASE
             assert entry.problems == {}
         wanted = [process.worker_id(2), "unknown", process.worker_id(2)]
-        some = await backend.workers(wanted)
-        assert [(entry.id, entry.started is None) for entry in some] == [
+        found = await backend.workers(wanted)
+        assert [(entry.id, entry.started is None) for entry in found] == [
             (process.worker_id(2), False),
             ("unknown", True),
         ]
@@ -213,12 +213,12 @@ class WorkerAdministration(Suite):
     @needs("foreign_workers")
     async def test_other_programs_workers_are_shown(self, backend: Backend) -> None:
         """With their texts unchanged."""
-        await self.add_worker(backend, THEIRS, working=THEIR_JOB, ping="ping", heartbeat="beat")
+        await self.add_worker(backend, THEIRS, working=THEIR_JOB, ping="ping", heartbeat="now")
         (entry,) = await backend.workers()
-        assert (entry.id, entry.working, entry.ping, entry.heartbeat) == (THEIRS, THEIR_JOB, "ping", "beat")
+        assert (entry.id, entry.working, entry.ping, entry.heartbeat) == (THEIRS, THEIR_JOB, "ping", "now")
         assert entry.alive_for is None
 
-    # silence
+    # heartbeat ages
 
     @promise("heartbeat_ages", "Return the heartbeat age of each registered worker, in seconds, sorted by id.")
     @promise("heartbeat_ages", "The age of a taskhero worker counts from the end of its process's lease, by the")
@@ -231,10 +231,10 @@ class WorkerAdministration(Suite):
         assert list(await backend.heartbeat_ages()) == [HeartbeatAge(worker_id, 0.0) for worker_id in both]
         await send_heartbeat(backend, second)
         clock.advance(31)
-        assert await _silence_of(backend, first.worker_id(1)) == pytest.approx(30, abs=0.01)
-        assert await _silence_of(backend, second.worker_id(1)) == 0
+        assert await _heartbeat_age_of(backend, first.worker_id(1)) == pytest.approx(30, abs=0.01)
+        assert await _heartbeat_age_of(backend, second.worker_id(1)) == 0
         await send_heartbeat(backend, first)
-        assert await _silence_of(backend, first.worker_id(1)) == 0
+        assert await _heartbeat_age_of(backend, first.worker_id(1)) == 0
 
     @promise("heartbeat_ages", "The age of another program's worker counts from the first call that saw its present")
     @promise("heartbeat_ages", "That call may come from any process, and only the backend's clock counts.")
@@ -249,11 +249,11 @@ class WorkerAdministration(Suite):
         await self.add_worker(backend, THEIRS, working=THEIR_JOB, ping=ancient, heartbeat="2001-01-01T00:00:00Z")
         assert list(await backend.heartbeat_ages()) == [HeartbeatAge(THEIRS, 0.0)]
         clock.advance(100)
-        assert await _silence_of(other, THEIRS) == pytest.approx(100, abs=0.01)
+        assert await _heartbeat_age_of(other, THEIRS) == pytest.approx(100, abs=0.01)
         await self.add_worker(backend, THEIRS, **{change: "another"})
-        assert await _silence_of(other, THEIRS) == 0
+        assert await _heartbeat_age_of(other, THEIRS) == 0
         clock.advance(7)
-        assert await _silence_of(backend, THEIRS) == pytest.approx(7, abs=0.01)
+        assert await _heartbeat_age_of(backend, THEIRS) == pytest.approx(7, abs=0.01)
 
     @promise("heartbeat_ages", "A taskhero worker whose process has no lease is omitted.")
     @needs("lost_lease")
@@ -264,7 +264,7 @@ class WorkerAdministration(Suite):
         assert list(await backend.heartbeat_ages()) == []
         assert (await _entry_of(backend, process.worker_id(1))).alive_for is None
 
-    # cleaning
+    # removing
 
     @promise("remove_worker", "Remove a worker with all data under its name, and return a `RemoveWorkerResult`.")
     @promise("remove_worker", "If the worker held a job, that step lists and counts its failure.")
@@ -343,9 +343,9 @@ class WorkerAdministration(Suite):
     @needs("clock", "foreign_workers")
     async def test_another_programs_worker_is_removed(self, backend: Backend, clock: ManualClock) -> None:
         """Only if it did not change for that time, up to the step itself."""
-        await self.add_worker(backend, THEIRS, working=THEIR_JOB, ping="one", heartbeat="beat")
+        await self.add_worker(backend, THEIRS, working=THEIR_JOB, ping="one", heartbeat="now")
         removal = WorkerRemoval(id=THEIRS, seen=THEIR_JOB, failure="stuck", heartbeat_age=60.0)
-        assert await backend.remove_worker(removal) == RemoveWorkerResult.ALIVE, "nobody has looked yet"
+        assert await backend.remove_worker(removal) == RemoveWorkerResult.ALIVE, "no call has read it yet"
         await backend.heartbeat_ages()
         clock.advance(61)
         await self.add_worker(backend, THEIRS, ping="two")

@@ -25,7 +25,7 @@ _STORE = "Store *count* jobs of a cron task, move its cursor to *new_cursor*, an
 _ONCE = "That happens only if the cursor is *expected_cursor*: of two calls for the same fire times, one"
 
 
-async def _seen_of(backend: Backend) -> int | None:
+async def _cursor_of(backend: Backend) -> int | None:
     """Return the task's cron cursor."""
     (known,) = (await backend.declare_periodic([TASK], 60)).tasks
     return known.cron_cursor
@@ -40,21 +40,21 @@ class CronTasks(Suite):
         """A known one may have: another declaration does not reset its cursor, even after a year."""
         began = int(clock.now())
         clock.advance(0.7)
-        assert await _seen_of(backend) == began
+        assert await _cursor_of(backend) == began
         clock.advance(100)
-        assert await _seen_of(backend) == began
+        assert await _cursor_of(backend) == began
 
     @promise("fire_cron", _STORE, _ONCE)
     @promise("FireResult", "STORED", "MISSED")
     async def test_a_fire_time_is_fired_once(self, backend: Backend, views: Views) -> None:
         """Even while there are several leaders."""
         other = await views()
-        seen = await _seen_of(backend)
-        assert seen is not None
-        answers = await asyncio.gather(*(view.fire_cron(TASK, seen, seen + 60, 1) for view in [backend, other] * 5))
+        cursor = await _cursor_of(backend)
+        assert cursor is not None
+        answers = await asyncio.gather(*(view.fire_cron(TASK, cursor, cursor + 60, 1) for view in [backend, other] * 5))
         assert sorted(answers) == sorted([FireResult.STORED, *([FireResult.MISSED] * 9)])
         assert await backend.queued("q") == [job(1)]
-        assert await _seen_of(other) == seen + 60
+        assert await _cursor_of(other) == cursor + 60
 
     @promise("fire_cron", _STORE, _ONCE)
     async def test_many_fire_times_or_none_at_once(self, backend: Backend) -> None:
@@ -79,14 +79,14 @@ class CronTasks(Suite):
     @promise("FireResult", "STOPPED")
     async def test_a_stopped_task_fires_nothing(self, backend: Backend) -> None:
         """Nor does it fire those times when it is resumed."""
-        seen = await _seen_of(backend)
-        assert seen is not None
+        cursor = await _cursor_of(backend)
+        assert cursor is not None
         await backend.stop_periodic(TASK)
-        assert await backend.fire_cron(TASK, seen, seen + 60, 2) == FireResult.STOPPED
-        assert await backend.fire_cron(TASK, seen, seen + 60, 2) == FireResult.MISSED
+        assert await backend.fire_cron(TASK, cursor, cursor + 60, 2) == FireResult.STOPPED
+        assert await backend.fire_cron(TASK, cursor, cursor + 60, 2) == FireResult.MISSED
         assert await backend.resume_periodic([TASK.name]) == 1
-        assert await _seen_of(backend) == seen + 60
-        assert await backend.fire_cron(TASK, seen + 60, seen + 120, 1) == FireResult.STORED
+        assert await _cursor_of(backend) == cursor + 60
+        assert await backend.fire_cron(TASK, cursor + 60, cursor + 120, 1) == FireResult.STORED
         assert await backend.queued("q") == [job(1)]
 
     @promise("restart_periodic", "A cron task continues with its next fire time, and the result is None.")
@@ -95,10 +95,10 @@ class CronTasks(Suite):
         self, backend: Backend, clock: ManualClock
     ) -> None:
         """Fire times during the stop are skipped, even if no scheduler saw them."""
-        await _seen_of(backend)
+        await _cursor_of(backend)
         await backend.stop_periodic(TASK)
         clock.advance(1000)
         assert await backend.restart_periodic(TASK) is None
-        assert await _seen_of(backend) == int(clock.now())
+        assert await _cursor_of(backend) == int(clock.now())
         assert (await backend.due(1)).next_at is None
         assert await backend.length("q") == 0

@@ -33,15 +33,15 @@ _GOOD = (
 )
 
 FOR_GOOD: dict[str, Disposition] = {
-    "done": Succeeded(),
-    "dropped": RefusedByPlugin(),
+    "succeeded": Succeeded(),
+    "refused": RefusedByPlugin(),
     "failed": Failed("failure"),
     "last-attempt": Retried("failure", "retry:a", 1, (5.0,)),
 }
 NOT_FOR_GOOD: dict[str, Disposition] = {
-    "given-back": Released(),
-    "delayed": PostponedByPlugin(1000),
-    "tried-again": Retried("failure", "retry:a", 3, (1000.0,)),
+    "released": Released(),
+    "postponed": PostponedByPlugin(1000),
+    "retried": Retried("failure", "retry:a", 3, (1000.0,)),
 }
 
 
@@ -49,8 +49,8 @@ async def _delayed_to(backend: Backend, clock: ManualClock, within: int = 5000) 
     """Return all delayed jobs by due time. Advance the clock for that, and set it back."""
     clock.advance(within)
     found: dict[int, list[str]] = {}
-    for each in (await backend.due(1000)).jobs:
-        found.setdefault(each.at, []).append(each.raw)
+    for due_job in (await backend.due(1000)).jobs:
+        found.setdefault(due_job.at, []).append(due_job.raw)
     clock.advance(-within)
     return found
 
@@ -72,33 +72,33 @@ def _next_of(frequency: float = 10, *, stop_if_failed: bool = False, name: str =
 class NextRuns(Suite):
     """`Settlement.next_run`."""
 
-    @pytest.mark.parametrize("ending", FOR_GOOD.values(), ids=FOR_GOOD.keys())
+    @pytest.mark.parametrize("disposition", FOR_GOOD.values(), ids=FOR_GOOD.keys())
     @promise("NextRun", "The next run of the periodic task whose job is settled.", *_GOOD)
     @needs("clock")
     async def test_the_next_run_is_delayed_with_the_end(
-        self, backend: Backend, clock: ManualClock, ending: Disposition
+        self, backend: Backend, clock: ManualClock, disposition: Disposition
     ) -> None:
         """Whatever the disposition. The reply gives the due time, so a scheduler does not have to read it."""
         process = await registered(backend)
         await push(backend, job(1))
         claimed = await claim_one(backend, process)
-        answer = await _end(backend, process, claimed, _next_of(10), ending)
+        answer = await _end(backend, process, claimed, _next_of(10), disposition)
         at = int(clock.now()) + 10
         assert list(answer.next_runs) == [(claimed, at)]
         assert await _delayed_to(backend, clock) == {at: [job(1)]}
         assert list((await backend.claims(process)).claims) == []
 
-    @pytest.mark.parametrize("ending", NOT_FOR_GOOD.values(), ids=NOT_FOR_GOOD.keys())
+    @pytest.mark.parametrize("disposition", NOT_FOR_GOOD.values(), ids=NOT_FOR_GOOD.keys())
     @promise("NextRun", *_GOOD)
     @needs("clock")
     async def test_a_job_that_comes_again_has_no_next_run_yet(
-        self, backend: Backend, clock: ManualClock, ending: Disposition
+        self, backend: Backend, clock: ManualClock, disposition: Disposition
     ) -> None:
         """It is the next run itself."""
         process = await registered(backend)
         await push(backend, job(1))
         claimed = await claim_one(backend, process)
-        answer = await _end(backend, process, claimed, _next_of(10), ending)
+        answer = await _end(backend, process, claimed, _next_of(10), disposition)
         assert list(answer.next_runs) == []
         there = [
             *await backend.queued("q"),
@@ -154,19 +154,19 @@ class NextRuns(Suite):
         assert list(answer.next_runs) == []
         assert await _delayed_to(backend, clock) == {now + 5: [job(1)]}
 
-    @pytest.mark.parametrize("how", FOR_GOOD)
+    @pytest.mark.parametrize("kind", FOR_GOOD)
     @promise("NextRun", "With *stop_if_failed*, a failed job stops the task instead.")
     @needs("clock")
-    async def test_a_failure_stops_a_task_that_says_so(self, backend: Backend, clock: ManualClock, how: str) -> None:
+    async def test_a_failure_stops_a_task_that_says_so(self, backend: Backend, clock: ManualClock, kind: str) -> None:
         """Only a failure does, and only this task."""
         process = await registered(backend)
         await backend.declare_periodic([periodic(), periodic("tock")], 60)
         for _ in range(2):
             await push(backend, job(1))
             claimed = await claim_one(backend, process)
-            await _end(backend, process, claimed, _next_of(stop_if_failed=True), FOR_GOOD[how])
-        failed = how in {"failed", "last-attempt"}
-        known = {one.task.name: one.stopped for one in (await backend.declare_periodic()).tasks}
+            await _end(backend, process, claimed, _next_of(stop_if_failed=True), FOR_GOOD[kind])
+        failed = kind in {"failed", "last-attempt"}
+        known = {state.task.name: state.stopped for state in (await backend.declare_periodic()).tasks}
         assert known == {"tick": "failed" if failed else None, "tock": None}
         assert len(await _delayed_to(backend, clock)) == (0 if failed else 1)
         if not failed:
@@ -192,7 +192,7 @@ class NextRuns(Suite):
             answer = await _end(backend, process, claimed, _next_of(10, stop_if_failed=True), disposition)
             assert (list(answer.gone), list(answer.next_runs)) == ([claimed], [])
         assert await _delayed_to(backend, clock) == {now + 10: [job(1)]}
-        assert [one.stopped for one in (await backend.declare_periodic()).tasks] == [None]
+        assert [state.stopped for state in (await backend.declare_periodic()).tasks] == [None]
 
     @promise("settle_and_claim", "Record how jobs ended, in the order given, and claim the next jobs for the free")
     @needs("clock")

@@ -75,12 +75,12 @@ def periodic(name: str = "tick", frequency: float = 10, queue: str = "q") -> Per
     )
 
 
-async def _ensured(backend: Backend, *tasks: PeriodicTask, thoroughly: bool = False) -> list[str]:
+async def _ensured(backend: Backend, *tasks: PeriodicTask, full_scan: bool = False) -> list[str]:
     """Return the answers of `Backend.ensure_periodic` for these tasks, by default for one."""
-    return list(await backend.ensure_periodic(tasks or (periodic(),), full_scan=thoroughly))
+    return list(await backend.ensure_periodic(tasks or (periodic(),), full_scan=full_scan))
 
 
-async def _at_most(backend: Backend) -> list[int]:
+async def _next_due_time(backend: Backend) -> list[int]:
     """Return the earliest due time in a list, or an empty list."""
     at = (await backend.due(1)).next_at
     return [] if at is None else [at]
@@ -89,7 +89,7 @@ async def _at_most(backend: Backend) -> list[int]:
 class PeriodicChains(Suite):
     """`Backend.declare_periodic`, `ensure_periodic`, `restart_periodic`, `stop_periodic` and `resume_periodic`."""
 
-    # what is known
+    # declarations
 
     @promise("declare_periodic", "Store that these tasks are declared for *lifetime* seconds from now, and return all")
     async def test_a_declared_task_is_known_to_all_processes(self, backend: Backend, views: Views) -> None:
@@ -217,20 +217,20 @@ class PeriodicChains(Suite):
         await registered(backend)
         await backend.push([Entry("other", job(9), guards=(LOCK,))])
         clock.advance(LEASE + 2)
-        assert await _ensured(backend, thoroughly=True) == [EnsureResult.UNSURE]
+        assert await _ensured(backend, full_scan=True) == [EnsureResult.UNSURE]
         assert list(await backend.push([Entry("q", job(1), guards=(LOCK,))])) == [False]
         clock.advance(60)
-        assert await _ensured(backend, thoroughly=True) == [EnsureResult.ENQUEUED]
+        assert await _ensured(backend, full_scan=True) == [EnsureResult.ENQUEUED]
         assert list(await backend.push([Entry("q", job(1), guards=(LOCK,))])) == [False]
 
-    @pytest.mark.parametrize("spelling", [1, "one"])
+    @pytest.mark.parametrize("number", [1, "one"])
     @promise("ensure_periodic", "A task also counts as queued if its payload, rescued or not, is among the first 100")
-    async def test_a_copy_without_a_lock_is_seen(self, backend: Backend, spelling: object) -> None:
+    async def test_a_copy_without_a_lock_is_seen(self, backend: Backend, number: object) -> None:
         """A copy that a stop released, after other released jobs."""
         process = await registered(backend)
-        await push(backend, job(spelling), *(job(number) for number in range(1000, 1200)))
+        await push(backend, job(number), *(job(other) for other in range(1000, 1200)))
         await settle(backend, process, await claim_one(backend, process), Released())
-        await backend.push([Entry("q", job(2000 + number), front=True) for number in range(90)])
+        await backend.push([Entry("q", job(2000 + other), front=True) for other in range(90)])
         assert await _ensured(backend) == [EnsureResult.QUEUED]
         assert await _ensured(backend, periodic("other")) == [EnsureResult.ENQUEUED]
 
@@ -244,7 +244,7 @@ class PeriodicChains(Suite):
         assert await _ensured(backend) == [EnsureResult.DELAYED]
         clock.advance(3600)
         assert await _ensured(backend) == [EnsureResult.DELAYED]
-        assert (await _at_most(backend), await backend.length("q")) == ([now + 10], 0)
+        assert (await _next_due_time(backend), await backend.length("q")) == ([now + 10], 0)
 
     @promise("EnsureResult", "DELAYED")
     @promise("ensure_periodic", _LATER)
@@ -256,7 +256,7 @@ class PeriodicChains(Suite):
         await schedule(backend, now + 500, job(1))
         assert await _ensured(backend) == [EnsureResult.DELAYED]
         clock.advance(1000)
-        assert [(each.at, each.raw) for each in (await backend.due(10)).jobs] == [(now + 10, job(1))]
+        assert [(due_job.at, due_job.raw) for due_job in (await backend.due(10)).jobs] == [(now + 10, job(1))]
 
     @pytest.mark.parametrize("shared", [False, True])
     @promise("ensure_periodic", *_THOROUGH)
@@ -270,13 +270,13 @@ class PeriodicChains(Suite):
         task = attrs.evolve(periodic(), guards=(lock,))
         await backend.push([Entry("other", job(1), guards=(lock,))])
         clock.advance(50)
-        assert await _ensured(backend, task, thoroughly=True) == [EnsureResult.QUEUED]
+        assert await _ensured(backend, task, full_scan=True) == [EnsureResult.QUEUED]
         clock.advance(20)
         assert await _ensured(backend, task) == [EnsureResult.QUEUED]
-        assert await _ensured(backend, task, thoroughly=True) == [
+        assert await _ensured(backend, task, full_scan=True) == [
             EnsureResult.QUEUED if shared else EnsureResult.ENQUEUED
         ]
-        assert await _ensured(backend, task, thoroughly=True) == [EnsureResult.QUEUED]
+        assert await _ensured(backend, task, full_scan=True) == [EnsureResult.QUEUED]
 
     @promise("ensure_periodic", *_THOROUGH)
     @needs("clock")
@@ -285,7 +285,7 @@ class PeriodicChains(Suite):
         await push(backend, *(job(number) for number in range(1000, 1200)))
         assert await _ensured(backend) == [EnsureResult.ENQUEUED]
         clock.advance(600)
-        assert await _ensured(backend, thoroughly=True) == [EnsureResult.QUEUED]
+        assert await _ensured(backend, full_scan=True) == [EnsureResult.QUEUED]
         assert await backend.length("q") == 201
 
     @promise("EnsureResult", "WRONG_TYPE")
@@ -299,7 +299,7 @@ class PeriodicChains(Suite):
         ]
         assert list(await backend.push([Entry("other", job(1), guards=(LOCK,))])) == [True]
 
-    # stopping, and beginning anew
+    # stopping and restarting
 
     @promise("stop_periodic", "Stop a task until `restart_periodic` or `resume_periodic`.")
     @promise("stop_periodic", "Return the number of its queued and delayed copies.")
@@ -320,7 +320,7 @@ class PeriodicChains(Suite):
         assert await _ensured(backend) == [EnsureResult.STOPPED]
         assert [known.stopped for known in (await backend.declare_periodic()).tasks] == [None, "asked"]
         clock.advance(100)
-        assert [each.raw for each in (await backend.due(10)).jobs] == [job(2)] * 2
+        assert [due_job.raw for due_job in (await backend.due(10)).jobs] == [job(2)] * 2
         assert list(await backend.push([Entry("q", job(1), guards=(LOCK,))])) == [True]
         assert await backend.stop_periodic(periodic()) == 1
         assert await backend.stop_periodic(periodic()) == 0
@@ -329,14 +329,14 @@ class PeriodicChains(Suite):
     @promise("restart_periodic", "Its queued copies (rescued ones among the first 100) and its delayed copies are")
     async def test_a_rescued_copy_is_removed_too(self, backend: Backend) -> None:
         """It is at the front of its queue, with the mark of the rescue at its end."""
-        for end, begun in product((backend.stop_periodic, backend.restart_periodic), ((), (True,), (True, False))):
+        for verb, marks in product((backend.stop_periodic, backend.restart_periodic), ((), (True,), (True, False))):
             process = await registered(backend)
             await push(backend, job(1), *(job(number) for number in range(1000, 1050)))
             claimed = await claim_one(backend, process)
-            for alone in begun:
-                assert await backend.mark_exclusive(process, claimed, exclusive=alone)
+            for exclusive in marks:
+                assert await backend.mark_exclusive(process, claimed, exclusive=exclusive)
             assert len(await rescue(backend)) == 1
-            await end(periodic())
+            await verb(periodic())
             assert job(1) not in [unmark(text) for text in await backend.queued("q")]
             await backend.delete_queue("q")
 
@@ -371,7 +371,7 @@ class PeriodicChains(Suite):
         assert await backend.queued("q") == [job(2)]
         assert list(await backend.push([Entry("q", job(5), guards=(LOCK,))])) == [True]
         clock.advance(100)
-        assert [(each.at, each.raw) for each in (await backend.due(10)).jobs] == [(now + 12, job(1))]
+        assert [(due_job.at, due_job.raw) for due_job in (await backend.due(10)).jobs] == [(now + 12, job(1))]
 
     @promise("resume_periodic", "End the stop of these tasks, and return how many were stopped.")
     @promise("resume_periodic", "With *failed*, only tasks that a failure stopped are resumed.")

@@ -8,7 +8,7 @@ import pytest
 from scheduler_harness import SchedulerHarness
 
 from taskhero.errors import BackendRefused, BackendUnavailable
-from taskhero.runtime.scheduler.orphan_adoption import MIN_INTERVAL, MAX_INTERVAL, INTERVAL_FACTOR, OrphanAdoption
+from taskhero.runtime.scheduler.orphan_adoption import INTERVAL_FACTOR, MAX_INTERVAL, MIN_INTERVAL, OrphanAdoption
 
 pytestmark = pytest.mark.anyio
 
