@@ -56,7 +56,7 @@ class ReversedBackend(MineBackend):
         return (await super().queued(queue, start, stop))[::-1]
 
 
-class TestUpsideDown(Producing):
+class TestReversedBackend(Producing):
     @pytest.fixture
     async def backend(self, clock):
         backend = ReversedBackend(clock=clock)
@@ -83,7 +83,7 @@ class TestHalf(Leadership):
 
 CHOSEN = (
     "TestMineBackend",
-    "TestUpsideDown::test_jobs_are_stored_in_the_order_given",
+    "TestReversedBackend::test_jobs_are_stored_in_the_order_given",
     "TestNothing::test_no_failures",
     "TestHalf::test_one_leads_at_a_time",
 )
@@ -100,7 +100,7 @@ def install(folder):
     return target
 
 
-def run_theirs(folder, installed):
+def run_third_partys_tests(folder, installed):
     """Run the third party's tests in a folder without configuration. Return pytest's output."""
     (folder / "test_mine.py").write_text(THIRD_PARTYS_FILE)
     command = [sys.executable, "-m", "pytest", "--strict-markers", "-W", "error", "-p", "no:cacheprovider", "-rsfE"]
@@ -121,7 +121,7 @@ def run_theirs(folder, installed):
 def test_a_third_party_proves_a_backend_with_the_installed_wheel(tmp_path):
     """A class and a fixture are enough. Failures, missing hooks and skips name their reason."""
     installed = install(tmp_path)
-    output = run_theirs(tmp_path, installed)
+    output = run_third_partys_tests(tmp_path, installed)
 
     # The whole kit passes on a correct backend. Missing capabilities are skipped, with the reason.
     failed, passed, skipped, errors = map(

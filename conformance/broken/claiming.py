@@ -15,9 +15,9 @@ class ClaimsInTwoSteps(MemoryBackend):
     """Read the queues, yield to other claims, and then claim what was read."""
 
     async def settle_and_claim(self, process, settlements, free_slots, queues):
-        texts = {queue: list(self._store.queues.payloads.get(queue, ())) for queue in queues}
+        payloads = {queue: list(self._store.queues.payloads.get(queue, ())) for queue in queues}
         await asyncio.sleep(0)
-        for queue, seen in texts.items():
+        for queue, seen in payloads.items():
             if queue in self._store.queues.payloads:
                 self._store.queues.payloads[queue].clear()
                 self._store.queues.payloads[queue].extend(seen)

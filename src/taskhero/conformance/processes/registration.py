@@ -246,8 +246,8 @@ class Registration(Suite):
         await push(backend, job("a"), job("b"), queue="other")
         await claim(backend, process, (5, 2))
         await claim(backend, process, (4,), ("other",))
-        begun = await claim(backend, process, (1, 3))
-        assert await backend.mark_exclusive(process, begun[0])
+        marked = await claim(backend, process, (1, 3))
+        assert await backend.mark_exclusive(process, marked[0])
         assert (await backend.deregister(process)).given_back == 5
         assert await backend.queued("q") == [job(number) for number in range(1, 7)]
         assert await backend.queued("other") == [job("a"), job("b")]
