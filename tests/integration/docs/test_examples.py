@@ -28,7 +28,8 @@ EXPECTED = {
     "http_server.py": r'(answered: \{"accepted": true\}\n){2}(sent to (ann|bob)@example.com\n){2}',
     "bring_your_own_backend.py": r'Hello Ann!\nnoted: \{"class":"greet","queue":"default","args":\["Ann"\]\}\n',
     "hello_goodbye/say.py": r"(?s)(?=.*jobs with due time \d+ are promoted\n)"
-    r"(?=.*task 'say_hello' is due and was moved to queue 'default'\n)(?=.*task 'say_hello' from queue 'default' started\n"
+    r"(?=.*task 'say_hello' is due and was moved to queue 'default'\n)"
+    r"(?=.*task 'say_hello' from queue 'default' started\n"
     r"\S+ \S+ - INFO: hello\n\S+ \S+ - DEBUG: re-enqueued recurrent job say_hello\n)"
     r"(?=.*INFO: goodbye\n\S+ \S+ - DEBUG: re-enqueued recurrent job say_goodbye\n).*",
     "tasks_folder/main.py": r"3\n42\nwelcomed ann@example.com\n",

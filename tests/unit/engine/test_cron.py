@@ -232,7 +232,7 @@ def test_it_is_a_value():
         ("* * 0 * *", "'0' is not a valid day of the month: .*; values are 1-31"),
         ("* * * 13 *", "'13' is not a valid month: .*; values are 1-12 or jan-dec"),
         ("* * * * 8", "'8' is not a valid day of the week: .*; values are 0-7 or sun-sat"),
-        ("* * * * sat-sun", "'sat-sun' is not a valid day of the week: .*a range such as 1-5 that does not begin after its end"),
+        ("* * * * sat-sun", "'sat-sun' is not a valid day of the week: .*1-5 that does not begin after its end"),
         ("* * * * funday", "'funday' is not a valid day of the week"),
         ("*/0 * * * *", r"'\*/0' is not a valid minute"),
         ("1,,2 * * * *", "'1,,2' is not a valid minute"),

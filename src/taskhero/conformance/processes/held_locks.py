@@ -46,14 +46,11 @@ if TYPE_CHECKING:
 
 __all__ = ["HeldLocks"]
 
-_RENEWED = (
-    "Each of *locks* that is still its claim's own is held from now on for its timeout, even if the job has been "
-    "settled."
-)
-_TAKEN_AGAIN = "So is one that is free, if the claim still stands."
-_LOST = "One that somebody else holds is `lost` and stays theirs."
-_END = "In that step, locks that are to be released go if they are still the claim's own, even if the claim is `gone`."
-_FORGOTTEN = "Counters that are to be forgotten go, too, but not if the claim is gone."
+_RENEWED = "A lock in *locks* that its claim still owns is renewed for its timeout, even if the job has been"
+_TAKEN_AGAIN = "A free lock is taken again for its timeout if the claim is still current."
+_LOST = "A lock with another owner is `lost` and keeps that owner."
+_END = "That step releases those locks of `Settlement.release` that the claim still owns, even if the claim is"
+_FORGOTTEN = "It deletes the counters of `Settlement.forget`, but not if the claim is `gone`."
 _each_disposition = pytest.mark.parametrize("disposition", DISPOSITIONS.values(), ids=DISPOSITIONS.keys())
 _full = pytest.mark.parametrize("full", [False, True], ids=["short", "full"])
 
