@@ -1,4 +1,4 @@
-"""A plugin that refuses a job while an equal one is delayed."""
+"""A plugin that stores no job while an equal one is delayed."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ __all__ = ["DelayQueueLock"]
 
 @attrs.frozen(eq=False)
 class DelayQueueLock:
-    """Refuse a job while an equal one is delayed: one with the same name, queue and arguments, of any program."""
+    """Store no job while an equal one is delayed: one with the same name, queue and arguments, of any program."""
 
     @hookimpl
     def taskhero_guards(self, job: Job) -> Sequence[Guard]:

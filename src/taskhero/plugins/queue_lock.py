@@ -1,4 +1,4 @@
-"""A plugin that refuses a job while an equal one is queued."""
+"""A plugin that stores no job while an equal one is queued."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ __all__ = ["QueueLock"]
 
 @attrs.frozen(eq=False)
 class QueueLock:
-    """Refuse a job while an equal one is in the queue: one with the same name, queue and arguments.
+    """Store no job while an equal one is in the queue: one with the same name, queue and arguments.
 
     The queued job has a lock, which is released when the job is claimed, deleted or refused. Key and value are those of
     node-resque's QueueLock, so that each side respects the other's locks.

@@ -48,13 +48,13 @@ class _Options:
 
     def changes(self) -> dict[str, Any]:
         """Return the settings that replace the app's."""
-        given = {
+        changed = {
             "queues": self.queue or None,
             "min_task_processors": self.min_processors,
             "max_task_processors": self.max_processors,
             "scheduler": self.scheduler,
         }
-        return {name: value for name, value in given.items() if value is not None}
+        return {name: value for name, value in changed.items() if value is not None}
 
     def command(self) -> list[str]:
         """Return the command line of such a process."""
