@@ -5,7 +5,7 @@ import pytest
 from broken import BROKEN
 from broken.damaged_data import DamageableBackend
 from taskhero.backends.memory import MemoryBackend
-from taskhero.conformance import Capabilities, DamagedData, DamagedKeys, IsolatedItems
+from taskhero.conformance import BlockedDestinations, Capabilities, DamagedData, IsolatedItems
 
 
 class OnMemory:
@@ -106,7 +106,7 @@ def _suite(broken):
 globals().update({suite_name(broken): _suite(broken) for broken in BROKEN})
 
 
-class TestDamageable(OnDamageable, DamagedData, IsolatedItems, DamagedKeys):
+class TestDamageable(OnDamageable, DamagedData, IsolatedItems, BlockedDestinations):
     """The same store with no promise broken."""
 
     make = DamageableBackend

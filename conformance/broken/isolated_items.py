@@ -6,7 +6,7 @@ from broken.broken_backends import found_by
 from broken.damaged_data import DamageableBackend
 from taskhero.backends.memory import MemoryBackend
 from taskhero.backends.protocol import Dismissed, EnsureResult, PromoteResult
-from taskhero.conformance import DamagedKeys, IsolatedItems, Scheduling
+from taskhero.conformance import BlockedDestinations, IsolatedItems, Scheduling
 from taskhero.errors import BackendRefused, PartlyRefused, WrongType
 
 
@@ -158,7 +158,7 @@ class RetriesAllOrNothing(DamageableBackend):
         return await super().retry_failed(retries)
 
 
-@found_by(DamagedKeys, "test_a_job_whose_due_time_is_damaged_stays_claimed")
+@found_by(BlockedDestinations, "test_a_job_whose_due_time_is_damaged_stays_claimed")
 class OneSettlementStopsAll(DamageableBackend):
     """Record all settlements or none."""
 
@@ -169,7 +169,7 @@ class OneSettlementStopsAll(DamageableBackend):
         return answer
 
 
-@found_by(DamagedKeys, "test_a_next_run_that_cannot_be_stored_changes_nothing")
+@found_by(BlockedDestinations, "test_a_next_run_that_cannot_be_stored_changes_nothing")
 class LosesTheNextRun(DamageableBackend):
     """Record the settlement even if the next run cannot be delayed."""
 
@@ -184,7 +184,7 @@ class LosesTheNextRun(DamageableBackend):
         return await super().settle_and_claim(process, bare, (), ()) if bare else answer
 
 
-@found_by(DamagedKeys, "test_a_copy_that_cannot_be_delayed_for_less_stays")
+@found_by(BlockedDestinations, "test_a_copy_that_cannot_be_delayed_for_less_stays")
 class LosesCopiesItCannotMove(DamageableBackend):
     """Remove the late copy before checking that another one can be stored."""
 
@@ -196,7 +196,7 @@ class LosesCopiesItCannotMove(DamageableBackend):
         return found
 
 
-@found_by(DamagedKeys, "test_a_task_that_cannot_be_restarted_stays_as_it_is")
+@found_by(BlockedDestinations, "test_a_task_that_cannot_be_restarted_stays_as_it_is")
 class RestartsInTwoSteps(DamageableBackend):
     """Remove the copies of a task before checking that the next one can be stored."""
 
@@ -208,7 +208,7 @@ class RestartsInTwoSteps(DamageableBackend):
             raise
 
 
-@found_by(DamagedKeys, "test_a_task_is_stopped_though_its_queue_is_damaged")
+@found_by(BlockedDestinations, "test_a_task_is_stopped_though_its_queue_is_damaged")
 class DoesNotStopDamagedTasks(DamageableBackend):
     """Do not stop a task whose queue cannot be read."""
 
@@ -217,7 +217,7 @@ class DoesNotStopDamagedTasks(DamageableBackend):
         return await super().stop_periodic(task)
 
 
-@found_by(DamagedKeys, "test_fire_times_whose_jobs_cannot_be_stored_are_not_skipped")
+@found_by(BlockedDestinations, "test_fire_times_whose_jobs_cannot_be_stored_are_not_skipped")
 class SkipsWhatItCannotFire(DamageableBackend):
     """Move the cursor even if the jobs could not be stored."""
 

@@ -34,8 +34,8 @@ import pytest
 pytest.register_assert_rewrite(*(f"{__name__}.{module.name}" for module in iter_modules(__path__)))
 
 from taskhero.conformance.capabilities import Capabilities  # noqa: E402
+from taskhero.conformance.jobs.blocked_destinations import BlockedDestinations  # noqa: E402
 from taskhero.conformance.jobs.damaged_data import DamagedData  # noqa: E402
-from taskhero.conformance.jobs.damaged_keys import DamagedKeys  # noqa: E402
 from taskhero.conformance.jobs.delayed_jobs import DelayedJobListing  # noqa: E402
 from taskhero.conformance.jobs.extreme_numbers import ExtremeNumbers  # noqa: E402
 from taskhero.conformance.jobs.failed_jobs import FailedJobListing  # noqa: E402
@@ -68,12 +68,12 @@ from taskhero.conformance.suite import Suite  # noqa: E402
 
 __all__ = [
     "BackendConformance",
+    "BlockedDestinations",
     "Capabilities",
     "Claiming",
     "Concurrency",
     "CronTasks",
     "DamagedData",
-    "DamagedKeys",
     "DelayedJobListing",
     "ExtremeNumbers",
     "FailedJobListing",
@@ -129,7 +129,7 @@ class BackendConformance(
     WorkerAdministration,
     DamagedData,
     IsolatedItems,
-    DamagedKeys,
+    BlockedDestinations,
     ExtremeNumbers,
     ForeignLeftovers,
     Concurrency,

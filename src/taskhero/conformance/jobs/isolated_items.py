@@ -54,7 +54,6 @@ _RESCUE = "A job whose queue cannot take it stays claimed, and the reply says wh
 _NO_OTHER = "It does not count for *limit* and does not prevent the rescue of other jobs."
 _HOLDS = "A worker whose queue cannot take its job stays registered and keeps the job, and the reply names the"
 _PARTLY = "If some entries cannot be stored, the backend stores the others and raises `PartlyRefused`, which names"
-_UNSETTLED = "If one settlement cannot be recorded, it stays as it was and is told in `unsettled`; all others are"
 
 
 async def claim_each(backend: Backend, number: int, *queues: str) -> tuple[Process, list[Claim]]:

@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from taskhero.backends.protocol import Backend, Disposition
     from taskhero.clock import ManualClock
 
-__all__ = ["DamagedKeys"]
+__all__ = ["BlockedDestinations"]
 
 _ITEM = "Damaged data (a key of the wrong type, a counter that is not a number) affects only the item it belongs"
 _UNSETTLED = (
@@ -42,7 +42,7 @@ DISPOSITIONS: dict[str, Disposition] = {
 }
 
 
-class DamagedKeys(Suite):
+class BlockedDestinations(Suite):
     """A job stays where it is until its destination can take it."""
 
     # dispositions
