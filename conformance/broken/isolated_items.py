@@ -5,7 +5,7 @@ import attrs
 from broken.broken_backends import found_by
 from broken.damaged_data import DamageableBackend
 from taskhero.backends.memory import MemoryBackend
-from taskhero.backends.protocol import Dismissed, EnsureResult, PromoteResult
+from taskhero.backends.protocol import DeregisterReply, EnsureResult, PromoteResult
 from taskhero.conformance import BlockedDestinations, IsolatedItems, Scheduling
 from taskhero.errors import BackendRefused, PartlyRefused, WrongType
 
@@ -97,7 +97,7 @@ class HidesJobsThatItKeeps(DamageableBackend):
     """Do not report the jobs that could not be released."""
 
     async def deregister(self, process):
-        return Dismissed(given_back=(await super().deregister(process)).given_back)
+        return DeregisterReply(released=(await super().deregister(process)).released)
 
 
 @found_by(IsolatedItems, "test_a_push_stores_what_it_can")

@@ -252,7 +252,7 @@ async def released(world, payload):
     await world.backend.register(process, (1,), 60.0)
     assert [job.raw for job in await world.queue.queued(HELD)] == [written(payload, "Held")]
     await claim_one(world.backend, process, queue=HELD)
-    assert (await world.backend.deregister(process)).given_back == 1
+    assert (await world.backend.deregister(process)).released == 1
     (job,) = await world.queue.queued(HELD)
     assert (job.raw, job.queue) == (written(payload, "Held"), HELD)
     assert await world.queue.delete_queue(HELD) == 1

@@ -177,7 +177,7 @@ async def test_a_queue_that_takes_no_job_keeps_no_other_one_from_its_own(backend
     full = "SELECT RAISE(ABORT, 'bad is full')"
     change(path, f"CREATE TRIGGER full BEFORE INSERT ON job WHEN CAST(NEW.queue AS TEXT) = 'bad' BEGIN {full}; END")
     left = await backend.deregister(first)
-    assert (left.given_back, [(claim.queue, why) for claim, why in left.blocked]) == (1, [("bad", "bad is full")])
+    assert (left.released, [(claim.queue, why) for claim, why in left.blocked]) == (1, [("bad", "bad is full")])
     expired = (await backend.leases()).leases
     rescued = await backend.rescue(expired, 100)
     assert sorted((one.worker, one.queue, one.problem) for one in rescued) == [

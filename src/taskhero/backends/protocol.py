@@ -27,7 +27,7 @@ from taskhero.backends.records import (
     Claim,
     ClaimsReply,
     DelayedJobEntry,
-    Dismissed,
+    DeregisterReply,
     Disposition,
     DueJob,
     DueReply,
@@ -77,7 +77,7 @@ __all__ = [
     "Claim",
     "ClaimsReply",
     "DelayedJobEntry",
-    "Dismissed",
+    "DeregisterReply",
     "Disposition",
     "DueJob",
     "DueReply",
@@ -241,7 +241,7 @@ class Backend(Inspectable, PeriodicTaskVerbs, Protocol):
         """
         ...
 
-    async def deregister_slots(self, process: Process, slots: Sequence[int]) -> Dismissed:
+    async def deregister_slots(self, process: Process, slots: Sequence[int]) -> DeregisterReply:
         """Deregister the workers of these slots.
 
         A job that a worker still holds moves to the front of its queue. A worker whose queue cannot take its job stays
@@ -249,7 +249,7 @@ class Backend(Inspectable, PeriodicTaskVerbs, Protocol):
         """
         ...
 
-    async def deregister(self, process: Process) -> Dismissed:
+    async def deregister(self, process: Process) -> DeregisterReply:
         """Deregister the process and all its workers, and end its lease.
 
         The reply says how many jobs the process still held. These jobs move to the front of their queues in the order

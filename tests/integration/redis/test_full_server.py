@@ -155,7 +155,7 @@ async def test_the_jobs_of_the_dead_and_of_those_who_leave_go_back(
         assert len((await exchange(backend, process, free=[1])).claims) == 1
     fill(server)
     await backend.deregister_slots(retiring, [1])
-    assert (await backend.deregister(leaving)).given_back == 1
+    assert (await backend.deregister(leaving)).released == 1
     await asyncio.to_thread(backend.heartbeat, dead, (1,), 0.001, full=False)
     expired = next(lease for lease in (await backend.leases()).leases if lease.process == dead.name)
     rescued = await backend.rescue([expired], 10)

@@ -312,5 +312,5 @@ async def test_a_queue_named_with_every_odd_letter_comes_back_as_it_was(backend)
     claim = (await backend.settle_and_claim(process, [], [1], [odd])).claims[0]
     assert claim.queue == odd
     assert (await backend.claims(process)).claims[0].queue == odd
-    assert (await backend.deregister(process)).given_back == 1
+    assert (await backend.deregister(process)).released == 1
     assert await backend.queued(odd) == [RAW]

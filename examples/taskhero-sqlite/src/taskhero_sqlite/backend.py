@@ -17,7 +17,7 @@ if TYPE_CHECKING:
         Claim,
         ClaimsReply,
         DelayedJobEntry,
-        Dismissed,
+        DeregisterReply,
         DueReply,
         Entry,
         HeartbeatReply,
@@ -89,11 +89,11 @@ class SqliteBackend(PeriodicVerbs, InspectionVerbs):
         named = slots if full else ()
         return self._sign(work.renew, process, named, lease, held=locks, seen=seen)
 
-    async def deregister_slots(self, process: Process, slots: Sequence[int]) -> Dismissed:
+    async def deregister_slots(self, process: Process, slots: Sequence[int]) -> DeregisterReply:
         """See `Backend.deregister_slots`."""
         return await self._do(work.deregister_slots, process, slots)
 
-    async def deregister(self, process: Process) -> Dismissed:
+    async def deregister(self, process: Process) -> DeregisterReply:
         """See `Backend.deregister`."""
         return await self._do(work.deregister, process)
 

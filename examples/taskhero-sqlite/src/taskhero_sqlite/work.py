@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from taskhero.backends.protocol import (
     Claim,
     ClaimsReply,
-    Dismissed,
+    DeregisterReply,
     HeartbeatReply,
     Lease,
     Leases,
@@ -96,7 +96,7 @@ def leases(step: Step, seen: str = "", *, but: str = "") -> Leases:
     return Leases(str(last), tuple(Lease(process, str(renewal), length) for process, renewal, length in rows))
 
 
-def deregister_slots(step: Step, process: Process, slots: Sequence[int]) -> Dismissed:
+def deregister_slots(step: Step, process: Process, slots: Sequence[int]) -> DeregisterReply:
     """See `Backend.deregister_slots`."""
     wanted = set(slots)
     answer = _dismiss(step, process, [held for held in _latest_first(step, process.name) if held[1] in wanted])
@@ -104,7 +104,7 @@ def deregister_slots(step: Step, process: Process, slots: Sequence[int]) -> Dism
     return answer
 
 
-def deregister(step: Step, process: Process) -> Dismissed:
+def deregister(step: Step, process: Process) -> DeregisterReply:
     """See `Backend.deregister`."""
     answer = _dismiss(step, process, _latest_first(step, process.name))
     _forget(step, process.name, {claim.slot for claim, _ in answer.blocked})
@@ -114,14 +114,14 @@ def deregister(step: Step, process: Process) -> Dismissed:
     return answer
 
 
-def _dismiss(step: Step, process: Process, held: Sequence[tuple[int, int, str, str]]) -> Dismissed:
+def _dismiss(step: Step, process: Process, held: Sequence[tuple[int, int, str, str]]) -> DeregisterReply:
     """Give jobs back, each by itself, so that one that cannot be stored keeps no other one."""
     blocked = []
     for token, slot, queue, raw in held:
         problem = _give_back(step, process.worker(slot), token, queue, raw)
         if problem is not None:
             blocked.append((Claim(slot, str(token), queue, raw), problem))
-    return Dismissed(given_back=len(held) - len(blocked), blocked=tuple(blocked))
+    return DeregisterReply(released=len(held) - len(blocked), blocked=tuple(blocked))
 
 
 def _latest_first(step: Step, process: str) -> list[tuple[int, int, str, str]]:

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
         Claim,
         ClaimsReply,
         DelayedJobEntry,
-        Dismissed,
+        DeregisterReply,
         Entry,
         HeartbeatReply,
         HeldLock,
@@ -200,12 +200,12 @@ class MemoryBackend(PeriodicVerbs, InspectionVerbs):
             raise self._misuse()
         return self._work.renew(process, slots if full else (), lease, self._clock.now(), locks=locks, seen=seen)
 
-    async def deregister_slots(self, process: Process, slots: Sequence[int]) -> Dismissed:
+    async def deregister_slots(self, process: Process, slots: Sequence[int]) -> DeregisterReply:
         """See `Backend.deregister_slots`."""
         self._use()
         return self._work.deregister_slots(process, slots)
 
-    async def deregister(self, process: Process) -> Dismissed:
+    async def deregister(self, process: Process) -> DeregisterReply:
         """See `Backend.deregister`."""
         self._use()
         return self._work.deregister(process)

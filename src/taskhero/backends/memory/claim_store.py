@@ -10,7 +10,7 @@ from taskhero.backends.memory.process_table import ProcessTable
 from taskhero.backends.protocol import (
     Claim,
     ClaimsReply,
-    Dismissed,
+    DeregisterReply,
     HeartbeatReply,
     Prepared,
     RescuedJob,
@@ -79,13 +79,13 @@ class ClaimStore:
         owner = owner_of(registered.process, held.claim)
         return self._store.locks.renew(held, owner, now, ours=registered.holds(held.claim))
 
-    def deregister_slots(self, process: Process, slots: Sequence[int]) -> Dismissed:
+    def deregister_slots(self, process: Process, slots: Sequence[int]) -> DeregisterReply:
         """See `Backend.deregister_slots`."""
         with self._store.guard:
             registered = self._processes.get(process.name)
-            return Dismissed(given_back=self._deregister_slots(registered, slots) if registered else 0)
+            return DeregisterReply(released=self._deregister_slots(registered, slots) if registered else 0)
 
-    def deregister(self, process: Process) -> Dismissed:
+    def deregister(self, process: Process) -> DeregisterReply:
         """See `Backend.deregister`."""
         with self._store.guard:
             registered = self._processes.remove(process.name)
@@ -95,7 +95,7 @@ class ClaimStore:
         queues = self._store.queues
         for queue in queues.payloads if "*" in process.queues else process.queues:
             queues.notify(queue)
-        return Dismissed(given_back=released)
+        return DeregisterReply(released=released)
 
     def _deregister_slots(self, registered: RegisteredProcess, slots: Sequence[int]) -> int:
         """Deregister slots, and release their jobs. Return the number of released jobs."""

@@ -11,7 +11,7 @@ from __future__ import annotations
 from taskhero.backends.records.claims import (
     Claim,
     ClaimsReply,
-    Dismissed,
+    DeregisterReply,
     HeartbeatReply,
     HeldLock,
     Lease,
@@ -49,7 +49,7 @@ __all__ = [
     "Claim",
     "ClaimsReply",
     "DelayedJobEntry",
-    "Dismissed",
+    "DeregisterReply",
     "Disposition",
     "DueJob",
     "DueReply",

@@ -16,7 +16,7 @@ __all__ = [
     "Claim",
     "ClaimKey",
     "ClaimsReply",
-    "Dismissed",
+    "DeregisterReply",
     "HeartbeatReply",
     "HeldLock",
     "Lease",
@@ -231,15 +231,15 @@ class RescuedJob:
 
 
 @attrs.frozen(kw_only=True)
-class Dismissed:
+class DeregisterReply:
     """Reply of `Backend.deregister_slots` and `Backend.deregister`.
 
     Attributes:
-        given_back: The number of jobs that returned to their queues.
+        released: The number of jobs that returned to their queues.
         blocked: Claims whose queue cannot take the job, with the reason. Their workers still hold them.
     """
 
-    given_back: int = 0
+    released: int = 0
     blocked: tuple[tuple[Claim, str], ...] = ()
 
 

@@ -20,7 +20,7 @@ from taskhero.backends.redis.notify.notifier import Notifier
 from taskhero.wire.keys import Keys
 
 if TYPE_CHECKING:
-    from taskhero.backends.protocol import Dismissed, Process
+    from taskhero.backends.protocol import DeregisterReply, Process
     from taskhero.clock import Clock
 
 __all__ = ["RedisBackend"]
@@ -114,7 +114,7 @@ class RedisBackend(
         self._reset()
         await self._connections.close()
 
-    async def deregister(self, process: Process) -> Dismissed:
+    async def deregister(self, process: Process) -> DeregisterReply:
         """See `Backend.deregister`."""
         await self._stop_waiting(process)
         return await super().deregister(process)

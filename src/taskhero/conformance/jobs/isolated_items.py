@@ -8,7 +8,7 @@ import pytest
 
 from taskhero.backends.protocol import (
     DelayedJobEntry,
-    Dismissed,
+    DeregisterReply,
     DueJob,
     Entry,
     NotDelayed,
@@ -145,12 +145,12 @@ class IsolatedItems(Suite):
         await self.break_queue(backend, "bad")
         answer = await backend.deregister_slots(process, (1, 2, 3))
         assert [held for held, reason in answer.blocked if reason] == [bad]
-        assert answer.given_back == 2
+        assert answer.released == 2
         assert await backend.queued("q") == [good.raw, last.raw]
         assert list((await backend.claims(process)).claims) == [bad]
         assert [entry.id for entry in await backend.workers()] == [process.worker_id(2)]
         await backend.delete_queue("bad")
-        assert await backend.deregister_slots(process, (2,)) == Dismissed(given_back=1)
+        assert await backend.deregister_slots(process, (2,)) == DeregisterReply(released=1)
         assert await backend.queued("bad") == [bad.raw]
 
     @promise("deregister", _HOLDS)
@@ -163,7 +163,7 @@ class IsolatedItems(Suite):
         other = await registered(backend, 2)
         await self.break_queue(backend, "bad")
         answer = await backend.deregister(process)
-        assert (answer.given_back, [held for held, reason in answer.blocked if reason]) == (1, [bad])
+        assert (answer.released, [held for held, reason in answer.blocked if reason]) == (1, [bad])
         assert await backend.queued("q") == [good.raw]
         assert not (await backend.settle_and_claim(process, (), (1,), ("q",))).claims
         assert [lease.process for lease in await leases_except(backend, other)] == [process.name]

@@ -231,7 +231,7 @@ class Preparing(Suite):
         assert len(await rescue(backend, other, limit=1)) == 1
         assert len((await backend.claims(process)).claims) == 1
         assert await blocked_by(backend, other, await claim_one(backend, other), "work:b", "work:a") is None
-        assert (await backend.deregister(other)).given_back == 1
+        assert (await backend.deregister(other)).released == 1
         guards = (QueueLockGuard("work:a", 60), QueueLockGuard("work:b", 60))
         assert list(await backend.push([Entry("q", job(3), guards=guards)])) == [True]
 

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import attrs
 
-from taskhero.backends.protocol import Dismissed, HeartbeatReply, RefusedByPlugin, Subscription
+from taskhero.backends.protocol import DeregisterReply, HeartbeatReply, RefusedByPlugin, Subscription
 from taskhero.conformance.promises import needs, promise
 from taskhero.conformance.steps import (
     LEASE,
@@ -63,7 +63,7 @@ class Registration(Suite):
         assert await leases_except(backend) != before
         await claim_one(backend, process, 2)
         assert payloads_of((await backend.claims(process)).claims) == [job(1), job(2)]
-        assert await backend.deregister(process) == Dismissed(given_back=2)
+        assert await backend.deregister(process) == DeregisterReply(released=2)
 
     # heartbeat
 
@@ -231,7 +231,7 @@ class Registration(Suite):
         """It does not count as dead, has no share, and may not claim."""
         process, other = await registered(backend, 1, slots=(1, 2)), await registered(backend, 2, slots=(1, 2))
         await push(backend, job(1), job(2))
-        assert await backend.deregister(process) == Dismissed()
+        assert await backend.deregister(process) == DeregisterReply()
         assert await leases_except(backend, other) == []
         answer = await backend.settle_and_claim(process, (), (1,), ("q",))
         assert (list(answer.claims), answer.registered) == ([], False)
@@ -248,7 +248,7 @@ class Registration(Suite):
         await claim(backend, process, (4,), ("other",))
         marked = await claim(backend, process, (1, 3))
         assert await backend.mark_exclusive(process, marked[0])
-        assert (await backend.deregister(process)).given_back == 5
+        assert (await backend.deregister(process)).released == 5
         assert await backend.queued("q") == [job(number) for number in range(1, 7)]
         assert await backend.queued("other") == [job("a"), job("b")]
         assert {rescue_count(raw) for raw in await backend.queued("q")} == {None}

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from redis import exceptions as redis_errors
 
-from taskhero.backends.protocol import Claim, Dismissed, HeartbeatReply, Lease, Leases, Prepared
+from taskhero.backends.protocol import Claim, DeregisterReply, HeartbeatReply, Lease, Leases, Prepared
 from taskhero.backends.redis.commands.command_group import RedisCommands, claim_order, to_bytes, to_number, to_text
 from taskhero.errors import BackendUnavailable
 from taskhero.wire.json import encode_any
@@ -154,7 +154,7 @@ class LeaseCommands(RedisCommands):
             arguments += (worker_id, head[: head.index(",")], to_bytes(f"{head}{claim.raw}}}"))
         return [bool(restored) for restored in await self._run("restore_claims", keys, arguments)]
 
-    async def deregister_slots(self, process: Process, slots: Sequence[int]) -> Dismissed:
+    async def deregister_slots(self, process: Process, slots: Sequence[int]) -> DeregisterReply:
         """See `Backend.deregister_slots`."""
         reply = await self._dismiss(process, slots, end_lease=False)
         known = self._slots.get(process.name, {})
@@ -162,19 +162,19 @@ class LeaseCommands(RedisCommands):
             known.pop(slot, None)
         return reply
 
-    async def deregister(self, process: Process) -> Dismissed:
+    async def deregister(self, process: Process) -> DeregisterReply:
         """See `Backend.deregister`."""
         reply = await self._dismiss(process, [*self._slots.get(process.name, {})], end_lease=True)
         self._slots.pop(process.name, None)
         return reply
 
-    async def _dismiss(self, process: Process, slots: Sequence[int], *, end_lease: bool) -> Dismissed:
+    async def _dismiss(self, process: Process, slots: Sequence[int], *, end_lease: bool) -> DeregisterReply:
         slot_of = {process.worker_id(slot): slot for slot in slots}
         released, blocked = await self._deregister_slots(process.name, list(slot_of), end_lease=end_lease)
         kept = tuple(
             (Claim(slot_of[worker_id], job.token, job.queue, job.raw), problem) for worker_id, job, problem in blocked
         )
-        return Dismissed(given_back=released, blocked=kept)
+        return DeregisterReply(released=released, blocked=kept)
 
     async def _deregister_slots(
         self, process: str, ids: list[str], *, end_lease: bool, renewal: str = ""
