@@ -19,8 +19,7 @@
 A wake-up from `listener` starts a round of `dispatcher`. The round sends the settlements of `settlement_buffer`, claims
 jobs for the free slots of `slots`, and passes the claims to `job_runner`. `job_runner` performs each job through
 `taskhero.runtime.execution` and adds its settlement to `settlement_buffer`, which starts the next round. When slots
-stay
-free, the dispatcher resumes `listener`.
+stay free, the dispatcher resumes `listener`.
 
 States of a slot::
 
