@@ -63,7 +63,7 @@ BROKEN = {
     "bad-syntax": ("def (:\n", "SyntaxError: "),
     "a-class": ("class plugin:\n    pass\n", "plugin is a class: pass an instance, plugin(...)"),
     "misspelt": (f"{HOOK}taskhero_before_enque(job): ...\n", "did you mean taskhero_before_enqueue?"),
-    "no-such-argument": (f"{HOOK}taskhero_before_enqueue(jobs): ...\n", "which taskhero_before_enqueue does not give"),
+    "no-such-argument": (f"{HOOK}taskhero_before_enqueue(jobs): ...\n", "which taskhero_before_enqueue does not pass"),
     "no-hooks": ("word = 1\n", "has no hooks"),
     "raises": ("raise RuntimeError('two\\nlines')\n", "RuntimeError: two lines"),
     # Behind "polite" in the alphabet, so that it comes second.
@@ -73,7 +73,7 @@ BROKEN = {
             "    registry.add('half', list)\n    registry.add('polite', dict)\n"
             "@hookimpl\ndef taskhero_before_enqueue(job): return False\n"
         ),
-        "two plugins have the name 'polite': good_module.Polite and builtins.dict",
+        "two plugins have the name 'polite', good_module.Polite and builtins.dict",
     ),
     "z-takes-retry": (
         f"{HOOK}taskhero_register_plugins(registry): registry.add('retry', dict)\n",
@@ -166,8 +166,8 @@ def test_a_broken_distribution_is_listed_with_what_is_wrong(told, name):
 @pytest.mark.parametrize(
     ("name", "sentence"),
     [
-        ("shadow", "the command 'work' is taskhero's own, and shadow has one, too: rename it"),
-        ("twin", "two plugins have a command 'polite': good_module and twin"),
+        ("shadow", "the command 'work' is taskhero's own: rename the command of shadow"),
+        ("twin", "two plugins have a command 'polite', good_module and twin"),
     ],
 )
 def test_a_command_that_clashes_is_left_out_and_the_rest_stays(told, name, sentence):

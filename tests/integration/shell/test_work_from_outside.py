@@ -77,4 +77,4 @@ async def test_where_an_app_has_its_jobs_is_not_changed_from_outside_and_that_is
         assert await worker.ended() == 0
     assert any(line.startswith("did 1 ") for line in worker.said)
     (told,) = [line for line in worker.said if "WARNING" in line]
-    assert "namespace='theirs' from outside is ignored: the app's is 'resque'" in told
+    assert "namespace='theirs' from outside is ignored: the app has 'resque'" in told

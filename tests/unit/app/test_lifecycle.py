@@ -70,7 +70,7 @@ def test_what_it_is_given_is_checked_at_once():
         TypeError, match=r"settings=\{'scheduler': True\} is not a Settings object: pass taskhero.Settings"
     ):
         TaskHero(settings={"scheduler": True})
-    with pytest.raises(PluginError, match="plugins=3 is no sequence"):
+    with pytest.raises(PluginError, match="plugins=3 is not a sequence of plugins"):
         TaskHero(plugins=3)
     with pytest.raises(TypeError, match="lifespan=3 is not callable: pass a function that takes the app"):
         TaskHero(lifespan=3)

@@ -193,7 +193,7 @@ def test_what_is_no_queue_is_refused():
 
     with pytest.raises(PluginError, match="'queue': return an instance of a class derived from taskhero.Queue"):
         _ = TaskHero(plugins=(MakesText(),)).queue
-    with pytest.raises(PluginError, match="None: make it of a class derived"):
+    with pytest.raises(PluginError, match="None: return an instance of a class derived"):
         _ = TaskHero(queue=lambda context: None).queue
     with pytest.raises(PluginError, match="queue=.* is not callable: pass the class"):
         TaskHero(queue=TaskHero().queue)
