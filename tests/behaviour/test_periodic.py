@@ -339,7 +339,7 @@ async def test_names_that_are_not_periodic_or_not_known(harness):
         assert await app.queue.enqueue_recurrent("plain") is False
         assert await app.queue.stop_recurrent("plain") == 0
         for call in (app.queue.enqueue_recurrent, app.queue.stop_recurrent):
-            with pytest.raises(LookupError, match="declares no task 'plan'; did you mean 'plain'"):
+            with pytest.raises(LookupError, match="does not declare a task 'plan'; did you mean 'plain'"):
                 await call("plan")
 
 

@@ -11,7 +11,7 @@ import pytest
     ("words", "code", "said"),
     [
         (["add", "--args", "[1]"], 1, "add(a: int, b: int) -> int takes a list, and these args do not fit: [1]"),
-        (["ad", "--args", "[1, 2]"], 1, "declares no task 'ad'; did you mean 'add'?"),
+        (["ad", "--args", "[1, 2]"], 1, "does not declare a task 'ad'; did you mean 'add'?"),
         (["add", "--args", "[1"], 2, "'[1' is not JSON"),
         (["add", "--args", "[1e400]"], 2, "'[1e400]' contains a number that is too large"),
         (["add", "--args", "[NaN, 1]"], 2, "Invalid value for '--args'"),

@@ -122,7 +122,7 @@ def test_a_file_that_was_imported_twice_is_told_from_two_tasks_of_one_name(folde
     monkeypatch.syspath_prepend(folder)
     again = importlib.import_module("mail").send
     with pytest.raises(
-        InvalidTask, match=rf"mail.py:2\) is there twice.*: as {loaded} and as mail; import it under one"
+        InvalidTask, match=rf"mail.py:2\) is declared twice.*: as {loaded} and as mail; import it under one"
     ):
         app.tasks.adopt(again)
 
@@ -154,11 +154,11 @@ def test_a_package_is_loaded_with_its_init(project):
         ("def broken(:", "SyntaxError"),
         ("raise SystemExit(3)", "SystemExit: 3"),
         ("from taskhero import task\n@task\ndef both(a, *, b): ...", "InvalidTask: task both"),
-        ("from taskhero import task\n@task(name=' ')\ndef a(): ...", "InvalidTask: a task cannot be called ' '"),
-        ("from taskhero import task\n@task(name='a\\n')\ndef a(): ...", r"InvalidTask: a task cannot be called 'a\\n'"),
+        ("from taskhero import task\n@task(name=' ')\ndef a(): ...", "InvalidTask: ' ' is not a valid task name"),
+        ("from taskhero import task\n@task(name='a\\n')\ndef a(): ...", r"InvalidTask: 'a\\n' is not a valid task name"),
         (
             "from taskhero import task\n@task(description='')\ndef a(): ...",
-            "InvalidTask: task 'a': description='' says",
+            "InvalidTask: task 'a': description='' is blank",
         ),
         ("from taskhero import task\n@task(description=5)\ndef a(): ...", "InvalidTask: task 'a': description=5 is no"),
     ],
@@ -171,11 +171,11 @@ def test_a_file_that_cannot_be_loaded_is_named_with_its_error(project, text, sen
 
 def test_a_name_that_two_files_declare_is_refused_naming_both(project):
     (project / "other.py").write_text(MAIL)
-    with pytest.raises(InvalidTask, match=r"two tasks are called 'send': at .*mail.py:2 and at .*other.py:2") as caught:
+    with pytest.raises(InvalidTask, match=r"two tasks have the name 'send': at .*mail.py:2 and at .*other.py:2") as caught:
         TaskHero().load_tasks(project)
     assert caught.value.__notes__ == [f"while loading {project / 'other.py'}"]
 
 
 def test_a_folder_that_is_not_there_is_an_error_that_shows_where_it_looked(folder):
-    with pytest.raises(InvalidTask, match=f"no folder 'tasks/' to load tasks from .{folder.parent / 'tasks'}"):
+    with pytest.raises(InvalidTask, match=f"folder 'tasks/' does not exist .{folder.parent / 'tasks'}"):
         TaskHero().load_tasks("tasks/")

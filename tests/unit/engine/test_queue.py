@@ -181,7 +181,7 @@ async def test_no_arguments_by_name_are_stored_as_the_tasks_own_call_stores_them
 
 
 async def test_an_unknown_name_needs_a_queue(app):
-    with pytest.raises(UnknownTask, match=r"declares no task 'ad'; did you mean 'add'\?; if another program works it"):
+    with pytest.raises(UnknownTask, match=r"does not declare a task 'ad'; did you mean 'add'\?; if another program works it"):
         await app.queue.enqueue("ad", [1])
     with pytest.raises(UnknownTask):
         await app.queue.enqueue_in(10, "ad", [1])

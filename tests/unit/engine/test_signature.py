@@ -76,10 +76,10 @@ def test_wire_pins_it_for_another_program(function, wire, stored):
 @pytest.mark.parametrize(
     ("function", "wire", "sentence"),
     [
-        (many, "object", "its parameter 'rest' cannot be given by name"),
-        (by_position, "object", "its parameter 'a' cannot be given by name"),
-        (anything, "list", "its parameter 'more' has no place in a list"),
-        (positional, "text", "wire='text' is neither 'object' nor 'list'"),
+        (many, "object", "its parameter 'rest' cannot have a key"),
+        (by_position, "object", "its parameter 'a' cannot have a key"),
+        (anything, "list", "its parameter 'more' cannot have a position"),
+        (positional, "text", "wire='text' is invalid: pass 'object', 'list' or None"),
     ],
 )
 def test_a_pin_that_the_signature_cannot_bear_is_refused(function, wire, sentence):
@@ -90,7 +90,7 @@ def test_a_pin_that_the_signature_cannot_bear_is_refused(function, wire, sentenc
 def test_a_list_has_no_place_for_keywords_behind_args():
     def tricky(*args, b): ...
 
-    with pytest.raises(InvalidTask, match="'b' has no place in a list behind"):
+    with pytest.raises(InvalidTask, match="'b' cannot have a position after"):
         signature(tricky, "list")
 
 

@@ -108,22 +108,22 @@ class AsyncCallable:
     ("function", "options", "sentence"),
     [
         (Callable, {}, "task 'Callable' is a class: declare a function"),
-        (3, {"name": "three"}, "task 'three' is 3, which cannot be called"),
+        (3, {"name": "three"}, "task 'three' is 3, which is not callable"),
         (generator, {}, "task 'generator' is a generator"),
         (async_generator, {}, "task 'async_generator' is a generator"),
         (functools.partial(generator), {"name": "part"}, "task 'part' is a generator"),
-        (lambda: None, {}, "has no name of its own: pass name="),
-        (Callable(), {}, "has no name of its own"),
-        (coroutine, {"name": ""}, "a task cannot be called ''"),
-        (coroutine, {"name": 3}, "a task cannot be called 3"),
+        (lambda: None, {}, "has no name: pass name="),
+        (Callable(), {}, "has no name"),
+        (coroutine, {"name": ""}, "'' is not a valid task name"),
+        (coroutine, {"name": 3}, "3 is not a valid task name"),
         (coroutine, {"run_in": "thread"}, "run_in='thread' needs a def"),
-        (stand_alone, {"run_in": "loop"}, "would hold up the event loop: run_in='loop' needs an async def"),
-        (stand_alone, {"run_in": "elsewhere"}, "run_in='elsewhere' is neither None nor 'process'"),
+        (stand_alone, {"run_in": "loop"}, "would block the event loop: run_in='loop' needs an async def"),
+        (stand_alone, {"run_in": "elsewhere"}, "run_in='elsewhere' is invalid: pass None or 'process'"),
         (stand_alone, {"timeout": 0}, "timeout=0 leaves no time to run"),
         (stand_alone, {"timeout": -1}, "task 'stand_alone': timeout=-1 is negative"),
         (stand_alone, {"timeout": True}, "timeout=True is not a duration"),
         (stand_alone, {"timeout": float("nan")}, "is not finite"),
-        (stand_alone, {"wire": "text"}, "wire='text' is neither"),
+        (stand_alone, {"wire": "text"}, "wire='text' is invalid"),
         (lambda: None, {"name": "here", "run_in": "process"}, "a lambda"),
     ],
 )
@@ -178,7 +178,7 @@ def other_line(caught):
 
 def test_unknown_tasks_are_told_with_near_names(app):
     app.task(name="send_mail")(stand_alone)
-    with pytest.raises(UnknownTask, match=r"no task 'send_mial'; did you mean 'send_mail'\?"):
+    with pytest.raises(UnknownTask, match=r"declare a task 'send_mial'; did you mean 'send_mail'\?"):
         app.tasks["send_mial"]
     with pytest.raises(UnknownTask, match=r"no task 'zzz' \(declared: send_mail\)"):
         app.tasks["zzz"]
@@ -220,7 +220,7 @@ async def test_a_free_task_says_that_no_app_has_it():
     free = task(stand_alone)
     assert free(4) == 4
     assert free.job(4) == Job("stand_alone", [4], "default")
-    with pytest.raises(InvalidTask, match=r"test_tasks.py:\d+\) belongs to no app yet: declare it with @app.task"):
+    with pytest.raises(InvalidTask, match=r"test_tasks.py:\d+\) does not belong to an app: declare it with @app.task"):
         await free.enqueue(4)
     with pytest.raises(InvalidTask, match="app.load_tasks"):
         await free.options(queue="a").enqueue_in(1, 4)
@@ -254,7 +254,7 @@ async def test_a_free_task_of_two_apps_speaks_for_the_last_and_is_a_task_of_each
 
 def test_another_task_of_the_name_is_not_adopted(app):
     app.task(name="stand_alone")(lambda: None)
-    with pytest.raises(InvalidTask, match="two tasks are called 'stand_alone'"):
+    with pytest.raises(InvalidTask, match="two tasks have the name 'stand_alone'"):
         app.tasks.adopt(task(stand_alone))
 
 
@@ -265,7 +265,7 @@ def test_a_task_of_another_app_is_not_adopted(app):
 
 
 def test_declaring_a_task_again_says_how_to_adopt_it(app):
-    with pytest.raises(InvalidTask, match=r"is declared already, at .*: adopt it with app.tasks.adopt"):
+    with pytest.raises(InvalidTask, match=r"is already declared at .*: adopt it with app.tasks.adopt"):
         app.task(task(stand_alone))
 
 
@@ -280,12 +280,12 @@ def test_a_task_is_recognised_by_its_class_and_shows_its_signature(app):
     [
         ({"retries": 3}, TypeError, r"task\(\) has no option 'retries' \(known: name, queue"),
         ({"time_out": 3}, TypeError, "task\\(\\) has no option 'time_out'; did you mean 'timeout'"),
-        ({"run_in": []}, InvalidTask, r"run_in=\[\] is neither None nor 'process'"),
-        ({"description": 3}, InvalidTask, "description=3 is no text: pass a str"),
-        ({"plugin_options": 3}, InvalidTask, "plugin_options=3 are no options: pass a mapping for each plugin"),
+        ({"run_in": []}, InvalidTask, r"run_in=\[\] is invalid: pass None or 'process'"),
+        ({"description": 3}, InvalidTask, "description=3 is not a str: pass a str"),
+        ({"plugin_options": 3}, InvalidTask, "plugin_options=3 is invalid: pass a mapping for each plugin"),
         ({"plugin_options": {"retry": 3}}, InvalidTask, "pass a mapping for each plugin"),
-        ({"plugins": None}, InvalidTask, r"plugins=None is no sequence: pass a tuple, such as \(JobLock\(\),\)"),
-        ({"timeout": 10**5000}, InvalidTask, "is more than a year: pass seconds, or None for no limit"),
+        ({"plugins": None}, InvalidTask, r"plugins=None is not a sequence: pass a tuple, such as \(JobLock\(\),\)"),
+        ({"timeout": 10**5000}, InvalidTask, "is more than a year: pass seconds, or None for no timeout"),
     ],
 )
 def test_a_wrong_option_is_refused_with_a_sentence(options, error, why):
@@ -297,5 +297,5 @@ def test_a_wrong_option_is_refused_with_a_sentence(options, error, why):
 
 @pytest.mark.parametrize("given", ["mail", 3])
 def test_an_option_given_as_the_function_is_refused_with_how_it_is_written(given):
-    with pytest.raises(InvalidTask, match=rf"{given!r} is no function: .* such as @app.task\(queue='mail'\)"):
+    with pytest.raises(InvalidTask, match=rf"{given!r} is not a function: .* as in @app.task\(queue='mail'\)"):
         task(given)

@@ -1,6 +1,6 @@
 """Declared tasks.
 
-- `decorators` declares a task on an app, `discovery` finds the declarations of a folder.
-- `options` checks what a task is declared with, `signature` decides the wire form of its arguments.
-- `task` is the declared task, `task_registry` holds the tasks of an app by name.
+- `decorators` declares a task on an app. `discovery` imports the files of a folder and collects their tasks.
+- `options` checks the options of a declaration. `signature` decides the wire form of the arguments.
+- `task` defines the declared task, which enqueues. `task_registry` holds the tasks of an app by name, with their hooks.
 """

@@ -27,12 +27,12 @@ R = TypeVar("R")
 
 
 class TaskDecorators:
-    """What `TaskHero` can declare tasks with."""
+    """The methods of `TaskHero` that declare and load tasks."""
 
     @property
     @abstractmethod
     def tasks(self) -> TaskRegistry:
-        """The declared tasks."""
+        """Return the declared tasks."""
 
     @overload
     def task(self, function: Callable[P, R], /) -> Task[P, R]: ...
@@ -65,31 +65,31 @@ class TaskDecorators:
 
         Args:
             function: The function, if used without options.
-            name: Its name on the wire; the function's own if none is given.
-            queue: The queue of its jobs, if an enqueue names no other.
-            description: What it does; the first paragraph of the docstring if none is given.
-            plugins: Its plugins in their order, behind those of the app.
-            plugin_options: Options of those plugins that are given by name.
+            name: Its name on the wire. Default: the function's name.
+            queue: The queue of its jobs, unless an enqueue names another.
+            description: The description. Default: the first paragraph of the docstring.
+            plugins: Its plugins in order, after those of the app.
+            plugin_options: The options of plugins that are given by name.
             timeout: Seconds, or a timedelta, after which a run fails.
-            run_in: ``"process"`` to run it in a process that can be killed.
-            wire: ``"object"`` or ``"list"``, if the signature shall not decide what the job's args are.
-            frequency: Seconds (1 or more), or a timedelta, from the end of a run to the next one: the task runs again
-                and again, one run at a time in the whole cluster.
+            run_in: ``"process"`` to run it in a child process that can be killed.
+            wire: ``"object"`` or ``"list"``, to override the wire form that the signature implies.
+            frequency: Seconds (1 or more), or a timedelta, from the end of a run to the next one. The task runs
+                periodically, one run at a time in the whole cluster.
             reenqueue_on_error: Whether a task with a frequency runs again after a failure.
-            cron: A cron expression: the task runs at its slots, each of which is fired once in the whole cluster.
-            timezone: The IANA name of the time zone whose clocks count for *cron*; UTC if none is given.
-            misfire: What becomes of slots that no leader could fire in time: ``"skip"``, ``"once"`` (one run for all of
-                them, if nothing is given) or ``"all"``.
+            cron: A cron expression. Each fire time is fired once in the whole cluster.
+            timezone: The IANA name of the time zone for *cron*. Default: UTC.
+            misfire: The policy for fire times that no leader fired in time: ``"skip"``, ``"once"`` (the default: one
+                run for all of them) or ``"all"``.
             **options: The options above.
 
         Returns:
             The task. Calling it calls the function.
 
         Raises:
-            InvalidTask: It cannot be a task as written, or another task has its name.
-            InvalidSchedule: The cron expression, its time zone or *misfire* cannot be.
-            InvalidQueueName: A queue cannot have this name.
-            PluginError: A plugin cannot be used as given.
+            InvalidTask: The declaration is invalid, or another task has this name.
+            InvalidSchedule: The cron expression, its time zone or *misfire* is invalid.
+            InvalidQueueName: The queue name is invalid.
+            PluginError: A plugin or its options are invalid.
         """
         if function is not None:
             return self.tasks.add(Task(function, options_of(options)))
@@ -97,7 +97,7 @@ class TaskDecorators:
         return lambda function: self.tasks.add(Task(function, given))
 
     def load_tasks(self, where: str | os.PathLike[str]) -> list[Task[Any, Any]]:
-        """Import the files of a folder and its subfolders, and adopt the tasks that were declared there with `task`.
+        """Import the files of a folder and its subfolders, and adopt the tasks that they declare with `task`.
 
         Args:
             where: The folder, or a single file.
@@ -106,7 +106,7 @@ class TaskDecorators:
             The tasks of the files, now tasks of this app.
 
         Raises:
-            InvalidTask: There is no such folder, a file cannot be imported or was loaded into this app before, or two
+            InvalidTask: The folder does not exist, a file cannot be imported or is already loaded into this app, or two
                 tasks have the same name.
         """
         files, place = task_files(where), called_from(where)

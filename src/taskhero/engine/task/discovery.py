@@ -25,24 +25,24 @@ _PACKAGE = Path(__file__).resolve().parents[2]
 
 
 def task_files(where: str | os.PathLike[str]) -> list[Path]:
-    """The Python files of a folder and of its subfolders, by name; or the single file that *where* is.
+    """Return the Python files of a folder and its subfolders, sorted by name; or *where* if it is a file.
 
     Args:
-        where: The folder, or the file; a relative one counts from the current directory.
+        where: The folder, or the file. A relative path starts at the current directory.
 
     Raises:
-        InvalidTask: There is no such folder.
+        InvalidTask: The folder does not exist.
     """
     root = Path(where).resolve()
     if not root.exists():
-        raise InvalidTask(f"there is no folder {str(where)!r} to load tasks from ({root})")
+        raise InvalidTask(f"the folder {str(where)!r} does not exist ({root}): pass the folder of your tasks")
     if root.is_file():
         return [root]
     return sorted(file for file in root.rglob("*.py") if is_task_file(file.relative_to(root)))
 
 
 def is_task_file(file: Path) -> bool:
-    """Whether a file in a folder of tasks is loaded: files for tests, and what starts with ``_`` or ``.``, are not.
+    """Return whether a file in a folder of tasks is loaded. Test files and names with ``_`` or ``.`` first are not.
 
     Args:
         file: The file, relative to the folder.
@@ -55,18 +55,17 @@ def is_task_file(file: Path) -> bool:
 def find_tasks(where: str | os.PathLike[str], files: Iterable[Path] | None = None) -> list[tuple[Path, Task[Any, Any]]]:
     """Import the files of a folder, and collect their tasks.
 
-    A file that the program has imported, or could import itself, is imported under that name, so that there is one
-    module of it.
+    A file that the program has imported, or can import, is imported under that name, so that it has one module only.
 
     Args:
         where: The folder, or a single file.
-        files: Those of it that are meant; all, as `task_files` has them, if none are named.
+        files: The files to import. Default: all that `task_files` returns.
 
     Returns:
-        The tasks, each with the file in which it stands, each once.
+        The tasks without duplicates, each with its file.
 
     Raises:
-        InvalidTask: There is no such folder, or a file cannot be imported.
+        InvalidTask: The folder does not exist, or a file cannot be imported.
     """
     root = Path(where).resolve()
     found: dict[int, tuple[Path, Task[Any, Any]]] = {}
@@ -78,7 +77,7 @@ def find_tasks(where: str | os.PathLike[str], files: Iterable[Path] | None = Non
 
 
 def called_from(where: str | os.PathLike[str]) -> str:
-    """Who loads the tasks of *where*, for messages: the line of the program, or the option of the command line."""
+    """Return the caller that loads *where*, for messages: a line of the program, or a command-line option."""
     frame = inspect.currentframe()
     while frame is not None and Path(frame.f_code.co_filename).is_relative_to(_PACKAGE):
         if frame.f_globals.get("__name__", "").startswith("taskhero.cli."):
@@ -99,24 +98,24 @@ def _load(file: Path, root: Path) -> ModuleType:
 
 
 def _imported(file: Path) -> ModuleType | None:
-    """The module of *file* that is there already, under whatever name."""
+    """Return the module of *file* if it is already imported, under any name."""
     for module in list(sys.modules.values()):
         origin = getattr(module, "__file__", None)
-        # Thousands of modules, of which hardly one has the name of the file.
+        # The cheap comparison of names first: there may be thousands of modules, and `resolve` reads the disk.
         if isinstance(origin, str) and origin.endswith(file.name) and Path(origin).resolve() == file:
             return module
     return None
 
 
 def _importable(file: Path) -> str | None:
-    """The name under which the program itself would import *file*, if it can."""
+    """Return the name under which the program can import *file*, or None."""
     names = []
     for entry in sys.path:
         folder = Path(entry or ".").resolve()
         if file.is_relative_to(folder):
             parts = list(file.relative_to(folder).with_suffix("").parts)
             names.append(parts[:-1] if parts[-1] == "__init__" else parts)
-    # The longest is that of the project's own folder, rather than that of a folder within.
+    # The longest name starts at the project's root folder, the shorter ones at folders within.
     for parts in sorted(names, key=len, reverse=True):
         name = ".".join(parts)
         if parts and all(part.isidentifier() for part in parts) and _is_module(name, file):
@@ -137,7 +136,7 @@ def _is_module(name: str, file: Path) -> bool:
 
 
 def _name_within(file: Path, root: Path) -> str:
-    """A name for a file that the program could not import, in a package of its folder's own."""
+    """Return a module name for a file that the program cannot import, in a synthetic package for its folder."""
     folder = root.parent if root.is_file() else root
     package = f"taskhero_tasks_{zlib.crc32(str(folder).encode()):08x}"
     if package not in sys.modules:

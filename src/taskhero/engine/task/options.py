@@ -1,4 +1,4 @@
-"""What a task is declared with: what it means, and what is refused."""
+"""Check the options of a task's declaration."""
 
 from __future__ import annotations
 
@@ -34,15 +34,15 @@ __all__ = [
     "where_of",
 ]
 
-#: Seconds of a timeout at most: a year.
-_LONGEST: Final = 366 * 24 * 3600
+#: Maximum timeout in seconds: a year.
+_MAX_TIMEOUT: Final = 366 * 24 * 3600
 
 RunIn: TypeAlias = Literal["loop", "thread", "process"]
 
 
 @attrs.frozen(kw_only=True)
 class TaskOptions:
-    """What a task is declared with; see `TaskHero.task`."""
+    """The options of a task's declaration; see `TaskHero.task`."""
 
     name: str | None = None
     queue: str = "default"
@@ -60,81 +60,98 @@ class TaskOptions:
 
 
 def name_of(function: object, given: object) -> str:
-    """The task's name: the given one, or the function's own."""
+    """Return the task's name: the given one, or the function's name.
+
+    Raises:
+        InvalidTask: The name is invalid, or *function* is not a function with a name.
+    """
     name = getattr(function, "__name__", None) if given is None else given
     if given is None and not callable(function):
         raise InvalidTask(
-            f"{function!r} is no function: write the decorator bare, @app.task, or its options by name, such as "
+            f"{function!r} is not a function: write the decorator bare, @app.task, or pass its options by name, as in "
             "@app.task(queue='mail')"
         )
     if given is None and (name is None or name == "<lambda>"):
-        raise InvalidTask(f"{function!r} has no name of its own: pass name='...'")
+        raise InvalidTask(f"{function!r} has no name: pass name='...'")
     return check_name(name)
 
 
 def check_name(name: object) -> str:
-    """*name*, if a task can be called so.
+    """Return *name* if it is valid as a task's name.
 
     Raises:
-        InvalidTask: It is no text, empty, or has what nobody would type.
+        InvalidTask: The name is not a str, empty, or has spaces around it or unprintable characters.
     """
     if not isinstance(name, str) or not name.strip():
-        raise InvalidTask(f"a task cannot be called {short_repr(name)}: pass a str that is not empty")
+        raise InvalidTask(f"{short_repr(name)} is not a valid task name: pass a str that is not empty")
     if name != name.strip() or not name.isprintable():
         raise InvalidTask(
-            f"a task cannot be called {short_repr(name)}: leave out line breaks, control characters and spaces around "
-            "it"
+            f"{short_repr(name)} is not a valid task name: remove line breaks, control characters and spaces around it"
         )
     return name
 
 
 def where_of(function: object) -> str:
-    """File and line of a function."""
+    """Return the file and line of a function."""
     code = getattr(inspect.unwrap(function) if callable(function) else function, "__code__", None)
     return f"{code.co_filename}:{code.co_firstlineno}" if code is not None else repr(function)
 
 
 def is_async(function: object, name: str) -> bool:
-    """Refuse what cannot be run as a task; return whether it is async."""
+    """Check that a function can run as a task, and return whether it is async.
+
+    Raises:
+        InvalidTask: It is a class, not callable, or a generator function.
+    """
     if inspect.isclass(function):
         raise InvalidTask(f"task {name!r} is a class: declare a function")
     if not callable(function):
-        raise InvalidTask(f"task {name!r} is {function!r}, which cannot be called: declare a function")
-    bodies = (function, getattr(function, "__call__", None))  # noqa: B004 - the method itself is looked at
+        raise InvalidTask(f"task {name!r} is {function!r}, which is not callable: declare a function")
+    bodies = (function, getattr(function, "__call__", None))  # noqa: B004 - the method itself is inspected
     if any(inspect.isgeneratorfunction(body) or inspect.isasyncgenfunction(body) for body in bodies):
-        raise InvalidTask(f"task {name!r} is a generator, which does nothing when called: leave out yield")
+        raise InvalidTask(f"task {name!r} is a generator function, which runs nothing when called: remove yield")
     return any(inspect.iscoroutinefunction(body) for body in bodies)
 
 
 def description_of(function: object, given: object, name: str) -> str:
-    """The given description, or the first paragraph of the docstring, in one line."""
+    """Return the given description, or the first paragraph of the docstring in one line.
+
+    Raises:
+        InvalidTask: The description is not a str, or is blank.
+    """
     if given is not None:
         if not isinstance(given, str):
-            raise InvalidTask(f"task {name!r}: description={short_repr(given)} is no text: pass a str")
+            raise InvalidTask(f"task {name!r}: description={short_repr(given)} is not a str: pass a str")
         if not given.strip():
-            raise InvalidTask(
-                f"task {name!r}: description={short_repr(given)} says nothing: leave it out, or describe it"
-            )
+            raise InvalidTask(f"task {name!r}: description={short_repr(given)} is blank: omit it, or describe the task")
         return given
     text = inspect.getdoc(function) if hasattr(function, "__name__") else None
     return " ".join((text or "").split("\n\n", 1)[0].split())
 
 
 def run_in_of(given: object, name: str, *, is_async: bool) -> RunIn:
-    """Where a task runs: an ``async def`` on the loop, a ``def`` in a thread; either in a process, if asked for."""
+    """Return where a task runs: by default an ``async def`` on the loop and a ``def`` in a thread.
+
+    Raises:
+        InvalidTask: The value is invalid, or does not fit the function.
+    """
     if given is None:
         return "loop" if is_async else "thread"
     if given not in ("loop", "thread", "process"):
-        raise InvalidTask(f"task {name!r}: run_in={given!r} is neither None nor 'process'")
+        raise InvalidTask(f"task {name!r}: run_in={given!r} is invalid: pass None or 'process'")
     if is_async and given == "thread":
         raise InvalidTask(f"task {name!r} is an async def and runs on the event loop: run_in='thread' needs a def")
     if not is_async and given == "loop":
-        raise InvalidTask(f"task {name!r} is a def and would hold up the event loop: run_in='loop' needs an async def")
+        raise InvalidTask(f"task {name!r} is a def and would block the event loop: run_in='loop' needs an async def")
     return given
 
 
 def timeout_of(given: timedelta | float | None, name: str) -> float | None:
-    """The timeout in seconds, or None."""
+    """Return the timeout in seconds, or None.
+
+    Raises:
+        InvalidTask: The value is not a duration, zero, or more than a year.
+    """
     if given is None:
         return None
     try:
@@ -142,36 +159,44 @@ def timeout_of(given: timedelta | float | None, name: str) -> float | None:
     except InvalidMoment as error:
         raise InvalidTask(f"task {name!r}: {error}") from None
     if not seconds:
-        raise InvalidTask(f"task {name!r}: timeout=0 leaves no time to run: pass more, or None for no limit")
-    if seconds > _LONGEST:
+        raise InvalidTask(f"task {name!r}: timeout=0 leaves no time to run: pass more, or None for no timeout")
+    if seconds > _MAX_TIMEOUT:
         raise InvalidTask(
-            f"task {name!r}: timeout={short_repr(given)} is more than a year: pass seconds, or None for no limit"
+            f"task {name!r}: timeout={short_repr(given)} is more than a year: pass seconds, or None for no timeout"
         )
     return seconds
 
 
 def plugins_of(given: object, name: str) -> tuple[object, ...]:
-    """The plugins as a tuple."""
+    """Return the plugins as a tuple.
+
+    Raises:
+        InvalidTask: The value is not an iterable of plugins.
+    """
     if isinstance(given, str) or not isinstance(given, Iterable):
-        such = "JobLock()" if given is None or isinstance(given, (int, float)) else repr(given)
-        raise InvalidTask(f"task {name!r}: plugins={given!r} is no sequence: pass a tuple, such as ({such},)")
+        example = "JobLock()" if given is None or isinstance(given, (int, float)) else repr(given)
+        raise InvalidTask(f"task {name!r}: plugins={given!r} is not a sequence: pass a tuple, such as ({example},)")
     return tuple(given)
 
 
 def plugin_options_of(given: object, name: str) -> dict[str, Mapping[str, Any]]:
-    """The options of plugins that are given by name."""
+    """Return the options of the plugins that are given by name.
+
+    Raises:
+        InvalidTask: The value is not a mapping of mappings.
+    """
     if given is None:
         return {}
     if not isinstance(given, Mapping) or not all(isinstance(options, Mapping) for options in given.values()):
         raise InvalidTask(
-            f"task {name!r}: plugin_options={given!r} are no options: pass a mapping for each plugin, such as "
+            f"task {name!r}: plugin_options={given!r} is invalid: pass a mapping for each plugin, such as "
             "{'retry': {'limit': 3}}"
         )
     return dict(given)
 
 
 def options_of(given: dict[str, Any]) -> TaskOptions:
-    """The options that a decorator was written with.
+    """Return the options that a decorator received.
 
     Raises:
         TypeError: There is no such option.
@@ -179,7 +204,7 @@ def options_of(given: dict[str, Any]) -> TaskOptions:
     known = [field.name for field in attrs.fields(TaskOptions)]
     for name in given:
         if name not in known:
-            near = difflib.get_close_matches(name, known, n=1)
-            guess = f"; did you mean {near[0]!r}?" if near else ""
+            close = difflib.get_close_matches(name, known, n=1)
+            guess = f"; did you mean {close[0]!r}?" if close else ""
             raise TypeError(f"task() has no option {name!r}{guess} (known: {', '.join(known)})")
     return TaskOptions(**given)

@@ -1,7 +1,7 @@
-"""How a task's signature decides what lies on the wire, and how a job's arguments are bound to it.
+"""Derive the wire form of a task's arguments from its signature, and bind a job's args to the signature.
 
-Keyword-only parameters mean that a job's args are one object, ``[{"to": "a"}]``; positional ones mean a list,
-``[1, 2]``; none mean ``[]``. Both kinds in one signature are refused unless ``wire=`` says which it is.
+With keyword-only parameters, a job's args are one object, ``[{"to": "a"}]``. With positional parameters they are a
+list, ``[1, 2]``. Without parameters they are ``[]``. A signature with both kinds needs ``wire=``.
 """
 
 from __future__ import annotations
@@ -21,30 +21,30 @@ __all__ = ["TaskSignature", "Wire", "is_nothing", "wire_args"]
 Wire: TypeAlias = Literal["object", "list"]
 
 _BY_POSITION: Final = (Parameter.POSITIONAL_ONLY, Parameter.POSITIONAL_OR_KEYWORD)
-_LONGEST: Final = 300
-# What the codec makes of arrays and objects.
-_NESTED: Final = frozenset((list, dict))
+_MAX_SHOWN: Final = 300
+# The types into which the codec decodes arrays and objects.
+_CONTAINERS: Final = frozenset((list, dict))
 
 
 def wire_args(args: object) -> list[Any]:
-    """What lies on the wire for arguments that are given by name: a mapping is one object, a list the list."""
+    """Return a job's args for an enqueue by name: a mapping is one object, a list or tuple is the list."""
     if isinstance(args, Mapping):
         return [dict(args)]
     return list(args) if isinstance(args, (list, tuple)) else [args]
 
 
 def is_nothing(args: list[Any]) -> bool:
-    """Whether *args* is one of the forms in which programs write no arguments: ``[]``, ``[null]`` or ``[{}]``."""
+    """Return whether *args* means "no arguments", as programs write it: ``[]``, ``[null]`` or ``[{}]``."""
     return not args or (len(args) == 1 and (args[0] is None or (isinstance(args[0], dict) and not args[0])))
 
 
 class TaskSignature:
-    """A function's signature, read once.
+    """The signature of a task's function, read once.
 
     Args:
         function: The task's function.
-        name: How messages call it.
-        wire: What lies on the wire, if the signature shall not decide it.
+        name: The task's name, for messages.
+        wire: The wire form, to override the one that the signature implies.
 
     Attributes:
         wire: ``"object"``, ``"list"``, or None for a task without parameters.
@@ -52,7 +52,7 @@ class TaskSignature:
         takes_nothing: Whether ``[]``, ``[null]`` and ``[{}]`` all mean a job without arguments.
 
     Raises:
-        InvalidTask: The signature cannot be a task's.
+        InvalidTask: The signature cannot be read, or does not fit the wire form.
     """
 
     __slots__ = (
@@ -60,13 +60,13 @@ class TaskSignature:
         "_is_object",
         "_keywords_from",
         "_kinds",
-        "_least",
-        "_most",
+        "_max_length",
+        "_min_length",
         "_names",
         "_needed",
         "_signature",
         "_title",
-        "_wild",
+        "_variadic",
         "needed",
         "takes_nothing",
         "wire",
@@ -81,19 +81,19 @@ class TaskSignature:
         parameters = list(self._signature.parameters.values())
         self.wire: Wire | None = _wire(parameters, wire, self._title)
         self._is_object = self.wire == "object"
-        named = [one for one in parameters if one.kind not in {Parameter.VAR_POSITIONAL, Parameter.VAR_KEYWORD}]
-        self._names = tuple(one.name for one in named)
-        self._kinds = {one.name: one.kind for one in parameters}
+        named = [p for p in parameters if p.kind not in {Parameter.VAR_POSITIONAL, Parameter.VAR_KEYWORD}]
+        self._names = tuple(p.name for p in named)
+        self._kinds = {p.name: p.kind for p in parameters}
         self._all = frozenset(self._names)
-        self._needed = frozenset(one.name for one in named if one.default is Parameter.empty)
-        self.needed = tuple(one.name for one in named if one.name in self._needed)
-        self._wild = len(named) < len(parameters)
+        self._needed = frozenset(p.name for p in named if p.default is Parameter.empty)
+        self.needed = tuple(p.name for p in named if p.name in self._needed)
+        self._variadic = len(named) < len(parameters)
         self.takes_nothing = not self._needed and (self._is_object or not parameters)
-        # A list can be cut short only behind the last parameter that is needed.
-        self._least = max((at for at, one in enumerate(named, 1) if one.name in self._needed), default=0)
-        self._most = len(named)
-        # With wire="list", the values from here on are keyword-only parameters.
-        by_position = [one for one in named if one.kind is not Parameter.KEYWORD_ONLY]
+        # A list may omit only the parameters after the last one that is needed.
+        self._min_length = max((at for at, p in enumerate(named, 1) if p.name in self._needed), default=0)
+        self._max_length = len(named)
+        # With wire="list", the values from this index on are keyword-only parameters.
+        by_position = [p for p in named if p.kind is not Parameter.KEYWORD_ONLY]
         self._keywords_from = len(by_position) if len(by_position) < len(named) else None
 
     def __str__(self) -> str:
@@ -101,11 +101,11 @@ class TaskSignature:
 
     @property
     def names_in_list(self) -> tuple[str, ...]:
-        """The parameters that the values of a job's args go to, in their order; none if its args are one object."""
+        """Return the parameters of the values in a job's args, in order; none if its args are one object."""
         return () if self._is_object else self._names
 
     def args_of(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> list[Any]:
-        """What lies on the wire for a call; defaults are not stored, but where a gap must be filled.
+        """Return a job's args for a call. Defaults are stored only to fill a gap in a list.
 
         Raises:
             TypeError: The call does not fit the signature.
@@ -122,10 +122,10 @@ class TaskSignature:
         return [self._as_object(bound.arguments)] if self._is_object else self._as_list(bound.arguments)
 
     def checked(self, args: list[Any]) -> list[Any]:
-        """What lies on the wire for *args* that were given by name: the same, but for the forms of "no arguments".
+        """Return a job's args for an enqueue by name: *args*, or the task's own form of "no arguments".
 
         Raises:
-            TypeError: They do not fit the signature.
+            TypeError: *args* do not fit the signature.
         """
         if self.takes_nothing and is_nothing(args):
             return [{}] if self._is_object else []
@@ -134,12 +134,12 @@ class TaskSignature:
         return args
 
     def bind(self, args: list[Any]) -> tuple[list[Any], dict[str, Any]]:
-        """The positional and the keyword arguments with which to call the function for a job.
+        """Return the positional and keyword arguments with which to call the function for a job's args.
 
-        Lists and objects within are copied, so that the task may change them.
+        Nested lists and objects are copied, so that the task may change them.
 
         Raises:
-            ArgumentsMismatch: They do not fit; the message shows both.
+            ArgumentsMismatch: *args* do not fit the signature. The message shows both.
         """
         if self.takes_nothing and is_nothing(args):
             return [], {}
@@ -147,8 +147,8 @@ class TaskSignature:
             raise ArgumentsMismatch(self._mismatch(args))
         if self._is_object:
             given = args[0]
-            return [], {key: _copy(value) if type(value) in _NESTED else value for key, value in given.items()}
-        values = [_copy(value) if type(value) in _NESTED else value for value in args]
+            return [], {key: _copy(value) if type(value) in _CONTAINERS else value for key, value in given.items()}
+        values = [_copy(value) if type(value) in _CONTAINERS else value for value in args]
         at = self._keywords_from
         if at is None:
             return values, {}
@@ -162,11 +162,11 @@ class TaskSignature:
     def _fits_object(self, given: dict[Any, Any]) -> bool:
         keys = given.keys()
         return keys >= self._needed and (
-            keys <= self._all or (self._wild and all(isinstance(key, str) for key in keys))
+            keys <= self._all or (self._variadic and all(isinstance(key, str) for key in keys))
         )
 
     def _fits_list(self, given: list[Any] | tuple[Any, ...]) -> bool:
-        return len(given) >= self._least and (self._wild or len(given) <= self._most)
+        return len(given) >= self._min_length and (self._variadic or len(given) <= self._max_length)
 
     def _as_object(self, bound: dict[str, Any]) -> dict[str, Any]:
         values: dict[str, Any] = {}
@@ -187,11 +187,11 @@ class TaskSignature:
     def _mismatch(self, args: list[Any]) -> str:
         wanted = "one object" if self._is_object else "a list" if self._kinds else "no arguments"
         shown = repr(args)
-        shown = shown if len(shown) <= _LONGEST else f"{shown[:_LONGEST]}..."
-        return f"{self._title} takes {wanted}, and these args do not fit: {shown}{self._why(args)}"
+        shown = shown if len(shown) <= _MAX_SHOWN else f"{shown[:_MAX_SHOWN]}..."
+        return f"{self._title} takes {wanted}, and these args do not fit: {shown}{self._reason(args)}"
 
-    def _why(self, args: list[Any]) -> str:
-        """What does not fit, as the end of a sentence, where Python can tell."""
+    def _reason(self, args: list[Any]) -> str:
+        """Return Python's reason for the mismatch as the end of a sentence, or an empty str."""
         try:
             if self._is_object and len(args) == 1 and isinstance(args[0], dict) and set(map(type, args[0])) <= {str}:
                 self._signature.bind(**args[0])
@@ -203,7 +203,7 @@ class TaskSignature:
 
 
 class _Bare(str):
-    """An annotation that stands in the source as text and is shown without quotes."""
+    """A string annotation that is shown without quotes."""
 
     __slots__ = ()
 
@@ -215,41 +215,44 @@ def _readable(signature: inspect.Signature) -> inspect.Signature:
     def bare(annotation: Any) -> Any:
         return _Bare(annotation) if isinstance(annotation, str) else annotation
 
-    parameters = [one.replace(annotation=bare(one.annotation)) for one in signature.parameters.values()]
+    parameters = [p.replace(annotation=bare(p.annotation)) for p in signature.parameters.values()]
     return signature.replace(parameters=parameters, return_annotation=bare(signature.return_annotation))
 
 
 def _wire(parameters: list[Parameter], pinned: object, title: str) -> Wire | None:
-    """Which wire a signature has; `object` for one object, `list` for a list."""
-    positional = [one.name for one in parameters if one.kind in {*_BY_POSITION, Parameter.VAR_POSITIONAL}]
-    keyword = [one.name for one in parameters if one.kind in {Parameter.KEYWORD_ONLY, Parameter.VAR_KEYWORD}]
+    """Return the wire form of a signature: *pinned*, or the one that its parameters imply."""
+    positional = [p.name for p in parameters if p.kind in {*_BY_POSITION, Parameter.VAR_POSITIONAL}]
+    keyword = [p.name for p in parameters if p.kind in {Parameter.KEYWORD_ONLY, Parameter.VAR_KEYWORD}]
     if pinned is None:
         if positional and keyword:
             raise InvalidTask(
                 f"task {title} has positional parameters ({', '.join(positional)}) and keyword-only ones "
                 f"({', '.join(keyword)}), but a job's args are either a list or one object: make them all of one kind, "
-                "or say wire='object' or wire='list'"
+                "or pass wire='object' or wire='list'"
             )
         return "list" if positional else "object" if keyword else None
     if pinned == "object":
-        _refuse(parameters, {Parameter.POSITIONAL_ONLY, Parameter.VAR_POSITIONAL}, title, "cannot be given by name")
+        _reject(parameters, {Parameter.POSITIONAL_ONLY, Parameter.VAR_POSITIONAL}, title, "object", "cannot have a key")
         return "object"
     if pinned == "list":
-        _refuse(parameters, {Parameter.VAR_KEYWORD}, title, "has no place in a list")
-        if any(one.kind is Parameter.VAR_POSITIONAL for one in parameters):
-            _refuse(parameters, {Parameter.KEYWORD_ONLY}, title, "has no place in a list behind *args")
+        _reject(parameters, {Parameter.VAR_KEYWORD}, title, "list", "cannot have a position")
+        if any(p.kind is Parameter.VAR_POSITIONAL for p in parameters):
+            _reject(parameters, {Parameter.KEYWORD_ONLY}, title, "list", "cannot have a position after *args")
         return "list"
-    raise InvalidTask(f"task {title}: wire={pinned!r} is neither 'object' nor 'list'")
+    raise InvalidTask(f"task {title}: wire={pinned!r} is invalid: pass 'object', 'list' or None")
 
 
-def _refuse(parameters: list[Parameter], kinds: set[Any], title: str, why: str) -> None:
-    for one in parameters:
-        if one.kind in kinds:
-            raise InvalidTask(f"task {title}: its parameter {one.name!r} {why}, so wire= cannot be so")
+def _reject(parameters: list[Parameter], kinds: set[Any], title: str, wire: str, reason: str) -> None:
+    for parameter in parameters:
+        if parameter.kind in kinds:
+            raise InvalidTask(
+                f"task {title}: its parameter {parameter.name!r} {reason}, so wire={wire!r} does not fit: change the "
+                "parameter, or omit wire="
+            )
 
 
 def _copy(value: Any) -> Any:
-    """A copy of what JSON can hold; strings and numbers cannot be changed, so they are not copied."""
+    """Return a deep copy of the containers in a JSON value. Strings and numbers are immutable and not copied."""
     if type(value) is list:
         return [_copy(item) for item in value]
     if type(value) is dict:

@@ -1,4 +1,4 @@
-"""Tasks: declared functions that can be enqueued."""
+"""Declared functions that can be enqueued."""
 
 from __future__ import annotations
 
@@ -40,24 +40,24 @@ R = TypeVar("R")
 
 
 class TaskOwner(Protocol):
-    """What a task needs of its app."""
+    """The part of an app that a task uses."""
 
     @property
     def queue(self) -> Queue:
-        """Where the app's jobs are put."""
+        """Return the app's queue."""
         ...
 
 
 class ConfiguredTask(Generic[P, R]):
-    """Ways to enqueue a task, typed as the task's function is.
+    """A task with options for its enqueues, typed as the task's function.
 
-    A call is bound to the function's signature first, so that a wrong one raises `TypeError` here and not in a worker.
+    A call is bound to the function's signature first, so that a wrong call raises `TypeError` in the caller.
 
     Args:
         task: The task.
         queue: The queue of these calls.
-        suppress_duplicate: Whether an equal job that is delayed to the same second already makes `enqueue_at` and
-            `enqueue_in` return False rather than raise.
+        suppress_duplicate: Whether `enqueue_at` and `enqueue_in` return False, rather than raise, if an equal job is
+            already delayed to the same second.
     """
 
     __slots__ = ("_queue_name", "_suppress_duplicate", "_task")
@@ -68,11 +68,11 @@ class ConfiguredTask(Generic[P, R]):
         self._suppress_duplicate = suppress_duplicate
 
     def __call__(self, /, *args: P.args, **kwargs: P.kwargs) -> R:
-        """Call the function itself, here and now."""
+        """Call the function directly, without a job."""
         return self._task.function(*args, **kwargs)
 
     def job(self, /, *args: P.args, **kwargs: P.kwargs) -> Job:
-        """The job of a call, for `Queue.enqueue_many` and `Queue.push`; nothing is stored.
+        """Return the job of a call, for `Queue.enqueue_many` and `Queue.push`. It stores nothing.
 
         Raises:
             TypeError: The call does not fit the function.
@@ -81,7 +81,7 @@ class ConfiguredTask(Generic[P, R]):
         return Job(task.name, task.signature.args_of(args, kwargs), self._queue_name)
 
     async def enqueue(self, /, *args: P.args, **kwargs: P.kwargs) -> bool:
-        """Store a job of this call in its queue; it is worked as soon as a processor is free.
+        """Store a job of this call in its queue. A worker starts it as soon as a slot is free.
 
         Returns:
             True if it was stored, False if a plugin refused it.
@@ -95,44 +95,45 @@ class ConfiguredTask(Generic[P, R]):
         return await self._task.owner.queue.push(self.job(*args, **kwargs))
 
     async def enqueue_at(self, when: datetime | float, /, *args: P.args, **kwargs: P.kwargs) -> bool:
-        """Store a job of this call until *when*, an aware datetime or unix seconds; it never starts earlier.
+        """Store a job of this call until *when*, an aware datetime or Unix seconds. It never starts earlier.
 
-        A moment that is not in the future enqueues at once.
+        A due time that is not in the future enqueues the job now.
 
         Returns:
             True if it was stored, False if a plugin refused it.
 
         Raises:
-            InvalidMoment: *when* can only be a mistake.
-            AlreadyScheduled: An equal job is delayed to the same second already.
+            InvalidMoment: *when* is invalid, such as a naive datetime.
+            AlreadyScheduled: An equal job is already delayed to the same second.
             TypeError, InvalidArguments, NotConnected, BackendError: As for `enqueue`.
         """
         queue = self._task.owner.queue
         return await queue.push_at(when, self.job(*args, **kwargs), suppress_duplicate=self._suppress_duplicate)
 
     async def enqueue_in(self, delay: timedelta | float, /, *args: P.args, **kwargs: P.kwargs) -> bool:
-        """Store a job of this call for *delay*, a timedelta or seconds; it never starts earlier.
+        """Store a job of this call for *delay*, a timedelta or seconds. It never starts earlier.
 
         Returns:
             True if it was stored, False if a plugin refused it.
 
         Raises:
-            InvalidMoment: *delay* can only be a mistake.
-            AlreadyScheduled: An equal job is delayed to the same second already.
+            InvalidMoment: *delay* is invalid, such as a bare number over a week.
+            AlreadyScheduled: An equal job is already delayed to the same second.
             TypeError, InvalidArguments, NotConnected, BackendError: As for `enqueue`.
         """
         queue = self._task.owner.queue
         return await queue.push_in(delay, self.job(*args, **kwargs), suppress_duplicate=self._suppress_duplicate)
 
     def options(self, *, queue: str | None = None, suppress_duplicate: bool | None = None) -> ConfiguredTask[P, R]:
-        """The same task with other options for one call: ``await add.options(queue="slow").enqueue(1, 2)``.
+        """Return the task with other options for one call: ``await add.options(queue="slow").enqueue(1, 2)``.
 
         Args:
-            queue: The queue to put the job in.
-            suppress_duplicate: Let `enqueue_at` and `enqueue_in` return False, rather than raise `AlreadyScheduled`.
+            queue: The queue of the job.
+            suppress_duplicate: Whether `enqueue_at` and `enqueue_in` return False, rather than raise
+                `AlreadyScheduled`.
 
         Raises:
-            InvalidQueueName: A queue cannot have this name.
+            InvalidQueueName: The queue name is invalid.
         """
         return ConfiguredTask(
             self._task,
@@ -142,25 +143,26 @@ class ConfiguredTask(Generic[P, R]):
 
 
 class Task(ConfiguredTask[P, R]):
-    """A declared function. Calling it calls the function; its other methods store jobs.
+    """A declared function. Calling it calls the function. Its other methods store jobs.
+
+    A `Task` is a `ConfiguredTask` with the default options.
 
     Attributes:
         name: Its name on the wire.
         queue: The queue of its jobs.
-        description: What it does.
+        description: The description.
         function: The function.
-        signature: How calls are bound.
+        signature: The signature to which calls and jobs are bound.
         is_async: Whether it is an ``async def``.
         run_in: Where it runs: ``"loop"``, ``"thread"`` or ``"process"``.
         timeout: Seconds after which a run fails, or None.
-        recurrence: When it runs by itself, or None.
-        plugins: Its own plugins, in order; names are those of plugins that its app knows.
+        recurrence: When it runs periodically, or None.
+        plugins: Its own plugins, in order. A str is the name of a plugin that its app knows.
         plugin_options: The options of plugins that are given by name.
         scope: The hooks around its jobs.
         where: File and line of the function.
     """
 
-    # The signatures differ from `ConfiguredTask` in nothing; a task is its own plain call.
     __slots__ = (
         "__weakref__",
         "_adopted",
@@ -181,7 +183,7 @@ class Task(ConfiguredTask[P, R]):
     )
 
     def __init__(self, function: Callable[P, R], options: TaskOptions) -> None:
-        _refuse_declared(function)
+        _check_undeclared(function)
         self.function = function
         self.name = name_of(function, options.name)
         self.where = where_of(function)
@@ -194,8 +196,9 @@ class Task(ConfiguredTask[P, R]):
         self.recurrence: Recurrence | None = recurrence_of(options, self.name, self.signature)
         self.plugins = plugins_of(options.plugins, self.name)
         self.plugin_options = plugin_options_of(options.plugin_options, self.name)
-        # Until an app adopts it: what can be checked without one is checked where the task is declared.
-        self.scope = HookScope((one for one in self.plugins if not isinstance(one, str)), task=f"task {self.name!r}")
+        # A provisional scope until an app adopts the task. It checks the plugins at the declaration.
+        given = (plugin for plugin in self.plugins if not isinstance(plugin, str))
+        self.scope = HookScope(given, task=f"task {self.name!r}")
         self._owner: TaskOwner | None = None
         self._adopted: Task[P, R] | None = None
         super().__init__(self, self.queue)
@@ -205,58 +208,58 @@ class Task(ConfiguredTask[P, R]):
 
     @property
     def owner(self) -> TaskOwner:
-        """The app that declared or adopted it; a task of more than one app speaks for the last.
+        """Return the app that declared or adopted the task; if several apps adopted it, the most recent one.
 
         Raises:
-            InvalidTask: No app has adopted it yet.
+            InvalidTask: No app has adopted the task.
         """
         if self._owner is not None:
             return self._owner
         if self._adopted is not None:
             return self._adopted.owner
         raise InvalidTask(
-            f"task {self.name!r} ({self.where}) belongs to no app yet: declare it with @app.task, or let an app adopt "
-            "it with app.load_tasks(folder) or app.tasks.adopt(task)"
+            f"task {self.name!r} ({self.where}) does not belong to an app: declare it with @app.task, or adopt it with "
+            "app.load_tasks(folder) or app.tasks.adopt(task)"
         )
 
     @property
     def is_free(self) -> bool:
-        """Whether it was declared without an app."""
+        """Return whether the task was declared without an app."""
         return self._owner is None
 
     @property
     def frequency(self) -> float | None:
-        """Seconds from the end of a run to the next one, or None."""
+        """Return the seconds from the end of a run to the next one, or None."""
         return None if self.recurrence is None else self.recurrence.frequency
 
     @property
     def cron(self) -> str | None:
-        """The cron expression, or None."""
+        """Return the cron expression, or None."""
         schedule = None if self.recurrence is None else self.recurrence.schedule
         return None if schedule is None else schedule.expression
 
-    def bind_to_app(self, home: TaskOwner, scope: HookScope) -> None:
-        """Make it a task of the app *home*."""
-        self._owner = home
+    def bind_to_app(self, owner: TaskOwner, scope: HookScope) -> None:
+        """Make the task a task of the app *owner*."""
+        self._owner = owner
         self.scope = scope
 
-    def copy_for(self, home: TaskOwner, scope: HookScope) -> Task[P, R]:
-        """The same task as one of the app *home*, for which this one speaks from now on."""
+    def copy_for(self, owner: TaskOwner, scope: HookScope) -> Task[P, R]:
+        """Return a copy for the app *owner*. Enqueues of this task use the copy's app from now on."""
         copy: Task[P, R] = object.__new__(type(self))
         for cls in (Task, ConfiguredTask):
             for slot in cls.__slots__:
                 if slot != "__weakref__":
                     setattr(copy, slot, getattr(self, slot))
         copy._task = copy
-        copy.bind_to_app(home, scope)
+        copy.bind_to_app(owner, scope)
         self._adopted = copy
         return copy
 
     def bind(self, args: list[Any]) -> tuple[list[Any], dict[str, Any]]:
-        """The arguments with which to call the function for a job; see `TaskSignature.bind`.
+        """Return the arguments with which to call the function for a job's args; see `TaskSignature.bind`.
 
         Raises:
-            ArgumentsMismatch: They do not fit.
+            ArgumentsMismatch: *args* do not fit the signature.
         """
         return self.signature.bind(args)
 
@@ -285,14 +288,14 @@ def task(
 
 
 def task(function: Callable[..., Any] | None = None, /, **options: Any) -> Any:
-    """Declare a task without an app; `TaskHero.load_tasks` or ``app.tasks.adopt`` brings it to one.
+    """Declare a task without an app. `TaskHero.load_tasks` or ``app.tasks.adopt`` adds it to an app.
 
     Args:
         function: The function, if used without options.
         options: As for `TaskHero.task`.
 
     Raises:
-        InvalidTask: It cannot be a task as written.
+        InvalidTask: The declaration is invalid.
     """
     if function is not None:
         return Task(function, options_of(options))
@@ -300,8 +303,8 @@ def task(function: Callable[..., Any] | None = None, /, **options: Any) -> Any:
     return lambda function: Task(function, given)
 
 
-def _refuse_declared(function: object) -> None:
+def _check_undeclared(function: object) -> None:
     if isinstance(function, Task):
         raise InvalidTask(
-            f"task {function.name!r} is declared already, at {function.where}: adopt it with app.tasks.adopt(task)"
+            f"task {function.name!r} is already declared at {function.where}: adopt it with app.tasks.adopt(task)"
         )

@@ -23,21 +23,21 @@ _Task = TypeVar("_Task", bound=Task[Any, Any])
 
 
 class TaskRegistry:
-    """The tasks of an app: iterate over them, or get one by its name.
+    """The tasks of an app. Iterate over them, or get one by its name.
 
     Args:
-        home: The app.
+        owner: The app.
         plugins: The app's plugins.
-        check_processable: Refuses a function that another process could not find.
+        check_processable: Raises for a function that a child process cannot import.
     """
 
     def __init__(
         self,
-        home: TaskOwner,
+        owner: TaskOwner,
         plugins: PluginManager,
         check_processable: Callable[[Callable[..., Any]], None] | None = None,
     ) -> None:
-        self._owner = home
+        self._owner = owner
         self._plugins = plugins
         self._check_processable = check_processable
         self._tasks: dict[str, Task[Any, Any]] = {}
@@ -53,43 +53,43 @@ class TaskRegistry:
         return name in self._tasks
 
     def __getitem__(self, name: str) -> Task[Any, Any]:
-        """The task of this name.
+        """Return the task of this name.
 
         Raises:
-            UnknownTask: There is none.
+            UnknownTask: The app does not declare such a task.
         """
         task = self._tasks.get(name)
         if task is None:
-            raise UnknownTask(f"this app declares no task {name!r}{self.suggestion(name)}")
+            raise UnknownTask(f"this app does not declare a task {name!r}{self.suggestion(name)}")
         return task
 
     def get(self, name: str) -> Task[Any, Any] | None:
-        """The task of this name, or None."""
+        """Return the task of this name, or None."""
         return self._tasks.get(name)
 
     def scope_of(self, name: str) -> HookScope:
-        """The hooks around jobs of this name: those of the task, or of the app alone if it declares no such task."""
+        """Return the hooks around jobs of this name: the task's, or only the app-wide hooks for an unknown name."""
         task = self._tasks.get(name)
         return self._plugins.scope if task is None else task.scope
 
     @property
     def may_hold_locks(self) -> bool:
-        """Whether any plugin says what its jobs hold while they are queued or run."""
+        """Return whether any plugin states locks that its jobs hold while they are queued or run."""
         return self._plugins.scope.prepares or any(task.scope.prepares for task in self._tasks.values())
 
     def suggestion(self, name: str) -> str:
-        """Which tasks one may have meant by *name*, as the end of a sentence."""
+        """Return the tasks with names similar to *name*, or all names, as the end of a sentence."""
         close = difflib.get_close_matches(str(name), self._tasks, n=3)
         if close:
             return f"; did you mean {' or '.join(map(repr, close))}?"
         return f" (declared: {', '.join(sorted(self._tasks)) or 'none'})"
 
     def add(self, task: _Task) -> _Task:
-        """Take in a task that was made for this app.
+        """Add a task that was declared for this app.
 
         Raises:
-            InvalidTask: Another task has its name, or another process cannot find a function that is to run there.
-            PluginError: Its plugins cannot be used as given.
+            InvalidTask: Another task has its name, or a child process cannot import its function.
+            PluginError: A plugin or its options are invalid.
         """
         self._check(task)
         task.bind_to_app(self._owner, self._scope(task))
@@ -97,14 +97,14 @@ class TaskRegistry:
         return task
 
     def adopt(self, task: Task[Any, Any]) -> Task[Any, Any]:
-        """Take in a task that was declared without an app; adopting it again changes nothing.
+        """Add a task that was declared without an app. A second adoption changes nothing.
 
         Returns:
-            The task of this app. The given one speaks for it from now on.
+            The task of this app. Enqueues of the given task use this app from now on.
 
         Raises:
-            InvalidTask: Another task has its name, or it belongs to another app.
-            PluginError: Its plugins cannot be used as given.
+            InvalidTask: Another task has its name, or it was declared with another app.
+            PluginError: A plugin or its options are invalid.
         """
         known = self._tasks.get(task.name)
         if known is not None and known.function is task.function:
@@ -119,19 +119,23 @@ class TaskRegistry:
         return adopted
 
     def check_files(self, files: Iterable[Path], place: str) -> None:
-        """Refuse files whose tasks were loaded before; *place* says who loads them now.
+        """Check that none of the files is already loaded into this app.
+
+        Args:
+            files: The files.
+            place: The caller that loads them now, for messages.
 
         Raises:
-            InvalidTask: One was.
+            InvalidTask: A file is already loaded.
         """
         for file in files:
             if file in self._files:
                 raise InvalidTask(
-                    f"{file} is loaded into this app twice: by {self._files[file]} and by {place}; once is enough"
+                    f"{file} is loaded into this app twice: by {self._files[file]} and by {place}; remove one of them"
                 )
 
     def note_files(self, files: Iterable[Path], place: str) -> None:
-        """Remember that *place* has loaded the tasks of these files."""
+        """Record that *place* loaded the tasks of these files."""
         self._files.update(dict.fromkeys(files, place))
 
     def _check(self, task: Task[Any, Any]) -> None:
@@ -140,12 +144,12 @@ class TaskRegistry:
         other = self._tasks.get(task.name)
         if other is not None and other.where == task.where and other.function.__module__ != task.function.__module__:
             raise InvalidTask(
-                f"task {task.name!r} ({task.where}) is there twice, since its file was imported twice: as "
+                f"task {task.name!r} ({task.where}) is declared twice, because its file was imported twice: as "
                 f"{other.function.__module__} and as {task.function.__module__}; import it under one name"
             )
         if other is not None:
             raise InvalidTask(
-                f"two tasks are called {task.name!r}: at {other.where} and at {task.where}; give one another name"
+                f"two tasks have the name {task.name!r}: at {other.where} and at {task.where}; rename one of them"
             )
 
     def _scope(self, task: Task[Any, Any]) -> HookScope:
