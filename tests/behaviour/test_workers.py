@@ -237,7 +237,7 @@ async def test_garbage_of_workers_is_shown_as_such(harness):
         assert {name for name, found in working.items() if found and found.job.problem} == {"a:1", "b:1", "c:1", "d:1"}
         assert {name for name, found in working.items() if found is None} == {"", "no colon", "\udcff\udcfe:1"}
         states = {state.name: state for state in (await app.queue.details()).workers}
-        assert "heartbeat: 'no date' is no date" in states["a:1"].problem
+        assert "heartbeat: 'no date' is not a date" in states["a:1"].problem
         assert all(what in states["b:1"].problem for what in ("ping", "processed", "failed"))
         assert "working" in states["d:1"].problem
         assert (await app.queue.working_on("d:1", "q")).job.problem

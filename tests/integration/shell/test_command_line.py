@@ -85,7 +85,7 @@ async def test_enqueue_with_an_app_without_one_and_for_later(taskhero: Callable[
     told = taskhero("enqueue", "add", "--args", "[3, 4]", "--at", "4070905200", "--app", "shop:app")
     assert (told.returncode, told.stdout) == (1, "")
     assert told.stderr == (
-        "Error: a job of 'add' with the same arguments is delayed to 2098-12-31T23:00:00+00:00 already\n"
+        "Error: a job of 'add' with the same arguments is already delayed to 2098-12-31T23:00:00+00:00\n"
     )
     told = taskhero("enqueue", "Old", "-q", "old", "--at", "2000-01-01T00:00:00Z", "--backend", redis_url, "--json")
     assert json.loads(told.stdout)["at"] is None

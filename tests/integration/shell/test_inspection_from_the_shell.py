@@ -125,7 +125,7 @@ def test_locks_are_listed_with_their_owners_and_deleted(shop: Shop) -> None:
     told = shop.json("locks", "delete", "workerslock:add:math:[1]", "--yes")
     assert (told, shape(told)) == ({"deleted": 1, "missing": []}, shape(shown_json("locks delete")))
     told = shop("locks", "delete", "queues", "--yes")
-    assert (told.exit_code, "is no lock's name" in told.stderr) == (1, True)
+    assert (told.exit_code, "is not the name of a lock" in told.stderr) == (1, True)
 
 
 def test_what_ends_each_lock_is_shown(shop: Shop) -> None:
@@ -150,7 +150,7 @@ def test_what_ends_each_lock_is_shown(shop: Shop) -> None:
     assert left["workerslock:c"] is None
     assert {name: lock["ends"] for name, lock in locks.items()} == {
         "lock:a": "a worker claims its job, or the job is deleted",
-        "lock:b": "it names no second, so it counts as free",
+        "lock:b": "its value is not a Unix second, so it counts as free",
         "workerslock:a": "its job ends in the program that holds it",
         "workerslock:b": "its job ends in the program that holds it",
         "workerslock:c": "nothing ends it: delete it if no job needs it",
@@ -179,7 +179,7 @@ def test_the_lock_of_another_programs_scheduler_is_shown(shop: Shop) -> None:
         "dead-host:123",
         None,
     )
-    assert lock["ends"] == "its scheduler; else it counts as dead after 10 minutes without a change"
+    assert lock["ends"] == "its scheduler stops; it counts as dead after 10 minutes without a change"
 
 
 def test_periodic_tasks_are_shown_stopped_and_started(shop: Shop) -> None:

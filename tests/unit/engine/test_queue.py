@@ -181,7 +181,7 @@ async def test_no_arguments_by_name_are_stored_as_the_tasks_own_call_stores_them
 
 
 async def test_an_unknown_name_needs_a_queue(app):
-    with pytest.raises(UnknownTask, match=r"does not declare a task 'ad'; did you mean 'add'\?; if another program works it"):
+    with pytest.raises(UnknownTask, match=r"does not declare a task 'ad'; did you mean 'add'\?; if another program runs it"):
         await app.queue.enqueue("ad", [1])
     with pytest.raises(UnknownTask):
         await app.queue.enqueue_in(10, "ad", [1])
@@ -204,7 +204,7 @@ async def test_a_queue_name_that_cannot_be_is_refused_before_writing(app, queue)
 
 
 async def test_a_name_must_be_text(app):
-    with pytest.raises(TypeError, match="is no task's name: pass a str, or use the task's own methods"):
+    with pytest.raises(TypeError, match="is not the name of a task: pass a str, or use the task's methods"):
         await app.queue.enqueue(app.tasks["add"], [1])
 
 
@@ -237,13 +237,13 @@ async def test_an_entry_that_cannot_be_read_is_listed_with_its_text_but_not_push
     (job,) = await app.queue.queued("math")
     assert (job.name, job.raw, job.queue) == ("", "garbage", "math")
     assert job.problem
-    with pytest.raises(InvalidArguments, match="cannot be enqueued, since it cannot be read"):
+    with pytest.raises(InvalidArguments, match="cannot be enqueued, because it cannot be decoded"):
         await app.queue.push(job)
 
 
 async def test_what_is_no_job_is_refused(app):
     for wrong in ("add", ("add", [1]), None):
-        with pytest.raises(TypeError, match=r"is no job: make one with task.job\(\.\.\.\)"):
+        with pytest.raises(TypeError, match=r"is not a Job: create one with task.job\(\.\.\.\)"):
             await app.queue.push(wrong)
         with pytest.raises(TypeError, match="is no job"):
             await app.queue.enqueue_many([wrong])
@@ -355,7 +355,7 @@ async def test_an_equal_job_at_the_same_second_is_an_error_or_is_left_out(app):
     add = app.tasks["add"]
     when = to_datetime(NOW + 60)
     assert await add.enqueue_at(when, 1)
-    with pytest.raises(AlreadyScheduled, match="'add' with the same arguments is delayed to 2027-01-15T08:01:01"):
+    with pytest.raises(AlreadyScheduled, match="'add' with the same arguments is already delayed to 2027-01-15T08:01:01"):
         await add.enqueue_at(when, 1)
     with pytest.raises(AlreadyScheduled):
         await app.queue.enqueue_at(when, "add", [1])

@@ -49,9 +49,9 @@ async def test_positions_are_whole_numbers_however_large(app):
     assert [job.raw for job in await app.queue.queued("math", -(10**30), 10**30)] == ALL
     assert await app.queue.failed(10**30, -(10**30)) == []
     for wrong in ("0", 1.5, True, None):
-        with pytest.raises(TypeError, match=f"start={wrong!r} is no position: pass a whole number"):
+        with pytest.raises(TypeError, match=f"start={wrong!r} is not a position: pass an int"):
             await app.queue.queued("math", wrong)
-        with pytest.raises(TypeError, match=f"stop={wrong!r} is no position"):
+        with pytest.raises(TypeError, match=f"stop={wrong!r} is not a position"):
             await app.queue.failed(0, wrong)
 
 
@@ -113,7 +113,7 @@ async def test_of_a_foreign_task_only_the_given_form_is_deleted(app, args):
 
 @pytest.mark.parametrize("count", [True, 1.0, None])
 async def test_a_count_must_be_a_whole_number(app, count):
-    with pytest.raises(TypeError, match="is no whole number: pass 0 for all"):
+    with pytest.raises(TypeError, match="is not an int: pass 0 for all"):
         await app.queue.delete("math", "add", [1, 2], count)
 
 

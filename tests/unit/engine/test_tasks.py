@@ -180,7 +180,7 @@ def test_unknown_tasks_are_told_with_near_names(app):
     app.task(name="send_mail")(stand_alone)
     with pytest.raises(UnknownTask, match=r"declare a task 'send_mial'; did you mean 'send_mail'\?"):
         app.tasks["send_mial"]
-    with pytest.raises(UnknownTask, match=r"no task 'zzz' \(declared: send_mail\)"):
+    with pytest.raises(UnknownTask, match=r"does not declare a task 'zzz' \(declared: send_mail\)"):
         app.tasks["zzz"]
 
 

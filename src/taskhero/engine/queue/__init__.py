@@ -1,5 +1,7 @@
 """``app.queue``: everything that a program does with stored jobs.
 
-`queue` defines `Queue`, the public class: it enqueues. Its base classes inspect and administer: `delayed`, `failed`,
-`workers` and `periodic`. All derive from `base`, which holds the backend and the tasks of the app.
+- `queue` defines `Queue`, the public class, which enqueues. It derives from the classes below.
+- `delayed`, `failed`, `workers` and `periodic` inspect and administer one kind of stored data each.
+- `base` inspects queues and deletes jobs. All classes derive from it and share its `QueueContext`.
+- `lock_states` describes locks for `workers`.
 """

@@ -1,4 +1,4 @@
-"""Looking at what is stored, and deleting from it."""
+"""Inspect queues, and delete jobs from them."""
 
 from __future__ import annotations
 
@@ -25,18 +25,18 @@ if TYPE_CHECKING:
 
 __all__ = ["QueueBase", "QueueContext", "known_name", "position"]
 
-#: How many entries are read at once when a queue is searched.
+#: Number of entries that one request reads when a queue is searched.
 _PAGE = 1000
 
 
-#: Farther than any list is long.
-_FARTHEST = 2**53
+#: Larger than the length of any list.
+_MAX_POSITION = 2**53
 
 _LOGGER = logging.getLogger("taskhero.queue")
 
 
 def _nothing() -> None:
-    """The check of a queue that belongs to no app."""
+    """Accept any use: the check of a queue without an app."""
 
 
 def _no_locks(_raw: str, _queue: str) -> tuple[str, ...]:
@@ -45,16 +45,16 @@ def _no_locks(_raw: str, _queue: str) -> tuple[str, ...]:
 
 @attrs.frozen(kw_only=True)
 class QueueContext:
-    """What a `Queue` works with.
+    """The collaborators of a `Queue`.
 
     Attributes:
         backend: The store of jobs.
         tasks: The app's tasks.
         scope: The app-wide hooks, for jobs of tasks that the app does not declare.
         settings: The app's settings.
-        clock: What tells the time that `enqueue_in` counts from.
-        check: Called before each use of the backend; raises `NotConnected` if that cannot be.
-        logger: Where to log.
+        clock: The clock that estimates the due time of `enqueue_in` for hooks.
+        check: Called before each use of the backend. Raises `NotConnected` if the backend is not connected.
+        logger: The logger for errors of plugins, also passed to hooks.
     """
 
     backend: Backend
@@ -67,10 +67,10 @@ class QueueContext:
 
 
 class QueueBase:
-    """The part of `Queue` that looks at what is stored, and deletes.
+    """The part of `Queue` that inspects queues and deletes jobs.
 
-    Listings count from 0 and include both ends; negative positions count from the end. An entry that cannot be read
-    comes back as a model with a `problem` and its raw text.
+    Positions in listings start at 0 and include both ends. Negative positions count from the end. An entry that cannot
+    be decoded is returned as a model with a `problem` and its payload in `raw`.
     """
 
     def __init__(self, context: QueueContext) -> None:
@@ -78,7 +78,7 @@ class QueueBase:
 
     @property
     def backend(self) -> Backend:
-        """The store of jobs.
+        """Return the store of jobs.
 
         Raises:
             NotConnected: The app is not connected.
@@ -87,21 +87,21 @@ class QueueBase:
         return self.context.backend
 
     async def queues(self) -> list[str]:
-        """The names of all queues, sorted."""
+        """Return the names of all queues, sorted."""
         try:
             return await self.backend.queues()
         except WrongType:
             return []
 
     async def length(self, queue: str) -> int:
-        """How many jobs the queue holds; 0 if what is there is no queue, of which `queued` tells more."""
+        """Return the number of jobs in the queue, or 0 if its key is not a list. `queued` reports that error."""
         try:
             return await self.backend.length(known_name(queue))
         except WrongType:
             return 0
 
     async def queued(self, queue: str, start: int = 0, stop: int = -1) -> list[Job]:
-        """The queue's jobs from position *start* to *stop*, the next one first."""
+        """Return the queue's jobs from position *start* to *stop*, the next one first."""
         first, last = position(start, "start"), position(stop, "stop")
         try:
             raws = await self.backend.queued(known_name(queue), first, last)
@@ -110,16 +110,16 @@ class QueueBase:
         return [decode_job(raw, queue) for raw in raws]
 
     async def stats(self) -> dict[str, int]:
-        """The counters: ``processed`` and ``failed``, and each with ``:<worker>``."""
+        """Return the counters ``processed`` and ``failed``, in total and for each worker (``processed:<worker>``)."""
         return await self.backend.stats()
 
     async def delete_queue(self, queue: str) -> int:
-        """Forget a queue with all its jobs, and release the locks that they held (`QueueLock`).
+        """Delete a queue with all its jobs, and release the locks that they held (`QueueLock`).
 
-        Jobs that are enqueued meanwhile may stay.
+        Jobs that are enqueued during the call may stay.
 
         Returns:
-            How many jobs it held.
+            The number of jobs that were deleted.
         """
         backend = self.backend
         if not self.context.tasks.may_hold_locks:
@@ -131,7 +131,7 @@ class QueueBase:
         return deleted + await backend.delete_queue(queue, only_if_empty=True)
 
     async def delete(self, queue: str, name: str, args: object = (), count: int = 0) -> int:
-        """Delete jobs that mean the same, whoever wrote them and in whatever spelling.
+        """Delete jobs of a task with equal arguments. Payloads of other programs match if they are equivalent.
 
         Args:
             queue: The queue.
@@ -140,40 +140,40 @@ class QueueBase:
             count: 0 for all, n for the first n, -n for the last n.
 
         Returns:
-            How many were deleted. The locks that they held (`QueueLock`) are released.
+            The number of deleted jobs. The locks that they held (`QueueLock`) are released.
         """
         if isinstance(count, bool) or not isinstance(count, int):
-            raise TypeError(f"count={count!r} is no whole number: pass 0 for all, n for the first n, -n for the last n")
-        meanings = self._equivalent_payloads(name, args)
+            raise TypeError(f"count={count!r} is not an int: pass 0 for all, n for the first n, -n for the last n")
+        args_forms = self._args_forms(name, args)
         deleted = 0
         if count == 0:
-            # The usual spellings need no search.
-            equivalents = (form for meant in meanings for form in _forms(name, meant, queue))
-            deleted = await self._remove(known_name(queue), dict.fromkeys(equivalents, 0))
-        picks: Counter[str] = Counter()
+            # The usual payloads can be removed without a search.
+            payloads = (payload for form in args_forms for payload in _usual_payloads(name, form, queue))
+            deleted = await self._remove(known_name(queue), dict.fromkeys(payloads, 0))
+        matches: Counter[str] = Counter()
         async for raw in self._payloads(known_name(queue), from_end=count <= 0):
-            if any(same_meaning(raw, name, meant) for meant in meanings):
-                picks[raw] += 1
-                if count and picks.total() == abs(count):
+            if any(same_meaning(raw, name, form) for form in args_forms):
+                matches[raw] += 1
+                if count and matches.total() == abs(count):
                     break
         sign = (count > 0) - (count < 0)
-        return deleted + await self._remove(queue, {raw: sign * times for raw, times in picks.items()})
+        return deleted + await self._remove(queue, {raw: sign * times for raw, times in matches.items()})
 
     async def delete_by_name(self, queue: str, name: str) -> int:
-        """Delete all jobs of a task from a queue, whatever their arguments and whoever wrote them.
+        """Delete all jobs of a task from a queue, with any arguments and from any program.
 
         Returns:
-            How many were deleted. The locks that they held (`QueueLock`) are released.
+            The number of deleted jobs. The locks that they held (`QueueLock`) are released.
         """
-        picks: dict[str, int] = {}
+        matches: dict[str, int] = {}
         async for raw in self._payloads(known_name(queue), from_end=True):
             job = decode_job(raw, queue)
             if job.problem is None and job.name == name:
-                picks[raw] = 0
-        return await self._remove(queue, picks)
+                matches[raw] = 0
+        return await self._remove(queue, matches)
 
     async def _remove(self, queue: str, counts: Mapping[str, int]) -> int:
-        """Remove entries by their texts, each as often as told, as `Backend.remove` counts."""
+        """Remove entries by payload; the counts have the meaning of `Backend.remove`."""
         if not counts:
             return 0
         locks_of = self._locks_of if self.context.tasks.may_hold_locks else _no_locks
@@ -181,58 +181,60 @@ class QueueBase:
         return sum(await self.backend.remove(queue, removals))
 
     def _locks_of(self, raw: str, queue: str) -> tuple[str, ...]:
-        """The locks that an entry holds because it is queued."""
+        """Return the locks that an entry holds while it is queued."""
         job = decode_job(raw, queue)
         if job.problem is not None:
             return ()
         try:
             guards = self.context.tasks.scope_of(job.name).guards(job)
         except Exception:
-            # What cannot even tell its lock must not be impossible to delete.
-            self.context.logger.exception("A plugin cannot tell the lock of a job that is deleted: %.200s", raw)
+            # A failing plugin must not make its jobs impossible to delete.
+            self.context.logger.exception(
+                "A plugin failed to return the locks of a deleted job, its locks stay until they expire: %.200s", raw
+            )
             return ()
         return tuple(guard.key for guard in guards if isinstance(guard, QueueLockGuard))
 
-    def _equivalent_payloads(self, name: str, args: object) -> list[list[Any]]:
-        """The args that mean the same: several if the task needs none."""
-        meant = wire_args(args)
+    def _args_forms(self, name: str, args: object) -> list[list[Any]]:
+        """Return the equivalent forms of a job's args: three forms for "no arguments", otherwise one."""
+        form = wire_args(args)
         task = self.context.tasks.get(name)
-        if task is not None and task.signature.takes_nothing and is_nothing(meant):
+        if task is not None and task.signature.takes_nothing and is_nothing(form):
             return [[], [None], [{}]]
-        return [meant]
+        return [form]
 
     async def _payloads(self, queue: str, *, from_end: bool) -> AsyncIterator[str]:
-        """The texts of a queue, page by page.
+        """Yield the payloads of a queue, read page by page.
 
-        Others take jobs from the front meanwhile and add them at the end. Pages that are counted from the end may show
-        an entry twice, but miss none.
+        Other processes take jobs from the front and append jobs at the end during the call. Pages that are counted
+        from the end may yield an entry twice, but miss none.
         """
         backend = self.backend
-        at = 0
+        offset = 0
         while True:
             if from_end:
-                page = (await backend.queued(queue, -at - _PAGE, -at - 1))[::-1]
+                page = (await backend.queued(queue, -offset - _PAGE, -offset - 1))[::-1]
             else:
-                page = await backend.queued(queue, at, at + _PAGE - 1)
+                page = await backend.queued(queue, offset, offset + _PAGE - 1)
             for raw in page:
                 yield raw
             if len(page) < _PAGE:
                 return
-            at += _PAGE
+            offset += _PAGE
 
 
 def known_name(queue: str) -> str:
-    """Return *queue* if it is a str: other programs' queues may have names that ours cannot.
+    """Return *queue* if it is a str. Other programs' queues may have names that taskhero cannot write.
 
     Raises:
-        InvalidQueueName: It is none.
+        InvalidQueueName: *queue* is not a str.
     """
     given: object = queue
     return queue if isinstance(given, str) else check_queue_name(queue)
 
 
-def _forms(name: str, args: list[Any], queue: str) -> tuple[str, ...]:
-    """The usual spellings of a job, if we could write it."""
+def _usual_payloads(name: str, args: list[Any], queue: str) -> tuple[str, ...]:
+    """Return the usual payloads of a job, or none if taskhero cannot write to this queue."""
     try:
         check_queue_name(queue)
     except InvalidQueueName:
@@ -241,7 +243,11 @@ def _forms(name: str, args: list[Any], queue: str) -> tuple[str, ...]:
 
 
 def position(given: object, what: str) -> int:
-    """A place in a list; beyond what any list can hold, it is the place beyond."""
+    """Return a position in a list, limited to what a backend can take.
+
+    Raises:
+        TypeError: *given* is not an int.
+    """
     if isinstance(given, bool) or not isinstance(given, int):
-        raise TypeError(f"{what}={given!r} is no position: pass a whole number; 0 is the first, -1 the last")
-    return max(-_FARTHEST, min(given, _FARTHEST))
+        raise TypeError(f"{what}={given!r} is not a position: pass an int; 0 is the first, -1 the last")
+    return max(-_MAX_POSITION, min(given, _MAX_POSITION))

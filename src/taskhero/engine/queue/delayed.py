@@ -1,4 +1,4 @@
-"""Looking at what is delayed, and deleting from it."""
+"""Inspect delayed jobs, and delete them."""
 
 from __future__ import annotations
 
@@ -19,41 +19,41 @@ if TYPE_CHECKING:
 
 __all__ = ["DelayedJobs"]
 
-#: How many texts are read at once where all are shown.
+#: Number of payloads that one request reads when all are listed.
 _PAGE: Final = 1000
-#: How many texts the store looks through at once where few are wanted.
+#: Number of payloads that the store examines in one search request.
 _SEARCH: Final = 2000
-#: What lies beyond all that a datetime can say is shown as this.
-_FARTHEST: Final = 253_402_300_799
+#: The last Unix second that a datetime can represent. Later due times are shown as this.
+_LATEST: Final = 253_402_300_799
 
 _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 
 
 class DelayedJobs(QueueBase):
-    """The part of `Queue` that looks at delayed jobs. All moments are whole seconds, as datetimes in UTC."""
+    """The part of `Queue` that inspects and deletes delayed jobs. Due times are whole seconds, as datetimes in UTC."""
 
     async def timestamps(self) -> list[datetime]:
-        """The moments to which jobs are delayed, the earliest first."""
-        due_times = [_shown(at) for at, _ in await self.backend.due_times()]
+        """Return the due times of all delayed jobs, the earliest first."""
+        due_times = [_to_datetime(at) for at, _ in await self.backend.due_times()]
         return list(dict.fromkeys(due_times))
 
     async def delayed_at(self, when: datetime | float) -> list[Job]:
-        """The jobs that are delayed to a moment, in the order in which they will be queued.
+        """Return the jobs with a due time, in the order in which they will be promoted.
 
         Args:
-            when: An aware datetime, or unix seconds; rounded up to a whole second, as when a job is delayed.
+            when: An aware datetime, or Unix seconds. It is rounded up to a whole second, as when a job is delayed.
 
         Raises:
-            InvalidMoment: *when* can only be a mistake.
+            InvalidMoment: *when* is invalid, such as a naive datetime.
         """
         backend, at = self.backend, _second(when)
-        ats = [at] if at < _FARTHEST else [moment for moment, _ in await backend.due_times() if moment >= at]
+        due_times = [at] if at < _LATEST else [due_at for due_at, _ in await backend.due_times() if due_at >= at]
         jobs: list[Job] = []
-        for moment in ats:
+        for due_at in due_times:
             start = 0
             while True:
                 try:
-                    raws = await backend.delayed(moment, start, start + _PAGE - 1)
+                    raws = await backend.delayed(due_at, start, start + _PAGE - 1)
                 except WrongType as error:
                     return [Job("", [], "", problem=str(error))]
                 jobs += map(_job, raws)
@@ -63,16 +63,16 @@ class DelayedJobs(QueueBase):
         return jobs
 
     async def all_delayed(self) -> dict[datetime, list[Job]]:
-        """All delayed jobs by their moments, the earliest first; it is read page by page."""
+        """Return all delayed jobs by due time, the earliest first. They are read page by page."""
         jobs: dict[datetime, list[Job]] = {}
         async for entry in self._delayed(limit=_PAGE):
-            jobs.setdefault(_shown(entry.at), []).append(_job(entry.raw))
+            jobs.setdefault(_to_datetime(entry.at), []).append(_job(entry.raw))
         return jobs
 
     async def scheduled_at(self, queue: str, name: str, args: object = ()) -> list[datetime]:
-        """The moments to which a job is delayed, the earliest first; whoever delayed it, and in whatever spelling.
+        """Return the due times of a delayed job, the earliest first. Equivalent payloads of other programs match too.
 
-        All that is delayed is looked through, in the store; see `delete_delayed`.
+        The store searches all delayed jobs, as for `delete_delayed`.
 
         Args:
             queue: The job's queue.
@@ -80,13 +80,13 @@ class DelayedJobs(QueueBase):
             args: The arguments, as for `Queue.enqueue`.
         """
         found = await self._find(queue, name, args)
-        return [_shown(at) for at in sorted({entry.at for entry in found})]
+        return [_to_datetime(at) for at in sorted({entry.at for entry in found})]
 
     async def delete_delayed(self, queue: str, name: str, args: object = ()) -> list[datetime]:
-        """Delete a delayed job from all its moments; whoever delayed it, and in whatever spelling.
+        """Delete a delayed job at all its due times. Equivalent payloads of other programs match too.
 
-        Nothing on this wire knows where equal jobs of other spellings are, so the store looks through all that is
-        delayed, in steps of some thousand texts, and hands out only those that may be meant.
+        The wire has no index of equivalent payloads. So the store searches all delayed jobs, in steps of 2000
+        payloads, and returns only candidates.
 
         Args:
             queue: The job's queue.
@@ -94,24 +94,24 @@ class DelayedJobs(QueueBase):
             args: The arguments, as for `Queue.enqueue`.
 
         Returns:
-            The moments from which it was deleted, the earliest first.
+            The due times at which the job was deleted, the earliest first.
         """
         found = await self._find(queue, name, args)
         if not found:
             return []
         removed = await self.backend.remove_delayed(found)
-        ats = {entry.at for entry, count in zip(found, removed, strict=True) if count}
-        return [_shown(at) for at in sorted(ats)]
+        due_times = {entry.at for entry, count in zip(found, removed, strict=True) if count}
+        return [_to_datetime(at) for at in sorted(due_times)]
 
     async def _find(self, queue: str, name: str, args: object) -> Sequence[DelayedEntry]:
-        meanings = self._equivalent_payloads(name, args)
+        args_forms = self._args_forms(name, args)
         known_name(queue)
-        # A name that is spelled otherwise holds an escape.
-        payloads = (quote(name), "\\u", "\\/")
+        # A payload contains the name as taskhero quotes it, or a JSON escape.
+        substrings = (quote(name), "\\u", "\\/")
         found: dict[DelayedEntry, None] = {}
-        async for entry in self._delayed(payloads, limit=_SEARCH):
+        async for entry in self._delayed(substrings, limit=_SEARCH):
             if payload_queue(entry.raw) in {queue, None} and any(
-                same_meaning(entry.raw, name, meant) for meant in meanings
+                same_meaning(entry.raw, name, form) for form in args_forms
             ):
                 found[entry] = None
         return list(found)
@@ -131,12 +131,12 @@ def _job(raw: str) -> Job:
     return decode_job(raw, payload_queue(raw) or "")
 
 
-def _shown(at: int) -> datetime:
-    return to_datetime(min(at, _FARTHEST))
+def _to_datetime(at: int) -> datetime:
+    return to_datetime(min(at, _LATEST))
 
 
 def _second(when: datetime | float) -> int:
     if isinstance(when, datetime) and when.utcoffset() is not None and when >= _EPOCH:
-        # What other programs delayed may be beyond what we would delay to.
+        # Other programs may use due times after the year 5000, which taskhero does not accept for enqueueing.
         return -((_EPOCH - when) // timedelta(seconds=1))
     return second_of(when)

@@ -1,4 +1,4 @@
-"""Looking at failures, trying them again, and removing them."""
+"""Inspect failed jobs, retry and remove them."""
 
 from __future__ import annotations
 
@@ -22,16 +22,16 @@ if TYPE_CHECKING:
 
 __all__ = ["FailedFilter", "FailedJobs", "FailedWhere"]
 
-#: How many failures are read at once.
+#: Number of failed jobs that one request reads.
 _PAGE: Final = 1000
-#: How many are mended in one step.
+#: Number of failed jobs that one step retries or removes.
 _BATCH: Final = 50
 
-_REFUSED: Final = "a plugin does not let it be stored, or its queue cannot take it"
+_NOT_STORED: Final = "a plugin refused it, an equal job holds its lock, or the key of its queue is not a list"
 
 
 class FailedWhere(TypedDict, total=False):
-    """Which failures are meant, as keyword arguments; all that are given must hold. See `FailedFilter`."""
+    """The conditions of a `FailedFilter` as keyword arguments. All given conditions must hold."""
 
     queue: str | None
     task: str | None
@@ -43,18 +43,18 @@ class FailedWhere(TypedDict, total=False):
 
 @attrs.frozen(kw_only=True)
 class FailedFilter:
-    """Which failures are meant; all that is given must hold.
+    """Selects failed jobs. All given conditions must hold.
 
     Attributes:
-        queue: The queue they came from.
+        queue: The queue of the job.
         task: The task's name.
-        exception: The exception's class, with or without what stands before its last dot or ``::``.
-        older_than: They failed longer ago than this, in seconds or as a timedelta.
-        younger_than: They failed less long ago.
-        source: The list in which they stand; None for all lists.
+        exception: The exception's class, with or without its prefix up to the last dot or ``::``.
+        older_than: Minimum time since the failure, in seconds or as a timedelta.
+        younger_than: Maximum time since the failure, in seconds or as a timedelta.
+        source: The list that holds the entry. None selects all lists.
 
     Raises:
-        InvalidMoment: A duration is none.
+        InvalidMoment: A duration is invalid.
     """
 
     queue: str | None = None
@@ -70,7 +70,7 @@ class FailedFilter:
                 duration_of(getattr(self, what), what)
 
     def fits(self, failed: FailedJob, now: float) -> bool:
-        """Whether *failed* is meant, at the unix second *now*; one without a date has no age."""
+        """Return whether *failed* is selected at the Unix second *now*. An entry without a date has no age."""
         if self.queue not in {None, failed.queue} or self.task not in {None, failed.job.name}:
             return False
         if self.exception not in {None, failed.exception, _last_part(failed.exception)}:
@@ -86,109 +86,109 @@ class FailedFilter:
 
 
 class FailedJobs(QueueBase):
-    """The part of `Queue` that looks at failures and mends them.
+    """The part of `Queue` that inspects, retries and removes failed jobs.
 
-    An entry is named by its exact text, whoever wrote it. Ruby Resque may keep lists of their own for the failures of
-    single queues, ``<queue>_failed``: `FailedJob.source` tells in which list an entry stands.
+    An entry is identified by its exact bytes. Ruby Resque may keep a failed list for each queue, ``<queue>_failed``.
+    `FailedJob.source` is the list that holds an entry.
     """
 
     async def failed_lists(self) -> list[str]:
-        """The lists of failures: ``failed``, then those of Ruby's for single queues, sorted."""
+        """Return the names of the failed lists: ``failed``, then Ruby's lists of single queues, sorted."""
         return await self.backend.failed_lists()
 
     async def failed_count(self, source: str = FAILED) -> int:
-        """How many failures a list holds; 0 if what is there is no list, of which `failed` tells more."""
+        """Return the length of a failed list, or 0 if its key is not a list. `failed` reports that error."""
         try:
-            return await self.backend.failed_count(_list(source))
+            return await self.backend.failed_count(_check_source(source))
         except WrongType:
             return 0
 
     async def failed(self, start: int = 0, stop: int = -1, source: str = FAILED) -> list[FailedJob]:
-        """The failures of a list from position *start* to *stop*, the oldest first."""
+        """Return the failed jobs of a list from position *start* to *stop*, the oldest first."""
         first, last = position(start, "start"), position(stop, "stop")
         try:
-            raws = await self.backend.failed(first, last, _list(source))
+            raws = await self.backend.failed(first, last, _check_source(source))
         except WrongType as error:
             job = Job("", [], "", problem=str(error))
             return [FailedJob(job=job, queue="", source=source, problem=str(error))]
         return [decode_failure(raw, source) for raw in raws]
 
     async def remove_failed(self, failed: FailedJob) -> int:
-        """Remove a failure: exactly this entry, of several with the same text the youngest.
+        """Remove exactly this entry from its failed list. Of several with the same bytes, it removes the youngest.
 
         Returns:
-            1, or 0 if it is not there (any more).
+            1, or 0 if the list does not hold it.
         """
         return int((await self.backend.remove_failed([_entry(failed)]))[0])
 
     async def retry_and_remove_failed(self, failed: FailedJob) -> bool:
-        """Store a failed job at the end of its queue, and remove the failure, in one atomic step.
+        """Store a failed job at the end of its queue, and remove it from the failed list, in one atomic step.
 
-        The hooks around enqueueing run as for `Queue.enqueue`.
+        The enqueue hooks run as for `Queue.enqueue`.
 
         Returns:
-            True if it was stored; False if a plugin refused it, then the failure stays.
+            True if it was stored. False if a plugin refused it, and the entry stays.
 
         Raises:
-            NotInFailures: The failure is not there any more: somebody else retried or removed it. Nothing was stored.
-            CannotRetry: It holds no job that could be stored; it stays.
+            NotInFailures: The entry is not in the list any more, because it was retried or removed. Nothing was stored.
+            CannotRetry: The entry does not hold a job that can be stored. It stays.
         """
-        (mended,) = await self._retry([failed], strict=True)
-        if mended.outcome == "gone":
+        (result,) = await self._retry([failed], strict=True)
+        if result.outcome == "gone":
             raise NotInFailures(
-                f"this failure of {failed.job.name!r} is not in {failed.source!r} any more: somebody else retried or "
-                "removed it; look at the failures anew"
+                f"this failed job {failed.job.name!r} is not in {failed.source!r} any more, because it was retried or "
+                "removed; read the failed list again"
             )
-        return mended.done
+        return result.done
 
     async def each_failed(self, **where: Unpack[FailedWhere]) -> AsyncIterator[FailedJob]:
-        """All failures that are meant: ``async for failed in app.queue.each_failed(task="add", older_than=3600)``.
+        """Yield selected failed jobs: ``async for failed in app.queue.each_failed(task="add", older_than=3600)``.
 
         Args:
-            where: What must hold of them, see `FailedFilter`; all failures of all lists if nothing is given.
+            where: The conditions, see `FailedFilter`. Without any, it yields all entries of all lists.
         """
         async for _, page in self._pages(FailedFilter(**where)):
             for failed in page.values():
                 yield failed
 
     async def retry_all_failed(self, **where: Unpack[FailedWhere]) -> AsyncIterator[MendedJob]:
-        """Retry all failures that are meant, a few dozen in one step, and tell what became of each.
+        """Retry the selected failed jobs, 50 in one step, and yield the result of each.
 
-        Only those that are there at the start are looked at, so that what fails again is not retried again. ::
+        It reads only the entries that exist at the start, so a job that fails again is not retried again. ::
 
-            async for mended in app.queue.retry_all_failed(exception="ConnectionError", younger_than=3600):
-                print(f"{mended.looked} of {mended.total}: {mended.failed.job.name} {mended.outcome}")
+            async for result in app.queue.retry_all_failed(exception="ConnectionError", younger_than=3600):
+                print(f"{result.looked} of {result.total}: {result.failed.job.name} {result.outcome}")
 
         Args:
-            where: Which are meant, see `FailedFilter`.
+            where: The conditions, see `FailedFilter`.
         """
-        async for mended in self._apply(FailedFilter(**where), retry=True):
-            yield mended
+        async for result in self._apply(FailedFilter(**where), retry=True):
+            yield result
 
     async def remove_all_failed(self, **where: Unpack[FailedWhere]) -> AsyncIterator[MendedJob]:
-        """Remove all failures that are meant; else as `retry_all_failed`."""
-        async for mended in self._apply(FailedFilter(**where), retry=False):
-            yield mended
+        """Remove the selected failed jobs, and yield the result of each, as `retry_all_failed` does."""
+        async for result in self._apply(FailedFilter(**where), retry=False):
+            yield result
 
-    # how
+    # helpers
 
     async def _apply(self, where: FailedFilter, *, retry: bool) -> AsyncIterator[MendedJob]:
         async for total, page in self._pages(where):
-            places = list(page)
-            for start in range(0, len(places), _BATCH):
-                some = places[start : start + _BATCH]
-                batch = [page[place] for place in some]
-                mended = await self._retry(batch) if retry else await self._discard(batch)
-                for place, each in zip(some, mended, strict=True):
-                    yield attrs.evolve(each, looked=place, total=total)
+            numbers = list(page)
+            for start in range(0, len(numbers), _BATCH):
+                batch_numbers = numbers[start : start + _BATCH]
+                batch = [page[number] for number in batch_numbers]
+                results = await self._retry(batch) if retry else await self._remove_batch(batch)
+                for number, result in zip(batch_numbers, results, strict=True):
+                    yield attrs.evolve(result, looked=number, total=total)
 
     async def _pages(self, where: FailedFilter) -> AsyncIterator[tuple[int, dict[int, FailedJob]]]:
-        """What is meant, page by page: how many are looked at in all, and those of the page, each with its number.
+        """Yield pages of selected failed jobs: the total number of entries, and the jobs by their number.
 
-        The last page comes first: what is removed from it, or appended meanwhile, moves none of those before it.
+        The last page comes first, because removing or appending entries there does not move the entries before it.
         """
         backend, now = self.backend, self.context.clock.now()
-        sources = await backend.failed_lists() if where.source is None else [_list(where.source)]
+        sources = await backend.failed_lists() if where.source is None else [_check_source(where.source)]
         counts = {source: await self.failed_count(source) for source in sources}
         looked, total = 0, sum(counts.values())
         for source, count in counts.items():
@@ -196,19 +196,19 @@ class FailedJobs(QueueBase):
                 start = max(stop - _PAGE, 0)
                 entries = [decode_failure(raw, source) for raw in await backend.failed(start, stop - 1, source)]
                 numbered = enumerate(entries, looked + 1)
-                yield total, {place: failed for place, failed in numbered if where.fits(failed, now)}
+                yield total, {number: failed for number, failed in numbered if where.fits(failed, now)}
                 looked += stop - start
 
-    async def _discard(self, batch: Sequence[FailedJob]) -> list[MendedJob]:
-        removed = await self.backend.remove_failed([_entry(failed) for failed in batch])
+    async def _remove_batch(self, batch: Sequence[FailedJob]) -> list[MendedJob]:
+        replies = await self.backend.remove_failed([_entry(failed) for failed in batch])
         return [
-            MendedJob(failed=failed, outcome="removed" if was_there else "gone")
-            for failed, was_there in zip(batch, removed, strict=True)
+            MendedJob(failed=failed, outcome="removed" if removed else "gone")
+            for failed, removed in zip(batch, replies, strict=True)
         ]
 
     async def _retry(self, batch: Sequence[FailedJob], *, strict: bool = False) -> list[MendedJob]:
-        """Retry failures in one step; if *strict*, what a plugin raises and what is no job is raised."""
-        mended: list[MendedJob | None] = []
+        """Retry failed jobs in one step; if *strict*, raise a plugin's error and `CannotRetry`."""
+        known: list[MendedJob | None] = []
         ready: list[tuple[FailedRetry, Job, EnqueueContext]] = []
         for failed in batch:
             try:
@@ -216,40 +216,42 @@ class FailedJobs(QueueBase):
             except CannotRetry as error:
                 if strict:
                     raise
-                mended.append(MendedJob(failed=failed, outcome="impossible", reason=str(error)))
+                known.append(MendedJob(failed=failed, outcome="impossible", reason=str(error)))
                 continue
             except Exception as error:
                 if strict:
                     raise
-                self.context.logger.exception("A plugin failed when a job was to be retried: %.200s", failed.job.raw)
-                mended.append(MendedJob(failed=failed, outcome="refused", reason=f"{type(error).__name__}: {error}"))
+                self.context.logger.exception(
+                    "A plugin failed before the retry of a job, which stays in the failed list: %.200s", failed.job.raw
+                )
+                known.append(MendedJob(failed=failed, outcome="refused", reason=f"{type(error).__name__}: {error}"))
                 continue
             if prepared is None:
-                mended.append(MendedJob(failed=failed, outcome="refused", reason=_REFUSED))
+                known.append(MendedJob(failed=failed, outcome="refused", reason=_NOT_STORED))
             else:
-                mended.append(None)
+                known.append(None)
                 ready.append(prepared)
-        answers = await self.backend.retry_failed([retry for retry, _, _ in ready]) if ready else ()
-        became = iter(zip(ready, answers, strict=True))
+        replies = await self.backend.retry_failed([retry for retry, _, _ in ready]) if ready else ()
+        replied = iter(zip(ready, replies, strict=True))
         results: list[MendedJob] = []
-        for failed, known in zip(batch, mended, strict=True):
-            if known is not None:
-                results.append(known)
+        for failed, result in zip(batch, known, strict=True):
+            if result is not None:
+                results.append(result)
                 continue
-            (_, job, context), answer = next(became)
-            if answer == RetryResult.STORED:
+            (_, job, context), reply = next(replied)
+            if reply == RetryResult.STORED:
                 await self.context.tasks.scope_of(job.name).after_enqueue(job, context)
-            results.append(_became(failed, answer))
+            results.append(_result_of(failed, reply))
         return results
 
     async def _prepare(self, failed: FailedJob) -> tuple[FailedRetry, Job, EnqueueContext] | None:
-        """What stores a failed job again, or None if a plugin does not want it."""
+        """Return the retry of a failed job, or None if a plugin refused it."""
         entry = _entry(failed)
         try:
             raw = retry_text(failed)
         except (Undecodable, InvalidArguments, InvalidQueueName) as error:
             raise CannotRetry(
-                f"this failure holds no job that can be stored again: {error}; remove it, or enqueue the job anew"
+                f"this failed entry holds a job that cannot be stored: {error}; remove it, or enqueue the job again"
             ) from error
         job = attrs.evolve(failed.job, queue=failed.queue, raw=raw)
         context = EnqueueContext(task_name=job.name, queue=job.queue, at=None, logger=self.context.logger)
@@ -260,23 +262,23 @@ class FailedJobs(QueueBase):
         return FailedRetry(entry, Entry(job.queue, raw, guards=guards)), job, context
 
 
-def _became(failed: FailedJob, answer: str) -> MendedJob:
-    if answer == RetryResult.STORED:
+def _result_of(failed: FailedJob, reply: str) -> MendedJob:
+    if reply == RetryResult.STORED:
         return MendedJob(failed=failed, outcome="retried")
-    if answer == RetryResult.NOT_STORED:
-        return MendedJob(failed=failed, outcome="refused", reason=_REFUSED)
+    if reply == RetryResult.NOT_STORED:
+        return MendedJob(failed=failed, outcome="refused", reason=_NOT_STORED)
     return MendedJob(failed=failed, outcome="gone")
 
 
 def _entry(failed: object) -> FailedEntry:
     if not isinstance(failed, FailedJob):
-        raise TypeError(f"{failed!r} is no failure: pass what app.queue.failed() gave")
-    return FailedEntry(failed.raw, _list(failed.source))
+        raise TypeError(f"{failed!r} is not a FailedJob: pass an item of app.queue.failed()")
+    return FailedEntry(failed.raw, _check_source(failed.source))
 
 
-def _list(source: object) -> str:
+def _check_source(source: object) -> str:
     if not isinstance(source, str) or (source != FAILED and not source.endswith("_failed")):
-        raise NotInFailures(f"source={source!r} is no list of failures: pass 'failed', or a name of failed_lists()")
+        raise NotInFailures(f"source={source!r} is not a failed list: pass 'failed', or an item of failed_lists()")
     return source
 
 

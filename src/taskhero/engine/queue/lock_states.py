@@ -1,4 +1,4 @@
-"""Locks as people look at them: whose each is, when it is over, and what ends it before."""
+"""Describe locks for operators: the owner, the expiry, and the event that releases a lock earlier."""
 
 from __future__ import annotations
 
@@ -14,35 +14,35 @@ if TYPE_CHECKING:
 __all__ = ["lock_state", "scheduler_lock", "state_of_scheduler_lock"]
 
 _VALUE = re.compile(r"\s*([+-]?\d{1,15})(?:\.\d*)?(?::(.*))?\s*", re.ASCII | re.DOTALL)
-#: How `Backend.locks` tells of a value of a wrong type.
-_NO_TEXT = "not text but "
-#: Seconds after the second that it names in which the lock of a running job still counts, if it has no lifetime.
+#: Prefix with which `Backend.locks` reports a value of the wrong type.
+_WRONG_TYPE_PREFIX = "not text but "
+#: Seconds for which a running job's lock without a lifetime counts after the second in its value.
 _GRACE = 60
 
 _QUEUED = "a worker claims its job, or the job is deleted"
 _RUNNING = "its job or its process ends"
 _FOREIGN = "its job ends in the program that holds it"
 _NOTHING = "nothing ends it: delete it if no job needs it"
-_FREE = "it names no second, so it counts as free"
+_FREE = "its value is not a Unix second, so it counts as free"
 
 
 def lock_state(name: str, value: str, lifetime: float | None, now: float) -> LockState:
-    """What is to be said of a lock.
+    """Return the state of a lock.
 
     Args:
-        name: Its name.
-        value: What stands there.
-        lifetime: The seconds after which the store deletes it, or None.
-        now: The store's time.
+        name: The lock's name.
+        value: The stored value.
+        lifetime: The seconds after which the store deletes the lock, or None.
+        now: The store's time, in Unix seconds.
     """
     queued = name.startswith("lock:")
     found = _VALUE.fullmatch(value)
     second, owner = (None, None) if found is None else (int(found[1]), found[2])
     ends = [] if lifetime is None else [now + lifetime]
     if second is not None and (queued or lifetime is None):
-        # A queued job's lock counts up to that second, and so does one of ours, which has an owner.
+        # A queued job's lock and taskhero's own lock, which has an owner, count up to that second.
         ends.append(second + (0 if queued or owner else _GRACE))
-    free = queued and second is None and not value.startswith(_NO_TEXT)
+    free = queued and second is None and not value.startswith(_WRONG_TYPE_PREFIX)
     by = _FREE if free else _QUEUED if queued else _RUNNING if owner else _FOREIGN
     return LockState(
         name=name,
@@ -56,7 +56,7 @@ def lock_state(name: str, value: str, lifetime: float | None, now: float) -> Loc
 
 
 def scheduler_lock(lock: ForeignLeader | None) -> SchedulerLock | None:
-    """The lock of another program's scheduler, as `Queue.details` tells it."""
+    """Return the lock of another program's scheduler, as `Queue.details` shows it."""
     if lock is None:
         return None
     since = None if lock.since is None else to_datetime(lock.since)
@@ -64,11 +64,11 @@ def scheduler_lock(lock: ForeignLeader | None) -> SchedulerLock | None:
 
 
 def state_of_scheduler_lock(lock: ForeignLeader, now: float) -> LockState:
-    """The same, as one of all locks."""
+    """Return the lock of another program's scheduler, as `Queue.lock_states` shows it."""
     if lock.dead:
         ends = "it counts as dead and stops nothing; delete it"
     elif lock.expires_in is None:
-        ends = "its scheduler; else it counts as dead after 10 minutes without a change"
+        ends = "its scheduler stops; it counts as dead after 10 minutes without a change"
     else:
         ends = "its scheduler stops"
     return LockState(

@@ -20,19 +20,18 @@ class PeriodicAdmin(QueueBase):
     """The part of `Queue` that starts and stops periodic tasks."""
 
     async def enqueue_recurrent(self, name: str) -> bool:
-        """Let a periodic task begin anew: it runs after its frequency, and is stopped no longer.
+        """Restart a periodic task: it runs after its frequency, and is not stopped any more.
 
-        All its copies that are queued or delayed go, in whatever spelling, in the same step; so there is one, however
-        often and from wherever this is called. It is ActionHero's `enqueueRecurrentTask`. A task by cron goes on with
-        its next slot.
+        The same step removes all queued and delayed copies of its job, so that there is one copy after any number of
+        calls. A cron task continues with its next fire time. It is ActionHero's `enqueueRecurrentTask`.
 
         Returns:
-            Whether it is periodic; if not, nothing is done.
+            Whether the task is periodic. If it is not, nothing changes.
 
         Raises:
-            UnknownTask: This app declares no such task.
+            UnknownTask: This app does not declare such a task.
             NotConnected: The app is not connected.
-            BackendError: It was not done, or (`ReplyLost`) may or may not have been.
+            BackendError: The task was not restarted, or (`ReplyLost`) may or may not have been.
         """
         task = periodic_definition(self.context.tasks[name])
         if task is None:
@@ -41,58 +40,60 @@ class PeriodicAdmin(QueueBase):
         return True
 
     async def enqueue_all_recurrent(self) -> list[str]:
-        """Enqueue all tasks with a frequency that are nowhere: not queued, delayed, running or stopped.
+        """Enqueue every task with a frequency that is not queued, delayed, running or stopped.
 
-        An app with a scheduler does so when it starts; any number of apps may do it at once. What a failure stopped
-        (``reenqueue_on_error=False``) begins anew; what `stop_recurrent` stopped stays so. Hooks around an enqueue are
-        not called. It is ActionHero's `enqueueAllRecurrentTasks`.
+        An app with a scheduler does so when it starts. Any number of apps may call it concurrently. A task that a
+        failure stopped (``reenqueue_on_error=False``) is enqueued again. A task that `stop_recurrent` stopped is not.
+        Enqueue hooks are not called. It is ActionHero's `enqueueAllRecurrentTasks`.
 
         Returns:
             The names of the tasks that were enqueued.
 
         Raises:
             NotConnected: The app is not connected.
-            BackendError: It was not done, or (`ReplyLost`) may or may not have been.
+            BackendError: The tasks were not enqueued, or (`ReplyLost`) may or may not have been.
         """
         tasks = [task for task in self.declared_periodic() if task.frequency is not None]
         if not tasks:
             return []
         await self.backend.resume_periodic([task.name for task in tasks], failed=True)
-        answers = await self.backend.ensure_periodic(tasks)
-        return [task.name for task, kept in zip(tasks, answers, strict=True) if kept == EnsureResult.ENQUEUED]
+        results = await self.backend.ensure_periodic(tasks)
+        return [task.name for task, result in zip(tasks, results, strict=True) if result == EnsureResult.ENQUEUED]
 
     async def stop_recurrent(self, name: str) -> int:
-        """Stop a periodic task, also across restarts, until `enqueue_recurrent` or an enqueue of it.
+        """Stop a periodic task until `enqueue_recurrent` or an enqueue of it, also across restarts.
 
-        All its copies that are queued or delayed go, in whatever spelling, in the same step. A run that is under way
-        goes on, and is the last one. It is ActionHero's `stopRecurrentTask`.
+        The same step removes all queued and delayed copies of its job. A running job continues, and is the last run.
+        It is ActionHero's `stopRecurrentTask`.
 
         Returns:
-            How many copies there were; 0 for a task that is not periodic.
+            The number of removed copies; 0 for a task that is not periodic.
 
         Raises:
-            UnknownTask: This app declares no such task.
+            UnknownTask: This app does not declare such a task.
             NotConnected: The app is not connected.
-            BackendError: It was not done, or (`ReplyLost`) may or may not have been.
+            BackendError: The task was not stopped, or (`ReplyLost`) may or may not have been.
         """
         task = periodic_definition(self.context.tasks[name])
         return 0 if task is None else await self.backend.stop_periodic(task)
 
     def declared_periodic(self) -> list[PeriodicTask]:
-        """The periodic tasks of this app, as the backend is told of them."""
+        """Return the periodic tasks of this app, as records for the backend."""
         found: list[PeriodicTask] = []
         for task in self.context.tasks:
             try:
                 definition = periodic_definition(task)
             except Exception:
-                # The others shall go on.
-                self.context.logger.exception("A plugin of the periodic task %r cannot tell its locks", task.name)
+                # An error of one task's plugin must not stop the other tasks.
+                self.context.logger.exception(
+                    "A plugin failed to return the locks of the periodic task %r, which is not declared", task.name
+                )
             else:
                 found += [] if definition is None else [definition]
         return found
 
     async def _resume(self, *jobs: Job) -> None:
-        """An enqueue of a stopped task lets it go on."""
+        """Resume stopped periodic tasks that are enqueued."""
         names = []
         for job in jobs:
             task = self.context.tasks.get(job.name)
@@ -103,10 +104,10 @@ class PeriodicAdmin(QueueBase):
 
 
 def periodic_definition(task: Task[Any, Any]) -> PeriodicTask | None:
-    """All that a process needs to keep a periodic task going, or None for a task that is not periodic.
+    """Return the record with which any process can enqueue a periodic task, or None for a task that is not periodic.
 
     Raises:
-        Exception: A plugin of the task cannot tell its locks.
+        Exception: A plugin of the task failed to return its locks.
     """
     recurrence = task.recurrence
     if recurrence is None:
@@ -128,15 +129,15 @@ def periodic_definition(task: Task[Any, Any]) -> PeriodicTask | None:
 
 
 def next_run_of(task: Task[Any, Any] | None, job: Job) -> NextRun | None:
-    """What the store is told of the next run when *job* ends; None for a job that begins no other."""
+    """Return the next run that the store schedules when *job* ends, or None for a job without a next run."""
     recurrence = None if task is None else task.recurrence
     if task is None or recurrence is None or recurrence.frequency is None or not recurrence.is_its_own(job.args):
         return None
-    own = recurrence.job(task.queue)
+    next_job = recurrence.job(task.queue)
     return NextRun(
         name=task.name,
-        raw=encode_job(own.name, own.args, own.queue),
-        equivalent_payloads=recurrence.equivalent_payloads(own),
+        raw=encode_job(next_job.name, next_job.args, next_job.queue),
+        equivalent_payloads=recurrence.equivalent_payloads(next_job),
         frequency=recurrence.frequency,
         stop_if_failed=not recurrence.reenqueue_on_error,
     )

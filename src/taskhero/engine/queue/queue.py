@@ -1,4 +1,4 @@
-"""Enqueueing by name, and all else that programs ask of ``app.queue``."""
+"""The class of ``app.queue``: enqueue jobs by name, now or for later."""
 
 from __future__ import annotations
 
@@ -30,41 +30,41 @@ if TYPE_CHECKING:
 
 __all__ = ["Queue", "QueueContext"]
 
-#: How many jobs `Queue.enqueue_many` hands to the backend at once.
+#: Number of jobs that `Queue.enqueue_many` passes to the backend in one step.
 _CHUNK = 1000
 
 
 class Queue(PeriodicAdmin, DelayedJobs, WorkerAdmin):
-    """Where an app's jobs are put, looked at and mended, as ``app.queue``.
+    """Stores, inspects and administers an app's jobs, as ``app.queue``.
 
-    To add to it, derive from it and give the class to the app, ``TaskHero(queue=MyQueue)``; build on `job` and `push`,
-    of which all enqueueing is made. An ``__init__`` of your own takes the one argument and passes it on.
+    To extend it, derive from it and pass the class to the app, ``TaskHero(queue=MyQueue)``. Build on `job` and `push`,
+    as `enqueue` does. A custom ``__init__`` takes one argument and passes it on.
 
     Args:
-        context: What it works with.
+        context: The queue's collaborators.
 
     Attributes:
-        context: What it works with.
+        context: The queue's collaborators.
     """
 
     # --- now
 
     async def enqueue(self, name: str, args: object = (), queue: str | None = None) -> bool:
-        """Store a job by its task's name; it is worked as soon as a processor is free.
+        """Store a job by its task's name. A worker starts it as soon as a slot is free.
 
         Args:
             name: The task's name.
             args: A mapping is one object, a list or tuple the list of arguments, anything else a list of one.
-            queue: The queue; the task's own if none is given.
+            queue: The queue. Default: the task's queue.
 
         Returns:
             True if it was stored, False if a plugin refused it.
 
         Raises:
-            UnknownTask: This app declares no such task, and no queue is given.
-            TypeError: The task is declared here, and the arguments do not fit it.
+            UnknownTask: This app does not declare such a task, and no queue is given.
+            TypeError: The app declares the task, and the arguments do not fit it.
             InvalidArguments: An argument cannot be written as JSON.
-            InvalidQueueName: A queue cannot have this name.
+            InvalidQueueName: The queue name is invalid.
             NotConnected: The app is not connected.
             BackendError: The job was not stored, or (`ReplyLost`) may or may not have been.
         """
@@ -73,16 +73,16 @@ class Queue(PeriodicAdmin, DelayedJobs, WorkerAdmin):
     async def enqueue_many(self, jobs: Iterable[Job]) -> int:
         """Store many jobs with few round trips: ``enqueue_many(add.job(n, n) for n in range(10_000))``.
 
-        Of a list or tuple, all jobs are looked at before the first is stored. Any other iterable is taken in pieces, so
-        that what comes before a job that cannot be written is stored.
+        A list or tuple is checked completely before the first job is stored. Any other iterable is stored in chunks, so
+        that chunks before an invalid job are stored.
 
         Returns:
-            How many were stored; the others were refused by plugins.
+            The number of stored jobs. Plugins refused the others.
 
         Raises:
-            TypeError: What is given are no jobs.
-            PartlyRefused: The store cannot take some of them, such as those of a queue whose key is of a wrong type.
-                All others are stored; its `problems` says which are not, and why.
+            TypeError: An item is not a job.
+            PartlyRefused: The store cannot take some of them, for example because a queue's key has the wrong type.
+                All others are stored. Its `problems` maps the positions of the missing ones to the reasons.
             InvalidArguments, NotConnected, BackendError: As for `enqueue`.
         """
         if isinstance(jobs, (list, tuple)):
@@ -92,30 +92,30 @@ class Queue(PeriodicAdmin, DelayedJobs, WorkerAdmin):
         return await self._push_all(ready)
 
     def job(self, name: str, args: object = (), queue: str | None = None) -> Job:
-        """The job that `enqueue` would store; nothing is stored.
+        """Return the job that `enqueue` would store. It stores nothing.
 
         Raises:
             UnknownTask, TypeError, InvalidQueueName: As for `enqueue`.
         """
         if not isinstance(name, str):
-            raise TypeError(f"{name!r} is no task's name: pass a str, or use the task's own methods")
+            raise TypeError(f"{name!r} is not the name of a task: pass a str, or use the task's methods")
         task = self.context.tasks.get(name)
-        meant = wire_args(args)
+        job_args = wire_args(args)
         if task is not None:
-            return Job(name, task.signature.checked(meant), task.queue if queue is None else check_queue_name(queue))
+            return Job(name, task.signature.checked(job_args), task.queue if queue is None else check_queue_name(queue))
         if queue is None:
             raise UnknownTask(
-                f"this app declares no task {name!r}{self.context.tasks.suggestion(name)}; "
-                "if another program works it, say in which queue"
+                f"this app does not declare a task {name!r}{self.context.tasks.suggestion(name)}; "
+                "if another program runs it, pass its queue"
             )
-        return Job(name, meant, check_queue_name(queue))
+        return Job(name, job_args, check_queue_name(queue))
 
     async def push(self, job: Job, *, front: bool = False) -> bool:
-        """Store a job, with the hooks around it; all of `enqueue` but making the job.
+        """Store a job, and run the enqueue hooks. `enqueue` calls it after it has created the job.
 
         Args:
-            job: The job; its text is written anew.
-            front: Put it before all others of its queue.
+            job: The job. Its payload is encoded again; `raw` is not used.
+            front: Whether to store it at the front of its queue.
 
         Returns:
             True if it was stored, False if a plugin refused it.
@@ -127,7 +127,7 @@ class Queue(PeriodicAdmin, DelayedJobs, WorkerAdmin):
             if scope.alike is not None:
                 await self._resume(job)
             return (await backend.push((Entry(job.queue, raw, front),)))[0]
-        context = self._around(job)
+        context = self._context_of(job)
         if not await scope.before_enqueue(job, context):
             return False
         if scope.alike is not None:
@@ -148,21 +148,22 @@ class Queue(PeriodicAdmin, DelayedJobs, WorkerAdmin):
         *,
         suppress_duplicate: bool = False,
     ) -> bool:
-        """Store a job until a moment; it never starts earlier. One that is not in the future is enqueued at once.
+        """Store a job until its due time. It never starts earlier. A due time in the past enqueues it now.
 
         Args:
-            when: An aware datetime, or unix seconds.
+            when: The due time: an aware datetime, or Unix seconds.
             name: The task's name.
             args: As for `enqueue`.
             queue: As for `enqueue`.
-            suppress_duplicate: Return False, rather than raise, if an equal job is delayed to the same second.
+            suppress_duplicate: Whether to return False, rather than raise, if an equal job is delayed to the same
+                second.
 
         Returns:
             True if it was stored, False if a plugin refused it.
 
         Raises:
-            InvalidMoment: *when* can only be a mistake.
-            AlreadyScheduled: An equal job is delayed to the same second already.
+            InvalidMoment: *when* is invalid, such as a naive datetime.
+            AlreadyScheduled: An equal job is already delayed to the same second.
             UnknownTask, TypeError, InvalidArguments, InvalidQueueName, NotConnected, BackendError: As for `enqueue`.
         """
         return await self.push_at(when, self.job(name, args, queue), suppress_duplicate=suppress_duplicate)
@@ -176,7 +177,7 @@ class Queue(PeriodicAdmin, DelayedJobs, WorkerAdmin):
         *,
         suppress_duplicate: bool = False,
     ) -> bool:
-        """Store a job for a while; it never starts earlier. The store's own clock counts the delay.
+        """Store a job for a delay. It never starts earlier. The store computes the due time with its own clock.
 
         Args:
             delay: A timedelta, or seconds.
@@ -189,24 +190,24 @@ class Queue(PeriodicAdmin, DelayedJobs, WorkerAdmin):
             True if it was stored, False if a plugin refused it.
 
         Raises:
-            InvalidMoment: *delay* can only be a mistake.
-            AlreadyScheduled: An equal job is delayed to the same second already.
+            InvalidMoment: *delay* is invalid, such as a bare number over a week.
+            AlreadyScheduled: An equal job is already delayed to the same second.
             UnknownTask, TypeError, InvalidArguments, InvalidQueueName, NotConnected, BackendError: As for `enqueue`.
         """
         return await self.push_in(delay, self.job(name, args, queue), suppress_duplicate=suppress_duplicate)
 
     async def push_at(self, when: datetime | float, job: Job, *, suppress_duplicate: bool = False) -> bool:
-        """Store a job until a moment; all of `enqueue_at` but making the job."""
+        """Store a job until its due time. `enqueue_at` calls it after it has created the job."""
         return await self._schedule(job, instant_of(when), suppress=suppress_duplicate)
 
     async def push_in(self, delay: timedelta | float, job: Job, *, suppress_duplicate: bool = False) -> bool:
-        """Store a job for a while; all of `enqueue_in` but making the job."""
-        seconds = delay_of(delay, instead="enqueue_at takes a moment, and one that has passed means now")
-        # An estimate, for hooks: the due time is counted by the store's clock, in the step that stores the job.
+        """Store a job for a delay. `enqueue_in` calls it after it has created the job."""
+        seconds = delay_of(delay, instead="or use enqueue_at, which accepts a due time in the past")
+        # An estimate for hooks. The store computes the due time with its own clock, in the step that stores the job.
         at = due_time_after(seconds, self.context.clock.now())
         return await self._schedule(job, at, seconds, suppress=suppress_duplicate)
 
-    # --- how
+    # --- helpers
 
     async def _schedule(self, job: Job, at: float, delay: float | None = None, *, suppress: bool) -> bool:
         backend = self.backend
@@ -215,56 +216,59 @@ class Queue(PeriodicAdmin, DelayedJobs, WorkerAdmin):
         if not scope.enqueues:
             if scope.alike is not None:
                 await self._resume(job)
-            (became,) = await backend.schedule((entry,))
-            return _was_stored(became, entry, job, suppress=suppress)
-        context = self._around(job, at, delay)
+            (result,) = await backend.schedule((entry,))
+            return _was_stored(result, entry, job, suppress=suppress)
+        context = self._context_of(job, at, delay)
         if not await scope.before_enqueue(job, context):
             return False
         if scope.alike is not None:
             await self._resume(job)
-        (became,) = await backend.schedule((attrs.evolve(entry, guards=scope.guards(job)),))
-        stored = _was_stored(became, entry, job, suppress=suppress)
+        (result,) = await backend.schedule((attrs.evolve(entry, guards=scope.guards(job)),))
+        stored = _was_stored(result, entry, job, suppress=suppress)
         if stored:
             await scope.after_enqueue(job, context)
         return stored
 
     async def _push_all(self, ready: Iterator[tuple[Job, str]]) -> int:
-        stored = looked = 0
+        stored = processed = 0
         problems: dict[int, str] = {}
-        refused: BackendError | None = None
+        first_error: BackendError | None = None
         while chunk := list(islice(ready, _CHUNK)):
             try:
-                stored += await self._push_chunk(chunk, looked, problems)
+                stored += await self._push_chunk(chunk, processed, problems)
             except (BackendRefused, PartlyRefused) as error:
-                # The jobs of other queues follow all the same.
-                refused = refused or error
+                # Continue: an error of one queue must not keep the jobs of other queues from being stored.
+                first_error = first_error or error
                 stored += sum(map(bool, getattr(error, "answers", ())))
-            looked += len(chunk)
-        if refused is None:
+            processed += len(chunk)
+        if first_error is None:
             return stored
         if not stored:
-            raise refused
-        text = f"{len(problems)} of {looked} jobs could not be stored, {stored} were: {next(iter(problems.values()))}"
-        raise PartlyRefused(text, problems) from refused
+            raise first_error
+        text = (
+            f"{len(problems)} of {processed} jobs could not be stored, {stored} were stored: "
+            f"{next(iter(problems.values()))}"
+        )
+        raise PartlyRefused(text, problems) from first_error
 
     async def _push_chunk(self, chunk: list[tuple[Job, str]], first: int, problems: dict[int, str]) -> int:
-        """Store jobs in one step; note in *problems*, by their number from *first* on, those that cannot be stored."""
+        """Store jobs in one step, and record in *problems* those that cannot be stored, by position from *first*."""
         entries: list[Entry] = []
-        places: list[int] = []
+        positions: list[int] = []
         hooked: list[tuple[int, HookScope, Job, EnqueueContext]] = []
         periodic: list[Job] = []
-        for place, (job, raw) in enumerate(chunk, first):
+        for position, (job, raw) in enumerate(chunk, first):
             scope = self.context.tasks.scope_of(job.name)
             if scope.alike is not None:
                 periodic.append(job)
             guards: tuple[Guard, ...] = ()
             if scope.enqueues:
-                context = self._around(job)
+                context = self._context_of(job)
                 if not await scope.before_enqueue(job, context):
                     continue
                 hooked.append((len(entries), scope, job, context))
                 guards = scope.guards(job)
-            places.append(place)
+            positions.append(position)
             entries.append(Entry(job.queue, raw, guards=guards))
         if periodic:
             await self._resume(*periodic)
@@ -272,19 +276,19 @@ class Queue(PeriodicAdmin, DelayedJobs, WorkerAdmin):
         try:
             answers = await self.backend.push(entries) if entries else ()
         except BackendRefused as error:
-            problems.update(dict.fromkeys(places, str(error)))
+            problems.update(dict.fromkeys(positions, str(error)))
             raise
         except PartlyRefused as error:
-            problems.update((places[place], reason) for place, reason in error.problems.items())
+            problems.update((positions[index], reason) for index, reason in error.problems.items())
             answers = error.answers
             raise
         finally:
-            for place, scope, job, context in hooked:
-                if answers and answers[place]:
+            for index, scope, job, context in hooked:
+                if answers and answers[index]:
                     await scope.after_enqueue(job, context)
         return sum(map(bool, answers))
 
-    def _around(self, job: Job, at: float | None = None, delay: float | None = None) -> EnqueueContext:
+    def _context_of(self, job: Job, at: float | None = None, delay: float | None = None) -> EnqueueContext:
         later = at is not None and at > self.context.clock.now()
         return EnqueueContext(
             task_name=job.name,
@@ -297,20 +301,20 @@ class Queue(PeriodicAdmin, DelayedJobs, WorkerAdmin):
 
 def _encode(job: Any) -> str:
     if not isinstance(job, Job):
-        raise TypeError(f"{job!r} is no job: make one with task.job(...) or queue.job(name, args, queue)")
+        raise TypeError(f"{job!r} is not a Job: create one with task.job(...) or queue.job(name, args, queue)")
     if job.problem is not None:
-        raise InvalidArguments(f"this entry cannot be enqueued, since it cannot be read: {job.problem}")
+        raise InvalidArguments(f"this entry cannot be enqueued, because it cannot be decoded: {job.problem}")
     return encode_job(job.name, job.args, job.queue)
 
 
-def _was_stored(became: str, entry: DelayedJobEntry, job: Job, *, suppress: bool) -> bool:
-    if became == ScheduleResult.ALREADY_DELAYED and not suppress:
+def _was_stored(result: str, entry: DelayedJobEntry, job: Job, *, suppress: bool) -> bool:
+    if result == ScheduleResult.ALREADY_DELAYED and not suppress:
         if entry.at is None:
-            when = f"the same second, {entry.delay:g} s from now, already"
+            when = f"the same second, {entry.delay:g} s from now"
         else:
-            when = f"{to_datetime(math.ceil(entry.at)).isoformat()} already"
+            when = to_datetime(math.ceil(entry.at)).isoformat()
         raise AlreadyScheduled(
-            f"a job of {job.name!r} with the same arguments is delayed to {when}; "
-            "with suppress_duplicate=True this returns False"
+            f"a job of {job.name!r} with the same arguments is already delayed to {when}; "
+            "pass suppress_duplicate=True to return False instead"
         )
-    return became in {ScheduleResult.DELAYED, ScheduleResult.QUEUED}
+    return result in {ScheduleResult.DELAYED, ScheduleResult.QUEUED}

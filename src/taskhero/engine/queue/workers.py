@@ -1,4 +1,4 @@
-"""Looking at everything at once, at locks and at workers, and taking dead workers from view."""
+"""Inspect the whole store, locks and workers, and remove stale workers."""
 
 from __future__ import annotations
 
@@ -25,24 +25,24 @@ if TYPE_CHECKING:
 
 __all__ = ["WorkerAdmin"]
 
-#: How node-resque calls the failure of a stuck worker's job; by the mark both sides find such failures.
+#: node-resque's exception and backtrace line for a stuck worker's job. Both programs find such failures by the line.
 _STUCK: Final = "Worker Timeout (killed manually)"
 _MARK: Final = "queue#forceCleanWorker"
-#: So often a worker is looked at anew that does something else whenever it is to be cleaned.
-_TRIES: Final = 20
+#: Maximum number of attempts to remove a worker whose job changes between read and removal.
+_MAX_ATTEMPTS: Final = 20
 _NUMBERS: Final = re.compile(r"(\d{1,18})", re.ASCII)
 _LOCKS: Final = ("lock:", "workerslock:")
 
 
 class WorkerAdmin(FailedJobs):
-    """The part of `Queue` that looks after the whole: leader, locks, workers."""
+    """The part of `Queue` that inspects and administers the leader, locks and workers."""
 
     async def leader(self) -> str | None:
-        """The name of the scheduler that leads, or None; those of other programs have locks of their own."""
+        """Return the name of taskhero's leading scheduler, or None. Schedulers of other programs use other locks."""
         return await self.backend.leader()
 
     async def details(self) -> Details:
-        """Everything at a glance; few round trips, however many queues and workers there are."""
+        """Return an overview of the store, with a number of round trips that does not depend on its size."""
         backend = self.backend
         overview, workers, due_times = await backend.overview(), await backend.workers(), await backend.due_times()
         return Details(
@@ -60,67 +60,72 @@ class WorkerAdmin(FailedJobs):
     # locks
 
     async def locks(self) -> dict[str, str]:
-        """The locks of queued jobs (``lock:...``) and of running ones (``workerslock:...``), with what stands there.
+        """Return the locks of queued jobs (``lock:...``) and of running jobs (``workerslock:...``) with their values.
 
-        Of node-resque's and taskhero's that is the unix second at which the lock lapses; behind a colon, the owner.
-        A lock whose ``key`` does not begin so is not listed. There is no index of locks, so all keys are scanned.
+        A value of node-resque or taskhero is the Unix second at which the lock expires; after a colon, the owner. A
+        lock with a custom ``key`` without these prefixes is not listed. There is no index of locks, so it scans all
+        keys.
         """
         return await self.backend.locks()
 
     async def lock_states(self) -> list[LockState]:
-        """The locks that `locks` lists, sorted by name, each with what ends it.
+        """Return the state of each lock that `locks` lists, sorted by name.
 
-        The lock of another program's scheduler comes last, if there is one. Like `locks`, it scans all keys.
+        The lock of another program's scheduler is last, if there is one. Like `locks`, it scans all keys.
         """
         backend = self.backend
         values = await backend.locks()
-        lives, overview = await backend.lifetimes(list(values)), await backend.overview()
-        # One that went meanwhile has no lifetime to tell.
-        states = [lock_state(name, values[name], lives[name], overview.now) for name in sorted(values) if name in lives]
+        lifetimes, overview = await backend.lifetimes(list(values)), await backend.overview()
+        # A lock that was released between the two requests has no lifetime.
+        states = [
+            lock_state(name, values[name], lifetimes[name], overview.now)
+            for name in sorted(values)
+            if name in lifetimes
+        ]
         return (
             states if overview.foreign is None else [*states, state_of_scheduler_lock(overview.foreign, overview.now)]
         )
 
     async def delete_lock(self, name: str) -> int:
-        """Delete a lock, whoever holds it, by its name as `locks` shows it.
+        """Delete a lock by its name as `locks` shows it, even if a job holds it.
 
         Returns:
-            1, or 0 if there is none.
+            1, or 0 if there is no such lock.
 
         Raises:
-            InvalidLockName: No lock can have this name.
+            InvalidLockName: A lock cannot have this name.
         """
         if not str(name).startswith(_LOCKS):
             raise InvalidLockName(
-                f"{name!r} is no lock's name: pass one that locks() shows, such as 'lock:add:math:[1,2]'"
+                f"{name!r} is not the name of a lock: pass one that locks() shows, such as 'lock:add:math:[1,2]'"
             )
         return int(await self.backend.delete_lock(name))
 
     # workers
 
     async def workers(self) -> dict[str, str]:
-        """The workers in view: each one's name with its queues, which have commas between them.
+        """Return the registered workers: each name with its queues, separated by commas.
 
-        Of two with one name, as a program leaves them that was started anew with other queues, one is shown here;
+        Two workers can have one name if a program was restarted with other queues. Then this shows one of them, and
         `details` shows both.
         """
         return dict(parse_worker_id(entry.id) for entry in await self.backend.workers())
 
     async def working_on(self, name: str, queues: str | Sequence[str]) -> Working | None:
-        """What a worker is busy with, or None if it is idle or unknown.
+        """Return a worker's current job, or None if it is idle or unknown.
 
         Args:
             name: The worker's name.
-            queues: Its queues as `workers` gives them, or a list of them.
+            queues: Its queues as `workers` returns them, or a list of them.
         """
         joined = queues if isinstance(queues, str) else ",".join(queues)
-        # A worker may have no queues in its id, or an empty text there.
+        # The id of a worker without queues ends after the name, or after a colon.
         ids = [f"{name}:{joined}"] if joined else [name, f"{name}:"]
         found = (_working(entry) for entry in await self.backend.workers(ids))
         return next((working for working in found if working is not None), None)
 
     async def all_working_on(self) -> dict[str, Working | None]:
-        """What each worker in view is busy with, by its name; None for the idle."""
+        """Return the current job of each registered worker by name; None for idle workers."""
         found: dict[str, Working | None] = {}
         for entry in await self.backend.workers():
             name, working = parse_worker_id(entry.id)[0], _working(entry)
@@ -128,95 +133,100 @@ class WorkerAdmin(FailedJobs):
                 found[name] = working
         return found
 
-    # stuck workers
+    # stale workers
 
     async def clean_old_workers(self, age: timedelta | float) -> dict[str, FailedJob]:
-        """Take workers from view that gave no sign of life for *age*, busy or idle, and list their jobs as failed.
+        """Remove workers without a heartbeat for *age*, busy or idle, and list their jobs as failed.
 
-        A worker of taskhero's gives signs until its process's lease ends, by the store's clock: after an outage, or if
-        that clock jumped, wait for a heartbeat before you call this. Another program's does whenever
-        anything that stands of it changes; for how long nothing did is known from earlier calls, of this one or of a
-        scheduler that leads, by the store's clock. So nothing is found where nobody has watched for that long: call it
-        again.
+        A worker of taskhero counts as alive until the lease of its process expires, by the store's clock. After an
+        outage, or a jump of that clock, wait for one heartbeat before you call this.
+
+        Any change of another program's worker counts as a heartbeat. Its heartbeat age counts from the first
+        observation of its state, by an earlier call or by a leading scheduler. So a first call finds nothing: call it
+        again after *age*.
 
         Args:
             age: Seconds, or a timedelta; more than 0.
 
         Returns:
-            The jobs of those that were busy, by the worker's name; `sweep_workers` tells of the idle ones too.
+            The jobs of the busy workers, by the worker's name. `sweep_workers` also returns the idle workers.
         """
-        cleaned = await self.sweep_workers(age)
-        return {worker.name: worker.failed for worker in cleaned if worker.failed is not None}
+        removed = await self.sweep_workers(age)
+        return {worker.name: worker.failed for worker in removed if worker.failed is not None}
 
     async def sweep_workers(self, age: timedelta | float, *, ours: bool = True) -> list[CleanedWorker]:
-        """Do what `clean_old_workers` does, and tell of every worker that is gone.
+        """Remove workers as `clean_old_workers` does, and return every removed worker.
 
         Args:
             age: Seconds, or a timedelta; more than 0.
-            ours: Clean taskhero's own too. A living process would rescue their jobs, rather than fail them.
+            ours: Whether to remove taskhero's workers too. A running process would rescue their jobs instead.
         """
         seconds = duration_of(age, "age")
         if not seconds:
-            raise InvalidMoment("age=0 would clean the living: pass how long a worker may be silent, in seconds")
+            raise InvalidMoment("age=0 would remove live workers: pass the heartbeat age of a stale worker, in seconds")
         backend = self.backend
-        silent = {
-            silence.id: silence.seconds
-            for silence in await backend.heartbeat_ages()
-            if silence.seconds >= seconds and (ours or process_of(silence.id) is None)
+        ages = {
+            heartbeat_age.id: heartbeat_age.seconds
+            for heartbeat_age in await backend.heartbeat_ages()
+            if heartbeat_age.seconds >= seconds and (ours or process_of(heartbeat_age.id) is None)
         }
-        cleaned: list[CleanedWorker] = []
-        for entry in await backend.workers(list(silent)) if silent else ():
-            answer, worker = await self._clean(entry, silent_for=seconds, silent=silent[entry.id])
-            if answer == RemoveWorkerResult.REMOVED:
-                cleaned.append(worker)
-        return cleaned
+        removed: list[CleanedWorker] = []
+        for entry in await backend.workers(list(ages)) if ages else ():
+            result, worker = await self._remove_worker(entry, min_age=seconds, age=ages[entry.id])
+            if result == RemoveWorkerResult.REMOVED:
+                removed.append(worker)
+        return removed
 
     async def force_clean_worker(self, name: str) -> FailedJob | None:
-        """Take a worker from view whether it lives or not, and list its job as failed, in one atomic step.
+        """Remove a worker, alive or dead, and list its job as failed, in one atomic step.
 
         Args:
-            name: The worker's name, or its name and its queues where several have one name.
+            name: The worker's name, or its id (name and queues) if several workers have this name.
 
         Returns:
-            The failure, or None if the worker was idle.
+            The failed job, or None if the worker was idle.
 
         Raises:
-            UnknownWorker: There is none of this name.
+            UnknownWorker: No registered worker has this name.
         """
         backend = self.backend
         ids = [e.id for e in await backend.workers() if name in {e.id, parse_worker_id(e.id)[0]}]
         if not ids:
-            raise UnknownWorker(f"no worker {name!r} is in view: pass a name that workers() shows")
+            raise UnknownWorker(f"no worker {name!r} is registered: pass a name that workers() shows")
         failed: FailedJob | None = None
         for worker_id in ids:
-            failed = await self._force(worker_id) or failed
+            failed = await self._force_remove(worker_id) or failed
         return failed
 
-    async def _force(self, worker_id: str) -> FailedJob | None:
-        for _ in range(_TRIES):
+    async def _force_remove(self, worker_id: str) -> FailedJob | None:
+        for _ in range(_MAX_ATTEMPTS):
             (entry,) = await self.backend.workers([worker_id])
-            answer, cleaned = await self._clean(entry)
-            if answer == RemoveWorkerResult.WRONG_TYPE:
-                raise BackendRefused(f"the job of worker {worker_id!r} cannot be listed as failed; it is as it was")
-            if answer != RemoveWorkerResult.CHANGED:
-                return cleaned.failed if answer == RemoveWorkerResult.REMOVED else None
+            result, removed = await self._remove_worker(entry)
+            if result == RemoveWorkerResult.WRONG_TYPE:
+                raise BackendRefused(
+                    f"the job of worker {worker_id!r} cannot be listed as failed, because a key has the wrong type; "
+                    "nothing was changed; rename or delete the key of the failed list"
+                )
+            if result != RemoveWorkerResult.CHANGED:
+                return removed.failed if result == RemoveWorkerResult.REMOVED else None
         raise BackendRefused(
-            f"worker {worker_id!r} could not be cleaned, since it did something else at each of {_TRIES} looks"
+            f"worker {worker_id!r} could not be removed, because its job changed in each of {_MAX_ATTEMPTS} attempts; "
+            "stop the worker first"
         )
 
     async def retry_stuck_jobs(self, limit: int | None = None) -> int:
-        """Retry jobs that failed since their worker was stuck, cleaned by taskhero or by node-resque.
+        """Retry jobs that failed because their worker was stuck and taskhero or node-resque removed it.
 
         Args:
-            limit: How many at most; None for all.
+            limit: The maximum number of jobs; None for all.
 
         Returns:
-            How many were stored again.
+            The number of jobs that were stored again.
         """
         retried = 0
-        async for batch in self._stuck():
-            some = batch if limit is None else batch[: max(limit - retried, 0)]
-            retried += sum(mended.done for mended in (await self._retry(some) if some else ()))
+        async for page in self._stuck():
+            batch = page if limit is None else page[: max(limit - retried, 0)]
+            retried += sum(result.done for result in (await self._retry(batch) if batch else ()))
             if limit is not None and retried >= limit:
                 break
         return retried
@@ -225,20 +235,20 @@ class WorkerAdmin(FailedJobs):
         async for _, page in self._pages(FailedFilter()):
             yield [failed for failed in page.values() if failed.backtrace[1:2] == [_MARK]]
 
-    async def _clean(
-        self, entry: WorkerEntry, *, silent_for: float | None = None, silent: float = 0.0
+    async def _remove_worker(
+        self, entry: WorkerEntry, *, min_age: float | None = None, age: float = 0.0
     ) -> tuple[str, CleanedWorker]:
         name, queues = parse_worker_id(entry.id)
         failure = self._failure_of(entry, name)
-        removal = WorkerRemoval(id=entry.id, seen=entry.working, failure=failure, heartbeat_age=silent_for)
-        answer = await self.backend.remove_worker(removal)
+        removal = WorkerRemoval(id=entry.id, seen=entry.working, failure=failure, heartbeat_age=min_age)
+        result = await self.backend.remove_worker(removal)
         failed = None if failure is None else decode_failure(failure)
-        return answer, CleanedWorker(name=name, queues=queues, silent_for=silent, failed=failed)
+        return result, CleanedWorker(name=name, queues=queues, silent_for=age, failed=failed)
 
     def _failure_of(self, entry: WorkerEntry, name: str) -> str | None:
-        """The failure of what a worker is busy with, or None if that is no job at all."""
+        """Return the failed entry for a worker's current job, or None if the worker has no job."""
         working = _working(entry)
-        if entry.working is None or working is None or _holds_nothing(entry.working):
+        if entry.working is None or working is None or _is_idle(entry.working):
             return None
         now = self.context.clock.now()
         host = socket.gethostname()
@@ -253,12 +263,12 @@ class WorkerAdmin(FailedJobs):
         )
 
 
-def _holds_nothing(text: str) -> bool:
-    """Whether a text under a worker's name says that it does nothing: an object without a job."""
+def _is_idle(stored: str) -> bool:
+    """Return whether the value of a worker's key means that it is idle: an object without a job."""
     try:
-        value = json.loads(text)
+        value = json.loads(stored)
     except (ValueError, RecursionError):
-        return not text.strip()
+        return not stored.strip()
     return value is None or (isinstance(value, dict) and value.get("payload") is None)
 
 
@@ -291,12 +301,12 @@ def _state(entry: WorkerEntry) -> WorkerState:
 
 
 def _in_order(state: WorkerState) -> list[tuple[int, str]]:
-    """Sorts names so that ``+2`` comes before ``+10``."""
+    """Return a sort key that orders ``+2`` before ``+10``."""
     return [(int(part), "") if part.isdecimal() else (-1, part) for part in _NUMBERS.split(state.name)]
 
 
 def _seen_at(entry: WorkerEntry, problems: list[str]) -> datetime | None:
-    """The later of Ruby's and node-resque's sign of life; what cannot be read is a problem."""
+    """Return the later of Ruby's heartbeat and node-resque's ping, and append unreadable dates to *problems*."""
     found: list[datetime] = []
     if entry.heartbeat is not None:
         _note(found, problems, "heartbeat", entry.heartbeat, parse_date(entry.heartbeat))
@@ -312,6 +322,6 @@ def _seen_at(entry: WorkerEntry, problems: list[str]) -> datetime | None:
 
 def _note(found: list[datetime], problems: list[str], what: str, text: str, date: datetime | None) -> None:
     if date is None:
-        problems.append(f"{what}: {text[:80]!r} is no date")
+        problems.append(f"{what}: {text[:80]!r} is not a date")
     else:
         found.append(date)
