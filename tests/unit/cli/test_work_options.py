@@ -75,7 +75,9 @@ def test_a_folder_that_the_app_loads_itself_is_refused_naming_both(tmp_path):
     (tmp_path / "loader.py").write_text("from taskhero import TaskHero\napp = TaskHero()\napp.load_tasks('tasks')\n")
     told = CliRunner().invoke(command, ["work", "--app", "loader:app", "--tasks", "tasks/"])
     assert told.exit_code == 1
-    assert f"by load_tasks('tasks') at {tmp_path / 'loader.py'}:3 and by --tasks tasks; remove one of them" in told.stderr
+    assert (
+        f"by load_tasks('tasks') at {tmp_path / 'loader.py'}:3 and by --tasks tasks; remove one of them" in told.stderr
+    )
 
 
 def test_help_teaches_with_examples():

@@ -155,7 +155,10 @@ def test_a_package_is_loaded_with_its_init(project):
         ("raise SystemExit(3)", "SystemExit: 3"),
         ("from taskhero import task\n@task\ndef both(a, *, b): ...", "InvalidTask: task both"),
         ("from taskhero import task\n@task(name=' ')\ndef a(): ...", "InvalidTask: ' ' is not a valid task name"),
-        ("from taskhero import task\n@task(name='a\\n')\ndef a(): ...", r"InvalidTask: 'a\\n' is not a valid task name"),
+        (
+            "from taskhero import task\n@task(name='a\\n')\ndef a(): ...",
+            r"InvalidTask: 'a\\n' is not a valid task name",
+        ),
         (
             "from taskhero import task\n@task(description='')\ndef a(): ...",
             "InvalidTask: task 'a': description='' is blank",
@@ -171,7 +174,9 @@ def test_a_file_that_cannot_be_loaded_is_named_with_its_error(project, text, sen
 
 def test_a_name_that_two_files_declare_is_refused_naming_both(project):
     (project / "other.py").write_text(MAIL)
-    with pytest.raises(InvalidTask, match=r"two tasks have the name 'send': at .*mail.py:2 and at .*other.py:2") as caught:
+    with pytest.raises(
+        InvalidTask, match=r"two tasks have the name 'send': at .*mail.py:2 and at .*other.py:2"
+    ) as caught:
         TaskHero().load_tasks(project)
     assert caught.value.__notes__ == [f"while loading {project / 'other.py'}"]
 

@@ -181,7 +181,9 @@ async def test_no_arguments_by_name_are_stored_as_the_tasks_own_call_stores_them
 
 
 async def test_an_unknown_name_needs_a_queue(app):
-    with pytest.raises(UnknownTask, match=r"does not declare a task 'ad'; did you mean 'add'\?; if another program runs it"):
+    with pytest.raises(
+        UnknownTask, match=r"does not declare a task 'ad'; did you mean 'add'\?; if another program runs it"
+    ):
         await app.queue.enqueue("ad", [1])
     with pytest.raises(UnknownTask):
         await app.queue.enqueue_in(10, "ad", [1])
@@ -355,7 +357,9 @@ async def test_an_equal_job_at_the_same_second_is_an_error_or_is_left_out(app):
     add = app.tasks["add"]
     when = to_datetime(NOW + 60)
     assert await add.enqueue_at(when, 1)
-    with pytest.raises(AlreadyScheduled, match="'add' with the same arguments is already delayed to 2027-01-15T08:01:01"):
+    with pytest.raises(
+        AlreadyScheduled, match="'add' with the same arguments is already delayed to 2027-01-15T08:01:01"
+    ):
         await add.enqueue_at(when, 1)
     with pytest.raises(AlreadyScheduled):
         await app.queue.enqueue_at(when, "add", [1])
