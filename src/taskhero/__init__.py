@@ -2,7 +2,8 @@
 
 `TaskHero` in `app` connects the other packages. `engine` declares tasks and enqueues jobs, `runtime` runs them,
 `backends` stores them, and `wire` encodes them. `hooks` and `events` are for extensions, `plugins` has the plugins that
-come with taskhero, `cli` is the command line, and `conformance` tests backends.
+come with taskhero, `cli` is the command line, and `conformance` tests backends. `settings`, `models`, `errors` and
+`clock` are what all of them share. `_internal` has private helpers.
 """
 
 from __future__ import annotations

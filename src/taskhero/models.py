@@ -19,10 +19,10 @@ __all__ = [
     "CleanedWorker",
     "Details",
     "FailedJob",
+    "FailedJobResult",
     "Failure",
     "Job",
     "LockState",
-    "MendedJob",
     "Outcome",
     "Postponed",
     "Refused",
@@ -223,7 +223,7 @@ class CleanedWorker:
 
 
 @attrs.frozen(kw_only=True)
-class MendedJob:
+class FailedJobResult:
     """The result of retrying or removing a failed job.
 
     Attributes:

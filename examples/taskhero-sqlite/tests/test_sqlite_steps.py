@@ -20,7 +20,7 @@ from taskhero.backends.protocol import (
     Process,
     Settlement,
 )
-from taskhero.backends.records.inspection import DelayedEntry, FailedEntry
+from taskhero.backends.records.inspection import FailedEntry, StoredDelayedJob
 from taskhero.clock import ManualClock
 from taskhero_sqlite import SqliteBackend
 
@@ -135,7 +135,7 @@ async def test_pages_stay_right_while_others_remove(backend):
     at = 1_000_100
     await backend.schedule([DelayedJobEntry(at, "q", text) for text in "abcdef"])
     page = await backend.search_delayed(limit=3)
-    await backend.remove_delayed([DelayedEntry(at, text) for text in "acd"])
+    await backend.remove_delayed([StoredDelayedJob(at, text) for text in "acd"])
     rest = await backend.search_delayed(limit=3, after=page.after)
     assert [[entry.raw for entry in found.entries] for found in (page, rest)] == [["a", "b", "c"], ["e", "f"]]
 

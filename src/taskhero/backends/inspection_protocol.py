@@ -11,12 +11,12 @@ if TYPE_CHECKING:
 
     from taskhero.backends.records.entries import Removal
     from taskhero.backends.records.inspection import (
-        DelayedEntry,
         DelayedPage,
         FailedEntry,
         FailedRetry,
         HeartbeatAge,
         Overview,
+        StoredDelayedJob,
         WorkerEntry,
         WorkerRemoval,
     )
@@ -107,7 +107,7 @@ class Inspectable(Protocol):
         """
         ...
 
-    async def remove_delayed(self, entries: Sequence[DelayedEntry]) -> Sequence[int]:
+    async def remove_delayed(self, entries: Sequence[StoredDelayedJob]) -> Sequence[int]:
         """Remove all copies of these payloads from their seconds, and return for each the number of copies.
 
         Each entry is one atomic step. A second is no longer listed after its last job is removed.

@@ -2,7 +2,7 @@
 
 The topics are in `jobs`, `processes` and `schedulers`. `suite` has the fixtures and the hooks that a suite overrides,
 `capabilities` what a backend may lack, `promises` which sentence of the contract a test proves, and `steps` what many
-tests do.
+tests do. `simple_worker` is a worker in a few lines, for tests of several processes.
 
 A third party's whole test file::
 

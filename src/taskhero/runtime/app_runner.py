@@ -140,7 +140,7 @@ class AppRunner:
             except asyncio.CancelledError as error:
                 cancelled = error
                 if self.multi_worker is not None:
-                    self.multi_worker.hurry()
+                    self.multi_worker.skip_grace()
         if cancelled is not None:
             raise cancelled
         stopping.result()

@@ -6,7 +6,7 @@ import pytest
 from test_lost_replies import RAW, Case, P, a_claim, a_queued_job, case_id, counted, direct, keys, lossy, sha
 
 from taskhero.backends.protocol import DelayedJobEntry, Entry, Failed, QueueLockGuard, Settlement
-from taskhero.backends.records.inspection import DelayedEntry, FailedEntry, FailedRetry, WorkerRemoval
+from taskhero.backends.records.inspection import FailedEntry, FailedRetry, StoredDelayedJob, WorkerRemoval
 from taskhero.errors import ReplyLost
 
 __all__ = ["direct", "lossy"]  # fixtures
@@ -45,7 +45,7 @@ CASES = [
     Case(
         "remove_delayed",
         a_delayed_job,
-        lambda b, _: b.remove_delayed([DelayedEntry(MOMENT, RAW)]),
+        lambda b, _: b.remove_delayed([StoredDelayedJob(MOMENT, RAW)]),
         sha("remove_delayed"),
         keys,
     ),

@@ -247,7 +247,7 @@ async def test_what_is_no_job_is_refused(app):
     for wrong in ("add", ("add", [1]), None):
         with pytest.raises(TypeError, match=r"is not a Job: create one with task.job\(\.\.\.\)"):
             await app.queue.push(wrong)
-        with pytest.raises(TypeError, match="is no job"):
+        with pytest.raises(TypeError, match="is not a Job"):
             await app.queue.enqueue_many([wrong])
 
 

@@ -13,12 +13,12 @@ if TYPE_CHECKING:
 
     from taskhero.backends.protocol import Removal
     from taskhero.backends.records.inspection import (
-        DelayedEntry,
         DelayedPage,
         FailedEntry,
         FailedRetry,
         HeartbeatAge,
         Overview,
+        StoredDelayedJob,
         WorkerEntry,
         WorkerRemoval,
     )
@@ -75,7 +75,7 @@ class InspectionVerbs(Connected):
         """See `Backend.search_delayed`."""
         return await self._ask(schedule.search_delayed, containing, limit=limit, after=after)
 
-    async def remove_delayed(self, entries: Sequence[DelayedEntry]) -> Sequence[int]:
+    async def remove_delayed(self, entries: Sequence[StoredDelayedJob]) -> Sequence[int]:
         """See `Backend.remove_delayed`."""
         return await self._do(schedule.remove_delayed, entries)
 

@@ -6,7 +6,7 @@ import math
 from typing import TYPE_CHECKING
 
 from taskhero.backends.protocol import DueJob, DueReply, NotDelayed, PromoteResult, QueueLockGuard, ScheduleResult
-from taskhero.backends.records.inspection import DelayedEntry, DelayedPage
+from taskhero.backends.records.inspection import DelayedPage, StoredDelayedJob
 from taskhero.wire.jobs import unmark
 from taskhero_sqlite import locks, queues
 from taskhero_sqlite.failures import fail
@@ -166,13 +166,13 @@ def search_delayed(step: Step, containing: Sequence[str], *, limit: int, after: 
     """See `Backend.search_delayed`; a place is a moment and an entry's number."""
     sql = "SELECT at, id, raw FROM delayed WHERE (at, id) >= (?, ?) ORDER BY at, id LIMIT ?"
     rows = step.rows(sql, *(after or (0, 0)), limit + 1)
-    entries = [DelayedEntry(at, text(raw)) for at, _, raw in rows[:limit]]
+    entries = [StoredDelayedJob(at, text(raw)) for at, _, raw in rows[:limit]]
     return DelayedPage(
         [entry for entry in entries if not containing or any(part in entry.raw for part in containing)],
         after=None if len(rows) <= limit else (rows[limit][0], rows[limit][1]),
     )
 
 
-def remove_delayed(step: Step, entries: Sequence[DelayedEntry]) -> list[int]:
+def remove_delayed(step: Step, entries: Sequence[StoredDelayedJob]) -> list[int]:
     """See `Backend.remove_delayed`."""
     return [step.do("DELETE FROM delayed WHERE at = ? AND raw = ?", entry.at, blob(entry.raw)) for entry in entries]

@@ -8,11 +8,11 @@ from typing import TYPE_CHECKING
 from taskhero.backends.memory.queue_store import slice_of
 from taskhero.backends.records.inspection import (
     FAILED,
-    DelayedEntry,
     DelayedPage,
     HeartbeatAge,
     Overview,
     RetryResult,
+    StoredDelayedJob,
     WorkerEntry,
 )
 
@@ -71,15 +71,15 @@ class InspectionVerbs:
     ) -> DelayedPage:
         """See `Backend.search_delayed`."""
         store = self._use()
-        found: list[DelayedEntry] = []
+        found: list[StoredDelayedJob] = []
         for seen, (at, position, raw) in enumerate(_delayed_from(store, after or (0, 0))):
             if seen == limit:
                 return DelayedPage(found, (at, position))
             if not containing or any(part in raw for part in containing):
-                found.append(DelayedEntry(at, raw))
+                found.append(StoredDelayedJob(at, raw))
         return DelayedPage(found)
 
-    async def remove_delayed(self, entries: Sequence[DelayedEntry]) -> Sequence[int]:
+    async def remove_delayed(self, entries: Sequence[StoredDelayedJob]) -> Sequence[int]:
         """See `Backend.remove_delayed`."""
         schedule = self._use().schedule
         return [schedule.remove_all(entry.at, entry.raw) for entry in entries]

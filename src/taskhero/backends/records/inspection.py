@@ -17,7 +17,6 @@ if TYPE_CHECKING:
 
 __all__ = [
     "FAILED",
-    "DelayedEntry",
     "DelayedPage",
     "FailedEntry",
     "FailedRetry",
@@ -25,6 +24,7 @@ __all__ = [
     "Overview",
     "RemoveWorkerResult",
     "RetryResult",
+    "StoredDelayedJob",
     "WorkerEntry",
     "WorkerRemoval",
 ]
@@ -37,7 +37,7 @@ FAILED: Final = "failed"
 
 
 @attrs.frozen
-class DelayedEntry:
+class StoredDelayedJob:
     """A payload that is delayed to the Unix second *at*."""
 
     at: int
@@ -53,7 +53,7 @@ class DelayedPage:
         after: The argument *after* for the next page; None after the last page.
     """
 
-    entries: Sequence[DelayedEntry] = ()
+    entries: Sequence[StoredDelayedJob] = ()
     after: tuple[int, int] | None = None
 
 

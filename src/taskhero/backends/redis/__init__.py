@@ -7,6 +7,11 @@
 - `notify` lets an idle process wait for jobs without polling.
 - `fake` runs the same driver on fakeredis, for tests without a server.
 
+In `lua/`, a file whose name starts with an underscore is an include. `settle_and_claim.lua` records how jobs ended,
+counts attempts, delays retries and claims jobs. `claim.lua` claims when there is nothing to settle. `prepare.lua`
+releases queue-locks and takes job-locks. `promote.lua` moves due jobs, `heartbeat.lua` renews leases, and `rescue.lua`
+takes jobs of dead processes.
+
 A verb calls `scripts.run_script`, which sends one command by `connection.ConnectionManager`. Only the heartbeat uses
 another connection, `connection.heartbeat_client`, because it runs in its own thread.
 """

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from datetime import datetime
 
     from taskhero.app import TaskHero
-    from taskhero.backends.records.inspection import DelayedEntry
+    from taskhero.backends.records.inspection import StoredDelayedJob
     from taskhero.models import Job
 
 __all__ = ["delayed", "delete"]
@@ -142,7 +142,7 @@ class _Filter:
     task: str | None = None
     meanings: tuple[list[Any], ...] | None = None
 
-    def fits(self, entry: DelayedEntry) -> bool:
+    def fits(self, entry: StoredDelayedJob) -> bool:
         """Return whether the entry meets the conditions."""
         if self.queue is None and self.task is None:
             return True
@@ -173,11 +173,11 @@ class _Page:
     """
 
     total: int
-    entries: list[tuple[int, DelayedEntry]]
+    entries: list[tuple[int, StoredDelayedJob]]
     next_start: int | None
 
 
-async def _all_delayed(app: TaskHero) -> AsyncIterator[DelayedEntry]:
+async def _all_delayed(app: TaskHero) -> AsyncIterator[StoredDelayedJob]:
     after = None
     while True:
         page = await app.backend.search_delayed(limit=_SEARCH, after=after)
@@ -190,7 +190,7 @@ async def _all_delayed(app: TaskHero) -> AsyncIterator[DelayedEntry]:
 
 async def _read(app: TaskHero, condition: _Filter, start: int, limit: int) -> _Page:
     total = sum(count for _, count in await app.backend.due_times())
-    found: list[tuple[int, DelayedEntry]] = []
+    found: list[tuple[int, StoredDelayedJob]] = []
     at = 0
     async for entry in _all_delayed(app):
         if len(found) == limit:
@@ -201,9 +201,9 @@ async def _read(app: TaskHero, condition: _Filter, start: int, limit: int) -> _P
     return _Page(total, found, None)
 
 
-async def _find(app: TaskHero, condition: _Filter) -> list[DelayedEntry]:
+async def _find(app: TaskHero, condition: _Filter) -> list[StoredDelayedJob]:
     """Return the entries that meet the condition, with all copies."""
-    found: list[DelayedEntry] = []
+    found: list[StoredDelayedJob] = []
     with progress("reading delayed jobs", sum(count for _, count in await app.backend.due_times())) as advance:
         async for entry in _all_delayed(app):
             if condition.fits(entry):
@@ -212,7 +212,7 @@ async def _find(app: TaskHero, condition: _Filter) -> list[DelayedEntry]:
     return found
 
 
-async def _remove(app: TaskHero, found: list[DelayedEntry]) -> int:
+async def _remove(app: TaskHero, found: list[StoredDelayedJob]) -> int:
     """Remove all copies of these payloads, and return the number removed."""
     deleted = 0
     distinct = list(dict.fromkeys(found))
@@ -228,11 +228,11 @@ def _job(raw: str) -> Job:
     return decode_job(raw, payload_queue(raw) or "")
 
 
-def _due_time(entry: DelayedEntry) -> datetime:
+def _due_time(entry: StoredDelayedJob) -> datetime:
     return to_datetime(min(entry.at, _LATEST))
 
 
-def _as_json(position: int, entry: DelayedEntry) -> dict[str, Any]:
+def _as_json(position: int, entry: StoredDelayedJob) -> dict[str, Any]:
     job = _job(entry.raw)
     due_at = iso(_due_time(entry))
     return {"position": position, "at": due_at, "job": job_json(job), "problem": job.problem, "raw": entry.raw}

@@ -13,7 +13,7 @@ from taskhero.cli.output import json_option, print_json, printable, progress
 from taskhero.cli.parameters import confirm, positions, require_confirmation, yes_option
 from taskhero.cli.targets import note_if_private, open_target, run_connected, target_options
 from taskhero.errors import BackendError, CannotRetry, NotConnected, NotInFailures
-from taskhero.models import MendedJob
+from taskhero.models import FailedJobResult
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable
@@ -111,9 +111,9 @@ class _Report:
     def __init__(self, *, by_position: bool) -> None:
         self.counts: Counter[str] = Counter()
         self.by_position = by_position
-        self.shown: list[MendedJob] = []
+        self.shown: list[FailedJobResult] = []
 
-    def add(self, result: MendedJob) -> None:
+    def add(self, result: FailedJobResult) -> None:
         self.counts["done" if result.done else result.outcome] += 1
         if (self.by_position or not result.done) and len(self.shown) < _MAX_REASONS:
             self.shown.append(result)
@@ -178,24 +178,24 @@ def _apply_to_positions(target: TaskHero, verb: str, positions: list[int], sourc
     return run_connected(target, apply)
 
 
-async def _remove(app: TaskHero, entry: FailedJob) -> MendedJob:
-    return MendedJob(failed=entry, outcome="removed" if await app.queue.remove_failed(entry) else "gone")
+async def _remove(app: TaskHero, entry: FailedJob) -> FailedJobResult:
+    return FailedJobResult(failed=entry, outcome="removed" if await app.queue.remove_failed(entry) else "gone")
 
 
-async def _retry(app: TaskHero, entry: FailedJob) -> MendedJob:
+async def _retry(app: TaskHero, entry: FailedJob) -> FailedJobResult:
     reason = "a plugin refuses it, a guard does not hold, or the key of its queue is not a list"
     try:
         if await app.queue.retry_and_remove_failed(entry):
-            return MendedJob(failed=entry, outcome="retried")
+            return FailedJobResult(failed=entry, outcome="retried")
     except NotInFailures:
-        return MendedJob(failed=entry, outcome="gone")
+        return FailedJobResult(failed=entry, outcome="gone")
     except CannotRetry as error:
-        return MendedJob(failed=entry, outcome="impossible", reason=str(error))
+        return FailedJobResult(failed=entry, outcome="impossible", reason=str(error))
     except (BackendError, NotConnected):
         raise
     except Exception as error:  # noqa: BLE001 - a plugin may raise anything
         reason = f"{type(error).__name__}: {error}"
-    return MendedJob(failed=entry, outcome="refused", reason=reason)
+    return FailedJobResult(failed=entry, outcome="refused", reason=reason)
 
 
 # --- all that match
@@ -221,7 +221,7 @@ def _apply_to_all(target: TaskHero, verb: str, where: FailedWhere, *, yes: bool)
     return run_connected(target, apply)
 
 
-def _apply_each(app: TaskHero, verb: str, where: FailedWhere) -> AsyncIterator[MendedJob]:
+def _apply_each(app: TaskHero, verb: str, where: FailedWhere) -> AsyncIterator[FailedJobResult]:
     return app.queue.retry_all_failed(**where) if verb == "retry" else app.queue.remove_all_failed(**where)
 
 

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from taskhero.backends.protocol import Entry, NotDelayed
-from taskhero.backends.records.inspection import DelayedEntry
+from taskhero.backends.records.inspection import StoredDelayedJob
 from taskhero.conformance.jobs.queue_inspection import SLICES
 from taskhero.conformance.promises import needs, promise
 from taskhero.conformance.steps import due, job, now_of, push, schedule
@@ -61,7 +61,7 @@ class DelayedJobListing(Suite):
         assert list(await backend.due_times()) == [(now + 70, 1)]
         assert await _found(backend) == [(now + 70, job(2))]
         assert await _found(backend, limit=1) == [(now + 70, job(2))]
-        assert list(await backend.remove_delayed([DelayedEntry(now + 60, job(1))])) == [0]
+        assert list(await backend.remove_delayed([StoredDelayedJob(now + 60, job(1))])) == [0]
 
     @_slices
     @promise("delayed", "Return the payloads that are delayed to the second *at*, in the order stored.")
@@ -110,7 +110,11 @@ class DelayedJobListing(Suite):
         now = await now_of(backend)
         await schedule(backend, now + 60, job(1), job(2), job(3))
         await schedule(backend, now + 70, job(2))
-        entries = [DelayedEntry(now + 60, job(2)), DelayedEntry(now + 60, job(4)), DelayedEntry(now + 99, job(1))]
+        entries = [
+            StoredDelayedJob(now + 60, job(2)),
+            StoredDelayedJob(now + 60, job(4)),
+            StoredDelayedJob(now + 99, job(1)),
+        ]
         assert list(await backend.remove_delayed(entries)) == [1, 0, 0]
         assert await backend.delayed(now + 60) == [job(1), job(3)]
         assert await backend.delayed(now + 70) == [job(2)]
@@ -123,7 +127,7 @@ class DelayedJobListing(Suite):
         assert list(await backend.remove_delayed([])) == []
         at = await now_of(backend) + 60
         await schedule(backend, at, *map(job, range(300)))
-        assert list(await backend.remove_delayed([DelayedEntry(at, job(n)) for n in range(299)])) == [1] * 299
+        assert list(await backend.remove_delayed([StoredDelayedJob(at, job(n)) for n in range(299)])) == [1] * 299
         assert await backend.delayed(at) == [job(299)]
 
     @promise("remove_delayed", "Each entry is one atomic step.")
@@ -132,7 +136,7 @@ class DelayedJobListing(Suite):
         """Neither `due` nor a guard finds it."""
         at = await now_of(backend) + 60
         await schedule(backend, at, job(1), job(2))
-        assert list(await backend.remove_delayed([DelayedEntry(at, job(1))])) == [1]
+        assert list(await backend.remove_delayed([StoredDelayedJob(at, job(1))])) == [1]
         assert list(await backend.push([Entry("q", job(1), guards=(NotDelayed((job(1),)),))])) == [True]
         assert list(await backend.push([Entry("q", job(2), guards=(NotDelayed((job(2),)),))])) == [False]
         clock.advance(61)
@@ -144,9 +148,9 @@ class DelayedJobListing(Suite):
         now = await now_of(backend)
         await schedule(backend, now + 60, job(1), job(2))
         await schedule(backend, now + 70, job(1))
-        assert list(await backend.remove_delayed([DelayedEntry(now + 60, job(1))])) == [1]
+        assert list(await backend.remove_delayed([StoredDelayedJob(now + 60, job(1))])) == [1]
         assert (await backend.due(1)).next_at == now + 60
-        assert list(await backend.remove_delayed([DelayedEntry(now + 60, job(2))])) == [1]
+        assert list(await backend.remove_delayed([StoredDelayedJob(now + 60, job(2))])) == [1]
         assert list(await backend.due_times()) == [(now + 70, 1)]
         assert (await backend.due(1)).next_at == now + 70
         await push(backend, job(3))

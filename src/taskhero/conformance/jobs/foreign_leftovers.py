@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from taskhero.backends.protocol import DueJob, Entry, PromoteResult, QueueLockGuard
-from taskhero.backends.records.inspection import DelayedEntry
+from taskhero.backends.records.inspection import StoredDelayedJob
 from taskhero.conformance.promises import needs, promise
 from taskhero.conformance.steps import (
     blocked_by,
@@ -54,7 +54,7 @@ class ForeignLeftovers(Suite):
         assert list(await backend.due_times()) == [(now - 60, 2), (now + 60, 1)]
         shown = await backend.search_delayed()
         assert [entry.raw for entry in shown.entries] == [job(1), job(2), job(3)]
-        assert list(await backend.remove_delayed([DelayedEntry(now - 60, job(2))])) == [1]
+        assert list(await backend.remove_delayed([StoredDelayedJob(now - 60, job(2))])) == [1]
         assert list(await backend.promote(moves_of(await due(backend)))) == [PromoteResult.QUEUED]
         clock.advance(60)
         assert list(await backend.promote(moves_of(await due(backend)))) == [PromoteResult.QUEUED]

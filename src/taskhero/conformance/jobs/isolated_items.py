@@ -21,7 +21,7 @@ from taskhero.backends.protocol import (
     Settlement,
     Subscription,
 )
-from taskhero.backends.records.inspection import DelayedEntry, FailedEntry, FailedRetry, RetryResult
+from taskhero.backends.records.inspection import FailedEntry, FailedRetry, RetryResult, StoredDelayedJob
 from taskhero.conformance.promises import needs, promise
 from taskhero.conformance.steps import (
     claim,
@@ -241,7 +241,7 @@ class IsolatedItems(Suite):
         )
         assert await due(backend) == []
         await schedule(backend, now + 60, job(1), job(2))
-        entries = [DelayedEntry(now + 60, job(n)) for n in (1, 2)]
+        entries = [StoredDelayedJob(now + 60, job(n)) for n in (1, 2)]
         assert list(await backend.remove_delayed(entries)) == [1, 1]
 
     # schedulers
@@ -259,7 +259,7 @@ class IsolatedItems(Suite):
         assert [due_job.raw for due_job in found] == [job(2)]
         moves = [PromotionTarget(DueJob(now + 5, job(1)), "q"), PromotionTarget(found[0], "q")]
         assert list(await backend.promote(moves)) == [PromoteResult.MISSED, PromoteResult.QUEUED]
-        entries = [DelayedEntry(now + at, job(number)) for at, number in ((5, 1), (7, 3))]
+        entries = [StoredDelayedJob(now + at, job(number)) for at, number in ((5, 1), (7, 3))]
         assert list(await backend.remove_delayed(entries)) == [0, 1]
 
     @promise("all", _ITEM)

@@ -15,7 +15,7 @@ from taskhero.wire.json import quote
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Sequence
 
-    from taskhero.backends.records.inspection import DelayedEntry
+    from taskhero.backends.records.inspection import StoredDelayedJob
 
 __all__ = ["DelayedJobs"]
 
@@ -103,12 +103,12 @@ class DelayedJobs(QueueBase):
         due_times = {entry.at for entry, count in zip(found, removed, strict=True) if count}
         return [_to_datetime(at) for at in sorted(due_times)]
 
-    async def _find(self, queue: str, name: str, args: object) -> Sequence[DelayedEntry]:
+    async def _find(self, queue: str, name: str, args: object) -> Sequence[StoredDelayedJob]:
         args_forms = self._args_forms(name, args)
         known_name(queue)
         # A payload contains the name as taskhero quotes it, or a JSON escape.
         substrings = (quote(name), "\\u", "\\/")
-        found: dict[DelayedEntry, None] = {}
+        found: dict[StoredDelayedJob, None] = {}
         async for entry in self._delayed(substrings, limit=_SEARCH):
             if payload_queue(entry.raw) in {queue, None} and any(
                 same_meaning(entry.raw, name, form) for form in args_forms
@@ -116,7 +116,7 @@ class DelayedJobs(QueueBase):
                 found[entry] = None
         return list(found)
 
-    async def _delayed(self, containing: Sequence[str] = (), *, limit: int) -> AsyncIterator[DelayedEntry]:
+    async def _delayed(self, containing: Sequence[str] = (), *, limit: int) -> AsyncIterator[StoredDelayedJob]:
         backend, after = self.backend, None
         while True:
             page = await backend.search_delayed(containing, limit=limit, after=after)

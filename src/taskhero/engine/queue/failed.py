@@ -12,7 +12,7 @@ from taskhero.engine.queue.base import QueueBase, position
 from taskhero.engine.time.instants import duration_of
 from taskhero.errors import CannotRetry, InvalidArguments, InvalidQueueName, NotInFailures, Undecodable, WrongType
 from taskhero.hooks.contexts import EnqueueContext
-from taskhero.models import FailedJob, Job, MendedJob
+from taskhero.models import FailedJob, FailedJobResult, Job
 from taskhero.wire.failures import decode_failure, retry_text
 
 if TYPE_CHECKING:
@@ -151,7 +151,7 @@ class FailedJobs(QueueBase):
             for failed in page.values():
                 yield failed
 
-    async def retry_all_failed(self, **where: Unpack[FailedWhere]) -> AsyncIterator[MendedJob]:
+    async def retry_all_failed(self, **where: Unpack[FailedWhere]) -> AsyncIterator[FailedJobResult]:
         """Retry the selected failed jobs, 50 in one step, and yield the result of each.
 
         It reads only the entries that exist at the start, so a job that fails again is not retried again. ::
@@ -165,14 +165,14 @@ class FailedJobs(QueueBase):
         async for result in self._apply(FailedFilter(**where), retry=True):
             yield result
 
-    async def remove_all_failed(self, **where: Unpack[FailedWhere]) -> AsyncIterator[MendedJob]:
+    async def remove_all_failed(self, **where: Unpack[FailedWhere]) -> AsyncIterator[FailedJobResult]:
         """Remove the selected failed jobs, and yield the result of each, as `retry_all_failed` does."""
         async for result in self._apply(FailedFilter(**where), retry=False):
             yield result
 
     # helpers
 
-    async def _apply(self, where: FailedFilter, *, retry: bool) -> AsyncIterator[MendedJob]:
+    async def _apply(self, where: FailedFilter, *, retry: bool) -> AsyncIterator[FailedJobResult]:
         async for total, page in self._pages(where):
             numbers = list(page)
             for start in range(0, len(numbers), _BATCH):
@@ -199,16 +199,16 @@ class FailedJobs(QueueBase):
                 yield total, {number: failed for number, failed in numbered if where.fits(failed, now)}
                 looked += stop - start
 
-    async def _remove_batch(self, batch: Sequence[FailedJob]) -> list[MendedJob]:
+    async def _remove_batch(self, batch: Sequence[FailedJob]) -> list[FailedJobResult]:
         replies = await self.backend.remove_failed([_entry(failed) for failed in batch])
         return [
-            MendedJob(failed=failed, outcome="removed" if removed else "gone")
+            FailedJobResult(failed=failed, outcome="removed" if removed else "gone")
             for failed, removed in zip(batch, replies, strict=True)
         ]
 
-    async def _retry(self, batch: Sequence[FailedJob], *, strict: bool = False) -> list[MendedJob]:
+    async def _retry(self, batch: Sequence[FailedJob], *, strict: bool = False) -> list[FailedJobResult]:
         """Retry failed jobs in one step; if *strict*, raise a plugin's error and `CannotRetry`."""
-        known: list[MendedJob | None] = []
+        known: list[FailedJobResult | None] = []
         ready: list[tuple[FailedRetry, Job, EnqueueContext]] = []
         for failed in batch:
             try:
@@ -216,7 +216,7 @@ class FailedJobs(QueueBase):
             except CannotRetry as error:
                 if strict:
                     raise
-                known.append(MendedJob(failed=failed, outcome="impossible", reason=str(error)))
+                known.append(FailedJobResult(failed=failed, outcome="impossible", reason=str(error)))
                 continue
             except Exception as error:
                 if strict:
@@ -224,16 +224,18 @@ class FailedJobs(QueueBase):
                 self.context.logger.exception(
                     "A plugin failed before the retry of a job, which stays in the failed list: %.200s", failed.job.raw
                 )
-                known.append(MendedJob(failed=failed, outcome="refused", reason=f"{type(error).__name__}: {error}"))
+                known.append(
+                    FailedJobResult(failed=failed, outcome="refused", reason=f"{type(error).__name__}: {error}")
+                )
                 continue
             if prepared is None:
-                known.append(MendedJob(failed=failed, outcome="refused", reason=_NOT_STORED))
+                known.append(FailedJobResult(failed=failed, outcome="refused", reason=_NOT_STORED))
             else:
                 known.append(None)
                 ready.append(prepared)
         replies = await self.backend.retry_failed([retry for retry, _, _ in ready]) if ready else ()
         replied = iter(zip(ready, replies, strict=True))
-        results: list[MendedJob] = []
+        results: list[FailedJobResult] = []
         for failed, result in zip(batch, known, strict=True):
             if result is not None:
                 results.append(result)
@@ -262,12 +264,12 @@ class FailedJobs(QueueBase):
         return FailedRetry(entry, Entry(job.queue, raw, guards=guards)), job, context
 
 
-def _result_of(failed: FailedJob, reply: str) -> MendedJob:
+def _result_of(failed: FailedJob, reply: str) -> FailedJobResult:
     if reply == RetryResult.STORED:
-        return MendedJob(failed=failed, outcome="retried")
+        return FailedJobResult(failed=failed, outcome="retried")
     if reply == RetryResult.NOT_STORED:
-        return MendedJob(failed=failed, outcome="refused", reason=_NOT_STORED)
-    return MendedJob(failed=failed, outcome="gone")
+        return FailedJobResult(failed=failed, outcome="refused", reason=_NOT_STORED)
+    return FailedJobResult(failed=failed, outcome="gone")
 
 
 def _entry(failed: object) -> FailedEntry:

@@ -2,7 +2,8 @@
 
 - `executor` takes a job from its claim to the disposition of its settlement.
 - `preparation` acquires the locks and counters that the task's plugins need.
-- `invoker` calls the function: on the event loop, in a thread of `threads`, or in a child process of `processes`.
+- `invoker` calls the function and applies its timeout: on the event loop, in a thread of `threads`, or in a child
+  process of `processes`.
 - `context` gives the running task its job, attempt and logger.
 - `failure_report` describes an exception for the failed list.
 

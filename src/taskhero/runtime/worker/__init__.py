@@ -1,4 +1,7 @@
-"""Run the task processors (slots) of one process.
+"""Run the task processors of one process.
+
+A slot, a task processor and a worker in the store are one thing: "task processor" is ActionHero's term, and other
+programs see a worker for each slot.
 
 - `pool` starts, stops and resizes the set of slots. It owns the dispatcher and the heartbeat.
 - `autoscale` measures the delay of the event loop and decides how many slots there are.
@@ -6,7 +9,8 @@
 - `dispatcher` is the loop that settles finished jobs and claims the next ones in one round trip.
 - `queue_order` names the queues to claim from, in priority order.
 - `job_runner` starts each claimed job and records how it ended.
-- `quarantine` computes how long a job that may have crashed its process runs exclusively.
+- `quarantine` computes how long a job that may have crashed its process runs exclusively. `job_runner` keeps such a job
+  apart, and `dispatcher` marks its exclusive run in the backend.
 - `settlement_buffer` keeps settlements until the backend has recorded them, and then emits their events.
 - `lost_reply_recovery` reads the process's own claims after a lost reply.
 - `claim_restorer` writes claims again that another program deleted.

@@ -166,9 +166,9 @@ class Dispatcher:
         """Return the largest number of slots that worked at once since the last call."""
         return self._jobs.take_peak()
 
-    def hurry(self) -> None:
+    def skip_grace(self) -> None:
         """Skip the grace period of a current or later `drain`."""
-        self._jobs.hurry()
+        self._jobs.skip_grace()
 
     def pause(self) -> None:
         """Claim nothing until `resume`. Jobs of a claim in flight are released; running jobs continue."""
@@ -205,7 +205,7 @@ class Dispatcher:
             return True
         self.stop_claiming()
         self._pause.wake()
-        self._settlements.hurry()
+        self._settlements.skip_grace()
         try:
             await self._jobs.end_all(grace, limit)
             self._drained = asyncio.get_running_loop().create_future()
@@ -392,7 +392,7 @@ class Dispatcher:
         """Keep the settlements that were not sent, wait, and then read what the failed step did."""
         self._outage.failed(_NAME, error)
         lost = not isinstance(error, (BackendUnavailable, BackendRefused))
-        self._settlements.restore(lost=lost)
+        self._settlements.keep_for_retry(lost=lost)
         if lost:
             self._lost_reply_recovery.reply_lost()
         delay = self._backoff.next()

@@ -335,7 +335,7 @@ class JobRunner:
                 self._settlements.release(claim, STOPPING)
         self._signal()
 
-    def hurry(self) -> None:
+    def skip_grace(self) -> None:
         """Skip the grace period of a current or later `end_all`."""
         if not self._grace_skipped.done():
             self._grace_skipped.set_result(None)

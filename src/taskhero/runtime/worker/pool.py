@@ -207,9 +207,9 @@ class MultiWorker:
         """
         return self.context.control.fail_running(error)
 
-    def hurry(self) -> None:
+    def skip_grace(self) -> None:
         """Skip the grace period of a current or later stop."""
-        self._dispatcher.hurry()
+        self._dispatcher.skip_grace()
 
     def stop_claiming(self) -> None:
         """Claim no jobs from now on. Running jobs continue. It cannot be undone; `stop` does it, too."""

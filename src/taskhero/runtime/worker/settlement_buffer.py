@@ -121,7 +121,7 @@ class SettlementBuffer:
         self._sent, self.pending = self.pending[:BATCH], self.pending[BATCH:]
         return [settlement for settlement, _ in self._sent]
 
-    def restore(self, *, lost: bool) -> None:
+    def keep_for_retry(self, *, lost: bool) -> None:
         """Make the settlements of a failed round pending again.
 
         Args:
@@ -197,7 +197,7 @@ class SettlementBuffer:
         """Return the slots with a pending settlement."""
         return {settlement.claim.slot for settlement, _ in self.pending}
 
-    def hurry(self) -> None:
+    def skip_grace(self) -> None:
         """Send unrecorded settlements again at once and then at short intervals, since the process stops."""
         self._backoff = Backoff(limit=0.2)
         if self._timer is not None:

@@ -30,7 +30,7 @@ from taskhero.backends.protocol import (
     Subscription,
     Succeeded,
 )
-from taskhero.backends.records.inspection import DelayedEntry, FailedEntry, FailedRetry, WorkerRemoval
+from taskhero.backends.records.inspection import FailedEntry, FailedRetry, StoredDelayedJob, WorkerRemoval
 from taskhero.backends.redis import RedisBackend
 from taskhero.errors import BackendUnavailable
 from taskhero.wire.workers import new_process_name
@@ -94,7 +94,7 @@ STEPS = {
     ),
     "remove": lambda b, p, c: b.remove("q", [Removal(RAW)]),
     "delete_queue": lambda b, p, c: b.delete_queue("q"),
-    "remove_delayed": lambda b, p, c: b.remove_delayed([DelayedEntry(LATER, RAW)]),
+    "remove_delayed": lambda b, p, c: b.remove_delayed([StoredDelayedJob(LATER, RAW)]),
     "remove_failed": lambda b, p, c: b.remove_failed([FailedEntry(FAILURE)]),
     "retry_failed": lambda b, p, c: b.retry_failed([FailedRetry(FailedEntry(FAILURE), Entry("q", RAW))]),
     "delete_lock": lambda b, p, c: b.delete_lock("lock"),
@@ -158,7 +158,7 @@ async def test_behind_a_proxy_every_connection_reaches_the_new_master(start_serv
             proxy.lead_to(new.port)
             old.command("REPLICAOF", "127.0.0.1", new.port)
             new.command("RPUSH", "resque:queue:q", '{"class":"note","queue":"q","args":[1]}')
-            await until(lambda: begun == [1], 3)
+            await until(lambda: begun == [1], 5)
             for name in ("first", "second"):
                 await until(lambda name=name: len(clients(new.port, name)) >= 3 and not clients(old.port, name), 3)
             assert await apps[0].queue.enqueue("note", [2], "q")

@@ -269,7 +269,7 @@ class ClaimCommands(LeaseCommands):
         keyspace = self._keys
         arguments = [part for lease in leases for part in (lease.process, lease.renewal)]
         expired, workers = await self._run(
-            "expired", (keyspace.renewals, keyspace.workers, keyspace.taskhero_workers), arguments
+            "expired_leases", (keyspace.renewals, keyspace.workers, keyspace.taskhero_workers), arguments
         )
         unchanged = set(map(to_text, expired))
         ids: defaultdict[str | None, set[str]] = defaultdict(set)

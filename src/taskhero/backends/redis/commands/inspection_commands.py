@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from taskhero.backends.records.inspection import FAILED, DelayedEntry, DelayedPage, Overview
+from taskhero.backends.records.inspection import FAILED, DelayedPage, Overview, StoredDelayedJob
 from taskhero.backends.redis.commands.command_group import to_bytes, to_number, to_text
 from taskhero.backends.redis.commands.queue_commands import QueueCommands
 
@@ -93,11 +93,11 @@ class InspectionCommands(QueueCommands):
         arguments: _Arguments = [self._prefix, first, position, limit, _PAGE_BYTES, *map(to_bytes, containing)]
         at, position, *pairs = await self._run("search_delayed", (self._keys.schedule,), arguments)
         return DelayedPage(
-            [DelayedEntry(int(at), to_text(raw)) for at, raw in zip(pairs[::2], pairs[1::2], strict=True)],
+            [StoredDelayedJob(int(at), to_text(raw)) for at, raw in zip(pairs[::2], pairs[1::2], strict=True)],
             (int(at), int(position)) if at else None,
         )
 
-    async def remove_delayed(self, entries: Sequence[DelayedEntry]) -> Sequence[int]:
+    async def remove_delayed(self, entries: Sequence[StoredDelayedJob]) -> Sequence[int]:
         """See `Backend.remove_delayed`."""
         removed: list[int] = []
         for batch in _batches_of(entries, _REMOVALS):

@@ -60,13 +60,13 @@ class SchedulerCommands(RedisCommands):
 
     async def lead(self, owner: str, lease: float) -> bool:
         """See `Backend.lead`."""
-        return bool(await self._run("lead", (self._keys.leader,), (self._now(), owner, int(lease * 1000))))
+        return bool(await self._run("acquire_lease", (self._keys.leader,), (self._now(), owner, int(lease * 1000))))
 
     async def resign(self, owner: str) -> bool:
         """See `Backend.resign`."""
-        return bool(await self._run("resign", (self._keys.leader,), (owner, "")))
+        return bool(await self._run("release_lease", (self._keys.leader,), (owner, "")))
 
     async def leader(self) -> str | None:
         """See `Backend.leader`."""
-        owner = await self._run("leader", (self._keys.leader,), (self._now(),))
+        owner = await self._run("lease_owner", (self._keys.leader,), (self._now(),))
         return to_text(owner) if owner else None

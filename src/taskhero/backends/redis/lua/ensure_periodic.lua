@@ -14,7 +14,7 @@
 --!include adopting
 --!include owners
 --!include guards
---!include locks
+--!include job_locks
 --!include delaying
 --!include periodic
 allow_oom(KEYS[1])

@@ -14,7 +14,7 @@
 --!include common
 --!include leases
 --!include owners
---!include locks
+--!include job_locks
 allow_oom(KEYS[1])
 
 -- Return year, month, day, hour, minute, second in UTC.

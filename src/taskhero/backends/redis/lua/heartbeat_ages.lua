@@ -6,7 +6,7 @@
 -- Returns id and age in ms in turn.
 --!include common
 --!include reading
---!include heartbeats
+--!include worker_identity
 allow_oom(KEYS[3])
 local now, prefix = now_ms(ARGV[1]), ARGV[2]
 if failed(redis.pcall('HLEN', KEYS[4])) then redis.call('DEL', KEYS[4]) end

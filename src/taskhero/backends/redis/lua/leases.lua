@@ -6,7 +6,7 @@
 -- Returns the number of the last renewal, then the leases.
 --!include common
 --!include leases
---!include heartbeats
+--!include worker_identity
 if ARGV[3] ~= '' then
   local now, seen, unknown = now_ms(ARGV[1]), {}, {}
   local function check_lease(process)

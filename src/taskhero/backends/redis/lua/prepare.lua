@@ -10,7 +10,7 @@
 --!include common
 --!include leases
 --!include owners
---!include locks
+--!include job_locks
 allow_oom(KEYS[1])
 local now = now_ms(ARGV[1])
 local alive = is_alive(KEYS[1], ARGV[2])

@@ -8,7 +8,7 @@
 -- ARGV[5] that value, ARGV[6] failure or '', ARGV[7] minimum heartbeat age in ms or ''
 -- Returns 'removed', 'changed', 'alive', 'unknown' or 'wrong_type'.
 --!include common
---!include heartbeats
+--!include worker_identity
 allow_oom(KEYS[4])
 local now, prefix, id = now_ms(ARGV[1]), ARGV[2], ARGV[3]
 

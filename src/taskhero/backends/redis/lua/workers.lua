@@ -7,7 +7,7 @@
 -- until the lease of its process ends or ''. A value that is not a string is a table with its type.
 --!include common
 --!include reading
---!include heartbeats
+--!include worker_identity
 local now, prefix = now_ms(ARGV[1]), ARGV[2]
 local ids, results = {}, {}
 if ARGV[3] == '1' then

@@ -155,7 +155,7 @@ class Notifier(RedisCommands):
         listener.next_attempt = now + TRACKING_RENEWAL
         arguments = (self._now(), listener.process.name, int(TRACKING_LEASE * 1000))
         try:
-            leads = await self._run("lead", (self._keys.tracking_lease,), arguments)
+            leads = await self._run("acquire_lease", (self._keys.tracking_lease,), arguments)
         except BaseException:
             # It may hold the lease now, and no other process can acquire it then: retry at once.
             listener.next_attempt = 0.0
@@ -231,7 +231,9 @@ class Notifier(RedisCommands):
     async def _release_tracking_lease(self, listener: ProcessListener) -> None:
         await listener.tracking.close()
         listener.tracking_lease_ends = 0.0
-        await self._run("resign", (self._keys.tracking_lease, self._tracking_lease_free), (listener.process.name, "1"))
+        await self._run(
+            "release_lease", (self._keys.tracking_lease, self._tracking_lease_free), (listener.process.name, "1")
+        )
 
     async def _stop_waiting(self, process: Process) -> None:
         """Close the listeners of a process, and release its tracking lease."""
