@@ -160,7 +160,7 @@ async def test_behind_a_proxy_every_connection_reaches_the_new_master(start_serv
             new.command("RPUSH", "resque:queue:q", '{"class":"note","queue":"q","args":[1]}')
             await until(lambda: begun == [1], 5)
             for name in ("first", "second"):
-                await until(lambda name=name: len(clients(new.port, name)) >= 3 and not clients(old.port, name), 3)
+                await until(lambda name=name: len(clients(new.port, name)) >= 3 and not clients(old.port, name), 5)
             assert await apps[0].queue.enqueue("note", [2], "q")
             await until(lambda: begun == [1, 2], 3)
 
