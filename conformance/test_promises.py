@@ -66,7 +66,7 @@ def contract():
     for name in PROMISING:
         yield from ((name, sentence) for sentence in sentences(getattr(protocol, name).__doc__))
     for answers in ANSWERS:
-        yield from ((answers.__name__, answer) for answer in vars(answers) if answer.isupper())
+        yield from ((answers.__name__, answer) for answer in answers.__members__)
     yield from (("all", sentence) for sentence in rules())
 
 

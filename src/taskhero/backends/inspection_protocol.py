@@ -16,6 +16,8 @@ if TYPE_CHECKING:
         FailedRetry,
         HeartbeatAge,
         Overview,
+        RemoveWorkerResult,
+        RetryResult,
         StoredDelayedJob,
         WorkerEntry,
         WorkerRemoval,
@@ -135,7 +137,7 @@ class Inspectable(Protocol):
         """
         ...
 
-    async def retry_failed(self, retries: Sequence[FailedRetry]) -> Sequence[str]:
+    async def retry_failed(self, retries: Sequence[FailedRetry]) -> Sequence[RetryResult]:
         """Store failed jobs again, remove their entries, and return a `RetryResult` for each.
 
         Each retry is one atomic step, in the order given. It removes the newest copy of the entry and stores the job as
@@ -182,7 +184,7 @@ class Inspectable(Protocol):
         """
         ...
 
-    async def remove_worker(self, removal: WorkerRemoval) -> str:
+    async def remove_worker(self, removal: WorkerRemoval) -> RemoveWorkerResult:
         """Remove a worker with all data under its name, and return a `RemoveWorkerResult`.
 
         The removal is one atomic step. If the worker held a job, that step lists and counts its failure. A job that the

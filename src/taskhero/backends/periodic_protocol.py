@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Protocol
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from taskhero.backends.records.periodic_tasks import PeriodicTask, PeriodicTasksReply
+    from taskhero.backends.records.periodic_tasks import EnsureResult, FireResult, PeriodicTask, PeriodicTasksReply
 
 __all__ = ["PeriodicTaskVerbs"]
 
@@ -26,7 +26,9 @@ class PeriodicTaskVerbs(Protocol):
         """
         ...
 
-    async def ensure_periodic(self, tasks: Sequence[PeriodicTask], *, full_scan: bool = False) -> Sequence[str]:
+    async def ensure_periodic(
+        self, tasks: Sequence[PeriodicTask], *, full_scan: bool = False
+    ) -> Sequence[EnsureResult]:
         """Ensure that each of these tasks with a frequency runs again, and return an `EnsureResult` for each.
 
         Each task is one atomic step: of several concurrent calls, one enqueues it. That call takes the locks that its
@@ -62,7 +64,9 @@ class PeriodicTaskVerbs(Protocol):
         """
         ...
 
-    async def fire_cron(self, task: PeriodicTask, expected_cursor: int | None, new_cursor: int, count: int) -> str:
+    async def fire_cron(
+        self, task: PeriodicTask, expected_cursor: int | None, new_cursor: int, count: int
+    ) -> FireResult:
         """Store *count* jobs of a cron task, move its cursor to *new_cursor*, and return a `FireResult`.
 
         That happens only if the cursor is *expected_cursor*: of two calls for the same fire times, one succeeds. Guards

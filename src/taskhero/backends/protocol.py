@@ -163,7 +163,7 @@ class Backend(Inspectable, PeriodicTaskVerbs, Protocol):
         """
         ...
 
-    async def schedule(self, entries: Sequence[DelayedJobEntry]) -> Sequence[str]:
+    async def schedule(self, entries: Sequence[DelayedJobEntry]) -> Sequence[ScheduleResult]:
         """Store jobs until their due times, in the order given, and return a `ScheduleResult` for each.
 
         For an entry with a delay, the due time is the backend's now within the step plus the delay. It is rounded up to
@@ -197,7 +197,7 @@ class Backend(Inspectable, PeriodicTaskVerbs, Protocol):
         """
         ...
 
-    async def promote(self, moves: Sequence[PromotionTarget]) -> Sequence[str]:
+    async def promote(self, moves: Sequence[PromotionTarget]) -> Sequence[PromoteResult]:
         """Move due jobs to the ends of their queues, and return a `PromoteResult` for each.
 
         A job that is no longer where `due` found it, or is not due, is `MISSED`. A job is also `MISSED` while another

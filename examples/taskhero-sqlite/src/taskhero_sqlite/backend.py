@@ -27,8 +27,10 @@ if TYPE_CHECKING:
         Preparation,
         Prepared,
         Process,
+        PromoteResult,
         PromotionTarget,
         RescuedJob,
+        ScheduleResult,
         SettleAndClaimReply,
         Settlement,
         Subscription,
@@ -50,7 +52,7 @@ class SqliteBackend(PeriodicVerbs, InspectionVerbs):
         """See `Backend.push`."""
         return await self._do(push, entries)
 
-    async def schedule(self, entries: Sequence[DelayedJobEntry]) -> Sequence[str]:
+    async def schedule(self, entries: Sequence[DelayedJobEntry]) -> Sequence[ScheduleResult]:
         """See `Backend.schedule`."""
         return await self._do(schedule.schedule, entries)
 
@@ -65,7 +67,7 @@ class SqliteBackend(PeriodicVerbs, InspectionVerbs):
         self._here()
         return 0
 
-    async def promote(self, moves: Sequence[PromotionTarget]) -> Sequence[str]:
+    async def promote(self, moves: Sequence[PromotionTarget]) -> Sequence[PromoteResult]:
         """See `Backend.promote`."""
         return await self._do(schedule.promote, moves)
 

@@ -49,12 +49,12 @@ def remove_failed(step: Step, entries: Sequence[FailedEntry]) -> list[bool]:
     return [_remove(step, _youngest(step, entry)) for entry in entries]
 
 
-def retry_failed(step: Step, retries: Sequence[FailedRetry]) -> list[str]:
+def retry_failed(step: Step, retries: Sequence[FailedRetry]) -> list[RetryResult]:
     """See `Backend.retry_failed`."""
     return [_retry(step, retry) for retry in retries]
 
 
-def _retry(step: Step, retry: FailedRetry) -> str:
+def _retry(step: Step, retry: FailedRetry) -> RetryResult:
     number = _youngest(step, retry.failed)
     if number is None:
         return RetryResult.MISSING

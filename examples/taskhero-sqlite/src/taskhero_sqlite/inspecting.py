@@ -18,6 +18,8 @@ if TYPE_CHECKING:
         FailedRetry,
         HeartbeatAge,
         Overview,
+        RemoveWorkerResult,
+        RetryResult,
         StoredDelayedJob,
         WorkerEntry,
         WorkerRemoval,
@@ -98,7 +100,7 @@ class InspectionVerbs(Connected):
         """See `Backend.remove_failed`."""
         return await self._do(failures.remove_failed, entries)
 
-    async def retry_failed(self, retries: Sequence[FailedRetry]) -> Sequence[str]:
+    async def retry_failed(self, retries: Sequence[FailedRetry]) -> Sequence[RetryResult]:
         """See `Backend.retry_failed`."""
         return await self._do(failures.retry_failed, retries)
 
@@ -126,6 +128,6 @@ class InspectionVerbs(Connected):
         """See `Backend.heartbeat_ages`."""
         return await self._ask(workers.heartbeat_ages)
 
-    async def remove_worker(self, removal: WorkerRemoval) -> str:
+    async def remove_worker(self, removal: WorkerRemoval) -> RemoveWorkerResult:
         """See `Backend.remove_worker`."""
         return await self._do(workers.remove_worker, removal)

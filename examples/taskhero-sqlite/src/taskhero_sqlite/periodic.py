@@ -90,12 +90,12 @@ def _guard_of(fields: dict[str, Any]) -> Guard:
 # --- one chain
 
 
-def ensure_periodic(step: Step, tasks: Sequence[PeriodicTask], *, thoroughly: bool) -> list[str]:
+def ensure_periodic(step: Step, tasks: Sequence[PeriodicTask], *, thoroughly: bool) -> list[EnsureResult]:
     """See `Backend.ensure_periodic`."""
     return [_ensure(step, task, thoroughly=thoroughly) for task in tasks]
 
 
-def _ensure(step: Step, task: PeriodicTask, *, thoroughly: bool) -> str:
+def _ensure(step: Step, task: PeriodicTask, *, thoroughly: bool) -> EnsureResult:
     if next_runs.is_stopped(step, task.name):
         return EnsureResult.STOPPED
     if any(locks.is_taken(step, key, None) for key in task.holds):
@@ -170,7 +170,7 @@ def resume_periodic(step: Step, names: Sequence[str], *, failed: bool) -> int:
 # --- tasks by cron
 
 
-def fire_cron(step: Step, task: PeriodicTask, since: int | None, until: int, times: int) -> str:
+def fire_cron(step: Step, task: PeriodicTask, since: int | None, until: int, times: int) -> FireResult:
     """See `Backend.fire_cron`."""
     if step.value("SELECT until FROM seen WHERE name = ?", blob(task.name)) != since:
         return FireResult.MISSED

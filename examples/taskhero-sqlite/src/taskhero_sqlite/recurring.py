@@ -10,7 +10,7 @@ from taskhero_sqlite.base import Connected
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from taskhero.backends.protocol import PeriodicTask, PeriodicTasksReply
+    from taskhero.backends.protocol import EnsureResult, FireResult, PeriodicTask, PeriodicTasksReply
 
 __all__ = ["PeriodicVerbs"]
 
@@ -26,7 +26,9 @@ class PeriodicVerbs(Connected):
             return await self._ask(periodic.known)
         return await self._do(periodic.declare, declared, lifetime)
 
-    async def ensure_periodic(self, tasks: Sequence[PeriodicTask], *, full_scan: bool = False) -> Sequence[str]:
+    async def ensure_periodic(
+        self, tasks: Sequence[PeriodicTask], *, full_scan: bool = False
+    ) -> Sequence[EnsureResult]:
         """See `Backend.ensure_periodic`."""
         return await self._do(periodic.ensure_periodic, tasks, thoroughly=full_scan)
 
@@ -42,6 +44,8 @@ class PeriodicVerbs(Connected):
         """See `Backend.resume_periodic`."""
         return await self._do(periodic.resume_periodic, names, failed=failed)
 
-    async def fire_cron(self, task: PeriodicTask, expected_cursor: int | None, new_cursor: int, count: int) -> str:
+    async def fire_cron(
+        self, task: PeriodicTask, expected_cursor: int | None, new_cursor: int, count: int
+    ) -> FireResult:
         """See `Backend.fire_cron`."""
         return await self._do(periodic.fire_cron, task, expected_cursor, new_cursor, count)

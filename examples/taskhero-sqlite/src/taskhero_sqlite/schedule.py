@@ -51,12 +51,12 @@ def delay(step: Step, at: int, raw: str, meaning: str | None = None) -> None:
         step.ring_schedule()
 
 
-def schedule(step: Step, entries: Sequence[DelayedJobEntry]) -> list[str]:
+def schedule(step: Step, entries: Sequence[DelayedJobEntry]) -> list[ScheduleResult]:
     """See `Backend.schedule`."""
     return [_schedule(step, entry) for entry in entries]
 
 
-def _schedule(step: Step, entry: DelayedJobEntry) -> str:
+def _schedule(step: Step, entry: DelayedJobEntry) -> ScheduleResult:
     at = _due_second(entry, step.now)
     if at is not None and entry.unique and _find(step, at, entry.raw) is not None:
         return ScheduleResult.ALREADY_DELAYED
@@ -90,12 +90,12 @@ def due(step: Step, limit: int) -> DueReply:
     )
 
 
-def promote(step: Step, moves: Sequence[PromotionTarget]) -> list[str]:
+def promote(step: Step, moves: Sequence[PromotionTarget]) -> list[PromoteResult]:
     """See `Backend.promote`."""
     return [_promote(step, move) for move in moves]
 
 
-def _promote(step: Step, move: PromotionTarget) -> str:
+def _promote(step: Step, move: PromotionTarget) -> PromoteResult:
     found = _find(step, move.job.at, move.job.raw) if move.job.at <= int(step.now) else None
     if found is None:
         return PromoteResult.MISSED
@@ -112,7 +112,7 @@ def _promote(step: Step, move: PromotionTarget) -> str:
     return became
 
 
-def _take_or_merge(step: Step, move: PromotionTarget, queue: str) -> str:
+def _take_or_merge(step: Step, move: PromotionTarget, queue: str) -> PromoteResult:
     """Take what a due job's guards ask for, also locks that were left behind; return what becomes of it."""
     refused = locks.take(step, move.guards, moving=move.job)
     if refused is None:

@@ -60,7 +60,7 @@ def heartbeat_ages(step: Step) -> list[HeartbeatAge]:
     ]
 
 
-def remove_worker(step: Step, cleaning: WorkerRemoval) -> str:
+def remove_worker(step: Step, cleaning: WorkerRemoval) -> RemoveWorkerResult:
     """See `Backend.remove_worker`."""
     place = _places(step).get(cleaning.id)
     if place is None:

@@ -124,12 +124,12 @@ class MemoryBackend(PeriodicVerbs, InspectionVerbs):
             store.wakeups.signal(queue)
         return stored
 
-    async def schedule(self, entries: Sequence[DelayedJobEntry]) -> Sequence[str]:
+    async def schedule(self, entries: Sequence[DelayedJobEntry]) -> Sequence[ScheduleResult]:
         """See `Backend.schedule`."""
         store, now = self._use(), self._clock.now()
         return [self._schedule(store, entry, now) for entry in entries]
 
-    def _schedule(self, store: Store, entry: DelayedJobEntry, now: float) -> str:
+    def _schedule(self, store: Store, entry: DelayedJobEntry, now: float) -> ScheduleResult:
         at = due_second(entry, now)
         if at is not None and entry.unique and store.schedule.holds(at, entry.raw):
             return ScheduleResult.ALREADY_DELAYED
@@ -157,12 +157,12 @@ class MemoryBackend(PeriodicVerbs, InspectionVerbs):
         self._use()
         return 0
 
-    async def promote(self, moves: Sequence[PromotionTarget]) -> Sequence[str]:
+    async def promote(self, moves: Sequence[PromotionTarget]) -> Sequence[PromoteResult]:
         """See `Backend.promote`."""
         store, now = self._use(), self._clock.now()
         return [self._promote(store, move, now) for move in moves]
 
-    def _promote(self, store: Store, move: PromotionTarget, now: float) -> str:
+    def _promote(self, store: Store, move: PromotionTarget, now: float) -> PromoteResult:
         job = move.job
         if job.at > int(now) or not store.schedule.holds(job.at, job.raw):
             return PromoteResult.MISSED

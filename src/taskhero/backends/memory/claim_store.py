@@ -231,7 +231,7 @@ class ClaimStore:
             failed=counters.get(f"failed:{name}"),
         )
 
-    def remove_worker(self, removal: WorkerRemoval, now: float) -> str:
+    def remove_worker(self, removal: WorkerRemoval, now: float) -> RemoveWorkerResult:
         """See `Backend.remove_worker`."""
         with self._store.guard:
             for registered in self._processes:
@@ -240,7 +240,9 @@ class ClaimStore:
                         return self._remove_worker(registered, slot, removal, now)
         return RemoveWorkerResult.UNKNOWN
 
-    def _remove_worker(self, registered: RegisteredProcess, slot: int, removal: WorkerRemoval, now: float) -> str:
+    def _remove_worker(
+        self, registered: RegisteredProcess, slot: int, removal: WorkerRemoval, now: float
+    ) -> RemoveWorkerResult:
         if _working(registered, slot) != removal.seen:
             return RemoveWorkerResult.CHANGED
         if removal.heartbeat_age is not None and now - registered.lease_ends < removal.heartbeat_age:

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
     from taskhero.backends.memory.claim_store import ClaimStore
     from taskhero.backends.memory.store import Store
-    from taskhero.backends.records.inspection import FailedEntry, FailedRetry, WorkerRemoval
+    from taskhero.backends.records.inspection import FailedEntry, FailedRetry, RemoveWorkerResult, WorkerRemoval
     from taskhero.clock import Clock
 
 __all__ = ["InspectionVerbs"]
@@ -104,7 +104,7 @@ class InspectionVerbs:
         store = self._use()
         return [store.remove_failed(entry.raw) if entry.source == FAILED else False for entry in entries]
 
-    async def retry_failed(self, retries: Sequence[FailedRetry]) -> Sequence[str]:
+    async def retry_failed(self, retries: Sequence[FailedRetry]) -> Sequence[RetryResult]:
         """See `Backend.retry_failed`."""
         store, now = self._use(), self._clock.now()
         return [_retry(store, retry, now) for retry in retries]
@@ -147,7 +147,7 @@ class InspectionVerbs:
         """See `Backend.heartbeat_ages`."""
         return [HeartbeatAge(entry.id, max(0.0, -(entry.alive_for or 0.0))) for entry in await self.workers()]
 
-    async def remove_worker(self, removal: WorkerRemoval) -> str:
+    async def remove_worker(self, removal: WorkerRemoval) -> RemoveWorkerResult:
         """See `Backend.remove_worker`."""
         self._use()
         return self._work.remove_worker(removal, self._clock.now())
@@ -168,7 +168,7 @@ def _failures(store: Store, source: str) -> Sequence[str]:
     return store.failures if source == FAILED else ()
 
 
-def _retry(store: Store, retry: FailedRetry, now: float) -> str:
+def _retry(store: Store, retry: FailedRetry, now: float) -> RetryResult:
     failed, entry = retry.failed, retry.entry
     if failed.source != FAILED or failed.raw not in store.failures:
         return RetryResult.MISSING

@@ -107,8 +107,8 @@ class PeriodicStore:
         locks.free(guard.key for guard in task.guards if isinstance(guard, QueueLockGuard))
         return removed + self.remove_delayed(task.equivalent_payloads)
 
-    def find(self, task: PeriodicTask, locks: LockStore, now: float, *, full_scan: bool) -> str | None:
-        """Return where a copy of the task is, as `EnsureResult` names it, or None if there is none."""
+    def find(self, task: PeriodicTask, locks: LockStore, now: float, *, full_scan: bool) -> EnsureResult | None:
+        """Return where a copy of the task is, or None if there is none."""
         if task.name in self.stopped:
             return EnsureResult.STOPPED
         if any(locks.get(key, now) is not None for key in task.holds):

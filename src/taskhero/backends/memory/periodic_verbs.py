@@ -35,12 +35,14 @@ class PeriodicVerbs:
         """See `Backend.declare_periodic`."""
         return self._use().periodic.declare(declared, lifetime, self._clock.now())
 
-    async def ensure_periodic(self, tasks: Sequence[PeriodicTask], *, full_scan: bool = False) -> Sequence[str]:
+    async def ensure_periodic(
+        self, tasks: Sequence[PeriodicTask], *, full_scan: bool = False
+    ) -> Sequence[EnsureResult]:
         """See `Backend.ensure_periodic`."""
         store, now = self._use(), self._clock.now()
         return [self._ensure(store, task, now, full_scan=full_scan) for task in tasks]
 
-    def _ensure(self, store: Store, task: PeriodicTask, now: float, *, full_scan: bool) -> str:
+    def _ensure(self, store: Store, task: PeriodicTask, now: float, *, full_scan: bool) -> EnsureResult:
         with store.guard:
             found = store.periodic.find(task, store.locks, now, full_scan=full_scan)
             if found is None and self._work.has_recently_expired_lease(now):
@@ -78,7 +80,9 @@ class PeriodicVerbs:
         wanted = ("failed",) if failed else ("failed", "asked")
         return sum(stopped.pop(name, None) is not None for name in names if stopped.get(name) in wanted)
 
-    async def fire_cron(self, task: PeriodicTask, expected_cursor: int | None, new_cursor: int, count: int) -> str:
+    async def fire_cron(
+        self, task: PeriodicTask, expected_cursor: int | None, new_cursor: int, count: int
+    ) -> FireResult:
         """See `Backend.fire_cron`."""
         store, now = self._use(), self._clock.now()
         periodic = store.periodic

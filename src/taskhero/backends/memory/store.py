@@ -138,8 +138,8 @@ class Store:
             del self._spelled[meaning]
         return found
 
-    def acquire_or_merge(self, move: PromotionTarget, queue: str, now: float) -> str:
-        """Acquire the locks of a due job, also stale ones. Return the result as in `PromoteResult`."""
+    def acquire_or_merge(self, move: PromotionTarget, queue: str, now: float) -> PromoteResult:
+        """Acquire the locks of a due job, also stale ones. Return what happens to it."""
         failed_guard = self.acquire(move.guards, now, moving=move.job)
         if failed_guard is None:
             return PromoteResult.QUEUED

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from enum import StrEnum
 from typing import TypeAlias
 
 import attrs
@@ -113,7 +114,7 @@ class Removal:
     release: tuple[str, ...] = ()
 
 
-class ScheduleResult:
+class ScheduleResult(StrEnum):
     """The result of a `DelayedJobEntry`."""
 
     DELAYED = "delayed"  #: the job waits for its due time

@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+from enum import StrEnum
 from typing import TYPE_CHECKING, Final
 
 import attrs
@@ -76,7 +77,7 @@ class FailedRetry:
     entry: Entry
 
 
-class RetryResult:
+class RetryResult(StrEnum):
     """The result of a `FailedRetry`."""
 
     STORED = "stored"  #: the job is in its queue, and its failed entry is removed
@@ -140,7 +141,7 @@ class WorkerRemoval:
     heartbeat_age: float | None = None
 
 
-class RemoveWorkerResult:
+class RemoveWorkerResult(StrEnum):
     """The result of a `WorkerRemoval`."""
 
     REMOVED = "removed"  #: the worker is removed; its job, if it had one, is in the failed list

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from enum import StrEnum
 from typing import TYPE_CHECKING, Any
 
 import attrs
@@ -111,7 +112,7 @@ class NextRun:
     stop_if_failed: bool = False
 
 
-class EnsureResult:
+class EnsureResult(StrEnum):
     """The state in which `Backend.ensure_periodic` found a periodic task."""
 
     STOPPED = "stopped"  #: the task is stopped
@@ -123,7 +124,7 @@ class EnsureResult:
     WRONG_TYPE = "wrong_type"  #: its queue, or the second of its next run, is a key of the wrong type
 
 
-class FireResult:
+class FireResult(StrEnum):
     """The result of `Backend.fire_cron`."""
 
     STORED = "stored"  #: the jobs are in the queue, except those whose guards did not hold

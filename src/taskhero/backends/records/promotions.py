@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from enum import StrEnum
 from typing import TYPE_CHECKING
 
 import attrs
@@ -81,7 +82,7 @@ class PromotionTarget:
     equivalent_payloads: tuple[str, ...] = ()
 
 
-class PromoteResult:
+class PromoteResult(StrEnum):
     """The result of a `PromotionTarget`."""
 
     QUEUED = "queued"  #: the job is at the end of its queue

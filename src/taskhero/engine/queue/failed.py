@@ -264,7 +264,7 @@ class FailedJobs(QueueBase):
         return FailedRetry(entry, Entry(job.queue, raw, guards=guards)), job, context
 
 
-def _result_of(failed: FailedJob, reply: str) -> FailedJobResult:
+def _result_of(failed: FailedJob, reply: RetryResult) -> FailedJobResult:
     if reply == RetryResult.STORED:
         return FailedJobResult(failed=failed, outcome="retried")
     if reply == RetryResult.NOT_STORED:

@@ -307,7 +307,7 @@ def _encode(job: Any) -> str:
     return encode_job(job.name, job.args, job.queue)
 
 
-def _was_stored(result: str, entry: DelayedJobEntry, job: Job, *, suppress: bool) -> bool:
+def _was_stored(result: ScheduleResult, entry: DelayedJobEntry, job: Job, *, suppress: bool) -> bool:
     if result == ScheduleResult.ALREADY_DELAYED and not suppress:
         if entry.at is None:
             when = f"the same second, {entry.delay:g} s from now"

@@ -237,7 +237,7 @@ class WorkerAdmin(FailedJobs):
 
     async def _remove_worker(
         self, entry: WorkerEntry, *, min_age: float | None = None, age: float = 0.0
-    ) -> tuple[str, CleanedWorker]:
+    ) -> tuple[RemoveWorkerResult, CleanedWorker]:
         name, queues = parse_worker_id(entry.id)
         failure = self._failure_of(entry, name)
         removal = WorkerRemoval(id=entry.id, seen=entry.working, failure=failure, heartbeat_age=min_age)

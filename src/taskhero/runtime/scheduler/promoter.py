@@ -114,7 +114,7 @@ class Promoter:
             self._emit(target, result)
         return 0.0
 
-    async def _promote(self, targets: Sequence[PromotionTarget]) -> Sequence[str]:
+    async def _promote(self, targets: Sequence[PromotionTarget]) -> Sequence[PromoteResult]:
         try:
             return await self._backend.promote(targets)
         except BackendRefused:
@@ -162,7 +162,7 @@ class Promoter:
 
     # results
 
-    def _emit(self, target: PromotionTarget, result: str) -> None:
+    def _emit(self, target: PromotionTarget, result: PromoteResult) -> None:
         due = target.job
         if result in {PromoteResult.MISSED, PromoteResult.HELD}:
             self._note_missed(target, held=result == PromoteResult.HELD)

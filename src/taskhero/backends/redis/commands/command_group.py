@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import math
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from taskhero.backends.protocol import ForeignLeader, QueueLockGuard
 from taskhero.backends.redis.scripts import run_script
+from taskhero.errors import BackendError
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
+    from enum import StrEnum
 
     from taskhero.backends.protocol import Guard
     from taskhero.backends.redis.connection.connection_manager import ConnectionManager
@@ -17,7 +19,18 @@ if TYPE_CHECKING:
     from taskhero.wire.keys import Keys
     from taskhero.wire.workers import HeldJob
 
-__all__ = ["RedisCommands", "claim_order", "milliseconds", "to_bytes", "to_number", "to_text", "token_order"]
+__all__ = [
+    "RedisCommands",
+    "claim_order",
+    "milliseconds",
+    "problem_in",
+    "to_bytes",
+    "to_number",
+    "to_text",
+    "token_order",
+]
+
+_Result = TypeVar("_Result", bound="StrEnum")
 
 
 def to_bytes(text: str) -> bytes:
@@ -36,6 +49,11 @@ def to_number(value: bytes | None) -> int | None:
         return int(value) if value is not None else None
     except ValueError:
         return None
+
+
+def problem_in(reply: bytes) -> str | None:
+    """Return the message of a script's reply ``error <message>``, or None for all other replies."""
+    return reply[6:].decode("utf-8", "replace") if reply.startswith(b"error ") else None
 
 
 def milliseconds(delay: float) -> int:
@@ -72,6 +90,20 @@ class RedisCommands:
 
     async def _run(self, name: str, keys: Sequence[str | bytes], arguments: Sequence[str | bytes | int]) -> Any:
         return await run_script(self._connections, name, keys, arguments)
+
+    def _result(self, kind: type[_Result], script: str, reply: bytes) -> _Result:
+        """Return the result that the reply of a script names. The script has run, so an unknown reply is not refused.
+
+        Raises:
+            BackendError: The reply names no result of this kind.
+        """
+        try:
+            return kind(reply.decode("utf-8", "replace"))
+        except ValueError:
+            raise BackendError(
+                f"Redis at {self._connections.location} answered {reply!r} to the script {script!r}, which may have "
+                f"changed data; expected one of {', '.join(kind)}; report this as a bug of taskhero"
+            ) from None
 
     def _foreign(self, row: Sequence[Any]) -> ForeignLeader | None:
         """Return the holder of the master lock of resque-scheduler from a script's reply, or None."""

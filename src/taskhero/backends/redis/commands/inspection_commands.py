@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from taskhero.backends.records.inspection import FAILED, DelayedPage, Overview, StoredDelayedJob
+from taskhero.backends.records.inspection import FAILED, DelayedPage, Overview, RetryResult, StoredDelayedJob
 from taskhero.backends.redis.commands.command_group import to_bytes, to_number, to_text
 from taskhero.backends.redis.commands.queue_commands import QueueCommands
 
@@ -132,10 +132,10 @@ class InspectionCommands(QueueCommands):
             removed += map(bool, await self._run("remove_failed", keys, [to_bytes(entry.raw) for entry in batch]))
         return removed
 
-    async def retry_failed(self, retries: Sequence[FailedRetry]) -> Sequence[str]:
+    async def retry_failed(self, retries: Sequence[FailedRetry]) -> Sequence[RetryResult]:
         """See `Backend.retry_failed`."""
         keyspace = self._keys
-        results: list[str] = []
+        results: list[RetryResult] = []
         for batch in _batches_of(retries, _REMOVALS):
             keys: _Keys = [keyspace.queues, keyspace.wake_new]
             arguments: _Arguments = [self._now(), self._prefix]
@@ -150,7 +150,8 @@ class InspectionCommands(QueueCommands):
                 keys += guard_keys
                 arguments += (entry.queue, int(entry.front), len(guard_keys), *guards)
                 arguments += (to_bytes(retry.failed.raw), to_bytes(entry.raw))
-            results += [result.decode() for result in await self._run("retry_failed", keys, arguments)]
+            replies = await self._run("retry_failed", keys, arguments)
+            results += [self._result(RetryResult, "retry_failed", reply) for reply in replies]
         return results
 
     # locks

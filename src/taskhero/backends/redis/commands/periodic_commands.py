@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from taskhero.backends.protocol import KnownPeriodicTask, PeriodicTasksReply, QueueLockGuard
+from taskhero.backends.protocol import EnsureResult, FireResult, KnownPeriodicTask, PeriodicTasksReply, QueueLockGuard
 from taskhero.backends.records.periodic_tasks import decode_periodic, encode_periodic
-from taskhero.backends.redis.commands.command_group import RedisCommands, to_bytes, to_number, to_text
+from taskhero.backends.redis.commands.command_group import RedisCommands, problem_in, to_bytes, to_number, to_text
 from taskhero.errors import BackendRefused
 
 if TYPE_CHECKING:
@@ -42,7 +42,9 @@ class PeriodicCommands(RedisCommands):
             now=int(now) / 1000, tasks=sorted(found, key=lambda known: known.task.name), stopped=reasons
         )
 
-    async def ensure_periodic(self, tasks: Sequence[PeriodicTask], *, full_scan: bool = False) -> Sequence[str]:
+    async def ensure_periodic(
+        self, tasks: Sequence[PeriodicTask], *, full_scan: bool = False
+    ) -> Sequence[EnsureResult]:
         """See `Backend.ensure_periodic`."""
         if not tasks:
             return []
@@ -64,7 +66,8 @@ class PeriodicCommands(RedisCommands):
             arguments += (to_bytes(task.name), task.queue, int((task.frequency or 0) * 1000), len(task.holds))
             arguments += (len(locks), len(payloads))
             arguments += (*(-lock.timeout if lock.shared else lock.timeout for lock in locks), *map(to_bytes, payloads))
-        return [result.decode() for result in await self._run("ensure_periodic", keys, arguments)]
+        replies = await self._run("ensure_periodic", keys, arguments)
+        return [self._result(EnsureResult, "ensure_periodic", reply) for reply in replies]
 
     async def restart_periodic(self, task: PeriodicTask) -> int | None:
         """See `Backend.restart_periodic`."""
@@ -98,7 +101,9 @@ class PeriodicCommands(RedisCommands):
         keys = (self._keys.processes, self._keys.stopped)
         return int(await self._run("resume_periodic", keys, ("1" if failed else "", *map(to_bytes, names))))
 
-    async def fire_cron(self, task: PeriodicTask, expected_cursor: int | None, new_cursor: int, count: int) -> str:
+    async def fire_cron(
+        self, task: PeriodicTask, expected_cursor: int | None, new_cursor: int, count: int
+    ) -> FireResult:
         """See `Backend.fire_cron`."""
         keyspace = self._keys
         guard_keys, guards = self._guards(task.guards)
@@ -119,10 +124,11 @@ class PeriodicCommands(RedisCommands):
             *guards,
             to_bytes(task.raw),
         )
-        result: str = (await self._run("fire_cron", [*keys, *guard_keys], arguments)).decode()
-        if result.startswith("error "):
-            raise BackendRefused(f"Redis at {self._connections.location} could not store the job: {result[6:]}")
-        return result
+        reply = await self._run("fire_cron", [*keys, *guard_keys], arguments)
+        problem = problem_in(reply)
+        if problem is not None:
+            raise BackendRefused(f"Redis at {self._connections.location} could not store the job: {problem}")
+        return self._result(FireResult, "fire_cron", reply)
 
 
 def _locks(task: PeriodicTask) -> list[QueueLockGuard]:

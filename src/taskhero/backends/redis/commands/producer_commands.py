@@ -7,7 +7,7 @@ from itertools import groupby
 from typing import TYPE_CHECKING
 
 from taskhero.backends.protocol import ScheduleResult
-from taskhero.backends.redis.commands.command_group import RedisCommands, milliseconds, to_bytes
+from taskhero.backends.redis.commands.command_group import RedisCommands, milliseconds, problem_in, to_bytes
 from taskhero.errors import BackendRefused, PartlyRefused, TaskheroError
 
 if TYPE_CHECKING:
@@ -119,19 +119,24 @@ class ProducerCommands(RedisCommands):
         results: list[int | bytes] = await self._run("push", keys, arguments)
         return results
 
-    async def schedule(self, entries: Sequence[DelayedJobEntry]) -> Sequence[str]:
+    async def schedule(self, entries: Sequence[DelayedJobEntry]) -> Sequence[ScheduleResult]:
         """See `Backend.schedule`."""
-        results: list[str] = []
+        replies: list[bytes] = []
         for start in range(0, len(entries), MAX_JOBS):
-            results += await self._schedule_chunk(entries[start : start + MAX_JOBS])
-        problems = {position: result[6:] for position, result in enumerate(results) if result.startswith("error ")}
+            replies += await self._schedule_chunk(entries[start : start + MAX_JOBS])
+        found = {position: problem_in(reply) for position, reply in enumerate(replies)}
+        problems = {position: problem for position, problem in found.items() if problem is not None}
+        results = {
+            position: self._result(ScheduleResult, "schedule", reply)
+            for position, reply in enumerate(replies)
+            if position not in problems
+        }
         if problems:
-            answers = [None if position in problems else result for position, result in enumerate(results)]
-            stored = any(answer in {ScheduleResult.DELAYED, ScheduleResult.QUEUED} for answer in answers)
-            raise self._refused(problems, answers, stored=stored)
-        return results
+            stored = any(result in {ScheduleResult.DELAYED, ScheduleResult.QUEUED} for result in results.values())
+            raise self._refused(problems, [results.get(position) for position in found], stored=stored)
+        return list(results.values())
 
-    async def _schedule_chunk(self, entries: Sequence[DelayedJobEntry]) -> list[str]:
+    async def _schedule_chunk(self, entries: Sequence[DelayedJobEntry]) -> list[bytes]:
         keyspace = self._keys
         keys: list[str | bytes] = [keyspace.queues, keyspace.wake_new, keyspace.wake_schedule, keyspace.schedule]
         arguments: list[str | bytes | int] = [self._now(), self._prefix]
@@ -146,7 +151,8 @@ class ProducerCommands(RedisCommands):
             at = "" if entry.at is None else repr(entry.at)
             delay = "" if entry.delay is None else milliseconds(entry.delay)
             arguments += (at, delay, entry.queue, int(entry.unique), len(guard_keys), *guards, to_bytes(entry.raw))
-        return [result.decode() for result in await self._run("schedule", keys, arguments)]
+        replies: list[bytes] = await self._run("schedule", keys, arguments)
+        return replies
 
 
 def _chunks(entries: list[Entry]) -> Iterator[list[Entry]]:

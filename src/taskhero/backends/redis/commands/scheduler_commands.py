@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from taskhero.backends.protocol import DueJob, DueReply
+from taskhero.backends.protocol import DueJob, DueReply, PromoteResult
 from taskhero.backends.redis.commands.command_group import RedisCommands, to_bytes, to_text
 
 if TYPE_CHECKING:
@@ -34,7 +34,7 @@ class SchedulerCommands(RedisCommands):
             foreign=self._foreign(foreign),
         )
 
-    async def promote(self, moves: Sequence[PromotionTarget]) -> Sequence[str]:
+    async def promote(self, moves: Sequence[PromotionTarget]) -> Sequence[PromoteResult]:
         """See `Backend.promote`."""
         if not moves:
             return []
@@ -56,7 +56,7 @@ class SchedulerCommands(RedisCommands):
             failure = to_bytes(move.failure or "")
             arguments += (move.job.at, queue, failure, len(guard_keys), *guards, to_bytes(move.job.raw))
             arguments += (len(move.equivalent_payloads), *map(to_bytes, move.equivalent_payloads))
-        return [result.decode() for result in await self._run("promote", keys, arguments)]
+        return [self._result(PromoteResult, "promote", reply) for reply in await self._run("promote", keys, arguments)]
 
     async def lead(self, owner: str, lease: float) -> bool:
         """See `Backend.lead`."""

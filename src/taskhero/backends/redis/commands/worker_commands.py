@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from taskhero.backends.records.inspection import HeartbeatAge, WorkerEntry
+from taskhero.backends.records.inspection import HeartbeatAge, RemoveWorkerResult, WorkerEntry
 from taskhero.backends.redis.commands.command_group import RedisCommands, to_bytes, to_number, to_text
 from taskhero.wire.workers import parse_worker_id
 
@@ -38,7 +38,7 @@ class WorkerCommands(RedisCommands):
         ages = [HeartbeatAge(to_text(name), int(ms) / 1000) for name, ms in zip(found[::2], found[1::2], strict=True)]
         return sorted(ages, key=lambda age: age.id)
 
-    async def remove_worker(self, removal: WorkerRemoval) -> str:
+    async def remove_worker(self, removal: WorkerRemoval) -> RemoveWorkerResult:
         """See `Backend.remove_worker`."""
         keyspace, worker_id = self._keys, removal.id
         name = parse_worker_id(worker_id)[0]
@@ -61,8 +61,8 @@ class WorkerCommands(RedisCommands):
         arguments: list[str | bytes | int] = [self._now(), self._prefix, to_bytes(worker_id)]
         arguments += (int(removal.seen is not None), to_bytes(removal.seen or ""), to_bytes(removal.failure or ""))
         arguments.append("" if removal.heartbeat_age is None else int(removal.heartbeat_age * 1000))
-        result: bytes = await self._run("remove_worker", [to_bytes(key) for key in keys], arguments)
-        return result.decode()
+        reply = await self._run("remove_worker", [to_bytes(key) for key in keys], arguments)
+        return self._result(RemoveWorkerResult, "remove_worker", reply)
 
 
 def _worker(worker_id: bytes, *values: Any) -> WorkerEntry:
