@@ -32,7 +32,7 @@ def test_an_unknown_verb_is_refused_with_exit_code_2() -> None:
     """Scripts can trust the exit code, and nobody sees a traceback."""
     told = CliRunner().invoke(command, ["dmeo"], prog_name="taskhero")
     assert told.exit_code == 2
-    assert told.stderr == "Error: No such command 'dmeo'. Did you mean 'demo'?\nSee taskhero --help\n"
+    assert told.stderr == "Error: No such command 'dmeo'; did you mean 'demo'?\nSee taskhero --help\n"
 
 
 @pytest.mark.parametrize(

@@ -3,7 +3,7 @@
 - `async_helpers`: cancel tasks and wait for them; an interruptible sleep.
 - `bounds`: the bounds of numbers that a backend accepts.
 - `display`: the form of values, paths and URLs in messages.
-- `suggestions`: the name that a misspelt name may mean, and names in snake case.
+- `suggestions`: the known names that a misspelt name may mean.
 - `lazy`: names that a package imports on first use.
 - `entry_points`: the entry points of installed distributions.
 """

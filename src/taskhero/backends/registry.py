@@ -9,7 +9,6 @@ from __future__ import annotations
 import inspect
 import re
 from collections import Counter
-from difflib import get_close_matches
 from importlib import import_module
 from importlib.metadata import entry_points
 from typing import TYPE_CHECKING, Any, Final, Literal, Protocol
@@ -18,6 +17,7 @@ import attrs
 
 from taskhero._internal.display import without_secrets
 from taskhero._internal.entry_points import BROKEN, Origin, entry_points_of, error_reason, origin_of
+from taskhero._internal.suggestions import close_names, did_you_mean
 from taskhero.backends.inspection_protocol import Inspectable
 from taskhero.backends.periodic_protocol import PeriodicTaskVerbs
 from taskhero.backends.protocol import Backend
@@ -268,9 +268,8 @@ def _origin_text(point: EntryPoint) -> str:
 
 def _unknown(scheme: str, registry: BackendRegistry) -> str:
     known = known_schemes(registry)
-    close = get_close_matches(scheme, known, n=1, cutoff=0.75)
-    similar = _ALIASES.get(scheme) or (close[0] if close else None)
-    hint = f", did you mean {similar}://?" if similar else "."
+    similar = [_ALIASES[scheme]] if scheme in _ALIASES else close_names(scheme, known, cutoff=0.75)
+    hint = did_you_mean(f"{name}://" for name in similar) or "."
     return (
         f"no backend has the scheme {scheme}://{hint} Known schemes are {', '.join(known)}. "
         f"Install the package with its driver (an entry point {scheme!r} in the group {GROUP!r}), "

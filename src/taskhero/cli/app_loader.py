@@ -11,7 +11,6 @@ Each error is a `click.ClickException` of one or two lines, with exit code 1, or
 
 from __future__ import annotations
 
-import difflib
 import importlib
 import inspect
 import pkgutil
@@ -22,12 +21,12 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from taskhero._internal.suggestions import did_you_mean, suggestion
 from taskhero.app import TaskHero
 from taskhero.cli.groups import error_text
 from taskhero.errors import TaskheroError
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
     from types import ModuleType
 
 __all__ = ["app_option", "load_app", "require_app", "search_here", "top_module"]
@@ -89,7 +88,7 @@ def load_app(where: str) -> TaskHero:
         if found is _ABSENT:
             raise click.ClickException(_no_attribute(owner, part, where))
     if not isinstance(found, TaskHero):
-        advice = _suggestion(_apps(module), attribute)
+        advice = suggestion(attribute, _apps(module))
         if not advice and inspect.isroutine(found):
             advice = f"; assign its result to a name of the module, such as app = {attribute}()"
         raise click.ClickException(f"--app {where}: {attribute!r} is {_with_article(found)}, not a TaskHero{advice}")
@@ -134,9 +133,9 @@ def _location(error: BaseException) -> str:
 def _no_module(name: str, where: str) -> str:
     parent, _, last = name.rpartition(".")
     if parent and parent in sys.modules and not hasattr(sys.modules[parent], "__path__"):
-        return f"--app {where}: module {parent!r} is not a package; did you mean --app {parent}:{last}?"
+        return f"--app {where}: module {parent!r} is not a package{did_you_mean([f'{parent}:{last}'])}"
     folders = list(sys.modules[parent].__path__) if parent in sys.modules else [str(Path.cwd()), *sys.path]
-    guess = _suggestion((module.name for module in pkgutil.iter_modules(folders)), last)
+    guess = suggestion(last, (module.name for module in pkgutil.iter_modules(folders)))
     inside = f"the package {parent!r}" if parent else str(Path.cwd())
     return f"--app {where}: there is no module {last!r} in {inside}{guess}"
 
@@ -145,7 +144,7 @@ def _no_attribute(owner: object, part: str, where: str) -> str:
     what = f"module {owner.__name__!r}" if hasattr(owner, "__name__") else f"{_with_article(owner)}"
     apps = _apps(owner)
     names = [name for name in dir(owner) if not name.startswith("_")]
-    guess = _suggestion(names, part)
+    guess = suggestion(part, names)
     if not guess and apps:
         guess = f"; its apps are {', '.join(apps)}"
     return f"--app {where}: {what} has no {part!r}{guess}"
@@ -168,11 +167,6 @@ def _only_app(module: ModuleType, where: str) -> TaskHero:
 
 def _apps(owner: object) -> list[str]:
     return [name for name in dir(owner) if isinstance(getattr(owner, name, None), TaskHero)]
-
-
-def _suggestion(names: Iterable[str], wrong: str) -> str:
-    close = difflib.get_close_matches(wrong, sorted(set(names)), n=1)
-    return f"; did you mean {close[0]!r}?" if close else ""
 
 
 def _with_article(value: object) -> str:

@@ -6,9 +6,10 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 
+from taskhero._internal.suggestions import suggestion
 from taskhero.cli.formatting import pluralize
 from taskhero.cli.output import printable
-from taskhero.cli.parameters import duration, suggest
+from taskhero.cli.parameters import duration
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -94,5 +95,5 @@ async def _missing(app: TaskHero, position: int, total: int, source: str) -> str
         )
     lists = await app.queue.failed_lists()
     if source not in lists:
-        return f"there is no failed list {source!r}{suggest(source, lists)}"
+        return f"there is no failed list {source!r}{suggestion(source, lists)}"
     return f"there is no failed job at position {position}: {source!r} has {pluralize(0, 'failed job')}"

@@ -6,7 +6,6 @@ taskhero's own.
 
 from __future__ import annotations
 
-import difflib
 import functools
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
@@ -14,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 import click
 from click.core import ParameterSource
 
+from taskhero._internal.suggestions import suggestion
 from taskhero.cli.hints import command_hint, option_hint
 from taskhero.errors import TaskheroError
 from taskhero.hooks.command_registry import CommandRegistry
@@ -157,11 +157,10 @@ def _list_unless_verb(callback: Callable[..., Any]) -> Callable[..., Any]:
 
 def _fail_if_unknown(group: click.Group, ctx: click.Context, args: list[str]) -> None:
     if args and not args[0].startswith("-") and group.get_command(ctx, args[0]) is None:
-        close = difflib.get_close_matches(args[0], group.list_commands(ctx), n=1)
-        hint = f" Did you mean {close[0]!r}?" if close else ""
+        hint = suggestion(args[0], group.list_commands(ctx)) or "."
         if ctx.parent is None and (known := command_hint(args[0])):
-            hint = f" {known}"
-        ctx.fail(f"No such command {args[0]!r}.{hint}")
+            hint = f". {known}"
+        ctx.fail(f"No such command {args[0]!r}{hint}")
 
 
 class UsageError(click.ClickException):

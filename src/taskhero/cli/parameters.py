@@ -24,7 +24,6 @@ __all__ = [
     "position",
     "positions",
     "require_confirmation",
-    "suggest",
     "yes_option",
 ]
 
@@ -116,11 +115,3 @@ def confirm(question: str, *, yes: bool) -> None:
 
 def _is_interactive() -> bool:
     return sys.stdin.isatty()
-
-
-def suggest(wrong: str, names: Sequence[str]) -> str:
-    """Return the end of a message, which suggests the closest name, or an empty str."""
-    import difflib
-
-    close = difflib.get_close_matches(wrong, names, n=1)
-    return f"; did you mean {close[0]!r}?" if close else ""

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import difflib
 import inspect
 from inspect import Parameter
 from operator import attrgetter
 from typing import TYPE_CHECKING, Any, Final
 
+from taskhero._internal.suggestions import snake, suggestion
 from taskhero.errors import InvalidHandler, UnknownEvent
 from taskhero.events import scheduler_events, worker_events
 from taskhero.events.event import Event
@@ -43,14 +43,10 @@ def kinds_of(event: str | type[Event]) -> tuple[type[Event], ...]:
 
 def _unknown(event: object) -> str:
     names = {kind.name for kind in EVENTS} | {f"{kind.source}.{kind.name}" for kind in EVENTS}
-    close = difflib.get_close_matches(_snake_case(str(event)), sorted(names), n=1)
-    guess = f"; did you mean {close[0]!r}?" if close else "."
-    return f"no event is called {event!r}{guess} There are {'; '.join(_listing())}."
-
-
-def _snake_case(name: str) -> str:
-    """Return a camel-case name of ActionHero, such as ``multiWorkerAction``, in snake case."""
-    return "".join(f"_{letter.lower()}" if letter.isupper() else letter for letter in name)
+    # ActionHero's names are in camel case, such as multiWorkerAction.
+    return (
+        f"no event is called {event!r}{suggestion(snake(str(event)), names) or '.'} There are {'; '.join(_listing())}."
+    )
 
 
 def _listing() -> Iterator[str]:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 import inspect
 import threading
 from typing import TYPE_CHECKING, Any, Final
@@ -10,6 +9,7 @@ from typing import TYPE_CHECKING, Any, Final
 import attrs
 import pluggy
 
+from taskhero._internal.suggestions import suggestion
 from taskhero.errors import PluginError
 from taskhero.hooks import specs
 
@@ -132,9 +132,8 @@ def _check_attribute(plugin: object, name: str, attribute: str, task: str | None
         if options["optionalhook"]:
             # The hook exists in another version of taskhero.
             return
-        close = difflib.get_close_matches(hook, HOOKS, n=1, cutoff=0.5)
-        hint = f"did you mean {close[0]}?" if close else f"known: {', '.join(HOOKS)}"
-        raise PluginError(f"{here} is not a hook of taskhero ({hint})")
+        hint = suggestion(hook, HOOKS, cutoff=0.5, otherwise="known")
+        raise PluginError(f"{here} is not a hook of taskhero{hint}")
     if options["wrapper"] or options["hookwrapper"]:
         raise PluginError(f"{here} is a wrapper, which taskhero does not support: use a before and an after hook")
     if task is not None:

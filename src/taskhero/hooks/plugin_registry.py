@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import difflib
 import inspect
 from typing import TYPE_CHECKING, Any
 
 import attrs
 
+from taskhero._internal.suggestions import suggestion
 from taskhero.errors import PluginError, UnknownPlugin
 
 if TYPE_CHECKING:
@@ -149,7 +149,7 @@ class PluginRegistry:
         named = self._named.get(name)
         if named is None:
             known = ", ".join(self.known()) or "none"
-            raise UnknownPlugin(f"no plugin has the name {name!r}{_hint(name, self._named)} (known: {known})")
+            raise UnknownPlugin(f"no plugin has the name {name!r}{suggestion(name, self._named)} (known: {known})")
         return named
 
     def _make(self, name: str, values: Mapping[str, Any]) -> object:
@@ -170,7 +170,7 @@ def _options(named: _Named, values: Mapping[str, Any]) -> dict[str, Any]:
     for name, value in values.items():
         renamed = named.renamed.get(name, Renamed(name))
         if renamed.option not in known and not named.takes_any():
-            raise PluginError(f"it has no option {name!r}{_hint(name, [*known, *named.renamed])}")
+            raise PluginError(f"it has no option {name!r}{suggestion(name, [*known, *named.renamed])}")
         if renamed.option in options:
             raise PluginError(f"{aliases[renamed.option]!r} and {name!r} are the same option: keep one")
         aliases[renamed.option] = name
@@ -179,12 +179,6 @@ def _options(named: _Named, values: Mapping[str, Any]) -> dict[str, Any]:
         except (TypeError, ValueError, PluginError) as error:
             raise PluginError(f"{name}={value!r}: {error}") from error
     return options
-
-
-def _hint(name: str, known: Iterable[str]) -> str:
-    """Return the end of a message, which suggests the closest name, or an empty str."""
-    close = difflib.get_close_matches(str(name), known, n=1)
-    return f"; did you mean {close[0]!r}?" if close else ""
 
 
 def _full_name(factory: Callable[..., object]) -> str:

@@ -9,7 +9,7 @@ import attrs
 
 from taskhero._internal.bounds import LONGEST, MOST
 from taskhero._internal.display import short_repr
-from taskhero._internal.suggestions import closest_name
+from taskhero._internal.suggestions import suggestion
 from taskhero.errors import PluginError, RetryLater
 from taskhero.hooks.needs import CountAttempts
 from taskhero.hooks.specs import hookimpl
@@ -47,7 +47,7 @@ def _backoff(value: Literal["exponential"] | Sequence[timedelta | float] | None)
     if value is None or value == "exponential":
         return value
     if isinstance(value, str):
-        raise PluginError(f"backoff={value!r} is not known{closest_name(value, ['exponential'])}")
+        raise PluginError(f"backoff={value!r} is not known{suggestion(value, ['exponential'], otherwise='known')}")
     if not isinstance(value, (tuple, list)) or not value:
         raise PluginError(f"backoff={short_repr(value)}: pass the delays, such as (1, 10, 60), or 'exponential'")
     try:

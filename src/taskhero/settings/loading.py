@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, Final, TypeVar, cast
 
 import attrs
 
-from taskhero._internal.suggestions import closest_name, snake
+from taskhero._internal.suggestions import snake, suggestion
 from taskhero.errors import InvalidSettings
 
 if TYPE_CHECKING:
@@ -96,7 +96,7 @@ def _from_environment(kind: type, fields: dict[str, attrs.Attribute[Any]]) -> di
     variables = {f"{PREFIX}{key.upper()}" for key in fields}
     for name in sorted(os.environ):
         if name.startswith(PREFIX) and name not in variables | OTHER_VARIABLES and not _OF_SERVICES.search(name):
-            near = closest_name(name, variables | OTHER_VARIABLES)
+            near = suggestion(name, variables | OTHER_VARIABLES, otherwise="known")
             raise InvalidSettings(f"environment variable {name}: there is no such setting{near}")
     loaded = library.loaders.EnvLoader(prefix=PREFIX)(kind, library.cls_utils.deep_options(kind))
     given = {}
@@ -176,7 +176,9 @@ def _from_file(kind: type, fields: dict[str, attrs.Attribute[Any]]) -> dict[str,
             )
         source = f"{path}, [{SECTION}] {written} = {value!r}"
         if key not in fields:
-            raise InvalidSettings(f"{source}: there is no such setting{closest_name(snake(key), fields)}")
+            raise InvalidSettings(
+                f"{source}: there is no such setting{suggestion(snake(key), fields, otherwise='known')}"
+            )
         is_list = isinstance(value, str) and isinstance(fields[key].default, tuple)
         given[key] = _Given(_names(value) if is_list else value, source)
     return given

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import Final
 
-from taskhero._internal.suggestions import closest_name, snake
+from taskhero._internal.suggestions import snake, suggestion
 from taskhero.errors import InvalidSettings
 
 __all__ = ["SCHEDULER_EVENTS", "WORKER_EVENTS", "Levels", "scheduler_levels", "worker_levels"]
@@ -110,7 +110,7 @@ def _to_levels(key: str, defaults: Mapping[str, str], given: object) -> Levels:
     for event, level in given.items():
         name = snake(event) if isinstance(event, str) else repr(event)
         if name not in defaults:
-            raise InvalidSettings(f"{key} has no event {event!r}{closest_name(name, defaults)}")
+            raise InvalidSettings(f"{key} has no event {event!r}{suggestion(name, defaults, otherwise='known')}")
         known = _LEVELS.get("off" if level is None else str(level).lower())
         if known is None:
             raise InvalidSettings(

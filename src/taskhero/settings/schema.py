@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any, Final, TypeAlias
 
 import attrs
 
-from taskhero._internal.suggestions import closest_name, snake
+from taskhero._internal.suggestions import snake, suggestion
 from taskhero.errors import InvalidSettings
 from taskhero.settings.log_levels import SCHEDULER_EVENTS, WORKER_EVENTS, Levels, scheduler_levels, worker_levels
 
@@ -305,4 +305,4 @@ def _unknown(name: str, known: set[str]) -> str:
         return f"there is no setting {name!r}: {_ELSEWHERE[key]}"
     if key in known:
         return f"there is no setting {name!r}: it is {key} here, durations in seconds"
-    return f"there is no setting {name!r}{closest_name(key, known)}"
+    return f"there is no setting {name!r}{suggestion(key, known, otherwise='known')}"

@@ -62,7 +62,7 @@ BROKEN = {
     "says-exit": ("raise SystemExit(3)\n", "SystemExit: it ends the program when it is imported (3)"),
     "bad-syntax": ("def (:\n", "SyntaxError: "),
     "a-class": ("class plugin:\n    pass\n", "plugin is a class: pass an instance, plugin(...)"),
-    "misspelt": (f"{HOOK}taskhero_before_enque(job): ...\n", "did you mean taskhero_before_enqueue?"),
+    "misspelt": (f"{HOOK}taskhero_before_enque(job): ...\n", "did you mean 'taskhero_before_enqueue'?"),
     "no-such-argument": (f"{HOOK}taskhero_before_enqueue(jobs): ...\n", "which taskhero_before_enqueue does not pass"),
     "no-hooks": ("word = 1\n", "has no hooks"),
     "raises": ("raise RuntimeError('two\\nlines')\n", "RuntimeError: two lines"),

@@ -218,7 +218,7 @@ def test_filters_say_which_failures_are_listed_and_mended(shop: Shop, asked: Non
         (["failed", "retry", "--al"], "No such option '--al'"),
         (["failed", "retry", "first", "--yes"], "'first' is not a position"),
         (["failed", "--list", "math", "--json"], "is not a failed list"),
-        (["failed", "retyr", "0"], "Did you mean 'retry'?"),
+        (["failed", "retyr", "0"], "; did you mean 'retry'?"),
         (["queues", "delete", "math", "--args", "[1]", "--yes"], "pass --task NAME"),
         (["delayed", "delete", "--yes"], "pass --task NAME, --queue NAME or both"),
         (["delayed", "delete", "--all", "--task", "add", "--yes"], "pass --task NAME, --queue NAME or both"),

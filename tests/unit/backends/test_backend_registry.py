@@ -174,8 +174,8 @@ def test_an_unknown_scheme_lists_the_known_ones_and_what_to_install(installed):
 
 def test_a_misspelt_scheme_gets_a_guess():
     """`reddis` is close to `redis`."""
-    assert "did you mean redis://?" in message_of(f"reddis://:{SECRET}@host")
-    assert "did you mean redis://?" in message_of("valkey://host")
+    assert "did you mean 'redis://'?" in message_of(f"reddis://:{SECRET}@host")
+    assert "did you mean 'redis://'?" in message_of("valkey://host")
 
 
 @pytest.mark.parametrize("text", [f"user:{SECRET}@host", f"{SECRET}", "", f"redis:/{SECRET}", f"1redis://{SECRET}"])

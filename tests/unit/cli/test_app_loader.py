@@ -54,7 +54,7 @@ def test_an_app_is_found_in_the_current_directory(where):
         ("oneapp:nothing", "'nothing' is None, not a TaskHero"),
         ("oneapp:make", "'make' is a function, not a TaskHero; assign its result to a name of the module"),
         ("bigshop.job:holder", "there is no module 'job' in the package 'bigshop'; did you mean 'jobs'?"),
-        ("oneapp.app", "did you mean --app oneapp:app?"),
+        ("oneapp.app", "did you mean 'oneapp:app'?"),
         ("oneapp.py:app", "pass a module, not a file: --app oneapp:app"),
         ("bigshop/jobs.py", "pass a module, not a file: --app bigshop.jobs:app"),
         ("one app:app", "'one app' is not a module name"),
@@ -65,7 +65,7 @@ def test_an_app_is_found_in_the_current_directory(where):
         ("needy:app", "needy.py, line 2)"),
         ("crooked:app", "SyntaxError"),
         ("quits:app", "SystemExit: 3"),
-        ("badurl:app", "did you mean redis://?"),
+        ("badurl:app", "did you mean 'redis://'?"),
         ("badurl:app", "badurl.py, line 3)"),
     ],
 )

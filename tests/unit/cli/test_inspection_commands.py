@@ -210,7 +210,7 @@ def test_a_misspelt_app_or_scheme_suggests_the_near_one(shop, run):
     assert "did you mean 'shop'?" in run("queues", "--app", "shp:app").stderr
     assert "did you mean 'away'?" in run("queues", "--app", "shop:awya").stderr
     told = run("queues", "--backend", "rdis://:s3cr3t@localhost")
-    assert (told.exit_code, "did you mean redis://?" in told.stderr, "s3cr3t" in told.output) == (1, True, False)
+    assert (told.exit_code, "did you mean 'redis://'?" in told.stderr, "s3cr3t" in told.output) == (1, True, False)
 
 
 @pytest.mark.parametrize("verb", ["tasks", "status", "queues", "failed", "delayed"])

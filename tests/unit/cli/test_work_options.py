@@ -35,10 +35,10 @@ def project(monkeypatch, tmp_path):
         ("--app shop:app --tasks nowhere", 2, "nowhere"),
         ("--tasks .", 1, "--tasks .: the files declare no task"),
         ("--tasks . --processes 2", 1, "--tasks .: the files declare no task"),
-        ("--tasks . --backend rdis://:secret@there", 1, "did you mean redis://?"),
+        ("--tasks . --backend rdis://:secret@there", 1, "did you mean 'redis://'?"),
         ("--app shpo:app", 1, "did you mean 'shop'?"),
         ("--app shop:ap", 1, "did you mean 'app'?"),
-        ("--app shop:app --backend rdis://:secret@there", 1, "did you mean redis://?"),
+        ("--app shop:app --backend rdis://:secret@there", 1, "did you mean 'redis://'?"),
         ("--app shop:app --backend localhost", 1, "has no scheme"),
     ],
 )

@@ -78,7 +78,7 @@ async def test_a_broken_plugin_stops_nobody_and_is_kept_for_display(install, cap
         ]
         errors = {found.name: found.error for found in app.plugins.found}
         assert errors["b"] == "ImportError: no module named gone"
-        assert "did you mean taskhero_before_enqueue?" in errors["c"]
+        assert "did you mean 'taskhero_before_enqueue'?" in errors["c"]
         assert "Plugin is a class" in errors["d"]
         assert len(app.plugins.scope.of("taskhero_before_enqueue")) == 1
     assert [(record.levelno, record.plugin) for record in caplog.records] == [

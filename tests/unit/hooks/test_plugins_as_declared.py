@@ -80,7 +80,7 @@ MISTAKES = [
     (Good, r"Good is a class: pass an instance, Good\(\.\.\.\)"),
     (
         Misspelt(),
-        r"Misspelt.taskhero_before_enque is not a hook of taskhero \(did you mean taskhero_before_enqueue\?\)",
+        r"Misspelt.taskhero_before_enque is not a hook of taskhero; did you mean 'taskhero_before_enqueue'\?",
     ),
     (Unmarked(), "Unmarked.taskhero_before_enqueue has the name of a hook but is not marked: put @hookimpl above it"),
     (WrongArgument(), r"takes 'context', which taskhero_before_enqueue does not pass \(it passes: job, ctx\)"),

@@ -116,7 +116,7 @@ def test_taskhero_register_backends_is_asked_of_installed_plugins_when_a_scheme_
 
 def test_an_unknown_scheme_lists_what_plugins_registered():
     """As what entry points bring."""
-    with pytest.raises(UnknownBackend, match=r"nodes://, did you mean notes://\? .*memory, notes, redis"):
+    with pytest.raises(UnknownBackend, match=r"nodes://; did you mean 'notes://'\? .*memory, notes, redis"):
         TaskHero("nodes://", plugins=(Backends("notes", Notes),))
 
 

@@ -7,10 +7,11 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from taskhero._internal.suggestions import suggestion
 from taskhero.cli.formatting import ago, local, pluralize
 from taskhero.cli.groups import ListingGroup
 from taskhero.cli.output import iso, json_option, print_json, print_table, printable
-from taskhero.cli.parameters import confirm, require_confirmation, suggest, yes_option
+from taskhero.cli.parameters import confirm, require_confirmation, yes_option
 from taskhero.cli.targets import note_if_private, open_target, run_connected, target_options
 
 if TYPE_CHECKING:
@@ -74,7 +75,7 @@ def delete(*, names: tuple[str, ...], yes: bool, app: str | None, backend: str |
     else:
         click.echo(f"deleted {pluralize(sum(deleted.values()), 'lock')}")
     if missing:
-        raise click.ClickException(f"there is no lock {missing[0]!r}{suggest(missing[0], left)}")
+        raise click.ClickException(f"there is no lock {missing[0]!r}{suggestion(missing[0], left)}")
 
 
 def _expires(lock: LockState) -> str:

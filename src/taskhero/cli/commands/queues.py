@@ -6,11 +6,12 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from taskhero._internal.suggestions import suggestion
 from taskhero.cli.completion import complete_queues
 from taskhero.cli.formatting import job_json, job_name, pluralize
 from taskhero.cli.groups import ListingGroup
 from taskhero.cli.output import compact, json_option, print_json, print_table, printable, progress
-from taskhero.cli.parameters import confirm, json_value, require_confirmation, suggest, yes_option
+from taskhero.cli.parameters import confirm, json_value, require_confirmation, yes_option
 from taskhero.cli.targets import note_if_private, open_target, run_connected, target_options
 from taskhero.errors import WrongType
 
@@ -167,7 +168,7 @@ async def _length_of(app: TaskHero, name: str) -> int | None:
     except WrongType:
         return None
     if not length and name not in (known := await app.queue.queues()):
-        raise click.ClickException(f"there is no queue {name!r}{suggest(name, known)}")
+        raise click.ClickException(f"there is no queue {name!r}{suggestion(name, known)}")
     return length
 
 

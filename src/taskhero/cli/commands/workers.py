@@ -6,10 +6,11 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from taskhero._internal.suggestions import suggestion
 from taskhero.cli.formatting import ago, doing, heartbeat_text, job_line, local, pluralize, worker_json
 from taskhero.cli.groups import ListingGroup
 from taskhero.cli.output import json_option, print_json, print_table, printable, progress
-from taskhero.cli.parameters import confirm, duration, require_confirmation, suggest, yes_option
+from taskhero.cli.parameters import confirm, duration, require_confirmation, yes_option
 from taskhero.cli.targets import note_if_private, open_target, run_connected, target_options
 from taskhero.models import CleanedWorker
 
@@ -149,7 +150,7 @@ def _clean_some(target: TaskHero, names: tuple[str, ...], *, yes: bool) -> list[
         if not found:
             known = [worker.name for worker in details.workers]
             raise click.ClickException(
-                f"no worker {name!r} is registered{suggest(name, known)}; taskhero workers lists them"
+                f"no worker {name!r} is registered{suggestion(name, known)}; taskhero workers lists them"
             )
         chosen += found
     if not yes:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 import inspect
 from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING, Any, Final, Literal, TypeAlias
@@ -10,6 +9,7 @@ from typing import TYPE_CHECKING, Any, Final, Literal, TypeAlias
 import attrs
 
 from taskhero._internal.display import short_repr
+from taskhero._internal.suggestions import suggestion
 from taskhero.engine.time.instants import duration_of
 from taskhero.errors import InvalidMoment, InvalidTask
 
@@ -204,7 +204,5 @@ def options_of(given: dict[str, Any]) -> TaskOptions:
     known = [field.name for field in attrs.fields(TaskOptions)]
     for name in given:
         if name not in known:
-            close = difflib.get_close_matches(name, known, n=1)
-            guess = f"; did you mean {close[0]!r}?" if close else ""
-            raise TypeError(f"task() has no option {name!r}{guess} (known: {', '.join(known)})")
+            raise TypeError(f"task() has no option {name!r}{suggestion(name, known)} (known: {', '.join(known)})")
     return TaskOptions(**given)

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-import difflib
 from typing import TYPE_CHECKING, Any, TypeVar
 
+from taskhero._internal.suggestions import suggestion
 from taskhero.engine.task.task import Task
 from taskhero.engine.time.recurrence import IMPLIED_PLUGINS
 from taskhero.errors import InvalidTask, UnknownTask
@@ -79,10 +79,7 @@ class TaskRegistry:
 
     def suggestion(self, name: str) -> str:
         """Return the tasks with names similar to *name*, or all names, as the end of a sentence."""
-        close = difflib.get_close_matches(str(name), self._tasks, n=3)
-        if close:
-            return f"; did you mean {' or '.join(map(repr, close))}?"
-        return f" (declared: {', '.join(sorted(self._tasks)) or 'none'})"
+        return suggestion(name, self._tasks, number=3, otherwise="declared")
 
     def add(self, task: _Task) -> _Task:
         """Add a task that was declared for this app.

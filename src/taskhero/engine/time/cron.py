@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 import zoneinfo
 from datetime import UTC, datetime, timedelta, tzinfo
 from typing import TYPE_CHECKING, Final
@@ -10,6 +9,7 @@ from typing import TYPE_CHECKING, Final
 import attrs
 
 from taskhero._internal.display import short_repr
+from taskhero._internal.suggestions import close_names, did_you_mean
 from taskhero.engine.time.instants import instant_of
 from taskhero.errors import InvalidMoment, InvalidSchedule
 
@@ -261,12 +261,11 @@ def _zone_of(name: str) -> tzinfo:
         raise InvalidSchedule(
             f"timezone={name!r}: this machine has no time zone data: run pip install tzdata (part of taskhero[cron])"
         )
-    close = " or ".join(map(repr, _close_names(name, known)))
-    guess = f"did you mean {close}?" if close else "pass an IANA name such as 'Europe/Berlin'"
-    raise InvalidSchedule(f"timezone={name!r} is not a known time zone: {guess}")
+    guess = did_you_mean(_close_zones(name, known)) or ": pass an IANA name such as 'Europe/Berlin'"
+    raise InvalidSchedule(f"timezone={name!r} is not a known time zone{guess}")
 
 
-def _close_names(name: str, known: set[str]) -> list[str]:
+def _close_zones(name: str, known: set[str]) -> list[str]:
     """Return up to three time zones with a similar name or city, in any case."""
 
     def forms(zone: str) -> Iterator[str]:
@@ -278,5 +277,5 @@ def _close_names(name: str, known: set[str]) -> list[str]:
     for zone in sorted(known, key=lambda zone: ("/" not in zone, zone)):
         for form in forms(zone):
             zones_by_form.setdefault(form, []).append(zone)
-    close = difflib.get_close_matches(wanted, zones_by_form, n=3)
+    close = close_names(wanted, zones_by_form, number=3)
     return list(dict.fromkeys(zone for form in close for zone in zones_by_form[form]))[:3]

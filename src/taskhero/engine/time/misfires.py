@@ -6,7 +6,7 @@ from datetime import timedelta
 from typing import TYPE_CHECKING, Final, Literal, TypeAlias, get_args
 
 from taskhero._internal.display import short_repr
-from taskhero._internal.suggestions import closest_name
+from taskhero._internal.suggestions import suggestion
 from taskhero.engine.time.cron import check_instant
 from taskhero.engine.time.instants import duration_of
 from taskhero.errors import InvalidMoment, InvalidSchedule
@@ -35,9 +35,8 @@ def misfire_of(given: object) -> Misfire:
     for policy in get_args(Misfire):
         if given == policy:
             return policy  # type: ignore[no-any-return]
-    raise InvalidSchedule(
-        f"misfire={short_repr(given)} is not a misfire policy{closest_name(str(given), get_args(Misfire))}"
-    )
+    hint = suggestion(given, get_args(Misfire), otherwise="known")
+    raise InvalidSchedule(f"misfire={short_repr(given)} is not a misfire policy{hint}")
 
 
 def due_fire_times(
