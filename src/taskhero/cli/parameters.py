@@ -21,6 +21,7 @@ __all__ = [
     "confirm",
     "duration",
     "json_value",
+    "parse_duration",
     "position",
     "positions",
     "require_confirmation",
@@ -57,19 +58,29 @@ def duration(_context: click.Context, _option: click.Parameter, value: str | Non
     """
     if value is None:
         return None
-    match = _DURATION.fullmatch(value)
-    if match is None:
+    given = parse_duration(value)
+    if given is None:
         raise click.BadParameter(f"{value!r} is not a duration: pass seconds such as 90 or 0.5, or 15m, 2h, 10d")
-    number = float(match[1])
-    if match[2]:
-        try:
-            return delay_of(timedelta(seconds=min(number * _UNITS[match[2]], LATEST)))
-        except InvalidMoment:
-            raise click.BadParameter(f"{value} is longer than 1000 years: pass a shorter duration") from None
     try:
-        return delay_of(number)
+        return delay_of(given)
     except InvalidMoment:
+        if isinstance(given, timedelta):
+            raise click.BadParameter(f"{value} is longer than 1000 years: pass a shorter duration") from None
         raise click.BadParameter(f"{value} seconds are more than a week: pass a unit, such as 10d or 2w") from None
+
+
+def parse_duration(text: str) -> timedelta | float | None:
+    """Parse a number with a unit as a timedelta, and a bare number as seconds.
+
+    Returns:
+        The duration, or None if the text is not a duration. A timedelta is at most `LATEST` seconds, which every
+        bound of a duration refuses.
+    """
+    match = _DURATION.fullmatch(text)
+    if match is None:
+        return None
+    number, unit = float(match[1]), match[2]
+    return timedelta(seconds=min(number * _UNITS[unit], LATEST)) if unit else number
 
 
 def positions(context: click.Context, argument: click.Parameter, values: Sequence[str]) -> list[int]:

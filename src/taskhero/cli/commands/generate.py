@@ -2,21 +2,17 @@
 
 from __future__ import annotations
 
-import re
-from datetime import timedelta
 from pathlib import Path
 
 import click
 
 from taskhero.cli.commands.task_template import NewTask, module_of, write_new
+from taskhero.cli.parameters import parse_duration
 from taskhero.engine.time.instants import frequency_of
 from taskhero.errors import InvalidQueueName, InvalidTask
 from taskhero.wire.jobs import check_queue_name
 
 __all__ = ["generate", "task"]
-
-_UNITS = {"": 1, "s": 1, "m": 60, "h": 3600, "d": 86_400, "w": 604_800}
-_DURATION = re.compile(r"(\d+(?:\.\d+)?)([smhdw]?)")
 
 
 def _name(_context: click.Context, _option: click.Parameter, value: str | None) -> str | None:
@@ -46,14 +42,15 @@ def _description(_context: click.Context, _option: click.Parameter, value: str |
 
 
 def _frequency(_context: click.Context, _option: click.Parameter, value: str | None) -> float | None:
-    match = None if value is None else _DURATION.fullmatch(value)
-    if value is None or (match is not None and not float(match[1])):
+    if value is None:
         return None
-    if match is None:
+    given = parse_duration(value)
+    if given is None:
         raise click.BadParameter(f"{value!r} is not a frequency: pass seconds such as 90 or 1.5, or 15m, 2h, 10d")
-    number = float(match[1]) * _UNITS[match[2]]
+    if not given:
+        return None
     try:
-        return frequency_of(timedelta(seconds=min(number, 10**9)) if match[2] else number, "of this name")
+        return frequency_of(given, "of this name")
     except InvalidTask as error:
         raise click.BadParameter(str(error).partition(": ")[2]) from None
 
