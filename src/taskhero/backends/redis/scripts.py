@@ -14,7 +14,7 @@ from redis.exceptions import NoScriptError
 from taskhero.errors import BackendRefused
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Awaitable, Callable, Sequence
 
     from taskhero.backends.redis.connection.connection_manager import ConnectionManager
 
@@ -30,6 +30,14 @@ class Script:
     name: str
     text: str
     sha: str
+
+    def by_hash(self, keys: Sequence[str | bytes], arguments: Sequence[str | bytes | int]) -> tuple[Any, ...]:
+        """Return the command that runs the script if the server has it."""
+        return ("EVALSHA", self.sha, len(keys), *keys, *arguments)
+
+    def by_source(self, keys: Sequence[str | bytes], arguments: Sequence[str | bytes | int]) -> tuple[Any, ...]:
+        """Return the command that runs the script and stores it in the server."""
+        return ("EVAL", self.text, len(keys), *keys, *arguments)
 
 
 def _read(name: str) -> str:
@@ -60,18 +68,15 @@ class PreparedScript:
         self, name: str, keys: Sequence[str | bytes], arguments: Sequence[str | bytes | int], changing: int
     ) -> None:
         prepared = script(name)
-        parts = ["EVALSHA", prepared.sha, len(keys), *keys, *arguments]
-        self._eval = ("EVAL", prepared.text, *parts[2:])
+        parts = prepared.by_hash(keys, arguments)
+        self._by_source = prepared.by_source(keys, arguments)
         self._head = b"*%d\r\n%b" % (len(parts) + changing, b"".join(map(_bulk, parts)))
 
     async def run(self, connections: ConnectionManager, *changing: str) -> Any:
         """Run the script with these last arguments. Send its source only if the server does not have it."""
-        try:
-            return await connections.call_packed("EVALSHA", self._head + b"".join(map(_bulk, changing)))
-        except BackendRefused as error:
-            if not isinstance(error.__cause__, NoScriptError):
-                raise
-        return await connections.call(*self._eval, *changing)
+        packed = self._head + b"".join(map(_bulk, changing))
+        reply = connections.call_packed("EVALSHA", packed)
+        return await _reply_or(reply, lambda: connections.call(*self._by_source, *changing))
 
 
 def _bulk(part: str | bytes | int) -> bytes:
@@ -85,9 +90,15 @@ async def run_script(
 ) -> Any:
     """Run a script. Send its source only if the server does not have it."""
     prepared = script(name)
+    reply = connections.call(*prepared.by_hash(keys, arguments))
+    return await _reply_or(reply, lambda: connections.call(*prepared.by_source(keys, arguments)))
+
+
+async def _reply_or(reply: Awaitable[Any], by_source: Callable[[], Awaitable[Any]]) -> Any:
+    """Return the reply to a script's hash. If the server does not have the script, return that to its source."""
     try:
-        return await connections.call("EVALSHA", prepared.sha, len(keys), *keys, *arguments)
+        return await reply
     except BackendRefused as error:
         if not isinstance(error.__cause__, NoScriptError):
             raise
-    return await connections.call("EVAL", prepared.text, len(keys), *keys, *arguments)
+    return await by_source()

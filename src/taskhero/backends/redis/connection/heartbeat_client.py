@@ -159,10 +159,11 @@ class _Client:
     def run(self, name: str, keys: Sequence[str | bytes], arguments: Sequence[str | bytes | int]) -> Any:
         """Run a script. Send its source only if the server does not have it."""
         prepared = script(name)
+        send: Callable[..., Any] = self.redis.execute_command
         try:
-            return self.redis.evalsha(prepared.sha, len(keys), *keys, *arguments)
+            return send(*prepared.by_hash(keys, arguments))
         except redis_errors.NoScriptError:
-            return self.redis.eval(prepared.text, len(keys), *keys, *arguments)
+            return send(*prepared.by_source(keys, arguments))
 
     def interrupt(self) -> None:
         """Make a command fail that waits for its reply in another thread.
