@@ -190,7 +190,7 @@ async def test_in_another_loop_it_says_what_is_wrong():
 
     async with app:
         for wrong in (use, enter, app.start):
-            with pytest.raises(NotConnected, match="connected in another event loop: make one app for each loop"):
+            with pytest.raises(NotConnected, match="connected in another event loop: create one app for each loop"):
                 await asyncio.to_thread(asyncio.run, wrong())
         await app.queue.queues()
 

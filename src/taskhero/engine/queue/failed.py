@@ -27,7 +27,7 @@ _PAGE: Final = 1000
 #: Number of failed jobs that one step retries or removes.
 _BATCH: Final = 50
 
-_NOT_STORED: Final = "a plugin refused it, an equal job holds its lock, or the key of its queue is not a list"
+_NOT_STORED: Final = "a plugin refuses it, a guard does not hold, or the key of its queue is not a list"
 
 
 class FailedWhere(TypedDict, total=False):
