@@ -130,7 +130,7 @@ async def test_a_thread_sees_that_it_is_cancelled_and_keeps_its_processor_until_
     await app.queue.enqueue("quick", [1], "work")
     worker.send(signal.SIGUSR1)
     assert await failures(app, 1) == ["StoppedBySignal"]
-    await worker.shows("fails the jobs that it runs")
+    await worker.shows("fails its 1 running jobs")
     await app.queue.enqueue("quick", [2], "work")
     assert await waiting(app) == [("quick", 1), ("quick", 2)]
     await stop(worker)

@@ -192,7 +192,7 @@ async def _start(app: Service, stop: ShutdownSignal, stopped: asyncio.Task[None]
         try:
             starting.result()
         except BackendDenied:
-            # Nobody but the one who started it can tell the right password.
+            # Retrying cannot help: an operator must correct the credentials.
             raise
         except (BackendUnavailable, ReplyLost) as error:
             outage.failed("starting", error)
