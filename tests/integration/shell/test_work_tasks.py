@@ -75,7 +75,7 @@ async def test_a_new_file_is_picked_up_with_reload(app, server, run, tmp_path):
     parent = await run.start(*words, cwd=here)
     await parent.shows(r"process \d+ works")
     await generate(run, tmp_path, "second")
-    await parent.shows(r"second\.py has changed")
+    await parent.shows(r"second\.py changed")
     await parent.shows(r"process \d+ works", times=2)
     for name in ("second", "first"):
         await app.queue.enqueue(name, [], "default")
