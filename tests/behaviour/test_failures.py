@@ -12,7 +12,7 @@ from taskhero.backends.protocol import Entry, Failed, Settlement
 from taskhero.conformance.steps import registered
 from taskhero.errors import CannotRetry, InvalidMoment, NotInFailures
 from taskhero.plugins import QueueLock
-from taskhero.wire.failures import encode_failure
+from taskhero.wire.failures import Description, encode_failure
 
 pytestmark = pytest.mark.anyio
 
@@ -36,12 +36,10 @@ SURROGATE = '{"queue":"math","payload":{"class":"add","args":["\\ud83d"]}}'
 def failure(task="add", args=(), queue="math", exception="ValueError", age=0.0, harness=None):
     now = harness.clock.now() if harness else 1_795_430_198
     return encode_failure(
+        Description(exception, "no", ["line"]),
         raw=f'{{"class":"{task}","queue":"{queue}","args":[{",".join(map(str, args))}]}}',
         queue=queue,
         worker="vm:1",
-        exception=exception,
-        error="no",
-        backtrace=["line"],
         failed_at=now - age,
     )
 

@@ -16,7 +16,7 @@ from click.testing import CliRunner, Result
 
 from taskhero import TaskHero
 from taskhero.cli.main import taskhero as command
-from taskhero.wire.failures import encode_failure
+from taskhero.wire.failures import Description, encode_failure
 
 __all__ = ["MENDING", "Shop", "asked", "shop"]
 
@@ -95,15 +95,9 @@ class Shop:
     def fail(self, name: str, *args: Any, queue: str = "math", exception: str = "LookupError", age: float = 0) -> None:
         """List a failure."""
         raw = json.dumps({"class": name, "args": args})
-        text = encode_failure(
-            raw=raw,
-            queue=queue,
-            worker="host:17+1",
-            exception=exception,
-            error=f"no {name}",
-            backtrace=["Traceback", "  line"],
-            failed_at=time.time() - age,
-        )
+        description = Description(exception, f"no {name}", ["Traceback", "  line"])
+        failed_at = time.time() - age
+        text = encode_failure(description, raw=raw, queue=queue, worker="host:17+1", failed_at=failed_at)
         self.redis("RPUSH", "resque:failed", text)
 
     def failures(self) -> list[Any]:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import Any
+
+import attrs
 
 from taskhero._internal.display import short_repr
 from taskhero.errors import Undecodable
@@ -12,45 +14,52 @@ from taskhero.wire.jobs import MARK_KEYS, decode_job, encode_job, job_of, unmark
 from taskhero.wire.json import decode, encode, encode_any
 from taskhero.wire.splicing import VISIBLE, keep_queue, value_text, visible, without
 
-if TYPE_CHECKING:
-    from collections.abc import Sequence
-
-__all__ = ["decode_failure", "encode_failure", "encode_last_error", "format_ruby_utc", "retry_text"]
+__all__ = ["Description", "decode_failure", "encode_failure", "encode_last_error", "format_ruby_utc", "retry_text"]
 
 #: The keys that `encode_job` checks, and those of rescue marks.
 _CHECKED = MARK_KEYS | {"class", "queue", "args"}
 
 
-def encode_failure(
-    *,
-    raw: str,
-    queue: str,
-    worker: str,
-    exception: str,
-    error: str,
-    backtrace: Sequence[str],
-    failed_at: float,
-) -> str:
+@attrs.frozen
+class Description:
+    """A description of an exception.
+
+    Attributes:
+        exception: The name of its class.
+        error: Its message.
+        backtrace: The lines of its traceback, without the frames of taskhero above the task.
+    """
+
+    exception: str
+    error: str
+    backtrace: list[str]
+
+
+def encode_failure(description: Description, *, raw: str, queue: str, worker: str, failed_at: float) -> str:
     """Write an entry of the failed list that Ruby and node-resque can show, retry and remove.
 
     The entry contains the payload as its producer wrote it, with its numbers, escapes, key order and blanks.
     node-resque finds an entry by the bytes that it would write. It cannot remove or retry an entry with other bytes.
 
     Args:
+        description: The description of the exception.
         raw: The payload as it was claimed. One that cannot be read becomes the only argument of a job without a name.
         queue: The queue of the job.
         worker: The name of the worker that ran it.
-        exception: The name of the exception's class.
-        error: The exception's message.
-        backtrace: The lines of the traceback.
         failed_at: The time of the failure, in Unix seconds.
 
     Returns:
         The entry. Bytes that are not UTF-8 are visible escapes in it, since they would stop Ruby's programs.
     """
     before = _fields({"worker": worker, "queue": queue})
-    error_fields = {"exception": exception, "error": error, "backtrace": list(backtrace)}
-    after = _fields({**error_fields, "failed_at": format_ruby_utc(failed_at)})
+    after = _fields(
+        {
+            "exception": description.exception,
+            "error": description.error,
+            "backtrace": description.backtrace,
+            "failed_at": format_ruby_utc(failed_at),
+        }
+    )
     return f'{{{before},"payload":{_payload(unmark(raw), queue)},{after}}}'
 
 
@@ -143,19 +152,15 @@ def _lines(value: object) -> list[str]:
     return _string(value).splitlines()
 
 
-def encode_last_error(
-    *, raw: str, queue: str, exception: str, error: str, backtrace: Sequence[str], failed_at: float
-) -> str:
+def encode_last_error(description: Description, *, raw: str, queue: str, failed_at: float) -> str:
     """Write the last error as node-resque's Retry does: ``payload`` is the job's args, ``worker`` the task's name.
 
     Args that are a list keep their bytes.
 
     Args:
+        description: The description of the exception.
         raw: The payload as it was claimed.
         queue: The queue of the job.
-        exception: The name of the exception's class.
-        error: The exception's message.
-        backtrace: The lines of the traceback.
         failed_at: The time of the failure, in Unix seconds. Unlike node-resque's, the stored date names its zone.
 
     Returns:
@@ -164,11 +169,11 @@ def encode_last_error(
     job = decode_job(unmark(raw), queue)
     written = None if job.problem is not None else value_text(raw, "args")
     args = visible(written) if written and written.startswith("[") else encode_any(job.args, surrogate=VISIBLE)
-    text = f"{exception}: {error}" if error else exception
+    text = f"{description.exception}: {description.error}" if description.error else description.exception
     rest = {
         "exception": text,
         "error": text,
-        "backtrace": [text, *backtrace],
+        "backtrace": [text, *description.backtrace],
         "worker": job.name,
         "queue": queue,
     }

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from taskhero.errors import InvalidArguments
 from taskhero.models import Job
-from taskhero.wire.failures import decode_failure, encode_failure, retry_text
+from taskhero.wire.failures import Description, decode_failure, encode_failure, retry_text
 from taskhero.wire.jobs import encode_job, mark_rescued
 from taskhero.wire.splicing import value_text
 
@@ -33,7 +33,9 @@ def failure(**changes: Any) -> str:
         "backtrace": ["  line 1", "  line 2"],
         "failed_at": SECONDS,
     }
-    return encode_failure(**values | changes)
+    values |= changes
+    description = Description(*(values.pop(key) for key in ("exception", "error", "backtrace")))
+    return encode_failure(description, **values)
 
 
 # --- written ----------------------------------------------------------------------------------------------------

@@ -7,7 +7,7 @@ import json
 import pytest
 
 from taskhero.wire.dates import parse_date
-from taskhero.wire.failures import encode_last_error
+from taskhero.wire.failures import Description, encode_last_error
 from taskhero.wire.jobs import mark_rescued
 
 # As node-resque 9.7 wrote it, but for the lines of JavaScript.
@@ -20,14 +20,9 @@ RAW = '{"class":"RetryJob","queue":"default","args":["x y z",{"k":[1,2]},1]}'
 
 
 def written(raw=RAW, **but):
-    given = {
-        "exception": "TypeError",
-        "error": "try again é",
-        "backtrace": ["    at line 1"],
-        "queue": "default",
-        **but,
-    }
-    return encode_last_error(raw=raw, failed_at=1795430208, **given)
+    given = {"exception": "TypeError", "error": "try again é", "backtrace": ["    at line 1"], **but}
+    queue = given.pop("queue", "default")
+    return encode_last_error(Description(**given), raw=raw, queue=queue, failed_at=1795430208)
 
 
 @pytest.mark.parametrize("raw", [RAW, mark_rescued(RAW, running=True), mark_rescued(RAW, running=True, late=True)])

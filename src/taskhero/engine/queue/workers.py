@@ -14,7 +14,7 @@ from taskhero.engine.time.instants import duration_of, to_datetime
 from taskhero.errors import BackendRefused, InvalidLockName, InvalidMoment, UnknownWorker
 from taskhero.models import CleanedWorker, Details, Job, WorkerState, Working
 from taskhero.wire.dates import format_ruby_utc, parse_date
-from taskhero.wire.failures import decode_failure, encode_failure
+from taskhero.wire.failures import Description, decode_failure, encode_failure
 from taskhero.wire.workers import decode_working, parse_worker_id, process_of
 
 if TYPE_CHECKING:
@@ -252,15 +252,8 @@ class WorkerAdmin(FailedJobs):
             return None
         now = self.context.clock.now()
         host = socket.gethostname()
-        return encode_failure(
-            raw=working.job.raw,
-            queue=working.queue,
-            worker=name,
-            exception=_STUCK,
-            error=_STUCK,
-            backtrace=[f"killed by {host} at {format_ruby_utc(now)}", _MARK, "taskhero"],
-            failed_at=now,
-        )
+        description = Description(_STUCK, _STUCK, [f"killed by {host} at {format_ruby_utc(now)}", _MARK, "taskhero"])
+        return encode_failure(description, raw=working.job.raw, queue=working.queue, worker=name, failed_at=now)
 
 
 def _is_idle(stored: str) -> bool:

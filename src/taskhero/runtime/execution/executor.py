@@ -284,27 +284,12 @@ class Executor:
                 else PostponedByPlugin(outcome.delay, *self._delayed_payload(claim, claim.raw))
             )
         description, now = describe(outcome.error), self._clock.now()
-        entry = encode_failure(
-            raw=claim.raw,
-            queue=claim.queue,
-            worker=worker,
-            exception=description.exception,
-            error=description.error,
-            backtrace=description.backtrace,
-            failed_at=now,
-        )
+        entry = encode_failure(description, raw=claim.raw, queue=claim.queue, worker=worker, failed_at=now)
         if isinstance(outcome, Failure):
             return Failed(entry)
         trace = None
         if outcome.trace:
-            last_error = encode_last_error(
-                raw=claim.raw,
-                queue=claim.queue,
-                exception=description.exception,
-                error=description.error,
-                backtrace=description.backtrace,
-                failed_at=now,
-            )
+            last_error = encode_last_error(description, raw=claim.raw, queue=claim.queue, failed_at=now)
             trace = (outcome.trace, last_error)
         delays = tuple(outcome.delays)
         return Retried(

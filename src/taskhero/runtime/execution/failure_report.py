@@ -6,16 +6,15 @@ import contextlib
 import traceback
 from typing import TYPE_CHECKING, Any, Final
 
-import attrs
-
 from taskhero.errors import JobTimeout
+from taskhero.wire.failures import Description, encode_failure
 
 if TYPE_CHECKING:
     import asyncio
     from collections.abc import Iterable, Sequence
     from types import FrameType, TracebackType
 
-__all__ = ["Description", "RemoteTraceback", "describe", "stack_lines", "strip", "task_lines", "text_of", "timed_out"]
+__all__ = ["RemoteTraceback", "describe", "failure_entry", "stack_lines", "strip", "task_lines", "text_of", "timed_out"]
 
 #: Longest text, longest backtrace, and longest line of a backtrace, in characters.
 MAX_TEXT: Final = 64 * 1024
@@ -23,21 +22,6 @@ MAX_BACKTRACE: Final = 64 * 1024
 MAX_LINE: Final = 4 * 1024
 
 _OURS: Final = ("taskhero.runtime.", "taskhero.hooks.", "taskhero.engine.")
-
-
-@attrs.frozen
-class Description:
-    """A description of an exception.
-
-    Attributes:
-        exception: The name of its class.
-        error: Its message.
-        backtrace: The lines of its traceback, without the frames of taskhero above the task.
-    """
-
-    exception: str
-    error: str
-    backtrace: list[str]
 
 
 class RemoteTraceback(Exception):
@@ -64,6 +48,11 @@ def describe(error: BaseException) -> Description:
         if type(cause) is RemoteTraceback:
             return cause.description
     return Description(_valid(type(error).__name__), text_of(error), _backtrace(error))
+
+
+def failure_entry(error: BaseException, *, raw: str, queue: str, worker: str, failed_at: float) -> str:
+    """Return the entry of the failed list for a job that ended with *error*. See `encode_failure`."""
+    return encode_failure(describe(error), raw=raw, queue=queue, worker=worker, failed_at=failed_at)
 
 
 def strip(error: BaseException) -> None:

@@ -19,8 +19,7 @@ from taskhero.events import (
     SchedulerWorkingTimestamp,
     SchedulerYielded,
 )
-from taskhero.runtime.execution.failure_report import describe
-from taskhero.wire.failures import encode_failure
+from taskhero.runtime.execution.failure_report import failure_entry
 from taskhero.wire.jobs import decode_job, equivalent_payloads, payload_queue
 
 if TYPE_CHECKING:
@@ -148,16 +147,7 @@ class Promoter:
         )
 
     def _failure(self, due: DueJob, queue: str | None, error: Exception, now: float) -> PromotionTarget:
-        report = describe(error)
-        entry = encode_failure(
-            raw=due.raw,
-            queue=queue or "",
-            worker=self._owner,
-            exception=report.exception,
-            error=report.error,
-            backtrace=report.backtrace,
-            failed_at=now,
-        )
+        entry = failure_entry(error, raw=due.raw, queue=queue or "", worker=self._owner, failed_at=now)
         return PromotionTarget(due, None, failure=entry)
 
     # results

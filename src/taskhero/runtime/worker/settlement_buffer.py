@@ -22,8 +22,7 @@ from taskhero.events import (
 )
 from taskhero.models import Failure, Postponed, Refused, Retrying, Success
 from taskhero.runtime.backoff import Backoff
-from taskhero.runtime.execution.failure_report import describe
-from taskhero.wire.failures import encode_failure
+from taskhero.runtime.execution.failure_report import failure_entry
 from taskhero.wire.jobs import decode_job
 
 if TYPE_CHECKING:
@@ -174,16 +173,7 @@ class SettlementBuffer:
 
     def failure(self, claim: Claim, worker: str, error: Exception) -> Failed:
         """Return the disposition of a job whose executor raised *error*."""
-        description = describe(error)
-        entry = encode_failure(
-            raw=claim.raw,
-            queue=claim.queue,
-            worker=worker,
-            exception=description.exception,
-            error=description.error,
-            backtrace=description.backtrace,
-            failed_at=time.time(),
-        )
+        entry = failure_entry(error, raw=claim.raw, queue=claim.queue, worker=worker, failed_at=time.time())
         return Failed(entry)
 
     def known_claims(self) -> set[ClaimKey]:

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 import attrs
 
 from taskhero.runtime.execution.context import Running, enter, leave
-from taskhero.runtime.execution.failure_report import Description, describe, strip
+from taskhero.runtime.execution.failure_report import describe, strip
 from taskhero.runtime.process.signals import handled, present
 
 if TYPE_CHECKING:
@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 
     from taskhero.models import Job
     from taskhero.runtime.execution.processes.function_reference import FunctionReference
+    from taskhero.wire.failures import Description
 
 __all__ = ["SIGNALS", "Answer", "Request", "Started", "main"]
 

@@ -25,10 +25,10 @@ if TYPE_CHECKING:
 
     from taskhero.engine.task.task import Task
     from taskhero.models import Job
-    from taskhero.runtime.execution.failure_report import Description
     from taskhero.runtime.execution.invoker import BoundArguments
     from taskhero.runtime.execution.processes.child_main import Answer
     from taskhero.runtime.execution.threads import ThreadCall
+    from taskhero.wire.failures import Description
 
 __all__ = ["ProcessCall", "ProcessPool"]
 
