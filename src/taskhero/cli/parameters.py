@@ -21,10 +21,12 @@ __all__ = [
     "confirm",
     "duration",
     "json_value",
+    "limit_option",
     "parse_duration",
     "position",
     "positions",
     "require_confirmation",
+    "start_option",
     "yes_option",
 ]
 
@@ -33,6 +35,18 @@ _DURATION = re.compile(r"(\d+(?:\.\d+)?)([smhdw]?)")
 
 #: The option ``--yes``, as `yes`.
 yes_option = click.option("--yes", "-y", is_flag=True, help="Proceed without a confirmation.")
+
+#: The options ``--start`` and ``--limit`` of a list that is shown in pages.
+start_option = click.option(
+    "--start",
+    type=int,
+    default=0,
+    show_default=True,
+    help="Position of the first entry. -20 starts 20 entries before the end.",
+)
+limit_option = click.option(
+    "--limit", type=click.IntRange(1, 1000), default=20, show_default=True, help="Number of entries, at most."
+)
 
 
 def json_value(_context: click.Context, _option: click.Parameter, value: str | None) -> Any:

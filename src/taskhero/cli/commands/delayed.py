@@ -10,7 +10,7 @@ import click
 from taskhero.cli.formatting import job_json, job_name, local, pluralize
 from taskhero.cli.groups import ListingGroup
 from taskhero.cli.output import compact, iso, json_option, print_json, print_table, progress
-from taskhero.cli.parameters import confirm, json_value, require_confirmation, yes_option
+from taskhero.cli.parameters import confirm, json_value, limit_option, require_confirmation, yes_option
 from taskhero.cli.targets import note_if_private, open_target, run_connected, target_options
 from taskhero.engine.task.signature import is_nothing, wire_args
 from taskhero.engine.time.instants import to_datetime
@@ -41,9 +41,7 @@ _task_option = click.option("--task", "-t", metavar="NAME", help="Only jobs of t
 @_queue_option
 @_task_option
 @click.option("--start", type=click.IntRange(0), default=0, show_default=True, help="Position of the first entry.")
-@click.option(
-    "--limit", type=click.IntRange(1, 1000), default=20, show_default=True, help="Number of entries, at most."
-)
+@limit_option
 @target_options
 @json_option
 def delayed(

@@ -12,7 +12,7 @@ from taskhero.cli.failure_selection import build_filter, read_positions, source_
 from taskhero.cli.formatting import error_line, failed_json, job_name, local, pluralize
 from taskhero.cli.groups import ListingGroup
 from taskhero.cli.output import compact, console, iso, json_option, print_json, print_table, printable
-from taskhero.cli.parameters import positions
+from taskhero.cli.parameters import limit_option, positions, start_option
 from taskhero.cli.targets import note_if_private, open_target, run_connected, target_options
 
 if TYPE_CHECKING:
@@ -28,16 +28,8 @@ _PAGE = 1000
 
 @click.group(cls=ListingGroup, short_help="List failed jobs with their errors, retry and remove them.")
 @target_options
-@click.option(
-    "--start",
-    type=int,
-    default=0,
-    show_default=True,
-    help="Position of the first entry. -20 starts 20 entries before the end.",
-)
-@click.option(
-    "--limit", type=click.IntRange(1, 1000), default=20, show_default=True, help="Number of entries, at most."
-)
+@start_option
+@limit_option
 @which_options
 @click.option("--verbose", "-v", is_flag=True, help="Show arguments, worker and traceback, too.")
 @json_option

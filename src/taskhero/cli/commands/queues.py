@@ -11,7 +11,7 @@ from taskhero.cli.completion import complete_queues
 from taskhero.cli.formatting import job_json, job_name, pluralize
 from taskhero.cli.groups import ListingGroup
 from taskhero.cli.output import compact, json_option, print_json, print_table, printable, progress
-from taskhero.cli.parameters import confirm, json_value, require_confirmation, yes_option
+from taskhero.cli.parameters import confirm, json_value, limit_option, require_confirmation, start_option, yes_option
 from taskhero.cli.targets import note_if_private, open_target, run_connected, target_options
 from taskhero.errors import WrongType
 
@@ -49,16 +49,8 @@ def queues(*, app: str | None, backend: str | None, as_json: bool) -> None:
 
 @queues.command(short_help="Show the jobs of a queue, the next one first.")
 @click.argument("name", shell_complete=complete_queues)
-@click.option(
-    "--start",
-    type=int,
-    default=0,
-    show_default=True,
-    help="Position of the first entry. -20 starts 20 entries before the end.",
-)
-@click.option(
-    "--limit", type=click.IntRange(1, 1000), default=20, show_default=True, help="Number of entries, at most."
-)
+@start_option
+@limit_option
 @target_options
 @json_option
 def show(*, name: str, start: int, limit: int, app: str | None, backend: str | None, as_json: bool) -> None:
