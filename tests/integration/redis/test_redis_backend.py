@@ -183,6 +183,32 @@ async def test_concurrent_pushes_share_round_trips_and_each_gets_its_own_answer(
     assert int(evalsha.split("calls=")[1].split(",")[0]) < 20
 
 
+async def test_a_server_that_has_lost_the_scripts_receives_their_sources(backend):
+    """Each caller sends them: a command, the prepared claim, and the heartbeat in its thread."""
+    process = Process(new_process_name(), ("q",))
+    await backend.register(process, (1,), 60)
+
+    async def flush() -> None:
+        await backend._connections.call("SCRIPT", "FLUSH")
+        await backend._connections.call("CONFIG", "RESETSTAT")
+
+    async def sent_sources() -> int:
+        calls = (await backend._connections.call("INFO", "commandstats")).decode()
+        return sum(int(line.split("calls=")[1].split(",")[0]) for line in calls.splitlines() if "_eval:" in line)
+
+    await flush()
+    assert await backend.push([Entry("q", RAW)]) == [True]
+    assert await sent_sources() == 1
+    await flush()
+    reply = await backend.settle_and_claim(process, (), (1,), ("q",))
+    assert [claim.raw for claim in reply.claims] == [RAW]
+    assert await sent_sources() == 1
+    await flush()
+    heartbeat = await asyncio.to_thread(backend.heartbeat, process, (1,), 60, full=True)
+    assert heartbeat.alive
+    assert await sent_sources() == 1
+
+
 async def test_a_push_whose_caller_gave_up_before_it_was_sent_stores_nothing(backend):
     task = asyncio.create_task(backend.push([Entry("q", RAW)]))
     await asyncio.sleep(0)
