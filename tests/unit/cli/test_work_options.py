@@ -39,7 +39,7 @@ def project(monkeypatch, tmp_path):
         ("--app shpo:app", 1, "did you mean 'shop'?"),
         ("--app shop:ap", 1, "did you mean 'app'?"),
         ("--app shop:app --backend rdis://:secret@there", 1, "did you mean 'redis://'?"),
-        ("--app shop:app --backend localhost", 1, "has no scheme"),
+        ("--app shop:app --backend localhost", 1, "does not begin with a scheme"),
     ],
 )
 def test_what_is_wrong_is_said(words, code, said):

@@ -271,7 +271,7 @@ def test_an_app_wide_plugin_may_be_given_by_a_name_that_one_before_it_registered
 
 
 def test_a_str_is_no_sequence_of_plugins():
-    with pytest.raises(ValueError, match=r"plugins='retry' is no sequence: pass a tuple, such as \('retry',\)"):
+    with pytest.raises(ValueError, match=r"plugins='retry' is not a sequence: pass a tuple, such as \('retry',\)"):
         TaskHero().task(plugins="retry")(add)
     with pytest.raises(PluginError, match="plugins='retry' is not a sequence of plugins"):
         TaskHero(plugins="retry")
