@@ -33,6 +33,7 @@ ANSWERS = (
     protocol.PromoteResult,
     protocol.EnsureResult,
     protocol.FireResult,
+    protocol.StopReason,
     inspection.RetryResult,
     inspection.RemoveWorkerResult,
 )

@@ -7,7 +7,7 @@ import asyncio
 import pytest
 
 from taskhero import Queue, hookimpl
-from taskhero.backends.protocol import DelayedJobEntry, Entry
+from taskhero.backends.protocol import DelayedJobEntry, Entry, StopReason
 from taskhero.plugins import JobLock, QueueLock, Retry
 
 pytestmark = pytest.mark.anyio
@@ -321,7 +321,7 @@ async def test_without_reenqueue_on_error_a_failure_stops_it_until_the_next_star
             await app.scheduler.enqueue_periodic()
             assert (await app.queue.length("default"), await delayed(harness, app), ticks.runs) == (0, [], 1)
             (known,) = (await app.backend.declare_periodic()).tasks
-            assert known.stopped == "failed"
+            assert known.stopped is StopReason.FAILED
         ticks.error = None
         async with app.running():
             await harness.happened("scheduler.re_enqueue")

@@ -67,6 +67,7 @@ from taskhero.backends.records.periodic_tasks import (
     NextRun,
     PeriodicTask,
     PeriodicTasksReply,
+    StopReason,
 )
 
 if TYPE_CHECKING:
@@ -112,6 +113,7 @@ __all__ = [
     "ScheduleResult",
     "SettleAndClaimReply",
     "Settlement",
+    "StopReason",
     "Subscription",
     "Succeeded",
     "Wakeup",

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from taskhero.backends.protocol import StopReason
 from taskhero_sqlite import schedule
 from taskhero_sqlite.steps import blob
 
@@ -34,7 +35,7 @@ def go_on(step: Step, following: NextRun, *, failed: bool) -> int | None:
     if is_stopped(step, following.name):
         return None
     if failed and following.stop_if_failed:
-        stop(step, following.name, "failed")
+        stop(step, following.name, StopReason.FAILED)
         return None
     return delay_only(step, next_due_time(step.now, following.frequency), following.raw, following.equivalent_payloads)
 
@@ -44,6 +45,6 @@ def is_stopped(step: Step, name: str) -> bool:
     return step.value("SELECT 1 FROM stopped WHERE name = ?", blob(name)) is not None
 
 
-def stop(step: Step, name: str, why: str) -> None:
-    """Stop a task; see `KnownPeriodicTask.stopped` for the reasons."""
-    step.do("INSERT OR REPLACE INTO stopped VALUES (?, ?)", blob(name), why)
+def stop(step: Step, name: str, why: StopReason) -> None:
+    """Stop a task."""
+    step.do("INSERT OR REPLACE INTO stopped VALUES (?, ?)", blob(name), why.value)

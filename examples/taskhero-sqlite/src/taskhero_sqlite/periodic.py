@@ -16,7 +16,9 @@ from taskhero.backends.protocol import (
     PeriodicTask,
     PeriodicTasksReply,
     QueueLockGuard,
+    StopReason,
 )
+from taskhero.backends.records.periodic_tasks import decode_stop_reason
 from taskhero_sqlite import locks, next_runs, queues, schedule
 from taskhero_sqlite.steps import blob, text
 from taskhero_sqlite.work import may_hold_jobs_of_the_dead
@@ -56,7 +58,10 @@ def known(step: Step) -> PeriodicTasksReply:
         "WHERE periodic.until > ? ORDER BY name",
         step.now,
     )
-    tasks = [(_task_of(text(definition)), why, seen) for definition, why, seen in rows]
+    tasks = [
+        (_task_of(text(definition)), None if why is None else decode_stop_reason(why), seen)
+        for definition, why, seen in rows
+    ]
     return PeriodicTasksReply(
         now=step.now,
         tasks=[
@@ -64,7 +69,7 @@ def known(step: Step) -> PeriodicTasksReply:
             for task, why, seen in tasks
             if task is not None
         ],
-        stopped={text(name): why for name, why in step.rows("SELECT name, why FROM stopped")},
+        stopped={text(name): decode_stop_reason(why) for name, why in step.rows("SELECT name, why FROM stopped")},
     )
 
 
@@ -149,7 +154,7 @@ def restart_periodic(step: Step, task: PeriodicTask) -> int | None:
 
 def stop_periodic(step: Step, task: PeriodicTask) -> int:
     """See `Backend.stop_periodic`."""
-    next_runs.stop(step, task.name, "asked")
+    next_runs.stop(step, task.name, StopReason.ASKED)
     return _remove_all(step, task)
 
 
@@ -163,8 +168,10 @@ def _remove_all(step: Step, task: PeriodicTask) -> int:
 
 def resume_periodic(step: Step, names: Sequence[str], *, failed: bool) -> int:
     """See `Backend.resume_periodic`."""
-    sql = "DELETE FROM stopped WHERE name = ?" + (" AND why = 'failed'" if failed else "")
-    return sum(step.do(sql, blob(name)) for name in names)
+    if failed:
+        sql = "DELETE FROM stopped WHERE name = ? AND why = ?"
+        return sum(step.do(sql, blob(name), StopReason.FAILED.value) for name in names)
+    return sum(step.do("DELETE FROM stopped WHERE name = ?", blob(name)) for name in names)
 
 
 # --- tasks by cron

@@ -7,7 +7,7 @@ from collections import deque
 from itertools import islice
 from typing import TYPE_CHECKING
 
-from taskhero.backends.protocol import EnsureResult, KnownPeriodicTask, PeriodicTasksReply, QueueLockGuard
+from taskhero.backends.protocol import EnsureResult, KnownPeriodicTask, PeriodicTasksReply, QueueLockGuard, StopReason
 from taskhero.wire.jobs import unmark
 
 if TYPE_CHECKING:
@@ -47,7 +47,7 @@ class PeriodicStore:
     """
 
     def __init__(self, queues: QueueStore, schedule: DelayedStore, wakeups: WakeupQueue) -> None:
-        self.stopped: dict[str, str] = {}
+        self.stopped: dict[str, StopReason] = {}
         self.cron_cursors: dict[str, int] = {}
         self._declared: dict[str, tuple[PeriodicTask, float]] = {}
         self._queues = queues
@@ -79,7 +79,7 @@ class PeriodicStore:
         if next_run.name in self.stopped:
             return None
         if failed and next_run.stop_if_failed:
-            self.stopped[next_run.name] = "failed"
+            self.stopped[next_run.name] = StopReason.FAILED
             return None
         return self.delay(next_run.raw, next_run.equivalent_payloads, next_due_time(now, next_run.frequency))
 

@@ -6,7 +6,7 @@ from abc import abstractmethod
 from typing import TYPE_CHECKING
 
 from taskhero.backends.memory.periodic_store import next_due_time
-from taskhero.backends.protocol import EnsureResult, FireResult, QueueLockGuard
+from taskhero.backends.protocol import EnsureResult, FireResult, QueueLockGuard, StopReason
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -70,14 +70,14 @@ class PeriodicVerbs:
     async def stop_periodic(self, task: PeriodicTask) -> int:
         """See `Backend.stop_periodic`."""
         store = self._use()
-        store.periodic.stopped[task.name] = "asked"
+        store.periodic.stopped[task.name] = StopReason.ASKED
         with store.guard:
             return store.periodic.remove_all(task, store.locks)
 
     async def resume_periodic(self, names: Sequence[str], *, failed: bool = False) -> int:
         """See `Backend.resume_periodic`."""
         stopped = self._use().periodic.stopped
-        wanted = ("failed",) if failed else ("failed", "asked")
+        wanted = {StopReason.FAILED} if failed else set(StopReason)
         return sum(stopped.pop(name, None) is not None for name in names if stopped.get(name) in wanted)
 
     async def fire_cron(

@@ -24,7 +24,9 @@ __all__ = [
     "NextRun",
     "PeriodicTask",
     "PeriodicTasksReply",
+    "StopReason",
     "decode_periodic",
+    "decode_stop_reason",
     "encode_periodic",
 ]
 
@@ -58,18 +60,25 @@ class PeriodicTask:
     misfire: str = "once"
 
 
+class StopReason(StrEnum):
+    """Why a periodic task is stopped."""
+
+    ASKED = "asked"  #: `Backend.stop_periodic` stopped it
+    FAILED = "failed"  #: its job failed, and `NextRun.stop_if_failed` was set
+
+
 @attrs.frozen(kw_only=True)
 class KnownPeriodicTask:
     """A periodic task that at least one process declares.
 
     Attributes:
         task: The task.
-        stopped: ``"asked"`` or ``"failed"`` if the task is stopped, else None.
+        stopped: Why the task is stopped; None if it is not.
         cron_cursor: Unix time in whole seconds up to which fire times were fired or skipped; None without *cron*.
     """
 
     task: PeriodicTask
-    stopped: str | None = None
+    stopped: StopReason | None = None
     cron_cursor: int | None = None
 
 
@@ -80,12 +89,12 @@ class PeriodicTasksReply:
     Attributes:
         now: The backend's time, in Unix seconds.
         tasks: The known tasks, sorted by name.
-        stopped: The reason (as in `KnownPeriodicTask`) of each stopped task, by name, also of undeclared tasks.
+        stopped: The reason of each stopped task, by name, also of undeclared tasks.
     """
 
     now: float
     tasks: Sequence[KnownPeriodicTask] = ()
-    stopped: Mapping[str, str] = attrs.field(factory=dict)
+    stopped: Mapping[str, StopReason] = attrs.field(factory=dict)
 
 
 @attrs.frozen
@@ -173,6 +182,11 @@ def decode_periodic(text: str) -> PeriodicTask | None:
         )
     except (Undecodable, KeyError, TypeError, ValueError, AttributeError):
         return None
+
+
+def decode_stop_reason(text: str) -> StopReason:
+    """Return the reason that stored text names. A reason that this version does not know counts as `ASKED`."""
+    return StopReason.FAILED if text == StopReason.FAILED else StopReason.ASKED
 
 
 def _guard_of(fields: dict[str, Any]) -> Guard:

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from taskhero.backends.protocol import StopReason
 from taskhero.cli.app_loader import app_option, load_app, require_app
 from taskhero.cli.completion import complete_tasks
 from taskhero.cli.formatting import pluralize
@@ -20,8 +21,8 @@ if TYPE_CHECKING:
 
 __all__ = ["start", "stop", "tasks"]
 
-#: The value of `state` in ``--json`` for each value of `KnownPeriodicTask.stopped`.
-_STATES = {None: "active", "asked": "stopped", "failed": "failed"}
+#: The value of `state` in ``--json`` for each reason why a task is stopped.
+_STATES = {StopReason.ASKED: "stopped", StopReason.FAILED: "failed"}
 _STATE_TEXTS = {"active": "", "stopped": "stopped", "failed": "stopped by a failure", None: "no process schedules it"}
 
 
@@ -112,7 +113,7 @@ def _states(app: TaskHero, found: list[Task[Any, Any]]) -> dict[str, str | None]
         periodic = await app.backend.declare_periodic()
         known = {entry.task.name: "active" for entry in periodic.tasks}
         # A task stays stopped even if no process declares it now.
-        known.update({name: _STATES.get(reason, "stopped") for name, reason in periodic.stopped.items()})
+        known.update({name: _STATES[reason] for name, reason in periodic.stopped.items()})
         return {name: known.get(name) for name in names}
 
     try:

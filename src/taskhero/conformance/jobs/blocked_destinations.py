@@ -14,6 +14,7 @@ from taskhero.backends.protocol import (
     PostponedByPlugin,
     Retried,
     Settlement,
+    StopReason,
     Succeeded,
 )
 from taskhero.conformance.jobs.isolated_items import claim_each
@@ -122,7 +123,7 @@ class BlockedDestinations(Suite):
             await backend.restart_periodic(task)
         assert await backend.queued("q") == [job(1)]
         assert await backend.delayed(now + 900) == [job(1)]
-        assert (await backend.declare_periodic()).stopped == {"tick": "asked"}
+        assert (await backend.declare_periodic()).stopped == {"tick": StopReason.ASKED}
         assert await backend.restart_periodic(periodic("b", 20)) == now + 20
 
     @promise("all", _ITEM)

@@ -14,6 +14,7 @@ from taskhero.backends.protocol import (
     Released,
     Retried,
     Settlement,
+    StopReason,
     Succeeded,
 )
 from taskhero.conformance.promises import needs, promise
@@ -156,6 +157,7 @@ class NextRuns(Suite):
 
     @pytest.mark.parametrize("kind", FOR_GOOD)
     @promise("NextRun", "With *stop_if_failed*, a failed job stops the task instead.")
+    @promise("StopReason", "FAILED")
     @needs("clock")
     async def test_a_failure_stops_a_task_that_says_so(self, backend: Backend, clock: ManualClock, kind: str) -> None:
         """Only a failure does, and only this task."""
@@ -167,7 +169,7 @@ class NextRuns(Suite):
             await _end(backend, process, claimed, _next_of(stop_if_failed=True), FOR_GOOD[kind])
         failed = kind in {"failed", "last-attempt"}
         known = {state.task.name: state.stopped for state in (await backend.declare_periodic()).tasks}
-        assert known == {"tick": "failed" if failed else None, "tock": None}
+        assert known == {"tick": StopReason.FAILED if failed else None, "tock": None}
         assert len(await _delayed_to(backend, clock)) == (0 if failed else 1)
         if not failed:
             return

@@ -17,6 +17,7 @@ from taskhero.backends.protocol import (
     PeriodicTask,
     QueueLockGuard,
     Released,
+    StopReason,
     Subscription,
 )
 from taskhero.conformance.promises import needs, promise
@@ -139,9 +140,9 @@ class PeriodicChains(Suite):
         assert [known.task.name for known in (await backend.declare_periodic()).tasks] == ["b"]
         clock.advance(100)
         found = await backend.declare_periodic()
-        assert (list(found.tasks), dict(found.stopped)) == ([], {"a": "asked"})
+        assert (list(found.tasks), dict(found.stopped)) == ([], {"a": StopReason.ASKED})
         (known,) = (await backend.declare_periodic([periodic("a")], 60)).tasks
-        assert (known.task, known.stopped) == (periodic("a"), "asked")
+        assert (known.task, known.stopped) == (periodic("a"), StopReason.ASKED)
 
     # one chain
 
@@ -304,6 +305,7 @@ class PeriodicChains(Suite):
     @promise("stop_periodic", "Return the number of its queued and delayed copies.")
     @promise("stop_periodic", "They are removed, and the locks that its guards name are released, as by")
     @promise("EnsureResult", "STOPPED")
+    @promise("StopReason", "ASKED")
     @needs("clock")
     async def test_a_stopped_task_has_no_copies(self, backend: Backend, clock: ManualClock) -> None:
         """All equivalent payloads are removed, and no others."""
@@ -317,7 +319,7 @@ class PeriodicChains(Suite):
         assert await backend.stop_periodic(periodic()) == 7
         assert await backend.queued("q") == [job(2)]
         assert await _ensured(backend) == [EnsureResult.STOPPED]
-        assert [known.stopped for known in (await backend.declare_periodic()).tasks] == [None, "asked"]
+        assert [known.stopped for known in (await backend.declare_periodic()).tasks] == [None, StopReason.ASKED]
         clock.advance(100)
         assert [due_job.raw for due_job in (await backend.due(10)).jobs] == [job(2)] * 2
         assert list(await backend.push([Entry("q", job(1), guards=(LOCK,))])) == [True]

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from taskhero.backends.protocol import EnsureResult, FireResult, KnownPeriodicTask, PeriodicTasksReply, QueueLockGuard
-from taskhero.backends.records.periodic_tasks import decode_periodic, encode_periodic
+from taskhero.backends.records.periodic_tasks import decode_periodic, decode_stop_reason, encode_periodic
 from taskhero.backends.redis.commands.command_group import RedisCommands, problem_in, to_bytes, to_number, to_text
 from taskhero.errors import BackendRefused
 
@@ -37,7 +37,10 @@ class PeriodicCommands(RedisCommands):
         rows = zip(known[::3], known[1::3], known[2::3], strict=True)
         tasks = [_known_task(definition, reason, cursor) for definition, reason, cursor in rows]
         found = [task for task in tasks if task is not None]
-        reasons = dict(zip(map(to_text, stopped[::2]), map(to_text, stopped[1::2]), strict=True))
+        reasons = {
+            to_text(name): decode_stop_reason(to_text(reason))
+            for name, reason in zip(stopped[::2], stopped[1::2], strict=True)
+        }
         return PeriodicTasksReply(
             now=int(now) / 1000, tasks=sorted(found, key=lambda known: known.task.name), stopped=reasons
         )
@@ -144,4 +147,5 @@ def _known_task(definition: bytes, stopped: bytes, cursor: bytes) -> KnownPeriod
     if task is None:
         return None
     cron_cursor = None if task.cron is None else to_number(cursor or None)
-    return KnownPeriodicTask(task=task, stopped=to_text(stopped) or None, cron_cursor=cron_cursor)
+    reason = decode_stop_reason(to_text(stopped)) if stopped else None
+    return KnownPeriodicTask(task=task, stopped=reason, cron_cursor=cron_cursor)
