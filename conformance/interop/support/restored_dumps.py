@@ -18,7 +18,7 @@ __all__ = ["MUCH_LATER", "SOON", "all_dumps", "dumps_in_which", "dumps_with", "h
 #: All is due by the first that anybody delayed to soon after its dump; by the second, what was to wait for ever, too.
 SOON, MUCH_LATER = 3_000_000_000, 5_000_000_000
 DUMPS = found()
-_ARGUMENTS = "arguments that are no array are read as something else by each language"
+_ARGUMENTS = "arguments that are not an array are read as something else by each language"
 
 
 def named(path):

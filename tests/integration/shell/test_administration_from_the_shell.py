@@ -170,7 +170,7 @@ def test_failures_that_stay_are_told_with_the_reason(shop: Shop) -> None:
     assert refused.startswith("not retried: add [0, 0]: a plugin refuses it")
     assert broken == "not retried: add [-1, -1]: OSError: the calendar is away"
     assert impossible.startswith("not retried: (unreadable) ")
-    assert "holds no job" in impossible
+    assert "cannot be stored" in impossible
     assert len(shop.failures()) == 3
     told = shop.json("failed", "retry", "--all", "--yes", code=1)
     assert shape(told) == shape(shown_json("failed retry"))
