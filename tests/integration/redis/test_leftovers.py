@@ -55,6 +55,26 @@ async def test_a_job_that_stops_an_equal_one_is_adopted_in_that_step(backend):
     assert list(await backend.push([entry])) == [True]
 
 
+async def test_many_orphans_are_adopted_in_batches_of_the_scan(backend, monkeypatch):
+    """The first batch is adopted before the scan ends, so the names of a large store are never all in memory."""
+    calls = []
+    call = backend._connections.call
+
+    async def noted(*command):
+        calls.append(command[0])
+        return await call(*command)
+
+    payloads = [f'{{"class":"t","queue":"q","args":[{number}]}}' for number in range(3300)]
+    for number, payload in enumerate(payloads):
+        await leave(backend, NOW + number, payload, index=False)
+    monkeypatch.setattr(backend._connections, "call", noted)
+    assert await backend.adopt() == len(payloads)
+    assert calls.index("EVALSHA") < len(calls) - 1 - calls[::-1].index("SCAN")
+    assert calls.count("EVALSHA") >= len(payloads) / 500
+    assert len(await backend.due_times()) == len(payloads)
+    assert await backend.adopt() == 0
+
+
 async def test_a_periodic_task_whose_next_run_was_left_runs_and_wakes_a_scheduler(backend):
     await leave(backend, NOW - 60, TICK)
     task = PeriodicTask(name="tick", queue="default", raw=TICK, equivalent_payloads=(), frequency=1.0)

@@ -65,11 +65,18 @@ class InspectionCommands(QueueCommands):
     async def adopt(self) -> int:
         """See `Backend.adopt`."""
         head = f"{self._prefix}delayed:"
-        names = {to_text(name).removeprefix(head) async for name in self._scan(head)}
-        adopted, keys = 0, (self._keys.schedule, self._keys.wake_schedule)
-        for batch in _batches_of(sorted(names), _VALUES):
-            adopted += await self._run("adopt", keys, (self._prefix, *map(to_bytes, batch)))
-        return adopted
+        adopted, batch = 0, list[str]()
+        # A store may hold millions of due times, so only one batch of names is kept. Redis may report a name twice.
+        async for name in self._scan(head):
+            batch.append(to_text(name).removeprefix(head))
+            if len(batch) == _VALUES:
+                adopted += await self._adopt(batch)
+                batch = []
+        return adopted + await self._adopt(batch) if batch else adopted
+
+    async def _adopt(self, names: Sequence[str]) -> int:
+        keys = (self._keys.schedule, self._keys.wake_schedule)
+        return int(await self._run("adopt", keys, (self._prefix, *map(to_bytes, sorted(names)))))
 
     async def due_times(self) -> Sequence[tuple[int, int]]:
         """See `Backend.due_times`."""
