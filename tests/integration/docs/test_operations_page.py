@@ -107,9 +107,9 @@ async def test_the_page_is_true(start_server: Any, tmp_path: Path) -> None:
                 assert server.command(*words) == (b"+string" if words[0] == "TYPE" else b":1")
             else:
                 await run(shell, command, lines)
-    mended = [command for command, _ in steps if command.startswith("taskhero ")]
-    first = mended.index("taskhero failed")
-    assert [command.split()[1] for command in mended[first : first + 4]] == ["failed", "failed", "failed", "work"]
+    verbs = [command for command, _ in steps if command.startswith("taskhero ")]
+    first = verbs.index("taskhero failed")
+    assert [command.split()[1] for command in verbs[first : first + 4]] == ["failed", "failed", "failed", "work"]
 
 
 async def test_workers_sign_on_again_when_redis_has_lost_everything(start_server: Any) -> None:

@@ -80,7 +80,7 @@ async def test_a_job_that_kills_its_process_only_after_a_while_is_convicted_too(
         await app.queue.enqueue("hold", [1], "work")
         while await dies_before_a_failure_is_listed(worker, app):
             deaths += 1
-            # Once when nobody suspected it, twice when the other one was about to run alone, and then alone.
+            # Once before it was quarantined, twice when the other one was about to run alone, and then alone.
             assert deaths <= 3 + RESCUE_LIMIT, "it comes back for ever"
             worker = await workers.start("victim")
         assert await worker.stop() == 0

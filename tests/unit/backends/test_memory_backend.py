@@ -233,7 +233,7 @@ async def test_a_worker_that_leaves_takes_its_counters_along(backend):
 
 
 async def test_a_retry_loses_the_mark_of_a_rescue(backend, clock):
-    """The next attempt is no suspect: it was tried, and failed by itself."""
+    """The next attempt is not quarantined: it was tried, and failed by itself."""
     marked = '{"class":"a","args":[],"taskhero:rescues":2}'
     await backend.register(PROCESS, (1,), 60.0)
     await backend.push([Entry("q", marked)])

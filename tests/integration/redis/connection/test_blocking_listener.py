@@ -109,7 +109,7 @@ async def test_a_wake_up_that_comes_in_the_instant_in_which_a_wait_is_left_is_no
     assert (await asyncio.wait_for(backend.wait(me, TWO, LONG), 5)).jobs
 
 
-@pytest.mark.parametrize("tracking", [False, True], ids=["in-line", "as-sentry"])
+@pytest.mark.parametrize("tracking", [False, True], ids=["in-line", "as-tracking-listener"])
 async def test_a_wait_notices_that_its_connection_is_silently_gone(pusher, redis_url, monkeypatch, tracking):
     """As after a firewall forgot it: there is no error, and no wake-up would ever come."""
     monkeypatch.setattr(blocking_listener, "OVERDUE", 0.2)

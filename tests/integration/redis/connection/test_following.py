@@ -22,7 +22,7 @@ pytestmark = pytest.mark.anyio
 RAW = '{"class":"t","queue":"q","args":[1]}'
 JOBS = Subscription(queues=("q",))
 SCHEDULE = Subscription(schedule=True)
-ORDERS = list(itertools.permutations(("heartbeat", "pool", "line", "sentry")))
+ORDERS = list(itertools.permutations(("heartbeat", "pool", "line", "tracking")))
 
 
 @pytest.fixture
@@ -73,10 +73,10 @@ def notices(backend, process, other):
     """Ways in which a process uses its connections."""
     return {
         "heartbeat": lambda: asyncio.to_thread(backend.heartbeat, process, [1], 60, full=False),
-        # Not to a queue of which the sentry hears.
+        # Not to a queue of which the tracking listener hears.
         "pool": lambda: backend.push([Entry("other", RAW)]),
         "line": lambda: backend.wait(other, SCHEDULE, 0.05),
-        "sentry": lambda: backend.wait(process, JOBS, 0.05),
+        "tracking": lambda: backend.wait(process, JOBS, 0.05),
     }
 
 
@@ -94,8 +94,8 @@ async def test_all_connections_follow_whichever_looks_first(two_servers, sentine
     assert len(clients(old)) == 4
     sentinel.master = new.port
     old.command("REPLICAOF", "127.0.0.1", new.port)
-    # Each works at once. A wait ends once since the server moved, and that of the sentry, which only reads, may have
-    # seen the old master before.
+    # Each works at once. A wait ends once because the server moved. The tracking listener only reads, so its wait may
+    # have seen the old master before.
     for use in order * 3:
         await uses[use]()
     await until(lambda: len(clients(new)) == 4 and not clients(old))

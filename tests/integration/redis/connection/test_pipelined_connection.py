@@ -152,7 +152,7 @@ async def test_an_answer_to_nothing_ends_the_connection(backend, reader, monkeyp
 
 @READERS
 @pytest.mark.parametrize("schedule", [False, True], ids=["jobs", "jobs-and-schedule"])
-async def test_a_foreign_push_wakes_the_sentry(backend, redis_url, reader, schedule, monkeypatch):
+async def test_a_foreign_push_wakes_the_tracking_listener(backend, redis_url, reader, schedule, monkeypatch):
     if reader == "redis-py":
         monkeypatch.setattr(pipelined, "_Push", None)
     me, interest = Process(new_process_name(), ("q",)), Subscription(queues=("q",), schedule=schedule)
@@ -188,7 +188,7 @@ async def test_a_push_of_another_program_is_not_looked_for_once_more_before_the_
     await pusher.close()
 
 
-async def test_an_idle_sentry_keeps_its_seat_with_two_commands(backend, redis_url, monkeypatch):
+async def test_an_idle_tracking_listener_keeps_its_seat_with_two_commands(backend, redis_url, monkeypatch):
     """It renews it, and sees that its connection still answers; what it watches it need not name again."""
     monkeypatch.setattr(notifier, "TRACKING_RENEWAL", 0)
     me, interest = Process(new_process_name(), ("q",)), Subscription(queues=("q",), all_queues=True, schedule=True)

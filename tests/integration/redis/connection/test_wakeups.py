@@ -104,21 +104,21 @@ async def test_one_job_wakes_about_one_of_many_processes(connect, push):
     await backends[0].push([Entry("other", RAW)])
     woken = await settle_down(tasks, 2)
     await end(tasks)
-    assert 2 <= woken <= 4, "about one for each push, and the sentry hears of both"
+    assert 2 <= woken <= 4, "about one for each push, and the tracking listener hears of both"
 
 
-async def test_a_push_that_the_busy_sentry_hears_is_passed_on_to_another_process(connect):
-    sentry, other, pusher = await connect(), await connect(), await connect()
+async def test_a_push_that_the_busy_tracking_listener_hears_is_passed_on_to_another_process(connect):
+    listener, other, pusher = await connect(), await connect(), await connect()
     busy = process()
-    (task,) = [asyncio.create_task(sentry.wait(busy, Q, LONG))]
+    (task,) = [asyncio.create_task(listener.wait(busy, Q, LONG))]
     async with asyncio.timeout(10):
-        while not sentry._waits or not sentry._waits[busy.name].tracking.active:
+        while not listener._waits or not listener._waits[busy.name].tracking.active:
             await asyncio.sleep(0)
     await foreign_push(pusher)
     assert (await task).jobs
     # It has its hands full now and does not wait; the next push is for somebody else.
     await pusher.remove("q", [Removal(RAW)])
-    await sentry._waits[busy.name].tracking.track(["resque:queue:q"], None, None)
+    await listener._waits[busy.name].tracking.track(["resque:queue:q"], None, None)
     (line,) = await waiting([other])
     await foreign_push(pusher)
     async with asyncio.timeout(5):
@@ -195,7 +195,7 @@ async def test_a_server_that_refuses_tracking_is_told_once_and_waited_at_all_the
         await admin._connections.call("ACL", "DELUSER", "plain")
 
 
-async def test_a_sentry_whose_connection_is_killed_says_so_and_waits_again(connect):
+async def test_a_tracking_listener_whose_connection_is_killed_says_so_and_waits_again(connect):
     backend, pusher = await connect(), await connect()
     me = process()
     task = asyncio.create_task(backend.wait(me, Q, LONG))
@@ -220,7 +220,7 @@ async def test_many_idle_processes_share_one_seat_and_each_has_one_connection_mo
     assert sum("cmd=blpop" in line for line in clients) == 4
 
 
-async def test_a_sentry_that_is_cancelled_at_any_moment_loses_no_wake_up(connect):
+async def test_a_tracking_listener_that_is_cancelled_at_any_moment_loses_no_wake_up(connect):
     backend, pusher = await connect(), await connect()
     me = process()
     interest = Subscription(queues=("q",), all_queues=True, schedule=True)
@@ -240,16 +240,16 @@ async def test_a_sentry_that_is_cancelled_at_any_moment_loses_no_wake_up(connect
         await backend.wait(me, interest, 0.01)
 
 
-async def test_a_sentry_whose_close_is_cancelled_leaves_no_connection_behind(connect):
+async def test_a_tracking_listener_whose_close_is_cancelled_leaves_no_connection_behind(connect):
     backend = await connect()
     for rounds in range(4):
-        sentry = TrackingListener(backend._connections, lambda: None)
-        assert await sentry.open()
-        connection = sentry._connection.connection
-        closing = asyncio.create_task(sentry.close())
+        listener = TrackingListener(backend._connections, lambda: None)
+        assert await listener.open()
+        connection = listener._connection.connection
+        closing = asyncio.create_task(listener.close())
         for _ in range(rounds):
             await asyncio.sleep(0)
         closing.cancel()
         await asyncio.wait({closing})
-        await sentry.close()
+        await listener.close()
         assert not connection.is_connected

@@ -80,8 +80,8 @@ async def test_what_taskhero_took_is_never_restored(slots: tuple[int, ...] | Non
 
 async def test_a_job_that_runs_alone_is_marked_again() -> None:
     async with DispatcherHarness("default") as harness:
-        gate = harness.executor.hold("suspect")
-        await harness.push(raw=mark_rescued(encode_job("suspect", [], "default"), running=True))
+        gate = harness.executor.hold("quarantined")
+        await harness.push(raw=mark_rescued(encode_job("quarantined", [], "default"), running=True))
         await harness.start(1)
         await harness.until(lambda: harness.executor.begun)
         delete_claims(harness)

@@ -6,7 +6,7 @@ import asyncio
 
 import pytest
 from dispatcher_harness import DispatcherHarness
-from test_quarantine import suspect
+from test_quarantine import quarantined
 
 from taskhero.errors import ReplyLost, StoppedBySignal
 from taskhero.events import WorkerFailure, WorkerGivenBack, WorkerGone, WorkerSuccess
@@ -98,17 +98,17 @@ async def test_what_was_claimed_in_a_step_whose_answer_was_lost_goes_back() -> N
         assert harness.executor.begun == []
 
 
-async def test_a_suspect_that_waits_for_its_turn_goes_back() -> None:
+async def test_a_quarantined_job_that_waits_for_its_turn_goes_back() -> None:
     async with DispatcherHarness("default") as harness:
         gate = harness.executor.hold("long")
         await harness.push("long")
-        await harness.push(raw=suspect("suspect"))
+        await harness.push(raw=quarantined("quarantined"))
         await harness.start(2)
         await harness.until(lambda: harness.dispatcher._jobs.quarantined)
         harness.control.pause()
         gate.set()
         await harness.until(lambda: harness.events_of(WorkerGivenBack) and harness.events_of(WorkerSuccess))
-        assert await harness.queued() == ["suspect"]
+        assert await harness.queued() == ["quarantined"]
         harness.control.resume()
         await harness.until(lambda: len(harness.events_of(WorkerSuccess)) == 2)
 
@@ -210,11 +210,11 @@ async def test_a_stop_need_not_wait_for_a_job_that_failed_but_goes_on() -> None:
         await harness.until(lambda: harness.executor.ended)
 
 
-async def test_a_suspect_that_has_not_begun_is_not_failed() -> None:
+async def test_a_quarantined_job_that_has_not_begun_is_not_failed() -> None:
     async with DispatcherHarness("default") as harness:
         gate = harness.executor.hold("long")
         await harness.push("long")
-        await harness.push(raw=suspect("suspect"))
+        await harness.push(raw=quarantined("quarantined"))
         await harness.start(2)
         await harness.until(lambda: harness.dispatcher._jobs.quarantined)
         assert harness.control.fail_running(stopped) == 1

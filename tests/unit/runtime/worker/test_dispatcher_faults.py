@@ -1,4 +1,4 @@
-"""The loop that settles and claims: what it does when the backend fails, forgets the process, or gives it a suspect."""
+"""The dispatcher, when the backend fails, forgets the process, or returns a quarantined job."""
 
 from __future__ import annotations
 
