@@ -2,17 +2,23 @@
 #
 #   make demo      what it does, in colour, in a few seconds
 #   make test      everything that CI checks: ruff, mypy, the import layers, all tests
+#                  (PYTHON=python3.13 uses another Python, in .venv-3.13)
 #   make soak      kills of the Redis master by the dozen, which take minutes (needs Redis 7)
 #   make bench     how fast it is beside node-resque and BullMQ (needs node, npm and Redis 7)
 #   make format    let ruff put the code in order
 #   make clean     remove what was built and installed
 
 SHELL := /bin/sh
-VENV := .venv
-BIN := $(VENV)/bin
 # The first of these that is Python 3.11 or newer; PYTHON=... on the command line names another.
 PYTHON ?= $(shell for python in python3 python3.14 python3.13 python3.12 python3.11 python; do \
 	"$$python" -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null && echo "$$python" && break; done)
+# A Python that is named gets an environment of its own, so that no version replaces another's.
+ifneq (,$(filter command environment,$(origin PYTHON)))
+VENV := .venv-$(shell "$(PYTHON)" -c 'import sys; print("%d.%d" % sys.version_info[:2])')
+else
+VENV := .venv
+endif
+BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check
 # Two processes of tests; PYTEST_FLAGS= runs them in one.
 PYTEST_FLAGS ?= -n 2
@@ -22,7 +28,7 @@ PYTEST_FLAGS ?= -n 2
 
 .PHONY: help
 help:
-	@sed -n '3,8s/^# *//p' Makefile
+	@sed -n '3,9s/^# *//p' Makefile
 
 demo: $(VENV)/.demo
 	@FORCE_COLOR=1 $(BIN)/taskhero demo
@@ -45,7 +51,7 @@ format: $(VENV)/.dev
 	$(BIN)/ruff format
 
 clean:
-	rm -rf $(VENV) build dist .mypy_cache .ruff_cache .pytest_cache .import_linter_cache .hypothesis \
+	rm -rf .venv .venv-* build dist .mypy_cache .ruff_cache .pytest_cache .import_linter_cache .hypothesis \
 		benchmarks/node_modules conformance/node/node_modules
 
 $(VENV)/.venv:
