@@ -31,7 +31,7 @@ __all__ = [
     "stands_first",
 ]
 
-_PUT = "INSERT INTO job (queue, position, raw) SELECT ?1, {}, ?2 FROM job WHERE queue = ?1"
+_PUT = "INSERT INTO job (queue, position, raw) SELECT ?, {}, ? FROM job WHERE queue = ?"
 _TO_END = _PUT.format("coalesce(max(position), 0) + 1")
 _TO_FRONT = _PUT.format("coalesce(min(position), 0) - 1")
 
@@ -40,7 +40,7 @@ def put(step: Step, queue: str, raw: str, *, front: bool = False) -> None:
     """Store a text without telling anybody."""
     name = blob(queue)
     step.do("INSERT OR IGNORE INTO queue (name) VALUES (?)", name)
-    step.do(_TO_FRONT if front else _TO_END, name, blob(raw))
+    step.do(_TO_FRONT if front else _TO_END, name, blob(raw), name)
 
 
 def release(step: Step, queue: str, raw: str) -> None:
