@@ -102,8 +102,12 @@ class BackgroundLoop:
             self._task = None
 
     def wake(self) -> None:
-        """End the sleep between two steps, now or when the current step ends. A delay after an error continues."""
+        """End the sleep of a step or between two steps, now or when it begins. A delay after an error continues."""
         self._between_steps.wake()
+
+    async def sleep(self, seconds: float) -> None:
+        """Sleep within a step, for *seconds* or until `wake`."""
+        await self._between_steps.sleep(seconds)
 
     def retry_now(self) -> None:
         """End the delay after an error."""

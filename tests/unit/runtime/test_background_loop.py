@@ -157,6 +157,26 @@ async def test_a_wake_ends_the_sleep(steps: Steps, delay: float) -> None:
     assert steps.count == 2
 
 
+async def test_a_wake_ends_the_sleep_of_a_step(steps: Steps) -> None:
+    loop = steps.loop()
+    sleeps = 0
+
+    async def step() -> float:
+        nonlocal sleeps
+        sleeps += 1
+        steps.signals.happen()
+        await loop.sleep(LONG)
+        return 0.0
+
+    loop._step = step
+    loop.start()
+    await steps.until(lambda: sleeps == 1)
+    loop.wake()
+    await steps.until(lambda: sleeps == 2)
+    await steps.settle()
+    assert sleeps == 2
+
+
 async def test_a_wake_during_a_step_starts_one_more(steps: Steps) -> None:
     loop = steps.loop(LONG, LONG, LONG)
     steps.during = lambda: loop.wake() if steps.count == 1 else None
