@@ -21,7 +21,7 @@ class PatientScheduler(Scheduler):
     def go_on(self) -> None:
         """Promote again, at once."""
         self.held_back = False
-        self.wake()
+        self.request_promotion()
 
 
 app = TaskHero(settings=Settings(max_task_processors=1, scheduler=True), scheduler=PatientScheduler)

@@ -221,7 +221,7 @@ async def test_an_app_that_starts_during_a_run_begins_no_second_chain(harness, t
             await harness.happened("scheduler.re_enqueue")
             for runs in (2, 3):
                 harness.later(first, 10)
-                second.scheduler.wake()
+                second.scheduler.request_promotion()
                 await harness.happened("scheduler.re_enqueue", runs)
             assert await delayed(harness, first) == [10]
             assert (ticks.runs, ticks.most) == (3, 1)

@@ -85,8 +85,8 @@ async def start_three(seed):
             if number < 3:
                 harness.clock.advance(FREQUENCY)
                 for app in chance.sample(apps, 3):
-                    app.scheduler.wake()
-                    app.scheduler.look()
+                    app.scheduler.request_promotion()
+                    app.scheduler.request_periodic()
         await asyncio.gather(*(app.scheduler.enqueue_periodic() for app in apps))
         store = harness._memory._store
         left = len(store.queues.payloads.get("default", ())) + sum(map(len, store.schedule.payloads.values()))

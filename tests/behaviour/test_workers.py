@@ -13,6 +13,7 @@ from taskhero.backends.protocol import Entry, QueueLockGuard
 from taskhero.conformance.steps import LEASE, claim_one, registered, send_heartbeat
 from taskhero.errors import InvalidLockName, InvalidMoment, UnknownWorker
 from taskhero.models import Details, WorkerState
+from taskhero.runtime.backoff import Outage
 from taskhero.runtime.scheduler.stale_workers import StaleWorkers
 from taskhero.wire.jobs import encode_job
 
@@ -428,22 +429,16 @@ async def test_who_does_not_lead_cleans_nobody_and_an_error_ends_nothing(harness
 
     app, queue, scheduler, told = harness.app(), Queue(), Scheduler(), []
 
-    class Outage:
-        def failed(self, who, error):
-            told.append((who, str(error)))
-
-        def worked(self, who):
-            raise AssertionError(who)
-
+    ended = []
     care = StaleWorkers(
         queue=queue,
         scheduler=scheduler,
         settings=type(app.settings)(stuck_worker_timeout=0.02),
         emitter=None,
         name="me",
-        outage=Outage(),
+        outage=Outage(lambda who, error: told.append((who, str(error))), ended.append),
     )
-    assert care.every == pytest.approx(0.005)
+    assert care.max_retry_delay == pytest.approx(0.005)
     care.start()
     with pytest.raises(TimeoutError):
         async with asyncio.timeout(0.1):
@@ -457,7 +452,8 @@ async def test_who_does_not_lead_cleans_nobody_and_an_error_ends_nothing(harness
     await care.stop()
     await care.stop()
     assert set(queue.asked) == {0.02}
-    assert set(told) == {("removing stale workers", "away")}
+    assert told == [("removing stale workers", "away")]
+    assert ended == []
 
 
 # --- few round trips ---------------------------------------------------------------------------------------------

@@ -93,8 +93,8 @@ class AppHarness:
         """Let time pass, for the store and for the app's scheduler."""
         self.clock.advance(seconds)
         if app.scheduler is not None:
-            app.scheduler.wake()
-            app.scheduler.look()
+            app.scheduler.request_promotion()
+            app.scheduler.request_periodic()
 
     async def redis(self, app: TaskHero, *command: Any) -> Any:
         """Ask the server, with the namespace's keys written out."""

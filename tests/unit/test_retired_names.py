@@ -59,6 +59,11 @@ RETIRED = [
     (r"(?i)\bmending\b|(\b|_)mended\b", "administration", "mending.py"),
     (r"\bjsjson\b", "wire.json", "from taskhero.wire.jsjson import"),
     (r"(?i)(\b|_)overseeing\b", "worker administration", "class Overseeing:"),
+    (
+        r"\bOrders\b|\bOrder\.|\borders_kept\b|\bobey_parent\b",
+        "ControlCommand, ControlSignals",
+        "with Orders() as orders:",
+    ),
     (r"\bwant_yes\b|\bMisuse\b|\bHinting\b", "require_confirmation, UsageError", "raise Misuse"),
 ]
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import math
 from typing import TYPE_CHECKING, Any, Final
 
 if TYPE_CHECKING:
@@ -14,20 +15,28 @@ __all__ = ["InterruptibleSleep", "cancel_and_wait"]
 _CANCEL_INTERVAL: Final = 0.1
 
 
-async def cancel_and_wait(tasks: Iterable[asyncio.Task[Any]]) -> None:
-    """Cancel tasks until they have ended, with any result.
+async def cancel_and_wait(
+    tasks: Iterable[asyncio.Task[Any]], *, limit: float = math.inf
+) -> frozenset[asyncio.Task[Any]]:
+    """Cancel tasks until they have ended, with any result, or until *limit* seconds have passed.
 
     One cancellation is not enough. `asyncio.wait_for` of Python 3.11, which server clients use, loses a cancellation
     that arrives together with its result. The task would then never end.
+
+    Returns:
+        The tasks that still run.
     """
     running = set(tasks)
-    while running:
+    now = asyncio.get_running_loop().time
+    deadline = now() + limit
+    while running and (remaining := deadline - now()) > 0:
         for task in running:
             task.cancel()
-        done, running = await asyncio.wait(running, timeout=_CANCEL_INTERVAL)
+        done, running = await asyncio.wait(running, timeout=min(_CANCEL_INTERVAL, remaining))
         for task in done:
             if not task.cancelled():
                 task.exception()  # read it, so that asyncio does not log it as unretrieved
+    return frozenset(running)
 
 
 class InterruptibleSleep:
@@ -40,19 +49,29 @@ class InterruptibleSleep:
         self._woken = False
 
     async def sleep(self, seconds: float) -> None:
-        """Sleep for *seconds*, or until `wake`. Return at once if `wake` was called since the last sleep."""
+        """Sleep for *seconds*, or until `wake`. Return at once if `wake` was called since the last sleep.
+
+        Args:
+            seconds: The longest sleep. `math.inf` means that only `wake` ends it.
+        """
         if self._woken:
             self._woken = False
             return
         loop = asyncio.get_running_loop()
         self._future = future = loop.create_future()
-        timer = loop.call_later(seconds, _finish, future)
+        # Some event loops refuse an infinite delay.
+        timer = None if seconds == math.inf else loop.call_later(seconds, _finish, future)
         try:
             await future
         finally:
-            timer.cancel()
+            if timer is not None:
+                timer.cancel()
             self._future = None
             self._woken = False
+
+    def clear(self) -> None:
+        """Forget a `wake` that no sleep has used."""
+        self._woken = False
 
     def wake(self) -> None:
         """End the current sleep, or else the next one before it starts."""

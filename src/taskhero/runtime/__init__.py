@@ -6,5 +6,6 @@
 - `scheduler` promotes delayed jobs and enqueues periodic tasks. It shares the listener of `worker`.
 - `process` runs an app as a worker process: signals, a graceful stop, several processes, reload.
 - `logs` writes the events that the other packages emit to the log.
+- `background_loop` is the base of all loops: start, stop, retries after errors, reports of outages.
 - `backoff` holds the delays after errors and the record of an outage, which all loops share.
 """

@@ -186,6 +186,7 @@ class AppRunner:
             backend=self._backend, process=process, outage=outage, heartbeat=settings.heartbeat_interval
         )
         self._running.push_async_callback(preparation.stop)
+        preparation.start()
         context = MultiWorkerContext(
             backend=self._backend,
             process=process,

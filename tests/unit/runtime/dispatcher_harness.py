@@ -223,14 +223,15 @@ class DispatcherHarness:
         self.listener = WakeupListener(
             backend=self.backend, process=self.process, timeout=timeout, outage=self.outage, new_backoff=quick
         )
+        self.preparation = RunPreparation(
+            backend=self.backend, process=self.process, outage=self.outage, heartbeat=3, new_backoff=quick
+        )
         self.dispatcher = Dispatcher(
             backend=self.backend,
             process=self.process,
             queue_order=QueueOrder(self.process.queues),
             executor=self.executor,
-            preparation=RunPreparation(
-                backend=self.backend, process=self.process, outage=self.outage, heartbeat=3, new_backoff=quick
-            ),
+            preparation=self.preparation,
             emitter=self.emitter,
             listener=self.listener,
             outage=self.outage,
@@ -261,6 +262,7 @@ class DispatcherHarness:
         self.backend.mend()
         await self.dispatcher.drain(0, 1)
         await self.listener.stop()
+        await self.preparation.stop()
         await self.memory.close()
         left = tasks_left()
         assert not left, f"tasks were left behind: {left}"
@@ -271,6 +273,7 @@ class DispatcherHarness:
         await self.memory.register(self.process, slots, 60.0)
         self.dispatcher.slots.add(slots)
         self.dispatcher.start()
+        self.preparation.start()
         self.listener.start()
 
     async def push(self, *names: str, queue: str = "default", raw: str | None = None) -> None:

@@ -62,13 +62,14 @@ class WorkerPoolHarness:
         self.listener = WakeupListener(
             backend=self.backend, process=self.process, timeout=60, outage=outage, new_backoff=quick
         )
+        self.preparation = RunPreparation(backend=self.backend, process=self.process, outage=outage, heartbeat=3)
         context = MultiWorkerContext(
             backend=self.backend,
             process=self.process,
             settings=self.settings,
             emitter=emitter,
             executor=self.executor,
-            preparation=RunPreparation(backend=self.backend, process=self.process, outage=outage, heartbeat=3),
+            preparation=self.preparation,
             listener=self.listener,
             outage=outage,
             on_leases=self._on_leases,
@@ -94,6 +95,7 @@ class WorkerPoolHarness:
 
     async def __aenter__(self) -> WorkerPoolHarness:
         await self.memory.connect()
+        self.preparation.start()
         self.listener.start()
         return self
 
@@ -101,6 +103,7 @@ class WorkerPoolHarness:
         self.backend.mend()
         await self.multi_worker.stop(0)
         await self.listener.stop()
+        await self.preparation.stop()
         assert not tasks_left()
         assert not self.delay.running
         await self.memory.close()

@@ -18,7 +18,7 @@ from taskhero.cli.groups import error_text
 from taskhero.cli.hints import HintingCommand
 from taskhero.cli.logging_setup import log_options, set_up_logging
 from taskhero.errors import InvalidSettings, TaskheroError
-from taskhero.runtime.process.signals import orders_kept
+from taskhero.runtime.process.control_signals import control_signals_kept
 from taskhero.settings import Settings
 
 if TYPE_CHECKING:
@@ -142,7 +142,7 @@ def work(*, app: str | None, processes: int, reload: bool, **params: Any) -> Non
     options = _Options(app=app or (None if params["tasks"] else require_app(app)), **params)
     set_up_logging(options.log_format, options.log_level)
     try:
-        with orders_kept():
+        with control_signals_kept():
             if reload or processes > 1:
                 _supervise(options, processes, reload=reload)
             else:
@@ -218,10 +218,10 @@ def _keep_app_location(own: Settings, loaded: Settings) -> Settings:
 
 def _supervise(options: _Options, processes: int, *, reload: bool) -> None:
     """Run as the parent of worker processes."""
+    from taskhero.runtime.process.control_signals import ControlSignals
     from taskhero.runtime.process.event_loop import run_in_loop
     from taskhero.runtime.process.reload import FileWatcher
     from taskhero.runtime.process.shutdown import ShutdownSignal
-    from taskhero.runtime.process.signals import Orders
     from taskhero.runtime.process.supervisor import Supervisor
 
     if not reload:
@@ -234,14 +234,16 @@ def _supervise(options: _Options, processes: int, *, reload: bool) -> None:
         if supervisor is not None:
             supervisor.kill_all()
 
-    async def run(stop: ShutdownSignal, orders: Orders) -> None:
+    async def run(stop: ShutdownSignal, control_signals: ControlSignals) -> None:
         nonlocal supervisor
-        supervisor = Supervisor(options.command(), processes, stop, orders, burst=options.burst, watcher=watcher)
+        supervisor = Supervisor(
+            options.command(), processes, stop, control_signals, burst=options.burst, watcher=watcher
+        )
         await supervisor.run()
 
-    with ShutdownSignal(lambda: 0.0, kill_all) as stop, Orders() as orders:
+    with ShutdownSignal(lambda: 0.0, kill_all) as stop, ControlSignals() as control_signals:
         # uvloop cannot start a process in its own process group.
-        run_in_loop(run(stop, orders), asyncio.new_event_loop)
+        run_in_loop(run(stop, control_signals), asyncio.new_event_loop)
 
 
 def _folders(options: _Options) -> list[Path]:

@@ -16,9 +16,12 @@ from taskhero.errors import ArgumentsMismatch, InvalidTask
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-__all__ = ["TaskSignature", "Wire", "is_nothing", "wire_args"]
+__all__ = ["BoundArguments", "TaskSignature", "Wire", "is_nothing", "wire_args"]
 
 Wire: TypeAlias = Literal["object", "list"]
+
+#: The positional and keyword arguments of a call.
+BoundArguments: TypeAlias = tuple[list[Any], dict[str, Any]]
 
 _BY_POSITION: Final = (Parameter.POSITIONAL_ONLY, Parameter.POSITIONAL_OR_KEYWORD)
 _MAX_SHOWN: Final = 300
@@ -133,7 +136,7 @@ class TaskSignature:
             raise TypeError(self._mismatch(args))
         return args
 
-    def bind(self, args: list[Any]) -> tuple[list[Any], dict[str, Any]]:
+    def bind(self, args: list[Any]) -> BoundArguments:
         """Return the positional and keyword arguments with which to call the function for a job's args.
 
         Nested lists and objects are copied, so that the task may change them.

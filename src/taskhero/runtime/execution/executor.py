@@ -25,11 +25,11 @@ from taskhero.wire.splicing import keep_queue
 if TYPE_CHECKING:
     from taskhero.backends.protocol import Claim, Disposition, NextRun
     from taskhero.clock import Clock
+    from taskhero.engine.task.signature import BoundArguments
     from taskhero.engine.task.task import Task
     from taskhero.events import Emitter
     from taskhero.hooks.scope import HookScope
     from taskhero.models import Job, Outcome
-    from taskhero.runtime.execution.invoker import BoundArguments
     from taskhero.runtime.execution.preparation import RunPreparation
     from taskhero.runtime.execution.processes import ProcessPool
     from taskhero.runtime.execution.threads import ThreadPool

@@ -15,15 +15,13 @@ from taskhero.runtime.execution.failure_report import strip, timed_out
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
 
+    from taskhero.engine.task.signature import BoundArguments
     from taskhero.engine.task.task import Task
     from taskhero.models import Job
     from taskhero.runtime.execution.processes import ProcessPool
     from taskhero.runtime.execution.threads import ThreadPool
 
-__all__ = ["BoundArguments", "InvocationResult", "Invoker"]
-
-#: The positional and keyword arguments of a call.
-BoundArguments: TypeAlias = "tuple[list[Any], dict[str, Any]]"
+__all__ = ["InvocationResult", "Invoker"]
 
 #: How a call ended, and a future that is done when its remainder has ended (None without a remainder).
 InvocationResult: TypeAlias = "tuple[Success | Failure, asyncio.Future[Any] | None]"

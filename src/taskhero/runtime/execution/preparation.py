@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING
 
 import attrs
 
-from taskhero._internal.async_helpers import InterruptibleSleep, cancel_and_wait
 from taskhero.backends.protocol import (
     Failed,
     HeldLock,
@@ -20,6 +19,7 @@ from taskhero.backends.protocol import (
 )
 from taskhero.backends.records.claims import claim_key
 from taskhero.hooks.needs import CountAttempts, HoldLock
+from taskhero.runtime.background_loop import BackgroundLoop
 from taskhero.runtime.backoff import Backoff
 
 if TYPE_CHECKING:
@@ -33,8 +33,6 @@ if TYPE_CHECKING:
 
 __all__ = ["RunPreparation"]
 
-_NAME = "preparation"
-
 #: Shortest timeout of a lock, in heartbeats, so that one late heartbeat does not lose it.
 _MIN_HEARTBEATS = 2
 
@@ -47,7 +45,7 @@ class _Resources:
     counters: tuple[str, ...] = ()
 
 
-class RunPreparation:
+class RunPreparation(BackgroundLoop):
     """Prepares claimed jobs, batched into one step of the backend, and records the locks they hold.
 
     An error of the backend fails no job: the step is repeated until it succeeds.
@@ -69,14 +67,13 @@ class RunPreparation:
         heartbeat: float,
         new_backoff: Callable[[], Backoff] = Backoff,
     ) -> None:
+        super().__init__(
+            self._send_requests, name="preparation", owner=process.name, outage=outage, backoff=new_backoff()
+        )
         self._backend = backend
         self._process = process
-        self._outage = outage
         self._min_timeout = math.ceil(heartbeat * _MIN_HEARTBEATS)
-        self._backoff = new_backoff()
-        self._pause = InterruptibleSleep()
         self._requests: list[tuple[Preparation, asyncio.Future[Prepared]]] = []
-        self._task: asyncio.Task[None] | None = None
         self._resources: dict[ClaimKey, _Resources] = {}
         self._held: dict[ClaimKey, tuple[HeldLock, ...]] = {}
 
@@ -153,40 +150,22 @@ class RunPreparation:
         )
         asyncio.get_running_loop().call_later(self._min_timeout, self._held.pop, key, None)
 
-    async def stop(self) -> None:
-        """Send no more requests to the backend."""
-        task, self._task = self._task, None
-        if task is not None:
-            await cancel_and_wait([task])
-
     async def _request(self, preparation: Preparation) -> Prepared:
-        loop = asyncio.get_running_loop()
-        future: asyncio.Future[Prepared] = loop.create_future()
+        future: asyncio.Future[Prepared] = asyncio.get_running_loop().create_future()
         self._requests.append((preparation, future))
-        if self._task is None:
-            # Jobs that were claimed together make their requests before it runs.
-            self._task = loop.create_task(self._run(), name=f"taskhero {self._process.name} preparation")
+        # Jobs that were claimed together make their requests before the next step.
+        self.wake()
         return await future
 
-    async def _run(self) -> None:
-        try:
-            while True:
-                # Cancelled requests are not sent.
-                batch = [(preparation, future) for preparation, future in self._requests if not future.done()]
-                self._requests = []
-                if not batch:
-                    return
-                try:
-                    replies = await self._backend.prepare(self._process, [preparation for preparation, _ in batch])
-                    for (_, future), prepared in zip(batch, replies, strict=True):
-                        if not future.done():
-                            future.set_result(prepared)
-                except Exception as error:  # noqa: BLE001 - an error of a driver must not fail a job
-                    self._requests[:0] = batch
-                    self._outage.failed(_NAME, error)
-                    await self._pause.sleep(self._backoff.next())
-                else:
-                    self._backoff.reset()
-                    self._outage.worked(_NAME)
-        finally:
-            self._task = None
+    async def _send_requests(self) -> float:
+        """Send the requests in one step of the backend. They are kept until it has answered."""
+        # Cancelled requests are not sent.
+        batch = [(preparation, future) for preparation, future in self._requests if not future.done()]
+        self._requests = list(batch)
+        if batch:
+            replies = await self._backend.prepare(self._process, [preparation for preparation, _ in batch])
+            for (_, future), prepared in zip(batch, replies, strict=True):
+                if not future.done():
+                    future.set_result(prepared)
+            del self._requests[: len(batch)]
+        return math.inf

@@ -8,16 +8,16 @@ import select
 import threading
 from typing import TYPE_CHECKING, Final
 
-from taskhero.runtime.process.signals import PARENT, Order
+from taskhero.runtime.process.control_signals import PARENT, ControlCommand
 
 if TYPE_CHECKING:
+    from taskhero.runtime.process.control_signals import ControlSignals
     from taskhero.runtime.process.shutdown import ShutdownSignal
-    from taskhero.runtime.process.signals import Orders
 
-__all__ = ["PARENT_PIPE", "STOP_BYTE", "obey_parent", "parent_pipe"]
+__all__ = ["PARENT_PIPE", "STOP_BYTE", "parent_pipe", "read_parent_commands"]
 #: Environment variable with the file descriptor of a pipe. The end of file on it asks the process to stop.
 PARENT_PIPE: Final = "TASKHERO_PARENT_PIPE"
-#: The byte that asks for a stop without closing the pipe, so that the parent can still send orders.
+#: The byte that asks for a stop without closing the pipe, so that the parent can still send commands.
 STOP_BYTE: Final = b"T"
 
 
@@ -34,10 +34,11 @@ def parent_pipe() -> int | None:
     return pipe
 
 
-def obey_parent(pipe: int, stop: ShutdownSignal, orders: Orders) -> None:
-    """Follow the orders that the parent writes into *pipe*, and request a stop when its end is closed.
+def read_parent_commands(pipe: int, stop: ShutdownSignal, control_signals: ControlSignals) -> None:
+    """Pass on the commands that the parent writes into *pipe*, and request a stop when its end is closed.
 
-    The pipe is also closed when the parent dies. Orders that the parent has already written are read before the return.
+    The pipe is also closed when the parent dies. Commands that the parent has already written are read before the
+    return.
     """
 
     def read() -> bool:
@@ -45,9 +46,9 @@ def obey_parent(pipe: int, stop: ShutdownSignal, orders: Orders) -> None:
         if text == STOP_BYTE:
             stop.request(PARENT)
         elif text:
-            # A later version of the parent may write orders that this version does not know.
+            # A later version of the parent may write commands that this version does not know.
             with contextlib.suppress(ValueError):
-                orders.give(Order(text), PARENT)
+                control_signals.send(ControlCommand(text), PARENT)
         return bool(text)
 
     def listen() -> None:

@@ -21,10 +21,10 @@ from taskhero.errors import (
 )
 from taskhero.events import WorkerJob, WorkerPause
 from taskhero.runtime.backoff import Backoff, Outage
+from taskhero.runtime.process.control_signals import ControlCommand, ControlSignals
 from taskhero.runtime.process.event_loop import leave_without_threads, run_in_loop
-from taskhero.runtime.process.parent_pipe import obey_parent, parent_pipe
+from taskhero.runtime.process.parent_pipe import parent_pipe, read_parent_commands
 from taskhero.runtime.process.shutdown import ShutdownSignal
-from taskhero.runtime.process.signals import Order, Orders
 from taskhero.runtime.worker.pool import STOP_LIMIT
 from taskhero.runtime.worker.queue_order import STAR
 
@@ -115,10 +115,10 @@ def run_service(app: Service, control: WorkerControl, *, burst: bool = False) ->
         )
     before = set(threading.enumerate())
     pipe = parent_pipe()
-    with ShutdownSignal(lambda: app.settings.grace + STOP_LIMIT) as stop, Orders() as orders:
+    with ShutdownSignal(lambda: app.settings.grace + STOP_LIMIT) as stop, ControlSignals() as control_signals:
         if pipe is not None:
-            obey_parent(pipe, stop, orders)
-        run_in_loop(_serve(app, stop, orders, control, burst=burst))
+            read_parent_commands(pipe, stop, control_signals)
+        run_in_loop(_serve(app, stop, control_signals, control, burst=burst))
         leave_without_threads(before)
 
 
@@ -130,9 +130,13 @@ def _loop_runs() -> bool:
     return True
 
 
-async def _serve(app: Service, stop: ShutdownSignal, orders: Orders, control: WorkerControl, *, burst: bool) -> None:
+async def _serve(
+    app: Service, stop: ShutdownSignal, control_signals: ControlSignals, control: WorkerControl, *, burst: bool
+) -> None:
     # Before the start, because a process that starts paused must not claim a job.
-    orders.follow(lambda order, by: _obey(order, by, control, stop), asyncio.get_running_loop())
+    control_signals.deliver_to(
+        lambda command, sender: _execute(command, sender, control, stop), asyncio.get_running_loop()
+    )
     stopped = asyncio.create_task(stop.wait())
     emptied: asyncio.Task[None] | None = None
     grace = app.settings.grace
@@ -156,23 +160,23 @@ async def _serve(app: Service, stop: ShutdownSignal, orders: Orders, control: Wo
     _logger.info("process %d has stopped", os.getpid())
 
 
-def _obey(order: Order, by: str, control: WorkerControl, stop: ShutdownSignal) -> None:
-    """Execute an operator's order. An order to fail jobs is always logged, the others if they change something."""
+def _execute(command: ControlCommand, sender: str, control: WorkerControl, stop: ShutdownSignal) -> None:
+    """Execute an operator's command. A command to fail jobs is always logged, the others if they change something."""
     pid = os.getpid()
-    if order is Order.FAIL:
-        text = f"the worker process {pid} failed its running jobs, ordered by {by}"
+    if command is ControlCommand.FAIL:
+        text = f"the worker process {pid} failed its running jobs, ordered by {sender}"
         number = control.fail_running(lambda: StoppedBySignal(text))
-        _logger.info("process %d fails its %d running jobs, ordered by %s", pid, number, by)
+        _logger.info("process %d fails its %d running jobs, ordered by %s", pid, number, sender)
     elif stop.requested:
         # Service managers send SIGCONT after the stop signal, so that a suspended process receives that signal.
         return
-    elif order is Order.PAUSE:
+    elif command is ControlCommand.PAUSE:
         if control.pause():
             _logger.info(
-                "process %d pauses, ordered by %s: it claims no jobs until SIGCONT; running jobs continue", pid, by
+                "process %d pauses, ordered by %s: it claims no jobs until SIGCONT; running jobs continue", pid, sender
             )
     elif control.resume():
-        _logger.info("process %d resumes, ordered by %s: it claims jobs again", pid, by)
+        _logger.info("process %d resumes, ordered by %s: it claims jobs again", pid, sender)
 
 
 async def _start(app: Service, stop: ShutdownSignal, stopped: asyncio.Task[None]) -> bool:

@@ -10,14 +10,14 @@ import threading
 from queue import SimpleQueue
 from typing import TYPE_CHECKING, Final
 
-from taskhero.runtime.process.signals import handled, present
+from taskhero._internal.signal_handlers import handled, present
 
 if TYPE_CHECKING:
     from collections.abc import Callable
     from types import FrameType, TracebackType
     from typing import Self
 
-    from taskhero.runtime.process.signals import Handler
+    from taskhero._internal.signal_handlers import Handler
 
 __all__ = ["ShutdownSignal", "exit_now", "set_exit_message_format"]
 

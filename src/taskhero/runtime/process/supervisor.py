@@ -13,8 +13,8 @@ from typing import TYPE_CHECKING, Any, Final
 import attrs
 
 from taskhero.runtime.backoff import Backoff
+from taskhero.runtime.process.control_signals import ControlCommand, ControlSignals
 from taskhero.runtime.process.parent_pipe import PARENT_PIPE, STOP_BYTE
-from taskhero.runtime.process.signals import Order, Orders
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -35,7 +35,7 @@ class _WorkerProcess:
     """A worker process. It stops on the stop byte in its pipe, or when the pipe is closed, as when its parent dies.
 
     The supervisor sends it no signals, because service managers signal all processes of a service: a second signal
-    ends a worker at once, and so does a signal during its start. An order in the pipe waits until it is read.
+    ends a worker at once, and so does a signal during its start. A command in the pipe waits until it is read.
     """
 
     process: asyncio.subprocess.Process
@@ -51,7 +51,7 @@ class _WorkerProcess:
             os.set_blocking(writing, False)
             if paused:
                 # Written before the process starts, so that the process reads it before it claims a job.
-                os.write(writing, Order.PAUSE.value)
+                os.write(writing, ControlCommand.PAUSE.value)
             process = await asyncio.create_subprocess_exec(
                 *command,
                 pass_fds=(reading,),
@@ -73,12 +73,12 @@ class _WorkerProcess:
             if not self.send(STOP_BYTE):
                 self.close()
 
-    def send(self, order: bytes) -> bool:
-        """Write an order into the pipe; return False if the process is dead or does not read."""
+    def send(self, command: bytes) -> bool:
+        """Write a command into the pipe; return False if the process is dead or does not read."""
         if self.pipe < 0:
             return False
         try:
-            os.write(self.pipe, order)
+            os.write(self.pipe, command)
         except OSError:
             return False
         return True
@@ -102,7 +102,7 @@ class Supervisor:
         command: The command line of one worker process.
         number: The number of worker processes.
         stop: The request to stop.
-        orders: The other orders to pass on.
+        control_signals: The control commands to pass on.
         burst: Whether a process that ends with exit code 0 is not restarted.
         watcher: Reports changed files. Each change restarts all processes. None disables this.
         backoff: Makes the delays before a dead process is restarted, in seconds.
@@ -113,7 +113,7 @@ class Supervisor:
         command: Sequence[str],
         number: int,
         stop: ShutdownSignal,
-        orders: Orders,
+        control_signals: ControlSignals,
         *,
         burst: bool = False,
         watcher: FileWatcher | None = None,
@@ -122,7 +122,7 @@ class Supervisor:
         self._command = tuple(command)
         self._number = number
         self._stop = stop
-        self._orders = orders
+        self._control_signals = control_signals
         self._paused = False
         self._burst = burst
         self._watcher = watcher
@@ -133,7 +133,7 @@ class Supervisor:
 
     async def run(self) -> None:
         """Run until a stop is requested, or in a burst until all are done, and all processes have ended."""
-        self._orders.follow(self._pass_on, asyncio.get_running_loop())
+        self._control_signals.deliver_to(self._pass_on, asyncio.get_running_loop())
         stopped = asyncio.create_task(self._stop.wait())
         stopped.add_done_callback(lambda _: self._stop_all())
         watch = None if self._watcher is None else asyncio.create_task(self._watch(self._watcher))
@@ -150,20 +150,20 @@ class Supervisor:
         for child in list(self._children.values()):
             child.kill()
 
-    def _pass_on(self, order: Order, by: str) -> None:
-        """Send an order to all processes. While paused, new processes start paused."""
+    def _pass_on(self, command: ControlCommand, sender: str) -> None:
+        """Send a command to all processes. While paused, new processes start paused."""
         changed = True
-        if order is not Order.FAIL:
+        if command is not ControlCommand.FAIL:
             if self._stop.requested:
                 # Service managers send SIGCONT after the stop signal.
                 return
-            changed = self._paused is not (order is Order.PAUSE)
-            self._paused = order is Order.PAUSE
+            changed = self._paused is not (command is ControlCommand.PAUSE)
+            self._paused = command is ControlCommand.PAUSE
         children = list(self._children.values())
         for child in children:
-            child.send(order.value)
+            child.send(command.value)
         if changed:
-            _logger.info("process %d passes %s on to its %d worker processes", os.getpid(), by, len(children))
+            _logger.info("process %d passes %s on to its %d worker processes", os.getpid(), sender, len(children))
 
     def _stop_all(self) -> None:
         for child in list(self._children.values()):
@@ -177,7 +177,7 @@ class Supervisor:
             paused = self._paused
             child = self._children[index] = await _WorkerProcess.start(self._command, paused=paused)
             if paused is not self._paused:
-                child.send((Order.PAUSE if self._paused else Order.RESUME).value)
+                child.send((ControlCommand.PAUSE if self._paused else ControlCommand.RESUME).value)
             _logger.info("worker process %d of %d has pid %d", index, self._number, child.process.pid)
             if stopped.done() or changed.is_set():
                 child.stop()

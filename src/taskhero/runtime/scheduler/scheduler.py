@@ -3,20 +3,21 @@
 from __future__ import annotations
 
 import asyncio
+import math
 import time
 from typing import TYPE_CHECKING
 
 import attrs
 
-from taskhero._internal.async_helpers import InterruptibleSleep, cancel_and_wait
 from taskhero.events import SchedulerEnd, SchedulerLeader, SchedulerLeaderLost, SchedulerStart
+from taskhero.runtime.background_loop import BackgroundLoop
 from taskhero.runtime.backoff import Backoff
 from taskhero.runtime.scheduler.orphan_adoption import OrphanAdoption
 from taskhero.runtime.scheduler.periodic_enqueuer import PeriodicEnqueuer
 from taskhero.runtime.scheduler.promoter import Promoter
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Awaitable, Callable
 
     from taskhero.backends.protocol import Backend, Guard
     from taskhero.engine.queue.periodic import PeriodicAdmin
@@ -101,10 +102,11 @@ class Scheduler:
             backend=context.backend, emitter=context.emitter, owner=context.name, admin=context.periodic
         )
         self._adoption = OrphanAdoption(context.backend, context.clock)
-        self._promote_sleep = InterruptibleSleep()
-        self._periodic_sleep = InterruptibleSleep()
-        self._lead_sleep = InterruptibleSleep()
-        self._tasks: list[asyncio.Task[None]] = []
+        self._lead_interval = context.settings.leader_lock_timeout / 3
+        self._promotion = self._loop(self.promote, "promoting")
+        self._leading = self._loop(self._renew_lead, "leading", max_retry_delay=self._lead_interval)
+        self._periodic_steps = self._loop(self.enqueue_periodic, "enqueueing periodic tasks")
+        self._loops = (self._promotion, self._leading, self._periodic_steps)
 
     @property
     def leader(self) -> bool:
@@ -113,21 +115,17 @@ class Scheduler:
 
     async def start(self) -> None:
         """Start to promote jobs and to request the leader lease."""
-        self._listener.on_schedule = self.wake
+        self._listener.on_schedule = self.request_promotion
         self._emitter.emit(SchedulerStart(self.name))
-        self._tasks = [
-            asyncio.create_task(self._promote(), name=f"taskhero {self.name} promotes"),
-            asyncio.create_task(self._lead(), name=f"taskhero {self.name} leads"),
-            asyncio.create_task(self._run_periodic(), name=f"taskhero {self.name} enqueues periodic tasks"),
-        ]
+        for loop in self._loops:
+            loop.start()
 
     async def stop(self) -> None:
         """Stop to promote and release the leader lease. A second call changes nothing."""
-        tasks, self._tasks = self._tasks, []
-        if not tasks:
+        if not self._promotion.running:
             return
         self._listener.on_schedule = None
-        await cancel_and_wait(tasks)
+        await asyncio.gather(*(loop.stop() for loop in self._loops))
         self._leads_until = 0.0
         self._emit_leader(leads=False)
         try:
@@ -137,13 +135,13 @@ class Scheduler:
             self._outage.failed("resigning", error)
         self._emitter.emit(SchedulerEnd(self.name))
 
-    def wake(self) -> None:
+    def request_promotion(self) -> None:
         """Start the next promotion at once: a job is due, or an earlier due time was stored."""
-        self._promote_sleep.wake()
+        self._promotion.wake()
 
-    def look(self) -> None:
+    def request_periodic(self) -> None:
         """Start the next step for periodic tasks at once: a task was declared, or a fire time is due."""
-        self._periodic_sleep.wake()
+        self._periodic_steps.wake()
 
     async def promote(self) -> float:
         """Promote one batch of due jobs; return the seconds until more may be due, 0 if more may be due now.
@@ -181,6 +179,14 @@ class Scheduler:
         self._emit_leader(leads=leads)
         return leads
 
+    async def _renew_lead(self) -> float:
+        try:
+            await self.seek_lead()
+        finally:
+            # Also after an error: the lease may have expired meanwhile.
+            self._emit_leader(leads=self._announced_leader and self.leader)
+        return self._lead_interval
+
     def _emit_leader(self, *, leads: bool) -> None:
         """Emit an event if this scheduler became the leader or lost the lease."""
         if leads is self._announced_leader:
@@ -188,49 +194,16 @@ class Scheduler:
         self._announced_leader = leads
         self._emitter.emit(SchedulerLeader(self.name) if leads else SchedulerLeaderLost(self.name))
         if leads:
-            self.look()
+            self.request_periodic()
 
-    async def _promote(self) -> None:
-        backoff = self.context.rest()
-        while True:
-            try:
-                delay = await self.promote()
-            except Exception as error:  # noqa: BLE001 - no error ends the scheduler
-                self._outage.failed("promoting", error)
-                await asyncio.sleep(backoff.next())
-                continue
-            self._outage.worked("promoting")
-            backoff.reset()
-            if delay > 0:
-                await self._promote_sleep.sleep(delay)
-            else:
-                # A memory backend never suspends, so the event loop needs a chance to run.
-                await asyncio.sleep(0)
-
-    async def _lead(self) -> None:
-        interval = self.settings.leader_lock_timeout / 3
-        backoff = self.context.rest()
-        while True:
-            try:
-                await self.seek_lead()
-            except Exception as error:  # noqa: BLE001 - no error ends the scheduler
-                self._outage.failed("leading", error)
-                self._emit_leader(leads=self._announced_leader and self.leader)
-                await asyncio.sleep(min(backoff.next(), interval))
-            else:
-                self._outage.worked("leading")
-                backoff.reset()
-                await self._lead_sleep.sleep(interval)
-
-    async def _run_periodic(self) -> None:
-        backoff = self.context.rest()
-        while True:
-            try:
-                delay = await self.enqueue_periodic()
-            except Exception as error:  # noqa: BLE001 - no error ends the scheduler
-                self._outage.failed("enqueueing periodic tasks", error)
-                await asyncio.sleep(backoff.next())
-            else:
-                self._outage.worked("enqueueing periodic tasks")
-                backoff.reset()
-                await self._periodic_sleep.sleep(delay)
+    def _loop(
+        self, step: Callable[[], Awaitable[float]], name: str, max_retry_delay: float = math.inf
+    ) -> BackgroundLoop:
+        return BackgroundLoop(
+            step,
+            name=name,
+            owner=self.name,
+            outage=self._outage,
+            backoff=self.context.rest(),
+            max_retry_delay=max_retry_delay,
+        )

@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import asyncio
 from typing import TYPE_CHECKING, Any
 
-from taskhero._internal.async_helpers import cancel_and_wait
 from taskhero.events import SchedulerCleanStuckWorker, WorkerCleaningWorker
+from taskhero.runtime.background_loop import BackgroundLoop
 from taskhero.runtime.backoff import Backoff
 
 if TYPE_CHECKING:
@@ -25,10 +24,8 @@ MAX_INTERVAL = 30.0
 #: Number of checks between two searches of the failed list for stuck jobs that other programs listed.
 RETRY_ROUNDS = 20
 
-_NAME = "removing stale workers"
 
-
-class StaleWorkers:
+class StaleWorkers(BackgroundLoop):
     """Removes other programs' workers without a heartbeat for `Settings.stuck_worker_timeout`, while it leads.
 
     Their jobs are listed as failed, and retried if `Settings.retry_stuck_jobs` is set. The heartbeat age of another
@@ -42,7 +39,7 @@ class StaleWorkers:
         emitter: Receives an event for each worker.
         name: The scheduler's name.
         outage: Records failures and recoveries of the backend.
-        rest: Makes the delays after errors.
+        new_backoff: Makes the delays after errors.
     """
 
     def __init__(
@@ -54,33 +51,25 @@ class StaleWorkers:
         emitter: Emitter,
         name: str,
         outage: Outage,
-        rest: Callable[[], Backoff] = Backoff,
+        new_backoff: Callable[[], Backoff] = Backoff,
     ) -> None:
+        self._age = settings.stuck_worker_timeout
+        self._interval = min(self._age / 4, MAX_INTERVAL)
+        super().__init__(
+            self._check,
+            name="removing stale workers",
+            owner=name,
+            outage=outage,
+            backoff=new_backoff(),
+            first_delay=self._interval,
+            max_retry_delay=self._interval,
+        )
         self._queue = queue
         self._scheduler = scheduler
-        self._age = settings.stuck_worker_timeout
         self._retries = settings.retry_stuck_jobs
         self._emitter = emitter
         self._name = name
-        self._outage = outage
-        self._rest = rest
         self._rounds = 0
-        self._task: asyncio.Task[None] | None = None
-
-    @property
-    def every(self) -> float:
-        """Return the number of seconds between two checks."""
-        return min(self._age / 4, MAX_INTERVAL)
-
-    def start(self) -> None:
-        """Start the checks."""
-        self._task = asyncio.create_task(self._run(), name=f"taskhero {self._name} removes stale workers")
-
-    async def stop(self) -> None:
-        """Stop the checks. A second call changes nothing."""
-        task, self._task = self._task, None
-        if task is not None:
-            await cancel_and_wait([task])
 
     async def remove_stale(self) -> None:
         """Remove stale workers, and retry their jobs if the settings say so.
@@ -99,6 +88,11 @@ class StaleWorkers:
             for worker in cleaned:
                 self._emit(worker)
 
+    async def _check(self) -> float:
+        if self._scheduler.leader:
+            await self.remove_stale()
+        return self._interval
+
     def _emit(self, worker: CleanedWorker) -> None:
         failed = worker.failed
         self._emitter.emit(WorkerCleaningWorker(worker.name))
@@ -111,23 +105,3 @@ class StaleWorkers:
                 worker.silent_for,
             )
         )
-
-    async def _run(self) -> None:
-        backoff, delay, failing = self._rest(), self.every, False
-        while True:
-            await asyncio.sleep(delay)
-            delay = self.every
-            if not self._scheduler.leader:
-                if failing:  # a follower makes no requests here, so it cannot notice the recovery
-                    failing = False
-                    self._outage.worked(_NAME)
-                continue
-            try:
-                await self.remove_stale()
-            except Exception as error:  # noqa: BLE001 - no error ends the scheduler
-                self._outage.failed(_NAME, error)
-                delay, failing = min(backoff.next(), delay), True
-            else:
-                failing = False
-                self._outage.worked(_NAME)
-                backoff.reset()

@@ -5,8 +5,9 @@ from __future__ import annotations
 import asyncio
 from typing import TYPE_CHECKING
 
-from taskhero._internal.async_helpers import InterruptibleSleep, cancel_and_wait
+from taskhero._internal.async_helpers import cancel_and_wait
 from taskhero.backends.protocol import Subscription
+from taskhero.runtime.background_loop import STOP_LIMIT, BackgroundLoop
 from taskhero.runtime.backoff import Backoff
 
 if TYPE_CHECKING:
@@ -27,7 +28,7 @@ SCHEDULE_ONLY_DELAY = 0.05
 _NAME = "listener"
 
 
-class WakeupListener:
+class WakeupListener(BackgroundLoop):
     """Runs one `Backend.wait` at a time, and calls the parts that a wake-up concerns.
 
     It waits for jobs only from a call of `resume` to the next wake-up. The process claims jobs after each wake-up, and
@@ -54,13 +55,12 @@ class WakeupListener:
         outage: Outage,
         new_backoff: Callable[[], Backoff] = Backoff,
     ) -> None:
+        super().__init__(self._wait_for_wakeup, name=_NAME, owner=process.name, outage=outage, backoff=new_backoff())
         self.on_jobs: Callable[[], None] | None = None
         self.on_schedule: Callable[[], None] | None = None
         self._backend = backend
         self._process = process
         self._timeout = timeout
-        self._outage = outage
-        self._backoff = new_backoff()
         # Short, since the next wake-up may lead to a job.
         self._fruitless_backoff = Backoff(first=0.005, limit=0.05)
         self._fruitless = 0
@@ -71,23 +71,16 @@ class WakeupListener:
         # Whether this process has slots.
         self._has_slots = False
         self._current = Subscription()
-        self._changed = InterruptibleSleep()
-        self._pause = InterruptibleSleep()
         self._waiting: asyncio.Task[None] | None = None
-        self._task: asyncio.Task[None] | None = None
         self._forwarding: set[asyncio.Task[None]] = set()
 
     # called by other parts
 
-    def start(self) -> None:
-        """Start to wait for what `resume` and `on_schedule` ask for."""
-        self._task = asyncio.create_task(self._run(), name=f"taskhero {self._process.name} listener")
-
-    async def stop(self) -> None:
+    async def stop(self, limit: float = STOP_LIMIT) -> None:
         """Stop waiting. A second call changes nothing."""
-        tasks = [task for task in (self._task, self._waiting, *self._forwarding) if task is not None]
-        self._task = None
-        await cancel_and_wait(tasks)
+        tasks = [task for task in (self._waiting, *self._forwarding) if task is not None]
+        await super().stop(limit)
+        await cancel_and_wait(tasks, limit=limit)
 
     def resume(self, queues: Sequence[str], *, all_queues: bool, found: bool) -> None:
         """Wait for jobs in *queues* until the next wake-up.
@@ -105,7 +98,7 @@ class WakeupListener:
         self._has_slots = True
         self._claiming = False
         if self._waiting is None:
-            self._changed.wake()
+            self.wake()
         elif self._current.queues != self._queues or self._current.all_queues != all_queues:
             # It waits for the schedule only, or for other queues.
             self._waiting.cancel()
@@ -114,12 +107,12 @@ class WakeupListener:
         """Wait for no jobs until `resume`, since no slot is free."""
         if self._claiming:
             self._claiming = False
-            self._changed.wake()
+            self.wake()
 
     def stop_jobs(self) -> None:
         """End the wait for jobs at once, so that no wake-up is lost to a process that claims none."""
         self._queues = None
-        self._claiming = False
+        self.suspend()
         if self._waiting is not None and (self._current.queues or self._current.all_queues):
             self._waiting.cancel()
 
@@ -139,24 +132,18 @@ class WakeupListener:
         except Exception as error:  # noqa: BLE001 - other processes poll, so a lost wake-up only delays
             self._outage.failed(_NAME, error)
 
-    async def _run(self) -> None:
-        while True:
-            if self._claiming:
-                await self._changed.sleep(self._timeout)
-                self._claiming = False
-            if self._queues is None and self._has_slots:
-                await self._changed.sleep(SCHEDULE_ONLY_DELAY)
-            subscription = self._subscription()
-            if subscription is None:
-                await self._changed.sleep(self._timeout)
-                continue
-            if self._queues is not None and self._fruitless > MAX_FRUITLESS_WAKEUPS:
-                await self._pause.sleep(self._fruitless_backoff.next())
-            try:
-                await self._wait(subscription)
-            except Exception as error:  # noqa: BLE001 - the process must continue to wait after any error
-                self._outage.failed(_NAME, error)
-                await self._pause.sleep(self._backoff.next())
+    async def _wait_for_wakeup(self) -> float:
+        """Wait once. Return the seconds to wait for the dispatcher's answer to a wake-up for jobs, 0 without one."""
+        self._claiming = False
+        if self._queues is None and self._has_slots:
+            await self.sleep(SCHEDULE_ONLY_DELAY)
+        if self._queues is not None and self._fruitless > MAX_FRUITLESS_WAKEUPS:
+            await asyncio.sleep(self._fruitless_backoff.next())
+        subscription = self._subscription()
+        if subscription is None:
+            return self._timeout
+        await self._wait(subscription)
+        return self._timeout if self._claiming else 0.0
 
     def _subscription(self) -> Subscription | None:
         schedule = self.on_schedule is not None
@@ -170,12 +157,11 @@ class WakeupListener:
         self._waiting = waiting = asyncio.create_task(
             self._wait_once(subscription), name=f"taskhero {self._process.name} backend wait"
         )
-        waiting.add_done_callback(self._ended)
         try:
             await asyncio.wait({waiting})
-        except asyncio.CancelledError:
+        finally:
             waiting.cancel()
-            raise
+            self._waiting = None
         if not waiting.cancelled():
             waiting.result()
 
@@ -183,15 +169,8 @@ class WakeupListener:
         wakeup = await self._backend.wait(self._process, subscription, self._timeout)
         # Dispatched here, a wake-up arrives some cycles of the event loop earlier than after the await in `_wait`.
         self._waiting = None
-        if self._task is not None:
-            self._backoff.reset()
+        if self.running:
             self._dispatch(wakeup)
-
-    def _ended(self, waiting: asyncio.Task[None]) -> None:
-        self._waiting = None
-        succeeded = waiting.cancelled() or waiting.exception() is None
-        if succeeded and self._task is not None and self._outage.active:
-            self._outage.worked(_NAME)
 
     def _dispatch(self, wakeup: Wakeup) -> None:
         if wakeup.jobs:

@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING
 
 import attrs
 
-from taskhero._internal.async_helpers import cancel_and_wait
 from taskhero.errors import BackendError
 from taskhero.events import (
     MultiWorkerAction,
@@ -20,6 +19,8 @@ from taskhero.events import (
     WorkerPing,
     WorkerStart,
 )
+from taskhero.runtime.background_loop import BackgroundLoop
+from taskhero.runtime.backoff import Backoff
 from taskhero.runtime.worker.autoscale import Load, LoopDelay, decide
 from taskhero.runtime.worker.control import WorkerControl
 from taskhero.runtime.worker.dispatcher import Dispatcher
@@ -123,7 +124,15 @@ class MultiWorker:
             on_leases=context.on_leases,
             on_error=lambda error: context.outage.failed("heartbeat", error),
         )
-        self._scaling: asyncio.Task[None] | None = None
+        self._scaling = BackgroundLoop(
+            self._scale,
+            name="autoscale",
+            owner=context.process.name,
+            outage=context.outage,
+            backoff=Backoff(),
+            first_delay=settings.check_interval,
+            max_retry_delay=settings.check_interval,
+        )
         self._running = False
         self._removed: set[int] = set()
 
@@ -151,7 +160,7 @@ class MultiWorker:
         self._dispatcher.start()
         self._heartbeat.start()
         self._loop_delay.start()
-        self._scaling = asyncio.create_task(self._scale(), name=f"taskhero {self.process.name} autoscale")
+        self._scaling.start()
 
     async def stop(self, grace: float | None = None, *, limit: float = STOP_LIMIT) -> None:
         """Stop claiming, let running jobs end, release the others, and deregister all processors.
@@ -166,7 +175,7 @@ class MultiWorker:
         grace = self.settings.grace if grace is None else grace
         deadline = time.monotonic() + grace + limit
         try:
-            await self._end_scaling()
+            await self._scaling.stop()
             self._emitter.emit(MultiWorkerAction(self.process.name, "--", self._loop_delay.take(), 0))
             recorded = await self._dispatcher.drain(grace, limit / 2)
             # Before the lease is released: a late heartbeat would renew it.
@@ -247,15 +256,9 @@ class MultiWorker:
         """Return how many task processors to add, or to remove if negative. Subclasses may override it."""
         return decide(load)
 
-    async def _scale(self) -> None:
-        while True:
-            await asyncio.sleep(self.settings.check_interval)
-            try:
-                await self.check()
-            except Exception as error:  # noqa: BLE001 - the next check may succeed
-                self._outage.failed("autoscale", error)
-            else:
-                self._outage.worked("autoscale")
+    async def _scale(self) -> float:
+        await self.check()
+        return self.settings.check_interval
 
     async def _grow(self, number: int) -> None:
         slots = self._slots.free_numbers(number - self._slots.keep_retiring(number))
@@ -267,10 +270,6 @@ class MultiWorker:
     def _add(self, slots: tuple[int, ...]) -> None:
         for worker in self._slots.add(slots):
             self._emitter.emit(WorkerStart(worker.name))
-
-    async def _end_scaling(self) -> None:
-        if self._scaling is not None:
-            await cancel_and_wait([self._scaling])
 
     async def _deregister(self, limit: float, *, recorded: bool) -> None:
         try:

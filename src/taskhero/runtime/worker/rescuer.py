@@ -7,9 +7,9 @@ import math
 import time
 from typing import TYPE_CHECKING
 
-from taskhero._internal.async_helpers import InterruptibleSleep, cancel_and_wait
 from taskhero.errors import BackendError
 from taskhero.events import WorkerCleaningWorker, WorkerError, WorkerRescue
+from taskhero.runtime.background_loop import BackgroundLoop
 from taskhero.runtime.backoff import Backoff
 from taskhero.runtime.worker.lease_watch import LeaseSnapshot, LeaseWatch
 from taskhero.wire.jobs import decode_job
@@ -28,13 +28,11 @@ BATCH = 100
 #: Heartbeats do not show processes whose leases are lost: a full read finds these, every 5 times `rescue_after`.
 FULL_READ_FACTOR = 5
 
-_NAME = "rescuer"
 
-
-class Rescuer:
+class Rescuer(BackgroundLoop):
     """Returns the jobs of processes with an expired lease to their queues, as soon as the lease expires.
 
-    `LeaseWatch` decides which leases have expired.
+    `LeaseWatch` decides which leases have expired. The first step reads the leases.
 
     Args:
         backend: The store of the leases.
@@ -62,10 +60,10 @@ class Rescuer:
         new_backoff: Callable[[], Backoff] = Backoff,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
+        super().__init__(self._read_and_rescue, name="rescuer", owner=name, outage=outage, backoff=new_backoff())
         self._backend = backend
         self._name = name
         self._emitter = emitter
-        self._outage = outage
         self._rescue_after = rescue_after
         self._clock = clock
         self._watch = LeaseWatch(heartbeat=heartbeat, rescue_after=rescue_after)
@@ -75,34 +73,18 @@ class Rescuer:
         self._read_at = math.inf
         self._full_read_at = -math.inf
         self._snapshot: LeaseSnapshot | None = None
-        self._backoff = new_backoff()
-        self._wake = asyncio.Event()
-        self._pause = InterruptibleSleep()
         # Jobs that the last attempt could not rescue: each is reported once.
         self._blocked: set[RescuedJob] = set()
-        self._task: asyncio.Task[None] | None = None
-
-    def start(self) -> None:
-        """Start, and read the leases at once."""
-        self._wake.set()
-        self._task = asyncio.create_task(self._run(), name=f"taskhero {self._name} rescuer")
 
     def on_leases(self, snapshot: LeaseSnapshot) -> None:
         """Process a snapshot of the leases."""
-        self._watch.update(snapshot)
-        self._attempted.clear()
-        self._wake.set()
+        self._update(snapshot)
+        self.wake()
 
     def request_full_read(self) -> None:
         """Read the leases now, and also find processes whose leases are lost."""
         self._full_read_at = -math.inf
-        self._wake.set()
-
-    async def stop(self) -> None:
-        """Stop rescuing. A second call changes nothing."""
-        task, self._task = self._task, None
-        if task is not None:
-            await cancel_and_wait([task])
+        self.wake()
 
     async def rescue(self) -> int:
         """Rescue all jobs of processes with an expired lease. Return their number."""
@@ -124,31 +106,14 @@ class Rescuer:
         self._attempted.update(expired)
         return count
 
-    async def _run(self) -> None:
-        while True:
-            await self._wait()
-            try:
-                await self._read_if_due()
-                await self.rescue()
-            except Exception as error:  # noqa: BLE001 - the next attempt may succeed
-                self._outage.failed(_NAME, error)
-                await self._pause.sleep(self._backoff.next())
-                self._wake.set()
-            else:
-                self._outage.worked(_NAME)
-                self._backoff.reset()
-
-    async def _wait(self) -> None:
-        """Wait for a snapshot, for the time of the next read, or until the next lease expires."""
-        now = self._clock()
-        expires_at = self._watch.next_expiry(now)
-        until = min(self._read_at, self._full_read_at, math.inf if expires_at is None else expires_at)
-        try:
-            async with asyncio.timeout(max(0.0, until - now)):
-                await self._wake.wait()
-        except TimeoutError:
-            pass
-        self._wake.clear()
+    async def _read_and_rescue(self) -> float:
+        """Return the seconds until the next read is due or the next lease expires."""
+        await self._read_if_due()
+        # From before the rescue, so that a lease that expires during it is not missed.
+        expires_at = self._watch.next_expiry(self._clock())
+        await self.rescue()
+        due = min(self._read_at, self._full_read_at, math.inf if expires_at is None else expires_at)
+        return max(0.0, due - self._clock())
 
     async def _read_if_due(self) -> None:
         now, snapshot = self._clock(), self._snapshot
@@ -161,7 +126,11 @@ class Rescuer:
             return
         self._read_at = now + self._interval
         self._snapshot = LeaseSnapshot(self._clock(), leases, since)
-        self.on_leases(self._snapshot)
+        self._update(self._snapshot)
+
+    def _update(self, snapshot: LeaseSnapshot) -> None:
+        self._watch.update(snapshot)
+        self._attempted.clear()
 
     def _report_blocked(self, blocked: set[RescuedJob]) -> None:
         for job in sorted(blocked - self._blocked, key=lambda job: job.worker):

@@ -52,6 +52,7 @@ class Desk:
 
     def _recovered(self, _seconds: float) -> None:
         self.recoveries += 1
+        self.signals.happen()
 
     async def claim(self, *args: int):
         await self.memory.push([Entry("q", encode_job("work", [arg], "q")) for arg in args])
@@ -70,6 +71,7 @@ async def desk():
     desk = Desk()
     await desk.memory.connect()
     await desk.memory.register(desk.process, SLOTS, 60)
+    desk.preparer.start()
     yield desk
     await desk.preparer.stop()
     await desk.memory.close()
@@ -119,6 +121,7 @@ async def test_a_job_that_is_cancelled_while_it_waits_lets_go_of_what_it_may_hol
     with pytest.raises(asyncio.CancelledError):
         await waiting
     assert desk.preparer.held == ()
+    await desk.signals.until(lambda: desk.recoveries == 1)
     assert desk.preparer.settle(first, Released()) == ((LOCK,), ())
     desk.backend.mend()
     assert await desk.prepare(second, JobLock()) == (None, 1)

@@ -114,11 +114,11 @@ async def test_a_delayed_job_is_worked_when_its_moment_has_come_and_not_before()
         await program.until(lambda: program.done == [0])
         program.clock.advance(9)
         assert runner.scheduler is not None
-        runner.scheduler.wake()
+        runner.scheduler.request_promotion()
         await program.until(lambda: program.names("scheduler").count("poll") >= 2)
         assert program.done == [0]
         program.clock.advance(1)
-        runner.scheduler.wake()
+        runner.scheduler.request_promotion()
         await program.until(lambda: program.done == [0, 1])
 
 

@@ -11,9 +11,9 @@ from queue import SimpleQueue
 import pytest
 
 from taskhero.runtime.process import shutdown
-from taskhero.runtime.process.parent_pipe import PARENT_PIPE, STOP_BYTE, obey_parent, parent_pipe
+from taskhero.runtime.process.control_signals import ControlCommand, ControlSignals
+from taskhero.runtime.process.parent_pipe import PARENT_PIPE, STOP_BYTE, parent_pipe, read_parent_commands
 from taskhero.runtime.process.shutdown import ShutdownSignal
-from taskhero.runtime.process.signals import Order, Orders
 
 pytestmark = pytest.mark.anyio
 LIMIT = 10
@@ -112,7 +112,7 @@ async def test_the_end_of_the_parents_pipe_asks_for_a_stop(monkeypatch):
     assert not os.get_inheritable(reading)
     assert PARENT_PIPE not in os.environ, "a program that a task starts has another parent"
     with ShutdownSignal(lambda: 60.0) as stop:
-        obey_parent(pipe, stop, Orders())
+        read_parent_commands(pipe, stop, ControlSignals())
         assert not stop.requested
         os.close(writing)
         await asyncio.wait_for(stop.wait(), LIMIT)
@@ -125,22 +125,22 @@ async def test_the_end_of_the_parents_pipe_asks_for_a_stop(monkeypatch):
 
 async def test_what_the_parent_has_written_is_known_at_once_and_what_it_writes_later_too():
     reading, writing = os.pipe()
-    heard: list[tuple[Order, str]] = []
-    with ShutdownSignal(lambda: 60.0) as stop, Orders() as orders:
-        os.write(writing, Order.PAUSE.value + b"?" + Order.FAIL.value)
-        obey_parent(reading, stop, orders)
-        orders.follow(lambda order, by: heard.append((order, by)), asyncio.get_running_loop())
-        assert heard == [(Order.PAUSE, "the parent process"), (Order.FAIL, "the parent process")]
-        os.write(writing, Order.RESUME.value + STOP_BYTE)
+    heard: list[tuple[ControlCommand, str]] = []
+    with ShutdownSignal(lambda: 60.0) as stop, ControlSignals() as control_signals:
+        os.write(writing, ControlCommand.PAUSE.value + b"?" + ControlCommand.FAIL.value)
+        read_parent_commands(reading, stop, control_signals)
+        control_signals.deliver_to(lambda command, sender: heard.append((command, sender)), asyncio.get_running_loop())
+        assert heard == [(ControlCommand.PAUSE, "the parent process"), (ControlCommand.FAIL, "the parent process")]
+        os.write(writing, ControlCommand.RESUME.value + STOP_BYTE)
         await asyncio.wait_for(stop.wait(), LIMIT)
-        assert [order for order, _ in heard[2:]] == [Order.RESUME]
-        os.write(writing, Order.FAIL.value)  # an order can come during the stop
+        assert [command for command, _ in heard[2:]] == [ControlCommand.RESUME]
+        os.write(writing, ControlCommand.FAIL.value)  # a command can come during the stop
         os.close(writing)
         for thread in threading.enumerate():
             if thread.name == "taskhero-parent":
                 await asyncio.to_thread(thread.join, LIMIT)
         await asyncio.sleep(0)
-        assert [order for order, _ in heard[3:]] == [Order.FAIL]
+        assert [command for command, _ in heard[3:]] == [ControlCommand.FAIL]
     os.close(reading)
 
 

@@ -91,7 +91,7 @@ async def test_an_earlier_moment_wakes_it() -> None:
         await harness.delay("soon", seconds=1)
         await harness.until(lambda: harness.backend.times["due"] >= 2)
         harness.clock.advance(1)
-        harness.scheduler.wake()
+        harness.scheduler.request_promotion()
         await harness.until(lambda: harness.events_of(SchedulerTransferredJob))
         assert await harness.queued() == ["soon"]
 

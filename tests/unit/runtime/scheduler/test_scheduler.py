@@ -111,7 +111,7 @@ async def test_a_leader_that_cannot_reach_its_store_tells_when_its_lease_is_over
         harness.backend.break_down("lead", error=AWAY)
         harness.clock.advance(16)
         assert not harness.scheduler.leader
-        harness.scheduler._lead_sleep.wake()
+        harness.scheduler._leading.wake()
         await harness.until(lambda: harness.events_of(SchedulerLeaderLost))
         harness.backend.mend()
         await harness.until(lambda: len(harness.events_of(SchedulerLeader)) == 2)

@@ -17,19 +17,6 @@ from taskhero.settings import Settings
 pytestmark = pytest.mark.anyio
 
 
-class Care(StaleWorkers):
-    """Its first look comes at once, and the next one after an hour."""
-
-    _delays = (0.0, 3600.0)
-
-    @property
-    def every(self) -> float:
-        """See `StaleWorkers.every`."""
-        delay, *later = self._delays
-        self._delays = tuple(later) or (delay,)
-        return delay
-
-
 @pytest.mark.parametrize("still_leads", [True, False])
 async def test_the_end_of_an_outage_is_told_soon_and_not_at_the_next_look(still_leads: bool) -> None:
     """Whether it tries again, or leads no longer, so that there is nothing for it to try."""
@@ -44,16 +31,17 @@ async def test_the_end_of_an_outage_is_told_soon_and_not_at_the_next_look(still_
             raise BackendUnavailable("away")
         return []
 
-    care = Care(
+    care = StaleWorkers(
         queue=SimpleNamespace(sweep_workers=sweep_workers),  # type: ignore[arg-type]
         scheduler=scheduler,
         settings=Settings(),
         emitter=Emitter(),
         name="host.t:1",
         outage=Outage(lambda *_: None, lambda _: ended.set()),
-        rest=lambda: Backoff(0.01, 0.01),
+        new_backoff=lambda: Backoff(0.01, 0.01),
     )
     care.start()
+    care.wake()
     try:
         await asyncio.wait_for(ended.wait(), 10)
     finally:

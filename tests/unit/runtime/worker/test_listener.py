@@ -12,8 +12,8 @@ from taskhero.backends.memory import MemoryBackend
 from taskhero.backends.protocol import DelayedJobEntry, Entry, Process, Subscription, Wakeup
 from taskhero.clock import ManualClock
 from taskhero.errors import BackendUnavailable
-from taskhero.runtime.backoff import Outage
-from taskhero.runtime.worker.listener import WakeupListener
+from taskhero.runtime.backoff import Backoff, Outage
+from taskhero.runtime.worker.listener import MAX_FRUITLESS_WAKEUPS, WakeupListener
 
 pytestmark = pytest.mark.anyio
 
@@ -31,7 +31,7 @@ class Waits:
         self.backend = FaultyBackend(self.memory, self.signals)
         self.told: list[str] = []
         self.outages: list[str] = []
-        outage = Outage(lambda who, _error: self.outages.append(who), lambda _seconds: self.outages.append("over"))
+        outage = Outage(lambda who, _error: self.report(who), lambda _seconds: self.report("over"))
         self.waiter = WakeupListener(
             backend=self.backend, process=PROCESS, timeout=timeout, outage=outage, new_backoff=quick
         )
@@ -39,6 +39,10 @@ class Waits:
 
     def tell(self, what: str) -> None:
         self.told.append(what)
+        self.signals.happen()
+
+    def report(self, outage: str) -> None:
+        self.outages.append(outage)
         self.signals.happen()
 
     @property
@@ -92,7 +96,7 @@ async def test_after_a_wakeup_it_does_not_wait_before_it_is_told_to(waits: Waits
 
 async def test_a_scheduler_is_woken_by_an_earlier_moment_and_goes_on_waiting(waits: Waits) -> None:
     waits.waiter.on_schedule = lambda: waits.tell("schedule")
-    waits.waiter._changed.wake()
+    waits.waiter.wake()
     await waits.until(lambda: waits.interests)
     at = int(waits.clock.now()) + 100
     await waits.memory.schedule([DelayedJobEntry(at, "default", "{}")])
@@ -105,7 +109,7 @@ async def test_a_scheduler_is_woken_by_an_earlier_moment_and_goes_on_waiting(wai
 
 async def test_a_wait_for_the_schedule_is_replaced_when_a_processor_becomes_free(waits: Waits) -> None:
     waits.waiter.on_schedule = lambda: waits.tell("schedule")
-    waits.waiter._changed.wake()
+    waits.waiter.wake()
     await waits.until(lambda: waits.interests == [Subscription(schedule=True)])
     listen(waits)
     await waits.until(lambda: len(waits.interests) == 2)
@@ -174,6 +178,38 @@ async def test_it_hushes_so_that_another_process_gets_the_wakeup(waits: Waits) -
     assert waits.told == []
 
 
+async def test_a_pause_between_a_wakeup_and_its_answer_starts_the_wait_for_the_schedule(waits: Waits) -> None:
+    """It does not wait for the dispatcher, which claims nothing now."""
+    waits.waiter.on_schedule = lambda: waits.tell("schedule")
+    listen(waits)
+    await waits.until(lambda: waits.interests)
+    await waits.memory.push([Entry("default", "{}")])
+    await waits.until(lambda: waits.told == ["jobs"])
+    for _ in range(20):
+        await asyncio.sleep(0)
+    waits.waiter.stop_jobs()
+    await waits.until(lambda: len(waits.interests) == 2)
+    assert waits.interests[1] == Subscription(schedule=True)
+
+
+async def test_a_pause_during_the_delay_after_fruitless_wakeups_takes_no_wakeup(waits: Waits) -> None:
+    entered = asyncio.Event()
+
+    class Delayed(Backoff):
+        def next(self) -> float:
+            entered.set()
+            return 0.01
+
+    waits.waiter._fruitless_backoff = Delayed()
+    waits.waiter._fruitless = MAX_FRUITLESS_WAKEUPS + 1
+    waits.waiter.on_schedule = lambda: waits.tell("schedule")
+    listen(waits, found=False)
+    await asyncio.wait_for(entered.wait(), 5)
+    waits.waiter.stop_jobs()
+    await waits.until(lambda: waits.interests)
+    assert waits.interests == [Subscription(schedule=True)]
+
+
 async def test_a_wakeup_is_passed_on_by_a_notification(waits: Waits) -> None:
     waits.waiter.forward(("default",))
     waits.waiter.forward(("default",))
@@ -193,7 +229,7 @@ async def test_errors_do_not_end_it_and_are_told_once(waits: Waits) -> None:
     await waits.until(lambda: len(waits.interests) == 6)
     await waits.memory.push([Entry("default", "{}")])
     await waits.until(lambda: waits.told == ["jobs"])
-    assert waits.outages == ["listener", "over"]
+    await waits.until(lambda: waits.outages == ["listener", "over"])
 
 
 async def test_time_that_is_up_is_no_wakeup() -> None:
@@ -210,12 +246,12 @@ async def test_wakeups_for_nothing_are_believed_less_and_less(waits: Waits) -> N
     """A store that wakes without end does not make the process spin."""
     slept: list[float] = []
 
-    class Resting:
-        async def sleep(self, seconds: float) -> None:
-            slept.append(seconds)
-            await asyncio.sleep(0)
+    class Recorded(Backoff):
+        def next(self) -> float:
+            slept.append(super().next())
+            return 0.0
 
-    waits.waiter._pause = Resting()
+    waits.waiter._fruitless_backoff = Recorded()
     waits.waiter.on_jobs = lambda: listen(waits, found=False)
     waits.memory.wait = _at_once
     listen(waits)

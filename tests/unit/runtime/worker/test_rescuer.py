@@ -55,15 +55,15 @@ class Rescues:
     def told(self, kind: type) -> list:
         return [event for event in self.events if type(event) is kind]
 
-    async def lose(self, *names: str, begun: bool = False, lease: float = 10.0) -> None:
+    async def lose(self, *names: str, begun: bool = False, lease: float = 10.0, dead: str = "host.dead:1") -> None:
         """Let a process die that has claimed jobs of these names."""
-        dead = Process("host.dead:1", ("default",))
+        process = Process(dead, ("default",))
         await self.memory.push([Entry("default", encode_job(name, [], "default")) for name in names])
         slots = range(1, len(names) + 1)
-        await self.memory.register(dead, slots, lease)
-        answer = await self.memory.settle_and_claim(dead, [], slots, ["default"])
+        await self.memory.register(process, slots, lease)
+        answer = await self.memory.settle_and_claim(process, [], slots, ["default"])
         if begun:
-            await self.memory.mark_exclusive(dead, answer.claims[0])
+            await self.memory.mark_exclusive(process, answer.claims[0])
 
     async def watch(self, seconds: float) -> None:
         """Let time pass with a look at each heartbeat, as a process has them from its beats."""
@@ -154,6 +154,23 @@ async def test_it_rescues_at_the_instant_in_which_a_lease_expires() -> None:
         await rescues.until(lambda: rescues.told(WorkerRescue))
         assert loop.time() - begun >= 0.1
         assert rescues.backend.times["leases"] == 1
+
+
+async def test_a_lease_that_expires_during_a_rescue_is_rescued_without_another_snapshot() -> None:
+    async with Rescues() as rescues:
+
+        def late(answer: list[RescuedJob]) -> list[RescuedJob]:
+            rescues.now += 3
+            return answer
+
+        await rescues.lose("first")
+        rescues.rescuer.start()
+        await rescues.until(lambda: rescues.backend.times["leases"] == 1)
+        await rescues.lose("second", dead="host.dead:2")
+        rescues.backend.change("rescue", late)
+        await rescues.watch(12)
+        await rescues.until(lambda: len(rescues.told(WorkerRescue)) == 2)
+        assert rescues.now == 1015.0
 
 
 async def test_nothing_is_rescued_after_a_gap_before_others_had_time_to_come_back() -> None:

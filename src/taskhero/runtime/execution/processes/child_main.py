@@ -14,9 +14,9 @@ from typing import TYPE_CHECKING, Any
 
 import attrs
 
+from taskhero._internal.signal_handlers import handled, present
 from taskhero.runtime.execution.context import Running, enter, leave
 from taskhero.runtime.execution.failure_report import describe, strip
-from taskhero.runtime.process.signals import handled, present
 
 if TYPE_CHECKING:
     from multiprocessing.connection import Connection

@@ -23,9 +23,9 @@ from taskhero.runtime.execution.threads import ThreadPool
 if TYPE_CHECKING:
     import asyncio
 
+    from taskhero.engine.task.signature import BoundArguments
     from taskhero.engine.task.task import Task
     from taskhero.models import Job
-    from taskhero.runtime.execution.invoker import BoundArguments
     from taskhero.runtime.execution.processes.child_main import Answer
     from taskhero.runtime.execution.threads import ThreadCall
     from taskhero.wire.failures import Description
