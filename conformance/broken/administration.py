@@ -217,13 +217,13 @@ class ReadsPingsOnly(DamageableBackend):
     """Ignore the heartbeats of Ruby workers."""
 
     async def heartbeat_ages(self):
-        heartbeats = await self._connections.call("HGETALL", self._keys.heartbeats)
-        await self._connections.call("DEL", self._keys.heartbeats)
+        heartbeats = await self.command("HGETALL", self.keys.heartbeats)
+        await self.command("DEL", self.keys.heartbeats)
         try:
             return await super().heartbeat_ages()
         finally:
             if heartbeats:
-                await self._connections.call("HSET", self._keys.heartbeats, *heartbeats)
+                await self.command("HSET", self.keys.heartbeats, *heartbeats)
 
 
 @found_by(WorkerAdministration, "test_another_programs_worker_is_removed")
@@ -233,7 +233,7 @@ class LeavesKeysBehind(DamageableBackend):
     async def remove_worker(self, removal):
         answer = await super().remove_worker(removal)
         if answer == RemoveWorkerResult.REMOVED:
-            await self._connections.call("SET", self._keys.started(removal.id), "long ago")
+            await self.command("SET", self.keys.started(removal.id), "long ago")
         return answer
 
 
@@ -259,7 +259,7 @@ class StopsAtWhatItCannotRead(DamageableBackend):
 
     async def search_delayed(self, containing=(), *, limit=1000, after=None):
         counted = {at for at, _ in await self.due_times()}
-        known = {int(at) for at in await self._connections.call("ZRANGE", self._keys.schedule, 0, -1)}
+        known = {int(at) for at in await self.command("ZRANGE", self.keys.schedule, 0, -1)}
         if known - counted:
             return DelayedPage()
         return await super().search_delayed(containing, limit=limit, after=after)

@@ -8,6 +8,8 @@ from itertools import count
 from pathlib import Path
 from typing import Any
 
+from redis_view import run_command
+
 from taskhero import Settings, TaskHero
 from taskhero.backends.memory import MemoryBackend
 from taskhero.backends.redis import RedisBackend
@@ -98,4 +100,4 @@ class AppHarness:
 
     async def redis(self, app: TaskHero, *command: Any) -> Any:
         """Ask the server, with the namespace's keys written out."""
-        return await app.backend._connections.call(*command)
+        return await run_command(app.backend, *command)
