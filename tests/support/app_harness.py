@@ -40,7 +40,7 @@ class AppHarness:
         self.clock = ManualClock()
         self.events: list[Event] = []
         self._happened = asyncio.Event()
-        self._memory: MemoryBackend | None = None
+        self.memory: MemoryBackend | None = None
 
     @property
     def is_redis(self) -> bool:
@@ -50,8 +50,8 @@ class AppHarness:
     def backend(self) -> Any:
         """A backend on the store; in memory it is always the same, so that apps share the jobs."""
         if self.where == "memory":
-            self._memory = self._memory or MemoryBackend(clock=self.clock)
-            return self._memory
+            self.memory = self.memory or MemoryBackend(clock=self.clock)
+            return self.memory
         if self.where == "fakeredis":
             return FakeRedisBackend(f"fakeredis://stage-{self._number}", clock=self.clock)
         if isinstance(self.where, Path):
