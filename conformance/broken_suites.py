@@ -1,6 +1,7 @@
 """A suite of the kit for each broken backend, and one for the unbroken store that they damage."""
 
 import pytest
+from redis_view import run_command
 
 from broken import BROKEN
 from broken.damaged_data import DamageableBackend
@@ -35,7 +36,7 @@ class OnMemory:
         await backend.pause_all_workers(paused)
 
     async def trace_of(self, backend, name):
-        return backend._store.traces.get(name, backend._clock.now())
+        return backend.store.traces.get(name, backend.clock.now())
 
 
 class OnDamageable(OnMemory):
@@ -64,27 +65,27 @@ class OnDamageable(OnMemory):
 
     async def add_worker(self, backend, worker_id, *, working=None, ping=None, heartbeat=None):
         name = ":".join(worker_id.split(":")[:2])
-        await backend._connections.call("SADD", "resque:workers", worker_id)
+        await run_command(backend, "SADD", "resque:workers", worker_id)
         if working is not None:
-            await backend._connections.call("SET", f"resque:worker:{worker_id}", working)
+            await run_command(backend, "SET", f"resque:worker:{worker_id}", working)
         if ping is not None:
-            await backend._connections.call("SET", f"resque:worker:ping:{name}", ping)
+            await run_command(backend, "SET", f"resque:worker:ping:{name}", ping)
         if heartbeat is not None:
-            await backend._connections.call("HSET", "resque:workers:heartbeat", worker_id, heartbeat)
+            await run_command(backend, "HSET", "resque:workers:heartbeat", worker_id, heartbeat)
 
     async def add_failure(self, backend, source, text):
-        await backend._connections.call("SADD", "resque:failed_queues", source)
-        await backend._connections.call("RPUSH", f"resque:{source}", text)
+        await run_command(backend, "SADD", "resque:failed_queues", source)
+        await run_command(backend, "RPUSH", f"resque:{source}", text)
 
     async def add_orphan(self, backend, due_at, payload):
-        await backend._connections.call("RPUSH", f"resque:delayed:{due_at}", payload)
+        await run_command(backend, "RPUSH", f"resque:delayed:{due_at}", payload)
 
     async def add_lock(self, backend, key, text):
-        await backend._connections.call("SET", f"resque:{key}", text)
+        await run_command(backend, "SET", f"resque:{key}", text)
 
     async def set_foreign_scheduler(self, backend, *, leads):
         lock = "resque:resque:resque_scheduler_master_lock"
-        await backend._connections.call(*(("SET", lock, "localhost:1") if leads else ("DEL", lock)))
+        await run_command(backend, *(("SET", lock, "localhost:1") if leads else ("DEL", lock)))
 
     async def break_lock(self, backend, key):
         await backend.damage(key, "RPUSH")

@@ -33,4 +33,4 @@ class TestMemoryBackend(BackendConformance):
         await backend.pause_all_workers(paused)
 
     async def trace_of(self, backend, name):
-        return backend._store.traces.get(name, backend._clock.now())
+        return backend.store.traces.get(name, backend.clock.now())

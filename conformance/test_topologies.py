@@ -6,6 +6,7 @@ import os
 
 import pytest
 import redis
+from redis_view import keys_of, run_command
 from servers import MissingProgram
 from topologies import cluster, sentinel, tls, unix_socket
 
@@ -64,7 +65,7 @@ class OnTopology(BackendConformance):
         backend = RedisBackend(url, namespace=namespace, clock=clock)
         backend.where = address
         await backend.connect()
-        await backend._connections.call("FLUSHALL")
+        await run_command(backend, "FLUSHALL")
         yield backend
         await backend.close()
 
@@ -75,70 +76,70 @@ class OnTopology(BackendConformance):
         return other
 
     async def set_paused(self, backend, *, paused):
-        await backend._connections.call("SET", backend._keys.pause, str(paused).lower())
+        await run_command(backend, "SET", keys_of(backend).pause, str(paused).lower())
 
     async def break_queue(self, backend, queue):
-        await backend._connections.call("DEL", backend._keys.queue(queue))
-        await backend._connections.call("SET", backend._keys.queue(queue), "no list")
+        await run_command(backend, "DEL", keys_of(backend).queue(queue))
+        await run_command(backend, "SET", keys_of(backend).queue(queue), "no list")
 
     async def break_failures(self, backend):
-        await backend._connections.call("SET", backend._keys.failed, "no list")
+        await run_command(backend, "SET", keys_of(backend).failed, "no list")
 
     async def break_counter(self, backend, name):
-        await backend._connections.call("SET", backend._keys.named(f"stat:{name}"), "no number")
+        await run_command(backend, "SET", keys_of(backend).named(f"stat:{name}"), "no number")
 
     async def break_lock(self, backend, key):
-        await backend._connections.call("DEL", backend._keys.named(key))
-        await backend._connections.call("RPUSH", backend._keys.named(key), "no text")
+        await run_command(backend, "DEL", keys_of(backend).named(key))
+        await run_command(backend, "RPUSH", keys_of(backend).named(key), "no text")
 
     async def break_attempts(self, backend, name):
-        await backend._connections.call("SET", backend._keys.named(name), "no number")
+        await run_command(backend, "SET", keys_of(backend).named(name), "no number")
 
     async def break_due_time(self, backend, at):
-        await backend._connections.call("DEL", backend._keys.delayed(at))
-        await backend._connections.call("SET", backend._keys.delayed(at), "no list")
+        await run_command(backend, "DEL", keys_of(backend).delayed(at))
+        await run_command(backend, "SET", keys_of(backend).delayed(at), "no list")
 
     async def break_due_times_of(self, backend, raw):
-        await backend._connections.call("DEL", backend._keys.timestamps(raw))
-        await backend._connections.call("SET", backend._keys.timestamps(raw), "no set")
+        await run_command(backend, "DEL", keys_of(backend).timestamps(raw))
+        await run_command(backend, "SET", keys_of(backend).timestamps(raw), "no set")
 
     async def break_worker(self, backend, worker_id):
-        await backend._connections.call("DEL", backend._keys.worker(worker_id))
-        await backend._connections.call("RPUSH", backend._keys.worker(worker_id), "no text")
+        await run_command(backend, "DEL", keys_of(backend).worker(worker_id))
+        await run_command(backend, "RPUSH", keys_of(backend).worker(worker_id), "no text")
 
     async def add_worker(self, backend, worker_id, *, working=None, ping=None, heartbeat=None):
         name = ":".join(worker_id.split(":")[:2])
-        await backend._connections.call("SADD", backend._keys.workers, worker_id)
+        await run_command(backend, "SADD", keys_of(backend).workers, worker_id)
         if working is not None:
-            await backend._connections.call("SET", backend._keys.worker(worker_id), working)
+            await run_command(backend, "SET", keys_of(backend).worker(worker_id), working)
         if ping is not None:
-            await backend._connections.call("SET", backend._keys.ping(name), ping)
+            await run_command(backend, "SET", keys_of(backend).ping(name), ping)
         if heartbeat is not None:
-            await backend._connections.call("HSET", backend._keys.heartbeats, worker_id, heartbeat)
+            await run_command(backend, "HSET", keys_of(backend).heartbeats, worker_id, heartbeat)
 
     async def add_failure(self, backend, source, text):
-        await backend._connections.call("SADD", backend._keys.failed_queues, source)
-        await backend._connections.call("RPUSH", backend._keys.named(source), text)
+        await run_command(backend, "SADD", keys_of(backend).failed_queues, source)
+        await run_command(backend, "RPUSH", keys_of(backend).named(source), text)
 
     async def trace_of(self, backend, name):
-        text = await backend._connections.call("GET", backend._keys.named(name))
+        text = await run_command(backend, "GET", keys_of(backend).named(name))
         return None if text is None else text.decode()
 
     async def set_foreign_scheduler(self, backend, *, leads):
-        lock = backend._keys.ruby_master_lock
-        await backend._connections.call(*(("SET", lock, "localhost:1") if leads else ("DEL", lock)))
+        lock = keys_of(backend).ruby_master_lock
+        await run_command(backend, *(("SET", lock, "localhost:1") if leads else ("DEL", lock)))
 
     async def add_orphan(self, backend, due_at, payload):
-        await backend._connections.call("RPUSH", backend._keys.named(f"delayed:{due_at}"), payload)
-        await backend._connections.call("SADD", backend._keys.timestamps(payload), f"delayed:{due_at}")
+        await run_command(backend, "RPUSH", keys_of(backend).named(f"delayed:{due_at}"), payload)
+        await run_command(backend, "SADD", keys_of(backend).timestamps(payload), f"delayed:{due_at}")
 
     async def add_lock(self, backend, key, text):
-        await backend._connections.call("SET", backend._keys.named(key), text)
+        await run_command(backend, "SET", keys_of(backend).named(key), text)
 
     async def forget_lease(self, backend, process):
-        for key in (backend._keys.processes, backend._keys.renewals):
-            await backend._connections.call("ZREM", key, process.name)
-        await backend._connections.call("HDEL", backend._keys.leases, process.name)
+        for key in (keys_of(backend).processes, keys_of(backend).renewals):
+            await run_command(backend, "ZREM", key, process.name)
+        await run_command(backend, "HDEL", keys_of(backend).leases, process.name)
 
 
 class TestTls(OnTopology):
@@ -228,7 +229,7 @@ async def test_the_new_master_is_found_when_a_sentinel_names_another(sentinel_se
     master.command("REPLICAOF", "127.0.0.1", elsewhere.port)
     try:
         assert await backend.lead("me", 60)
-        assert backend._connections._address._node[1] == elsewhere.port
+        assert await port_of(backend) == elsewhere.port
     finally:
         master.command("REPLICAOF", "NO", "ONE")
         with redis.Redis(port=sentinel_port) as client:
@@ -242,18 +243,23 @@ async def test_a_slot_that_moves_to_another_node_is_followed(cluster_servers):
     (first, second), url = cluster_servers
     backend = RedisBackend(url, namespace="{resque}")
     await backend.connect()
-    await backend._connections.call("FLUSHALL")
-    at = backend._connections._address._node[1]
+    await run_command(backend, "FLUSHALL")
+    at = await port_of(backend)
     here, there = (first, second) if at == first.port else (second, first)
-    slot = str(backend._connections._address._slot)
+    slot = str(await run_command(backend, "CLUSTER", "KEYSLOT", "{resque}"))
     for node in (here, there):
         node.command("CLUSTER", "SETSLOT", slot, "NODE", name_of(there))
     assert await backend.lead("me", 60)
-    assert backend._connections._address._node[1] == there.port
-    await backend._connections.call("FLUSHALL")
+    assert await port_of(backend) == there.port
+    await run_command(backend, "FLUSHALL")
     await backend.close()
     for node in (there, here):
         node.command("CLUSTER", "SETSLOT", slot, "NODE", name_of(here))
+
+
+async def port_of(backend):
+    """Return the port of the server to which a backend sends its commands."""
+    return int((await run_command(backend, "CONFIG", "GET", "port"))[1])
 
 
 def name_of(node):

@@ -43,14 +43,16 @@ class StopsAtAnEmptyPage(MemoryBackend):
 class WakesForNothing(MemoryBackend):
     """Keep a due time after its last job was removed."""
 
+    ghosts = ()
+
     async def remove_delayed(self, entries):
         removed = await super().remove_delayed(entries)
-        self._ghosts = [entry.at for entry in entries if not self._store.schedule.payloads.get(entry.at)]
+        self.ghosts = [entry.at for entry in entries if not self.store.schedule.payloads.get(entry.at)]
         return removed
 
     async def due(self, limit):
         due = await super().due(limit)
-        return attrs.evolve(due, next_at=min([due.next_at, *getattr(self, "_ghosts", ())]))
+        return attrs.evolve(due, next_at=min([due.next_at, *self.ghosts]))
 
 
 @found_by(DelayedJobListing, "test_delayed_payloads_are_removed")
@@ -58,7 +60,7 @@ class RemovesFromEveryDueTime(MemoryBackend):
     """Ignore the due time of a removal."""
 
     async def remove_delayed(self, entries):
-        schedule = self._store.schedule
+        schedule = self.store.schedule
         return [sum(schedule.remove_all(at, entry.raw) for at in schedule.due_times(entry.raw)) for entry in entries]
 
 
@@ -70,11 +72,11 @@ class ShowsTheNewestFirst(MemoryBackend):
     """List the failed jobs in reverse order."""
 
     async def failed(self, start=0, stop=-1, source="failed"):
-        self._store.failures.reverse()
+        self.store.failures.reverse()
         try:
             return await super().failed(start, stop, source)
         finally:
-            self._store.failures.reverse()
+            self.store.failures.reverse()
 
 
 @found_by(FailedJobListing, "test_failures_are_removed")
@@ -84,7 +86,7 @@ class RemovesAllEqualFailures(MemoryBackend):
     async def remove_failed(self, entries):
         removed = await super().remove_failed(entries)
         for entry in entries:
-            while self._store.remove_failed(entry.raw):
+            while self.store.remove_failed(entry.raw):
                 pass
         return removed
 
@@ -107,7 +109,7 @@ class RetriesInTwoSteps(MemoryBackend):
         answers = await super().retry_failed(retries)
         for retry, answer in zip(retries, answers, strict=True):
             if answer == RetryResult.NOT_STORED:
-                self._store.remove_failed(retry.failed.raw)
+                self.store.remove_failed(retry.failed.raw)
         return answers
 
 
@@ -136,7 +138,7 @@ class ListsEveryName(MemoryBackend):
     """List locks of every name."""
 
     async def locks(self):
-        return self._store.locks.listing(self._clock.now())
+        return self.store.locks.listing(self.clock.now())
 
 
 @found_by(WorkerAdministration, "test_locks_are_deleted")
@@ -170,7 +172,7 @@ class CountsAFailureInAnyCase(MemoryBackend):
     async def remove_worker(self, removal):
         answer = await super().remove_worker(removal)
         if answer == RemoveWorkerResult.REMOVED and removal.seen is None:
-            self._store.count("failed")
+            self.store.count("failed")
         return answer
 
 
@@ -209,7 +211,7 @@ class TrustsTheirClocks(DamageableBackend):
     async def heartbeat_ages(self):
         pings = {entry.id: json.loads(entry.ping)["time"] for entry in await self.workers() if entry.ping}
         found = await super().heartbeat_ages()
-        return [HeartbeatAge(age.id, self._clock.now() - pings.get(age.id, 0)) for age in found]
+        return [HeartbeatAge(age.id, self.clock.now() - pings.get(age.id, 0)) for age in found]
 
 
 @found_by(WorkerAdministration, "test_a_foreign_heartbeat_age_grows_while_nothing_changes[heartbeat]")
@@ -217,13 +219,13 @@ class ReadsPingsOnly(DamageableBackend):
     """Ignore the heartbeats of Ruby workers."""
 
     async def heartbeat_ages(self):
-        heartbeats = await self._connections.call("HGETALL", self._keys.heartbeats)
-        await self._connections.call("DEL", self._keys.heartbeats)
+        heartbeats = await self.command("HGETALL", self.keys.heartbeats)
+        await self.command("DEL", self.keys.heartbeats)
         try:
             return await super().heartbeat_ages()
         finally:
             if heartbeats:
-                await self._connections.call("HSET", self._keys.heartbeats, *heartbeats)
+                await self.command("HSET", self.keys.heartbeats, *heartbeats)
 
 
 @found_by(WorkerAdministration, "test_another_programs_worker_is_removed")
@@ -233,7 +235,7 @@ class LeavesKeysBehind(DamageableBackend):
     async def remove_worker(self, removal):
         answer = await super().remove_worker(removal)
         if answer == RemoveWorkerResult.REMOVED:
-            await self._connections.call("SET", self._keys.started(removal.id), "long ago")
+            await self.command("SET", self.keys.started(removal.id), "long ago")
         return answer
 
 
@@ -259,7 +261,7 @@ class StopsAtWhatItCannotRead(DamageableBackend):
 
     async def search_delayed(self, containing=(), *, limit=1000, after=None):
         counted = {at for at, _ in await self.due_times()}
-        known = {int(at) for at in await self._connections.call("ZRANGE", self._keys.schedule, 0, -1)}
+        known = {int(at) for at in await self.command("ZRANGE", self.keys.schedule, 0, -1)}
         if known - counted:
             return DelayedPage()
         return await super().search_delayed(containing, limit=limit, after=after)

@@ -6,6 +6,8 @@ import attrs
 
 from broken.broken_backends import found_by
 from taskhero.backends.memory import MemoryBackend, claim_store
+from taskhero.backends.memory.claim_store import ClaimStore
+from taskhero.backends.memory.process_table import ProcessTable
 from taskhero.backends.protocol import Claim, ClaimsReply
 from taskhero.conformance import Claiming, Concurrency, FairShares
 
@@ -15,12 +17,12 @@ class ClaimsInTwoSteps(MemoryBackend):
     """Read the queues, yield to other claims, and then claim what was read."""
 
     async def settle_and_claim(self, process, settlements, free_slots, queues):
-        payloads = {queue: list(self._store.queues.payloads.get(queue, ())) for queue in queues}
+        payloads = {queue: list(self.store.queues.payloads.get(queue, ())) for queue in queues}
         await asyncio.sleep(0)
         for queue, seen in payloads.items():
-            if queue in self._store.queues.payloads:
-                self._store.queues.payloads[queue].clear()
-                self._store.queues.payloads[queue].extend(seen)
+            if queue in self.store.queues.payloads:
+                self.store.queues.payloads[queue].clear()
+                self.store.queues.payloads[queue].extend(seen)
         return await super().settle_and_claim(process, settlements, free_slots, queues)
 
 
@@ -38,7 +40,7 @@ class RecordsTooLate(MemoryBackend):
 
     async def settle_and_claim(self, process, settlements, free_slots, queues):
         answer = await super().settle_and_claim(process, settlements, free_slots, queues)
-        registered = self._work._processes.get(process.name)
+        registered = self.claim_store.processes.get(process.name)
         held, registered.held = registered.held, {}
         await asyncio.sleep(0)
         registered.held = held | registered.held
@@ -49,9 +51,12 @@ class RecordsTooLate(MemoryBackend):
 class ReusesTokens(MemoryBackend):
     """Give every claim the same token."""
 
-    async def settle_and_claim(self, process, settlements, free_slots, queues):
-        self._work._batches = iter([1])
-        return await super().settle_and_claim(process, settlements, free_slots, queues)
+    class claims_with_one_token(ClaimStore):
+        def next_token(self):
+            return "1"
+
+    def make_claim_store(self, store):
+        return self.claims_with_one_token(store)
 
 
 @found_by(Claiming, "test_a_busy_slot_gets_no_other_job")
@@ -62,7 +67,7 @@ class TwoJobsASlot(MemoryBackend):
         answer = await super().settle_and_claim(process, settlements, (), queues)
         if not answer.registered:
             return answer
-        registered = self._work._processes.get(process.name)
+        registered = self.claim_store.processes.get(process.name)
         for slot in free_slots:
             registered.held.pop(slot, None)
         claims = (await super().settle_and_claim(process, (), free_slots, queues)).claims
@@ -76,7 +81,7 @@ class LosesOneOfTwo(MemoryBackend):
     async def settle_and_claim(self, process, settlements, free_slots, queues):
         answer = await super().settle_and_claim(process, settlements, free_slots, queues)
         again = [slot for number, slot in enumerate(free_slots) if slot in list(free_slots)[:number]]
-        lost = [Claim(slot, "lost", "q", self._store.queues.payloads["q"].popleft()) for slot in again]
+        lost = [Claim(slot, "lost", "q", self.store.queues.payloads["q"].popleft()) for slot in again]
         return attrs.evolve(answer, claims=[*answer.claims, *lost])
 
 
@@ -93,19 +98,24 @@ class SortsItsQueues(MemoryBackend):
 class TakesAll(MemoryBackend):
     """Ignore fair shares."""
 
-    def __init__(self, *, clock=None):
-        super().__init__(clock=clock)
-        self._work._processes.alive = lambda: 1
+    class processes(ProcessTable):
+        def alive(self):
+            return 1
+
+    def make_claim_store(self, store):
+        return ClaimStore(store, self.processes())
 
 
 @found_by(FairShares, "test_dead_processes_have_no_share")
 class CountsDeadProcesses(MemoryBackend):
     """Count dead processes in fair shares."""
 
-    def __init__(self, *, clock=None):
-        super().__init__(clock=clock)
-        members = self._work._processes
-        members.alive = lambda: len(members._by_name)
+    class processes(ProcessTable):
+        def alive(self):
+            return sum(1 for _ in self)
+
+    def make_claim_store(self, store):
+        return ClaimStore(store, self.processes())
 
 
 @found_by(Claiming, "test_nothing_is_claimed_while_paused")
@@ -121,7 +131,7 @@ class ServesUnregisteredProcesses(MemoryBackend):
     """Register every process that claims."""
 
     async def settle_and_claim(self, process, settlements, free_slots, queues):
-        self._work.renew(process, free_slots, 60.0, self._clock.now())
+        self.claim_store.renew(process, free_slots, 60.0, self.clock.now())
         return await super().settle_and_claim(process, settlements, free_slots, queues)
 
 
@@ -142,7 +152,7 @@ class RefusesLargeJobs(MemoryBackend):
     """Never claim a job that is larger than a batch."""
 
     async def settle_and_claim(self, process, settlements, free_slots, queues):
-        first = next(iter(self._store.queues.payloads.get("q", ())), "")
+        first = next(iter(self.store.queues.payloads.get("q", ())), "")
         return await super().settle_and_claim(
             process, settlements, free_slots if len(first) <= claim_store.MAX_BATCH else (), queues
         )

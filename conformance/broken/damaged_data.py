@@ -1,6 +1,7 @@
 """Backends that fail if the data in the store is damaged."""
 
 import attrs
+from redis_view import keys_of, run_command
 
 from broken.broken_backends import found_by
 from taskhero.backends.protocol import RefusedByPlugin, Retried, Settlement
@@ -12,13 +13,19 @@ from taskhero.errors import BackendRefused
 class DamageableBackend(FakeRedisBackend):
     """A backend whose store other programs can damage."""
 
-    def __init__(self, *, clock=None):
-        super().__init__("fakeredis://", clock=clock)
+    def __init__(self, *, clock=None, **options):
+        super().__init__("fakeredis://", clock=clock, **options)
+        self.clock = clock
+        self.keys = keys_of(self)
+
+    async def command(self, *command):
+        """Send one command, as another program would."""
+        return await run_command(self, *command)
 
     async def damage(self, key, command="SET"):
         """Store a value of a wrong type under a key."""
-        await self._connections.call("DEL", f"resque:{key}")
-        await self._connections.call(command, f"resque:{key}", "damaged")
+        await self.command("DEL", f"resque:{key}")
+        await self.command(command, f"resque:{key}", "damaged")
 
 
 @found_by(DamagedData, "test_a_queue_that_cannot_be_read_is_passed_over")
@@ -50,8 +57,8 @@ class TakesWhatItCannotRead(DamageableBackend):
 
     async def prepare(self, process, preparations):
         for key in {lock.key for wanted in preparations for lock in wanted.hold}:
-            if await self._connections.call("TYPE", f"resque:{key}") != b"string":
-                await self._connections.call("DEL", f"resque:{key}")
+            if await self.command("TYPE", f"resque:{key}") != b"string":
+                await self.command("DEL", f"resque:{key}")
         return await super().prepare(process, preparations)
 
 
@@ -62,7 +69,7 @@ class ReleasesWhatItCannotSettle(DamageableBackend):
     async def settle_and_claim(self, process, settlements, free_slots, queues):
         for settlement in settlements:
             for key in settlement.release:
-                await self._connections.call("DEL", f"resque:{key}")
+                await self.command("DEL", f"resque:{key}")
         return await super().settle_and_claim(process, settlements, free_slots, queues)
 
 
@@ -73,7 +80,7 @@ class ForgetsWhatItCannotSettle(DamageableBackend):
     async def settle_and_claim(self, process, settlements, free_slots, queues):
         for settlement in settlements:
             for name in settlement.forget:
-                await self._connections.call("DEL", f"resque:{name}")
+                await self.command("DEL", f"resque:{name}")
         return await super().settle_and_claim(process, settlements, free_slots, queues)
 
 
@@ -86,7 +93,7 @@ class EndsTheCountFirst(DamageableBackend):
         unsettled = [claim for claim, _ in answer.unsettled]
         for settlement in settlements:
             if settlement.claim in unsettled and isinstance(settlement.disposition, Retried):
-                await self._connections.call("DEL", f"resque:{settlement.disposition.counter}")
+                await self.command("DEL", f"resque:{settlement.disposition.counter}")
         return answer
 
 
@@ -105,7 +112,7 @@ class RaisesOnDamagedCounters(DamageableBackend):
     async def prepare(self, process, preparations):
         for wanted in preparations:
             if wanted.counter is not None:
-                int(await self._connections.call("GET", f"resque:{wanted.counter}") or 0)
+                int(await self.command("GET", f"resque:{wanted.counter}") or 0)
         return await super().prepare(process, preparations)
 
 
@@ -133,8 +140,8 @@ class TrustsEveryLock(DamageableBackend):
 
     async def prepare(self, process, preparations):
         for key in {lock.key for wanted in preparations for lock in wanted.hold}:
-            if await self._connections.call("PTTL", f"resque:{key}") == -1:
-                await self._connections.call("EXPIRE", f"resque:{key}", 1000)
+            if await self.command("PTTL", f"resque:{key}") == -1:
+                await self.command("EXPIRE", f"resque:{key}", 1000)
         return await super().prepare(process, preparations)
 
 
@@ -167,8 +174,7 @@ class YieldsToDeadLocks(DamageableBackend):
     """Yield to any master lock, even one that never changes."""
 
     def __init__(self, *, clock=None):
-        super().__init__(clock=clock)
-        self._ignore_dead_master_lock = False
+        super().__init__(clock=clock, ignore_dead_master_lock=False)
 
 
 @found_by(ForeignLeftovers, "test_an_unwatched_lock_is_not_dead")
@@ -176,9 +182,9 @@ class TreatsUnwatchedLocksAsDead(DamageableBackend):
     """Treat a lock as dead after two readings, whatever the time between them."""
 
     async def due(self, limit):
-        note = await self._connections.call("GET", "resque:taskhero:master-lock")
+        note = await self.command("GET", "resque:taskhero:master-lock")
         if note is not None:
             since, still, _, rest = note.decode().split(" ", 3)
-            now = int(self._clock.now() * 1000)
-            await self._connections.call("SET", "resque:taskhero:master-lock", f"{since} {still} {now} {rest}")
+            now = int(self.clock.now() * 1000)
+            await self.command("SET", "resque:taskhero:master-lock", f"{since} {still} {now} {rest}")
         return await super().due(limit)

@@ -4,6 +4,8 @@ import attrs
 
 from broken.broken_backends import found_by
 from taskhero.backends.memory import MemoryBackend
+from taskhero.backends.memory.locks import ExpiringMap, LockStore
+from taskhero.backends.memory.store import Store
 from taskhero.backends.protocol import PostponedByPlugin
 from taskhero.conformance import ExtremeNumbers
 from taskhero.errors import BackendRefused
@@ -22,7 +24,7 @@ class DelaysTwice(MemoryBackend):
             if isinstance(settlement.disposition, PostponedByPlugin) and settlement.disposition.delay > CENTURY
         ]
         for settlement in long:
-            self._store.delay(int(self._clock.now() + settlement.disposition.delay), settlement.claim.raw)
+            self.store.delay(int(self.clock.now() + settlement.disposition.delay), settlement.claim.raw)
         if long:
             raise BackendRefused("value is not an integer or out of range")
         return await super().settle_and_claim(process, settlements, free_slots, queues)
@@ -32,29 +34,25 @@ class DelaysTwice(MemoryBackend):
 class ForgetsLongRetries(MemoryBackend):
     """Let the counter of a long wait expire at once."""
 
-    def __init__(self, *, clock=None):
-        super().__init__(clock=clock)
-        keep = self._store.attempts.set
+    class attempts_of_a_century(ExpiringMap):
+        def set(self, name, value, *, until, now):
+            super().set(name, value, until=until if until < now + CENTURY else now, now=now)
 
-        def keep_for_a_century(name, value, *, until, now):
-            keep(name, value, until=until if until < now + CENTURY else now, now=now)
-
-        self._store.attempts.set = keep_for_a_century
+    def make_store(self):
+        return Store(attempts=self.attempts_of_a_century())
 
 
 @found_by(ExtremeNumbers, "test_a_lock_of_a_queued_job_is_held_for_any_time[longest]")
 class NeedsShortLocks(MemoryBackend):
     """Do not take a lock with a long timeout."""
 
-    def __init__(self, *, clock=None):
-        super().__init__(clock=clock)
-        take = self._store.locks.take
-
-        def take_for_a_century(key, owner, until, now):
+    class locks_of_a_century(LockStore):
+        def take(self, key, owner, until, now):
             if until < now + CENTURY:
-                take(key, owner, until, now)
+                super().take(key, owner, until, now)
 
-        self._store.locks.take = take_for_a_century
+    def make_store(self):
+        return Store(locks=self.locks_of_a_century())
 
 
 @found_by(ExtremeNumbers, "test_a_new_job_is_delayed_by_any_time[tiny]")

@@ -38,7 +38,7 @@ class RenewsTheFirst(MemoryBackend):
 class RenewsForTooLong(Locking):
     """Renew a lock for longer than its timeout."""
 
-    class locks(LockStore):
+    class locks_in_the_store(LockStore):
         def renew(self, held, owner, now, *, ours):
             longer = attrs.evolve(held, lock=attrs.evolve(held.lock, timeout=held.lock.timeout + 30))
             return super().renew(longer, owner, now, ours=ours)
@@ -48,7 +48,7 @@ class RenewsForTooLong(Locking):
 class RenewsForAMinute(Locking):
     """Renew a lock for 60 seconds, whatever its timeout."""
 
-    class locks(LockStore):
+    class locks_in_the_store(LockStore):
         def renew(self, held, owner, now, *, ours):
             forged = attrs.evolve(held, lock=attrs.evolve(held.lock, timeout=60))
             return super().renew(forged, owner, now, ours=ours)
@@ -58,7 +58,7 @@ class RenewsForAMinute(Locking):
 class GivesUpExpiredLocks(Locking):
     """Report an expired lock as lost, even if it is free."""
 
-    class locks(LockStore):
+    class locks_in_the_store(LockStore):
         def renew(self, held, owner, now, *, ours):
             return self.get(held.lock.key, now) is not None and super().renew(held, owner, now, ours=ours)
 
@@ -67,7 +67,7 @@ class GivesUpExpiredLocks(Locking):
 class RenewsExistingLocksOnly(Locking):
     """Neither report an expired lock as lost nor take it again."""
 
-    class locks(LockStore):
+    class locks_in_the_store(LockStore):
         def renew(self, held, owner, now, *, ours):
             return self.get(held.lock.key, now) is None or super().renew(held, owner, now, ours=ours)
 
@@ -76,7 +76,7 @@ class RenewsExistingLocksOnly(Locking):
 class RenewsForEndedJobs(Locking):
     """Do not check that the claim is current."""
 
-    class locks(LockStore):
+    class locks_in_the_store(LockStore):
         def renew(self, held, owner, now, *, ours):
             return super().renew(held, owner, now, ours=True)
 
@@ -85,7 +85,7 @@ class RenewsForEndedJobs(Locking):
 class DoesNotRenewAfterSettlement(Locking):
     """Renew no lock of a settled job."""
 
-    class locks(LockStore):
+    class locks_in_the_store(LockStore):
         def renew(self, held, owner, now, *, ours):
             return super().renew(held, owner, now, ours=ours) if ours else True
 
@@ -94,7 +94,7 @@ class DoesNotRenewAfterSettlement(Locking):
 class TakesLostLocks(Locking):
     """Renew a lock without checking its owner."""
 
-    class locks(LockStore):
+    class locks_in_the_store(LockStore):
         def renew(self, held, owner, now, *, ours):
             self.take(held.lock.key, owner, now + held.lock.timeout, now)
             return True
@@ -104,7 +104,7 @@ class TakesLostLocks(Locking):
 class RenewsForOtherOwners(Locking):
     """Renew a lock for its owner, whichever claim asks."""
 
-    class locks(LockStore):
+    class locks_in_the_store(LockStore):
         def renew(self, held, owner, now, *, ours):
             found = self.get(held.lock.key, now)
             if found is not None:
@@ -157,10 +157,9 @@ class ReleasesAllThatItHolds(MemoryBackend):
 
     async def settle_and_claim(self, process, settlements, free_slots, queues):
         answer = await super().settle_and_claim(process, settlements, free_slots, queues)
-        values = self._store.locks._held._values
+        held = self.store.locks.listing(self.clock.now())
         for settlement in settlements:
-            for key in [key for key, ((owner, _), _) in values.items() if owner and owner[1] == settlement.claim.token]:
-                self._store.locks.free([key])
+            self.store.locks.free(key for key, owner in held.items() if owner.endswith(f"/{settlement.claim.token}"))
         return answer
 
 
@@ -168,7 +167,7 @@ class ReleasesAllThatItHolds(MemoryBackend):
 class ReleasesWhatIsNotItsOwn(Locking):
     """Release a lock without checking its owner."""
 
-    class locks(LockStore):
+    class locks_in_the_store(LockStore):
         def release(self, keys, _owner, _now):
             self.free(keys)
 
@@ -181,7 +180,7 @@ class ReleasesForGoneClaims(MemoryBackend):
         answer = await super().settle_and_claim(process, settlements, free_slots, queues)
         for settlement in settlements:
             if settlement.claim in answer.gone:
-                self._store.locks.free(settlement.release)
+                self.store.locks.free(settlement.release)
         return answer
 
 
@@ -191,7 +190,7 @@ class ForgetsForGoneClaims(MemoryBackend):
 
     async def settle_and_claim(self, process, settlements, free_slots, queues):
         for settlement in settlements:
-            self._store.forget(settlement.forget)
+            self.store.forget(settlement.forget)
         return await super().settle_and_claim(process, settlements, free_slots, queues)
 
 
@@ -217,7 +216,7 @@ class KeepsLocksOfGoneClaims(MemoryBackend):
     """Keep the lock of a claim that is gone until its timeout."""
 
     async def settle_and_claim(self, process, settlements, free_slots, queues):
-        registered = self._work._processes.get(process.name)
+        registered = self.claim_store.processes.get(process.name)
         allowed = [
             settlement
             if registered is not None and registered.holds(settlement.claim)

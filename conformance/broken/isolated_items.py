@@ -62,9 +62,8 @@ class DemandsReadableClaims(DamageableBackend):
     """Read all claims or none."""
 
     async def claims(self, process):
-        for slot in self._slots[process.name]:
-            if await self._connections.call("TYPE", self._keys.worker(process.worker_id(slot))) == b"list":
-                raise WrongType("a worker cannot be read")
+        if any("working" in entry.problems for entry in await self.workers() if entry.id.startswith(process.name)):
+            raise WrongType("a worker cannot be read")
         return await super().claims(process)
 
 
@@ -75,7 +74,7 @@ class DeregistersBlockedWorkers(DamageableBackend):
     async def deregister_slots(self, process, slots):
         answer = await super().deregister_slots(process, slots)
         for claim, _ in answer.blocked:
-            await self._connections.call("DEL", self._keys.worker(process.worker_id(claim.slot)))
+            await self.command("DEL", self.keys.worker(process.worker_id(claim.slot)))
         return answer
 
 
@@ -86,9 +85,7 @@ class LeavesWithItsLease(DamageableBackend):
     async def deregister(self, process):
         answer = await super().deregister(process)
         if answer.blocked:
-            await self._connections.call(
-                "ZADD", self._keys.processes, int(self._clock.now() * 1000) + 60_000, process.name
-            )
+            await self.command("ZADD", self.keys.processes, int(self.clock.now() * 1000) + 60_000, process.name)
         return answer
 
 
@@ -127,7 +124,7 @@ class NeedsTheIndex(DamageableBackend):
     """Promote no job whose due times cannot be read."""
 
     async def promote(self, moves):
-        kinds = [await self._connections.call("TYPE", self._keys.timestamps(move.job.raw)) for move in moves]
+        kinds = [await self.command("TYPE", self.keys.timestamps(move.job.raw)) for move in moves]
         if b"string" in kinds:
             return [PromoteResult.MISSED for _ in moves]
         return await super().promote(moves)
@@ -140,8 +137,8 @@ class StopsAtADamagedDueTime(DamageableBackend):
     stopped = False
 
     async def due(self, limit):
-        for member in await self._connections.call("ZRANGE", self._keys.schedule, 0, -1):
-            if await self._connections.call("TYPE", self._keys.delayed(int(member))) not in {b"list", b"none"}:
+        for member in await self.command("ZRANGE", self.keys.schedule, 0, -1):
+            if await self.command("TYPE", self.keys.delayed(int(member))) not in {b"list", b"none"}:
                 self.stopped = True
         seen = await super().due(limit)
         return attrs.evolve(seen, jobs=()) if self.stopped else seen
@@ -153,7 +150,7 @@ class RetriesAllOrNothing(DamageableBackend):
 
     async def retry_failed(self, retries):
         for retry in retries:
-            if await self._connections.call("TYPE", self._keys.queue(retry.entry.queue)) == b"string":
+            if await self.command("TYPE", self.keys.queue(retry.entry.queue)) == b"string":
                 raise WrongType("a queue cannot take its job")
         return await super().retry_failed(retries)
 
@@ -192,7 +189,7 @@ class LosesCopiesItCannotMove(DamageableBackend):
         found = await super().ensure_periodic(tasks, full_scan=full_scan)
         for kept in found:
             if kept == EnsureResult.WRONG_TYPE:
-                await self._connections.call("DEL", *(self._keys.delayed(at) for at, _ in await self.due_times()))
+                await self.command("DEL", *(self.keys.delayed(at) for at, _ in await self.due_times()))
         return found
 
 
@@ -234,7 +231,7 @@ class NotifiesAllOrNone(DamageableBackend):
     """Wake no process if one queue cannot be read."""
 
     async def notify(self, queues):
-        if b"string" not in [await self._connections.call("TYPE", self._keys.queue(queue)) for queue in queues]:
+        if b"string" not in [await self.command("TYPE", self.keys.queue(queue)) for queue in queues]:
             await super().notify(queues)
 
 
@@ -252,7 +249,7 @@ class CountsFromTheFloor(MemoryBackend):
     """Count a delay from the start of the current second."""
 
     async def schedule(self, entries):
-        now = int(self._clock.now())
+        now = int(self.clock.now())
         dated = [
             entry if entry.delay is None else attrs.evolve(entry, at=now + entry.delay, delay=None) for entry in entries
         ]

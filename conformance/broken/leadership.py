@@ -12,8 +12,8 @@ class TwoLeaders(MemoryBackend):
     """Make every caller the leader."""
 
     async def lead(self, owner, lease):
-        self._leader = (owner, self._clock.now() + lease)
-        return True
+        await self.resign(await self.leader())
+        return await super().lead(owner, lease)
 
 
 @found_by(Leadership, "test_one_of_many_at_once_leads")
@@ -25,8 +25,8 @@ class LooksBeforeItLeads(MemoryBackend):
         await asyncio.sleep(0)
         if leading not in {None, owner}:
             return False
-        self._leader = (owner, self._clock.now() + lease)
-        return True
+        await self.resign(await self.leader())
+        return await super().lead(owner, lease)
 
 
 @found_by(Leadership, "test_no_other_owner_resigns_for_the_leader", "test_a_former_leader_takes_nothing_from_the_next")
@@ -34,7 +34,7 @@ class AnybodyResigns(MemoryBackend):
     """Let any caller resign for the leader."""
 
     async def resign(self, _owner):
-        self._leader = None
+        await super().resign(await self.leader())
         return True
 
 

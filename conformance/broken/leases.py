@@ -6,7 +6,8 @@ import attrs
 
 from broken.broken_backends import found_by
 from taskhero.backends.memory import MemoryBackend
-from taskhero.backends.memory.process_table import RegisteredProcess
+from taskhero.backends.memory.claim_store import ClaimStore
+from taskhero.backends.memory.process_table import ProcessTable, RegisteredProcess
 from taskhero.backends.protocol import HeartbeatReply, Lease, Leases, SettleAndClaimReply
 from taskhero.conformance import Concurrency, LeaseKeeping, Registration, Rescuing
 from taskhero.wire.jobs import mark_rescued
@@ -62,7 +63,7 @@ class RestoresOverOthers(MemoryBackend):
     """Restore a claim over the slot's current job."""
 
     async def restore(self, process, claims):
-        registered = self._work._processes.get(process.name)
+        registered = self.claim_store.processes.get(process.name)
         for claim in claims if registered else ():
             if claim.slot in registered.slots:
                 registered.release(claim.slot)
@@ -74,7 +75,7 @@ class RestoresForTheDead(MemoryBackend):
     """Do not check that the process is alive."""
 
     async def restore(self, process, claims):
-        registered = self._work._processes.get(process.name)
+        registered = self.claim_store.processes.get(process.name)
         if registered is not None:
             registered.dead = False
         return await super().restore(process, claims)
@@ -85,7 +86,7 @@ class DeregistersWithTheJob(MemoryBackend):
     """Lose the job of a worker that is deregistered."""
 
     async def deregister_slots(self, process, slots):
-        registered = self._work._processes.get(process.name)
+        registered = self.claim_store.processes.get(process.name)
         for slot in slots:
             registered.release(slot)
         return await super().deregister_slots(process, slots)
@@ -95,16 +96,14 @@ class DeregistersWithTheJob(MemoryBackend):
 class ReleasesInSlotOrder(MemoryBackend):
     """Release jobs in the order of their slots."""
 
-    def __init__(self, *, clock=None):
-        super().__init__(clock=clock)
-        renew = self._work._processes.renew
-
-        def renew_by_slot(process, lease, now):
-            registered = renew(process, lease, now)
+    class processes(ProcessTable):
+        def renew(self, process, lease, now):
+            registered = super().renew(process, lease, now)
             registered.__class__ = BySlot
             return registered
 
-        self._work._processes.renew = renew_by_slot
+    def make_claim_store(self, store):
+        return ClaimStore(store, self.processes())
 
 
 class BySlot(RegisteredProcess):
@@ -121,7 +120,7 @@ class LeavingIsARescue(MemoryBackend):
     """Mark the released jobs of a deregistered process as rescued."""
 
     async def deregister(self, process):
-        queues = self._store.queues.payloads
+        queues = self.store.queues.payloads
         before = {queue: list(held) for queue, held in queues.items()}
         reply = await super().deregister(process)
         for queue, held in queues.items():
@@ -158,7 +157,7 @@ class NeverDeclaresDead(MemoryBackend):
 
     async def rescue(self, expired, limit):
         rescued = await super().rescue(expired, limit)
-        for registered in self._work._processes:
+        for registered in self.claim_store.processes:
             registered.dead = False
         return rescued
 
@@ -168,10 +167,10 @@ class DeadForever(MemoryBackend):
     """Keep a process dead that registers again."""
 
     async def register(self, process, slots, lease):
-        registered = self._work._processes.get(process.name)
+        registered = self.claim_store.processes.get(process.name)
         dead = registered is not None and registered.dead
         await super().register(process, slots, lease)
-        self._work._processes.get(process.name).dead = dead
+        self.claim_store.processes.get(process.name).dead = dead
 
 
 class Showing(MemoryBackend):
@@ -194,7 +193,7 @@ class RenewsByTheClock(MemoryBackend):
 
     async def leases(self, seen="", *, lease=None):
         found = await super().leases(seen)
-        ends = {registered.process.name: str(registered.lease_ends) for registered in self._work._processes}
+        ends = {registered.process.name: str(registered.lease_ends) for registered in self.claim_store.processes}
         return attrs.evolve(
             found, leases=tuple(attrs.evolve(lease, renewal=ends[lease.process]) for lease in found.leases)
         )
@@ -205,7 +204,7 @@ class RenewsWithEachStep(MemoryBackend):
     """Renew the lease of a process that claims."""
 
     async def settle_and_claim(self, process, settlements, free_slots, queues):
-        if self._work._processes.get(process.name) is not None:
+        if self.claim_store.processes.get(process.name) is not None:
             await self.register(process, (), 60.0)
         return await super().settle_and_claim(process, settlements, free_slots, queues)
 
@@ -242,7 +241,7 @@ class ShowsTheYoungestLeases(Showing):
     """Leave out the oldest leases if there are too many."""
 
     def show(self, leases, seen):
-        found = self._work._processes._by_name.values()
+        found = self.claim_store.processes
         young = [registered for registered in found if not seen or registered.renewal <= int(seen)][-1000:]
         shown = (Lease(registered.process.name, str(registered.renewal), registered.length) for registered in young)
         return attrs.evolve(leases, leases=tuple(shown)) if len(leases.leases) == 1000 else leases
@@ -253,8 +252,8 @@ class TrustsItsClock(MemoryBackend):
     """Refuse claims of a process whose lease is over by the clock."""
 
     async def settle_and_claim(self, process, settlements, free_slots, queues):
-        registered = self._work._processes.get(process.name)
-        if registered is not None and registered.lease_ends <= self._clock.now():
+        registered = self.claim_store.processes.get(process.name)
+        if registered is not None and registered.lease_ends <= self.clock.now():
             return SettleAndClaimReply(registered=False)
         return await super().settle_and_claim(process, settlements, free_slots, queues)
 
@@ -264,8 +263,8 @@ class RescuesByItsClock(MemoryBackend):
     """Decide by the backend's clock which processes are dead."""
 
     async def rescue(self, expired, limit):
-        now = self._clock.now()
-        dead = {registered.process.name for registered in self._work._processes if registered.lease_ends <= now}
+        now = self.clock.now()
+        dead = {registered.process.name for registered in self.claim_store.processes if registered.lease_ends <= now}
         late = [lease for lease in (await super().leases()).leases if lease.process in dead]
         return await super().rescue(late, limit)
 
@@ -275,7 +274,7 @@ class RescuesBackwards(MemoryBackend):
     """Rescue the job that was claimed first last."""
 
     async def rescue(self, expired, limit):
-        for registered in self._work._processes.expired(expired):
+        for registered in self.claim_store.processes.expired(expired):
             registered.held = dict(reversed(registered.held.items()))
         return await super().rescue(expired, limit)
 
@@ -285,7 +284,7 @@ class CountsCrashesOfAllJobs(MemoryBackend):
     """Count a crash for every job of a dead process."""
 
     async def rescue(self, expired, limit):
-        for registered in self._work._processes.expired(expired):
+        for registered in self.claim_store.processes.expired(expired):
             registered.running.update(registered.held)
         return await super().rescue(expired, limit)
 
@@ -320,7 +319,7 @@ class ForgetsLateCrashes(MemoryBackend):
     """Do not count late crashes."""
 
     async def rescue(self, expired, limit):
-        for registered in self._work._processes.expired(expired):
+        for registered in self.claim_store.processes.expired(expired):
             registered.late.clear()
         return await super().rescue(expired, limit)
 
@@ -330,7 +329,7 @@ class CountsAttributedCrashesAsLate(MemoryBackend):
     """Count a late crash even if the crash is attributed to another job."""
 
     async def rescue(self, expired, limit):
-        for registered in self._work._processes.expired(expired):
+        for registered in self.claim_store.processes.expired(expired):
             for slot in registered.late if registered.running else ():
                 claim, since = registered.held[slot]
                 marked = mark_rescued(claim.raw, running=False, late=True)
@@ -343,7 +342,7 @@ class AttributesToTheSameJob(MemoryBackend):
     """Attribute a crash to the same exclusive job again and again, until it is listed as failed."""
 
     async def rescue(self, expired, limit):
-        for registered in self._work._processes.expired(expired):
+        for registered in self.claim_store.processes.expired(expired):
             if registered.running:
                 registered.late.clear()
         return await super().rescue(expired, limit)
@@ -361,9 +360,12 @@ class RescuesWithoutALimit(MemoryBackend):
 class KeepsDeadProcesses(MemoryBackend):
     """Keep a dead process registered."""
 
-    def __init__(self, *, clock=None):
-        super().__init__(clock=clock)
-        self._work._processes.remove = lambda _name: None
+    class processes(ProcessTable):
+        def remove(self, _name):
+            return None
+
+    def make_claim_store(self, store):
+        return ClaimStore(store, self.processes())
 
 
 @found_by(Concurrency, "test_a_job_is_claimed_or_rescued")
@@ -371,7 +373,7 @@ class RescuesInTwoSteps(MemoryBackend):
     """For an instant, have a job neither claimed nor in its queue."""
 
     async def rescue(self, expired, limit):
-        dead = [(registered, dict(registered.held)) for registered in self._work._processes.expired(expired)]
+        dead = [(registered, dict(registered.held)) for registered in self.claim_store.processes.expired(expired)]
         for registered, _ in dead:
             registered.held.clear()
         await asyncio.sleep(0)
@@ -385,7 +387,7 @@ class RescuedByAll(MemoryBackend):
     """Take a job that another rescuer took meanwhile."""
 
     async def rescue(self, expired, limit):
-        dead = [(registered, dict(registered.held)) for registered in self._work._processes.expired(expired)]
+        dead = [(registered, dict(registered.held)) for registered in self.claim_store.processes.expired(expired)]
         await asyncio.sleep(0)
         for registered, held in dead:
             registered.held = held

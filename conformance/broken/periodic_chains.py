@@ -6,6 +6,7 @@ import attrs
 
 from broken.broken_backends import found_by
 from taskhero.backends.memory import MemoryBackend
+from taskhero.backends.memory.claim_store import ClaimStore
 from taskhero.backends.protocol import EnsureResult, FireResult, QueueLockGuard, Succeeded
 from taskhero.conformance import CronTasks, NextRuns, PeriodicChains
 
@@ -64,7 +65,7 @@ class ContinuesTooSoon(MemoryBackend):
         answer = await super().settle_and_claim(process, settlements, free_slots, queues)
         for settlement in settlements:
             if settlement.next_run is not None and not answer.next_runs and settlement.claim not in answer.gone:
-                self._store.periodic.delay_next_run(settlement.next_run, self._clock.now(), failed=True)
+                self.store.periodic.delay_next_run(settlement.next_run, self.clock.now(), failed=True)
         return answer
 
 
@@ -76,7 +77,7 @@ class ContinuesForGoneClaims(MemoryBackend):
         answer = await super().settle_and_claim(process, settlements, free_slots, queues)
         for settlement in settlements:
             if settlement.claim in answer.gone:
-                self._store.periodic.delay_next_run(settlement.next_run, self._clock.now(), failed=True)
+                self.store.periodic.delay_next_run(settlement.next_run, self.clock.now(), failed=True)
         return answer
 
 
@@ -85,7 +86,7 @@ class ContinuesThoughStopped(Settling):
     """Ignore that the task is stopped."""
 
     def change(self, settlement):
-        self._store.periodic.stopped.pop(settlement.next_run.name, None)
+        self.store.periodic.stopped.pop(settlement.next_run.name, None)
         return settlement.next_run
 
 
@@ -104,12 +105,12 @@ class LooksThenEnqueues(MemoryBackend):
     """Check for copies, yield to other callers, and then enqueue."""
 
     async def ensure_periodic(self, tasks, *, full_scan=False):
-        if len(tasks) != 1 or self._store.periodic.find(
-            tasks[0], self._store.locks, self._clock.now(), full_scan=full_scan
+        if len(tasks) != 1 or self.store.periodic.find(
+            tasks[0], self.store.locks, self.clock.now(), full_scan=full_scan
         ):
             return await super().ensure_periodic(tasks, full_scan=full_scan)
         await asyncio.sleep(0)
-        self._store.queues.put(tasks[0].queue, tasks[0].raw)
+        self.store.queues.put(tasks[0].queue, tasks[0].raw)
         return [EnsureResult.ENQUEUED]
 
 
@@ -141,9 +142,12 @@ class EnsuresOnePayload(Ensuring):
 class ForgetsDeadProcesses(MemoryBackend):
     """Enqueue a task whose job a dead process may hold."""
 
-    def __init__(self, *, clock):
-        super().__init__(clock=clock)
-        self._work.has_recently_expired_lease = lambda _now: False
+    class claims_without_dead_processes(ClaimStore):
+        def has_recently_expired_lease(self, _now):
+            return False
+
+    def make_claim_store(self, store):
+        return self.claims_without_dead_processes(store)
 
 
 @found_by(PeriodicChains, "test_a_lock_that_was_left_behind_does_not_end_a_chain[False]")
@@ -187,8 +191,8 @@ class ForgetsWhatIsStopped(MemoryBackend):
 
     async def declare_periodic(self, declared=(), lifetime=0.0):
         found = await super().declare_periodic(declared, lifetime)
-        for name in self._store.periodic.stopped.keys() - {known.task.name for known in found.tasks}:
-            del self._store.periodic.stopped[name]
+        for name in self.store.periodic.stopped.keys() - {known.task.name for known in found.tasks}:
+            del self.store.periodic.stopped[name]
         return found
 
 
@@ -229,7 +233,7 @@ class FiresForAnybody(MemoryBackend):
     """Ignore the expected cursor."""
 
     async def fire_cron(self, task, expected_cursor, new_cursor, count):
-        return await super().fire_cron(task, self._store.periodic.cron_cursors.get(task.name), new_cursor, count)
+        return await super().fire_cron(task, self.store.periodic.cron_cursors.get(task.name), new_cursor, count)
 
 
 @found_by(CronTasks, "test_a_stopped_task_fires_nothing")
@@ -237,7 +241,7 @@ class FiresLaterWhatWasStopped(MemoryBackend):
     """Keep the cursor while a task is stopped, so that its fire times fire later."""
 
     async def fire_cron(self, task, expected_cursor, new_cursor, count):
-        if task.name in self._store.periodic.stopped:
+        if task.name in self.store.periodic.stopped:
             return FireResult.STOPPED
         return await super().fire_cron(task, expected_cursor, new_cursor, count)
 
@@ -256,7 +260,7 @@ class ResetsTheCursor(MemoryBackend):
 
     async def declare_periodic(self, declared=(), lifetime=0.0):
         for task in declared:
-            self._store.periodic.cron_cursors.pop(task.name, None)
+            self.store.periodic.cron_cursors.pop(task.name, None)
         return await super().declare_periodic(declared, lifetime)
 
 
@@ -265,7 +269,7 @@ class ResumesInThePast(MemoryBackend):
     """Fire the times of the stop after a restart."""
 
     async def restart_periodic(self, task):
-        seen = self._store.periodic.cron_cursors.get(task.name)
+        seen = self.store.periodic.cron_cursors.get(task.name)
         answer = await super().restart_periodic(task)
-        self._store.periodic.cron_cursors[task.name] = seen
+        self.store.periodic.cron_cursors[task.name] = seen
         return answer

@@ -7,6 +7,7 @@ import attrs
 from broken.broken_backends import found_by
 from taskhero.backends.memory import MemoryBackend, claim_store
 from taskhero.backends.memory.locks import LockStore, owner_of
+from taskhero.backends.memory.store import Store
 from taskhero.backends.protocol import Prepared
 from taskhero.conformance import Preparing
 
@@ -14,18 +15,17 @@ from taskhero.conformance import Preparing
 class Locking(MemoryBackend):
     """Base of backends with another lock store."""
 
-    locks = LockStore
+    locks_in_the_store = LockStore
 
-    def __init__(self, *, clock=None):
-        super().__init__(clock=clock)
-        self._store.locks.__class__ = self.locks
+    def make_store(self):
+        return Store(locks=self.locks_in_the_store())
 
 
 @found_by(Preparing, "test_a_job_takes_all_its_locks_or_none")
 class TakesWhatItCan(Locking):
     """Take locks one by one, and keep them if a later one is not free."""
 
-    class locks(LockStore):
+    class locks_in_the_store(LockStore):
         def hold(self, locks, owner, now):
             for position, lock in enumerate(locks):
                 if super().hold((lock,), owner, now) is not None:
@@ -37,7 +37,7 @@ class TakesWhatItCan(Locking):
 class ReleasesWhatItHeld(Locking):
     """Release all locks if one is not free, even those that the claim held before."""
 
-    class locks(LockStore):
+    class locks_in_the_store(LockStore):
         def hold(self, locks, owner, now):
             blocked_by = super().hold(locks, owner, now)
             if blocked_by is not None:
@@ -49,8 +49,8 @@ class ReleasesWhatItHeld(Locking):
 class BlocksItself(Locking):
     """Treat a claim's own lock as another owner's."""
 
-    class locks(LockStore):
-        def _is_taken(self, key, _owner, now):
+    class locks_in_the_store(LockStore):
+        def is_taken(self, key, _owner, now):
             return self.get(key, now) is not None
 
 
@@ -109,9 +109,9 @@ class LooksThenTakes(MemoryBackend):
 
     async def prepare(self, process, preparations):
         keys = [lock.key for wanted in preparations for lock in wanted.hold]
-        free = [key for key in keys if self._store.locks.get(key, self._clock.now()) is None]
+        free = [key for key in keys if self.store.locks.get(key, self.clock.now()) is None]
         await asyncio.sleep(0)
-        self._store.locks.free(free)
+        self.store.locks.free(free)
         return await super().prepare(process, preparations)
 
 
@@ -159,7 +159,7 @@ class HoldsAsLongAsItLives(Changing):
 class OutlivesTheLease(Locking):
     """Keep the lock of a dead process until its timeout."""
 
-    class locks(LockStore):
+    class locks_in_the_store(LockStore):
         def free_of(self, process):
             pass
 
@@ -168,7 +168,7 @@ class OutlivesTheLease(Locking):
 class ExpiresInAnOutage(Locking):
     """Let a lock expire after 90 seconds without a heartbeat, even if its job may run."""
 
-    class locks(LockStore):
+    class locks_in_the_store(LockStore):
         def hold(self, locks, owner, now):
             return super().hold([attrs.evolve(lock, timeout=min(lock.timeout, 90)) for lock in locks], owner, now)
 
@@ -178,10 +178,11 @@ class RenewsAllLocks(MemoryBackend):
     """Renew locks that the heartbeat does not name."""
 
     def heartbeat(self, process, slots, lease, *, full, locks=(), seen=""):
-        now, held = self._clock.now(), self._store.locks._held
-        for key, (owner, number) in held.items(now):
+        now, held = self.clock.now(), self.store.locks
+        for key in held.listing(now):
+            owner, _ = held.get(key, now)
             if owner is not None and owner[0].startswith(process.name):
-                held.set(key, (owner, number), until=now + 60, now=now)
+                held.take(key, owner, now + 60, now)
         return super().heartbeat(process, slots, lease, full=full, locks=locks, seen=seen)
 
 
@@ -191,7 +192,7 @@ class ReleasesForAnybody(MemoryBackend):
 
     async def prepare(self, process, preparations):
         for wanted in preparations:
-            self._store.locks.free(wanted.release)
+            self.store.locks.free(wanted.release)
         return await super().prepare(process, preparations)
 
 
@@ -200,9 +201,9 @@ class LocksForAnybody(MemoryBackend):
     """Take locks before checking the claim."""
 
     async def prepare(self, process, preparations):
-        now = self._clock.now()
+        now = self.clock.now()
         for wanted in preparations:
-            self._store.locks.hold(wanted.hold, owner_of(process, wanted.claim), now)
+            self.store.locks.hold(wanted.hold, owner_of(process, wanted.claim), now)
         return await super().prepare(process, preparations)
 
 
@@ -211,7 +212,7 @@ class PreparesDeadProcesses(MemoryBackend):
     """Prepare the claim of a dead process."""
 
     async def prepare(self, process, preparations):
-        registered = self._work._processes.get(process.name)
+        registered = self.claim_store.processes.get(process.name)
         if registered is None:
             return await super().prepare(process, preparations)
         dead, registered.dead = registered.dead, False
@@ -234,11 +235,11 @@ class CountsWhereItReads(MemoryBackend):
     """Count an attempt when a job starts."""
 
     async def prepare(self, process, preparations):
-        now = self._clock.now()
+        now = self.clock.now()
         for wanted in preparations:
             if wanted.counter is not None:
-                count = self._store.attempts.get(wanted.counter, now)
-                self._store.attempts.set(wanted.counter, 0 if count is None else count + 1, until=now + 10**6, now=now)
+                count = self.store.attempts.get(wanted.counter, now)
+                self.store.attempts.set(wanted.counter, 0 if count is None else count + 1, until=now + 10**6, now=now)
         return await super().prepare(process, preparations)
 
 

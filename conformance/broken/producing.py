@@ -6,6 +6,9 @@ import attrs
 
 from broken.broken_backends import found_by
 from taskhero.backends.memory import MemoryBackend
+from taskhero.backends.memory.locks import LockStore
+from taskhero.backends.memory.store import Store
+from taskhero.backends.memory.wakeup_queue import WakeupQueue
 from taskhero.backends.protocol import ScheduleResult
 from taskhero.conformance import Lifecycle, PayloadBytes, Producing, Scheduling
 
@@ -34,28 +37,28 @@ class StoresDuplicates(MemoryBackend):
 class LeaksLocks(MemoryBackend):
     """Keep the locks that an entry took before a guard that does not hold."""
 
-    def __init__(self, *, clock=None):
-        super().__init__(clock=clock)
-        take = self._store.acquire
-
-        def leak(guards, now, **more):
+    class store_of_leaked_locks(Store):
+        def acquire(self, guards, now, **more):
             for guard in guards:
-                refused = take([guard], now, **more)
+                refused = super().acquire([guard], now, **more)
                 if refused is not None:
                     return refused
             return None
 
-        self._store.acquire = leak
+    def make_store(self):
+        return self.store_of_leaked_locks()
 
 
 @found_by(Producing, "test_a_lock_expires_after_its_timeout")
 class LocksForever(MemoryBackend):
     """Never let a queue lock expire."""
 
-    def __init__(self, *, clock=None):
-        super().__init__(clock=clock)
-        get = self._store.locks.get
-        self._store.locks.get = lambda name, _now: get(name, 0)
+    class locks_without_end(LockStore):
+        def get(self, key, _now):
+            return super().get(key, 0)
+
+    def make_store(self):
+        return Store(locks=self.locks_without_end())
 
 
 @found_by(Producing, "test_a_queue_is_known_from_its_first_job_on")
@@ -104,7 +107,7 @@ class DelaysThePast(MemoryBackend):
     """Delay past due times to the next second."""
 
     async def schedule(self, entries):
-        soon = int(self._clock.now()) + 1
+        soon = int(self.clock.now()) + 1
         later = [entry if entry.at is None else attrs.evolve(entry, at=max(entry.at, soon)) for entry in entries]
         return await super().schedule(later)
 
@@ -119,8 +122,8 @@ class LocksWhatIsDelayed(MemoryBackend):
             if (
                 entry.guards
                 and entry.at
-                and entry.at > self._clock.now()
-                and not self._store.acquire(entry.guards, self._clock.now())
+                and entry.at > self.clock.now()
+                and not self.store.acquire(entry.guards, self.clock.now())
             ):
                 answers.append(ScheduleResult.DUPLICATE)
             else:
@@ -133,7 +136,7 @@ class ForgetsOnClose(MemoryBackend):
     """Lose all data when the backend is closed."""
 
     async def close(self):
-        clock = self._clock
+        clock = self.clock
         await super().close()
         self.__init__(clock=clock)
 
@@ -142,5 +145,9 @@ class ForgetsOnClose(MemoryBackend):
 class LeavesWaitsHanging(MemoryBackend):
     """Do not end waits when the backend is closed."""
 
-    async def close(self):
-        self._loop = None
+    class wakeups_after_the_end(WakeupQueue):
+        def close(self):
+            pass
+
+    def make_store(self):
+        return Store(wakeups=self.wakeups_after_the_end())

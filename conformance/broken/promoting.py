@@ -15,8 +15,8 @@ class PromotesEarly(MemoryBackend):
     """Round the time to the nearest second, as node-resque does."""
 
     async def due(self, limit):
-        now = self._clock.now()
-        jobs = self._store.schedule.due(round(now), limit)
+        now = self.clock.now()
+        jobs = self.store.schedule.due(round(now), limit)
         return attrs.evolve(await super().due(limit), jobs=jobs)
 
 
@@ -25,7 +25,7 @@ class PromotesTheFuture(MemoryBackend):
     """Promote jobs that are not due."""
 
     async def promote(self, moves):
-        clock = self._clock
+        clock = self.clock
         clock.advance(1000)
         try:
             return await super().promote(moves)
@@ -42,7 +42,7 @@ class PromotesTwice(MemoryBackend):
         answers = await super().promote(moves)
         for move, answer in zip(moves, answers, strict=True):
             if answer == PromoteResult.MISSED:
-                self._store.queues.put(move.queue, move.job.raw)
+                self.store.queues.put(move.queue, move.job.raw)
         return [PromoteResult.QUEUED for _ in moves]
 
 
@@ -53,10 +53,10 @@ class MovesInTwoSteps(MemoryBackend):
     async def promote(self, moves):
         answers = []
         for move in moves:
-            gone = self._store.schedule.remove(move.job.at, move.job.raw)
+            gone = self.store.schedule.remove(move.job.at, move.job.raw)
             await asyncio.sleep(0)
             if gone:
-                self._store.schedule.add(move.job.at, move.job.raw)
+                self.store.schedule.add(move.job.at, move.job.raw)
             answers += await super().promote([move])
         return answers
 
@@ -69,7 +69,7 @@ class KeepsWhatItMerged(MemoryBackend):
         answers = await super().promote(moves)
         for move, answer in zip(moves, answers, strict=True):
             if answer == PromoteResult.MERGED:
-                self._store.schedule.add(move.job.at, move.job.raw)
+                self.store.schedule.add(move.job.at, move.job.raw)
         return answers
 
 
@@ -81,10 +81,10 @@ class MergesWithNothing(MemoryBackend):
         answers = []
         for move in moves:
             waiting = [job for queue in await self.queues() for job in await self.queued(queue)]
-            if self._store.acquire(move.guards, self._clock.now(), moving=move.job) is None:
-                self._store.locks.free(guard.key for guard in move.guards if isinstance(guard, QueueLockGuard))
+            if self.store.acquire(move.guards, self.clock.now(), moving=move.job) is None:
+                self.store.locks.free(guard.key for guard in move.guards if isinstance(guard, QueueLockGuard))
             elif move.job.raw not in waiting:
-                self._store.schedule.remove(move.job.at, move.job.raw)
+                self.store.schedule.remove(move.job.at, move.job.raw)
                 answers.append(PromoteResult.MERGED)
                 continue
             answers += await super().promote([move])
@@ -125,7 +125,7 @@ class ShowsOnce(MemoryBackend):
     async def due(self, limit):
         seen = await super().due(limit)
         for job in seen.jobs:
-            self._store.schedule.remove(job.at, job.raw)
+            self.store.schedule.remove(job.at, job.raw)
         return seen
 
 

@@ -22,7 +22,7 @@ class DeletesTheJobsOnly(MemoryBackend):
 
     async def delete_queue(self, queue, *, only_if_empty=False):
         count = await super().delete_queue(queue, only_if_empty=only_if_empty)
-        self._store.queues.payloads[queue] = type(self._store.queues.payloads.get(queue, []))()
+        self.store.queues.payloads[queue] = type(self.store.queues.payloads.get(queue, []))()
         return count
 
 
@@ -65,7 +65,7 @@ class LookingTakesAway(MemoryBackend):
     async def queued(self, queue, start=0, stop=-1):
         payloads = await super().queued(queue, start, stop)
         for payload in payloads:
-            self._store.queues.remove(queue, payload, 1)
+            self.store.queues.remove(queue, payload, 1)
         return payloads
 
 
@@ -98,7 +98,7 @@ class ReleasesWithTheFirst(Removing):
         removed = await super().remove(queue, removals)
         for removal, count in zip(removals, removed, strict=True):
             if count:
-                self._store.locks.free(removal.release)
+                self.store.locks.free(removal.release)
         return removed
 
 
@@ -107,8 +107,8 @@ class ReleasesWithoutRemoving(Removing):
     """Release a queue lock even if nothing was removed."""
 
     def change(self, queue, removal):
-        if removal.raw not in self._store.queues.payloads.get(queue, ()):
-            self._store.locks.free(removal.release)
+        if removal.raw not in self.store.queues.payloads.get(queue, ()):
+            self.store.locks.free(removal.release)
         return removal
 
 

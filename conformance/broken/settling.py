@@ -8,11 +8,30 @@ import attrs
 
 from broken.broken_backends import found_by
 from taskhero.backends.memory import MemoryBackend
+from taskhero.backends.memory.delayed_store import DelayedMeanings, DelayedStore
+from taskhero.backends.memory.locks import ExpiringMap
+from taskhero.backends.memory.queue_store import QueueStore
+from taskhero.backends.memory.store import Store
+from taskhero.backends.memory.wakeup_queue import WakeupQueue
 from taskhero.backends.protocol import Failed, PostponedByPlugin, RefusedByPlugin, Released, Retried, Succeeded
 from taskhero.conformance import Concurrency, PayloadBytes, Retrying, Settling
 from taskhero.errors import Undecodable
 from taskhero.wire.jobs import unmark
 from taskhero.wire.json import decode, encode_any
+
+
+class DeletesNothing(ExpiringMap):
+    """Keep deleted values until they expire."""
+
+    def delete(self, _name):
+        return False
+
+
+class ExpiresADayEarly(ExpiringMap):
+    """Let values expire one day early."""
+
+    def set(self, name, value, *, until, now):
+        super().set(name, value, until=until - 86_400, now=now)
 
 
 class Forging(MemoryBackend):
@@ -35,7 +54,7 @@ class SettlesTwice(MemoryBackend):
     async def settle_and_claim(self, process, settlements, free_slots, queues):
         answer = await super().settle_and_claim(process, settlements, free_slots, queues)
         for _ in answer.gone:
-            self._store.count("processed")
+            self.store.count("processed")
         return attrs.evolve(answer, gone=())
 
 
@@ -44,7 +63,7 @@ class SettlesBySlot(MemoryBackend):
     """Compare the slot, not the token."""
 
     async def settle_and_claim(self, process, settlements, free_slots, queues):
-        registered = self._work._processes.get(process.name)
+        registered = self.claim_store.processes.get(process.name)
         held = registered.held if registered else {}
         corrected = [
             attrs.evolve(settlement, claim=held[settlement.claim.slot][0])
@@ -83,10 +102,13 @@ class ForgetsFailures(Forging):
 class ReleasesToTheEnd(MemoryBackend):
     """Release jobs to the end of their queue."""
 
-    def __init__(self, *, clock=None):
-        super().__init__(clock=clock)
-        queues = self._store.queues
-        queues.release = queues.put
+    class queues_to_the_end(QueueStore):
+        def release(self, queue, raw):
+            self.put(queue, raw)
+
+    def make_store(self):
+        wakeups = WakeupQueue()
+        return Store(wakeups=wakeups, queues=self.queues_to_the_end(wakeups))
 
 
 @found_by(Settling, "test_a_job_is_postponed[0.3]", "test_a_job_is_postponed[1.2]")
@@ -125,21 +147,25 @@ class IgnoresMeanings(Forging):
 class RemembersMeaningsForever(MemoryBackend):
     """Find a payload by its meaning after it was promoted."""
 
-    def __init__(self, *, clock=None):
-        super().__init__(clock=clock)
-        store = self._store
-        store._still_delayed = lambda meaning: set(store._spelled.get(meaning, ()))
+    class meanings(DelayedMeanings):
+        def delayed(self, meaning):
+            return set(self.jobs.get(meaning, ()))
+
+    def make_store(self):
+        schedule = DelayedStore()
+        return Store(schedule=schedule, meanings=self.meanings(schedule))
 
 
 @found_by(Settling, "test_equal_jobs_that_are_delayed_are_all_kept")
 class MergesDelayed(MemoryBackend):
     """Keep one of several equal jobs that are postponed to one second."""
 
-    def __init__(self, *, clock=None):
-        super().__init__(clock=clock)
-        schedule = self._store.schedule
-        add = schedule.add
-        schedule.add = lambda at, raw: not schedule.holds(at, raw) and add(at, raw)
+    class schedule_of_different_jobs(DelayedStore):
+        def add(self, at, raw):
+            return not self.holds(at, raw) and super().add(at, raw)
+
+    def make_store(self):
+        return Store(schedule=self.schedule_of_different_jobs())
 
 
 @found_by(Settling, "test_settlements_are_recorded_in_the_order_given")
@@ -156,7 +182,7 @@ class EndsTheClaimFirst(MemoryBackend):
 
     async def settle_and_claim(self, process, settlements, free_slots, queues):
         for settlement in settlements:
-            registered = self._work._processes.get(process.name)
+            registered = self.claim_store.processes.get(process.name)
             held = registered.held.pop(settlement.claim.slot)
             await asyncio.sleep(0)
             registered.held[settlement.claim.slot] = held
@@ -171,9 +197,9 @@ class EndsTheClaimLast(MemoryBackend):
         for settlement in settlements:
             claim = settlement.claim
             if isinstance(settlement.disposition, Released):
-                self._store.queues.put(claim.queue, claim.raw, front=True)
+                self.store.queues.put(claim.queue, claim.raw, front=True)
                 await asyncio.sleep(0)
-                self._store.queues.remove(claim.queue, claim.raw, 1)
+                self.store.queues.remove(claim.queue, claim.raw, 1)
         return await super().settle_and_claim(process, settlements, free_slots, queues)
 
 
@@ -251,9 +277,8 @@ class WaitsAlwaysTheSame(Forging):
 class KeepsCounters(MemoryBackend):
     """Keep the counter after the last attempt."""
 
-    def __init__(self, *, clock=None):
-        super().__init__(clock=clock)
-        self._store.attempts.delete = lambda _name: False
+    def make_store(self):
+        return Store(attempts=DeletesNothing())
 
 
 @found_by(Retrying, "test_jobs_with_one_counter_share_it")
@@ -271,29 +296,24 @@ class CountsByTheJob(Forging):
 class CountsWhileItWaits(MemoryBackend):
     """Let the counter expire when the next attempt is due, even if it is queued for long."""
 
-    def __init__(self, *, clock=None):
-        super().__init__(clock=clock)
-        keep = self._store.attempts.set
-        self._store.attempts.set = lambda name, value, *, until, now: keep(name, value, until=until - 86_400, now=now)
+    def make_store(self):
+        return Store(attempts=ExpiresADayEarly())
 
 
 @found_by(Retrying, "test_the_trace_lives_as_long_as_the_counter")
 class TracesWhileItWaits(MemoryBackend):
     """Let the trace expire when the next attempt is due."""
 
-    def __init__(self, *, clock=None):
-        super().__init__(clock=clock)
-        keep = self._store.traces.set
-        self._store.traces.set = lambda name, value, *, until, now: keep(name, value, until=until - 86_400, now=now)
+    def make_store(self):
+        return Store(traces=ExpiresADayEarly())
 
 
 @found_by(Retrying, "test_the_trace_lives_as_long_as_the_counter", "test_a_trace_is_forgotten_with_its_counter")
 class KeepsTraces(MemoryBackend):
     """Keep the trace, whatever the disposition."""
 
-    def __init__(self, *, clock=None):
-        super().__init__(clock=clock)
-        self._store.traces.delete = lambda _name: False
+    def make_store(self):
+        return Store(traces=DeletesNothing())
 
 
 @found_by(Retrying, "test_a_trace_is_forgotten_with_its_counter")
@@ -302,9 +322,9 @@ class TracesGoneClaims(MemoryBackend):
 
     async def settle_and_claim(self, process, settlements, free_slots, queues):
         answer = await super().settle_and_claim(process, settlements, free_slots, queues)
-        now = self._clock.now()
+        now = self.clock.now()
         for settlement in settlements:
             trace = getattr(settlement.disposition, "trace", None)
             if trace is not None:
-                self._store.traces.set(*trace, until=now + 10**6, now=now)
+                self.store.traces.set(*trace, until=now + 10**6, now=now)
         return answer

@@ -4,6 +4,7 @@ import asyncio
 
 from broken.broken_backends import found_by
 from taskhero.backends.memory import MemoryBackend
+from taskhero.backends.memory.store import Store
 from taskhero.backends.memory.wakeup_queue import WakeupQueue
 from taskhero.backends.protocol import Wakeup
 from taskhero.conformance import Claiming, Waiting
@@ -14,9 +15,8 @@ class WithWakeupQueue(MemoryBackend):
 
     wakeup_queue = WakeupQueue
 
-    def __init__(self, *, clock=None):
-        super().__init__(clock=clock)
-        self._store.wakeups = self._store.queues._wakeups = self.wakeup_queue()
+    def make_store(self):
+        return Store(wakeups=self.wakeup_queue())
 
 
 @found_by(Waiting, "test_a_wake_up_between_two_waits_is_kept", "test_no_wake_up_is_lost", only=True)
@@ -26,7 +26,7 @@ class LosesWakeUps(WithWakeupQueue):
     class wakeup_queue(WakeupQueue):
         def signal(self, queue):
             super().signal(queue)
-            self._pending_queues.clear()
+            self.pending_queues.clear()
 
 
 @found_by(Waiting, "test_a_wake_up_for_the_schedule_is_kept", only=True)
@@ -36,7 +36,7 @@ class LosesWakeUpsForTheSchedule(WithWakeupQueue):
     class wakeup_queue(WakeupQueue):
         def signal_schedule(self):
             super().signal_schedule()
-            self._pending_schedule = False
+            self.pending_schedule = False
 
 
 @found_by(Waiting, "test_an_earlier_due_time_wakes_a_process_that_waits_for_the_schedule", only=True)
@@ -58,7 +58,7 @@ class WakesAllProcesses(WithWakeupQueue):
 
     class wakeup_queue(WakeupQueue):
         def signal(self, queue):
-            for _ in list(self._waiting):
+            for _ in list(self.waiting):
                 super().signal(queue)
             super().signal(queue)
 
@@ -68,7 +68,7 @@ class ForgetsCancelledWakeUps(WithWakeupQueue):
     """Do not forward the wake-up of a wait that is cancelled in the same instant."""
 
     class wakeup_queue(WakeupQueue):
-        def _forward(self, waiter):
+        def forward(self, waiter):
             pass
 
 
@@ -127,7 +127,7 @@ class ClaimsWithoutForwarding(MemoryBackend):
     """Wake no process for the jobs that a claim leaves."""
 
     async def settle_and_claim(self, process, settlements, free_slots, queues):
-        wakeup_queue = self._store.wakeups
+        wakeup_queue = self.store.wakeups
         wakeup_queue.signal = lambda _queue: None
         try:
             return await super().settle_and_claim(process, settlements, free_slots, queues)

@@ -7,6 +7,7 @@ import random
 
 import pytest
 from app_harness import AppHarness
+from memory_view import MemoryView
 
 from taskhero.backends.memory import MemoryBackend
 
@@ -55,7 +56,7 @@ async def start_three(seed):
     """One cluster from its start through some runs; its runs, and what is left of the chain."""
     chance = random.Random(seed)
     harness = AppHarness("memory")
-    harness._memory = Mixed(clock=harness.clock, chance=chance)
+    harness.memory = Mixed(clock=harness.clock, chance=chance)
     running, runs, most = 0, [], 0
 
     async def tick():
@@ -88,9 +89,7 @@ async def start_three(seed):
                     app.scheduler.request_promotion()
                     app.scheduler.request_periodic()
         await asyncio.gather(*(app.scheduler.enqueue_periodic() for app in apps))
-        store = harness._memory._store
-        left = len(store.queues.payloads.get("default", ())) + sum(map(len, store.schedule.payloads.values()))
-        return len(runs), most, left + running
+        return len(runs), most, MemoryView(harness.memory).jobs + running
     finally:
         await asyncio.gather(*(app.stop() for app in apps))
 

@@ -8,6 +8,8 @@ from itertools import count
 from pathlib import Path
 from typing import Any
 
+from redis_view import run_command
+
 from taskhero import Settings, TaskHero
 from taskhero.backends.memory import MemoryBackend
 from taskhero.backends.redis import RedisBackend
@@ -38,7 +40,7 @@ class AppHarness:
         self.clock = ManualClock()
         self.events: list[Event] = []
         self._happened = asyncio.Event()
-        self._memory: MemoryBackend | None = None
+        self.memory: MemoryBackend | None = None
 
     @property
     def is_redis(self) -> bool:
@@ -48,8 +50,8 @@ class AppHarness:
     def backend(self) -> Any:
         """A backend on the store; in memory it is always the same, so that apps share the jobs."""
         if self.where == "memory":
-            self._memory = self._memory or MemoryBackend(clock=self.clock)
-            return self._memory
+            self.memory = self.memory or MemoryBackend(clock=self.clock)
+            return self.memory
         if self.where == "fakeredis":
             return FakeRedisBackend(f"fakeredis://stage-{self._number}", clock=self.clock)
         if isinstance(self.where, Path):
@@ -98,4 +100,4 @@ class AppHarness:
 
     async def redis(self, app: TaskHero, *command: Any) -> Any:
         """Ask the server, with the namespace's keys written out."""
-        return await app.backend._connections.call(*command)
+        return await run_command(app.backend, *command)

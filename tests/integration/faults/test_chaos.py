@@ -16,6 +16,7 @@ from collections.abc import Awaitable, Callable
 
 import pytest
 from processes import WorkerProcess, Workers
+from redis_view import run_command
 from servers import Server
 
 from taskhero import TaskHero
@@ -55,9 +56,9 @@ class Chaos:
     async def redis(self, *command: object) -> object:
         """Ask the server; once more if the connection broke."""
         try:
-            return await self.app.backend._connections.call(*command)
+            return await run_command(self.app.backend, *command)
         except BackendError:
-            return await self.app.backend._connections.call(*command)
+            return await run_command(self.app.backend, *command)
 
     async def until(self, condition: Callable[[], Awaitable[object]], what: str) -> None:
         try:
@@ -78,7 +79,7 @@ class Chaos:
             accepted = await queue.enqueue_in(delay, "later", [n, time.time() + delay], "work")
         elif kind == "foreign":
             raw = json.dumps({"class": "quick", "queue": "work", "args": [n]})
-            accepted = bool(await self.app.backend._connections.call("RPUSH", "resque:queue:work", raw))
+            accepted = bool(await run_command(self.app.backend, "RPUSH", "resque:queue:work", raw))
         else:
             accepted = await queue.enqueue(kind, [n], "work")
         assert accepted

@@ -9,6 +9,7 @@ from types import MappingProxyType
 
 import pytest
 from processes import Workers
+from redis_view import run_command
 
 from taskhero import TaskHero
 
@@ -47,10 +48,10 @@ async def assert_one_chain(url):
     """What is left when all nodes have stopped: one job, delayed or queued."""
     async with TaskHero(url) as app:
         at = (await app.backend.due(1)).next_at
-        delayed = await app.backend._connections.call("LLEN", f"resque:delayed:{at}") if at is not None else 0
-        moments = await app.backend._connections.call("ZCARD", "resque:delayed_queue_schedule")
+        delayed = await run_command(app.backend, "LLEN", f"resque:delayed:{at}") if at is not None else 0
+        moments = await run_command(app.backend, "ZCARD", "resque:delayed_queue_schedule")
         assert (max(delayed, moments) + await app.queue.length("rhythm")) == 1
-        assert await app.backend._connections.call("KEYS", "resque:workerslock:*") == []
+        assert await run_command(app.backend, "KEYS", "resque:workerslock:*") == []
 
 
 async def first(*waits):

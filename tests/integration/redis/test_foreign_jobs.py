@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from redis_view import run_command
 
 from taskhero import Settings, TaskHero
 from taskhero.backends.redis import RedisBackend
@@ -96,14 +97,14 @@ async def restore(backend: RedisBackend, part: str, dumps: list[str]) -> None:
     for dump in dumps:
         if part == "queued":
             for queue, raws in written(dump, "resque:queue:").items():
-                await backend._connections.call("SADD", "resque:queues", queue)
-                await backend._connections.call("RPUSH", f"resque:queue:{queue}", *raws)
+                await run_command(backend, "SADD", "resque:queues", queue)
+                await run_command(backend, "RPUSH", f"resque:queue:{queue}", *raws)
             continue
         for moment, raws in written(dump, "resque:delayed:").items():
-            await backend._connections.call("RPUSH", f"resque:delayed:{moment}", *raws)
-            await backend._connections.call("ZADD", "resque:delayed_queue_schedule", moment, moment)
+            await run_command(backend, "RPUSH", f"resque:delayed:{moment}", *raws)
+            await run_command(backend, "ZADD", "resque:delayed_queue_schedule", moment, moment)
             for raw in raws:
-                await backend._connections.call("SADD", f"resque:timestamps:{raw}", f"delayed:{moment}")
+                await run_command(backend, "SADD", f"resque:timestamps:{raw}", f"delayed:{moment}")
 
 
 @pytest.mark.parametrize("part", ["queued", "delayed"])
@@ -131,7 +132,7 @@ async def test_jobs_of_other_writers_arrive_with_what_their_producers_put_in(red
             await all_worked.wait()
         assert await app.queue.failed() == []
         assert (await app.queue.stats())["processed"] == len(expected)
-        assert await backend._connections.call("KEYS", "resque:timestamps:*") == []
+        assert await run_command(backend, "KEYS", "resque:timestamps:*") == []
 
     def order(job: tuple[str, list[Any]]) -> str:
         return json.dumps(job)

@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 import servers
+from redis_view import run_command
 
 from taskhero import Settings, TaskHero
 from taskhero.backends.protocol import (
@@ -123,7 +124,7 @@ async def test_pushes_and_delays_are_refused_whole(server: servers.Server, backe
     with pytest.raises(BackendRefused, match=r"(?i)memory"):
         await backend.schedule([DelayedJobEntry(4_000_000_000, "q", job(1))])
     free(server)
-    assert await backend._connections.call("DBSIZE") == 0
+    assert await run_command(backend, "DBSIZE") == 0
 
 
 async def test_a_living_process_stays_alive_on_a_full_server(server: servers.Server, backend: RedisBackend) -> None:
@@ -135,8 +136,8 @@ async def test_a_living_process_stays_alive_on_a_full_server(server: servers.Ser
     fill(server)
     for full in (False, True):
         assert (await asyncio.to_thread(backend.heartbeat, process, (1,), LEASE, full=full)).alive
-    until = await backend._connections.call("ZSCORE", "resque:taskhero:processes", process.name)
-    (now, _) = await backend._connections.call("TIME")
+    until = await run_command(backend, "ZSCORE", "resque:taskhero:processes", process.name)
+    (now, _) = await run_command(backend, "TIME")
     assert float(until) / 1000 > int(now) + LEASE - 10
     assert await backend.mark_exclusive(process, claim)
     newcomer = await registered(backend, 1)
@@ -164,7 +165,7 @@ async def test_the_jobs_of_the_dead_and_of_those_who_leave_go_back(
 
 
 async def test_due_jobs_are_promoted_on_a_full_server(server: servers.Server, backend: RedisBackend) -> None:
-    (now, _) = await backend._connections.call("TIME")
+    (now, _) = await run_command(backend, "TIME")
     await backend.schedule([DelayedJobEntry(int(now) + 1, "q", job(1))])
     fill(server)
     async with asyncio.timeout(10):
@@ -269,7 +270,7 @@ async def lease_end(server: servers.Server) -> float:
     backend = RedisBackend(server.url)
     await backend.connect()
     try:
-        _, lease = await backend._connections.call("ZRANGE", "resque:taskhero:processes", 0, -1, "WITHSCORES")
+        _, lease = await run_command(backend, "ZRANGE", "resque:taskhero:processes", 0, -1, "WITHSCORES")
     finally:
         await backend.close()
     return float(lease) / 1000

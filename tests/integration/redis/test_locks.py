@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 
 import pytest
+from redis_view import run_command
 
 from taskhero.backends.protocol import (
     Claim,
@@ -60,7 +61,7 @@ async def claim(backend: RedisBackend, process: Process) -> Claim:
 
 
 async def call(backend: RedisBackend, command: str, name: str, *rest: object):
-    return await backend._connections.call(command, f"resque:{name}", *rest)
+    return await run_command(backend, command, f"resque:{name}", *rest)
 
 
 async def ask(backend: RedisBackend, process: Process, *preparations: Preparation) -> list[Prepared]:
@@ -69,8 +70,8 @@ async def ask(backend: RedisBackend, process: Process, *preparations: Preparatio
 
 async def stored(backend: RedisBackend) -> dict[bytes, bytes | None]:
     """All locks and counters."""
-    found = [name for part in ("*lock*", "*retry*") for name in await backend._connections.call("KEYS", part)]
-    return {name: await backend._connections.call("GET", name) for name in found}
+    found = [name for part in ("*lock*", "*retry*") for name in await run_command(backend, "KEYS", part)]
+    return {name: await run_command(backend, "GET", name) for name in found}
 
 
 # what we write
@@ -173,10 +174,10 @@ async def test_a_running_jobs_lock_keeps_a_guard_out_until_it_lapses(backend, pr
 async def commands(backend: RedisBackend, process: Process, settlement: Settlement) -> dict[str, int]:
     """How often Redis ran which command while a job's end was recorded."""
     await backend.settle_and_claim(process, [], [], [])
-    await backend._connections.call("CONFIG", "RESETSTAT")
+    await run_command(backend, "CONFIG", "RESETSTAT")
     answer = await backend.settle_and_claim(process, [settlement], [], [])
     assert (list(answer.gone), list(answer.unsettled)) == ([], [])
-    lines = (await backend._connections.call("INFO", "commandstats")).decode().splitlines()
+    lines = (await run_command(backend, "INFO", "commandstats")).decode().splitlines()
     stats = dict(line.removeprefix("cmdstat_").split(":calls=") for line in lines if line.startswith("cmdstat_"))
     return {name: int(calls.split(",")[0]) for name, calls in stats.items() if name not in {"config|resetstat", "info"}}
 

@@ -11,6 +11,7 @@ from typing import Any
 import attrs
 import pytest
 from proxy import Proxy
+from redis_view import run_command, set_tracking
 
 from taskhero.backends.protocol import (
     DelayedJobEntry,
@@ -61,7 +62,7 @@ async def direct(redis_url: str):
     for file in resources.files("taskhero.backends.redis").joinpath("lua").iterdir():
         name = file.name.removesuffix(".lua")
         if not name.startswith("_"):
-            await backend._connections.call("SCRIPT", "LOAD", script(name).text)
+            await run_command(backend, "SCRIPT", "LOAD", script(name).text)
     yield backend
     await backend.close()
 
@@ -96,8 +97,8 @@ async def nothing(direct: RedisBackend, lossy: RedisBackend) -> None:
 async def keys(direct: RedisBackend) -> Any:
     """All that lies in the store, but for what tells the time."""
     found = {}
-    for key in await direct._connections.call("KEYS", "*"):
-        kind = await direct._connections.call("TYPE", key)
+    for key in await run_command(direct, "KEYS", "*"):
+        kind = await run_command(direct, "TYPE", key)
         command = {
             b"string": ("GET",),
             b"list": ("LRANGE", 0, -1),
@@ -105,7 +106,7 @@ async def keys(direct: RedisBackend) -> Any:
             b"zset": ("ZRANGE", 0, -1),
             b"hash": ("HKEYS",),
         }[kind]
-        value = await direct._connections.call(command[0], key, *command[1:])
+        value = await run_command(direct, command[0], key, *command[1:])
         found[key] = sorted(value) if kind == b"set" else value
     # Times, and wake-ups that nobody waits for, are not what is asked here.
     return {key: value for key, value in found.items() if b"wake" not in key and b":ping:" not in key}
@@ -125,7 +126,7 @@ async def a_guarded_claim(direct: RedisBackend, lossy: RedisBackend) -> Any:
     """Its queue-lock stands still, and an attempt of an equal job was counted."""
     await lossy.register(P, [1, 2], 60)
     await direct.push([Entry("q", RAW, guards=(QueueLockGuard(QUEUED, 60),))])
-    await direct._connections.call("SET", f"resque:{COUNTER}", 0)
+    await run_command(direct, "SET", f"resque:{COUNTER}", 0)
     return (await lossy.settle_and_claim(P, [], [1], ["q"])).claims[0]
 
 
@@ -155,9 +156,9 @@ async def an_empty_queue(direct: RedisBackend, lossy: RedisBackend) -> None:
 
 async def a_due_job(direct: RedisBackend, lossy: RedisBackend) -> None:
     # As a scheduler finds it that was away: its moment is over.
-    await direct._connections.call("RPUSH", f"resque:delayed:{LONG_AGO}", RAW)
-    await direct._connections.call("SADD", f"resque:timestamps:{RAW}", f"delayed:{LONG_AGO}")
-    await direct._connections.call("ZADD", "resque:delayed_queue_schedule", LONG_AGO, LONG_AGO)
+    await run_command(direct, "RPUSH", f"resque:delayed:{LONG_AGO}", RAW)
+    await run_command(direct, "SADD", f"resque:timestamps:{RAW}", f"delayed:{LONG_AGO}")
+    await run_command(direct, "ZADD", "resque:delayed_queue_schedule", LONG_AGO, LONG_AGO)
 
 
 async def a_dead_process(direct: RedisBackend, lossy: RedisBackend) -> Any:
@@ -321,9 +322,9 @@ async def test_a_step_whose_answer_is_lost_was_done_once(case, lossy, direct):
 async def counted(direct: RedisBackend) -> int:
     """In how many places the one job stands, ended or not."""
     total = 0
-    for key in await direct._connections.call("KEYS", "*"):
+    for key in await run_command(direct, "KEYS", "*"):
         if key.startswith((b"resque:queue:", b"resque:delayed:")) or key == b"resque:failed":
-            total += await direct._connections.call("LLEN", key)
+            total += await run_command(direct, "LLEN", key)
         elif key.startswith(f"resque:worker:{P.name}".encode()) and not key.endswith(b":started"):
             total += 1
     return total
@@ -334,7 +335,7 @@ async def counted(direct: RedisBackend) -> int:
 async def test_a_reading_verb_whose_answer_is_lost_says_so_and_works_again(name, when, lossy, direct):
     backend, proxy = lossy
     await a_queued_job(direct, backend)
-    await direct._connections.call("SET", "resque:stat:processed", 1)
+    await run_command(direct, "SET", "resque:stat:processed", 1)
     call, request = READING[name]
     proxy.lose(when, request)
     with pytest.raises(ReplyLost):
@@ -429,13 +430,13 @@ async def test_a_beat_whose_answer_is_lost_is_an_error_and_the_next_one_counts(w
 async def test_a_wait_whose_answer_is_lost_is_an_error_and_the_next_one_wakes(when, lossy, direct):
     backend, proxy = lossy
     await registered(direct, backend)
-    backend._tracking = False
+    set_tracking(backend, enabled=False)
     interest = Subscription(queues=("q",))
     proxy.lose(when, "BLPOP")
     waiting = asyncio.create_task(backend.wait(P, interest, 10))
     if when == "after":
         async with asyncio.timeout(5):
-            while not await direct._connections.call("CLIENT", "LIST", "TYPE", "NORMAL") or not await blocked(direct):
+            while not await run_command(direct, "CLIENT", "LIST", "TYPE", "NORMAL") or not await blocked(direct):
                 await asyncio.sleep(0)
         await direct.push([Entry("q", RAW)])
     with pytest.raises(BackendUnavailable):
@@ -449,7 +450,7 @@ async def test_a_wait_whose_answer_is_lost_is_an_error_and_the_next_one_wakes(wh
 
 
 async def blocked(direct: RedisBackend) -> bool:
-    clients = await direct._connections.call("CLIENT", "LIST")
+    clients = await run_command(direct, "CLIENT", "LIST")
     return b"cmd=blpop" in clients
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pytest
+from redis_view import run_command
 
 from taskhero.backends.protocol import Entry, Process
 from taskhero.backends.redis import RedisBackend
@@ -26,18 +27,18 @@ async def test_a_dead_process_is_rescued_though_the_list_of_all_workers_is_lost(
     await backend.register(dead, [1, 2], LEASE)
     await backend.push([Entry("q", RAW)])
     assert len((await backend.settle_and_claim(dead, [], [1, 2], ["q"])).claims) == 1
-    await backend._connections.call(*damage)
+    await run_command(backend, *damage)
     expired = (await backend.leases()).leases
     assert [unmark(job.raw) for job in await backend.rescue(expired, 10)] == [RAW]
     assert await backend.rescue(expired, 10) == []
     assert [unmark(raw) for raw in await backend.queued("q")] == [RAW]
-    keys = await backend._connections.call("KEYS", "*")
+    keys = await run_command(backend, "KEYS", "*")
     assert [key for key in keys if dead.name.encode() in key] == [], "nothing of the dead one is left"
     gone = ("resque:taskhero:processes", "resque:taskhero:workers", "resque:taskhero:renewals")
-    assert await backend._connections.call("EXISTS", *gone) == 0
-    assert 0 < await backend._connections.call("TTL", "resque:taskhero:leases") <= 86400
+    assert await run_command(backend, "EXISTS", *gone) == 0
+    assert 0 < await run_command(backend, "TTL", "resque:taskhero:leases") <= 86400
     await backend.register(dead, [1], LEASE)
-    assert await backend._connections.call("TTL", "resque:taskhero:leases") == -1
+    assert await run_command(backend, "TTL", "resque:taskhero:leases") == -1
     await backend.close()
 
 
@@ -50,8 +51,8 @@ async def test_a_dead_process_is_rescued_though_the_leases_are_lost(redis_url):
     await backend.register(living, [1], LEASE)
     await backend.push([Entry("q", RAW)])
     await backend.settle_and_claim(dead, [], [1], ["q"])
-    own = [key async for key in backend._scan("resque:taskhero:")]
-    await backend._connections.call("DEL", *own)
+    own = await run_command(backend, "KEYS", "resque:taskhero:*")
+    await run_command(backend, "DEL", *own)
     assert not backend.heartbeat(living, (), LEASE, full=False).alive, "a sign that the leases were lost"
     assert backend.heartbeat(living, (), LEASE, full=False).leases.leases == ()
     await backend.leases(lease=LEASE)
@@ -72,7 +73,7 @@ async def test_a_dead_process_is_rescued_though_a_part_of_its_lease_is_lost(redi
     await backend.push([Entry("q", RAW)])
     await backend.settle_and_claim(dead, [], [1], ["q"])
     seen = backend.heartbeat(living, (), LEASE, full=False).leases.seen
-    await backend._connections.call("DEL", f"resque:taskhero:{lost}")
+    await run_command(backend, "DEL", f"resque:taskhero:{lost}")
     before = await backend.leases(lease=LEASE)
     renewed = backend.heartbeat(living, (), LEASE, full=False, seen=seen)
     assert int(renewed.leases.seen) > int(before.seen) > 0
@@ -92,11 +93,11 @@ async def test_the_next_beat_of_a_living_process_mends_each_list_of_workers(redi
     other = RedisBackend(redis_url)
     for process in (one, two):
         await backend.register(process, [1, 2], LEASE)
-    await backend._connections.call("DEL", register)
+    await run_command(backend, "DEL", register)
     for process, beating in ((one, backend), (two, other)):
         assert beating.heartbeat(process, (1, 2), LEASE, full=False).alive
     ids = {process.worker_id(slot).encode() for process in (one, two) for slot in (1, 2)}
-    assert set(await backend._connections.call("SMEMBERS", register)) == ids
+    assert set(await run_command(backend, "SMEMBERS", register)) == ids
     await backend.close()
     await other.close()
 
@@ -109,8 +110,8 @@ async def test_the_next_beat_mends_what_names_one_worker_of_many(redis_url, regi
     await backend.connect()
     process, slots = Process(new_process_name(), ("q",)), tuple(range(1, 2501))
     await backend.register(process, slots, LEASE)
-    await backend._connections.call("SREM", register, process.worker_id(slot))
+    await run_command(backend, "SREM", register, process.worker_id(slot))
     for _ in range(beats):
         assert backend.heartbeat(process, slots, LEASE, full=False).alive
-    assert await backend._connections.call("SISMEMBER", register, process.worker_id(slot)) == 1
+    assert await run_command(backend, "SISMEMBER", register, process.worker_id(slot)) == 1
     await backend.close()

@@ -6,6 +6,7 @@ import asyncio
 import contextlib
 
 import pytest
+from redis_view import run_command
 
 from taskhero.backends.protocol import Entry, Process, Settlement, Succeeded
 from taskhero.backends.redis import RedisBackend
@@ -39,7 +40,7 @@ async def test_password_and_database_come_from_the_url(start_server):
     backend = RedisBackend(url)
     await backend.connect()
     await backend.push([Entry("q", RAW)])
-    assert await backend._connections.call("DBSIZE") > 0
+    assert await run_command(backend, "DBSIZE") > 0
     await backend.close()
     elsewhere = RedisBackend(url.replace("/3", "/0"))
     await elsewhere.connect()
@@ -119,7 +120,7 @@ async def test_the_namespace_stands_before_every_key(redis_url):
     await backend.register(process, [1], 60)
     await backend.push([Entry("q", RAW)])
     await backend.settle_and_claim(process, [], [1], ["q"])
-    assert all(key.startswith(b"mine:") for key in await backend._connections.call("KEYS", "*"))
+    assert all(key.startswith(b"mine:") for key in await run_command(backend, "KEYS", "*"))
     await backend.close()
 
 
@@ -128,19 +129,19 @@ async def test_everything_of_our_own_in_redis_has_a_lifetime_or_is_a_bounded_set
     await backend.register(process, [1], 60)
     await backend.push([Entry("q", RAW)])
     assert await backend.lead("me", 10)
-    own = [key async for key in backend._scan("resque:taskhero:")]
+    own = await run_command(backend, "KEYS", "resque:taskhero:*")
     assert own
     bounded = {b"resque:taskhero:" + name for name in (b"processes", b"renewals", b"leases", b"workers")}
     for key in own:
         if key not in bounded:
-            assert await backend._connections.call("TTL", key) > 0, key
+            assert await run_command(backend, "TTL", key) > 0, key
     claim = (await backend.settle_and_claim(process, [], [1], ["q"])).claims[0]
     await backend.settle_and_claim(process, [Settlement(claim, Succeeded())], [], [])
     await backend.deregister(process)
     await backend.resign("me")
-    left = [key async for key in backend._scan("resque:taskhero:")]
+    left = await run_command(backend, "KEYS", "resque:taskhero:*")
     assert [key for key in left if b"wake" not in key] == [b"resque:taskhero:leases"]
-    assert 0 < await backend._connections.call("TTL", "resque:taskhero:leases") <= 86400
+    assert 0 < await run_command(backend, "TTL", "resque:taskhero:leases") <= 86400
 
 
 async def test_a_full_server_refuses_a_push_clearly_and_keeps_what_it_has(start_server):
@@ -148,7 +149,7 @@ async def test_a_full_server_refuses_a_push_clearly_and_keeps_what_it_has(start_
     backend = RedisBackend(server.url)
     await backend.connect()
     await backend.push([Entry("q", RAW)])
-    await backend._connections.call("CONFIG", "SET", "maxmemory", "1")
+    await run_command(backend, "CONFIG", "SET", "maxmemory", "1")
     with pytest.raises(BackendRefused, match=r"(?i)memory"):
         await backend.push([Entry("q", RAW)])
     assert await backend.queued("q") == [RAW]
@@ -159,18 +160,18 @@ async def test_connections_that_the_server_closed_do_not_break_the_next_calls(ba
     await asyncio.gather(*(backend.length("q") for _ in range(5)))
     other = RedisBackend(backend.location)
     await other.connect()
-    await other._connections.call("CLIENT", "KILL", "TYPE", "normal", "SKIPME", "yes")
+    await run_command(other, "CLIENT", "KILL", "TYPE", "normal", "SKIPME", "yes")
     # Once the ends of the connections have come in, the pool opens new ones.
-    await other._connections.call("PING")
+    await run_command(other, "PING")
     await asyncio.gather(*(backend.push([Entry("q", RAW)]) for _ in range(5)))
     assert await backend.length("q") == 5
     await other.close()
 
 
 async def test_concurrent_pushes_share_round_trips_and_each_gets_its_own_answer(backend):
-    await backend._connections.call("CONFIG", "RESETSTAT")
+    await run_command(backend, "CONFIG", "RESETSTAT")
     wrong = "wrong-type"
-    await backend._connections.call("SET", f"resque:queue:{wrong}", "a string")
+    await run_command(backend, "SET", f"resque:queue:{wrong}", "a string")
     results = await asyncio.gather(
         *(backend.push([Entry("q" if n % 10 else wrong, RAW)]) for n in range(100)), return_exceptions=True
     )
@@ -178,7 +179,7 @@ async def test_concurrent_pushes_share_round_trips_and_each_gets_its_own_answer(
     assert await backend.length("q") == 90
     assert "WRONGTYPE" in str(results[0])
     assert results[0] is not results[10]
-    calls = await backend._connections.call("INFO", "commandstats")
+    calls = await run_command(backend, "INFO", "commandstats")
     evalsha = next(line for line in calls.decode().splitlines() if line.startswith("cmdstat_evalsha:"))
     assert int(evalsha.split("calls=")[1].split(",")[0]) < 20
 
@@ -189,11 +190,11 @@ async def test_a_server_that_has_lost_the_scripts_receives_their_sources(backend
     await backend.register(process, (1,), 60)
 
     async def flush() -> None:
-        await backend._connections.call("SCRIPT", "FLUSH")
-        await backend._connections.call("CONFIG", "RESETSTAT")
+        await run_command(backend, "SCRIPT", "FLUSH")
+        await run_command(backend, "CONFIG", "RESETSTAT")
 
     async def sent_sources() -> int:
-        calls = (await backend._connections.call("INFO", "commandstats")).decode()
+        calls = (await run_command(backend, "INFO", "commandstats")).decode()
         return sum(int(line.split("calls=")[1].split(",")[0]) for line in calls.splitlines() if "_eval:" in line)
 
     await flush()

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 
 import pytest
+from redis_view import connections_of, run_command
 
 from taskhero import Settings, TaskHero
 from taskhero.backends.protocol import Entry, Process
@@ -24,7 +25,7 @@ def store(request):
 
 
 async def spoil(backend, key):
-    await backend._connections.call("SET", f"resque:{key}", "spoilt")
+    await run_command(backend, "SET", f"resque:{key}", "spoilt")
 
 
 async def test_jobs_of_the_dead_are_rescued_past_a_spoilt_queue(store):
@@ -102,7 +103,7 @@ async def test_a_fraction_of_a_second_does_not_meet_a_spoilt_one(store):
     """Another program's member `12.5` goes to a whole second; if that is spoilt, to the next one."""
     app = TaskHero(store)
     async with app:
-        call = app.backend._connections.call
+        call = connections_of(app.backend).call
         await call("ZADD", "resque:delayed_queue_schedule", "12.5", "12.5")
         await call("RPUSH", "resque:delayed:12.5", encode_job("job", [], "q"))
         await spoil(app.backend, "delayed:13")

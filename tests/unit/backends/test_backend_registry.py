@@ -7,6 +7,7 @@ import sys
 from importlib.metadata import EntryPoint, EntryPoints
 
 import pytest
+from redis_view import keys_of
 
 from taskhero.backends import registry
 from taskhero.backends.memory import MemoryBackend
@@ -129,7 +130,7 @@ def test_a_driver_is_told_of_rubys_schedulers_if_it_can_share_a_store_with_them(
     assert open_backend("notes://", settings=settings).made_with == ("notes://", "resque")
     assert open_backend("memory://", settings=settings)
     backend = open_backend("redis://localhost", settings=settings)
-    assert backend._keys.ruby_master_lock == "resque:resque:shop:resque_scheduler_master_lock"
+    assert keys_of(backend).ruby_master_lock == "resque:resque:shop:resque_scheduler_master_lock"
     assert backend._ignore_dead_master_lock is False
     assert open_backend("redis://localhost")._ignore_dead_master_lock is True
 
@@ -137,7 +138,7 @@ def test_a_driver_is_told_of_rubys_schedulers_if_it_can_share_a_store_with_them(
 def test_a_prefix_of_rubys_schedulers_with_a_colon_is_taken_as_ruby_takes_it():
     """Its README shows such a one, and it puts a second colon behind it."""
     backend = open_backend("redis://localhost", settings=Settings(resque_scheduler_prefix="MyApp:"))
-    assert backend._keys.ruby_master_lock == "resque:resque:MyApp::resque_scheduler_master_lock"
+    assert keys_of(backend).ruby_master_lock == "resque:resque:MyApp::resque_scheduler_master_lock"
 
 
 def test_the_namespace_is_resque_without_settings(installed):

@@ -7,6 +7,7 @@ import asyncio
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from memory_view import MemoryView
 
 from taskhero.backends.memory import MemoryBackend
 from taskhero.backends.memory.delayed_store import DelayedStore
@@ -140,7 +141,7 @@ def test_it_outlives_its_event_loop():
         await backend.push([Entry("q", "x")])
         if close:
             await backend.close()
-        return len(backend._store.queues.payloads["q"])
+        return MemoryView(backend).jobs
 
     assert [asyncio.run(use(close=True)), asyncio.run(use(close=False)), asyncio.run(use(close=True))] == [1, 2, 3]
 
@@ -207,7 +208,7 @@ async def test_nothing_is_kept_of_a_wait_that_ended(backend):
     wait.cancel()
     await asyncio.gather(wait, return_exceptions=True)
     await backend.wait(PROCESS, Subscription(queues=("q",)), 0)
-    assert backend._store.wakeups._waiting == {}
+    assert MemoryView(backend).waiting == 0
 
 
 # --- as on the wire
@@ -217,7 +218,7 @@ async def test_a_lock_has_node_resques_value(backend, clock):
     """The second in which it lapses, and one more."""
     clock.advance(0.7)
     await backend.push([Entry("q", "x", guards=(QueueLockGuard("lock:a", 3600),))])
-    assert backend._store.locks.get("lock:a", clock.now()) == (None, int(clock.now()) + 3601)
+    assert backend.store.locks.get("lock:a", clock.now()) == (None, int(clock.now()) + 3601)
 
 
 async def test_a_worker_that_leaves_takes_its_counters_along(backend):
@@ -264,7 +265,7 @@ async def test_a_counter_lapses_a_day_after_the_wait_and_so_does_the_trace(backe
     await backend.settle_and_claim(PROCESS, [Settlement(claim, ending)], (), ())
     for seconds, expected in ((86_499, (0, "no")), (1, (None, None))):
         clock.advance(seconds)
-        store, now = backend._store, clock.now()
+        store, now = backend.store, clock.now()
         assert (store.attempts.get("retry:a", now), store.traces.get("error:a", now)) == expected
 
 
@@ -276,7 +277,7 @@ def test_numbers_lapse_and_are_swept():
     numbers = ExpiringMap()
     for second in range(10_000):
         numbers.set(f"lock:{second}", second, until=second + 10.0, now=float(second))
-    assert len(numbers._values) <= 1001
+    assert len(numbers.items(0.0)) <= 1001, "none has expired at that time"
     assert numbers.get("lock:9999", 10_008.9) == 9999
     assert numbers.get("lock:9999", 10_009.0) is None
     assert numbers.get("lock:9999", 0.0) is None

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pytest
+from redis_view import keys_of, run_command
 
 from taskhero.backends.protocol import PeriodicTask, StopReason
 from taskhero.backends.records.periodic_tasks import decode_stop_reason
@@ -24,7 +25,7 @@ async def test_a_task_that_is_stopped_for_an_unknown_reason_counts_as_stopped_on
     backend = FakeRedisBackend("fakeredis://stop-reasons")
     await backend.connect()
     try:
-        await backend._connections.call("HSET", backend._keys.stopped, "tick", "paused")
+        await run_command(backend, "HSET", keys_of(backend).stopped, "tick", "paused")
         reply = await backend.declare_periodic([TICK], 60)
         assert [known.stopped for known in reply.tasks] == [StopReason.ASKED]
         assert reply.stopped == {"tick": StopReason.ASKED}

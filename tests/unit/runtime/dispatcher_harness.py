@@ -8,6 +8,8 @@ from collections import Counter, defaultdict, deque
 from collections.abc import Callable
 from typing import Any
 
+from memory_view import MemoryView
+
 from taskhero.backends.memory import MemoryBackend
 from taskhero.backends.protocol import Claim, Entry, Failed, Process, Succeeded
 from taskhero.clock import ManualClock
@@ -292,7 +294,7 @@ class DispatcherHarness:
     @property
     def waits(self) -> bool:
         """Whether the process listens for jobs."""
-        return bool(self.memory._store.wakeups._waiting)
+        return MemoryView(self.memory).waiting > 0
 
     def events_of(self, kind: type) -> list[Any]:
         """The events of this class, in order."""

@@ -6,6 +6,7 @@ from collections.abc import Callable
 from typing import Any
 
 from dispatcher_harness import FakeExecutor, FaultyBackend, Signals, quick, tasks_left
+from memory_view import MemoryView
 
 from taskhero.backends.memory import MemoryBackend
 from taskhero.backends.protocol import Entry, Process
@@ -122,5 +123,4 @@ class WorkerPoolHarness:
 
     def visible(self) -> list[int]:
         """The slots that others see."""
-        member = self.memory._work._processes.get(self.process.name)
-        return sorted(member.slots) if member is not None else []
+        return MemoryView(self.memory).slots_of(self.process)

@@ -6,6 +6,8 @@
   `periodic_store` and `wakeup_queue`.
 - `claim_store` holds the claims of the processes in `process_table`.
 
+A subclass may replace any of these parts: see `MemoryBackend.make_store`.
+
 A verb checks that it runs in the right event loop, reads the clock and calls the stores. No verb except `wait` awaits
 anything, so each is atomic. `Store.guard` protects leases, claims and locks, because heartbeats come from threads.
 """

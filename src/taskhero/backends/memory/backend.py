@@ -50,16 +50,31 @@ class MemoryBackend(PeriodicVerbs, InspectionVerbs):
     The jobs are private to the app and end with the program. Use the backend in one event loop. Only `heartbeat` may be
     called from any thread. No step awaits anything, so each is atomic. A lock protects the state that `heartbeat` uses.
 
+    A subclass changes a verb, or overrides `make_store` or `make_claim_store` to replace a part.
+
     Args:
         clock: For tests: the clock of all steps.
+
+    Attributes:
+        clock: The clock of all steps.
+        store: All jobs, locks and counters.
+        claim_store: The registered processes and their claims.
     """
 
     def __init__(self, *, clock: Clock | None = None) -> None:
-        self._clock: Clock = SystemClock() if clock is None else clock
+        self.clock: Clock = SystemClock() if clock is None else clock
         self._loop: asyncio.AbstractEventLoop | None = None
-        self._store = Store()
-        self._work = ClaimStore(self._store)
+        self.store = self.make_store()
+        self.claim_store = self.make_claim_store(self.store)
         self._leader: tuple[str, float] | None = None
+
+    def make_store(self) -> Store:
+        """Return an empty store of jobs, locks and counters."""
+        return Store()
+
+    def make_claim_store(self, store: Store) -> ClaimStore:
+        """Return an empty store of processes and claims, which takes jobs from *store*."""
+        return ClaimStore(store)
 
     @classmethod
     def from_url(cls, url: str, *, namespace: str = "resque") -> Self:  # noqa: ARG003 - nothing is shared
@@ -92,13 +107,13 @@ class MemoryBackend(PeriodicVerbs, InspectionVerbs):
     async def close(self) -> None:
         """See `Backend.close`."""
         self._loop = None
-        self._store.wakeups.close()
+        self.store.wakeups.close()
 
     def _use(self) -> Store:
         """Return the store. Raise `NotConnected` outside of the event loop in which the backend was connected."""
         if self._loop is not asyncio.get_running_loop():
             raise self._misuse()
-        return self._store
+        return self.store
 
     def _misuse(self) -> NotConnected:
         if self._loop is None:
@@ -111,7 +126,7 @@ class MemoryBackend(PeriodicVerbs, InspectionVerbs):
 
     async def push(self, entries: Sequence[Entry]) -> Sequence[bool]:
         """See `Backend.push`."""
-        store, now = self._use(), self._clock.now()
+        store, now = self._use(), self.clock.now()
         stored = []
         queues = {}
         for entry in entries:
@@ -126,7 +141,7 @@ class MemoryBackend(PeriodicVerbs, InspectionVerbs):
 
     async def schedule(self, entries: Sequence[DelayedJobEntry]) -> Sequence[ScheduleResult]:
         """See `Backend.schedule`."""
-        store, now = self._use(), self._clock.now()
+        store, now = self._use(), self.clock.now()
         return [self._schedule(store, entry, now) for entry in entries]
 
     def _schedule(self, store: Store, entry: DelayedJobEntry, now: float) -> ScheduleResult:
@@ -149,7 +164,7 @@ class MemoryBackend(PeriodicVerbs, InspectionVerbs):
 
     async def due(self, limit: int) -> DueReply:
         """See `Backend.due`."""
-        store, now = self._use(), self._clock.now()
+        store, now = self._use(), self.clock.now()
         return DueReply(now=now, jobs=store.schedule.due(now, limit), next_at=store.schedule.next_at())
 
     async def adopt(self) -> int:
@@ -159,7 +174,7 @@ class MemoryBackend(PeriodicVerbs, InspectionVerbs):
 
     async def promote(self, moves: Sequence[PromotionTarget]) -> Sequence[PromoteResult]:
         """See `Backend.promote`."""
-        store, now = self._use(), self._clock.now()
+        store, now = self._use(), self.clock.now()
         return [self._promote(store, move, now) for move in moves]
 
     def _promote(self, store: Store, move: PromotionTarget, now: float) -> PromoteResult:
@@ -183,7 +198,7 @@ class MemoryBackend(PeriodicVerbs, InspectionVerbs):
     async def register(self, process: Process, slots: Sequence[int], lease: float) -> None:
         """See `Backend.register`."""
         self._use()
-        self._work.renew(process, slots, lease, self._clock.now())
+        self.claim_store.renew(process, slots, lease, self.clock.now())
 
     def heartbeat(
         self,
@@ -198,17 +213,17 @@ class MemoryBackend(PeriodicVerbs, InspectionVerbs):
         """See `Backend.heartbeat`."""
         if self._loop is None:
             raise self._misuse()
-        return self._work.renew(process, slots if full else (), lease, self._clock.now(), locks=locks, seen=seen)
+        return self.claim_store.renew(process, slots if full else (), lease, self.clock.now(), locks=locks, seen=seen)
 
     async def deregister_slots(self, process: Process, slots: Sequence[int]) -> DeregisterReply:
         """See `Backend.deregister_slots`."""
         self._use()
-        return self._work.deregister_slots(process, slots)
+        return self.claim_store.deregister_slots(process, slots)
 
     async def deregister(self, process: Process) -> DeregisterReply:
         """See `Backend.deregister`."""
         self._use()
-        return self._work.deregister(process)
+        return self.claim_store.deregister(process)
 
     async def settle_and_claim(
         self,
@@ -219,42 +234,42 @@ class MemoryBackend(PeriodicVerbs, InspectionVerbs):
     ) -> SettleAndClaimReply:
         """See `Backend.settle_and_claim`."""
         self._use()
-        return self._work.settle_and_claim(process, settlements, free_slots, queues, self._clock.now())
+        return self.claim_store.settle_and_claim(process, settlements, free_slots, queues, self.clock.now())
 
     async def prepare(self, process: Process, preparations: Sequence[Preparation]) -> Sequence[Prepared]:
         """See `Backend.prepare`."""
         self._use()
-        return self._work.prepare(process, preparations, self._clock.now())
+        return self.claim_store.prepare(process, preparations, self.clock.now())
 
     async def claims(self, process: Process) -> ClaimsReply:
         """See `Backend.claims`."""
         self._use()
-        return self._work.claims(process)
+        return self.claim_store.claims(process)
 
     async def restore(self, process: Process, claims: Sequence[Claim]) -> Sequence[bool]:
         """See `Backend.restore`."""
         self._use()
-        return self._work.restore(process, claims, self._clock.now())
+        return self.claim_store.restore(process, claims, self.clock.now())
 
     async def mark_exclusive(self, process: Process, claim: Claim, *, exclusive: bool = True) -> bool:
         """See `Backend.mark_exclusive`."""
         self._use()
-        return self._work.mark_exclusive(process, claim, exclusive=exclusive)
+        return self.claim_store.mark_exclusive(process, claim, exclusive=exclusive)
 
     async def leases(self, seen: str = "", *, lease: float | None = None) -> Leases:  # noqa: ARG002 - no lease is unknown
         """See `Backend.leases`."""
         self._use()
-        return self._work.leases(seen)
+        return self.claim_store.leases(seen)
 
     async def rescue(self, expired: Sequence[Lease], limit: int) -> Sequence[RescuedJob]:
         """See `Backend.rescue`."""
         self._use()
-        return self._work.rescue(expired, limit)
+        return self.claim_store.rescue(expired, limit)
 
     async def pause_all_workers(self, paused: bool = True) -> None:
         """Pause all claims, or resume them with False. The Redis key ``pause-all-workers`` does the same."""
         self._use()
-        self._work.paused = paused
+        self.claim_store.paused = paused
 
     # waking
 
@@ -275,7 +290,7 @@ class MemoryBackend(PeriodicVerbs, InspectionVerbs):
         self._use()
         if self._current_leader() not in {None, owner}:
             return False
-        self._leader = (owner, self._clock.now() + lease)
+        self._leader = (owner, self.clock.now() + lease)
         return True
 
     async def resign(self, owner: str) -> bool:
@@ -292,7 +307,7 @@ class MemoryBackend(PeriodicVerbs, InspectionVerbs):
         return self._current_leader()
 
     def _current_leader(self) -> str | None:
-        if self._leader is None or self._leader[1] <= self._clock.now():
+        if self._leader is None or self._leader[1] <= self.clock.now():
             return None
         return self._leader[0]
 

@@ -43,16 +43,22 @@ class ClaimStore:
 
     Args:
         store: The store of the jobs.
+        processes: The table of processes.
 
     Attributes:
         paused: Whether all claims are paused.
+        processes: The registered processes with their claims.
     """
 
-    def __init__(self, store: Store) -> None:
+    def __init__(self, store: Store, processes: ProcessTable | None = None) -> None:
         self.paused = False
+        self.processes = ProcessTable() if processes is None else processes
         self._store = store
-        self._processes = ProcessTable()
         self._batches = count(1)
+
+    def next_token(self) -> str:
+        """Return a token for the claims of one batch, which no other batch has."""
+        return str(next(self._batches))
 
     def renew(
         self,
@@ -66,12 +72,12 @@ class ClaimStore:
     ) -> HeartbeatReply:
         """Renew the lease of a process, register these slots and renew these locks. See `Backend.heartbeat`."""
         with self._store.guard:
-            before = self._processes.get(process.name)
+            before = self.processes.get(process.name)
             alive = before is not None and not before.dead
-            registered = self._processes.renew(process, lease, now)
+            registered = self.processes.renew(process, lease, now)
             missing = [slot for slot in slots if slot not in registered.slots]
             registered.slots.update((slot, now) for slot in missing)
-            leases = self._processes.leases(seen, but=process.name)
+            leases = self.processes.leases(seen, but=process.name)
             lost = tuple(held for held in locks if not self._renew_lock(registered, held, now))
         return HeartbeatReply(alive, tuple(process.worker(slot) for slot in missing), leases, lost)
 
@@ -82,13 +88,13 @@ class ClaimStore:
     def deregister_slots(self, process: Process, slots: Sequence[int]) -> DeregisterReply:
         """See `Backend.deregister_slots`."""
         with self._store.guard:
-            registered = self._processes.get(process.name)
+            registered = self.processes.get(process.name)
             return DeregisterReply(released=self._deregister_slots(registered, slots) if registered else 0)
 
     def deregister(self, process: Process) -> DeregisterReply:
         """See `Backend.deregister`."""
         with self._store.guard:
-            registered = self._processes.remove(process.name)
+            registered = self.processes.remove(process.name)
             released = self._deregister_slots(registered, [*registered.slots, *registered.held]) if registered else 0
             self._store.locks.free_of(process.name)
         # It may have received a wake-up for a job that it did not claim.
@@ -120,7 +126,7 @@ class ClaimStore:
     ) -> SettleAndClaimReply:
         """See `Backend.settle_and_claim`."""
         with self._store.guard:
-            registered = self._processes.get(process.name)
+            registered = self.processes.get(process.name)
             gone, attempts, next_runs = self._store.settle(registered, settlements, now)
             claims: Sequence[Claim] = ()
             is_registered = registered is not None and not registered.dead
@@ -141,8 +147,8 @@ class ClaimStore:
     ) -> list[Claim]:
         held, wakeups = registered.held, self._store.wakeups
         slots = [slot for slot in dict.fromkeys(free) if slot not in held]
-        alive = self._processes.alive()
-        token = str(next(self._batches))
+        alive = self.processes.alive()
+        token = self.next_token()
         claims: list[Claim] = []
         room = MAX_BATCH
         for queue in queues:
@@ -169,13 +175,13 @@ class ClaimStore:
     def claims(self, process: Process) -> ClaimsReply:
         """See `Backend.claims`."""
         with self._store.guard:
-            registered = self._processes.get(process.name)
+            registered = self.processes.get(process.name)
             return ClaimsReply(claims=[claim for claim, _ in registered.held.values()] if registered else ())
 
     def prepare(self, process: Process, preparations: Sequence[Preparation], now: float) -> list[Prepared]:
         """See `Backend.prepare`."""
         with self._store.guard:
-            registered = self._processes.get(process.name)
+            registered = self.processes.get(process.name)
             return [self._prepare(registered, preparation, now) for preparation in preparations]
 
     def _prepare(self, registered: RegisteredProcess | None, preparation: Preparation, now: float) -> Prepared:
@@ -190,7 +196,7 @@ class ClaimStore:
     def restore(self, process: Process, claims: Sequence[Claim], now: float) -> list[bool]:
         """See `Backend.restore`."""
         with self._store.guard:
-            registered = self._processes.get(process.name)
+            registered = self.processes.get(process.name)
             if registered is None:
                 return [False] * len(claims)
             for claim in claims:
@@ -201,7 +207,7 @@ class ClaimStore:
     def mark_exclusive(self, process: Process, claim: Claim, *, exclusive: bool) -> bool:
         """See `Backend.mark_exclusive`."""
         with self._store.guard:
-            registered = self._processes.get(process.name)
+            registered = self.processes.get(process.name)
             if registered is None or not registered.holds(claim):
                 return False
             if exclusive:
@@ -217,7 +223,7 @@ class ClaimStore:
     def entries(self, now: float) -> list[WorkerEntry]:
         """Return all registered workers, sorted by id."""
         with self._store.guard:
-            found = [self._entry(registered, slot, now) for registered in self._processes for slot in registered.slots]
+            found = [self._entry(registered, slot, now) for registered in self.processes for slot in registered.slots]
         return sorted(found, key=lambda entry: entry.id)
 
     def _entry(self, registered: RegisteredProcess, slot: int, now: float) -> WorkerEntry:
@@ -234,7 +240,7 @@ class ClaimStore:
     def remove_worker(self, removal: WorkerRemoval, now: float) -> RemoveWorkerResult:
         """See `Backend.remove_worker`."""
         with self._store.guard:
-            for registered in self._processes:
+            for registered in self.processes:
                 for slot in registered.slots:
                     if registered.process.worker_id(slot) == removal.id:
                         return self._remove_worker(registered, slot, removal, now)
@@ -258,18 +264,18 @@ class ClaimStore:
 
     def has_recently_expired_lease(self, now: float) -> bool:
         """Return whether a lease ended less than `RECENTLY_DEAD` seconds ago."""
-        return any(now - RECENTLY_DEAD < registered.lease_ends <= now for registered in self._processes)
+        return any(now - RECENTLY_DEAD < registered.lease_ends <= now for registered in self.processes)
 
     def leases(self, seen: str) -> Leases:
         """See `Backend.leases`."""
         with self._store.guard:
-            return self._processes.leases(seen)
+            return self.processes.leases(seen)
 
     def rescue(self, expired: Sequence[Lease], limit: int) -> list[RescuedJob]:
         """See `Backend.rescue`."""
         rescued: list[RescuedJob] = []
         with self._store.guard:
-            for registered in self._processes.expired(expired):
+            for registered in self.processes.expired(expired):
                 remaining = max(limit - len(rescued), 0)
                 if remaining or not registered.held:
                     registered.dead = True
@@ -281,7 +287,7 @@ class ClaimStore:
                     self._rescue(registered, claim, late) for claim in islice(registered.latest_first(), remaining)
                 ]
                 if not registered.held:
-                    self._processes.remove(registered.process.name)
+                    self.processes.remove(registered.process.name)
                     self._deregister_slots(registered, list(registered.slots))
         return rescued
 

@@ -8,7 +8,7 @@ from itertools import islice
 
 from taskhero.backends.protocol import DueJob
 
-__all__ = ["DelayedStore"]
+__all__ = ["DelayedMeanings", "DelayedStore"]
 
 
 class DelayedStore:
@@ -93,3 +93,31 @@ class DelayedStore:
         for at in seen:
             heapq.heappush(self._heap, at)
         return jobs
+
+
+class DelayedMeanings:
+    """The jobs that settlements delayed, by their meaning. A read removes those that are not delayed any more.
+
+    Args:
+        schedule: The store of the delayed jobs.
+    """
+
+    def __init__(self, schedule: DelayedStore) -> None:
+        self.schedule = schedule
+        #: The jobs of each meaning, including those that are not delayed any more and were not read since.
+        self.jobs: dict[str, set[DueJob]] = {}
+
+    def add(self, meaning: str, job: DueJob) -> None:
+        """Note the meaning of a delayed job."""
+        self.jobs[meaning] = {*self.delayed(meaning), job}
+
+    def delayed(self, meaning: str | None) -> set[DueJob]:
+        """Return the jobs of a meaning that are still delayed."""
+        if meaning is None or meaning not in self.jobs:
+            return set()
+        found = {job for job in self.jobs[meaning] if self.schedule.holds(job.at, job.raw)}
+        if found:
+            self.jobs[meaning] = found
+        else:
+            del self.jobs[meaning]
+        return found

@@ -32,8 +32,8 @@ _LOCKS = ("lock:", "workerslock:")
 class InspectionVerbs:
     """The verbs that list and repair jobs, locks and workers."""
 
-    _clock: Clock
-    _work: ClaimStore
+    clock: Clock
+    claim_store: ClaimStore
 
     @abstractmethod
     def _use(self) -> Store:
@@ -47,13 +47,13 @@ class InspectionVerbs:
         """See `Backend.overview`."""
         store = self._use()
         return Overview(
-            now=self._clock.now(),
+            now=self.clock.now(),
             lengths={name: len(payloads) for name, payloads in sorted(store.queues.payloads.items())},
             failures={FAILED: len(store.failures)},
             processed=store.counters.get("processed", 0),
             failed=store.counters.get("failed", 0),
             leader=self._current_leader(),
-            paused=self._work.paused,
+            paused=self.claim_store.paused,
         )
 
     # delayed jobs
@@ -106,27 +106,27 @@ class InspectionVerbs:
 
     async def retry_failed(self, retries: Sequence[FailedRetry]) -> Sequence[RetryResult]:
         """See `Backend.retry_failed`."""
-        store, now = self._use(), self._clock.now()
+        store, now = self._use(), self.clock.now()
         return [_retry(store, retry, now) for retry in retries]
 
     # locks
 
     async def locks(self) -> dict[str, str]:
         """See `Backend.locks`."""
-        store, now = self._use(), self._clock.now()
+        store, now = self._use(), self.clock.now()
         with store.guard:
             return {key: value for key, value in store.locks.listing(now).items() if key.startswith(_LOCKS)}
 
     async def lifetimes(self, keys: Sequence[str]) -> dict[str, float | None]:
         """See `Backend.lifetimes`."""
-        store, now = self._use(), self._clock.now()
+        store, now = self._use(), self.clock.now()
         with store.guard:
             lifetimes = {key: store.locks.lifetime(key, now) for key in keys}
         return {key: lifetime for key, lifetime in lifetimes.items() if lifetime is not None}
 
     async def delete_lock(self, key: str) -> bool:
         """See `Backend.delete_lock`."""
-        store, now = self._use(), self._clock.now()
+        store, now = self._use(), self.clock.now()
         with store.guard:
             held = store.locks.get(key, now) is not None
             store.locks.free([key])
@@ -137,7 +137,7 @@ class InspectionVerbs:
     async def workers(self, ids: Sequence[str] | None = None) -> Sequence[WorkerEntry]:
         """See `Backend.workers`."""
         self._use()
-        entries = self._work.entries(self._clock.now())
+        entries = self.claim_store.entries(self.clock.now())
         if ids is None:
             return entries
         found = {entry.id: entry for entry in entries}
@@ -150,7 +150,7 @@ class InspectionVerbs:
     async def remove_worker(self, removal: WorkerRemoval) -> RemoveWorkerResult:
         """See `Backend.remove_worker`."""
         self._use()
-        return self._work.remove_worker(removal, self._clock.now())
+        return self.claim_store.remove_worker(removal, self.clock.now())
 
 
 def _delayed_from(store: Store, start: tuple[int, int]) -> Iterator[tuple[int, int, str]]:

@@ -109,7 +109,7 @@ class LockStore:
     def hold(self, locks: Sequence[LockSpec], owner: Owner, now: float) -> int | None:
         """Take all locks or none. Return the position of the first one that another owner holds, or None."""
         for position, lock in enumerate(locks):
-            if self._is_taken(lock.key, owner, now):
+            if self.is_taken(lock.key, owner, now):
                 return position
         for lock in locks:
             self.take(lock.key, owner, now + lock.timeout, now)
@@ -117,16 +117,17 @@ class LockStore:
 
     def renew(self, held: HeldLock, owner: Owner, now: float, *, ours: bool) -> bool:
         """Renew a lock, or take a free one if the claim is *ours*. Return False if another owner holds it."""
-        if self._is_taken(held.lock.key, owner, now):
+        if self.is_taken(held.lock.key, owner, now):
             return False
         if ours or self._is_held(held.lock.key, owner, now):
             self.hold((held.lock,), owner, now)
         return True
 
+    def is_taken(self, key: str, owner: Owner, now: float) -> bool:
+        """Return whether another owner holds a lock."""
+        found = self._held.get(key, now)
+        return found is not None and found[0] != owner
+
     def _is_held(self, key: str, owner: Owner, now: float) -> bool:
         found = self._held.get(key, now)
         return found is not None and found[0] == owner
-
-    def _is_taken(self, key: str, owner: Owner, now: float) -> bool:
-        found = self._held.get(key, now)
-        return found is not None and found[0] != owner

@@ -22,8 +22,8 @@ __all__ = ["PeriodicVerbs"]
 class PeriodicVerbs:
     """The verbs that maintain periodic tasks."""
 
-    _clock: Clock
-    _work: ClaimStore
+    clock: Clock
+    claim_store: ClaimStore
 
     @abstractmethod
     def _use(self) -> Store:
@@ -33,19 +33,19 @@ class PeriodicVerbs:
         self, declared: Sequence[PeriodicTask] = (), lifetime: float = 0.0
     ) -> PeriodicTasksReply:
         """See `Backend.declare_periodic`."""
-        return self._use().periodic.declare(declared, lifetime, self._clock.now())
+        return self._use().periodic.declare(declared, lifetime, self.clock.now())
 
     async def ensure_periodic(
         self, tasks: Sequence[PeriodicTask], *, full_scan: bool = False
     ) -> Sequence[EnsureResult]:
         """See `Backend.ensure_periodic`."""
-        store, now = self._use(), self._clock.now()
+        store, now = self._use(), self.clock.now()
         return [self._ensure(store, task, now, full_scan=full_scan) for task in tasks]
 
     def _ensure(self, store: Store, task: PeriodicTask, now: float, *, full_scan: bool) -> EnsureResult:
         with store.guard:
             found = store.periodic.find(task, store.locks, now, full_scan=full_scan)
-            if found is None and self._work.has_recently_expired_lease(now):
+            if found is None and self.claim_store.has_recently_expired_lease(now):
                 found = EnsureResult.UNSURE
         if found is not None:
             return found
@@ -57,7 +57,7 @@ class PeriodicVerbs:
 
     async def restart_periodic(self, task: PeriodicTask) -> int | None:
         """See `Backend.restart_periodic`."""
-        store, now = self._use(), self._clock.now()
+        store, now = self._use(), self.clock.now()
         periodic = store.periodic
         periodic.stopped.pop(task.name, None)
         with store.guard:
@@ -84,7 +84,7 @@ class PeriodicVerbs:
         self, task: PeriodicTask, expected_cursor: int | None, new_cursor: int, count: int
     ) -> FireResult:
         """See `Backend.fire_cron`."""
-        store, now = self._use(), self._clock.now()
+        store, now = self._use(), self.clock.now()
         periodic = store.periodic
         if periodic.cron_cursors.get(task.name) != expected_cursor:
             return FireResult.MISSED

@@ -6,7 +6,7 @@ import math
 import threading
 from typing import TYPE_CHECKING
 
-from taskhero.backends.memory.delayed_store import DelayedStore
+from taskhero.backends.memory.delayed_store import DelayedMeanings, DelayedStore
 from taskhero.backends.memory.locks import ExpiringMap, LockStore, owner_of
 from taskhero.backends.memory.periodic_store import PeriodicStore
 from taskhero.backends.memory.queue_store import QueueStore
@@ -62,20 +62,43 @@ def due_second(entry: DelayedJobEntry, now: float) -> int | None:
 class Store:
     """All jobs, locks and counters, and the small steps that several verbs share.
 
+    Each argument replaces a part. Without it, the part is a new one of the usual class.
+
+    Args:
+        wakeups: The processes that wait for jobs.
+        queues: The queues. They must signal *wakeups*.
+        schedule: The delayed jobs.
+        meanings: The meanings of the jobs in *schedule*.
+        locks: The locks of queued and of running jobs.
+        attempts: The counters of attempts.
+        traces: The last errors of retried jobs.
+
     Attributes:
         guard: A mutex for leases, claims and locks, because heartbeats come from threads.
+        failures: The entries of the failed list, the oldest first.
+        counters: The counters of processed and failed jobs, by name.
+        periodic: The declared periodic tasks.
     """
 
-    def __init__(self) -> None:
+    def __init__(
+        self,
+        *,
+        wakeups: WakeupQueue | None = None,
+        queues: QueueStore | None = None,
+        schedule: DelayedStore | None = None,
+        meanings: DelayedMeanings | None = None,
+        locks: LockStore | None = None,
+        attempts: ExpiringMap[int] | None = None,
+        traces: ExpiringMap[str] | None = None,
+    ) -> None:
         self.guard = threading.Lock()
-        self.wakeups = WakeupQueue()
-        self.queues = QueueStore(self.wakeups)
-        self.schedule = DelayedStore()
-        # Jobs that settlements delayed, by their meaning. A read removes those that are not delayed any more.
-        self._spelled: dict[str, set[DueJob]] = {}
-        self.locks = LockStore()
-        self.attempts: ExpiringMap[int] = ExpiringMap()
-        self.traces: ExpiringMap[str] = ExpiringMap()
+        self.wakeups = WakeupQueue() if wakeups is None else wakeups
+        self.queues = QueueStore(self.wakeups) if queues is None else queues
+        self.schedule = DelayedStore() if schedule is None else schedule
+        self.meanings = DelayedMeanings(self.schedule) if meanings is None else meanings
+        self.locks = LockStore() if locks is None else locks
+        self.attempts: ExpiringMap[int] = ExpiringMap() if attempts is None else attempts
+        self.traces: ExpiringMap[str] = ExpiringMap() if traces is None else traces
         self.failures: list[str] = []
         self.counters: dict[str, int] = {}
         self.periodic = PeriodicStore(self.queues, self.schedule, self.wakeups)
@@ -92,7 +115,7 @@ class Store:
     def delay(self, at: int, raw: str, meaning: str | None = None) -> None:
         """Delay a payload until *at*. Signal the schedule if that is the earliest due time."""
         if meaning is not None:
-            self._spelled[meaning] = {*self._still_delayed(meaning), DueJob(at, raw)}
+            self.meanings.add(meaning, DueJob(at, raw))
         if self.schedule.add(at, raw):
             self.wakeups.signal_schedule()
 
@@ -113,7 +136,7 @@ class Store:
             for guard in guards:
                 if isinstance(guard, NotDelayed):
                     holds = not any(self._delayed(payload, moving) for payload in guard.equivalent_payloads)
-                    holds = holds and not self._still_delayed(guard.meaning) - {moving}
+                    holds = holds and not self.meanings.delayed(guard.meaning) - {moving}
                 else:
                     holds = (force and not guard.shared) or self.locks.get(guard.key, now) is None
                 if not holds:
@@ -126,17 +149,6 @@ class Store:
     def _delayed(self, raw: str, moving: DueJob | None) -> bool:
         due_times = self.schedule.due_times(raw)
         return any(moving is None or (at, raw) != (moving.at, moving.raw) for at in due_times)
-
-    def _still_delayed(self, meaning: str | None) -> set[DueJob]:
-        """Return the jobs of this meaning that settlements delayed and that are still delayed."""
-        if meaning is None or meaning not in self._spelled:
-            return set()
-        found = {job for job in self._spelled[meaning] if self.schedule.holds(job.at, job.raw)}
-        if found:
-            self._spelled[meaning] = found
-        else:
-            del self._spelled[meaning]
-        return found
 
     def acquire_or_merge(self, move: PromotionTarget, queue: str, now: float) -> PromoteResult:
         """Acquire the locks of a due job, also stale ones. Return what happens to it."""

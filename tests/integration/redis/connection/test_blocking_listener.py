@@ -6,6 +6,7 @@ import asyncio
 
 import pytest
 from proxy import Proxy
+from redis_view import connections_of, run_command, set_tracking
 
 from taskhero.backends.protocol import Entry, Process, Subscription, Wakeup
 from taskhero.backends.redis import RedisBackend
@@ -27,7 +28,7 @@ async def backend(redis_url: str):
     """A driver that waits in line."""
     backend = RedisBackend(redis_url)
     await backend.connect()
-    backend._tracking = False
+    set_tracking(backend, enabled=False)
     yield backend
     await backend.close()
 
@@ -42,7 +43,7 @@ async def pusher(redis_url: str):
 
 
 async def blocked(looker: RedisBackend) -> int:
-    return (await looker._connections.call("CLIENT", "LIST")).decode().count("cmd=blpop")
+    return (await run_command(looker, "CLIENT", "LIST")).decode().count("cmd=blpop")
 
 
 async def begin(
@@ -68,7 +69,7 @@ async def until_jobs(backend: RedisBackend, me: Process, interest: Subscription,
 
 
 async def test_a_wait_that_is_cancelled_while_it_leaves_an_older_one_loses_no_wake_up(backend, pusher, monkeypatch):
-    me, link = Process(new_process_name(), ("q",)), backend._connections
+    me, link = Process(new_process_name(), ("q",)), connections_of(backend)
     await give_up(await begin(backend, pusher, me, ONE))
     call, leaving, may_leave = link.call, asyncio.Event(), asyncio.Event()
 
@@ -93,7 +94,7 @@ async def test_a_wait_that_is_cancelled_while_it_leaves_an_older_one_loses_no_wa
 async def test_a_wake_up_that_comes_in_the_instant_in_which_a_wait_is_left_is_not_lost(
     backend, pusher, server, monkeypatch
 ):
-    me, link = Process(new_process_name(), ("q",)), backend._connections
+    me, link = Process(new_process_name(), ("q",)), connections_of(backend)
     await give_up(await begin(backend, pusher, me, ONE))
     call = link.call
 
@@ -119,20 +120,20 @@ async def test_a_wait_notices_that_its_connection_is_silently_gone(pusher, redis
     async with Proxy(int(redis_url.rsplit(":", 1)[1].split("/")[0])) as proxy:
         backend = RedisBackend(f"redis://127.0.0.1:{proxy.port}/0")
         await backend.connect()
-        backend._tracking = tracking
+        set_tracking(backend, enabled=tracking)
         assert await backend.wait(me, ONE, 0.05) == Wakeup()
         task = asyncio.create_task(backend.wait(me, ONE, 0.3))
         await asyncio.sleep(0)
         proxy.silence()
         # The pool's connections are gone as well, which a command notices by itself.
-        await backend._connections._pool.disconnect()
+        await connections_of(backend)._pool.disconnect()
         with pytest.raises((BackendUnavailable, ReplyLost)):  # noqa: PT012 - one of the next waits raises
             await task
             async with asyncio.timeout(5):
                 while True:
                     await backend.wait(me, ONE, 0.1)
         if tracking:
-            await pusher._connections.call("RPUSH", "resque:queue:q", RAW)
+            await run_command(pusher, "RPUSH", "resque:queue:q", RAW)
         else:
             await pusher.push([Entry("q", RAW)])
         await until_jobs(backend, me, ONE)

@@ -10,6 +10,7 @@ from contextlib import AsyncExitStack, ExitStack
 
 import pytest
 from redis import Redis
+from redis_view import connections_of
 from sentinel_stub import SentinelStub
 
 from taskhero.backends.protocol import Entry, Process, Subscription
@@ -148,10 +149,10 @@ async def test_a_sentinel_that_has_not_heard_of_the_failover_yet_is_not_believed
     backend = await connect(sentinels(late, informed))
     await informed.subscribed()
     informed.switch(new.port)
-    await until(lambda: backend._connections.address.generation > 1)
+    await until(lambda: connections_of(backend).address.generation > 1)
     new.command("CLIENT", "KILL", "TYPE", "normal")
     for _ in range(3):
-        await asyncio.to_thread(backend._connections.address.find)
+        await asyncio.to_thread(connections_of(backend).address.find)
         assert await backend.push([Entry("q", RAW)]) == [True]
     assert new.command("LLEN", "resque:queue:q") == b":3"
 
@@ -205,6 +206,6 @@ async def test_a_driver_whose_sentinels_are_gone_says_so_and_comes_back_with_the
         await backend.push([Entry("q", RAW)])
     sentinel.master = new.port
     sentinel.open()
-    await until(lambda: backend._connections.address.generation > 1, within=10)
+    await until(lambda: connections_of(backend).address.generation > 1, within=10)
     assert await backend.push([Entry("q", RAW)]) == [True]
     assert "127.0.0.1" in backend.location

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 
 import pytest
+from redis_view import connections_of, is_listening, run_command
 
 from taskhero.backends.protocol import Entry, Process, Subscription
 from taskhero.backends.redis import RedisBackend
@@ -30,7 +31,7 @@ async def backend(redis_url, monkeypatch):
 
 
 async def test_many_calls_at_once_share_few_connections_and_none_is_lost(backend):
-    call = backend._connections.call
+    call = connections_of(backend).call
 
     async def ask(caller):
         for number in range(50):
@@ -43,7 +44,7 @@ async def test_many_calls_at_once_share_few_connections_and_none_is_lost(backend
 
 async def test_one_who_asks_when_another_has_just_been_answered_keeps_the_connection(backend, monkeypatch):
     """That one would give it to those who wait for a connection."""
-    link = backend._connections
+    link = connections_of(backend)
     await link.call("PING")
     ready = link._pipelined
     answer, others = ready._answer, []
@@ -60,7 +61,7 @@ async def test_one_who_asks_when_another_has_just_been_answered_keeps_the_connec
 
 
 async def test_the_answer_to_one_who_stopped_waiting_reaches_nobody_else(backend):
-    call = backend._connections.call
+    call = connections_of(backend).call
     for turns in range(8):
         asking = asyncio.create_task(call("ECHO", "mine"))
         for _ in range(turns):
@@ -71,7 +72,7 @@ async def test_the_answer_to_one_who_stopped_waiting_reaches_nobody_else(backend
 
 
 async def test_an_error_is_told_to_who_asked_and_the_connection_stays(backend):
-    call = backend._connections.call
+    call = connections_of(backend).call
     first = await call("CLIENT", "ID")
     for _ in range(3):
         with pytest.raises(BackendRefused, match="refused NONSENSE"):
@@ -80,30 +81,30 @@ async def test_an_error_is_told_to_who_asked_and_the_connection_stays(backend):
 
 
 async def test_a_connection_that_the_server_closed_meanwhile_is_replaced_without_an_error(backend):
-    call = backend._connections.call
+    call = connections_of(backend).call
     for _ in range(5):
         mine = await call("CLIENT", "ID")
         other = RedisBackend(backend.location)
         await other.connect()
-        await other._connections.call("CLIENT", "KILL", "ID", mine)
+        await run_command(other, "CLIENT", "KILL", "ID", mine)
         await other.close()
         async with asyncio.timeout(5):
-            while backend._connections._pipelined is not None and not backend._connections._pipelined.lost:
+            while connections_of(backend)._pipelined is not None and not connections_of(backend)._pipelined.lost:
                 await asyncio.sleep(0)
         assert await call("CLIENT", "ID") != mine
         assert await call("ECHO", "x") == b"x"
 
 
 async def test_a_connection_that_breaks_before_the_answer_is_told_as_a_lost_reply(backend, redis_url):
-    call = backend._connections.call
+    call = connections_of(backend).call
     mine = await call("CLIENT", "ID")
     asking = asyncio.create_task(call("BLPOP", "nothing", 0))
     other = RedisBackend(redis_url)
     await other.connect()
     async with asyncio.timeout(5):
-        while b"cmd=blpop" not in await other._connections.call("CLIENT", "LIST", "ID", mine):
+        while b"cmd=blpop" not in await run_command(other, "CLIENT", "LIST", "ID", mine):
             await asyncio.sleep(0)
-    await other._connections.call("CLIENT", "KILL", "ID", mine)
+    await run_command(other, "CLIENT", "KILL", "ID", mine)
     with pytest.raises(ReplyLost, match="may or may not"):
         await asking
     await other.close()
@@ -112,23 +113,23 @@ async def test_a_connection_that_breaks_before_the_answer_is_told_as_a_lost_repl
 
 async def test_an_answer_that_does_not_come_ends_the_connection_and_the_next_call_has_another(backend, monkeypatch):
     monkeypatch.setattr(pipelined, "REPLY_TIMEOUT", 0.1)
-    await backend._connections.call("PING")
+    await run_command(backend, "PING")
     with pytest.raises(ReplyLost, match=r"within 0\.1 seconds"):
-        await backend._connections.call("BLPOP", "nothing", 0)
-    assert await backend._connections.call("ECHO", "x") == b"x"
+        await run_command(backend, "BLPOP", "nothing", 0)
+    assert await run_command(backend, "ECHO", "x") == b"x"
 
 
 async def test_what_is_no_redis_ends_the_connection_and_not_the_program(backend, monkeypatch):
-    await backend._connections.call("PING")
-    ready = backend._connections._pipelined
-    asking = asyncio.create_task(backend._connections.call("BLPOP", "nothing", 0))
+    await run_command(backend, "PING")
+    ready = connections_of(backend)._pipelined
+    asking = asyncio.create_task(run_command(backend, "BLPOP", "nothing", 0))
     async with asyncio.timeout(5):
         while ready.idle:
             await asyncio.sleep(0)
     ready.data_received(b"HTTP/1.1 400 Bad Request\r\n\r\n")
     with pytest.raises(ReplyLost):
         await asking
-    assert await backend._connections.call("ECHO", "x") == b"x"
+    assert await run_command(backend, "ECHO", "x") == b"x"
 
 
 @READERS
@@ -136,7 +137,7 @@ async def test_an_answer_to_nothing_ends_the_connection(backend, reader, monkeyp
     if reader == "redis-py":
         monkeypatch.setattr(pipelined, "_Push", None)
     ended = asyncio.Event()
-    connection = await backend._connections.dedicated_connection(protocol=3)
+    connection = await connections_of(backend).dedicated_connection(protocol=3)
     talk = pipelined.take_over(connection, on_lost=ended.set) or pipelined.RedisPyConnection(
         connection, on_lost=ended.set
     )
@@ -161,12 +162,12 @@ async def test_a_foreign_push_wakes_the_tracking_listener(backend, redis_url, re
     for _ in range(5):
         task = asyncio.create_task(backend.wait(me, interest, 20))
         async with asyncio.timeout(5):
-            while not (me.name in backend._waits and backend._waits[me.name].tracking._listeners):
+            while not is_listening(backend, me):
                 await asyncio.sleep(0)
-        await pusher._connections.call("RPUSH", "resque:queue:q", RAW)
+        await run_command(pusher, "RPUSH", "resque:queue:q", RAW)
         async with asyncio.timeout(5):
             assert (await task).jobs
-        await pusher._connections.call("DEL", "resque:queue:q")
+        await run_command(pusher, "DEL", "resque:queue:q")
     await pusher.push([Entry("q", RAW)])
     assert (await backend.wait(me, interest, 5)).jobs
     await pusher.close()
@@ -179,12 +180,12 @@ async def test_a_push_of_another_program_is_not_looked_for_once_more_before_the_
     await pusher.connect()
     task = asyncio.create_task(backend.wait(me, interest, 20))
     async with asyncio.timeout(5):
-        while not (me.name in backend._waits and backend._waits[me.name].tracking._listeners):
+        while not is_listening(backend, me):
             await asyncio.sleep(0)
-    await pusher._connections.call("CONFIG", "RESETSTAT")
-    await pusher._connections.call("RPUSH", "resque:queue:q", RAW)
+    await run_command(pusher, "CONFIG", "RESETSTAT")
+    await run_command(pusher, "RPUSH", "resque:queue:q", RAW)
     assert (await task).jobs
-    assert b"cmdstat_exists" not in await pusher._connections.call("INFO", "commandstats")
+    assert b"cmdstat_exists" not in await run_command(pusher, "INFO", "commandstats")
     await pusher.close()
 
 
@@ -193,10 +194,10 @@ async def test_an_idle_tracking_listener_keeps_its_seat_with_two_commands(backen
     monkeypatch.setattr(notifier, "TRACKING_RENEWAL", 0)
     me, interest = Process(new_process_name(), ("q",)), Subscription(queues=("q",), all_queues=True, schedule=True)
     assert not (await backend.wait(me, interest, 0.01)).jobs
-    await backend._connections.call("CONFIG", "RESETSTAT")
+    await run_command(backend, "CONFIG", "RESETSTAT")
     for _ in range(5):
         assert not (await backend.wait(me, interest, 0.01)).jobs
-    stats = (await backend._connections.call("INFO", "commandstats")).decode().split()
+    stats = (await run_command(backend, "INFO", "commandstats")).decode().split()
     calls = {line.split(":")[0]: line.split("calls=")[1].split(",")[0] for line in stats if "calls=" in line}
     asked = {name: int(count) for name, count in calls.items() if name in {"cmdstat_evalsha", "cmdstat_ping"}}
     assert asked == {"cmdstat_evalsha": 5, "cmdstat_ping": 5}

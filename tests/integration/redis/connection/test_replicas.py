@@ -8,6 +8,7 @@ import time
 import pytest
 from proxy import Proxy
 from redis import Redis
+from redis_view import run_command
 
 from taskhero import Settings, TaskHero
 from taskhero.backends.protocol import (
@@ -58,9 +59,9 @@ async def replica(start_server, kind):
     await backend.push([Entry("q", RAW), Entry("q", RAW)])
     (claim,) = (await backend.settle_and_claim(process, [], [1], ["q"])).claims
     await backend.schedule([DelayedJobEntry(LATER, "q", RAW), DelayedJobEntry(LATER, "q", RAW, unique=False)])
-    await backend._connections.call("RPUSH", "resque:failed", FAILURE)
-    await backend._connections.call("SADD", "resque:workers", "other:1:q")
-    await backend._connections.call("SET", "resque:lock", "1")
+    await run_command(backend, "RPUSH", "resque:failed", FAILURE)
+    await run_command(backend, "SADD", "resque:workers", "other:1:q")
+    await run_command(backend, "SET", "resque:lock", "1")
     # It follows no server, so that it keeps what it has.
     server.command("REPLICAOF", "127.0.0.1", 1)
     yield backend, process, claim, server, master

@@ -5,9 +5,11 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import logging
+import re
 from contextlib import AsyncExitStack
 
 import pytest
+from redis_view import connections_of, is_tracking, run_command, set_tracking, tracking_listener_of
 
 from taskhero.backends.protocol import DelayedJobEntry, Entry, Process, Removal, Subscription, Wakeup
 from taskhero.backends.redis import RedisBackend
@@ -46,7 +48,7 @@ async def waiting(backends: list[RedisBackend], interest: Subscription = Q) -> l
     looker = backends[0]
     async with asyncio.timeout(10):
         while True:
-            clients = (await looker._connections.call("CLIENT", "LIST")).decode().splitlines()
+            clients = (await run_command(looker, "CLIENT", "LIST")).decode().splitlines()
             blocked = sum("cmd=blpop" in line for line in clients)
             tracking = sum(" flags=t" in line or "cmd=exists" in line or "cmd=scard" in line for line in clients)
             if blocked + min(tracking, 1) >= len(backends) or any(task.done() for task in tasks):
@@ -55,8 +57,8 @@ async def waiting(backends: list[RedisBackend], interest: Subscription = Q) -> l
 
 async def foreign_push(backend: RedisBackend, queue: str = "q", raw: str = RAW) -> None:
     """Push as any Resque client does."""
-    await backend._connections.call("SADD", "resque:queues", queue)
-    await backend._connections.call("RPUSH", f"resque:queue:{queue}", raw)
+    await run_command(backend, "SADD", "resque:queues", queue)
+    await run_command(backend, "RPUSH", f"resque:queue:{queue}", raw)
 
 
 async def settle_down(tasks: list[asyncio.Task[Wakeup]], done: int) -> int:
@@ -112,13 +114,13 @@ async def test_a_push_that_the_busy_tracking_listener_hears_is_passed_on_to_anot
     busy = process()
     (task,) = [asyncio.create_task(listener.wait(busy, Q, LONG))]
     async with asyncio.timeout(10):
-        while not listener._waits or not listener._waits[busy.name].tracking.active:
+        while not is_tracking(listener, busy):
             await asyncio.sleep(0)
     await foreign_push(pusher)
     assert (await task).jobs
     # It has its hands full now and does not wait; the next push is for somebody else.
     await pusher.remove("q", [Removal(RAW)])
-    await listener._waits[busy.name].tracking.track(["resque:queue:q"], None, None)
+    await tracking_listener_of(listener, busy).track(["resque:queue:q"], None, None)
     (line,) = await waiting([other])
     await foreign_push(pusher)
     async with asyncio.timeout(5):
@@ -128,11 +130,11 @@ async def test_a_push_that_the_busy_tracking_listener_hears_is_passed_on_to_anot
 
 async def test_a_wait_that_was_cancelled_loses_no_wake_up(connect):
     backend, pusher = await connect(), await connect()
-    backend._tracking = False
+    set_tracking(backend, enabled=False)
     me = process()
     task = asyncio.create_task(backend.wait(me, Q, LONG))
     async with asyncio.timeout(10):
-        while b"cmd=blpop" not in await pusher._connections.call("CLIENT", "LIST"):
+        while b"cmd=blpop" not in await run_command(pusher, "CLIENT", "LIST"):
             await asyncio.sleep(0)
     await end([task])
     await pusher.push([Entry("q", RAW)])
@@ -142,11 +144,11 @@ async def test_a_wait_that_was_cancelled_loses_no_wake_up(connect):
 
 async def test_a_change_of_interest_takes_effect_while_an_older_wait_is_under_way(connect):
     backend, pusher = await connect(), await connect()
-    backend._tracking = False
+    set_tracking(backend, enabled=False)
     me = process()
     task = asyncio.create_task(backend.wait(me, Subscription(queues=("q",)), LONG))
     async with asyncio.timeout(10):
-        while b"cmd=blpop" not in await pusher._connections.call("CLIENT", "LIST"):
+        while b"cmd=blpop" not in await run_command(pusher, "CLIENT", "LIST"):
             await asyncio.sleep(0)
     await end([task])
     await pusher.push([Entry("new", RAW)])
@@ -158,7 +160,7 @@ async def test_a_change_of_interest_takes_effect_while_an_older_wait_is_under_wa
 @pytest.mark.parametrize("tracking", [True, False])
 async def test_an_earlier_moment_wakes_the_scheduler_and_a_later_one_does_not(connect, tracking):
     backend, pusher = await connect(), await connect()
-    backend._tracking = tracking
+    set_tracking(backend, enabled=tracking)
     me = process()
     interest = Subscription(queues=("q",), schedule=True)
 
@@ -176,7 +178,7 @@ async def test_an_earlier_moment_wakes_the_scheduler_and_a_later_one_does_not(co
 
 async def test_a_server_that_refuses_tracking_is_told_once_and_waited_at_all_the_same(connect, redis_url, caplog):
     admin = await connect()
-    await admin._connections.call("ACL", "SETUSER", "plain", "on", ">secret", "~*", "&*", "+@all", "-client")
+    await run_command(admin, "ACL", "SETUSER", "plain", "on", ">secret", "~*", "&*", "+@all", "-client")
     try:
         backend = await connect(redis_url.replace("//", "//plain:secret@"))
         pusher = await connect()
@@ -192,7 +194,7 @@ async def test_a_server_that_refuses_tracking_is_told_once_and_waited_at_all_the
         assert len(told) == 1
         assert "secret" not in told[0]
     finally:
-        await admin._connections.call("ACL", "DELUSER", "plain")
+        await run_command(admin, "ACL", "DELUSER", "plain")
 
 
 async def test_a_tracking_listener_whose_connection_is_killed_says_so_and_waits_again(connect):
@@ -200,9 +202,9 @@ async def test_a_tracking_listener_whose_connection_is_killed_says_so_and_waits_
     me = process()
     task = asyncio.create_task(backend.wait(me, Q, LONG))
     async with asyncio.timeout(10):
-        while not backend._waits or not backend._waits[me.name].tracking.active:
+        while not is_tracking(backend, me):
             await asyncio.sleep(0)
-    await pusher._connections.call("CLIENT", "KILL", "TYPE", "normal", "SKIPME", "yes")
+    await run_command(pusher, "CLIENT", "KILL", "TYPE", "normal", "SKIPME", "yes")
     with contextlib.suppress(BackendUnavailable):
         await task
     task = asyncio.create_task(backend.wait(me, Q, LONG))
@@ -214,9 +216,9 @@ async def test_a_tracking_listener_whose_connection_is_killed_says_so_and_waits_
 async def test_many_idle_processes_share_one_seat_and_each_has_one_connection_more(connect):
     backends = [await connect() for _ in range(5)]
     tasks = await waiting(backends)
-    clients = (await backends[0]._connections.call("CLIENT", "LIST")).decode().splitlines()
+    clients = (await run_command(backends[0], "CLIENT", "LIST")).decode().splitlines()
     await end(tasks)
-    assert sum(backend._waits[name].tracking.active for backend in backends for name in backend._waits) == 1
+    assert sum(re.search(r" flags=\w*t", line) is not None for line in clients) == 1
     assert sum("cmd=blpop" in line for line in clients) == 4
 
 
@@ -243,7 +245,7 @@ async def test_a_tracking_listener_that_is_cancelled_at_any_moment_loses_no_wake
 async def test_a_tracking_listener_whose_close_is_cancelled_leaves_no_connection_behind(connect):
     backend = await connect()
     for rounds in range(4):
-        listener = TrackingListener(backend._connections, lambda: None)
+        listener = TrackingListener(connections_of(backend), lambda: None)
         assert await listener.open()
         connection = listener._connection.connection
         closing = asyncio.create_task(listener.close())

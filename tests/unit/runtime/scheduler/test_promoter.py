@@ -8,6 +8,7 @@ from typing import Any
 
 import attrs
 import pytest
+from memory_view import MemoryView
 from scheduler_harness import SchedulerHarness
 
 from taskhero.backends.protocol import DueJob, DueReply, ForeignLeader, NotDelayed, PromoteResult, QueueLockGuard
@@ -87,7 +88,7 @@ async def test_an_earlier_moment_wakes_it() -> None:
     async with SchedulerHarness() as harness:
         await harness.delay("later", seconds=50)
         await harness.start()
-        await harness.until(lambda: harness.memory._store.wakeups._waiting)
+        await harness.until(lambda: MemoryView(harness.memory).waiting)
         await harness.delay("soon", seconds=1)
         await harness.until(lambda: harness.backend.times["due"] >= 2)
         harness.clock.advance(1)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 from dispatcher_harness import DispatcherHarness
+from memory_view import MemoryView
 
 from taskhero.errors import BackendRefused, BackendUnavailable
 from taskhero.events import WorkerError, WorkerGone, WorkerSuccess
@@ -14,9 +15,7 @@ pytestmark = pytest.mark.anyio
 
 def delete_claims(harness: DispatcherHarness) -> None:
     """Do to the store what Ruby's Resque does when it removes workers."""
-    member = harness.memory._work._processes.get(harness.process.name)
-    for slot in list(member.held):
-        member.release(slot)
+    MemoryView(harness.memory).delete_claims(harness.process)
 
 
 def restore(harness: DispatcherHarness, *slots: int) -> None:
@@ -87,7 +86,7 @@ async def test_a_job_that_runs_alone_is_marked_again() -> None:
         delete_claims(harness)
         restore(harness, 1)
         await harness.until(lambda: harness.backend.times["mark_exclusive"] == 2)
-        assert set(harness.memory._work._processes.get(harness.process.name).running) == {1}
+        assert MemoryView(harness.memory).exclusive_slots_of(harness.process) == {1}
         gate.set()
         await harness.until(lambda: harness.events_of(WorkerSuccess))
 

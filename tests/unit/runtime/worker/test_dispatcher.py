@@ -6,6 +6,7 @@ import asyncio
 
 import pytest
 from dispatcher_harness import DispatcherHarness
+from memory_view import MemoryView
 
 from taskhero.backends.protocol import Failed, PostponedByPlugin, Process, Retried
 from taskhero.events import WorkerFailure, WorkerPause, WorkerPoll, WorkerReEnqueue, WorkerRetry, WorkerSuccess
@@ -168,7 +169,7 @@ async def test_the_slow_poll_finds_what_no_wakeup_told() -> None:
     async with DispatcherHarness("default", timeout=0.05) as harness:
         await harness.start(1)
         await harness.idle()
-        harness.memory._store.queues.put("default", encode_job("silent", [], "default"))
+        MemoryView(harness.memory).queue_without_wakeup("default", encode_job("silent", [], "default"))
         await harness.until(lambda: harness.executor.ended == ["silent"])
 
 

@@ -7,6 +7,7 @@ from collections.abc import AsyncIterator
 
 import pytest
 from dispatcher_harness import FaultyBackend, Signals, quick
+from memory_view import MemoryView
 
 from taskhero.backends.memory import MemoryBackend
 from taskhero.backends.protocol import DelayedJobEntry, Entry, Process, Subscription, Wakeup
@@ -161,7 +162,7 @@ async def test_there_is_only_one_wait_at_a_time(waits: Waits) -> None:
     await waits.until(lambda: waits.interests)
     for _ in range(20):
         await asyncio.sleep(0)
-    assert len(waits.memory._store.wakeups._waiting) == 1
+    assert MemoryView(waits.memory).waiting == 1
 
 
 async def test_it_hushes_so_that_another_process_gets_the_wakeup(waits: Waits) -> None:
@@ -172,7 +173,7 @@ async def test_it_hushes_so_that_another_process_gets_the_wakeup(waits: Waits) -
     waits.waiter.stop_jobs()
     for _ in range(5):
         await asyncio.sleep(0)
-    assert len(waits.memory._store.wakeups._waiting) == 1
+    assert MemoryView(waits.memory).waiting == 1
     await waits.memory.push([Entry("default", "{}")])
     assert await asyncio.wait_for(other, 1) == Wakeup(jobs=True)
     assert waits.told == []

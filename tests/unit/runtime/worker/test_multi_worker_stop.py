@@ -9,6 +9,7 @@ from typing import Any
 
 import attrs
 import pytest
+from memory_view import MemoryView
 from worker_pool_harness import WorkerPoolHarness
 
 from taskhero.backends.protocol import Process
@@ -66,7 +67,7 @@ async def test_a_stop_without_grace_gives_jobs_back_and_takes_the_process_from_v
         await harness.multi_worker.stop(0)
         assert await harness.queued() == ["a", "b", "c"]
         assert harness.visible() == []
-        assert harness.memory._work._processes.get(harness.process.name) is None
+        assert not MemoryView(harness.memory).is_registered(harness.process)
         assert [event.verb for event in harness.events_of(MultiWorkerAction)] == ["--"]
         assert len(harness.events_of(WorkerEnd)) == 2
         assert harness.events_of(MultiWorkerEnd)

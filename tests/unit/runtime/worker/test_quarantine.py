@@ -6,6 +6,7 @@ import asyncio
 
 import pytest
 from dispatcher_harness import DispatcherHarness
+from memory_view import MemoryView
 
 from taskhero.backends.protocol import Failed
 from taskhero.errors import BackendUnavailable, ReplyLost
@@ -169,7 +170,7 @@ async def test_a_quarantined_job_that_ends_while_its_mark_is_taken_back_is_no_tr
 
 def begun_alone(harness: DispatcherHarness) -> set[int]:
     """The slots whose job's process would count if it died now."""
-    return set(harness.memory._work._processes.get(harness.process.name).running)
+    return MemoryView(harness.memory).exclusive_slots_of(harness.process)
 
 
 async def test_what_ended_before_is_recorded_before_a_quarantined_job_begins() -> None:
@@ -178,7 +179,7 @@ async def test_what_ended_before_is_recorded_before_a_quarantined_job_begins() -
         await harness.push("innocent")
         await harness.push(raw=quarantined("quarantined"))
         counted = []
-        harness.executor.tricks["quarantined"] = lambda _claim: counted.append(dict(harness.memory._store.counters))
+        harness.executor.tricks["quarantined"] = lambda _claim: counted.append(MemoryView(harness.memory).counters)
         await harness.start(2)
         await harness.until(lambda: len(harness.events_of(WorkerSuccess)) == 2)
         assert counted[0]["processed"] == 1

@@ -1,0 +1,79 @@
+"""Look at a Redis backend as its tests do: its keys, its server and its connections.
+
+Only this module knows where a backend has them. Tests that imitate another program send commands with `run_command`.
+"""
+
+from __future__ import annotations
+
+__all__ = [
+    "connections_of",
+    "count_commands",
+    "is_listening",
+    "is_tracking",
+    "keys_of",
+    "run_command",
+    "set_tracking",
+    "tracking_listener_of",
+]
+
+
+def connections_of(backend):
+    """Return the connection manager of a backend."""
+    return backend._connections
+
+
+def keys_of(backend):
+    """Return the names of a backend's keys."""
+    return backend._keys
+
+
+async def run_command(backend, *command):
+    """Send one command to the server of a backend, as another program would. Return the reply."""
+    return await connections_of(backend).call(*command)
+
+
+def set_tracking(backend, *, enabled):
+    """Let a backend wait as the tracking listener, or only with blocking commands, as where tracking is refused."""
+    backend._tracking = enabled
+
+
+def tracking_listener_of(backend, process):
+    """Return the tracking listener of a process, or None before its first wait."""
+    waiting = backend._waits.get(process.name)
+    return None if waiting is None else waiting.tracking
+
+
+def is_tracking(backend, process):
+    """Return whether a process is the tracking listener of its namespace."""
+    listener = tracking_listener_of(backend, process)
+    return listener is not None and listener.active
+
+
+def is_listening(backend, process):
+    """Return whether a process waits for an invalidation on its tracking connection."""
+    listener = tracking_listener_of(backend, process)
+    return listener is not None and bool(listener._listeners)
+
+
+def count_commands(backend):
+    """Count the commands of a Redis backend. Return a function that returns the number since its last call."""
+    connections, sent = connections_of(backend), []
+    for name in ("call", "call_packed"):
+        setattr(connections, name, _noting(getattr(connections, name), sent))
+
+    def since():
+        number = len(sent)
+        sent.clear()
+        return number
+
+    return since
+
+
+def _noting(call, sent):
+    async def noted(*command):
+        # EVAL only loads a script that the server does not know yet.
+        if command[0] != "EVAL":
+            sent.append(command[0])
+        return await call(*command)
+
+    return noted
