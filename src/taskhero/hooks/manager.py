@@ -106,7 +106,7 @@ class PluginManager(pluggy.PluginManager):
         """Register a plugin for all tasks of the app or for one task, and return its name.
 
         Args:
-            plugin: The plugin.
+            plugin: The plugin, or what `unregister` returned, which gets its name and task back.
             name: Its name, or None to let the manager choose one.
             task: The name of the only task whose jobs it acts on. The task may be declared later.
 
@@ -117,6 +117,9 @@ class PluginManager(pluggy.PluginManager):
             PluginError: The plugin is not valid. Then nothing is changed.
             ValueError: *name* is the name of another plugin.
         """
+        if isinstance(plugin, RegisteredPlugin):
+            name, task = name or plugin.name, task or plugin.task
+            plugin = plugin.plugin
         if name is None:
             name = self._free_name(label(plugin) if task is None else f"{task}:{label(plugin)}")
         functions = read_plugin(plugin, task=task, known=self._known_hooks())

@@ -187,6 +187,14 @@ async def test_a_plugin_that_is_registered_later_acts():
         app.plugins.register(Says("other"), "mine")
 
 
+async def test_what_was_unregistered_by_name_can_be_registered_again_as_it_was():
+    app = app_with(add=(Says("own"),), sub=())
+    gone = app.plugins.unregister(name="add:Says")
+    assert not app.tasks["add"].scope.enqueues
+    assert app.plugins.register(gone) == "add:Says"
+    assert await said(app, "add", "sub") == [("own", "add")]
+
+
 def test_a_plugin_that_is_refused_changes_nothing():
     class Misspelt:
         @hookimpl
@@ -231,7 +239,7 @@ def test_names_that_an_unregistered_plugin_registered_are_gone():
 
 
 def test_check_pending_suggests_the_hook_that_is_meant():
-    """`register` refuses such a plugin already; whoever goes around it learns it here."""
+    """`register` refuses such a plugin already, so this one is registered past it."""
 
     class Misspelt:
         @hookimpl
