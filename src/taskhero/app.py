@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import inspect
+from functools import partial
 from typing import TYPE_CHECKING, Any, TypeAlias, TypeVar, overload
 
 from taskhero.backends.registry import open_backend
@@ -113,7 +114,7 @@ class TaskHero(TaskDecorators):
 
     @property
     def plugins(self) -> PluginManager:
-        """The app-wide plugins."""
+        """The plugins of the app and of its tasks: a `pluggy.PluginManager`."""
         return self._plugins
 
     @property
@@ -330,16 +331,10 @@ class TaskHero(TaskDecorators):
             tasks=self._tasks,
             queue=self.queue,
             emitter=self._emitter,
-            multi_worker=self._make_multi_worker or self._override_of("taskhero_make_multi_worker"),
-            scheduler=self._make_scheduler or self._override_of("taskhero_make_scheduler"),
+            multi_worker=self._make_multi_worker or partial(self._plugins.override, "taskhero_make_multi_worker"),
+            scheduler=self._make_scheduler or partial(self._plugins.override, "taskhero_make_scheduler"),
             control=self._control,
         )
-
-    def _override_of(self, hook: str) -> Callable[..., Any] | None:
-        """Return a function that calls the plugins' *hook*, or None if no plugin implements it."""
-        if not self._plugins.scope.of(hook):
-            return None
-        return lambda context: self._plugins.override(hook, context)
 
 
 def _checked_settings(settings: object) -> Settings:

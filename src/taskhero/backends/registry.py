@@ -17,6 +17,7 @@ import attrs
 
 from taskhero._internal.display import without_secrets
 from taskhero._internal.entry_points import BROKEN, Origin, entry_points_of, error_reason, origin_of
+from taskhero._internal.registry import Registry
 from taskhero._internal.suggestions import close_names, did_you_mean
 from taskhero.backends.inspection_protocol import Inspectable
 from taskhero.backends.periodic_protocol import PeriodicTaskVerbs
@@ -92,7 +93,7 @@ class Driver(Protocol):
         ...
 
 
-class BackendRegistry:
+class BackendRegistry(Registry[Driver]):
     """The drivers that an app's plugins register, by URL scheme; the hook `taskhero_register_backends` adds them.
 
     Args:
@@ -100,7 +101,7 @@ class BackendRegistry:
     """
 
     def __init__(self, fill: Callable[[], object] | None = None) -> None:
-        self._drivers: dict[str, Driver] = {}
+        super().__init__()
         self._fill = fill
 
     def add(self, scheme: str, driver: Driver) -> None:
@@ -123,36 +124,26 @@ class BackendRegistry:
             raise PluginError(
                 f"{scheme}:// is the scheme of {BUILT_IN[scheme]}: register {_name_of(driver)} for another scheme"
             )
-        other = self._drivers.get(scheme, driver)
+        other = self._entries.get(scheme, driver)
         if other is not driver:
             raise PluginError(
                 f"{scheme}:// has two drivers, {_name_of(other)} and {_name_of(driver)}: remove one of the plugins"
             )
-        self._drivers[scheme] = driver
+        self._entries[scheme] = driver
 
     def schemes(self) -> tuple[str, ...]:
         """Return the registered schemes, sorted."""
-        return tuple(sorted(self._drivers))
+        return tuple(self)
 
     def get(self, scheme: str) -> Driver | None:
         """Return the scheme's driver, or None."""
-        return self._drivers.get(scheme)
+        return self._entries.get(scheme)
 
     def find(self, scheme: str) -> Driver | None:
         """Return the scheme's driver, or None; call `fill` first if the scheme is unknown."""
-        if scheme not in self._drivers and self._fill is not None:
+        if scheme not in self._entries and self._fill is not None:
             self._fill()
-        return self._drivers.get(scheme)
-
-    def copy(self) -> BackendRegistry:
-        """Return a new registry with the same drivers."""
-        copied = BackendRegistry()
-        copied._drivers.update(self._drivers)
-        return copied
-
-    def adopt(self, other: BackendRegistry) -> None:
-        """Replace the drivers with those of *other*."""
-        self._drivers = dict(other._drivers)
+        return self._entries.get(scheme)
 
 
 def open_backend(

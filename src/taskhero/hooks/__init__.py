@@ -1,9 +1,14 @@
 """The extension points of taskhero, and the types that hooks receive.
 
 `specs` declares every hook, `contexts` the records that hooks receive, and `needs` the records that `taskhero_needs`
-returns. `plugin_reader` reads and checks the hooks of one plugin. `scope` orders the hooks of an app or a task and
-calls them. `manager` loads the installed plugins and fills the registries: `plugin_registry` for names of plugins,
-`command_registry` for verbs, and `taskhero.backends.registry` for URL schemes.
+returns. `manager` has the app's plugin manager, a `pluggy.PluginManager` in which every plugin stays registered.
+
+- `plugin_reader` reads and checks the hooks of one plugin, and `registered_plugin` is what pluggy gets to register.
+- `installed` loads the plugins of installed distributions.
+- `scope` keeps the hooks of a task, or of the app, in their order. The manager arranges them after each change of the
+  plugins. `calls` calls them, `hook_implementation` is one of them, and `wrappers` runs wrappers and monitors around.
+- The registries: `plugin_registry` for names of plugins, `command_registry` for verbs, and
+  `taskhero.backends.registry` for URL schemes.
 """
 
 from __future__ import annotations
@@ -16,7 +21,9 @@ if TYPE_CHECKING:
     from taskhero.backends.registry import BackendRegistry
     from taskhero.hooks.command_registry import CommandRegistry
     from taskhero.hooks.contexts import EnqueueContext, OverrideContext, PerformContext
+    from taskhero.hooks.manager import PluginManager
     from taskhero.hooks.plugin_registry import PluginRegistry
+    from taskhero.hooks.registered_plugin import RegisteredPlugin
     from taskhero.hooks.specs import hookimpl
 
 __all__ = [
@@ -25,7 +32,9 @@ __all__ = [
     "EnqueueContext",
     "OverrideContext",
     "PerformContext",
+    "PluginManager",
     "PluginRegistry",
+    "RegisteredPlugin",
     "hookimpl",
 ]
 
@@ -35,7 +44,9 @@ __getattr__, __dir__ = lazy_names(
         "BackendRegistry": "taskhero.backends.registry",
         "CommandRegistry": "taskhero.hooks.command_registry",
         **dict.fromkeys(("EnqueueContext", "OverrideContext", "PerformContext"), "taskhero.hooks.contexts"),
+        "PluginManager": "taskhero.hooks.manager",
         "PluginRegistry": "taskhero.hooks.plugin_registry",
+        "RegisteredPlugin": "taskhero.hooks.registered_plugin",
         "hookimpl": "taskhero.hooks.specs",
     },
 )

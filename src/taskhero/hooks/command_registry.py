@@ -6,10 +6,11 @@ import inspect
 import re
 from typing import TYPE_CHECKING, Any, Final, Protocol
 
+from taskhero._internal.registry import Registry
 from taskhero.errors import PluginError
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Iterator
+    from collections.abc import Collection
 
 __all__ = ["Command", "CommandRegistry"]
 
@@ -26,7 +27,7 @@ class Command(Protocol):
         ...
 
 
-class CommandRegistry:
+class CommandRegistry(Registry[tuple[Command, str]]):
     """The verbs of plugins. Implementations of `taskhero_register_commands` add to it.
 
     Args:
@@ -37,9 +38,9 @@ class CommandRegistry:
     """
 
     def __init__(self, taken: Collection[str] = ()) -> None:
+        super().__init__()
         self.plugin = "?"
         self._taken = taken
-        self._commands: dict[str, tuple[Command, str]] = {}
 
     def add(self, command: Command, name: str | None = None) -> None:
         """Register *command* as ``taskhero NAME``.
@@ -59,31 +60,17 @@ class CommandRegistry:
             raise PluginError(f"{verb!r} is not a verb: use lower-case letters, digits and single hyphens")
         if verb in self._taken:
             raise PluginError(f"the command {verb!r} is taskhero's own: rename the command of {self.plugin}")
-        if verb in self._commands and self._commands[verb][0] is not command:
+        if verb in self._entries and self._entries[verb][0] is not command:
             raise PluginError(
-                f"two plugins have a command {verb!r}, {self._commands[verb][1]} and {self.plugin}: rename one of them"
+                f"two plugins have a command {verb!r}, {self._entries[verb][1]} and {self.plugin}: rename one of them"
             )
-        self._commands[verb] = (command, self.plugin)
-
-    def __iter__(self) -> Iterator[str]:
-        return iter(sorted(self._commands))
+        self._entries[verb] = (command, self.plugin)
 
     def get(self, verb: str) -> Command | None:
         """Return the command, or None."""
-        found = self._commands.get(verb)
+        found = self._entries.get(verb)
         return None if found is None else found[0]
 
     def of(self, plugin: str) -> tuple[str, ...]:
         """Return the verbs of one plugin, sorted."""
-        return tuple(verb for verb in self if self._commands[verb][1] == plugin)
-
-    def copy(self, plugin: str) -> CommandRegistry:
-        """Return a copy to which *plugin* adds its commands."""
-        copied = CommandRegistry(self._taken)
-        copied.plugin = plugin
-        copied._commands.update(self._commands)
-        return copied
-
-    def adopt(self, other: CommandRegistry) -> None:
-        """Replace the commands by those of *other*."""
-        self._commands = dict(other._commands)
+        return tuple(verb for verb in self if self._entries[verb][1] == plugin)

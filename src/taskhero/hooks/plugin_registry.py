@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import attrs
 
+from taskhero._internal.registry import Registry
 from taskhero._internal.suggestions import suggestion
 from taskhero.errors import PluginError, UnknownPlugin
 
@@ -54,11 +55,8 @@ class _Named:
         return f"(its options: {', '.join(self.known()) or 'none'}{also})"
 
 
-class PluginRegistry:
+class PluginRegistry(Registry[_Named]):
     """The names of plugins. Implementations of `taskhero_register_plugins` add to it."""
-
-    def __init__(self) -> None:
-        self._named: dict[str, _Named] = {}
 
     def add(
         self,
@@ -80,28 +78,15 @@ class PluginRegistry:
         """
         named = _Named(name, factory, dict(options or {}))
         for key in (name, *aliases):
-            other = self._named.get(key)
+            other = self._entries.get(key)
             if other is not None and other.factory is not factory:
                 first, second = _full_name(other.factory), _full_name(factory)
                 raise PluginError(f"two plugins have the name {key!r}, {first} and {second}: rename one of them")
-        self._named.update(dict.fromkeys((name, *aliases), named))
-
-    def copy(self) -> PluginRegistry:
-        """Return a copy."""
-        copied = PluginRegistry()
-        copied.adopt(self)
-        return copied
-
-    def adopt(self, other: PluginRegistry) -> None:
-        """Replace the plugins by those of *other*."""
-        self._named = dict(other._named)
-
-    def __contains__(self, name: str) -> bool:
-        return name in self._named
+        self._entries.update(dict.fromkeys((name, *aliases), named))
 
     def known(self) -> list[str]:
         """Return the names, sorted, without aliases."""
-        return sorted({named.name for named in self._named.values()})
+        return sorted({named.name for named in self._entries.values()})
 
     def renamed(self, name: str) -> dict[str, Renamed]:
         """Return the other names of a plugin's options.
@@ -131,7 +116,7 @@ class PluginRegistry:
                 raise PluginError(f"plugin_options has options for {alias!r}, which plugins does not name")
 
         def options_of(alias: str) -> Mapping[str, Any]:
-            return options.get(configured.get(self._named[alias].name, ""), {})
+            return options.get(configured.get(self._entries[alias].name, ""), {})
 
         return tuple(self._make(entry, options_of(entry)) if isinstance(entry, str) else entry for entry in entries)
 
@@ -146,10 +131,10 @@ class PluginRegistry:
         return used
 
     def _find(self, name: str) -> _Named:
-        named = self._named.get(name)
+        named = self._entries.get(name)
         if named is None:
             known = ", ".join(self.known()) or "none"
-            raise UnknownPlugin(f"no plugin has the name {name!r}{suggestion(name, self._named)} (known: {known})")
+            raise UnknownPlugin(f"no plugin has the name {name!r}{suggestion(name, self._entries)} (known: {known})")
         return named
 
     def _make(self, name: str, values: Mapping[str, Any]) -> object:

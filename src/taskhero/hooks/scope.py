@@ -2,230 +2,92 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Protocol, TypeVar
+import inspect
+from functools import partial
+from typing import TYPE_CHECKING, Any
 
-from taskhero.backends.protocol import Guard, NotDelayed, QueueLockGuard
-from taskhero.errors import PluginError
-from taskhero.hooks.needs import HoldLock, Need
-from taskhero.hooks.plugin_reader import HOOKS, HookImplementation, read_plugin
-from taskhero.models import Outcome, Refused
+from taskhero.hooks.calls import HookCalls
+from taskhero.hooks.hook_implementation import HookImplementation
+from taskhero.hooks.plugin_reader import AROUND_A_JOB, HOOKS, OVERRIDES
+from taskhero.hooks.specs import NAME
+from taskhero.hooks.wrappers import awaited_inside, called_inside, monitoring, wrapper_of
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Callable, Mapping, Sequence
 
-    from taskhero.hooks.contexts import EnqueueContext, PerformContext
-    from taskhero.models import Job
+    from taskhero.hooks.calls import EqualJobs
+    from taskhero.hooks.wrappers import Monitor
 
 __all__ = ["HookScope"]
 
-_Record = TypeVar("_Record")
+_CALLED = AROUND_A_JOB | OVERRIDES
 
 
-class _EqualJobs(Protocol):
-    """A rule that says which jobs of a task count as equal, in any form that programs write."""
-
-    def one_of(self, job: Job) -> Job:
-        """Return the representative of the jobs that are equal to *job*."""
-        ...
-
-    def equivalent_payloads(self, job: Job) -> tuple[str, ...]:
-        """Return the payloads of all jobs that are equal to *job*, or none if only the job itself is."""
-        ...
-
-
-class HookScope:
-    """The hooks of one task, or of the whole app.
+class HookScope(HookCalls):
+    """The hooks of one task, or of the whole app. Its plugin manager arranges them after each change of the plugins.
 
     Args:
-        plugins: Plugin objects in their order.
-        parent: For a task's scope, the app's scope, whose hooks come first.
-        task: The task's name in messages, or None for the app's scope.
         alike: A rule that says which jobs count as equal in guards and needs, or None.
 
     Attributes:
-        alike: The rule.
         enqueues: Whether there is any enqueue hook or guard. Without one, an enqueue calls nothing.
         prepares: Whether there is any guard or need. Without one, a claimed job needs no preparation.
         performs: Whether there is any perform hook.
-        children: The scopes that have this one as their parent.
-
-    Raises:
-        PluginError: A plugin is not valid.
     """
 
-    __slots__ = ("_hooks", "_own", "_parent", "_task", "alike", "children", "enqueues", "performs", "prepares")
+    __slots__ = ("_ordered", "enqueues", "performs", "prepares")
 
-    def __init__(
-        self,
-        plugins: Iterable[object] = (),
-        parent: HookScope | None = None,
-        *,
-        task: str | None = None,
-        alike: _EqualJobs | None = None,
-    ) -> None:
-        self.alike = alike
-        self._task = task
-        self._parent = parent
-        self.children: list[HookScope] = []
-        self._own: dict[str, list[HookImplementation]] = {hook: [] for hook in HOOKS}
-        self._hooks: dict[str, tuple[HookImplementation, ...]] = {}
-        self.enqueues = False
-        self.prepares = False
-        self.performs = False
-        if parent is not None:
-            parent.children.append(self)
-        self.add(plugins)
-
-    def add(self, plugins: Iterable[object]) -> None:
-        """Append plugins. The scopes of the app's tasks inherit their hooks."""
-        read = [read_plugin(plugin, task=self._task) for plugin in plugins]
-        for hooks in read:
-            for hook, impl in hooks.items():
-                self._own[hook].append(impl)
-        self.refresh()
+    def __init__(self, *, alike: EqualJobs | None = None) -> None:
+        super().__init__({}, alike=alike)
+        self.arrange({}, ())
 
     def of(self, hook: str) -> tuple[HookImplementation, ...]:
-        """Return all implementations of *hook*, in order."""
-        return self._hooks[hook]
+        """Return all implementations of *hook*, in order, without wrappers."""
+        return self._ordered[hook]
 
-    def refresh(self) -> None:
-        """Update the order after a change of the plugins of this scope or of its parent."""
-        for hook, own in self._own.items():
-            inherited = () if self._parent is None else self._parent.of(hook)
-            # The sort is stable, and ranks move app-wide plugins only: a task's plugin cannot have one.
-            self._hooks[hook] = (*inherited, *sorted(own, key=lambda impl: impl.rank))
+    def arrange(self, implementations: Mapping[str, Sequence[HookImplementation]], monitors: Sequence[Monitor]) -> None:
+        """Replace the hooks.
+
+        Args:
+            implementations: The implementations and the wrappers by hook, in order.
+            monitors: The monitors of hook calls, the outermost first.
+        """
+        self._ordered = {
+            hook: tuple(one for one in implementations.get(hook, ()) if not _is_wrapper(one)) for hook in HOOKS
+        }
+        self._hooks = {
+            hook: _composed(hook, implementations.get(hook, ()), self._ordered[hook], monitors) for hook in _CALLED
+        }
         used = {hook for hook, impls in self._hooks.items() if impls}
         self.enqueues = bool(used & {"taskhero_before_enqueue", "taskhero_after_enqueue", "taskhero_guards"})
         self.prepares = bool(used & {"taskhero_guards", "taskhero_needs"})
         self.performs = bool(used & {"taskhero_before_perform", "taskhero_after_perform"})
-        for child in self.children:
-            child.refresh()
-
-    # enqueue hooks
-
-    async def before_enqueue(self, job: Job, ctx: EnqueueContext) -> bool:
-        """Return whether *job* may be stored. The first plugin that refuses it ends the chain."""
-        for impl in self._hooks["taskhero_before_enqueue"]:
-            try:
-                answer = impl.call(job, ctx)
-                if answer is not None and hasattr(answer, "__await__"):
-                    answer = await answer
-            except Exception as error:
-                _add_plugin_note(error, impl)
-                raise
-            if answer is False:
-                return False
-        return True
-
-    async def after_enqueue(self, job: Job, ctx: EnqueueContext) -> None:
-        """Notify every plugin that *job* is stored. Log the errors of plugins, because the job stays stored."""
-        for impl in self._hooks["taskhero_after_enqueue"]:
-            try:
-                answer = impl.call(job, ctx)
-                if answer is not None and hasattr(answer, "__await__"):
-                    await answer
-            except Exception:
-                ctx.logger.exception(
-                    "A plugin failed after an enqueue",
-                    extra={"plugin": impl.plugin, "task": job.name, "queue": ctx.queue},
-                )
-
-    def guards(self, job: Job) -> tuple[Guard, ...]:
-        """Return the guards of *job* in the plugins' order. Of two for one lock, that of the later plugin counts.
-
-        Raises:
-            PluginError: A plugin returns something else. Errors of a plugin pass through.
-        """
-        guards: list[Guard] = []
-        equivalents: tuple[str, ...] = ()
-        if self.alike is not None:
-            job, equivalents = self.alike.one_of(job), self.alike.equivalent_payloads(job)
-        for impl in self._hooks["taskhero_guards"]:
-            for guard in _records(impl, "taskhero_guards", job):
-                if not isinstance(guard, Guard):
-                    raise PluginError(f"{impl.plugin}: taskhero_guards returned {guard!r}: return a tuple of guards")
-                if equivalents and isinstance(guard, NotDelayed):
-                    guards.append(NotDelayed(equivalents, guard.meaning))
-                else:
-                    guards.append(guard)
-        return tuple(guards) if len(guards) < 2 else _without_duplicates(guards, QueueLockGuard)
-
-    # perform hooks
-
-    def needs(self, job: Job) -> tuple[Need, ...]:
-        """Return the needs of *job* in the plugins' order. Of two for one lock, that of the later plugin counts.
-
-        Raises:
-            PluginError: A plugin returns something else. Errors of a plugin pass through.
-        """
-        needs: list[Need] = []
-        if self.alike is not None:
-            job = self.alike.one_of(job)
-        for impl in self._hooks["taskhero_needs"]:
-            for need in _records(impl, "taskhero_needs", job):
-                if not isinstance(need, Need):
-                    raise PluginError(f"{impl.plugin}: taskhero_needs returned {need!r}: return a tuple of needs")
-                needs.append(need)
-        return tuple(needs) if len(needs) < 2 else _without_duplicates(needs, HoldLock)
-
-    async def before_perform(self, job: Job, ctx: PerformContext) -> Outcome | None:
-        """Return how *job* ends without a run, or None if it may run. The first plugin that decides ends the chain."""
-        for impl in self._hooks["taskhero_before_perform"]:
-            try:
-                decision = impl.call(job, ctx)
-                if decision is not None and hasattr(decision, "__await__"):
-                    decision = await decision
-            except Exception as error:
-                _add_plugin_note(error, impl)
-                raise
-            if decision is False:
-                return Refused()
-            if decision is not None and decision is not True:
-                return _outcome(impl, decision, "True, False, None or an Outcome")
-        return None
-
-    async def after_perform(self, job: Job, ctx: PerformContext, outcome: Outcome) -> Outcome:
-        """Return the final outcome of *job*. Each plugin may replace the outcome of the plugins before it."""
-        for impl in self._hooks["taskhero_after_perform"]:
-            try:
-                replaced = impl.call(job, ctx, outcome)
-                if replaced is not None and hasattr(replaced, "__await__"):
-                    replaced = await replaced
-            except Exception as error:
-                _add_plugin_note(error, impl)
-                raise
-            if replaced is not None:
-                outcome = _outcome(impl, replaced, "an Outcome or None")
-        return outcome
 
 
-def _records(impl: HookImplementation, hook: str, job: Job) -> Iterable[object]:
-    """Return the guards or needs of a job that one plugin returns."""
-    try:
-        records = impl.call(job)
-    except Exception as error:
-        _add_plugin_note(error, impl)
-        raise
-    if records is None:
-        return ()
-    if not isinstance(records, (tuple, list)):
-        raise PluginError(f"{impl.plugin}: {hook} returned {records!r}: return a tuple, even of one item, or None")
-    return records
+def _composed(
+    hook: str,
+    all_of_it: Sequence[HookImplementation],
+    inside: tuple[HookImplementation, ...],
+    monitors: Sequence[Monitor],
+) -> tuple[HookImplementation, ...]:
+    """Return the implementations, or one that calls them inside their wrappers and monitors.
+
+    Without wrappers and monitors a call costs nothing more.
+    """
+    if not all_of_it or (len(all_of_it) == len(inside) and not monitors):
+        return inside
+    around = [wrapper_of(one) for one in all_of_it if _is_wrapper(one)]
+    label = " and ".join(one.plugin for one in around)
+    impls = [one.impl for one in all_of_it if one.impl is not None]
+    around[:0] = [monitoring(monitor, hook, impls) for monitor in monitors]
+    calls = HookCalls({hook: inside})
+    call: Callable[..., Any] = (
+        partial(calls.part, hook) if hook in OVERRIDES else getattr(calls, hook.removeprefix(f"{NAME}_"))
+    )
+    surround = awaited_inside if inspect.iscoroutinefunction(call) else called_inside
+    return (HookImplementation(label or around[0].plugin, surround(around, call)),)
 
 
-def _without_duplicates(records: list[_Record], lock: type[QueueLockGuard | HoldLock]) -> tuple[_Record, ...]:
-    """Keep the last record of each lock, such as a task's own QueueLock instead of an app-wide one."""
-    kept: dict[str | int, _Record] = {}
-    for position, record in enumerate(records):
-        kept[record.key if isinstance(record, lock) else position] = record
-    return tuple(kept.values())
-
-
-def _outcome(impl: HookImplementation, decision: object, allowed: str) -> Outcome:
-    if isinstance(decision, Outcome):
-        return decision
-    raise PluginError(f"{impl.plugin} returned {decision!r}: return {allowed}")
-
-
-def _add_plugin_note(error: Exception, impl: HookImplementation) -> None:
-    error.add_note(f"raised by the plugin {impl.plugin}")
+def _is_wrapper(implementation: HookImplementation) -> bool:
+    impl = implementation.impl
+    return impl is not None and bool(impl.wrapper or impl.hookwrapper)

@@ -3,6 +3,7 @@
 A plugin is an object or a module with functions that are marked with `hookimpl`. A function declares those arguments
 of its hook that it needs, by name and without defaults. The hooks of a job may be ``def`` or ``async def``. taskhero
 awaits them one at a time: first those of app-wide plugins, then those of the task's own plugins in the order written.
+A wrapper (``hookimpl(wrapper=True)``) is a plain ``def`` with one ``yield``, also around hooks that are awaited.
 
 The fields of a plugin are its options. It keeps no state of a single job. Write plugin classes with
 ``@attrs.frozen(eq=False)``, because two plugins with equal options are still two plugins.
@@ -110,7 +111,7 @@ async def taskhero_after_perform(job: Job, ctx: PerformContext, outcome: Outcome
 # --- overrides of parts: app-wide, plain functions, at most one result ------------------------------------------------
 
 
-@hookspec
+@hookspec(firstresult=True)
 def taskhero_make_queue(ctx: OverrideContext) -> Any:
     """Return a queue that replaces the default one, or None.
 
@@ -119,7 +120,7 @@ def taskhero_make_queue(ctx: OverrideContext) -> Any:
     """
 
 
-@hookspec
+@hookspec(firstresult=True)
 def taskhero_make_scheduler(ctx: OverrideContext) -> Any:
     """Return a scheduler that replaces the default one, or None.
 
@@ -128,7 +129,7 @@ def taskhero_make_scheduler(ctx: OverrideContext) -> Any:
     """
 
 
-@hookspec
+@hookspec(firstresult=True)
 def taskhero_make_multi_worker(ctx: OverrideContext) -> Any:
     """Return a multi-worker that replaces the default one, or None.
 

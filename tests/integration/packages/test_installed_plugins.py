@@ -199,12 +199,15 @@ def test_backends_are_listed_with_what_is_wrong(told):
 
 
 def test_an_apps_own_plugins_are_listed_in_their_order(told):
-    """App-wide ones, and those of each task with their options."""
+    """App-wide ones, and those of each task with their options and the name to block them by."""
+    assert [one["name"] for one in told["app"]["plugins"]] == ["polite", "shadow", "twin"]
     assert [one["plugin"] for one in told["app"]["plugins"]] == ["good_module", "shadow", "twin"]
     assert told["app"]["tasks"] == [
         {
             "name": "greet",
-            "plugins": [{"plugin": "Polite(word='please')", "hooks": ["taskhero_before_enqueue"]}],
+            "plugins": [
+                {"name": "greet:Polite", "plugin": "Polite(word='please')", "hooks": ["taskhero_before_enqueue"]}
+            ],
         }
     ]
 

@@ -11,7 +11,7 @@ import pytest
 from taskhero import Queue, TaskHero, hookimpl
 from taskhero._internal import entry_points as distributions
 from taskhero.errors import AmbiguousOverride, PluginError, UnknownPlugin
-from taskhero.hooks import manager
+from taskhero.hooks import installed
 
 pytestmark = pytest.mark.anyio
 
@@ -49,7 +49,7 @@ def install(tmp_path, monkeypatch):
         monkeypatch.setattr(distributions.metadata, "entry_points", entry_points)
         return asked
 
-    monkeypatch.delenv(manager.SWITCH, raising=False)
+    monkeypatch.delenv(installed.SWITCH, raising=False)
     return install
 
 

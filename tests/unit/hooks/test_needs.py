@@ -8,6 +8,7 @@ import pytest
 from taskhero import Job, PerformContext, Postponed, Refused, Success, TaskHero, hookimpl
 from taskhero.backends.protocol import NotDelayed, QueueLockGuard
 from taskhero.errors import PluginError
+from taskhero.hooks.manager import PluginManager
 from taskhero.hooks.needs import CountAttempts, HoldLock
 from taskhero.hooks.plugin_reader import HOOKS
 from taskhero.hooks.scope import HookScope
@@ -44,10 +45,10 @@ def test_taskhero_needs_is_known_with_its_arguments():
 
 
 def test_needs_are_those_of_app_wide_plugins_and_then_the_tasks_own_as_written():
-    app = HookScope([Needing((ONE,))])
-    task = HookScope([Needing([COUNT]), Needing(None), Needing((TWO,))], app, task="task 'add'")
+    app = PluginManager([Needing((ONE,))])
+    task = app.task_scope("add", [Needing([COUNT]), Needing(None), Needing((TWO,))])
     assert task.needs(JOB) == (ONE, COUNT, TWO)
-    assert app.needs(JOB) == (ONE,)
+    assert app.scope.needs(JOB) == (ONE,)
     assert HookScope().needs(JOB) == ()
 
 
@@ -56,7 +57,7 @@ def test_needs_are_several_in_a_sequence(answer):
     with pytest.raises(
         PluginError, match="Needing: taskhero_needs returned .*: return a tuple, even of one item, or None"
     ):
-        HookScope([Needing(answer)]).needs(JOB)
+        PluginManager([Needing(answer)]).scope.needs(JOB)
 
 
 class Breaking:
@@ -72,7 +73,7 @@ class Breaking:
 @pytest.mark.parametrize("ask", [HookScope.needs, HookScope.guards])
 def test_what_a_plugin_raises_comes_through_with_its_name(ask):
     with pytest.raises(IndexError) as raised:
-        ask(HookScope([Breaking()]), JOB)
+        ask(PluginManager([Breaking()]).scope, JOB)
     assert raised.value.__notes__ == ["raised by the plugin Breaking"]
 
 
@@ -85,12 +86,12 @@ def test_guards_are_several_in_a_sequence():
     with pytest.raises(
         PluginError, match="Guarding: taskhero_guards returned QueueLockGuard.*: return a tuple, even of one"
     ):
-        HookScope([Guarding()]).guards(JOB)
+        PluginManager([Guarding()]).scope.guards(JOB)
 
 
 def test_what_is_no_need_is_refused():
     with pytest.raises(PluginError, match="Needing: taskhero_needs returned QueueLockGuard.*: return a tuple of needs"):
-        HookScope([Needing((QueueLockGuard("lock:add", 5),))]).needs(JOB)
+        PluginManager([Needing((QueueLockGuard("lock:add", 5),))]).scope.needs(JOB)
 
 
 @pytest.mark.parametrize(
@@ -98,15 +99,15 @@ def test_what_is_no_need_is_refused():
     [((), False, False), ((Guarding(),), True, False), ((Needing(()),), True, False), ((Performing(),), False, True)],
 )
 def test_a_job_is_prepared_only_if_there_is_a_guard_or_a_need(plugins, prepares, performs):
-    scope = HookScope(plugins)
-    child = HookScope((), scope, task="task 'add'")
-    assert (scope.prepares, scope.performs) == (child.prepares, child.performs) == (prepares, performs)
+    app = PluginManager(plugins)
+    child = app.task_scope("add", ())
+    assert (app.scope.prepares, app.scope.performs) == (child.prepares, child.performs) == (prepares, performs)
 
 
 def test_a_plugin_that_comes_later_makes_tasks_prepare():
-    app = HookScope()
-    child = HookScope((), app, task="task 'add'")
-    app.add([Needing((ONE,))])
+    app = PluginManager()
+    child = app.task_scope("add", ())
+    app.register(Needing((ONE,)))
     assert child.prepares
     assert child.needs(JOB) == (ONE,)
 
@@ -145,8 +146,8 @@ def test_a_job_is_in_its_first_attempt_if_nobody_counts():
 
 def test_of_two_needs_of_one_lock_the_later_plugins_counts():
     longer = HoldLock(ONE.key, 600, Refused())
-    app = HookScope([Needing((ONE, COUNT))])
-    assert HookScope([Needing((longer, TWO, COUNT))], app, task="task").needs(JOB) == (longer, COUNT, TWO, COUNT)
+    app = PluginManager([Needing((ONE, COUNT))])
+    assert app.task_scope("add", [Needing((longer, TWO, COUNT))]).needs(JOB) == (longer, COUNT, TWO, COUNT)
 
 
 def test_of_two_guards_on_one_lock_the_later_plugins_counts():
@@ -158,6 +159,6 @@ def test_of_two_guards_on_one_lock_the_later_plugins_counts():
         def taskhero_guards(self):
             return self.guards
 
-    app = HookScope([Guarding((QueueLockGuard("lock:add", 3600), NotDelayed(("x",))))])
-    task = HookScope([Guarding((QueueLockGuard("lock:add", 60),))], app, task="task")
+    app = PluginManager([Guarding((QueueLockGuard("lock:add", 3600), NotDelayed(("x",))))])
+    task = app.task_scope("add", [Guarding((QueueLockGuard("lock:add", 60),))])
     assert task.guards(JOB) == (QueueLockGuard("lock:add", 60), NotDelayed(("x",)))

@@ -81,7 +81,7 @@ def test_taskhero_register_plugins_takes_a_plugin_in_whole_or_not_at_all():
 
     manager = PluginManager((First(),))
     with pytest.raises(PluginError, match=r"two plugins have the name 'good', .*Registers and .*Notes"):
-        manager._install(Second())
+        manager.register(Second())
     assert manager.registry.known() == ["good"]
     assert manager.scope.of("taskhero_before_enqueue") == ()
     assert len(manager.plugins) == 1
@@ -199,7 +199,8 @@ def test_taskhero_register_commands_is_not_asked_by_an_app():
 )
 def test_what_cannot_be_a_command_is_refused(what, sentence):
     """With the name of the plugin where it matters."""
-    registry = CommandRegistry(("work",)).copy("Commands")
+    registry = CommandRegistry(("work",))
+    registry.plugin = "Commands"
     with pytest.raises(PluginError, match=sentence):
         registry.add(*what)
 

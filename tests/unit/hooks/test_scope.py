@@ -10,7 +10,7 @@ import pytest
 from taskhero import EnqueueContext, Failure, Job, PerformContext, Postponed, Refused, Success, hookimpl
 from taskhero.backends.protocol import NotDelayed, QueueLockGuard
 from taskhero.errors import PluginError
-from taskhero.hooks.scope import HookScope
+from taskhero.hooks.manager import PluginManager
 
 pytestmark = pytest.mark.anyio
 
@@ -76,10 +76,14 @@ class Async(Sync):
         return self.say()
 
 
+def scope_of(plugins):
+    return PluginManager(plugins).scope
+
+
 async def test_app_wide_plugins_come_first_then_the_tasks_own_as_written():
     seen = []
-    app = HookScope((Async("app 1", seen), Sync("app 2", seen)))
-    scope = HookScope((Sync("task 1", seen), Async("task 2", seen), Sync("task 3", seen)), app, task="task 'add'")
+    app = PluginManager((Async("app 1", seen), Sync("app 2", seen)))
+    scope = app.task_scope("add", (Sync("task 1", seen), Async("task 2", seen), Sync("task 3", seen)))
     order = ["app 1", "app 2", "task 1", "task 2", "task 3"]
     assert await scope.before_enqueue(JOB, ENQUEUE) is True
     assert seen == order
@@ -96,11 +100,11 @@ async def test_app_wide_plugins_come_first_then_the_tasks_own_as_written():
 
 async def test_plugins_that_the_app_gets_later_reach_its_tasks_and_come_before_theirs():
     seen = []
-    app = HookScope()
-    scope = HookScope((Sync("task", seen),), app, task="task 'add'")
-    bare = HookScope((), app, task="task 'bare'")
+    app = PluginManager()
+    scope = app.task_scope("add", (Sync("task", seen),))
+    bare = app.task_scope("bare", ())
     assert not bare.enqueues
-    app.add((Sync("app", seen),))
+    app.register(Sync("app", seen))
     assert bare.enqueues
     assert await scope.before_enqueue(JOB, ENQUEUE)
     assert seen == ["app", "task"]
@@ -119,7 +123,7 @@ async def test_app_wide_plugins_may_wish_to_be_first_or_last():
         def taskhero_before_enqueue(self):
             return self.say()
 
-    app = HookScope((Last("last", seen), Sync("a", seen), First("first", seen), Sync("b", seen)))
+    app = scope_of((Last("last", seen), Sync("a", seen), First("first", seen), Sync("b", seen)))
     assert await app.before_enqueue(JOB, ENQUEUE)
     assert seen == ["first", "a", "b", "last"]
 
@@ -127,14 +131,14 @@ async def test_app_wide_plugins_may_wish_to_be_first_or_last():
 @pytest.mark.parametrize("kind", [Sync, Async])
 async def test_the_first_false_before_an_enqueue_ends_the_list(kind):
     seen = []
-    scope = HookScope((kind("a", seen), kind("b", seen, answer=False), kind("c", seen)))
+    scope = scope_of((kind("a", seen), kind("b", seen, answer=False), kind("c", seen)))
     assert await scope.before_enqueue(JOB, ENQUEUE) is False
     assert seen == ["a", "b"]
 
 
 @pytest.mark.parametrize("answer", [None, True, 0, "", []])
 async def test_anything_but_false_lets_an_enqueue_through(answer):
-    assert await HookScope((Sync("a", [], answer=answer),)).before_enqueue(JOB, ENQUEUE) is True
+    assert await scope_of((Sync("a", [], answer=answer),)).before_enqueue(JOB, ENQUEUE) is True
 
 
 @pytest.mark.parametrize(
@@ -144,7 +148,7 @@ async def test_anything_but_false_lets_an_enqueue_through(answer):
 @pytest.mark.parametrize("kind", [Sync, Async])
 async def test_false_or_an_outcome_before_a_performance_ends_the_list_and_the_job(kind, answer, outcome):
     seen = []
-    scope = HookScope((kind("a", seen, answer=True), kind("b", seen, answer=answer), kind("c", seen)))
+    scope = scope_of((kind("a", seen, answer=True), kind("b", seen, answer=answer), kind("c", seen)))
     assert await scope.before_perform(JOB, PERFORM) == outcome
     assert seen == ["a", "b"]
 
@@ -153,7 +157,7 @@ async def test_false_or_an_outcome_before_a_performance_ends_the_list_and_the_jo
 async def test_after_a_performance_each_sees_what_those_before_it_made_of_the_outcome(kind):
     seen = []
     failure = Failure(ValueError("no"))
-    scope = HookScope((kind("a", seen), kind("b", seen, answer=Success("saved")), kind("c", seen)))
+    scope = scope_of((kind("a", seen), kind("b", seen, answer=Success("saved")), kind("c", seen)))
     assert await scope.after_perform(JOB, PERFORM, failure) == Success("saved")
     assert seen == [failure, "a", failure, "b", Success("saved"), "c"]
 
@@ -167,7 +171,7 @@ CALLS = {
 
 @pytest.mark.parametrize("hook", CALLS)
 async def test_errors_of_deciding_hooks_reach_the_caller_with_the_plugins_name(hook):
-    scope = HookScope((Sync("a", [], error=LookupError("gone")), Sync("b", [])))
+    scope = scope_of((Sync("a", [], error=LookupError("gone")), Sync("b", [])))
     with pytest.raises(LookupError, match="gone") as caught:
         await CALLS[hook](scope)
     assert caught.value.__notes__ == ["raised by the plugin Sync"]
@@ -175,7 +179,7 @@ async def test_errors_of_deciding_hooks_reach_the_caller_with_the_plugins_name(h
 
 async def test_errors_after_an_enqueue_are_logged_and_stop_nobody(caplog):
     seen = []
-    scope = HookScope(
+    scope = scope_of(
         (Sync("a", seen, error=LookupError("gone")), Async("b", seen, error=OSError("too")), Sync("c", seen))
     )
     await scope.after_enqueue(JOB, ENQUEUE)
@@ -188,21 +192,21 @@ async def test_errors_after_an_enqueue_are_logged_and_stop_nobody(caplog):
 
 @pytest.mark.parametrize(("hook", "answer"), [("before_perform", "later"), ("after_perform", True)])
 async def test_an_answer_that_decides_nothing_is_an_error_that_says_what_to_return(hook, answer):
-    scope = HookScope((Sync("a", [], answer=answer),))
+    scope = scope_of((Sync("a", [], answer=answer),))
     with pytest.raises(PluginError, match=f"Sync returned {answer!r}: return .*Outcome"):
         await CALLS[hook](scope)
 
 
 def test_guards_of_all_plugins_are_collected_in_order():
     lock, other, delayed = QueueLockGuard("lock:add", 60), QueueLockGuard("lock:other", 60), NotDelayed(("raw",))
-    app = HookScope((Sync("a", [], answer=[lock]),))
-    scope = HookScope((Sync("b", []), Sync("c", [], answer=(delayed, other))), app, task="task 'add'")
+    app = PluginManager((Sync("a", [], answer=[lock]),))
+    scope = app.task_scope("add", (Sync("b", []), Sync("c", [], answer=(delayed, other))))
     assert scope.guards(JOB) == (lock, delayed, other)
 
 
 def test_what_is_no_guard_is_an_error():
     with pytest.raises(PluginError, match="Sync: taskhero_guards returned 'lock': return a tuple of guards"):
-        HookScope((Sync("a", [], answer=["lock"]),)).guards(JOB)
+        scope_of((Sync("a", [], answer=["lock"]),)).guards(JOB)
 
 
 def test_a_scope_tells_whether_it_has_any_hook_so_that_none_is_looked_for():
@@ -219,7 +223,7 @@ def test_a_scope_tells_whether_it_has_any_hook_so_that_none_is_looked_for():
         def taskhero_register_plugins(self, registry): ...
 
     def has(*plugins):
-        scope = HookScope(plugins)
+        scope = scope_of(plugins)
         return scope.enqueues, scope.performs
 
     assert has() == has(Registers()) == (False, False)

@@ -9,7 +9,7 @@ import pytest
 from taskhero import Failure, Job, Postponed, Refused, TaskHero, hookimpl, task
 from taskhero.backends.protocol import NotDelayed, QueueLockGuard
 from taskhero.errors import PluginError, UnknownPlugin
-from taskhero.hooks import manager
+from taskhero.hooks import installed
 from taskhero.hooks.needs import CountAttempts, HoldLock
 from taskhero.plugins import JobLock, QueueLock, Retry
 
@@ -160,7 +160,7 @@ def test_a_mistake_in_names_of_a_task_without_an_app_fails_when_one_adopts_it(pl
 
 
 def test_the_shipped_names_are_there_when_installed_plugins_are_switched_off(monkeypatch):
-    monkeypatch.setenv(manager.SWITCH, "none")
+    monkeypatch.setenv(installed.SWITCH, "none")
     assert scope("queue-lock").guards(job())
 
 

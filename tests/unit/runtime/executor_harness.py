@@ -11,6 +11,7 @@ import attrs
 from taskhero.backends.protocol import Claim, Failed, Retried
 from taskhero.engine.task.task import Task, TaskOptions
 from taskhero.events import Emitter
+from taskhero.hooks.manager import PluginManager
 from taskhero.hooks.scope import HookScope
 from taskhero.models import FailedJob, Failure
 from taskhero.runtime.execution.executor import Executor, JobResult
@@ -60,6 +61,7 @@ class ExecutorHarness:
 
     def declare(self, function: Callable[..., Any], **options: Any) -> str:
         task = Task(function, TaskOptions(**options))
+        task.scope = PluginManager().task_scope(task.name, task.plugins)
         self.tasks[task.name] = task
         return task.name
 

@@ -14,8 +14,8 @@ from taskhero.backends.registry import found_backends
 from taskhero.cli.app_loader import app_option, load_app
 from taskhero.cli.formatting import pluralize
 from taskhero.cli.output import console, json_option, print_json, table
-from taskhero.hooks.manager import SWITCH, PluginManager
-from taskhero.hooks.plugin_reader import label, read_plugin
+from taskhero.hooks.installed import SWITCH
+from taskhero.hooks.manager import PluginManager
 from taskhero.plugins import shipped_plugins as shipped_names
 
 if TYPE_CHECKING:
@@ -26,7 +26,8 @@ if TYPE_CHECKING:
     from taskhero.app import TaskHero
     from taskhero.backends.registry import FoundBackend
     from taskhero.hooks.command_registry import CommandRegistry
-    from taskhero.hooks.manager import FoundPlugin
+    from taskhero.hooks.installed import FoundPlugin
+    from taskhero.hooks.registered_plugin import RegisteredPlugin
 
 __all__ = ["plugins"]
 
@@ -113,24 +114,21 @@ def _backend_json(found: FoundBackend) -> dict[str, Any]:
 
 def _app_json(app: TaskHero) -> dict[str, Any]:
     app.plugins.load()
-    tasks = sorted(app.tasks, key=lambda task: task.name)
+    tasks = sorted(task.name for task in app.tasks)
     return {
-        "plugins": _hooks_json(app.plugins.plugins),
-        "tasks": [
-            {"name": task.name, "plugins": _hooks_json(app.plugins.build(task.plugins, task.plugin_options))}
-            for task in tasks
-        ],
+        "plugins": _registered_json(app.plugins.app_wide()),
+        "tasks": [{"name": task, "plugins": _registered_json(app.plugins.of_task(task))} for task in tasks],
     }
 
 
-def _hooks_json(plugins: Iterable[object]) -> list[dict[str, Any]]:
-    return [{"plugin": _describe(plugin), "hooks": sorted(read_plugin(plugin))} for plugin in plugins]
+def _registered_json(plugins: Iterable[RegisteredPlugin]) -> list[dict[str, Any]]:
+    return [{"name": one.name, "plugin": _describe(one), "hooks": list(one.hooks)} for one in plugins]
 
 
-def _describe(plugin: object) -> str:
+def _describe(registered: RegisteredPlugin) -> str:
     """Return a plugin with its options, or a module's name."""
-    text = repr(plugin)
-    return label(plugin) if text.startswith("<") else text
+    text = repr(registered.plugin)
+    return registered.label if text.startswith("<") else text
 
 
 # --- as tables
@@ -156,15 +154,15 @@ def _backends_table(found: list[FoundBackend]) -> RenderableType:
 
 
 def _app_tables(app: dict[str, Any]) -> list[RenderableType]:
-    app_wide = [(plugin["plugin"], ", ".join(_short(plugin["hooks"]))) for plugin in app["plugins"]]
+    app_wide = [(plugin["name"], plugin["plugin"], ", ".join(_short(plugin["hooks"]))) for plugin in app["plugins"]]
     of_tasks = [
-        (task["name"], position, plugin["plugin"], ", ".join(_short(plugin["hooks"])))
+        (task["name"], position, plugin["name"], plugin["plugin"], ", ".join(_short(plugin["hooks"])))
         for task in app["tasks"]
         for position, plugin in enumerate(task["plugins"], 1)
     ]
     return [
-        table(f"{_count(app_wide, 'plugin')} of the app, for all its tasks", ("plugin", "hooks"), app_wide),
-        table(f"{_count(of_tasks, 'plugin')} of single tasks", ("task", "#order", "plugin", "hooks"), of_tasks),
+        table(f"{_count(app_wide, 'plugin')} of the app, for all its tasks", ("name", "plugin", "hooks"), app_wide),
+        table(f"{_count(of_tasks, 'plugin')} of single tasks", ("task", "#order", "name", "plugin", "hooks"), of_tasks),
     ]
 
 

@@ -20,6 +20,7 @@ from taskhero.engine.task.options import (
 from taskhero.engine.task.signature import TaskSignature
 from taskhero.engine.time.recurrence import recurrence_of
 from taskhero.errors import InvalidTask
+from taskhero.hooks.plugin_reader import read_plugin
 from taskhero.hooks.scope import HookScope
 from taskhero.models import Job
 from taskhero.wire.jobs import check_queue_name
@@ -196,9 +197,11 @@ class Task(ConfiguredTask[P, R]):
         self.recurrence: Recurrence | None = recurrence_of(options, self.name, self.signature)
         self.plugins = plugins_of(options.plugins, self.name)
         self.plugin_options = plugin_options_of(options.plugin_options, self.name)
-        # A provisional scope until an app adopts the task. It checks the plugins at the declaration.
-        given = (plugin for plugin in self.plugins if not isinstance(plugin, str))
-        self.scope = HookScope(given, task=f"task {self.name!r}")
+        for plugin in self.plugins:
+            if not isinstance(plugin, str):
+                read_plugin(plugin, task=self.name)
+        # The app that adopts the task replaces it.
+        self.scope = HookScope()
         self._owner: TaskOwner | None = None
         self._adopted: Task[P, R] | None = None
         super().__init__(self, self.queue)

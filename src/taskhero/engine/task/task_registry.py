@@ -8,7 +8,6 @@ from taskhero._internal.suggestions import suggestion
 from taskhero.engine.task.task import Task
 from taskhero.engine.time.recurrence import IMPLIED_PLUGINS
 from taskhero.errors import InvalidTask, UnknownTask
-from taskhero.hooks.scope import HookScope
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
@@ -16,6 +15,7 @@ if TYPE_CHECKING:
 
     from taskhero.engine.task.task import TaskOwner
     from taskhero.hooks.manager import PluginManager
+    from taskhero.hooks.scope import HookScope
 
 __all__ = ["TaskRegistry"]
 
@@ -157,4 +157,4 @@ class TaskRegistry:
             for name, options in IMPLIED_PLUGINS.items():
                 implied = self._plugins.build((name,), {name: options})
                 plugins += tuple(plugin for plugin in implied if type(plugin) not in kinds)
-        return HookScope(plugins, self._plugins.scope, task=f"task {task.name!r}", alike=recurrence)
+        return self._plugins.task_scope(task.name, plugins, alike=recurrence)

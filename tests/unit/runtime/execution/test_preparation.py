@@ -22,7 +22,7 @@ from taskhero.backends.protocol import (
 )
 from taskhero.clock import ManualClock
 from taskhero.errors import BackendUnavailable, ReplyLost
-from taskhero.hooks.scope import HookScope
+from taskhero.hooks.manager import PluginManager
 from taskhero.models import Job, Postponed, Refused
 from taskhero.plugins import JobLock, QueueLock, Retry
 from taskhero.runtime.backoff import Outage
@@ -63,7 +63,7 @@ class Desk:
         return sum(verb == "prepare" for verb, _ in self.backend.calls)
 
     async def prepare(self, claim, *plugins):
-        return await self.preparer.prepare(claim, decode_job(claim.raw, "q"), HookScope(plugins))
+        return await self.preparer.prepare(claim, decode_job(claim.raw, "q"), PluginManager(plugins).scope)
 
 
 @pytest.fixture
