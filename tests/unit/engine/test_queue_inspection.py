@@ -6,7 +6,7 @@ import pytest
 
 from taskhero import TaskHero
 from taskhero.backends.protocol import Entry
-from taskhero.engine.queue import base
+from taskhero.engine.queue import queued
 
 pytestmark = pytest.mark.anyio
 
@@ -89,7 +89,7 @@ async def test_a_queue_is_searched_page_by_page(app, monkeypatch, page, count, d
     async with whole:
         await whole.backend.push([Entry("math", raw) for raw in ALL])
         await whole.queue.delete("math", "add", [1, 2], count)
-        monkeypatch.setattr(base, "_PAGE", page)
+        monkeypatch.setattr(queued, "_PAGE", page)
         assert await app.queue.delete("math", "add", [1, 2], count) == deleted
         assert await left(app) == await left(whole)
 

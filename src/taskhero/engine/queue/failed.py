@@ -8,17 +8,18 @@ import attrs
 
 from taskhero.backends.protocol import Entry
 from taskhero.backends.records.inspection import FAILED, FailedEntry, FailedRetry, RetryResult
-from taskhero.engine.queue.base import QueueBase, position
+from taskhero.engine.queue.part import QueuePart, position
 from taskhero.engine.time.instants import duration_of
 from taskhero.errors import CannotRetry, InvalidArguments, InvalidQueueName, NotInFailures, Undecodable, WrongType
-from taskhero.hooks.contexts import EnqueueContext
 from taskhero.models import FailedJob, FailedJobResult, Job
-from taskhero.wire.failures import decode_failure, retry_text
+from taskhero.wire.failures import STUCK_MARK, decode_failure, retry_text
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Sequence
     from datetime import timedelta
     from typing import Unpack
+
+    from taskhero.engine.queue.admission import Admitted
 
 __all__ = ["FailedFilter", "FailedJobs", "FailedWhere"]
 
@@ -85,7 +86,7 @@ class FailedFilter:
         return self.younger_than is None or age < duration_of(self.younger_than, "younger_than")
 
 
-class FailedJobs(QueueBase):
+class FailedJobs(QueuePart):
     """The part of `Queue` that inspects, retries and removes failed jobs.
 
     An entry is identified by its exact bytes. Ruby Resque may keep a failed list for each queue, ``<queue>_failed``.
@@ -170,7 +171,28 @@ class FailedJobs(QueueBase):
         async for result in self._apply(FailedFilter(**where), retry=False):
             yield result
 
+    async def retry_stuck_jobs(self, limit: int | None = None) -> int:
+        """Retry jobs that failed because their worker was stuck and taskhero or node-resque removed it.
+
+        Args:
+            limit: The maximum number of jobs; None for all.
+
+        Returns:
+            The number of jobs that were stored again.
+        """
+        retried = 0
+        async for page in self._stuck():
+            batch = page if limit is None else page[: max(limit - retried, 0)]
+            retried += sum(result.done for result in (await self._retry(batch) if batch else ()))
+            if limit is not None and retried >= limit:
+                break
+        return retried
+
     # helpers
+
+    async def _stuck(self) -> AsyncIterator[list[FailedJob]]:
+        async for _, page in self._pages(FailedFilter()):
+            yield [failed for failed in page.values() if failed.backtrace[1:2] == [STUCK_MARK]]
 
     async def _apply(self, where: FailedFilter, *, retry: bool) -> AsyncIterator[FailedJobResult]:
         async for total, page in self._pages(where):
@@ -208,60 +230,50 @@ class FailedJobs(QueueBase):
 
     async def _retry(self, batch: Sequence[FailedJob], *, strict: bool = False) -> list[FailedJobResult]:
         """Retry failed jobs in one step; if *strict*, raise a plugin's error and `CannotRetry`."""
-        known: list[FailedJobResult | None] = []
-        ready: list[tuple[FailedRetry, Job, EnqueueContext]] = []
-        for failed in batch:
-            try:
-                prepared = await self._prepare(failed)
-            except CannotRetry as error:
-                if strict:
-                    raise
-                known.append(FailedJobResult(failed=failed, outcome="impossible", reason=str(error)))
-                continue
-            except Exception as error:
-                if strict:
-                    raise
-                self.context.logger.exception(
-                    "A plugin failed before the retry of a job, which stays in the failed list: %.200s", failed.job.raw
-                )
-                known.append(
-                    FailedJobResult(failed=failed, outcome="refused", reason=f"{type(error).__name__}: {error}")
-                )
-                continue
-            if prepared is None:
-                known.append(FailedJobResult(failed=failed, outcome="refused", reason=_NOT_STORED))
-            else:
-                known.append(None)
-                ready.append(prepared)
-        replies = await self.backend.retry_failed([retry for retry, _, _ in ready]) if ready else ()
-        replied = iter(zip(ready, replies, strict=True))
-        results: list[FailedJobResult] = []
-        for failed, result in zip(batch, known, strict=True):
-            if result is not None:
-                results.append(result)
-                continue
-            (_, job, context), reply = next(replied)
-            if reply == RetryResult.STORED:
-                await self.context.tasks.scope_of(job.name).after_enqueue(job, context)
-            results.append(_result_of(failed, reply))
-        return results
+        prepared = [await self._admit(failed, strict=strict) for failed in batch]
+        ready = [item for item in prepared if not isinstance(item, FailedJobResult)]
+        # A retry is not an enqueue by a program, so a stopped periodic task stays stopped.
+        verb = self.backend.retry_failed
+        replies = iter(await self._admission.store(verb, ready, resume=False) if ready else ())
+        return [
+            item if isinstance(item, FailedJobResult) else _result_of(failed, next(replies))
+            for failed, item in zip(batch, prepared, strict=True)
+        ]
 
-    async def _prepare(self, failed: FailedJob) -> tuple[FailedRetry, Job, EnqueueContext] | None:
-        """Return the retry of a failed job, or None if a plugin refused it."""
-        entry = _entry(failed)
+    async def _admit(self, failed: FailedJob, *, strict: bool) -> tuple[Admitted, FailedRetry] | FailedJobResult:
+        """Return the retry of a failed job, or the reason why it stays listed."""
         try:
-            raw = retry_text(failed)
-        except (Undecodable, InvalidArguments, InvalidQueueName) as error:
-            raise CannotRetry(
-                f"this failed entry holds a job that cannot be stored: {error}; remove it, or enqueue the job again"
-            ) from error
-        job = attrs.evolve(failed.job, queue=failed.queue, raw=raw)
-        context = EnqueueContext(task_name=job.name, queue=job.queue, at=None, logger=self.context.logger)
-        scope = self.context.tasks.scope_of(job.name)
-        if scope.enqueues and not await scope.before_enqueue(job, context):
-            return None
-        guards = scope.guards(job) if scope.enqueues else ()
-        return FailedRetry(entry, Entry(job.queue, raw, guards=guards)), job, context
+            entry, job = _entry(failed), _job_of(failed)
+            admitted = await self._admission.admit(job)
+        except CannotRetry as error:
+            if strict:
+                raise
+            return FailedJobResult(failed=failed, outcome="impossible", reason=str(error))
+        except Exception as error:
+            if strict:
+                raise
+            self.context.logger.exception(
+                "A plugin failed before the retry of a job, which stays in the failed list: %.200s", failed.job.raw
+            )
+            return FailedJobResult(failed=failed, outcome="refused", reason=f"{type(error).__name__}: {error}")
+        if admitted is None:
+            return FailedJobResult(failed=failed, outcome="refused", reason=_NOT_STORED)
+        return admitted, FailedRetry(entry, Entry(job.queue, job.raw, guards=admitted.guards))
+
+
+def _job_of(failed: FailedJob) -> Job:
+    """Return the job that a retry stores.
+
+    Raises:
+        CannotRetry: The entry does not hold a job that can be stored.
+    """
+    try:
+        raw = retry_text(failed)
+    except (Undecodable, InvalidArguments, InvalidQueueName) as error:
+        raise CannotRetry(
+            f"this failed entry holds a job that cannot be stored: {error}; remove it, or enqueue the job again"
+        ) from error
+    return attrs.evolve(failed.job, queue=failed.queue, raw=raw)
 
 
 def _result_of(failed: FailedJob, reply: RetryResult) -> FailedJobResult:

@@ -7,13 +7,12 @@ from typing import TYPE_CHECKING, Any
 import attrs
 
 from taskhero._internal.display import short_repr
-from taskhero.engine.task.signature import is_nothing
 from taskhero.engine.time.cron import CronSchedule
 from taskhero.engine.time.instants import frequency_of
 from taskhero.engine.time.misfires import misfire_of
 from taskhero.errors import InvalidSchedule, InvalidTask
 from taskhero.models import Job
-from taskhero.wire.jobs import equivalent_payloads, forms_without_args
+from taskhero.wire.jobs import equivalent_payloads, forms_without_args, is_nothing
 
 if TYPE_CHECKING:
     from taskhero.engine.task.options import TaskOptions
