@@ -121,3 +121,10 @@ async def test_failures_and_stats_of_a_fresh_store_are_empty(app):
     assert await app.queue.failed() == []
     assert await app.queue.failed_count() == 0
     assert {name: number for name, number in (await app.queue.stats()).items() if number} == {}
+
+
+@pytest.mark.parametrize("verb", ["each_failed", "retry_all_failed", "remove_all_failed"])
+async def test_a_condition_on_failed_jobs_that_does_not_exist_is_an_error(app, verb):
+    async with app:
+        with pytest.raises(TypeError, match=r"no condition 'tsk'; did you mean 'task'\? \(known: queue, task,"):
+            await anext(getattr(app.queue, verb)(tsk="add"))

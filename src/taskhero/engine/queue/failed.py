@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Final, TypedDict
 
 import attrs
 
+from taskhero._internal.suggestions import suggestion
 from taskhero.backends.protocol import Entry
 from taskhero.backends.records.inspection import FAILED, FailedEntry, FailedRetry, RetryResult
 from taskhero.engine.queue.part import QueuePart, position
@@ -32,7 +33,16 @@ _NOT_STORED: Final = "a plugin refuses it, a guard does not hold, or the key of 
 
 
 class FailedWhere(TypedDict, total=False):
-    """The conditions of a `FailedFilter` as keyword arguments. All given conditions must hold."""
+    """Conditions on failed jobs, the only definition of them. All given conditions must hold. None is no condition.
+
+    Attributes:
+        queue: The queue of the job.
+        task: The task's name.
+        exception: The exception's class, with or without its prefix up to the last dot or ``::``.
+        older_than: Minimum time since the failure, in seconds or as a timedelta.
+        younger_than: Maximum time since the failure, in seconds or as a timedelta.
+        source: The list that holds the entry. Without it, all lists are read.
+    """
 
     queue: str | None
     task: str | None
@@ -42,48 +52,47 @@ class FailedWhere(TypedDict, total=False):
     source: str | None
 
 
-@attrs.frozen(kw_only=True)
 class FailedFilter:
-    """Selects failed jobs. All given conditions must hold.
+    """Selects failed jobs.
+
+    Args:
+        where: The conditions.
 
     Attributes:
-        queue: The queue of the job.
-        task: The task's name.
-        exception: The exception's class, with or without its prefix up to the last dot or ``::``.
-        older_than: Minimum time since the failure, in seconds or as a timedelta.
-        younger_than: Maximum time since the failure, in seconds or as a timedelta.
-        source: The list that holds the entry. None selects all lists.
+        source: The list to read, or None for all lists.
 
     Raises:
+        TypeError: There is no such condition.
         InvalidMoment: A duration is invalid.
     """
 
-    queue: str | None = None
-    task: str | None = None
-    exception: str | None = None
-    older_than: timedelta | float | None = None
-    younger_than: timedelta | float | None = None
-    source: str | None = None
-
-    def __attrs_post_init__(self) -> None:
-        for what in ("older_than", "younger_than"):
-            if getattr(self, what) is not None:
-                duration_of(getattr(self, what), what)
+    def __init__(self, **where: Unpack[FailedWhere]) -> None:
+        known = list(FailedWhere.__annotations__)
+        for name in where:
+            if name not in known:
+                hint = suggestion(name, known)
+                raise TypeError(f"failed jobs have no condition {name!r}{hint} (known: {', '.join(known)})")
+        self.source = where.get("source")
+        self._queue = where.get("queue")
+        self._task = where.get("task")
+        self._exception = where.get("exception")
+        self._older_than = _seconds(where.get("older_than"), "older_than")
+        self._younger_than = _seconds(where.get("younger_than"), "younger_than")
 
     def fits(self, failed: FailedJob, now: float) -> bool:
         """Return whether *failed* is selected at the Unix second *now*. An entry without a date has no age."""
-        if self.queue not in {None, failed.queue} or self.task not in {None, failed.job.name}:
+        if self._queue not in {None, failed.queue} or self._task not in {None, failed.job.name}:
             return False
-        if self.exception not in {None, failed.exception, _last_part(failed.exception)}:
+        if self._exception not in {None, failed.exception, _last_part(failed.exception)}:
             return False
-        if self.older_than is None and self.younger_than is None:
+        if self._older_than is None and self._younger_than is None:
             return True
         if failed.failed_at is None:
             return False
         age = now - failed.failed_at.timestamp()
-        if self.older_than is not None and age <= duration_of(self.older_than, "older_than"):
+        if self._older_than is not None and age <= self._older_than:
             return False
-        return self.younger_than is None or age < duration_of(self.younger_than, "younger_than")
+        return self._younger_than is None or age < self._younger_than
 
 
 class FailedJobs(QueuePart):
@@ -146,7 +155,7 @@ class FailedJobs(QueuePart):
         """Yield selected failed jobs: ``async for failed in app.queue.each_failed(task="add", older_than=3600)``.
 
         Args:
-            where: The conditions, see `FailedFilter`. Without any, it yields all entries of all lists.
+            where: The conditions, see `FailedWhere`. Without any, it yields all entries of all lists.
         """
         async for _, page in self._pages(FailedFilter(**where)):
             for failed in page.values():
@@ -161,7 +170,7 @@ class FailedJobs(QueuePart):
                 print(f"{result.looked} of {result.total}: {result.failed.job.name} {result.outcome}")
 
         Args:
-            where: The conditions, see `FailedFilter`.
+            where: The conditions, see `FailedWhere`.
         """
         async for result in self._apply(FailedFilter(**where), retry=True):
             yield result
@@ -294,6 +303,10 @@ def _check_source(source: object) -> str:
     if not isinstance(source, str) or (source != FAILED and not source.endswith("_failed")):
         raise NotInFailures(f"source={source!r} is not a failed list: pass 'failed', or an item of failed_lists()")
     return source
+
+
+def _seconds(given: timedelta | float | None, what: str) -> float | None:
+    return None if given is None else duration_of(given, what)
 
 
 def _last_part(exception: str) -> str:
