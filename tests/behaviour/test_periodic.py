@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 
 import pytest
 
@@ -296,6 +297,43 @@ async def test_each_way_to_enqueue_it_lets_a_stopped_task_go_on(harness, ticks, 
         }[how]()
         (known,) = (await app.backend.declare_periodic(app.queue.declared_periodic(), 60)).tasks
         assert known.stopped is None
+
+
+class Closed:
+    """A plugin that lets no job in: it refuses each job, or its guards fail."""
+
+    def __init__(self):
+        self.how = None
+
+    @hookimpl
+    def taskhero_before_enqueue(self):
+        return self.how != "refuses"
+
+    @hookimpl
+    def taskhero_guards(self):
+        if self.how == "fails":
+            raise ValueError("no guards")
+        return ()
+
+
+@pytest.mark.parametrize("closed", ["refuses", "fails"])
+@pytest.mark.parametrize("how", ["enqueue", "enqueue_in", "enqueue_many"])
+async def test_an_enqueue_that_a_plugin_prevents_leaves_a_stopped_task_stopped(harness, ticks, how, closed):
+    plugin = Closed()
+    app = harness.app(scheduler=False, processors=0)
+    tick = ticks.declare(app, plugins=(plugin,))
+    async with app:
+        await app.queue.stop_recurrent("tick")
+        plugin.how = closed
+        with pytest.raises(ValueError, match="no guards") if closed == "fails" else contextlib.nullcontext():
+            await {
+                "enqueue": tick.enqueue,
+                "enqueue_in": lambda: tick.enqueue_in(3),
+                "enqueue_many": lambda: app.queue.enqueue_many([tick.job()]),
+            }[how]()
+        plugin.how = None
+        (known,) = (await app.backend.declare_periodic(app.queue.declared_periodic(), 60)).tasks
+        assert known.stopped is StopReason.ASKED
 
 
 async def test_a_run_that_is_under_way_when_its_task_is_stopped_is_the_last(harness, ticks):

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, Final
 
 import attrs
 
@@ -14,7 +14,18 @@ from taskhero.wire.jobs import MARK_KEYS, decode_job, encode_job, job_of, unmark
 from taskhero.wire.json import decode, encode, encode_any
 from taskhero.wire.splicing import VISIBLE, keep_queue, value_text, visible, without
 
-__all__ = ["Description", "decode_failure", "encode_failure", "encode_last_error", "format_ruby_utc", "retry_text"]
+__all__ = [
+    "STUCK_MARK",
+    "Description",
+    "decode_failure",
+    "encode_failure",
+    "encode_last_error",
+    "format_ruby_utc",
+    "retry_text",
+]
+
+#: The second line of the backtrace of a stuck worker's job. taskhero and node-resque find such failures by it.
+STUCK_MARK: Final = "queue#forceCleanWorker"
 
 #: The keys that `encode_job` checks, and those of rescue marks.
 _CHECKED = MARK_KEYS | {"class", "queue", "args"}

@@ -24,6 +24,7 @@ __all__ = [
     "equivalent_payloads",
     "forms_without_args",
     "has_one_spelling",
+    "is_nothing",
     "job_of",
     "late_crash_count",
     "mark_rescued",
@@ -147,6 +148,11 @@ def forms_without_args(name: str, queue: str) -> tuple[str, ...]:
     for args in ("null", "{}"):
         equivalents += (f'{start},"args":{args}}}', f'{start},{end},"args":{args}}}', f'{start},"args":{args},{end}}}')
     return tuple(equivalents)
+
+
+def is_nothing(args: list[Any]) -> bool:
+    """Return whether *args* means "no arguments", as programs write it: ``[]``, ``[null]`` or ``[{}]``."""
+    return not args or (len(args) == 1 and (args[0] is None or (isinstance(args[0], dict) and not args[0])))
 
 
 # --- reading -----------------------------------------------------------------------------------------------------

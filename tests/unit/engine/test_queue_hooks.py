@@ -157,7 +157,7 @@ async def test_without_plugins_no_hook_machinery_is_called(monkeypatch):
     async with app:
         for name in ("before_enqueue", "after_enqueue", "guards", "of"):
             monkeypatch.setattr(HookScope, name, forbidden)
-        monkeypatch.setattr("taskhero.engine.queue.queue.EnqueueContext", forbidden)
+        monkeypatch.setattr("taskhero.engine.queue.admission.EnqueueContext", forbidden)
         await add.enqueue(1)
         await add.enqueue_in(60, 1)
         await app.queue.enqueue_many([add.job(2)])

@@ -6,7 +6,7 @@ import pytest
 
 from taskhero import TaskHero
 from taskhero.backends.protocol import Entry
-from taskhero.engine.queue import base
+from taskhero.engine.queue import queued
 
 pytestmark = pytest.mark.anyio
 
@@ -89,7 +89,7 @@ async def test_a_queue_is_searched_page_by_page(app, monkeypatch, page, count, d
     async with whole:
         await whole.backend.push([Entry("math", raw) for raw in ALL])
         await whole.queue.delete("math", "add", [1, 2], count)
-        monkeypatch.setattr(base, "_PAGE", page)
+        monkeypatch.setattr(queued, "_PAGE", page)
         assert await app.queue.delete("math", "add", [1, 2], count) == deleted
         assert await left(app) == await left(whole)
 
@@ -121,3 +121,10 @@ async def test_failures_and_stats_of_a_fresh_store_are_empty(app):
     assert await app.queue.failed() == []
     assert await app.queue.failed_count() == 0
     assert {name: number for name, number in (await app.queue.stats()).items() if number} == {}
+
+
+@pytest.mark.parametrize("verb", ["each_failed", "retry_all_failed", "remove_all_failed"])
+async def test_a_condition_on_failed_jobs_that_does_not_exist_is_an_error(app, verb):
+    async with app:
+        with pytest.raises(TypeError, match=r"no condition 'tsk'; did you mean 'task'\? \(known: queue, task,"):
+            await anext(getattr(app.queue, verb)(tsk="add"))

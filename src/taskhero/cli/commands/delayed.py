@@ -12,9 +12,9 @@ from taskhero.cli.groups import ListingGroup
 from taskhero.cli.output import compact, iso, json_option, print_json, print_table, progress
 from taskhero.cli.parameters import confirm, json_value, limit_option, require_confirmation, yes_option
 from taskhero.cli.targets import note_if_private, open_target, run_connected, target_options
-from taskhero.engine.task.signature import is_nothing, wire_args
+from taskhero.engine.task.signature import wire_args
 from taskhero.engine.time.instants import to_datetime
-from taskhero.wire.jobs import decode_job, payload_queue, same_meaning
+from taskhero.wire.jobs import decode_job, is_nothing, payload_queue, same_meaning
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator

@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Final
 
-from taskhero.engine.queue.base import QueueBase, known_name
+from taskhero.engine.queue.part import QueuePart, known_name
 from taskhero.engine.time.instants import second_of, to_datetime
 from taskhero.errors import WrongType
 from taskhero.models import Job
@@ -29,7 +29,7 @@ _LATEST: Final = 253_402_300_799
 _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 
 
-class DelayedJobs(QueueBase):
+class DelayedJobs(QueuePart):
     """The part of `Queue` that inspects and deletes delayed jobs. Due times are whole seconds, as datetimes in UTC."""
 
     async def timestamps(self) -> list[datetime]:

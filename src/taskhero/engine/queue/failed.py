@@ -6,19 +6,21 @@ from typing import TYPE_CHECKING, Final, TypedDict
 
 import attrs
 
+from taskhero._internal.suggestions import suggestion
 from taskhero.backends.protocol import Entry
 from taskhero.backends.records.inspection import FAILED, FailedEntry, FailedRetry, RetryResult
-from taskhero.engine.queue.base import QueueBase, position
+from taskhero.engine.queue.part import QueuePart, position
 from taskhero.engine.time.instants import duration_of
 from taskhero.errors import CannotRetry, InvalidArguments, InvalidQueueName, NotInFailures, Undecodable, WrongType
-from taskhero.hooks.contexts import EnqueueContext
 from taskhero.models import FailedJob, FailedJobResult, Job
-from taskhero.wire.failures import decode_failure, retry_text
+from taskhero.wire.failures import STUCK_MARK, decode_failure, retry_text
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Sequence
     from datetime import timedelta
     from typing import Unpack
+
+    from taskhero.engine.queue.admission import Admitted
 
 __all__ = ["FailedFilter", "FailedJobs", "FailedWhere"]
 
@@ -31,7 +33,16 @@ _NOT_STORED: Final = "a plugin refuses it, a guard does not hold, or the key of 
 
 
 class FailedWhere(TypedDict, total=False):
-    """The conditions of a `FailedFilter` as keyword arguments. All given conditions must hold."""
+    """Conditions on failed jobs, the only definition of them. All given conditions must hold. None is no condition.
+
+    Attributes:
+        queue: The queue of the job.
+        task: The task's name.
+        exception: The exception's class, with or without its prefix up to the last dot or ``::``.
+        older_than: Minimum time since the failure, in seconds or as a timedelta.
+        younger_than: Maximum time since the failure, in seconds or as a timedelta.
+        source: The list that holds the entry. Without it, all lists are read.
+    """
 
     queue: str | None
     task: str | None
@@ -41,51 +52,50 @@ class FailedWhere(TypedDict, total=False):
     source: str | None
 
 
-@attrs.frozen(kw_only=True)
 class FailedFilter:
-    """Selects failed jobs. All given conditions must hold.
+    """Selects failed jobs.
+
+    Args:
+        where: The conditions.
 
     Attributes:
-        queue: The queue of the job.
-        task: The task's name.
-        exception: The exception's class, with or without its prefix up to the last dot or ``::``.
-        older_than: Minimum time since the failure, in seconds or as a timedelta.
-        younger_than: Maximum time since the failure, in seconds or as a timedelta.
-        source: The list that holds the entry. None selects all lists.
+        source: The list to read, or None for all lists.
 
     Raises:
+        TypeError: There is no such condition.
         InvalidMoment: A duration is invalid.
     """
 
-    queue: str | None = None
-    task: str | None = None
-    exception: str | None = None
-    older_than: timedelta | float | None = None
-    younger_than: timedelta | float | None = None
-    source: str | None = None
-
-    def __attrs_post_init__(self) -> None:
-        for what in ("older_than", "younger_than"):
-            if getattr(self, what) is not None:
-                duration_of(getattr(self, what), what)
+    def __init__(self, **where: Unpack[FailedWhere]) -> None:
+        known = list(FailedWhere.__annotations__)
+        for name in where:
+            if name not in known:
+                hint = suggestion(name, known)
+                raise TypeError(f"failed jobs have no condition {name!r}{hint} (known: {', '.join(known)})")
+        self.source = where.get("source")
+        self._queue = where.get("queue")
+        self._task = where.get("task")
+        self._exception = where.get("exception")
+        self._older_than = _seconds(where.get("older_than"), "older_than")
+        self._younger_than = _seconds(where.get("younger_than"), "younger_than")
 
     def fits(self, failed: FailedJob, now: float) -> bool:
         """Return whether *failed* is selected at the Unix second *now*. An entry without a date has no age."""
-        if self.queue not in {None, failed.queue} or self.task not in {None, failed.job.name}:
+        if self._queue not in {None, failed.queue} or self._task not in {None, failed.job.name}:
             return False
-        if self.exception not in {None, failed.exception, _last_part(failed.exception)}:
+        if self._exception not in {None, failed.exception, _last_part(failed.exception)}:
             return False
-        if self.older_than is None and self.younger_than is None:
+        if self._older_than is None and self._younger_than is None:
             return True
         if failed.failed_at is None:
             return False
         age = now - failed.failed_at.timestamp()
-        if self.older_than is not None and age <= duration_of(self.older_than, "older_than"):
+        if self._older_than is not None and age <= self._older_than:
             return False
-        return self.younger_than is None or age < duration_of(self.younger_than, "younger_than")
+        return self._younger_than is None or age < self._younger_than
 
 
-class FailedJobs(QueueBase):
+class FailedJobs(QueuePart):
     """The part of `Queue` that inspects, retries and removes failed jobs.
 
     An entry is identified by its exact bytes. Ruby Resque may keep a failed list for each queue, ``<queue>_failed``.
@@ -145,7 +155,7 @@ class FailedJobs(QueueBase):
         """Yield selected failed jobs: ``async for failed in app.queue.each_failed(task="add", older_than=3600)``.
 
         Args:
-            where: The conditions, see `FailedFilter`. Without any, it yields all entries of all lists.
+            where: The conditions, see `FailedWhere`. Without any, it yields all entries of all lists.
         """
         async for _, page in self._pages(FailedFilter(**where)):
             for failed in page.values():
@@ -160,7 +170,7 @@ class FailedJobs(QueueBase):
                 print(f"{result.looked} of {result.total}: {result.failed.job.name} {result.outcome}")
 
         Args:
-            where: The conditions, see `FailedFilter`.
+            where: The conditions, see `FailedWhere`.
         """
         async for result in self._apply(FailedFilter(**where), retry=True):
             yield result
@@ -170,7 +180,28 @@ class FailedJobs(QueueBase):
         async for result in self._apply(FailedFilter(**where), retry=False):
             yield result
 
+    async def retry_stuck_jobs(self, limit: int | None = None) -> int:
+        """Retry jobs that failed because their worker was stuck and taskhero or node-resque removed it.
+
+        Args:
+            limit: The maximum number of jobs; None for all.
+
+        Returns:
+            The number of jobs that were stored again.
+        """
+        retried = 0
+        async for page in self._stuck():
+            batch = page if limit is None else page[: max(limit - retried, 0)]
+            retried += sum(result.done for result in (await self._retry(batch) if batch else ()))
+            if limit is not None and retried >= limit:
+                break
+        return retried
+
     # helpers
+
+    async def _stuck(self) -> AsyncIterator[list[FailedJob]]:
+        async for _, page in self._pages(FailedFilter()):
+            yield [failed for failed in page.values() if failed.backtrace[1:2] == [STUCK_MARK]]
 
     async def _apply(self, where: FailedFilter, *, retry: bool) -> AsyncIterator[FailedJobResult]:
         async for total, page in self._pages(where):
@@ -208,60 +239,50 @@ class FailedJobs(QueueBase):
 
     async def _retry(self, batch: Sequence[FailedJob], *, strict: bool = False) -> list[FailedJobResult]:
         """Retry failed jobs in one step; if *strict*, raise a plugin's error and `CannotRetry`."""
-        known: list[FailedJobResult | None] = []
-        ready: list[tuple[FailedRetry, Job, EnqueueContext]] = []
-        for failed in batch:
-            try:
-                prepared = await self._prepare(failed)
-            except CannotRetry as error:
-                if strict:
-                    raise
-                known.append(FailedJobResult(failed=failed, outcome="impossible", reason=str(error)))
-                continue
-            except Exception as error:
-                if strict:
-                    raise
-                self.context.logger.exception(
-                    "A plugin failed before the retry of a job, which stays in the failed list: %.200s", failed.job.raw
-                )
-                known.append(
-                    FailedJobResult(failed=failed, outcome="refused", reason=f"{type(error).__name__}: {error}")
-                )
-                continue
-            if prepared is None:
-                known.append(FailedJobResult(failed=failed, outcome="refused", reason=_NOT_STORED))
-            else:
-                known.append(None)
-                ready.append(prepared)
-        replies = await self.backend.retry_failed([retry for retry, _, _ in ready]) if ready else ()
-        replied = iter(zip(ready, replies, strict=True))
-        results: list[FailedJobResult] = []
-        for failed, result in zip(batch, known, strict=True):
-            if result is not None:
-                results.append(result)
-                continue
-            (_, job, context), reply = next(replied)
-            if reply == RetryResult.STORED:
-                await self.context.tasks.scope_of(job.name).after_enqueue(job, context)
-            results.append(_result_of(failed, reply))
-        return results
+        prepared = [await self._admit(failed, strict=strict) for failed in batch]
+        ready = [item for item in prepared if not isinstance(item, FailedJobResult)]
+        # A retry is not an enqueue by a program, so a stopped periodic task stays stopped.
+        verb = self.backend.retry_failed
+        replies = iter(await self._admission.store(verb, ready, resume=False) if ready else ())
+        return [
+            item if isinstance(item, FailedJobResult) else _result_of(failed, next(replies))
+            for failed, item in zip(batch, prepared, strict=True)
+        ]
 
-    async def _prepare(self, failed: FailedJob) -> tuple[FailedRetry, Job, EnqueueContext] | None:
-        """Return the retry of a failed job, or None if a plugin refused it."""
-        entry = _entry(failed)
+    async def _admit(self, failed: FailedJob, *, strict: bool) -> tuple[Admitted, FailedRetry] | FailedJobResult:
+        """Return the retry of a failed job, or the reason why it stays listed."""
         try:
-            raw = retry_text(failed)
-        except (Undecodable, InvalidArguments, InvalidQueueName) as error:
-            raise CannotRetry(
-                f"this failed entry holds a job that cannot be stored: {error}; remove it, or enqueue the job again"
-            ) from error
-        job = attrs.evolve(failed.job, queue=failed.queue, raw=raw)
-        context = EnqueueContext(task_name=job.name, queue=job.queue, at=None, logger=self.context.logger)
-        scope = self.context.tasks.scope_of(job.name)
-        if scope.enqueues and not await scope.before_enqueue(job, context):
-            return None
-        guards = scope.guards(job) if scope.enqueues else ()
-        return FailedRetry(entry, Entry(job.queue, raw, guards=guards)), job, context
+            entry, job = _entry(failed), _job_of(failed)
+            admitted = await self._admission.admit(job)
+        except CannotRetry as error:
+            if strict:
+                raise
+            return FailedJobResult(failed=failed, outcome="impossible", reason=str(error))
+        except Exception as error:
+            if strict:
+                raise
+            self.context.logger.exception(
+                "A plugin failed before the retry of a job, which stays in the failed list: %.200s", failed.job.raw
+            )
+            return FailedJobResult(failed=failed, outcome="refused", reason=f"{type(error).__name__}: {error}")
+        if admitted is None:
+            return FailedJobResult(failed=failed, outcome="refused", reason=_NOT_STORED)
+        return admitted, FailedRetry(entry, Entry(job.queue, job.raw, guards=admitted.guards))
+
+
+def _job_of(failed: FailedJob) -> Job:
+    """Return the job that a retry stores.
+
+    Raises:
+        CannotRetry: The entry does not hold a job that can be stored.
+    """
+    try:
+        raw = retry_text(failed)
+    except (Undecodable, InvalidArguments, InvalidQueueName) as error:
+        raise CannotRetry(
+            f"this failed entry holds a job that cannot be stored: {error}; remove it, or enqueue the job again"
+        ) from error
+    return attrs.evolve(failed.job, queue=failed.queue, raw=raw)
 
 
 def _result_of(failed: FailedJob, reply: RetryResult) -> FailedJobResult:
@@ -282,6 +303,10 @@ def _check_source(source: object) -> str:
     if not isinstance(source, str) or (source != FAILED and not source.endswith("_failed")):
         raise NotInFailures(f"source={source!r} is not a failed list: pass 'failed', or an item of failed_lists()")
     return source
+
+
+def _seconds(given: timedelta | float | None, what: str) -> float | None:
+    return None if given is None else duration_of(given, what)
 
 
 def _last_part(exception: str) -> str:

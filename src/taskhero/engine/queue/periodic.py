@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from taskhero.backends.protocol import EnsureResult, NextRun, PeriodicTask
-from taskhero.engine.queue.base import QueueBase
+from taskhero.engine.queue.part import QueuePart
 from taskhero.hooks.needs import HoldLock
 from taskhero.wire.jobs import encode_job
 
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 __all__ = ["PeriodicAdmin", "next_run_of", "periodic_definition"]
 
 
-class PeriodicAdmin(QueueBase):
+class PeriodicAdmin(QueuePart):
     """The part of `Queue` that starts and stops periodic tasks."""
 
     async def enqueue_recurrent(self, name: str) -> bool:
@@ -91,16 +91,6 @@ class PeriodicAdmin(QueueBase):
             else:
                 found += [] if definition is None else [definition]
         return found
-
-    async def _resume(self, *jobs: Job) -> None:
-        """Resume stopped periodic tasks that are enqueued."""
-        names = []
-        for job in jobs:
-            task = self.context.tasks.get(job.name)
-            if task is not None and task.recurrence is not None and task.recurrence.is_its_own(job.args):
-                names.append(job.name)
-        if names:
-            await self.backend.resume_periodic(list(dict.fromkeys(names)))
 
 
 def periodic_definition(task: Task[Any, Any]) -> PeriodicTask | None:

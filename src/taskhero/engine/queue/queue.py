@@ -6,27 +6,26 @@ import math
 from itertools import islice
 from typing import TYPE_CHECKING, Any
 
-import attrs
-
 from taskhero.backends.protocol import DelayedJobEntry, Entry, ScheduleResult
-from taskhero.engine.queue.base import QueueContext
+from taskhero.engine.queue.context import QueueContext
 from taskhero.engine.queue.delayed import DelayedJobs
+from taskhero.engine.queue.failed import FailedJobs
+from taskhero.engine.queue.locks import Locks
 from taskhero.engine.queue.periodic import PeriodicAdmin
+from taskhero.engine.queue.queued import QueuedJobs
 from taskhero.engine.queue.workers import WorkerAdmin
 from taskhero.engine.task.signature import wire_args
 from taskhero.engine.time.instants import delay_of, due_time_after, instant_of, to_datetime
 from taskhero.errors import AlreadyScheduled, BackendRefused, InvalidArguments, PartlyRefused, UnknownTask
-from taskhero.hooks.contexts import EnqueueContext
 from taskhero.models import Job
 from taskhero.wire.jobs import check_queue_name, encode_job
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Sequence
+    from collections.abc import Iterable, Iterator
     from datetime import datetime, timedelta
 
-    from taskhero.backends.protocol import Guard
+    from taskhero.engine.queue.admission import Admitted
     from taskhero.errors import BackendError
-    from taskhero.hooks.scope import HookScope
 
 __all__ = ["Queue", "QueueContext"]
 
@@ -34,7 +33,7 @@ __all__ = ["Queue", "QueueContext"]
 _CHUNK = 1000
 
 
-class Queue(PeriodicAdmin, DelayedJobs, WorkerAdmin):
+class Queue(QueuedJobs, DelayedJobs, FailedJobs, PeriodicAdmin, Locks, WorkerAdmin):
     """Stores, inspects and administers an app's jobs, as ``app.queue``.
 
     To extend it, derive from it and pass the class to the app, ``TaskHero(queue=MyQueue)``. Build on `job` and `push`,
@@ -120,21 +119,13 @@ class Queue(PeriodicAdmin, DelayedJobs, WorkerAdmin):
         Returns:
             True if it was stored, False if a plugin refused it.
         """
-        backend = self.backend
+        self.context.check()
         raw = _encode(job)
-        scope = self.context.tasks.scope_of(job.name)
-        if not scope.enqueues:
-            if scope.alike is not None:
-                await self._resume(job)
-            return (await backend.push((Entry(job.queue, raw, front),)))[0]
-        context = self._context_of(job)
-        if not await scope.before_enqueue(job, context):
+        admitted = await self._admission.admit(job)
+        if admitted is None:
             return False
-        if scope.alike is not None:
-            await self._resume(job)
-        stored = (await backend.push((Entry(job.queue, raw, front, scope.guards(job)),)))[0]
-        if stored:
-            await scope.after_enqueue(job, context)
+        entry = Entry(job.queue, raw, front, admitted.guards)
+        (stored,) = await self._admission.store(self.context.backend.push, ((admitted, entry),))
         return stored
 
     # --- later
@@ -210,24 +201,16 @@ class Queue(PeriodicAdmin, DelayedJobs, WorkerAdmin):
     # --- helpers
 
     async def _schedule(self, job: Job, at: float, delay: float | None = None, *, suppress: bool) -> bool:
-        backend = self.backend
-        entry = DelayedJobEntry(at if delay is None else None, job.queue, _encode(job), delay=delay)
-        scope = self.context.tasks.scope_of(job.name)
-        if not scope.enqueues:
-            if scope.alike is not None:
-                await self._resume(job)
-            (result,) = await backend.schedule((entry,))
-            return _was_stored(result, entry, job, suppress=suppress)
-        context = self._context_of(job, at, delay)
-        if not await scope.before_enqueue(job, context):
+        self.context.check()
+        raw = _encode(job)
+        admitted = await self._admission.admit(job, at, delay)
+        if admitted is None:
             return False
-        if scope.alike is not None:
-            await self._resume(job)
-        (result,) = await backend.schedule((attrs.evolve(entry, guards=scope.guards(job)),))
-        stored = _was_stored(result, entry, job, suppress=suppress)
-        if stored:
-            await scope.after_enqueue(job, context)
-        return stored
+        entry = DelayedJobEntry(at if delay is None else None, job.queue, raw, admitted.guards, delay=delay)
+        (result,) = await self._admission.store(self.context.backend.schedule, ((admitted, entry),))
+        if result == ScheduleResult.ALREADY_DELAYED and not suppress:
+            raise _already_scheduled(job, entry)
+        return result in {ScheduleResult.DELAYED, ScheduleResult.QUEUED}
 
     async def _push_all(self, ready: Iterator[tuple[Job, str]]) -> int:
         stored = processed = 0
@@ -253,50 +236,22 @@ class Queue(PeriodicAdmin, DelayedJobs, WorkerAdmin):
 
     async def _push_chunk(self, chunk: list[tuple[Job, str]], first: int, problems: dict[int, str]) -> int:
         """Store jobs in one step, and record in *problems* those that cannot be stored, by position from *first*."""
-        entries: list[Entry] = []
+        ready: list[tuple[Admitted, Entry]] = []
         positions: list[int] = []
-        hooked: list[tuple[int, HookScope, Job, EnqueueContext]] = []
-        periodic: list[Job] = []
         for position, (job, raw) in enumerate(chunk, first):
-            scope = self.context.tasks.scope_of(job.name)
-            if scope.alike is not None:
-                periodic.append(job)
-            guards: tuple[Guard, ...] = ()
-            if scope.enqueues:
-                context = self._context_of(job)
-                if not await scope.before_enqueue(job, context):
-                    continue
-                hooked.append((len(entries), scope, job, context))
-                guards = scope.guards(job)
-            positions.append(position)
-            entries.append(Entry(job.queue, raw, guards=guards))
-        if periodic:
-            await self._resume(*periodic)
-        answers: Sequence[bool | str | None] = ()
+            admitted = await self._admission.admit(job)
+            if admitted is not None:
+                ready.append((admitted, Entry(job.queue, raw, guards=admitted.guards)))
+                positions.append(position)
         try:
-            answers = await self.backend.push(entries) if entries else ()
+            answers = await self._admission.store(self.backend.push, ready) if ready else ()
         except BackendRefused as error:
             problems.update(dict.fromkeys(positions, str(error)))
             raise
         except PartlyRefused as error:
             problems.update((positions[index], reason) for index, reason in error.problems.items())
-            answers = error.answers
             raise
-        finally:
-            for index, scope, job, context in hooked:
-                if answers and answers[index]:
-                    await scope.after_enqueue(job, context)
         return sum(map(bool, answers))
-
-    def _context_of(self, job: Job, at: float | None = None, delay: float | None = None) -> EnqueueContext:
-        later = at is not None and at > self.context.clock.now()
-        return EnqueueContext(
-            task_name=job.name,
-            queue=job.queue,
-            at=to_datetime(math.ceil(at)) if at is not None and later else None,
-            logger=self.context.logger,
-            delay=delay,
-        )
 
 
 def _encode(job: Any) -> str:
@@ -307,14 +262,12 @@ def _encode(job: Any) -> str:
     return encode_job(job.name, job.args, job.queue)
 
 
-def _was_stored(result: ScheduleResult, entry: DelayedJobEntry, job: Job, *, suppress: bool) -> bool:
-    if result == ScheduleResult.ALREADY_DELAYED and not suppress:
-        if entry.at is None:
-            when = f"the same second, {entry.delay:g} s from now"
-        else:
-            when = to_datetime(math.ceil(entry.at)).isoformat()
-        raise AlreadyScheduled(
-            f"a job of {job.name!r} with the same arguments is already delayed to {when}; "
-            "pass suppress_duplicate=True to return False instead"
-        )
-    return result in {ScheduleResult.DELAYED, ScheduleResult.QUEUED}
+def _already_scheduled(job: Job, entry: DelayedJobEntry) -> AlreadyScheduled:
+    if entry.at is None:
+        when = f"the same second, {entry.delay:g} s from now"
+    else:
+        when = to_datetime(math.ceil(entry.at)).isoformat()
+    return AlreadyScheduled(
+        f"a job of {job.name!r} with the same arguments is already delayed to {when}; "
+        "pass suppress_duplicate=True to return False instead"
+    )

@@ -1,4 +1,4 @@
-"""Inspect the whole store, locks and workers, and remove stale workers."""
+"""Inspect the whole store and its workers, and remove stale workers."""
 
 from __future__ import annotations
 
@@ -8,34 +8,32 @@ import socket
 from typing import TYPE_CHECKING, Final
 
 from taskhero.backends.records.inspection import RemoveWorkerResult, WorkerEntry, WorkerRemoval
-from taskhero.engine.queue.failed import FailedFilter, FailedJobs
-from taskhero.engine.queue.lock_states import lock_state, scheduler_lock, state_of_scheduler_lock
+from taskhero.engine.queue.lock_states import scheduler_lock
+from taskhero.engine.queue.part import QueuePart
 from taskhero.engine.time.instants import duration_of, to_datetime
-from taskhero.errors import BackendRefused, InvalidLockName, InvalidMoment, UnknownWorker
+from taskhero.errors import BackendRefused, InvalidMoment, UnknownWorker
 from taskhero.models import CleanedWorker, Details, Job, WorkerState, Working
 from taskhero.wire.dates import format_ruby_utc, parse_date
-from taskhero.wire.failures import Description, decode_failure, encode_failure
+from taskhero.wire.failures import STUCK_MARK, Description, decode_failure, encode_failure
 from taskhero.wire.workers import decode_working, parse_worker_id, process_of
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Sequence
+    from collections.abc import Sequence
     from datetime import datetime, timedelta
 
-    from taskhero.models import FailedJob, LockState
+    from taskhero.models import FailedJob
 
 __all__ = ["WorkerAdmin"]
 
-#: node-resque's exception and backtrace line for a stuck worker's job. Both programs find such failures by the line.
+#: node-resque's exception for a stuck worker's job.
 _STUCK: Final = "Worker Timeout (killed manually)"
-_MARK: Final = "queue#forceCleanWorker"
 #: Maximum number of attempts to remove a worker whose job changes between read and removal.
 _MAX_ATTEMPTS: Final = 20
 _NUMBERS: Final = re.compile(r"(\d{1,18})", re.ASCII)
-_LOCKS: Final = ("lock:", "workerslock:")
 
 
-class WorkerAdmin(FailedJobs):
-    """The part of `Queue` that inspects and administers the leader, locks and workers."""
+class WorkerAdmin(QueuePart):
+    """The part of `Queue` that inspects the store and administers workers."""
 
     async def leader(self) -> str | None:
         """Return the name of taskhero's leading scheduler, or None. Schedulers of other programs use other locks."""
@@ -56,50 +54,6 @@ class WorkerAdmin(FailedJobs):
             paused=overview.paused,
             scheduler_lock=scheduler_lock(overview.foreign),
         )
-
-    # locks
-
-    async def locks(self) -> dict[str, str]:
-        """Return the locks of queued jobs (``lock:...``) and of running jobs (``workerslock:...``) with their values.
-
-        A value of node-resque or taskhero is the Unix second at which the lock expires; after a colon, the owner. A
-        lock with a custom ``key`` without these prefixes is not listed. There is no index of locks, so it scans all
-        keys.
-        """
-        return await self.backend.locks()
-
-    async def lock_states(self) -> list[LockState]:
-        """Return the state of each lock that `locks` lists, sorted by name.
-
-        The lock of another program's scheduler is last, if there is one. Like `locks`, it scans all keys.
-        """
-        backend = self.backend
-        values = await backend.locks()
-        lifetimes, overview = await backend.lifetimes(list(values)), await backend.overview()
-        # A lock that was released between the two requests has no lifetime.
-        states = [
-            lock_state(name, values[name], lifetimes[name], overview.now)
-            for name in sorted(values)
-            if name in lifetimes
-        ]
-        return (
-            states if overview.foreign is None else [*states, state_of_scheduler_lock(overview.foreign, overview.now)]
-        )
-
-    async def delete_lock(self, name: str) -> int:
-        """Delete a lock by its name as `locks` shows it, even if a job holds it.
-
-        Returns:
-            1, or 0 if there is no such lock.
-
-        Raises:
-            InvalidLockName: A lock cannot have this name.
-        """
-        if not str(name).startswith(_LOCKS):
-            raise InvalidLockName(
-                f"{name!r} is not the name of a lock: pass one that locks() shows, such as 'lock:add:math:[1,2]'"
-            )
-        return int(await self.backend.delete_lock(name))
 
     # workers
 
@@ -214,27 +168,6 @@ class WorkerAdmin(FailedJobs):
             "stop the worker first"
         )
 
-    async def retry_stuck_jobs(self, limit: int | None = None) -> int:
-        """Retry jobs that failed because their worker was stuck and taskhero or node-resque removed it.
-
-        Args:
-            limit: The maximum number of jobs; None for all.
-
-        Returns:
-            The number of jobs that were stored again.
-        """
-        retried = 0
-        async for page in self._stuck():
-            batch = page if limit is None else page[: max(limit - retried, 0)]
-            retried += sum(result.done for result in (await self._retry(batch) if batch else ()))
-            if limit is not None and retried >= limit:
-                break
-        return retried
-
-    async def _stuck(self) -> AsyncIterator[list[FailedJob]]:
-        async for _, page in self._pages(FailedFilter()):
-            yield [failed for failed in page.values() if failed.backtrace[1:2] == [_MARK]]
-
     async def _remove_worker(
         self, entry: WorkerEntry, *, min_age: float | None = None, age: float = 0.0
     ) -> tuple[RemoveWorkerResult, CleanedWorker]:
@@ -252,7 +185,9 @@ class WorkerAdmin(FailedJobs):
             return None
         now = self.context.clock.now()
         host = socket.gethostname()
-        description = Description(_STUCK, _STUCK, [f"killed by {host} at {format_ruby_utc(now)}", _MARK, "taskhero"])
+        description = Description(
+            _STUCK, _STUCK, [f"killed by {host} at {format_ruby_utc(now)}", STUCK_MARK, "taskhero"]
+        )
         return encode_failure(description, raw=working.job.raw, queue=working.queue, worker=name, failed_at=now)
 
 

@@ -6,19 +6,17 @@ from abc import abstractmethod
 from typing import TYPE_CHECKING, Any, ParamSpec, TypeVar, overload
 
 from taskhero.engine.task.discovery import called_from, find_tasks, task_files
-from taskhero.engine.task.options import options_of
+from taskhero.engine.task.options import check_known
 from taskhero.engine.task.task import Task
 from taskhero.errors import InvalidTask, PluginError
 
 if TYPE_CHECKING:
     import os
-    from collections.abc import Callable, Iterable, Mapping
-    from datetime import timedelta, tzinfo
+    from collections.abc import Callable
+    from typing import Unpack
 
-    from taskhero.engine.task.options import RunIn
-    from taskhero.engine.task.signature import Wire
+    from taskhero.engine.task.options import TaskOptions
     from taskhero.engine.task.task_registry import TaskRegistry
-    from taskhero.engine.time.misfires import Misfire
 
 __all__ = ["TaskDecorators"]
 
@@ -38,26 +36,9 @@ class TaskDecorators:
     def task(self, function: Callable[P, R], /) -> Task[P, R]: ...
 
     @overload
-    def task(
-        self,
-        /,
-        *,
-        name: str | None = None,
-        queue: str = "default",
-        description: str | None = None,
-        plugins: Iterable[object] = (),
-        plugin_options: Mapping[str, Mapping[str, Any]] | None = None,
-        timeout: timedelta | float | None = None,
-        run_in: RunIn | None = None,
-        wire: Wire | None = None,
-        frequency: timedelta | float | None = None,
-        reenqueue_on_error: bool = True,
-        cron: str | None = None,
-        timezone: str | tzinfo | None = None,
-        misfire: Misfire | None = None,
-    ) -> Callable[[Callable[P, R]], Task[P, R]]: ...
+    def task(self, /, **options: Unpack[TaskOptions]) -> Callable[[Callable[P, R]], Task[P, R]]: ...
 
-    def task(self, function: Callable[..., Any] | None = None, /, **options: Any) -> Any:
+    def task(self, function: Callable[..., Any] | None = None, /, **options: Unpack[TaskOptions]) -> Any:
         """Declare a function as a task, bare (``@app.task``) or with options (``@app.task(queue="mail")``).
 
         ``async def`` functions run on the event loop, ``def`` functions in threads. Keyword-only parameters make the
@@ -91,10 +72,10 @@ class TaskDecorators:
             InvalidQueueName: The queue name is invalid.
             PluginError: A plugin or its options are invalid.
         """
+        check_known(options)
         if function is not None:
-            return self.tasks.add(Task(function, options_of(options)))
-        given = options_of(options)
-        return lambda function: self.tasks.add(Task(function, given))
+            return self.tasks.add(Task(function, options))
+        return lambda function: self.tasks.add(Task(function, options))
 
     def load_tasks(self, where: str | os.PathLike[str]) -> list[Task[Any, Any]]:
         """Import the files of a folder and its subfolders, and adopt the tasks that they declare with `task`.

@@ -4,31 +4,33 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Iterable, Mapping
-from typing import TYPE_CHECKING, Any, Final, Literal, TypeAlias
-
-import attrs
+from typing import TYPE_CHECKING, Any, Final, Literal, TypeAlias, TypedDict
 
 from taskhero._internal.display import short_repr
 from taskhero._internal.suggestions import suggestion
-from taskhero.engine.time.instants import duration_of
-from taskhero.errors import InvalidMoment, InvalidTask
+from taskhero.engine.time.cron import CronSchedule
+from taskhero.engine.time.instants import duration_of, frequency_of
+from taskhero.engine.time.misfires import misfire_of
+from taskhero.engine.time.recurrence import Recurrence
+from taskhero.errors import InvalidMoment, InvalidSchedule, InvalidTask
 
 if TYPE_CHECKING:
     from datetime import timedelta, tzinfo
 
-    from taskhero.engine.task.signature import Wire
+    from taskhero.engine.task.signature import TaskSignature, Wire
     from taskhero.engine.time.misfires import Misfire
 
 __all__ = [
     "RunIn",
     "TaskOptions",
+    "check_known",
     "check_name",
     "description_of",
     "is_async",
     "name_of",
-    "options_of",
     "plugin_options_of",
     "plugins_of",
+    "recurrence_of",
     "run_in_of",
     "timeout_of",
     "where_of",
@@ -40,23 +42,34 @@ _MAX_TIMEOUT: Final = 366 * 24 * 3600
 RunIn: TypeAlias = Literal["loop", "thread", "process"]
 
 
-@attrs.frozen(kw_only=True)
-class TaskOptions:
-    """The options of a task's declaration; see `TaskHero.task`."""
+class TaskOptions(TypedDict, total=False):
+    """The options of a task's declaration, the only definition of them. `TaskDecorators.task` describes each."""
 
-    name: str | None = None
-    queue: str = "default"
-    description: str | None = None
-    plugins: Iterable[object] = ()
-    plugin_options: Mapping[str, Mapping[str, Any]] | None = None
-    timeout: timedelta | float | None = None
-    run_in: RunIn | None = None
-    wire: Wire | None = None
-    frequency: timedelta | float | None = None
-    reenqueue_on_error: bool = True
-    cron: str | None = None
-    timezone: str | tzinfo | None = None
-    misfire: Misfire | None = None
+    name: str | None
+    queue: str
+    description: str | None
+    plugins: Iterable[object]
+    plugin_options: Mapping[str, Mapping[str, Any]] | None
+    timeout: timedelta | float | None
+    run_in: RunIn | None
+    wire: Wire | None
+    frequency: timedelta | float | None
+    reenqueue_on_error: bool
+    cron: str | None
+    timezone: str | tzinfo | None
+    misfire: Misfire | None
+
+
+def check_known(options: TaskOptions) -> None:
+    """Check that a declaration has no other options.
+
+    Raises:
+        TypeError: There is no such option.
+    """
+    known = list(TaskOptions.__annotations__)
+    for name in options:
+        if name not in known:
+            raise TypeError(f"task() has no option {name!r}{suggestion(name, known)} (known: {', '.join(known)})")
 
 
 def name_of(function: object, given: object) -> str:
@@ -195,14 +208,59 @@ def plugin_options_of(given: object, name: str) -> dict[str, Mapping[str, Any]]:
     return dict(given)
 
 
-def options_of(given: dict[str, Any]) -> TaskOptions:
-    """Return the options that a decorator received.
+def recurrence_of(options: TaskOptions, name: str, signature: TaskSignature) -> Recurrence | None:
+    """Return when the task runs periodically according to its options, or None if it does not.
 
     Raises:
-        TypeError: There is no such option.
+        InvalidTask: The options contradict each other, or the task needs arguments.
+        InvalidSchedule: The cron expression, its time zone or the misfire policy is invalid.
     """
-    known = [field.name for field in attrs.fields(TaskOptions)]
-    for name in given:
-        if name not in known:
-            raise TypeError(f"task() has no option {name!r}{suggestion(name, known)} (known: {', '.join(known)})")
-    return TaskOptions(**given)
+    cron, frequency = options.get("cron"), options.get("frequency")
+    reenqueue_on_error = options.get("reenqueue_on_error", True)
+    if cron is not None and frequency is not None:
+        raise InvalidTask(f"task {name!r} has frequency= and cron=: keep one of them")
+    if cron is None:
+        _reject_cron_options(options, name)
+    if not isinstance(reenqueue_on_error, bool):
+        raise InvalidTask(
+            f"task {name!r}: reenqueue_on_error={short_repr(reenqueue_on_error)} is not a bool: pass True or False"
+        )
+    if frequency is None and not reenqueue_on_error:
+        raise InvalidTask(
+            f"task {name!r}: reenqueue_on_error=False applies only to a task with frequency="
+            + (
+                "; a cron task always runs at its next fire time: omit the option"
+                if cron is not None
+                else ": pass frequency=, or omit the option"
+            )
+        )
+    if cron is None and frequency is None:
+        return None
+    if signature.needed:
+        what = "frequency" if cron is None else "cron"
+        raise InvalidTask(
+            f"task {name!r} has {what}=, so it runs without arguments, but {', '.join(signature.needed)} "
+            f"{'is' if len(signature.needed) == 1 else 'are'} required: add a default to each"
+        )
+    args: list[Any] = [{}] if signature.takes_nothing else []
+    if frequency is not None:
+        return Recurrence(
+            name=name,
+            args=args,
+            frequency=frequency_of(frequency, name),
+            reenqueue_on_error=reenqueue_on_error,
+        )
+    timezone, given = options.get("timezone"), options.get("misfire")
+    try:
+        schedule = CronSchedule(cron, "UTC" if timezone is None else timezone)
+        misfire = misfire_of("once" if given is None else given)
+    except InvalidSchedule as error:
+        raise InvalidSchedule(f"task {name!r}: {error}") from None
+    return Recurrence(name=name, args=args, schedule=schedule, misfire=misfire)
+
+
+def _reject_cron_options(options: TaskOptions, name: str) -> None:
+    for option in ("timezone", "misfire"):
+        given = options.get(option)
+        if given is not None:
+            raise InvalidTask(f"task {name!r}: {option}={short_repr(given)} needs cron=: pass cron= too, or omit it")

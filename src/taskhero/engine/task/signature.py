@@ -12,11 +12,12 @@ from inspect import Parameter
 from typing import TYPE_CHECKING, Any, Final, Literal, TypeAlias
 
 from taskhero.errors import ArgumentsMismatch, InvalidTask
+from taskhero.wire.jobs import is_nothing
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-__all__ = ["BoundArguments", "TaskSignature", "Wire", "is_nothing", "wire_args"]
+__all__ = ["BoundArguments", "TaskSignature", "Wire", "wire_args"]
 
 Wire: TypeAlias = Literal["object", "list"]
 
@@ -34,11 +35,6 @@ def wire_args(args: object) -> list[Any]:
     if isinstance(args, Mapping):
         return [dict(args)]
     return list(args) if isinstance(args, (list, tuple)) else [args]
-
-
-def is_nothing(args: list[Any]) -> bool:
-    """Return whether *args* means "no arguments", as programs write it: ``[]``, ``[null]`` or ``[{}]``."""
-    return not args or (len(args) == 1 and (args[0] is None or (isinstance(args[0], dict) and not args[0])))
 
 
 class TaskSignature:

@@ -7,18 +7,18 @@ from typing import TYPE_CHECKING, Any, Generic, ParamSpec, Protocol, TypeVar, ov
 from taskhero.engine.task.options import (
     RunIn,
     TaskOptions,
+    check_known,
     description_of,
     is_async,
     name_of,
-    options_of,
     plugin_options_of,
     plugins_of,
+    recurrence_of,
     run_in_of,
     timeout_of,
     where_of,
 )
 from taskhero.engine.task.signature import TaskSignature
-from taskhero.engine.time.recurrence import recurrence_of
 from taskhero.errors import InvalidTask
 from taskhero.hooks.plugin_reader import read_plugin
 from taskhero.hooks.scope import HookScope
@@ -26,27 +26,57 @@ from taskhero.models import Job
 from taskhero.wire.jobs import check_queue_name
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Mapping
-    from datetime import datetime, timedelta, tzinfo
+    from collections.abc import Callable
+    from datetime import datetime, timedelta
+    from typing import Unpack
 
-    from taskhero.engine.queue.queue import Queue
-    from taskhero.engine.task.signature import Wire
-    from taskhero.engine.time.misfires import Misfire
     from taskhero.engine.time.recurrence import Recurrence
 
-__all__ = ["ConfiguredTask", "Task", "TaskOwner", "task"]
+__all__ = ["ConfiguredTask", "Enqueuer", "Task", "TaskOwner", "task"]
 
 P = ParamSpec("P")
 R = TypeVar("R")
+
+
+class Enqueuer(Protocol):
+    """The part of `Queue` that a task uses."""
+
+    async def push(self, job: Job, *, front: bool = False) -> bool:
+        """Store a job now."""
+        ...
+
+    async def push_at(self, when: datetime | float, job: Job, *, suppress_duplicate: bool = False) -> bool:
+        """Store a job until its due time."""
+        ...
+
+    async def push_in(self, delay: timedelta | float, job: Job, *, suppress_duplicate: bool = False) -> bool:
+        """Store a job for a delay."""
+        ...
 
 
 class TaskOwner(Protocol):
     """The part of an app that a task uses."""
 
     @property
-    def queue(self) -> Queue:
+    def queue(self) -> Enqueuer:
         """Return the app's queue."""
         ...
+
+
+class _NoOwner:
+    """The owner of a task that no app has adopted: each use raises an error that says what to do."""
+
+    def __init__(self, task: str, where: str) -> None:
+        self._task = task
+        self._where = where
+
+    @property
+    def queue(self) -> Enqueuer:
+        """Raise `InvalidTask`."""
+        raise InvalidTask(
+            f"task {self._task!r} ({self._where}) does not belong to an app: declare it with @app.task, or adopt it "
+            "with app.load_tasks(folder) or app.tasks.adopt(task)"
+        )
 
 
 class ConfiguredTask(Generic[P, R]):
@@ -161,17 +191,19 @@ class Task(ConfiguredTask[P, R]):
         plugins: Its own plugins, in order. A str is the name of a plugin that its app knows.
         plugin_options: The options of plugins that are given by name.
         scope: The hooks around its jobs.
+        owner: The app that declared or adopted the task; if several apps adopted it, the most recent one.
+        is_free: Whether the task was declared without an app.
         where: File and line of the function.
     """
 
     __slots__ = (
         "__weakref__",
-        "_adopted",
-        "_owner",
         "description",
         "function",
         "is_async",
+        "is_free",
         "name",
+        "owner",
         "plugin_options",
         "plugins",
         "queue",
@@ -186,49 +218,28 @@ class Task(ConfiguredTask[P, R]):
     def __init__(self, function: Callable[P, R], options: TaskOptions) -> None:
         _check_undeclared(function)
         self.function = function
-        self.name = name_of(function, options.name)
+        self.name = name_of(function, options.get("name"))
         self.where = where_of(function)
         self.is_async = is_async(function, self.name)
-        self.queue = check_queue_name(options.queue)
-        self.description = description_of(function, options.description, self.name)
-        self.signature = TaskSignature(function, self.name, options.wire)
-        self.run_in: RunIn = run_in_of(options.run_in, self.name, is_async=self.is_async)
-        self.timeout = timeout_of(options.timeout, self.name)
+        self.queue = check_queue_name(options.get("queue", "default"))
+        self.description = description_of(function, options.get("description"), self.name)
+        self.signature = TaskSignature(function, self.name, options.get("wire"))
+        self.run_in: RunIn = run_in_of(options.get("run_in"), self.name, is_async=self.is_async)
+        self.timeout = timeout_of(options.get("timeout"), self.name)
         self.recurrence: Recurrence | None = recurrence_of(options, self.name, self.signature)
-        self.plugins = plugins_of(options.plugins, self.name)
-        self.plugin_options = plugin_options_of(options.plugin_options, self.name)
+        self.plugins = plugins_of(options.get("plugins", ()), self.name)
+        self.plugin_options = plugin_options_of(options.get("plugin_options"), self.name)
         for plugin in self.plugins:
             if not isinstance(plugin, str):
                 read_plugin(plugin, task=self.name)
         # The app that adopts the task replaces it.
         self.scope = HookScope()
-        self._owner: TaskOwner | None = None
-        self._adopted: Task[P, R] | None = None
+        self.owner: TaskOwner = _NoOwner(self.name, self.where)
+        self.is_free = True
         super().__init__(self, self.queue)
 
     def __repr__(self) -> str:
         return f"<Task {self.signature} queue={self.queue!r}>"
-
-    @property
-    def owner(self) -> TaskOwner:
-        """Return the app that declared or adopted the task; if several apps adopted it, the most recent one.
-
-        Raises:
-            InvalidTask: No app has adopted the task.
-        """
-        if self._owner is not None:
-            return self._owner
-        if self._adopted is not None:
-            return self._adopted.owner
-        raise InvalidTask(
-            f"task {self.name!r} ({self.where}) does not belong to an app: declare it with @app.task, or adopt it with "
-            "app.load_tasks(folder) or app.tasks.adopt(task)"
-        )
-
-    @property
-    def is_free(self) -> bool:
-        """Return whether the task was declared without an app."""
-        return self._owner is None
 
     @property
     def frequency(self) -> float | None:
@@ -243,7 +254,8 @@ class Task(ConfiguredTask[P, R]):
 
     def bind_to_app(self, owner: TaskOwner, scope: HookScope) -> None:
         """Make the task a task of the app *owner*."""
-        self._owner = owner
+        self.owner = owner
+        self.is_free = False
         self.scope = scope
 
     def copy_for(self, owner: TaskOwner, scope: HookScope) -> Task[P, R]:
@@ -255,7 +267,7 @@ class Task(ConfiguredTask[P, R]):
                     setattr(copy, slot, getattr(self, slot))
         copy._task = copy
         copy.bind_to_app(owner, scope)
-        self._adopted = copy
+        self.owner = owner
         return copy
 
     def bind(self, args: list[Any]) -> tuple[list[Any], dict[str, Any]]:
@@ -272,25 +284,10 @@ def task(function: Callable[P, R], /) -> Task[P, R]: ...
 
 
 @overload
-def task(
-    *,
-    name: str | None = None,
-    queue: str = "default",
-    description: str | None = None,
-    plugins: Iterable[object] = (),
-    plugin_options: Mapping[str, Mapping[str, Any]] | None = None,
-    timeout: timedelta | float | None = None,
-    run_in: RunIn | None = None,
-    wire: Wire | None = None,
-    frequency: timedelta | float | None = None,
-    reenqueue_on_error: bool = True,
-    cron: str | None = None,
-    timezone: str | tzinfo | None = None,
-    misfire: Misfire | None = None,
-) -> Callable[[Callable[P, R]], Task[P, R]]: ...
+def task(**options: Unpack[TaskOptions]) -> Callable[[Callable[P, R]], Task[P, R]]: ...
 
 
-def task(function: Callable[..., Any] | None = None, /, **options: Any) -> Any:
+def task(function: Callable[..., Any] | None = None, /, **options: Unpack[TaskOptions]) -> Any:
     """Declare a task without an app. `TaskHero.load_tasks` or ``app.tasks.adopt`` adds it to an app.
 
     Args:
@@ -300,10 +297,10 @@ def task(function: Callable[..., Any] | None = None, /, **options: Any) -> Any:
     Raises:
         InvalidTask: The declaration is invalid.
     """
+    check_known(options)
     if function is not None:
-        return Task(function, options_of(options))
-    given = options_of(options)
-    return lambda function: Task(function, given)
+        return Task(function, options)
+    return lambda function: Task(function, options)
 
 
 def _check_undeclared(function: object) -> None:

@@ -6,21 +6,14 @@ from typing import TYPE_CHECKING, Any
 
 import attrs
 
-from taskhero._internal.display import short_repr
-from taskhero.engine.task.signature import is_nothing
-from taskhero.engine.time.cron import CronSchedule
-from taskhero.engine.time.instants import frequency_of
-from taskhero.engine.time.misfires import misfire_of
-from taskhero.errors import InvalidSchedule, InvalidTask
 from taskhero.models import Job
-from taskhero.wire.jobs import equivalent_payloads, forms_without_args
+from taskhero.wire.jobs import equivalent_payloads, forms_without_args, is_nothing
 
 if TYPE_CHECKING:
-    from taskhero.engine.task.options import TaskOptions
-    from taskhero.engine.task.signature import TaskSignature
+    from taskhero.engine.time.cron import CronSchedule
     from taskhero.engine.time.misfires import Misfire
 
-__all__ = ["IMPLIED_PLUGINS", "Recurrence", "recurrence_of"]
+__all__ = ["IMPLIED_PLUGINS", "Recurrence"]
 
 #: Plugins with their options that a task with a frequency has by default, unless it names them itself.
 #: As in ActionHero, a second copy of the job is neither stored nor run.
@@ -70,60 +63,3 @@ class Recurrence:
         payloads: list[list[Any]] = [[{}], [None], []] if self.args else [[]]
         usual = [form for args in payloads for form in equivalent_payloads(self.name, args, job.queue)]
         return (*usual, *forms_without_args(self.name, job.queue))
-
-
-def recurrence_of(options: TaskOptions, name: str, signature: TaskSignature) -> Recurrence | None:
-    """Return when the task runs periodically according to its options, or None if it does not.
-
-    Raises:
-        InvalidTask: The options contradict each other, or the task needs arguments.
-        InvalidSchedule: The cron expression, its time zone or the misfire policy is invalid.
-    """
-    by_cron = options.cron is not None
-    if by_cron and options.frequency is not None:
-        raise InvalidTask(f"task {name!r} has frequency= and cron=: keep one of them")
-    if not by_cron:
-        _reject_cron_options(options, name)
-    if not isinstance(options.reenqueue_on_error, bool):
-        raise InvalidTask(
-            f"task {name!r}: reenqueue_on_error={short_repr(options.reenqueue_on_error)} is not a bool: pass True or "
-            "False"
-        )
-    if options.frequency is None and not options.reenqueue_on_error:
-        raise InvalidTask(
-            f"task {name!r}: reenqueue_on_error=False applies only to a task with frequency="
-            + (
-                "; a cron task always runs at its next fire time: omit the option"
-                if by_cron
-                else ": pass frequency=, or omit the option"
-            )
-        )
-    if not by_cron and options.frequency is None:
-        return None
-    if signature.needed:
-        what = "cron" if by_cron else "frequency"
-        raise InvalidTask(
-            f"task {name!r} has {what}=, so it runs without arguments, but {', '.join(signature.needed)} "
-            f"{'is' if len(signature.needed) == 1 else 'are'} required: add a default to each"
-        )
-    args: list[Any] = [{}] if signature.takes_nothing else []
-    if options.frequency is not None:
-        return Recurrence(
-            name=name,
-            args=args,
-            frequency=frequency_of(options.frequency, name),
-            reenqueue_on_error=options.reenqueue_on_error,
-        )
-    try:
-        schedule = CronSchedule(options.cron, "UTC" if options.timezone is None else options.timezone)
-        misfire = misfire_of("once" if options.misfire is None else options.misfire)
-    except InvalidSchedule as error:
-        raise InvalidSchedule(f"task {name!r}: {error}") from None
-    return Recurrence(name=name, args=args, schedule=schedule, misfire=misfire)
-
-
-def _reject_cron_options(options: TaskOptions, name: str) -> None:
-    for option in ("timezone", "misfire"):
-        given = getattr(options, option)
-        if given is not None:
-            raise InvalidTask(f"task {name!r}: {option}={short_repr(given)} needs cron=: pass cron= too, or omit it")

@@ -2,89 +2,30 @@
 
 from __future__ import annotations
 
-import logging
 from collections import Counter
 from typing import TYPE_CHECKING, Any
 
-import attrs
-
 from taskhero.backends.protocol import QueueLockGuard, Removal
-from taskhero.engine.task.signature import is_nothing, wire_args
+from taskhero.engine.queue.part import QueuePart, known_name, position
 from taskhero.errors import InvalidQueueName, WrongType
 from taskhero.models import Job
 from taskhero.wire.jobs import check_queue_name, decode_job, equivalent_payloads, same_meaning
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Callable, Mapping
+    from collections.abc import AsyncIterator, Mapping
 
-    from taskhero.backends.protocol import Backend
-    from taskhero.clock import Clock
-    from taskhero.engine.task.task_registry import TaskRegistry
-    from taskhero.hooks.scope import HookScope
-    from taskhero.settings import Settings
-
-__all__ = ["QueueBase", "QueueContext", "known_name", "position"]
+__all__ = ["QueuedJobs"]
 
 #: Number of entries that one request reads when a queue is searched.
 _PAGE = 1000
-
-
-#: Larger than the length of any list.
-_MAX_POSITION = 2**53
-
-_LOGGER = logging.getLogger("taskhero.queue")
-
-
-def _nothing() -> None:
-    """Accept any use: the check of a queue without an app."""
 
 
 def _no_locks(_raw: str, _queue: str) -> tuple[str, ...]:
     return ()
 
 
-@attrs.frozen(kw_only=True)
-class QueueContext:
-    """The collaborators of a `Queue`.
-
-    Attributes:
-        backend: The store of jobs.
-        tasks: The app's tasks.
-        scope: The app-wide hooks, for jobs of tasks that the app does not declare.
-        settings: The app's settings.
-        clock: The clock that estimates the due time of `enqueue_in` for hooks.
-        check: Called before each use of the backend. Raises `NotConnected` if the backend is not connected.
-        logger: The logger for errors of plugins, also passed to hooks.
-    """
-
-    backend: Backend
-    tasks: TaskRegistry
-    scope: HookScope
-    settings: Settings
-    clock: Clock
-    check: Callable[[], None] = _nothing
-    logger: logging.Logger = _LOGGER
-
-
-class QueueBase:
-    """The part of `Queue` that inspects queues and deletes jobs.
-
-    Positions in listings start at 0 and include both ends. Negative positions count from the end. An entry that cannot
-    be decoded is returned as a model with a `problem` and its payload in `raw`.
-    """
-
-    def __init__(self, context: QueueContext) -> None:
-        self.context = context
-
-    @property
-    def backend(self) -> Backend:
-        """Return the store of jobs.
-
-        Raises:
-            NotConnected: The app is not connected.
-        """
-        self.context.check()
-        return self.context.backend
+class QueuedJobs(QueuePart):
+    """The part of `Queue` that inspects queues and deletes jobs from them."""
 
     async def queues(self) -> list[str]:
         """Return the names of all queues, sorted."""
@@ -195,14 +136,6 @@ class QueueBase:
             return ()
         return tuple(guard.key for guard in guards if isinstance(guard, QueueLockGuard))
 
-    def _args_forms(self, name: str, args: object) -> list[list[Any]]:
-        """Return the equivalent forms of a job's args: three forms for "no arguments", otherwise one."""
-        form = wire_args(args)
-        task = self.context.tasks.get(name)
-        if task is not None and task.signature.takes_nothing and is_nothing(form):
-            return [[], [None], [{}]]
-        return [form]
-
     async def _payloads(self, queue: str, *, from_end: bool) -> AsyncIterator[str]:
         """Yield the payloads of a queue, read page by page.
 
@@ -223,16 +156,6 @@ class QueueBase:
             offset += _PAGE
 
 
-def known_name(queue: str) -> str:
-    """Return *queue* if it is a str. Other programs' queues may have names that taskhero cannot write.
-
-    Raises:
-        InvalidQueueName: *queue* is not a str.
-    """
-    given: object = queue
-    return queue if isinstance(given, str) else check_queue_name(queue)
-
-
 def _usual_payloads(name: str, args: list[Any], queue: str) -> tuple[str, ...]:
     """Return the usual payloads of a job, or none if taskhero cannot write to this queue."""
     try:
@@ -240,14 +163,3 @@ def _usual_payloads(name: str, args: list[Any], queue: str) -> tuple[str, ...]:
     except InvalidQueueName:
         return ()
     return equivalent_payloads(name, args, queue)
-
-
-def position(given: object, what: str) -> int:
-    """Return a position in a list, limited to what a backend can take.
-
-    Raises:
-        TypeError: *given* is not an int.
-    """
-    if isinstance(given, bool) or not isinstance(given, int):
-        raise TypeError(f"{what}={given!r} is not a position: pass an int; 0 is the first, -1 the last")
-    return max(-_MAX_POSITION, min(given, _MAX_POSITION))
