@@ -54,7 +54,7 @@ class WakeupListener:
         outage: Outage,
         new_backoff: Callable[[], Backoff] = Backoff,
     ) -> None:
-        self.on_jobs: Callable[[], None] | None = None
+        self.on_jobs: Callable[[Wakeup], None] | None = None
         self.on_schedule: Callable[[], None] | None = None
         self._backend = backend
         self._process = process
@@ -199,6 +199,6 @@ class WakeupListener:
             self._queues = None
             self._claiming = True
             if self.on_jobs is not None:
-                self.on_jobs()
+                self.on_jobs(wakeup)
         if wakeup.schedule and self.on_schedule is not None:
             self.on_schedule()
