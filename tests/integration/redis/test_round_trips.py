@@ -70,9 +70,10 @@ async def idle_worker(url: str, client: redis.Redis, monitor: Monitor) -> AsyncI
     client.sadd("resque:queues", "known")
     async with app.running():
         await asyncio.to_thread(monitor.until, "SCARD resque:queues")
-        push(client, "known")
-        await asyncio.to_thread(monitor.until, "ECHO started")
-        await asyncio.to_thread(monitor.until_idle)
+        for _ in range(2):  # the first job loads the scripts
+            push(client, "known")
+            await asyncio.to_thread(monitor.until, "ECHO started")
+            await asyncio.to_thread(monitor.until_idle)
         yield
 
 
