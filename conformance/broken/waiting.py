@@ -90,6 +90,15 @@ class KnowsNoNewQueues(MemoryBackend):
         return await super().wait(process, Subscription(subscription.queues, schedule=subscription.schedule), timeout)
 
 
+@found_by(Waiting, "test_a_wake_up_for_a_new_queue_says_so", only=True)
+class ForgetsNewQueues(MemoryBackend):
+    """Mark every wake-up as one for queues that the subscription names."""
+
+    async def wait(self, process, subscription, timeout):
+        wakeup = await super().wait(process, subscription, timeout)
+        return Wakeup(wakeup.jobs, wakeup.schedule, only_named=wakeup.jobs)
+
+
 @found_by(Waiting, "test_a_wake_up_between_two_waits_is_kept", only=True)
 class ReturnsForNothing(MemoryBackend):
     """End every wait at once."""

@@ -360,8 +360,8 @@ class Backend(Inspectable, PeriodicTaskVerbs, Protocol):
         """Wait until there may be jobs or an earlier due time, for at most *timeout* seconds.
 
         The call returns immediately if a wake-up arrived since the last wait of the process. A wake-up may be late or
-        spurious, but is never lost for longer than *timeout*. A job wakes about one waiting process. The call can be
-        cancelled.
+        spurious, but is never lost for longer than *timeout*. A job wakes about one waiting process. A wake-up for a
+        new queue is not marked as `Wakeup.only_named`. The call can be cancelled.
         """
         ...
 

@@ -24,7 +24,15 @@ class Subscription:
 
 @attrs.frozen
 class Wakeup:
-    """The reason why a wait ended; both fields are False after a timeout."""
+    """The reason why a wait ended; all fields are False after a timeout.
+
+    Attributes:
+        jobs: There may be jobs.
+        schedule: There may be a delayed job with an earlier due time.
+        only_named: The jobs can only be in queues that the subscription names. The process then does not read the
+            names of all queues. A backend that does not know this leaves it False.
+    """
 
     jobs: bool = False
     schedule: bool = False
+    only_named: bool = False

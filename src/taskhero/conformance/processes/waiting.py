@@ -120,6 +120,20 @@ class Waiting(Suite):
         await push(backend, job(1), queue="new")
         assert (await within(wait)).jobs
 
+    @promise("wait", "A wake-up for a new queue is not marked as `Wakeup.only_named`.")
+    async def test_a_wake_up_for_a_new_queue_says_so(self, backend: Backend) -> None:
+        """The process reads the names of all queues then, also if the wake-up came before the wait."""
+        process, both = await registered(backend), Subscription(queues=("q",), all_queues=True)
+        wait = await start_wait(backend, process, both)
+        await push(backend, job(1), queue="new")
+        wakeup = await within(wait)
+        assert wakeup.jobs
+        assert not wakeup.only_named
+        await push(backend, job(1), queue="newer")
+        wakeup = await within(wake(backend, process, both))
+        assert wakeup.jobs
+        assert not wakeup.only_named
+
     @promise("wait", "Wait until there may be jobs or an earlier due time, for at most *timeout* seconds.")
     async def test_a_job_to_the_front_wakes_too(self, backend: Backend) -> None:
         """Like a job that a worker releases."""

@@ -24,7 +24,7 @@ from taskhero.runtime.worker.slots import WorkerSlots
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
 
-    from taskhero.backends.protocol import Backend, Process, SettleAndClaimReply
+    from taskhero.backends.protocol import Backend, Process, SettleAndClaimReply, Wakeup
     from taskhero.events import Emitter
     from taskhero.runtime.backoff import Outage
     from taskhero.runtime.execution.preparation import RunPreparation
@@ -145,10 +145,12 @@ class Dispatcher:
         self._poll_timer = loop.call_later(self._timeout, self._poll)
         self._task = loop.create_task(self._run(), name=f"taskhero {self._process.name} dispatcher")
 
-    def wake(self) -> None:
-        """Claim jobs as soon as possible, after a wake-up."""
-        self._woken = True
-        self.request_round()
+    def wake(self, wakeup: Wakeup | None = None) -> None:
+        """Claim jobs as soon as possible, after a wake-up. Read new queue names, unless *wakeup* excludes any."""
+        self._woken = self._claim_requested = True
+        if wakeup is None or not wakeup.only_named:
+            self._names_stale = self._names.star
+        self._signal()
 
     def request_round(self) -> None:
         """Claim jobs, read new queue names, and deregister retired slots as soon as possible."""
@@ -289,6 +291,7 @@ class Dispatcher:
 
     async def _settle_and_claim(self, free: Sequence[int]) -> SettleAndClaimReply:
         settlements = self._settlements.take_batch()
+        woken = self._woken
         if free:
             self._claim_requested = self._woken = False
         if free and self._emitter.wants(WorkerPoll):
@@ -300,6 +303,9 @@ class Dispatcher:
         self._settlements.acknowledge(reply)
         if reply.claims:
             self._jobs.start(reply.claims)
+        elif woken:
+            # The wake-up may be for a queue whose name is not read yet.
+            self._names_stale = self._names.star
         if not reply.registered:
             await self._register()
         else:

@@ -56,7 +56,7 @@ class WakeupListener(BackgroundLoop):
         new_backoff: Callable[[], Backoff] = Backoff,
     ) -> None:
         super().__init__(self._wait_for_wakeup, name=_NAME, owner=process.name, outage=outage, backoff=new_backoff())
-        self.on_jobs: Callable[[], None] | None = None
+        self.on_jobs: Callable[[Wakeup], None] | None = None
         self.on_schedule: Callable[[], None] | None = None
         self._backend = backend
         self._process = process
@@ -178,6 +178,6 @@ class WakeupListener(BackgroundLoop):
             self._queues = None
             self._claiming = True
             if self.on_jobs is not None:
-                self.on_jobs()
+                self.on_jobs(wakeup)
         if wakeup.schedule and self.on_schedule is not None:
             self.on_schedule()

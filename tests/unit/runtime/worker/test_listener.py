@@ -36,7 +36,7 @@ class Waits:
         self.waiter = WakeupListener(
             backend=self.backend, process=PROCESS, timeout=timeout, outage=outage, new_backoff=quick
         )
-        self.waiter.on_jobs = lambda: self.tell("jobs")
+        self.waiter.on_jobs = lambda _wakeup: self.tell("jobs")
 
     def tell(self, what: str) -> None:
         self.told.append(what)
@@ -253,7 +253,7 @@ async def test_wakeups_for_nothing_are_believed_less_and_less(waits: Waits) -> N
             return 0.0
 
     waits.waiter._fruitless_backoff = Recorded()
-    waits.waiter.on_jobs = lambda: listen(waits, found=False)
+    waits.waiter.on_jobs = lambda _wakeup: listen(waits, found=False)
     waits.memory.wait = _at_once
     listen(waits)
     await waits.until(lambda: len(waits.interests) >= 10)

@@ -135,7 +135,8 @@ class Notifier(RedisCommands):
             listener.next_attempt = 0.0
             return Wakeup(jobs=True)
         schedule = key == self._keys.wake_schedule
-        return Wakeup(jobs=key is not None and not schedule, schedule=schedule)
+        jobs = key is not None and not schedule
+        return Wakeup(jobs, schedule, only_named=jobs and key != self._keys.wake_new)
 
     # tracking
 
@@ -205,7 +206,8 @@ class Notifier(RedisCommands):
                 return Wakeup()
             if schedule is None or (tracking.changed and to_bytes(schedule) not in tracking.changed):
                 # Only a queue can have changed. The claim finds that out as fast as another query.
-                return Wakeup(jobs=True)
+                changed = tracking.changed
+                return Wakeup(jobs=True, only_named=bool(changed and to_bytes(self._keys.queues) not in changed))
 
     def _on_invalidated(self, listener: ProcessListener) -> None:
         if not listener.waiting:

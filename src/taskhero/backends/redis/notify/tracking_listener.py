@@ -155,7 +155,7 @@ class TrackingListener:
             schedule: Key of the wake list of schedulers, for a scheduler. None otherwise.
 
         Returns:
-            Whether a queue has jobs or a new queue appeared, and whether the schedule has a wake-up.
+            Whether a queue has jobs or a new queue appeared, which of the two, and whether the schedule has a wake-up.
         """
         wanted = (tuple(queues), names, schedule)
         if wanted == self._tracked and not self.invalidated:
@@ -177,7 +177,8 @@ class TrackingListener:
         known = replies.pop() if names is not None else 0
         new_queues = known > self._known_queues
         self._known_queues = known
-        return Wakeup(sum(replies) > 0 or new_queues, token > 0)
+        jobs = sum(replies) > 0
+        return Wakeup(jobs or new_queues, token > 0, only_named=jobs and not new_queues)
 
 
 def _on_timeout(listener: asyncio.Future[bool]) -> None:
