@@ -74,7 +74,7 @@ class Admission:
         Raises:
             Exception: A plugin failed. Nothing is stored.
         """
-        scope = self._context.tasks.scope_of(job.name)
+        scope = self._context.tasks.scopes.get(job.name, self._context.scope)
         if not scope.enqueues:
             return Admitted(job, scope)
         later = at is not None and at > self._context.clock.now()
