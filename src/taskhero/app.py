@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import inspect
-from functools import partial
+from functools import cached_property, partial
 from typing import TYPE_CHECKING, Any, TypeAlias, TypeVar, overload
 
 from taskhero.backends.registry import open_backend
@@ -84,7 +84,6 @@ class TaskHero(TaskDecorators):
         self._make_scheduler = _checked_maker("scheduler", scheduler)
         self._make_multi_worker = _checked_maker("multi_worker", multi_worker)
         self._lifespan = _checked_lifespan(lifespan)
-        self._queue: Queue | None = None
         self._runner: AppRunner | None = None
         # `run` controls the task processors with it.
         self._control: WorkerControl | None = None
@@ -117,16 +116,14 @@ class TaskHero(TaskDecorators):
         """The plugins of the app and of its tasks: a `pluggy.PluginManager`."""
         return self._plugins
 
-    @property
+    @cached_property
     def queue(self) -> Queue:
         """The queue client: it enqueues, inspects, deletes and retries jobs.
 
         Raises:
             AmbiguousOverride: Two plugins replace it.
         """
-        if self._queue is None:
-            self._queue = self._new_queue()
-        return self._queue
+        return self._new_queue()
 
     @property
     def scheduler(self) -> Scheduler | None:
@@ -154,7 +151,7 @@ class TaskHero(TaskDecorators):
         if backend is not None:
             self._backend = open_backend(backend, settings=self._settings, registry=self._plugins.backends)
             self._connection = Connection(self._backend, prepare=self._prepare, forget=self._forget_run)
-        self._queue = None
+        self._forget_queue()
 
     # --- events
 
@@ -200,7 +197,7 @@ class TaskHero(TaskDecorators):
     def _prepare(self) -> None:
         self._plugins.load()
         # If two plugins replace the queue, the error comes at the start, not at the first use.
-        self._queue = self.queue
+        _ = self.queue
 
     # --- run
 
@@ -282,7 +279,8 @@ class TaskHero(TaskDecorators):
         try:
             run_service(self, self._control, burst=burst)
         finally:
-            self._settings, self._queue, self._control = settings, None, None
+            self._settings, self._control = settings, None
+            self._forget_queue()
 
     async def stop(self) -> None:
         """Stop the scheduler, then the workers, leave the lifespan and close. Do nothing if the app does not run."""
@@ -290,6 +288,10 @@ class TaskHero(TaskDecorators):
         async with self._connection.turn:
             if self._exit_stack is not None:
                 await self._exit_stack.aclose()
+
+    def _forget_queue(self) -> None:
+        """Let the next use of `queue` create it anew."""
+        vars(self).pop("queue", None)
 
     def _forget_run(self) -> None:
         self._runner, self._exit_stack = None, None

@@ -2,8 +2,8 @@
 
 Each plugin has a module of its own and uses only the hooks of `taskhero.hooks.specs`, as third parties do. Its fields
 are its options. A plugin only declares locks and counters: the backend takes, counts and releases them in the step that
-stores, prepares or settles the job. `option_checks` validates options, `equal_jobs` builds the keys that equal jobs
-share, and `shipped_plugins` registers the plugins' names.
+stores, prepares or settles the job. `option_checks` validates options, `taskhero.wire.equal_jobs` builds the keys that
+equal jobs share, and `shipped_plugins` registers the plugins' names.
 """
 
 from __future__ import annotations

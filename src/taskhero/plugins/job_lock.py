@@ -9,15 +9,15 @@ import attrs
 from taskhero.hooks.needs import HoldLock
 from taskhero.hooks.specs import hookimpl
 from taskhero.models import Postponed, Refused
-from taskhero.plugins.equal_jobs import chosen_key, lock_name
-from taskhero.plugins.option_checks import delay_option, flag_option, key_option, timeout_option
+from taskhero.plugins.option_checks import chosen_key, delay_option, flag_option, key_option, timeout_option
+from taskhero.wire.equal_jobs import lock_name
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from taskhero.hooks.needs import Need
     from taskhero.models import Job
-    from taskhero.plugins.equal_jobs import Key
+    from taskhero.plugins.option_checks import Key
 
 __all__ = ["JobLock"]
 

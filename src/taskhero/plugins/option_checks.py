@@ -1,20 +1,24 @@
-"""Validators of the options of the plugins that come with taskhero."""
+"""Validate the options of the plugins that come with taskhero, and apply the option ``key``."""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, TypeAlias
 
 from taskhero._internal.display import short_repr
 from taskhero.engine.time.instants import delay_of, duration_of
 from taskhero.errors import InvalidMoment, PluginError
-from taskhero.plugins.equal_jobs import sendable
+from taskhero.wire.equal_jobs import sendable
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from datetime import timedelta
 
-    from taskhero.plugins.equal_jobs import Key
+    from taskhero.models import Job
 
-__all__ = ["delay_option", "flag_option", "key_option", "timeout_option"]
+    #: A key, or a function that returns the key of a job.
+    Key: TypeAlias = str | Callable[[Job], str]
+
+__all__ = ["chosen_key", "delay_option", "flag_option", "key_option", "timeout_option"]
 
 #: The longest timeout of a lock: a year, in seconds.
 _MAX_TIMEOUT: Final = 366 * 24 * 3600
@@ -62,6 +66,20 @@ def key_option(value: Key | None) -> Key | None:
     raise PluginError(
         f"key={short_repr(value)}: pass a str that is not empty, or a function of the job that returns one"
     )
+
+
+def chosen_key(key: Key, job: Job) -> str:
+    """Return the key of *job* for the option ``key``.
+
+    Raises:
+        PluginError: The function returns something that is not a valid key.
+    """
+    if isinstance(key, str):
+        return key
+    result: object = key(job)
+    if not isinstance(result, str) or not result:
+        raise PluginError(f"key={key!r} returned {result!r} for a job of {job.name!r}: return a str that is not empty")
+    return sendable(result)
 
 
 def flag_option(value: bool, name: str) -> bool:

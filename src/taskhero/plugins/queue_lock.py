@@ -8,15 +8,15 @@ import attrs
 
 from taskhero.backends.protocol import QueueLockGuard
 from taskhero.hooks.specs import hookimpl
-from taskhero.plugins.equal_jobs import chosen_key, lock_name
-from taskhero.plugins.option_checks import key_option, timeout_option
+from taskhero.plugins.option_checks import chosen_key, key_option, timeout_option
+from taskhero.wire.equal_jobs import lock_name
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from taskhero.backends.protocol import Guard
     from taskhero.models import Job
-    from taskhero.plugins.equal_jobs import Key
+    from taskhero.plugins.option_checks import Key
 
 __all__ = ["QueueLock"]
 

@@ -14,8 +14,8 @@ from taskhero.errors import PluginError, RetryLater
 from taskhero.hooks.needs import CountAttempts
 from taskhero.hooks.specs import hookimpl
 from taskhero.models import Failure, Retrying
-from taskhero.plugins.equal_jobs import attempts_names, chosen_key
-from taskhero.plugins.option_checks import delay_option, key_option
+from taskhero.plugins.option_checks import chosen_key, delay_option, key_option
+from taskhero.wire.equal_jobs import attempts_names
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
     from taskhero.hooks.needs import Need
     from taskhero.models import Job, Outcome
-    from taskhero.plugins.equal_jobs import Key
+    from taskhero.plugins.option_checks import Key
 
     Backoff: TypeAlias = Literal["exponential"] | tuple[float, ...]
 

@@ -4,9 +4,10 @@
 - `json`, `json_writer`: read JSON, and write it byte for byte as JavaScript or Ruby does.
 - `splicing`: change one member of a JSON object and keep all other bytes.
 - `jobs`: payloads, equivalent payloads and rescue marks.
+- `equal_jobs`: the keys of locks and counters that equal jobs share.
 - `failures`: entries of the failed list.
 - `workers`: names of workers, their heartbeats and claims.
 - `dates`: the date formats of Resque's programs.
 
-`jobs`, `failures` and `workers` use `json` and `splicing`. Backends and the engine use them.
+`jobs`, `equal_jobs`, `failures` and `workers` use `json` and `splicing`. Backends, the engine and the plugins use them.
 """

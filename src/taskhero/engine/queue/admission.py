@@ -9,9 +9,7 @@ Promotion, retry by a plugin and rescue are not enqueues: the engine and the bac
 from __future__ import annotations
 
 import math
-from typing import TYPE_CHECKING, Final, TypeVar
-
-import attrs
+from typing import TYPE_CHECKING, Final, NamedTuple, TypeVar
 
 from taskhero.backends.protocol import ScheduleResult
 from taskhero.backends.records.inspection import RetryResult
@@ -36,9 +34,8 @@ _Answer = TypeVar("_Answer")
 _STORED: Final = frozenset({True, ScheduleResult.DELAYED, ScheduleResult.QUEUED, RetryResult.STORED})
 
 
-@attrs.frozen
-class Admitted:
-    """A job that no plugin refused.
+class Admitted(NamedTuple):
+    """A job that no plugin refused. A tuple, because each enqueue creates one.
 
     Attributes:
         job: The job.
@@ -74,7 +71,7 @@ class Admission:
         Raises:
             Exception: A plugin failed. Nothing is stored.
         """
-        scope = self._context.tasks.scope_of(job.name)
+        scope = self._context.tasks.scopes.get(job.name, self._context.scope)
         if not scope.enqueues:
             return Admitted(job, scope)
         later = at is not None and at > self._context.clock.now()

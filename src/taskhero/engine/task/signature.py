@@ -7,6 +7,7 @@ list, ``[1, 2]``. Without parameters they are ``[]``. A signature with both kind
 from __future__ import annotations
 
 import inspect
+import sys
 from collections.abc import Mapping
 from inspect import Parameter
 from typing import TYPE_CHECKING, Any, Final, Literal, TypeAlias
@@ -90,7 +91,7 @@ class TaskSignature:
         self.takes_nothing = not self._needed and (self._is_object or not parameters)
         # A list may omit only the parameters after the last one that is needed.
         self._min_length = max((at for at, p in enumerate(named, 1) if p.name in self._needed), default=0)
-        self._max_length = len(named)
+        self._max_length = sys.maxsize if self._variadic else len(named)
         # With wire="list", the values from this index on are keyword-only parameters.
         by_position = [p for p in named if p.kind is not Parameter.KEYWORD_ONLY]
         self._keywords_from = len(by_position) if len(by_position) < len(named) else None
@@ -112,7 +113,7 @@ class TaskSignature:
         if self._is_object:
             if not args and self._fits_object(kwargs):
                 return [kwargs]
-        elif not kwargs and self._fits_list(args):
+        elif not kwargs and self._min_length <= len(args) <= self._max_length:
             return list(args)
         try:
             bound = self._signature.bind(*args, **kwargs)
@@ -142,7 +143,7 @@ class TaskSignature:
         """
         if self.takes_nothing and is_nothing(args):
             return [], {}
-        if not (self._fits(args) if self._is_object else self._fits_list(args)):
+        if not self._fits(args):
             raise ArgumentsMismatch(self._mismatch(args))
         if self._is_object:
             given = args[0]
@@ -156,16 +157,13 @@ class TaskSignature:
     def _fits(self, args: list[Any]) -> bool:
         if self._is_object:
             return len(args) == 1 and isinstance(args[0], dict) and self._fits_object(args[0])
-        return self._fits_list(args)
+        return self._min_length <= len(args) <= self._max_length
 
     def _fits_object(self, given: dict[Any, Any]) -> bool:
         keys = given.keys()
         return keys >= self._needed and (
             keys <= self._all or (self._variadic and all(isinstance(key, str) for key in keys))
         )
-
-    def _fits_list(self, given: list[Any] | tuple[Any, ...]) -> bool:
-        return len(given) >= self._min_length and (self._variadic or len(given) <= self._max_length)
 
     def _as_object(self, bound: dict[str, Any]) -> dict[str, Any]:
         values: dict[str, Any] = {}

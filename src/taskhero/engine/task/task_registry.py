@@ -29,6 +29,9 @@ class TaskRegistry:
         owner: The app.
         plugins: The app's plugins.
         check_processable: Raises for a function that a child process cannot import.
+
+    Attributes:
+        scopes: The hooks around the jobs of each task, by its name.
     """
 
     def __init__(
@@ -41,6 +44,7 @@ class TaskRegistry:
         self._plugins = plugins
         self._check_processable = check_processable
         self._tasks: dict[str, Task[Any, Any]] = {}
+        self.scopes: dict[str, HookScope] = {}
         self._files: dict[Path, str] = {}
 
     def __iter__(self) -> Iterator[Task[Any, Any]]:
@@ -69,13 +73,12 @@ class TaskRegistry:
 
     def scope_of(self, name: str) -> HookScope:
         """Return the hooks around jobs of this name: the task's, or only the app-wide hooks for an unknown name."""
-        task = self._tasks.get(name)
-        return self._plugins.scope if task is None else task.scope
+        return self.scopes.get(name, self._plugins.scope)
 
     @property
     def may_hold_locks(self) -> bool:
         """Return whether any plugin states locks that its jobs hold while they are queued or run."""
-        return self._plugins.scope.prepares or any(task.scope.prepares for task in self._tasks.values())
+        return self._plugins.scope.prepares or any(scope.prepares for scope in self.scopes.values())
 
     def suggestion(self, name: str) -> str:
         """Return the tasks with names similar to *name*, or all names, as the end of a sentence."""
@@ -89,8 +92,9 @@ class TaskRegistry:
             PluginError: A plugin or its options are invalid.
         """
         self._check(task)
-        task.bind_to_app(self._owner, self._scope(task))
-        self._tasks[task.name] = task
+        scope = self._scope(task)
+        task.bind_to_app(self._owner, scope)
+        self._tasks[task.name], self.scopes[task.name] = task, scope
         return task
 
     def adopt(self, task: Task[Any, Any]) -> Task[Any, Any]:
@@ -111,8 +115,9 @@ class TaskRegistry:
                 f"task {task.name!r} ({task.where}) was declared with @app.task of another app: declare it with @task"
             )
         self._check(task)
-        adopted = task.copy_for(self._owner, self._scope(task))
-        self._tasks[task.name] = adopted
+        scope = self._scope(task)
+        adopted = task.copy_for(self._owner, scope)
+        self._tasks[task.name], self.scopes[task.name] = adopted, scope
         return adopted
 
     def check_files(self, files: Iterable[Path], place: str) -> None:

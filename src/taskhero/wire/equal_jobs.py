@@ -8,20 +8,15 @@ from __future__ import annotations
 
 import re
 from functools import lru_cache
-from typing import TYPE_CHECKING, Any, Final, TypeAlias
+from typing import TYPE_CHECKING, Any, Final
 
-from taskhero.errors import InvalidArguments, PluginError
+from taskhero.errors import InvalidArguments
 from taskhero.wire.json import encode, encode_any
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
-
     from taskhero.models import Job
 
-    #: A key, or a function that returns the key of a job.
-    Key: TypeAlias = str | Callable[[Job], str]
-
-__all__ = ["attempts_names", "chosen_key", "lock_name", "sendable"]
+__all__ = ["attempts_names", "lock_name", "sendable"]
 
 #: White space in JavaScript, which differs from Python's in six characters.
 _SPACE: Final = "\t\n\v\f\r \u00a0\u1680\u2000-\u200a\u2028\u2029\u202f\u205f\u3000\ufeff"
@@ -46,20 +41,6 @@ def attempts_names(job: Job) -> tuple[str, str]:
     if _NO_SPACE.search(args):
         counter = f"{counter}:{args if spaced else _without_space(args)}"
     return sendable(counter), sendable(f"{trace}:{args if trace_spaced else _without_space(args)}")
-
-
-def chosen_key(key: Key, job: Job) -> str:
-    """Return the key of *job* for the option ``key``.
-
-    Raises:
-        PluginError: The function returns something that is not a valid key.
-    """
-    if isinstance(key, str):
-        return key
-    result: object = key(job)
-    if not isinstance(result, str) or not result:
-        raise PluginError(f"key={key!r} returned {result!r} for a job of {job.name!r}: return a str that is not empty")
-    return sendable(result)
 
 
 def sendable(name: str) -> str:
