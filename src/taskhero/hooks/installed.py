@@ -12,9 +12,10 @@ from taskhero._internal.entry_points import BROKEN, Origin, entry_points_of, err
 from taskhero.hooks.specs import NAME
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from importlib.metadata import EntryPoint
 
-    from taskhero.hooks.manager import PluginManager
+    from taskhero.hooks.registered_plugin import RegisteredPlugin
 
 __all__ = ["SWITCH", "FoundPlugin", "load_installed"]
 
@@ -47,22 +48,32 @@ class FoundPlugin:
     hooks: tuple[str, ...] = ()
 
 
-def load_installed(manager: PluginManager) -> list[FoundPlugin]:
-    """Register the installed plugins, sorted by name. Skip a blocked one. Skip and log a broken one."""
+def load_installed(
+    is_blocked: Callable[[str], bool], register: Callable[[object, str], RegisteredPlugin]
+) -> list[FoundPlugin]:
+    """Register the installed plugins, sorted by name. Skip a blocked one. Skip and log a broken one.
+
+    Args:
+        is_blocked: Returns whether the plugin of a name must not be registered.
+        register: Registers a plugin under the name of its entry point.
+    """
     wanted = _selected_names()
     points = entry_points_of(NAME)
-    found = [_load(manager, point, wanted) for point in points]
+    found = []
+    for point in points:
+        if is_blocked(point.name) or (wanted is not None and point.name not in wanted):
+            found.append(FoundPlugin(name=point.name, origin=origin_of(point), state="off"))
+        else:
+            found.append(_load(point, register))
     for name in sorted((wanted or set()) - {point.name for point in points}):
         _logger.warning("%s names %r, but no such plugin is installed", SWITCH, name)
     return found
 
 
-def _load(manager: PluginManager, point: EntryPoint, wanted: set[str] | None) -> FoundPlugin:
+def _load(point: EntryPoint, register: Callable[[object, str], RegisteredPlugin]) -> FoundPlugin:
     origin = origin_of(point)
-    if manager.is_blocked(point.name) or (wanted is not None and point.name not in wanted):
-        return FoundPlugin(name=point.name, origin=origin, state="off")
     try:
-        registered = manager.register_installed(point.load(), point.name)
+        registered = register(point.load(), point.name)
     except BROKEN as error:
         _logger.warning(
             "The plugin %r of %s cannot be used: %s",

@@ -255,7 +255,7 @@ class PluginManager(pluggy.PluginManager):
         if self._loaded:
             return
         self._loaded = True
-        self.found += load_installed(self)
+        self.found += load_installed(self.is_blocked, self.register_installed)
 
     def register_installed(self, plugin: object, name: str) -> RegisteredPlugin:
         """Register the plugin of an entry point, unless pluggy's own `load_setuptools_entrypoints` did so.
