@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from taskhero._internal.suggestions import suggestion
@@ -10,7 +11,7 @@ from taskhero.engine.time.recurrence import IMPLIED_PLUGINS
 from taskhero.errors import InvalidTask, UnknownTask
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator
+    from collections.abc import Callable, Iterable, Iterator, Mapping
     from pathlib import Path
 
     from taskhero.engine.task.task import TaskOwner
@@ -29,6 +30,9 @@ class TaskRegistry:
         owner: The app.
         plugins: The app's plugins.
         check_processable: Raises for a function that a child process cannot import.
+
+    Attributes:
+        by_name: A view of the tasks by their names.
     """
 
     def __init__(
@@ -41,6 +45,7 @@ class TaskRegistry:
         self._plugins = plugins
         self._check_processable = check_processable
         self._tasks: dict[str, Task[Any, Any]] = {}
+        self.by_name: Mapping[str, Task[Any, Any]] = MappingProxyType(self._tasks)
         self._files: dict[Path, str] = {}
 
     def __iter__(self) -> Iterator[Task[Any, Any]]:
