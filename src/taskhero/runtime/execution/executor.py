@@ -288,13 +288,13 @@ class Executor:
         entry = encode_failure(description, raw=claim.raw, queue=claim.queue, worker=worker, failed_at=now)
         if isinstance(outcome, Failure):
             return Failed(entry)
-        trace = None
-        if outcome.trace:
-            last_error = encode_last_error(description, raw=claim.raw, queue=claim.queue, failed_at=now)
-            trace = (outcome.trace, last_error)
+        last_error = None
+        if outcome.last_error_key:
+            text = encode_last_error(description, raw=claim.raw, queue=claim.queue, failed_at=now)
+            last_error = (outcome.last_error_key, text)
         delays = tuple(outcome.delays)
         return Retried(
-            entry, outcome.counter, outcome.limit, delays, trace, *self._delayed_payload(claim, unmark(claim.raw))
+            entry, outcome.counter, outcome.limit, delays, last_error, *self._delayed_payload(claim, unmark(claim.raw))
         )
 
     def _delayed_payload(self, claim: Claim, raw: str) -> tuple[str | None, str | None]:

@@ -116,7 +116,9 @@ class RunPreparation(BackgroundLoop):
         if locks:
             self._held[claim_key(claim)] = tuple(HeldLock(claim, lock) for lock in locks)
         if prepared.count is not None:
-            resources.counters = tuple(key for count in counter_needs for key in (count.counter, count.trace) if key)
+            resources.counters = tuple(
+                key for count in counter_needs for key in (count.counter, count.last_error_key) if key
+            )
         return None, attempt
 
     def settle(
