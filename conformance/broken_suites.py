@@ -35,8 +35,8 @@ class OnMemory:
     async def set_paused(self, backend, *, paused):
         await backend.pause_all_workers(paused)
 
-    async def trace_of(self, backend, name):
-        return backend.store.traces.get(name, backend.clock.now())
+    async def last_error_of(self, backend, name):
+        return backend.store.last_errors.get(name, backend.clock.now())
 
 
 class OnDamageable(OnMemory):

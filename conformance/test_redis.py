@@ -61,7 +61,7 @@ class OnRedis(BackendConformance):
         await run_command(backend, "SADD", "resque:failed_queues", source)
         await run_command(backend, "RPUSH", f"resque:{source}", text)
 
-    async def trace_of(self, backend, name):
+    async def last_error_of(self, backend, name):
         text = await run_command(backend, "GET", keys_of(backend).named(name))
         return None if text is None else text.decode()
 

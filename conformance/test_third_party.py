@@ -37,7 +37,7 @@ class TestMineBackend(BackendConformance):
         foreign_failures=False,
         leftovers=False,
         lost_lease=False,
-        traces=False,
+        last_errors=False,
     )
 
     @pytest.fixture

@@ -121,7 +121,7 @@ class OnTopology(BackendConformance):
         await run_command(backend, "SADD", keys_of(backend).failed_queues, source)
         await run_command(backend, "RPUSH", keys_of(backend).named(source), text)
 
-    async def trace_of(self, backend, name):
+    async def last_error_of(self, backend, name):
         text = await run_command(backend, "GET", keys_of(backend).named(name))
         return None if text is None else text.decode()
 

@@ -300,31 +300,33 @@ class CountsWhileItWaits(MemoryBackend):
         return Store(attempts=ExpiresADayEarly())
 
 
-@found_by(Retrying, "test_the_trace_lives_as_long_as_the_counter")
+@found_by(Retrying, "test_the_last_error_lives_as_long_as_the_counter")
 class TracesWhileItWaits(MemoryBackend):
-    """Let the trace expire when the next attempt is due."""
+    """Let the last error expire when the next attempt is due."""
 
     def make_store(self):
-        return Store(traces=ExpiresADayEarly())
+        return Store(last_errors=ExpiresADayEarly())
 
 
-@found_by(Retrying, "test_the_trace_lives_as_long_as_the_counter", "test_a_trace_is_forgotten_with_its_counter")
+@found_by(
+    Retrying, "test_the_last_error_lives_as_long_as_the_counter", "test_a_last_error_is_forgotten_with_its_counter"
+)
 class KeepsTraces(MemoryBackend):
-    """Keep the trace, whatever the disposition."""
+    """Keep the last error, whatever the disposition."""
 
     def make_store(self):
-        return Store(traces=DeletesNothing())
+        return Store(last_errors=DeletesNothing())
 
 
-@found_by(Retrying, "test_a_trace_is_forgotten_with_its_counter")
+@found_by(Retrying, "test_a_last_error_is_forgotten_with_its_counter")
 class TracesGoneClaims(MemoryBackend):
-    """Store the trace of a claim that is gone."""
+    """Store the last error of a claim that is gone."""
 
     async def settle_and_claim(self, process, settlements, free_slots, queues):
         answer = await super().settle_and_claim(process, settlements, free_slots, queues)
         now = self.clock.now()
         for settlement in settlements:
-            trace = getattr(settlement.disposition, "trace", None)
-            if trace is not None:
-                self.store.traces.set(*trace, until=now + 10**6, now=now)
+            last_error = getattr(settlement.disposition, "last_error", None)
+            if last_error is not None:
+                self.store.last_errors.set(*last_error, until=now + 10**6, now=now)
         return answer

@@ -288,7 +288,7 @@ class Retrying:
         counter: Name of the counter of attempts.
         limit: Number of all attempts.
         delays: Seconds before the second attempt, the third, and so on. The last delay repeats.
-        trace: Name under which the last error is stored, ``""`` for none.
+        last_error_key: Name under which the last error is stored, ``""`` for none.
     """
 
     error: BaseException
@@ -296,7 +296,7 @@ class Retrying:
     counter: str
     limit: int = attrs.field(validator=between(0, MOST, whole=True))
     delays: tuple[float, ...] = attrs.field(validator=between(0, LONGEST))
-    trace: str = ""
+    last_error_key: str = ""
 
 
 Outcome: TypeAlias = Success | Failure | Refused | Postponed | Retrying

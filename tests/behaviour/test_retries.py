@@ -170,12 +170,12 @@ async def test_the_counter_and_the_trace_on_the_wire_are_those_of_node_resque(ha
         return
     app = harness.app()
     flaky = Flaky(app, Retry(limit=3, delay=3600, jitter=0))
-    counter, trace = "resque:resque-retry:flaky:1", "resque:failure-resque-retry:flaky:1"
+    counter, last_error = "resque:resque-retry:flaky:1", "resque:failure-resque-retry:flaky:1"
     async with app.running():
         await flaky.task.enqueue(1)
         await harness.happened("retry")
         assert await harness.redis(app, "GET", counter) == b"0"
-        told = json.loads(await harness.redis(app, "GET", trace))
+        told = json.loads(await harness.redis(app, "GET", last_error))
         assert (told["payload"], told["exception"], told["worker"], told["queue"]) == (
             [1],
             "ValueError: attempt 1",
@@ -183,14 +183,14 @@ async def test_the_counter_and_the_trace_on_the_wire_are_those_of_node_resque(ha
             "math",
         )
         # node-resque passes milliseconds as seconds: its keys live 3600 x 1000 s here, and 1 s for a delay of 1 ms.
-        for key in (counter, trace):
+        for key in (counter, last_error):
             assert 3600 + 86000 < await harness.redis(app, "TTL", key) <= 3600 + 86400
         # A retry that the other side began is counted on.
         await harness.redis(app, "SET", counter, "1")
         harness.later(app, 3601)
         await harness.happened("failure")
         assert flaky.attempts == [1, 3]
-        assert await harness.redis(app, "EXISTS", counter, trace) == 0
+        assert await harness.redis(app, "EXISTS", counter, last_error) == 0
 
 
 async def test_a_retry_with_a_queue_lock_waits_its_turn(harness):

@@ -43,7 +43,7 @@ class TestSqliteBackend(BackendConformance):
     async def set_paused(self, backend, *, paused):
         await backend.pause_all_workers(paused)
 
-    async def trace_of(self, backend, name):
+    async def last_error_of(self, backend, name):
         found = await backend._ask(
             lambda step: step.value("SELECT text FROM trace WHERE name = ? AND until > ?", name.encode(), step.now)
         )

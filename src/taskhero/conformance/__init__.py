@@ -12,7 +12,7 @@ A third party's whole test file::
 
 
     class TestSqliteBackend(BackendConformance):
-        capabilities = Capabilities(foreign_scheduler=False, lost_lease=False, traces=False)
+        capabilities = Capabilities(foreign_scheduler=False, lost_lease=False, last_errors=False)
 
         @pytest.fixture
         async def backend(self, clock):

@@ -30,7 +30,8 @@ class Capabilities:
         leftovers: Other programs can leave half of what they write: a delayed job without its due time, or a lock
             without a lifetime (`Suite.add_orphan`, `Suite.add_lock`).
         lost_lease: A process can lose its lease while its workers stay registered (`Suite.forget_lease`).
-        traces: The suite can read the last error that the store keeps with a counter of attempts (`Suite.trace_of`).
+        last_errors: The suite can read the last error that the store keeps with a counter of attempts
+            (`Suite.last_error_of`).
             If False, the backend does not have to keep it, because no verb shows it.
         batch_bytes: The largest size, in bytes, of a batch of more than one claim.
     """
@@ -44,5 +45,5 @@ class Capabilities:
     foreign_failures: bool = True
     leftovers: bool = True
     lost_lease: bool = True
-    traces: bool = True
+    last_errors: bool = True
     batch_bytes: int = 16 * _MEBIBYTE

@@ -137,9 +137,9 @@ class Suite:
         """Append an entry to another program's failed list *source* (as in `Backend.failed_lists`)."""
         self._lacks("add_failure", "foreign_failures", backend, source, text)
 
-    async def trace_of(self, backend: Backend, name: str) -> str | None:
-        """Return the text of the trace *name* (as in `Retried`), or None."""
-        self._lacks("trace_of", "traces", backend, name)
+    async def last_error_of(self, backend: Backend, name: str) -> str | None:
+        """Return the text of the last error *name* (as in `Retried`), or None."""
+        self._lacks("last_error_of", "last_errors", backend, name)
 
     async def set_foreign_scheduler(self, backend: Backend, *, leads: bool) -> None:
         """Take or release, for another program's scheduler, a master lock without a lifetime."""

@@ -48,19 +48,19 @@ class CountAttempts:
 
     Attributes:
         counter: The counter's name, such as ``resque-retry:add:1-2``.
-        trace: Name of the key that stores the last error, or ``""`` to store none.
+        last_error_key: Name of the key that stores the last error, or ``""`` to store none.
 
     Raises:
         PluginError: A field is not valid.
     """
 
     counter: str
-    trace: str = ""
+    last_error_key: str = ""
 
     def __attrs_post_init__(self) -> None:
         _check_name("CountAttempts", "counter", self.counter)
-        if self.trace != "":
-            _check_name("CountAttempts", "trace", self.trace)
+        if self.last_error_key != "":
+            _check_name("CountAttempts", "last_error_key", self.last_error_key)
 
 
 Need: TypeAlias = HoldLock | CountAttempts

@@ -118,8 +118,8 @@ class Retry:
             delays = tuple(map(self._with_jitter, self._delays()))
         else:
             return None
-        counter, trace = self._names(job)
-        return Retrying(error, outcome.duration, counter, self.limit, delays, trace)
+        counter, last_error_key = self._names(job)
+        return Retrying(error, outcome.duration, counter, self.limit, delays, last_error_key)
 
     def _names(self, job: Job) -> tuple[str, str]:
         if self.key is None:

@@ -36,11 +36,11 @@ def attempts_names(job: Job) -> tuple[str, str]:
     colon after the name. Hyphens separate the args. Strings are unchanged, objects and lists are JSON. The first white
     space of a key is removed, as node-resque does.
     """
-    (counter, spaced), (trace, trace_spaced) = _attempts_heads(job.name)
+    (counter, spaced), (last_error, last_error_spaced) = _attempts_heads(job.name)
     args = "-".join(map(_in_a_list, job.args))
     if _NO_SPACE.search(args):
         counter = f"{counter}:{args if spaced else _without_space(args)}"
-    return sendable(counter), sendable(f"{trace}:{args if trace_spaced else _without_space(args)}")
+    return sendable(counter), sendable(f"{last_error}:{args if last_error_spaced else _without_space(args)}")
 
 
 def sendable(name: str) -> str:
@@ -59,9 +59,9 @@ def _lock_head(prefix: str, name: str, queue: str) -> str:
 @lru_cache(maxsize=1024)
 def _attempts_heads(name: str) -> tuple[tuple[str, bool], tuple[str, bool]]:
     """Return the beginnings of both keys, each with whether white space was removed from it already."""
-    counter, trace = _joined("resque-retry", name), f"failure-resque-retry:{name}"
-    short_counter, short_trace = _without_space(counter), _without_space(trace)
-    return (short_counter, short_counter != counter), (short_trace, short_trace != trace)
+    counter, last_error = _joined("resque-retry", name), f"failure-resque-retry:{name}"
+    short_counter, short_last_error = _without_space(counter), _without_space(last_error)
+    return (short_counter, short_counter != counter), (short_last_error, short_last_error != last_error)
 
 
 def _without_space(text: str) -> str:

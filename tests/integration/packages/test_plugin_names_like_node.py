@@ -34,8 +34,13 @@ def named_by_us(job: Job) -> dict[str, bytes]:
     (job_lock,) = JobLock().taskhero_needs(job)
     (attempts,) = Retry(2).taskhero_needs(job)
     retrying = Retry(2).taskhero_after_perform(job, Failure(ValueError()))
-    assert (retrying.counter, retrying.trace) == (attempts.counter, attempts.trace)
-    names = {"lock": lock.key, "workerslock": job_lock.key, "counter": attempts.counter, "trace": attempts.trace}
+    assert (retrying.counter, retrying.last_error_key) == (attempts.counter, attempts.last_error_key)
+    names = {
+        "lock": lock.key,
+        "workerslock": job_lock.key,
+        "counter": attempts.counter,
+        "trace": attempts.last_error_key,
+    }
     return {what: KEYS.named(name).encode() for what, name in names.items()}
 
 

@@ -29,7 +29,7 @@ pytestmark = pytest.mark.anyio
 
 RAW = '{"class":"t","queue":"q","args":[1]}'
 QUEUED, WORKING = "lock:t:q:[1]", "workerslock:t:q:[1]"
-COUNTER, TRACE = "resque-retry:t:1", "failure-resque-retry:t:1"
+COUNTER, LAST_ERROR = "resque-retry:t:1", "failure-resque-retry:t:1"
 NOW = 4_000_000_000
 LEASE = 1000
 
@@ -98,15 +98,15 @@ async def test_a_beat_says_anew_when_it_lapses(backend, process, claim, clock, t
 
 
 @pytest.mark.parametrize(("delays", "wait"), [((5.0,), 5), ((0.2, 9.0), 1), ((86_400.0,), 86_400)])
-async def test_a_counter_lapses_a_day_after_the_wait_and_so_does_the_trace(backend, process, claim, delays, wait):
-    ending = Retried("no", COUNTER, 3, delays, trace=(TRACE, '{"error":"\xe9\udcff"}'))
+async def test_a_counter_lapses_a_day_after_the_wait_and_so_does_the_last_error(backend, process, claim, delays, wait):
+    ending = Retried("no", COUNTER, 3, delays, last_error=(LAST_ERROR, '{"error":"\xe9\udcff"}'))
     answer = await backend.settle_and_claim(process, [Settlement(claim, ending)], [], [])
     assert list(answer.attempts) == [(claim, 1)]
     assert await stored(backend) == {
         f"resque:{COUNTER}".encode(): b"0",
-        f"resque:{TRACE}".encode(): b'{"error":"\xc3\xa9\xff"}',
+        f"resque:{LAST_ERROR}".encode(): b'{"error":"\xc3\xa9\xff"}',
     }
-    for name in (COUNTER, TRACE):
+    for name in (COUNTER, LAST_ERROR):
         assert wait + 86_400 - 30 < await call(backend, "TTL", name) <= wait + 86_400
 
 
@@ -114,10 +114,10 @@ async def test_nothing_is_left_when_a_job_has_ended(backend, process):
     await backend.push([Entry("q", RAW, guards=(QueueLockGuard(QUEUED, 60),))])
     (claim,) = (await backend.settle_and_claim(process, [], [1], ["q"])).claims
     await call(backend, "SET", COUNTER, 0)
-    await call(backend, "SET", TRACE, "{}")
+    await call(backend, "SET", LAST_ERROR, "{}")
     wanted = Preparation(claim, release=(QUEUED,), hold=(LockSpec(WORKING, 60),), counter=COUNTER)
     assert await ask(backend, process, wanted) == [Prepared(count=0)]
-    settlement = Settlement(claim, Succeeded(), release=(WORKING,), forget=(COUNTER, TRACE))
+    settlement = Settlement(claim, Succeeded(), release=(WORKING,), forget=(COUNTER, LAST_ERROR))
     await backend.settle_and_claim(process, [settlement], [], [])
     assert await stored(backend) == {}
 

@@ -256,17 +256,17 @@ async def test_an_ending_that_cannot_be_recorded_keeps_its_claim(backend):
     assert await backend.queued("q") == ["x"]
 
 
-async def test_a_counter_lapses_a_day_after_the_wait_and_so_does_the_trace(backend, clock):
+async def test_a_counter_lapses_a_day_after_the_wait_and_so_does_the_last_error(backend, clock):
     """So a job that is never tried again leaves nothing."""
     await backend.register(PROCESS, (1,), 10**6)
     await backend.push([Entry("q", "x")])
     (claim,) = (await backend.settle_and_claim(PROCESS, (), (1,), ("q",))).claims
-    ending = Retried("no", "retry:a", 3, (100.0,), trace=("error:a", "no"))
+    ending = Retried("no", "retry:a", 3, (100.0,), last_error=("error:a", "no"))
     await backend.settle_and_claim(PROCESS, [Settlement(claim, ending)], (), ())
     for seconds, expected in ((86_499, (0, "no")), (1, (None, None))):
         clock.advance(seconds)
         store, now = backend.store, clock.now()
-        assert (store.attempts.get("retry:a", now), store.traces.get("error:a", now)) == expected
+        assert (store.attempts.get("retry:a", now), store.last_errors.get("error:a", now)) == expected
 
 
 # --- its parts

@@ -95,7 +95,7 @@ def test_its_job_is_actionheros_where_the_task_takes_it(function, args):
     definition = periodic_definition(task)
     assert definition.raw == f'{{"class":"tick","queue":"default","args":{args}}}'
     assert definition.raw in definition.equivalent_payloads
-    assert task.bind([{}] if args == "[{}]" else []) == ([], {})
+    assert task.signature.bind([{}] if args == "[{}]" else []) == ([], {})
 
 
 def test_it_has_the_locks_that_keep_it_one_chain():

@@ -132,7 +132,7 @@ def test_needs_cannot_be_async():
         (lambda: HoldLock("x", 1, None), r"HoldLock\(otherwise=None\): pass Postponed\(seconds\) or Refused\(\)"),
         (lambda: HoldLock("x", 1, Success()), r"HoldLock\(otherwise=Success"),
         (lambda: CountAttempts(""), r"CountAttempts\(counter=''\): pass a str that is not empty"),
-        (lambda: CountAttempts("x", 1), r"CountAttempts\(trace=1\)"),
+        (lambda: CountAttempts("x", 1), r"CountAttempts\(last_error_key=1\)"),
     ],
 )
 def test_a_need_that_cannot_be_is_refused_where_it_is_made(make, sentence):

@@ -141,5 +141,5 @@ def test_whatever_stands_in_a_queue_can_be_asked_about(name, queue, args):
     (attempts,) = Retry(2).taskhero_needs(job)
     (delayed,) = DelayQueueLock().taskhero_guards(job)
     assert delayed.equivalent_payloads
-    for key in (guard.key, need.key, attempts.counter, attempts.trace):
+    for key in (guard.key, need.key, attempts.counter, attempts.last_error_key):
         assert key.encode().decode() == key

@@ -124,7 +124,7 @@ def test_a_delay_that_is_none_is_refused_where_it_is_raised(delay):
 
 
 @pytest.mark.parametrize(
-    ("args", "counter", "trace"),
+    ("args", "counter", "last_error_key"),
     [
         ([], "resque-retry:add", "failure-resque-retry:add:"),
         ([""], "resque-retry:add", "failure-resque-retry:add:"),
@@ -138,8 +138,8 @@ def test_a_delay_that_is_none_is_refused_where_it_is_raised(delay):
         ([["a b"], "c d"], 'resque-retry:add:["ab"]-c d', 'failure-resque-retry:add:["ab"]-c d'),
     ],
 )
-def test_attempts_are_counted_under_node_resques_name(args, counter, trace):
-    assert Retry(2).taskhero_needs(Job("add", args)) == (CountAttempts(counter, trace),)
+def test_attempts_are_counted_under_node_resques_name(args, counter, last_error_key):
+    assert Retry(2).taskhero_needs(Job("add", args)) == (CountAttempts(counter, last_error_key),)
 
 
 def test_the_first_white_space_may_stand_in_the_tasks_name():
@@ -157,7 +157,7 @@ def test_a_key_names_the_counter_behind_its_prefix():
     plugin = Retry(2, key=lambda job: f"{job.queue}-{job.args[0]}")
     assert plugin.taskhero_needs(JOB) == (CountAttempts("resque-retry:math-1", "failure-resque-retry:math-1"),)
     decision = plugin.taskhero_after_perform(JOB, Failure(ERROR))
-    assert (decision.counter, decision.trace) == ("resque-retry:math-1", "failure-resque-retry:math-1")
+    assert (decision.counter, decision.last_error_key) == ("resque-retry:math-1", "failure-resque-retry:math-1")
     assert Retry(2, key="all").taskhero_needs(JOB)[0].counter == "resque-retry:all"
 
 

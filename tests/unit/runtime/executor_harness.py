@@ -25,6 +25,10 @@ WAIT = 10.0
 
 
 class Tasks(dict[str, Task[Any, Any]]):
+    @property
+    def by_name(self) -> dict[str, Task[Any, Any]]:
+        return self
+
     def scope_of(self, name: str) -> HookScope:
         return self[name].scope if name in self else HookScope()
 

@@ -101,10 +101,10 @@ def _retry(step: Step, worker: str, raw: str, disposition: Retried) -> int | Non
     before = step.value("SELECT count FROM attempts WHERE name = ? AND until > ?", counter, step.now)
     count = 0 if before is None else before + 1
     attempt = count + 1
-    trace = () if disposition.trace is None else (disposition.trace[0],)
+    last_error = () if disposition.last_error is None else (disposition.last_error[0],)
     if attempt >= disposition.limit:
         fail(step, disposition.entry, worker)
-        _forget(step, (disposition.counter, *trace))
+        _forget(step, (disposition.counter, *last_error))
         return None
     seconds = disposition.delays[min(attempt, len(disposition.delays)) - 1] if disposition.delays else 0.0
     until = step.now + seconds + _COUNTER_LIFE
@@ -112,8 +112,8 @@ def _retry(step: Step, worker: str, raw: str, disposition: Retried) -> int | Non
         step, later(step.now, seconds), unmark(raw) if disposition.raw is None else disposition.raw, disposition.meaning
     )
     step.do("INSERT OR REPLACE INTO attempts VALUES (?, ?, ?)", counter, count, until)
-    if disposition.trace is not None:
-        step.do("INSERT OR REPLACE INTO trace VALUES (?, ?, ?)", *map(blob, disposition.trace), until)
+    if disposition.last_error is not None:
+        step.do("INSERT OR REPLACE INTO trace VALUES (?, ?, ?)", *map(blob, disposition.last_error), until)
     count_failure(step, worker)
     return attempt
 

@@ -71,7 +71,7 @@ class Store:
         meanings: The meanings of the jobs in *schedule*.
         locks: The locks of queued and of running jobs.
         attempts: The counters of attempts.
-        traces: The last errors of retried jobs.
+        last_errors: The last errors of retried jobs.
 
     Attributes:
         guard: A mutex for leases, claims and locks, because heartbeats come from threads.
@@ -89,7 +89,7 @@ class Store:
         meanings: DelayedMeanings | None = None,
         locks: LockStore | None = None,
         attempts: ExpiringMap[int] | None = None,
-        traces: ExpiringMap[str] | None = None,
+        last_errors: ExpiringMap[str] | None = None,
     ) -> None:
         self.guard = threading.Lock()
         self.wakeups = WakeupQueue() if wakeups is None else wakeups
@@ -98,7 +98,7 @@ class Store:
         self.meanings = DelayedMeanings(self.schedule) if meanings is None else meanings
         self.locks = LockStore() if locks is None else locks
         self.attempts: ExpiringMap[int] = ExpiringMap() if attempts is None else attempts
-        self.traces: ExpiringMap[str] = ExpiringMap() if traces is None else traces
+        self.last_errors: ExpiringMap[str] = ExpiringMap() if last_errors is None else last_errors
         self.failures: list[str] = []
         self.counters: dict[str, int] = {}
         self.periodic = PeriodicStore(self.queues, self.schedule, self.wakeups)
@@ -174,10 +174,10 @@ class Store:
         return removed
 
     def forget(self, names: Iterable[str]) -> None:
-        """Delete counters of attempts and their traces."""
+        """Delete counters of attempts and their last errors."""
         for name in names:
             self.attempts.delete(name)
-            self.traces.delete(name)
+            self.last_errors.delete(name)
 
     # settlements
 
@@ -266,8 +266,8 @@ class Store:
         if attempt >= disposition.limit:
             self.fail(disposition.entry, worker)
             self.attempts.delete(disposition.counter)
-            if disposition.trace is not None:
-                self.traces.delete(disposition.trace[0])
+            if disposition.last_error is not None:
+                self.last_errors.delete(disposition.last_error[0])
             return None
         delay = disposition.delays[min(attempt, len(disposition.delays)) - 1] if disposition.delays else 0.0
         self.delay(
@@ -275,7 +275,7 @@ class Store:
         )
         until = now + delay + _COUNTER_LIFETIME
         self.attempts.set(disposition.counter, count, until=until, now=now)
-        if disposition.trace is not None:
-            self.traces.set(*disposition.trace, until=until, now=now)
+        if disposition.last_error is not None:
+            self.last_errors.set(*disposition.last_error, until=until, now=now)
         self._count_failure(worker)
         return attempt

@@ -72,16 +72,16 @@ class PostponedByPlugin:
 class Retried:
     """The job failed and is delayed again until it has run *limit* times.
 
-    After the last attempt it is in the failed list. Each attempt counts as failed. Counter and trace outlive the delay
-    by one day, and are deleted with the last attempt. The delayed payload is no longer marked as rescued. If *raw* is
-    given, the backend delays that payload.
+    After the last attempt it is in the failed list. Each attempt counts as failed. Counter and last error outlive the
+    delay by one day, and are deleted with the last attempt. The delayed payload is no longer marked as rescued. If
+    *raw* is given, the backend delays that payload.
 
     Attributes:
         entry: The entry to append to the failed list after the last attempt.
         counter: Name of the counter of attempts. It starts at -1, as in node-resque.
         limit: Maximum number of attempts.
         delays: Seconds before the second attempt, the third and so on; the last value applies to all later attempts.
-        trace: Name and value of the record of the last error; None if no record is kept.
+        last_error: Name and value of the record of the last error; None if no record is kept.
         raw: The payload to delay, if the claimed one does not name the queue that it was claimed from.
         meaning: The meaning by which `NotDelayed` finds the payload if it is not an equivalent payload.
     """
@@ -90,7 +90,7 @@ class Retried:
     counter: str
     limit: int = attrs.field(validator=between(0, MOST, whole=True))
     delays: tuple[float, ...] = attrs.field(validator=between(0, LONGEST))
-    trace: tuple[str, str] | None = None
+    last_error: tuple[str, str] | None = None
     raw: str | None = None
     meaning: str | None = None
 
@@ -106,7 +106,7 @@ class Settlement:
         claim: The claim of the job.
         disposition: How the job ended.
         release: Locks that the job held while it ran. Those that the claim still owns are released.
-        forget: Names of counters and traces to delete.
+        forget: Names of counters and last errors to delete.
         next_run: The next run of the periodic task to which the job belongs; None for other jobs.
     """
 

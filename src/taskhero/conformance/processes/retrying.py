@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 __all__ = ["Retrying"]
 
-#: Seconds after the wait for which a counter and its trace stay.
+#: Seconds after the wait for which a counter and its last error stay.
 _ALMOST_A_DAY = 86_400 - 10
 
 
@@ -89,7 +89,7 @@ class Retrying(Suite):
         bare, named = '{"class":"task","args":[1.0]}', '{"class":"task","queue":"q","args":[1.0]}'
         for payload in (bare, mark_rescued(bare, running=True)):
             await push(backend, payload)
-            disposition = Retried("failure", "retry:a", 9, (5.0,), trace=("error:a", "no"), raw=named)
+            disposition = Retried("failure", "retry:a", 9, (5.0,), last_error=("error:a", "no"), raw=named)
             assert await self._fail(backend, process, disposition) is not None
             await self._promote(backend, clock)
             assert await backend.queued("q") == [named]
@@ -163,9 +163,9 @@ class Retrying(Suite):
         )
         assert set(answer.attempts) == set(zip(claims, (1, 1, 2), strict=True))
 
-    # counters and traces
+    # counters and last errors
 
-    @promise("Retried", "Counter and trace outlive the delay by one day, and are deleted with the last attempt.")
+    @promise("Retried", "Counter and last error outlive the delay by one day, and are deleted with the last attempt.")
     @needs("clock")
     async def test_the_counter_outlives_the_wait(self, backend: Backend, clock: ManualClock) -> None:
         """Counted from the last failure, so a job that is queued for long still reaches its limit."""
@@ -177,42 +177,42 @@ class Retrying(Suite):
             clock.advance(_ALMOST_A_DAY)
             await backend.register(process, (1,), LEASE)
 
-    @promise("Retried", "Counter and trace outlive the delay by one day, and are deleted with the last attempt.")
-    @needs("clock", "traces")
-    async def test_the_trace_lives_as_long_as_the_counter(self, backend: Backend, clock: ManualClock) -> None:
+    @promise("Retried", "Counter and last error outlive the delay by one day, and are deleted with the last attempt.")
+    @needs("clock", "last_errors")
+    async def test_the_last_error_lives_as_long_as_the_counter(self, backend: Backend, clock: ManualClock) -> None:
         """It is the last error that was followed by another attempt."""
         process = await registered(backend)
-        assert await self.trace_of(backend, "error:a") is None
+        assert await self.last_error_of(backend, "error:a") is None
         for _ in range(2):
             await push(backend, job(1))
             for error in ("first", "", '{"é": "\\u0000 \\n"}'):
-                disposition = Retried("no", "retry:a", 4, (100_000.0,), trace=("error:a", error))
+                disposition = Retried("no", "retry:a", 4, (100_000.0,), last_error=("error:a", error))
                 assert await self._fail(backend, process, disposition) is not None
                 await self._promote(backend, clock)
                 clock.advance(_ALMOST_A_DAY)
-                assert await self.trace_of(backend, "error:a") == error
+                assert await self.last_error_of(backend, "error:a") == error
                 await backend.register(process, (1,), LEASE)
-            disposition = Retried("no", "retry:a", 4, (100_000.0,), trace=("error:a", "last"))
+            disposition = Retried("no", "retry:a", 4, (100_000.0,), last_error=("error:a", "last"))
             assert await self._fail(backend, process, disposition) is None
-            assert await self.trace_of(backend, "error:a") is None
+            assert await self.last_error_of(backend, "error:a") is None
         assert await backend.failed() == ["no", "no"]
 
-    @promise("Retried", "Counter and trace outlive the delay by one day, and are deleted with the last attempt.")
+    @promise("Retried", "Counter and last error outlive the delay by one day, and are deleted with the last attempt.")
     @promise("settle_and_claim", "It deletes the counters of `Settlement.forget`, but not if the claim is `gone`.")
-    @needs("traces")
-    async def test_a_trace_is_forgotten_with_its_counter(self, backend: Backend) -> None:
+    @needs("last_errors")
+    async def test_a_last_error_is_forgotten_with_its_counter(self, backend: Backend) -> None:
         """By a job that succeeds. A claim that is gone forgets nothing, and writes nothing."""
         process = await registered(backend)
         await push(backend, job(1), job(2))
         first = await claim_one(backend, process)
-        failed = Retried("no", "retry:a", 9, (100.0,), trace=("error:a", "first"))
+        failed = Retried("no", "retry:a", 9, (100.0,), last_error=("error:a", "first"))
         await settle(backend, process, first, failed)
-        late = attrs.evolve(failed, trace=("error:a", "late"))
+        late = attrs.evolve(failed, last_error=("error:a", "late"))
         again = [Settlement(first, disposition, forget=("retry:a", "error:a")) for disposition in (late, Succeeded())]
         assert list((await backend.settle_and_claim(process, again, (), ())).gone) == [first, first]
-        assert await self.trace_of(backend, "error:a") == "first"
+        assert await self.last_error_of(backend, "error:a") == "first"
         second = await claim_one(backend, process)
         await backend.settle_and_claim(
             process, [Settlement(second, Succeeded(), forget=("retry:a", "error:a"))], (), ()
         )
-        assert await self.trace_of(backend, "error:a") is None
+        assert await self.last_error_of(backend, "error:a") is None

@@ -270,14 +270,6 @@ class Task(ConfiguredTask[P, R]):
         self.owner = owner
         return copy
 
-    def bind(self, args: list[Any]) -> tuple[list[Any], dict[str, Any]]:
-        """Return the arguments with which to call the function for a job's args; see `TaskSignature.bind`.
-
-        Raises:
-            ArgumentsMismatch: *args* do not fit the signature.
-        """
-        return self.signature.bind(args)
-
 
 @overload
 def task(function: Callable[P, R], /) -> Task[P, R]: ...

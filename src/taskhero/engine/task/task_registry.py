@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from taskhero._internal.suggestions import suggestion
@@ -10,7 +11,7 @@ from taskhero.engine.time.recurrence import IMPLIED_PLUGINS
 from taskhero.errors import InvalidTask, UnknownTask
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator
+    from collections.abc import Callable, Iterable, Iterator, Mapping
     from pathlib import Path
 
     from taskhero.engine.task.task import TaskOwner
@@ -32,6 +33,7 @@ class TaskRegistry:
 
     Attributes:
         scopes: The hooks around the jobs of each task, by its name.
+        by_name: A view of the tasks by their names.
     """
 
     def __init__(
@@ -45,6 +47,7 @@ class TaskRegistry:
         self._check_processable = check_processable
         self._tasks: dict[str, Task[Any, Any]] = {}
         self.scopes: dict[str, HookScope] = {}
+        self.by_name: Mapping[str, Task[Any, Any]] = MappingProxyType(self._tasks)
         self._files: dict[Path, str] = {}
 
     def __iter__(self) -> Iterator[Task[Any, Any]]:

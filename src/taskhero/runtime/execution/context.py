@@ -13,7 +13,6 @@ from taskhero.errors import NotRunningATask
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, MutableMapping
-    from contextvars import Token
 
     from taskhero.models import Job
 
@@ -22,16 +21,14 @@ __all__ = [
     "Running",
     "TaskLogger",
     "current",
-    "current_attempt",
-    "enter",
-    "leave",
-    "mark_cancelled",
+    "running_job",
     "task_logger",
 ]
 
 _log: Final = logging.getLogger("taskhero.task")
 
 
+@attrs.define(eq=False)
 class Running:
     """A job that is being performed. All contexts that its task starts share it, also those in threads.
 
@@ -47,18 +44,19 @@ class Running:
         abandoned: Whether the job has ended without its task, so that the result of the task is ignored.
     """
 
-    __slots__ = ("abandoned", "app", "attempt", "begun", "cancelled", "decided", "job", "preparing", "worker")
+    job: Job
+    worker: str
+    app: Any
+    attempt: int = 1
+    cancelled: bool = False
+    begun: float = attrs.field(init=False, factory=perf_counter)
+    preparing: bool = attrs.field(init=False, default=False)
+    decided: bool = attrs.field(init=False, default=False)
+    abandoned: bool = attrs.field(init=False, default=False)
 
-    def __init__(self, job: Job, worker: str, app: Any, attempt: int = 1) -> None:
-        self.job = job
-        self.worker = worker
-        self.app = app
-        self.attempt = attempt
-        self.begun = perf_counter()
-        self.cancelled = self.preparing = self.decided = self.abandoned = False
 
-
-_running: ContextVar[Running] = ContextVar("taskhero_running")
+#: The running job of this context, for `current`.
+running_job: Final[ContextVar[Running]] = ContextVar("taskhero_running")
 
 
 class TaskLogger(logging.LoggerAdapter[logging.Logger]):
@@ -112,7 +110,7 @@ def current() -> Current:
         NotRunningATask: It was called outside a task.
     """
     try:
-        running = _running.get()
+        running = running_job.get()
     except LookupError:
         raise NotRunningATask(
             "current() was called outside a running task: call it in a task that a worker performs, or in a function "
@@ -122,32 +120,6 @@ def current() -> Current:
     return Current(running.job, running.worker, running.app, logger, running.attempt, running=running)
 
 
-def current_attempt() -> int:
-    """Return the number of the running task's attempt; 1 outside a task."""
-    running = _running.get(None)
-    return 1 if running is None else running.attempt
-
-
-def mark_cancelled() -> None:
-    """Set `Current.cancelled` of the running task to True. Do nothing outside a task."""
-    running = _running.get(None)
-    if running is not None:
-        running.cancelled = True
-
-
 def task_logger(job: Job, worker: str) -> TaskLogger:
     """Return the logger for *job* on the task processor *worker*."""
     return TaskLogger(_log, {"task": job.name, "queue": job.queue, "worker": worker})
-
-
-def enter(running: Running) -> Token[Running]:
-    """Make *running* the running job of this context, for `current`."""
-    return _running.set(running)
-
-
-def leave(token: Token[Running]) -> None:
-    """Undo the `enter` that returned *token*."""
-    try:  # noqa: SIM105 -- faster than `suppress`, and called for each job
-        _running.reset(token)
-    except ValueError:  # a discarded coroutine is closed in another context
-        pass

@@ -15,7 +15,7 @@ from taskhero.errors import KilledItsProcess, NoSuchTask, Undecodable
 from taskhero.events import WorkerJob
 from taskhero.hooks.contexts import PerformContext
 from taskhero.models import Failure, Postponed, Refused, Success
-from taskhero.runtime.execution.context import Running, enter, leave, task_logger
+from taskhero.runtime.execution.context import Running, running_job, task_logger
 from taskhero.runtime.execution.failure_report import describe, task_lines
 from taskhero.runtime.execution.invoker import CLEANUP, Invoker
 from taskhero.wire.failures import encode_failure, encode_last_error
@@ -23,6 +23,8 @@ from taskhero.wire.jobs import decode_job, has_one_spelling, rescue_count, unmar
 from taskhero.wire.splicing import keep_queue
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from taskhero.backends.protocol import Claim, Disposition, NextRun
     from taskhero.clock import Clock
     from taskhero.engine.task.signature import BoundArguments
@@ -43,8 +45,9 @@ _REFUSED: Final = RefusedByPlugin()
 class Tasks(Protocol):
     """The part of the app's tasks that the executor needs."""
 
-    def get(self, name: str) -> Task[Any, Any] | None:
-        """Return the task of this name, or None."""
+    @property
+    def by_name(self) -> Mapping[str, Task[Any, Any]]:
+        """The tasks by their names."""
         ...
 
     def scope_of(self, name: str) -> HookScope:
@@ -146,13 +149,15 @@ class Executor:
     async def abandon(self, running: asyncio.Task[Any], worker: str, claim: Claim) -> JobResult | None:
         """Wait briefly for a job after `fail`, and end it without its function if that ignores the cancellation.
 
+        Run it in its own asyncio task, as `perform`.
+
         Returns:
             None if `perform` returns how the job ended. Otherwise its result; `perform` then raises `CancelledError`
             when the function ends.
         """
         await asyncio.wait({running}, timeout=CLEANUP)
         job, error = self._running.get(worker), self._invoker.reason(running)
-        task = None if job is None else self._tasks.get(job.job.name)
+        task = None if job is None else self._tasks.by_name.get(job.job.name)
         if job is None or task is None or error is None or job.decided:
             return None
         if not job.preparing and (task.run_in != "loop" or task.timeout is not None):
@@ -161,19 +166,16 @@ class Executor:
         job.abandoned = True
         error.add_note("\n".join(["Its task ignores the cancellation. It waits at:", *task_lines(running)]))
         outcome: Outcome = Failure(error, perf_counter() - job.begun)
-        token = enter(job)
-        try:
-            if task.scope.performs:
-                outcome = await self._after(task, job.job, _context(job), outcome)
-        finally:
-            leave(token)
+        running_job.set(job)
+        if task.scope.performs:
+            outcome = await self._after(task, job.job, _context(job), outcome)
         disposition = self._disposition(claim, job.worker, outcome)
         return JobResult(job.job, outcome, disposition, running, next_run_of(task, job.job))
 
     async def perform(self, claim: Claim, worker: str) -> JobResult:
         """Perform the claimed job, as the task processor *worker*.
 
-        Run each job in its own asyncio task, so that context variables of one job do not reach the next.
+        Run each job in its own asyncio task, so that its context, with `current`, ends with the job.
 
         Returns:
             How the job ended, also if the job, the task or a plugin is faulty.
@@ -187,7 +189,7 @@ class Executor:
         attempt = 1
         task: Task[Any, Any] | None = None
         try:
-            task = self._tasks.get(job.name)
+            task = self._tasks.by_name.get(job.name)
             scope = self._tasks.scope_of(job.name) if task is None else task.scope
             if scope.prepares and job.problem is None:
                 outcome_without_run, attempt = await self._preparation.prepare(claim, job, scope)
@@ -198,20 +200,19 @@ class Executor:
                 raise self._not_found(job)
             if rescue_count(claim.raw) is not None:
                 self._check_rescues(claim.raw)
-            bound = task.bind(job.args)
+            bound = task.signature.bind(job.args)
         except Exception as error:  # noqa: BLE001 -- any error is a failure of this job
             failure = Failure(error)
             return JobResult(job, failure, self._disposition(claim, worker, failure), next_run=next_run_of(task, job))
         running = self._running[worker] = Running(job, worker, self._app, attempt)
-        token = enter(running)
+        running_job.set(running)
         try:
             if task.scope.performs:
                 outcome, busy = await self._call_with_hooks(task, running, bound)
             else:
-                outcome, busy = await self._invoker.call(task, job, worker, bound)
+                outcome, busy = await self._invoker.call(task, running, bound)
         finally:
             self._running.pop(worker, None)
-            leave(token)
         if running.abandoned:
             raise asyncio.CancelledError
         disposition = _SUCCEEDED if type(outcome) is Success else self._disposition(claim, worker, outcome)
@@ -253,7 +254,7 @@ class Executor:
             outcome = self._invoker.failed(error, running.begun)
         if outcome is None:
             running.preparing = False
-            outcome, busy = await self._invoker.call(task, job, running.worker, bound)
+            outcome, busy = await self._invoker.call(task, running, bound)
         running.decided = True
         if not running.abandoned and not isinstance(outcome, (Refused, Postponed)):
             outcome = await self._after(task, job, ctx, outcome)
@@ -287,13 +288,13 @@ class Executor:
         entry = encode_failure(description, raw=claim.raw, queue=claim.queue, worker=worker, failed_at=now)
         if isinstance(outcome, Failure):
             return Failed(entry)
-        trace = None
-        if outcome.trace:
-            last_error = encode_last_error(description, raw=claim.raw, queue=claim.queue, failed_at=now)
-            trace = (outcome.trace, last_error)
+        last_error = None
+        if outcome.last_error_key:
+            text = encode_last_error(description, raw=claim.raw, queue=claim.queue, failed_at=now)
+            last_error = (outcome.last_error_key, text)
         delays = tuple(outcome.delays)
         return Retried(
-            entry, outcome.counter, outcome.limit, delays, trace, *self._delayed_payload(claim, unmark(claim.raw))
+            entry, outcome.counter, outcome.limit, delays, last_error, *self._delayed_payload(claim, unmark(claim.raw))
         )
 
     def _delayed_payload(self, claim: Claim, raw: str) -> tuple[str | None, str | None]:

@@ -9,7 +9,6 @@ from types import CoroutineType
 from typing import TYPE_CHECKING, Any, Final, TypeAlias
 
 from taskhero.models import Failure, Success
-from taskhero.runtime.execution.context import mark_cancelled
 from taskhero.runtime.execution.failure_report import strip, timed_out
 
 if TYPE_CHECKING:
@@ -17,7 +16,7 @@ if TYPE_CHECKING:
 
     from taskhero.engine.task.signature import BoundArguments
     from taskhero.engine.task.task import Task
-    from taskhero.models import Job
+    from taskhero.runtime.execution.context import Running
     from taskhero.runtime.execution.processes import ProcessPool
     from taskhero.runtime.execution.threads import ThreadPool
 
@@ -96,8 +95,8 @@ class Invoker:
             running.uncancel()
         return None if running is None else self._failing.pop(running, None)
 
-    async def call(self, task: Task[Any, Any], job: Job, worker: str, bound: BoundArguments) -> InvocationResult:
-        """Call the task's function.
+    async def call(self, task: Task[Any, Any], running: Running, bound: BoundArguments) -> InvocationResult:
+        """Call the task's function for a running job.
 
         Raises:
             asyncio.CancelledError: After `cancel`, unless the function succeeds.
@@ -105,11 +104,11 @@ class Invoker:
         begun = perf_counter()
         try:
             if task.run_in == "thread":
-                return await self._in_thread(task, bound, begun)
+                return await self._in_thread(task, running, bound, begun)
             if task.run_in == "process":
-                return await self._in_process(task, job, worker, bound, begun)
+                return await self._in_process(task, running, bound, begun)
             if task.timeout is not None:
-                return await self._with_timeout(task, task.timeout, bound, begun)
+                return await self._with_timeout(task, task.timeout, running, bound, begun)
             args, kwargs = bound
             result = await task.function(*args, **kwargs)
             if self._failing and (reason := self.reason()) is not None:
@@ -131,14 +130,14 @@ class Invoker:
         return Failure(unawaited, perf_counter() - begun)
 
     async def _with_timeout(
-        self, task: Task[Any, Any], timeout: float, bound: BoundArguments, begun: float
+        self, task: Task[Any, Any], timeout: float, running: Running, bound: BoundArguments, begun: float
     ) -> InvocationResult:
         name = f"taskhero task {task.name}"
         inner = asyncio.get_running_loop().create_task(_capture(task.function, bound), name=name)
         try:
             failure = await self._wait_for(inner, task.name, timeout)
             if failure is not None:
-                mark_cancelled()
+                running.cancelled = True
                 inner.cancel()
                 await asyncio.wait({inner}, timeout=CLEANUP)
                 failure.__cause__ = _captured_result(inner)[1] if inner.done() else None  # shows where the task was
@@ -163,7 +162,9 @@ class Invoker:
             return None if inner.done() else reason
         return None if inner.done() else timed_out(name, timeout)
 
-    async def _in_thread(self, task: Task[Any, Any], bound: BoundArguments, begun: float) -> InvocationResult:
+    async def _in_thread(
+        self, task: Task[Any, Any], running: Running, bound: BoundArguments, begun: float
+    ) -> InvocationResult:
         call = self._threads.start(task.function, *bound)
         failure: Exception | None = None
         try:
@@ -174,12 +175,12 @@ class Invoker:
                 failure = None if call.ended else timed_out(task.name, task.timeout)
         except BaseException as error:  # noqa: BLE001 -- as in call
             if not call.ended and (self.is_cancelled() or self.reason() is None):
-                mark_cancelled()
+                running.cancelled = True
                 return self.failed(error, begun), call.remainder()
             reason = self._take_failure()
             failure = None if call.ended else reason
         if failure is not None:
-            mark_cancelled()
+            running.cancelled = True
             failure.add_note("\n".join(["Its thread continues. It is at:", *call.stack()]))
             return Failure(failure, perf_counter() - begun), call.remainder()
         if call.error is not None:
@@ -187,9 +188,9 @@ class Invoker:
         return self._succeeded(task, call.value, begun), None
 
     async def _in_process(
-        self, task: Task[Any, Any], job: Job, worker: str, bound: BoundArguments, begun: float
+        self, task: Task[Any, Any], running: Running, bound: BoundArguments, begun: float
     ) -> InvocationResult:
-        call = self._processes.start(task, job, worker, bound)
+        call = self._processes.start(task, running, bound)
         try:
             await call.future
         except BaseException as error:  # noqa: BLE001 -- as in call

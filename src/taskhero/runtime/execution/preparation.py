@@ -31,14 +31,14 @@ if TYPE_CHECKING:
     from taskhero.models import Job, Outcome
     from taskhero.runtime.backoff import Outage
 
-__all__ = ["RunPreparation"]
+__all__ = ["Resources", "RunPreparation"]
 
 #: Shortest timeout of a lock, in heartbeats, so that one late heartbeat does not lose it.
 _MIN_HEARTBEATS = 2
 
 
 @attrs.define
-class _Resources:
+class Resources:
     """The locks and counters that a claimed job has, or may have, until it is settled."""
 
     locks: tuple[str, ...] = ()
@@ -56,6 +56,9 @@ class RunPreparation(BackgroundLoop):
         outage: Records errors and successes of the backend.
         heartbeat: Seconds between two renewals of locks.
         new_backoff: Makes the delays after errors.
+
+    Attributes:
+        resources: The locks and counters of the jobs that have any, by claim, until `settle` returns them.
     """
 
     def __init__(
@@ -74,13 +77,8 @@ class RunPreparation(BackgroundLoop):
         self._process = process
         self._min_timeout = math.ceil(heartbeat * _MIN_HEARTBEATS)
         self._requests: list[tuple[Preparation, asyncio.Future[Prepared]]] = []
-        self._resources: dict[ClaimKey, _Resources] = {}
+        self.resources: dict[ClaimKey, Resources] = {}
         self._held: dict[ClaimKey, tuple[HeldLock, ...]] = {}
-
-    @property
-    def has_resources(self) -> bool:
-        """Whether any job has locks or counters to release at its end."""
-        return bool(self._resources)
 
     @property
     def held(self) -> tuple[HeldLock, ...]:
@@ -104,7 +102,7 @@ class RunPreparation(BackgroundLoop):
             return None, 1
         locks = tuple(LockSpec(need.key, max(need.timeout, self._min_timeout)) for need in lock_needs)
         # The reply may be lost, so the locks may be held from here on.
-        resources = self._resources[claim_key(claim)] = _Resources(locks=tuple(lock.key for lock in locks))
+        resources = self.resources[claim_key(claim)] = Resources(locks=tuple(lock.key for lock in locks))
         prepared = await self._request(
             # The task's own plugins come last, so the last counter takes precedence.
             Preparation(claim, released, locks, counter_needs[-1].counter if counter_needs else None)
@@ -118,7 +116,9 @@ class RunPreparation(BackgroundLoop):
         if locks:
             self._held[claim_key(claim)] = tuple(HeldLock(claim, lock) for lock in locks)
         if prepared.count is not None:
-            resources.counters = tuple(key for count in counter_needs for key in (count.counter, count.trace) if key)
+            resources.counters = tuple(
+                key for count in counter_needs for key in (count.counter, count.last_error_key) if key
+            )
         return None, attempt
 
     def settle(
@@ -133,7 +133,7 @@ class RunPreparation(BackgroundLoop):
                 that.
         """
         key = claim_key(claim)
-        resources = self._resources.pop(key, None)
+        resources = self.resources.pop(key, None)
         if resources is None:
             return (), ()
         counters = resources.counters if isinstance(disposition, (Succeeded, Failed, RefusedByPlugin)) else ()

@@ -91,8 +91,7 @@ class WakeupListener(BackgroundLoop):
             found: Whether the last wake-up led to a job.
         """
         if found:
-            self._fruitless = 0
-            self._fruitless_backoff.reset()
+            self._end_fruitless_wakeups()
         self._queues = tuple(queues)
         self._all_queues = all_queues
         self._has_slots = True
@@ -105,9 +104,15 @@ class WakeupListener(BackgroundLoop):
 
     def suspend(self) -> None:
         """Wait for no jobs until `resume`, since no slot is free."""
+        # A process with few slots is full after each job, and its next claim finds none.
+        self._end_fruitless_wakeups()
         if self._claiming:
             self._claiming = False
             self.wake()
+
+    def _end_fruitless_wakeups(self) -> None:
+        self._fruitless = 0
+        self._fruitless_backoff.reset()
 
     def stop_jobs(self) -> None:
         """End the wait for jobs at once, so that no wake-up is lost to a process that claims none."""

@@ -101,7 +101,7 @@ class SettlementBuffer:
     def add(self, claim: Claim, disposition: Disposition, result: JobResult | None) -> None:
         """Add the settlement of a job that ended."""
         next_run = None if result is None else result.next_run
-        if self._preparation.has_resources:
+        if self._preparation.resources:
             busy = None if result is None else result.busy
             settlement = Settlement(claim, disposition, *self._preparation.settle(claim, disposition, busy), next_run)
         elif next_run is not None:

@@ -22,6 +22,7 @@ PARENT = """
     import asyncio, multiprocessing.resource_tracker, os, signal, sys, threading, time
     from types import SimpleNamespace
     from taskhero.models import Job
+    from taskhero.runtime.execution.context import Running
     from taskhero.runtime.execution.processes import ProcessPool
 
     def work(seconds):
@@ -33,7 +34,7 @@ PARENT = """
         told = asyncio.Event()
         asyncio.get_running_loop().add_reader(0, told.set)
         task = SimpleNamespace(function=work, name="work", timeout=None)
-        call = ProcessPool().start(task, Job("work"), "w", ([seconds], {}))
+        call = ProcessPool().start(task, Running(Job("work"), "w", None), ([seconds], {}))
         waiter = asyncio.create_task(told.wait())
         await asyncio.wait({call.future, waiter}, return_when="FIRST_COMPLETED")
         # It warns if a signal killed this one.

@@ -18,6 +18,7 @@ from process_inspection import WAIT, lives, until
 from taskhero.engine.task.discovery import find_tasks
 from taskhero.errors import InvalidTask, JobTimeout, ProcessDied
 from taskhero.models import Job
+from taskhero.runtime.execution.context import Running
 from taskhero.runtime.execution.failure_report import describe
 from taskhero.runtime.execution.processes import ProcessCall, ProcessPool
 from taskhero.runtime.execution.processes.function_reference import check_processable
@@ -40,7 +41,7 @@ def pool() -> Iterator[ProcessPool]:
 
 def begin(pool: ProcessPool, function: Any, *args: Any, timeout: float | None = None, **kwargs: Any) -> ProcessCall:
     task: Any = SimpleNamespace(function=function, name="work", timeout=timeout)
-    return pool.start(task, Job("work", [1], "math"), "w+1", (list(args), kwargs))
+    return pool.start(task, Running(Job("work", [1], "math"), "w+1", None), (list(args), kwargs))
 
 
 async def run(pool: ProcessPool, function: Any, *args: Any, timeout: float | None = None, **kwargs: Any) -> Any:

@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import asyncio
-import contextvars
 
 import pytest
 
 from taskhero.errors import NotRunningATask
 from taskhero.models import Job
-from taskhero.runtime.execution.context import Running, current, enter, leave, mark_cancelled
+from taskhero.runtime.execution.context import Running, current, running_job
 
 pytestmark = pytest.mark.anyio
 
@@ -23,28 +22,28 @@ def test_outside_a_task_it_says_what_to_do() -> None:
 
 def test_inside_it_gives_job_worker_app_and_logger_until_it_is_left() -> None:
     app = object()
-    token = enter(Running(JOB, "w+1", app))
+    token = running_job.set(Running(JOB, "w+1", app))
     found = current()
-    leave(token)
+    running_job.reset(token)
     assert (found.job, found.worker, found.app) == (JOB, "w+1", app)
     with pytest.raises(NotRunningATask):
         current()
 
 
 def test_jobs_within_jobs_do_not_mix() -> None:
-    outer = enter(Running(JOB, "outer", None))
-    inner = enter(Running(JOB, "inner", None))
+    outer = running_job.set(Running(JOB, "outer", None))
+    inner = running_job.set(Running(JOB, "inner", None))
     assert current().worker == "inner"
-    leave(inner)
+    running_job.reset(inner)
     assert current().worker == "outer"
-    leave(outer)
+    running_job.reset(outer)
 
 
 def test_the_loggers_records_have_fields_and_keep_those_of_the_call(caplog: pytest.LogCaptureFixture) -> None:
-    token = enter(Running(JOB, "w+1", None))
+    token = running_job.set(Running(JOB, "w+1", None))
     current().logger.warning("plain %d", 1)
     current().logger.warning("with more", extra={"order": 7, "queue": "mine"})
-    leave(token)
+    running_job.reset(token)
     plain, more = caplog.records
     assert (plain.name, plain.getMessage()) == ("taskhero.task", "plain 1")
     assert (plain.task, plain.queue, plain.worker) == ("add", "math", "w+1")  # type: ignore[attr-defined]
@@ -56,27 +55,22 @@ async def test_it_holds_in_what_the_task_starts_and_not_beside_it() -> None:
         return current().worker
 
     async def work(name: str) -> str:
-        token = enter(Running(JOB, name, None))
+        token = running_job.set(Running(JOB, name, None))
         await asyncio.sleep(0)
         found = await asyncio.create_task(ask())
-        leave(token)
+        running_job.reset(token)
         return found
 
     assert await asyncio.gather(work("one"), work("two")) == ["one", "two"]
 
 
-def test_leaving_in_another_context_as_a_discarded_coroutine_does_is_no_error() -> None:
-    token = contextvars.Context().run(enter, Running(JOB, "w", None))
-    leave(token)
-
-
 async def test_cancelled_is_up_to_date_for_a_task_that_asked_earlier_and_in_its_threads() -> None:
-    mark_cancelled()  # outside a task it does nothing
-    token = enter(Running(JOB, "w", None))
+    running = Running(JOB, "w", None)
+    token = running_job.set(running)
     me = current()
     thread = await asyncio.to_thread(current)
     assert not me.cancelled
-    mark_cancelled()
-    leave(token)
+    running.cancelled = True
+    running_job.reset(token)
     assert me.cancelled
     assert thread.cancelled

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextvars
 import logging
 import threading
 from typing import Any
@@ -10,7 +11,7 @@ from typing import Any
 import pytest
 from executor_harness import APP, WAIT, WORKER, ExecutorHarness, entry, failure, raiser
 
-from taskhero.backends.protocol import PostponedByPlugin, RefusedByPlugin, Retried, Succeeded
+from taskhero.backends.protocol import Claim, PostponedByPlugin, RefusedByPlugin, Retried, Succeeded
 from taskhero.errors import ArgumentsMismatch, KilledItsProcess, NoSuchTask, PluginError, Undecodable
 from taskhero.events import WorkerJob
 from taskhero.hooks.specs import hookimpl
@@ -57,8 +58,20 @@ async def test_a_task_for_a_process_is_handed_to_the_processes(harness: Executor
     harness.processes.future.set_result(None)
     performed = await begun
     assert performed.outcome.result == 3  # type: ignore[union-attr]
-    task, job, worker, bound = harness.processes.started[0]
-    assert (task, job, worker, bound) == (harness.tasks["add"], performed.job, WORKER, ([1, 2], {}))
+    task, running, bound = harness.processes.started[0]
+    assert (task, running.job, running.worker) == (harness.tasks["add"], performed.job, WORKER)
+    assert bound == ([1, 2], {})
+
+
+async def test_a_job_discarded_in_another_context_is_no_error(harness: ExecutorHarness) -> None:
+    async def wait() -> None:
+        await asyncio.sleep(WAIT)
+
+    claim = Claim(1, "token", "math", encode_job(harness.declare(wait), (), "math"))
+    performing = harness.executor.perform(claim, WORKER)
+    contextvars.Context().run(performing.send, None)
+    performing.close()
+    assert not harness.executor._running
 
 
 async def test_durations_are_of_the_call(harness: ExecutorHarness) -> None:

@@ -89,7 +89,7 @@ async def test_what_needs_nothing_asks_for_nothing(desk):
     (claim,) = await desk.claim(1)
     assert await desk.prepare(claim) == (None, 1)
     assert desk.asks() == 0
-    assert not desk.preparer.has_resources
+    assert not desk.preparer.resources
 
 
 async def test_a_lock_that_another_job_holds_ends_it_as_the_plugin_says(desk):
@@ -155,7 +155,7 @@ async def test_the_count_of_attempts_is_forgotten_when_the_job_has_ended_for_goo
     assert await desk.prepare(claim, Retry(limit=3)) == (None, 2)
     names = ("resque-retry:work:1", "failure-resque-retry:work:1")
     assert desk.preparer.settle(claim, ending) == ((), names if forgotten else ())
-    assert not desk.preparer.has_resources
+    assert not desk.preparer.resources
 
 
 async def test_a_thread_that_outlasts_its_job_keeps_the_lock(desk, monkeypatch):
@@ -196,4 +196,4 @@ async def test_a_plugin_that_cannot_tell_what_it_needs_raises(desk):
 
     with pytest.raises(IndexError):
         await desk.prepare(claim, JobLock(key=key))
-    assert not desk.preparer.has_resources
+    assert not desk.preparer.resources

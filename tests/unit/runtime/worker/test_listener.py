@@ -262,6 +262,27 @@ async def test_wakeups_for_nothing_are_believed_less_and_less(waits: Waits) -> N
     assert waits.waiter._fruitless == 0
 
 
+async def test_wakeups_whose_jobs_take_all_slots_are_not_fruitless(waits: Waits) -> None:
+    slept: list[float] = []
+
+    class Recorded(Backoff):
+        def next(self) -> float:
+            slept.append(super().next())
+            return 0.0
+
+    def fill_slots(_wakeup: Wakeup) -> None:
+        """The claim took a job, so no slot is free; the next round settles it, and finds no other job."""
+        waits.waiter.suspend()
+        listen(waits, found=False)
+
+    waits.waiter._fruitless_backoff = Recorded()
+    waits.waiter.on_jobs = fill_slots
+    waits.memory.wait = _at_once
+    listen(waits)
+    await waits.until(lambda: len(waits.interests) >= 10)
+    assert slept == []
+
+
 async def _at_once(*_args: object) -> Wakeup:
     await asyncio.sleep(0)
     return Wakeup(jobs=True)

@@ -179,12 +179,12 @@ class ClaimCommands(LeaseCommands):
         keys += (keyspace.failed_by(process.worker(claim.slot)), to_bytes(keyspace.named(disposition.counter)))
         delays = list(map(milliseconds, disposition.delays))
         arguments += (to_bytes(disposition.entry), disposition.limit, len(delays), *delays)
-        if disposition.trace is None:
+        if disposition.last_error is None:
             arguments.append(0)
         else:
-            name, trace = disposition.trace
+            name, text = disposition.last_error
             keys.append(to_bytes(keyspace.named(name)))
-            arguments += (1, to_bytes(trace))
+            arguments += (1, to_bytes(text))
         return "R"
 
     def _add_payload(self, disposition: PostponedByPlugin | Retried, keys: _Keys, arguments: _Arguments) -> None:

@@ -23,8 +23,8 @@
 --          'P' postponed by a plugin: payload to delay or '', number of meanings (0 or 1), delay in ms (keys: payloads
 --              delayed with that meaning)
 --          'R' retried: payload and meanings as for 'P'; failed entry, limit, number of delays, delays in ms, number of
---              traces (0 or 1), the trace (keys: as for 'P', counter of the worker's failures, counter of attempts,
---              trace)
+--              last errors (0 or 1), the last error (keys: as for 'P', counter of the worker's failures, counter of attempts,
+--              last error)
 --          'B' released, back to the queue: payload or '', queue (keys: list, wake list)
 -- Returns flags {registered, paused, jobs left}; results of settlements {slot index, result, ...}, only those to
 -- report; problems {queue index, error, ...}; claims {slot index, queue index, number, payload, ...}.
@@ -88,9 +88,9 @@ local function retry(i, value)
   local worker_counter, counter = KEYS[key], KEYS[key + 1]
   local first_delay = arg + 3
   arg, key = first_delay + count + 1, key + 2
-  local trace, error_text
+  local last_error, error_text
   if ARGV[arg - 1] == '1' then
-    trace, error_text = KEYS[key], ARGV[arg]
+    last_error, error_text = KEYS[key], ARGV[arg]
     arg, key = arg + 1, key + 1
   end
   if not value then return end
@@ -98,7 +98,7 @@ local function retry(i, value)
   local attempt = before + 2
   if attempt >= limit then
     local problem = record_failure(entry, worker_counter)
-    if not problem then redis.call('DEL', counter, trace or counter) end
+    if not problem then redis.call('DEL', counter, last_error or counter) end
     return problem
   end
   local delay = tonumber(ARGV[first_delay + math.min(attempt, count) - 1])
@@ -107,7 +107,7 @@ local function retry(i, value)
   -- It lives a day longer than the delay, so that no attempt outlives its count.
   local life = math.ceil(delay / 1000) + 86400
   redis.call('SET', counter, int(before + 1), 'EX', int(life))
-  if trace then redis.call('SET', trace, error_text, 'EX', int(life)) end
+  if last_error then redis.call('SET', last_error, error_text, 'EX', int(life)) end
   redis.pcall('INCR', KEYS[4])
   redis.pcall('INCR', worker_counter)
   results[#results + 1] = i

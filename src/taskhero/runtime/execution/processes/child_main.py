@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 import attrs
 
 from taskhero._internal.signal_handlers import handled, present
-from taskhero.runtime.execution.context import Running, enter, leave
+from taskhero.runtime.execution.context import Running, running_job
 from taskhero.runtime.execution.failure_report import describe, strip
 
 if TYPE_CHECKING:
@@ -88,7 +88,7 @@ def _exit_with_parent() -> None:
 
 
 def _answer(connection: Connection, request: Request) -> Answer:
-    token = enter(Running(request.job, request.worker, None, request.attempt))
+    token = running_job.set(Running(request.job, request.worker, None, request.attempt))
     try:
         function = request.function.find()
         connection.send(Started())
@@ -99,7 +99,7 @@ def _answer(connection: Connection, request: Request) -> Answer:
         strip(error)
         return Answer(None, _pickled(error), describe(error))
     finally:
-        leave(token)
+        running_job.reset(token)
     try:
         return Answer(pickle.dumps(value))
     except BaseException as error:  # noqa: BLE001 -- __reduce__ may raise anything

@@ -13,7 +13,6 @@ from typing import TYPE_CHECKING, Any, cast
 from weakref import WeakSet
 
 from taskhero.errors import InvalidTask, ProcessDied
-from taskhero.runtime.execution.context import current_attempt
 from taskhero.runtime.execution.failure_report import RemoteTraceback
 from taskhero.runtime.execution.processes.child_main import Request
 from taskhero.runtime.execution.processes.child_process import ChildProcess
@@ -25,7 +24,7 @@ if TYPE_CHECKING:
 
     from taskhero.engine.task.signature import BoundArguments
     from taskhero.engine.task.task import Task
-    from taskhero.models import Job
+    from taskhero.runtime.execution.context import Running
     from taskhero.runtime.execution.processes.child_main import Answer
     from taskhero.runtime.execution.threads import ThreadCall
     from taskhero.wire.failures import Description
@@ -104,15 +103,15 @@ class ProcessPool:
         self._threads = ThreadPool(sys.maxsize, name="taskhero-process")
         _pools.add(self)
 
-    def start(self, task: Task[Any, Any], job: Job, worker: str, bound: BoundArguments) -> ProcessCall:
-        """Call the task's function in a child process. Call it in an event loop.
+    def start(self, task: Task[Any, Any], running: Running, bound: BoundArguments) -> ProcessCall:
+        """Call the task's function for a running job, in a child process. Call it in an event loop.
 
         The task's timeout starts with the function. The start of a new child process and the import of the task's
         module do not count.
         """
         self._closing = False
         call = ProcessCall()
-        call.set_thread_call(self._threads.start(self._perform, (call, task, job, worker, bound)))
+        call.set_thread_call(self._threads.start(self._perform, (call, task, running, bound)))
         return call
 
     def resize(self, limit: int) -> None:
@@ -145,8 +144,8 @@ class ProcessPool:
 
     # in a thread
 
-    def _perform(self, call: ProcessCall, task: Task[Any, Any], job: Job, worker: str, bound: BoundArguments) -> Any:
-        request = Request(FunctionReference.of(task.function), *bound, job, worker, current_attempt())
+    def _perform(self, call: ProcessCall, task: Task[Any, Any], running: Running, bound: BoundArguments) -> Any:
+        request = Request(FunctionReference.of(task.function), *bound, running.job, running.worker, running.attempt)
         while True:
             child, is_new = self._acquire()
             try:
