@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from app_harness import AppHarness
 from redis_dumps import load, restore
-from server_fixtures import _start
+from server_fixtures import start_kind
 from state_watcher import look
 
 if TYPE_CHECKING:
@@ -46,13 +46,13 @@ class Resque:
     @property
     def process(self) -> Any:
         """The process, to be killed."""
-        return self._program._process
+        return self._program.process
 
 
 @pytest.fixture(scope="session")
 def shared_server():
     """The server of all these tests, and of no others: programs come and go on it."""
-    with contextlib.closing(_start(KIND)) as server:
+    with contextlib.closing(start_kind(KIND)) as server:
         yield server
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 import servers
 from app_harness import AppHarness
-from server_fixtures import _start
+from server_fixtures import start_kind
 
 #: Of the stores that Redis programs do not share, the example's SQLite file is tried where a module asks for it.
 KINDS = ("memory", "fakeredis", *servers.KINDS)
@@ -27,6 +27,6 @@ async def harness(request, server_pool, tmp_path):
     if kind in {"memory", "fakeredis"}:
         return AppHarness(kind)
     if kind not in server_pool:
-        server_pool[kind] = _start(kind)
+        server_pool[kind] = start_kind(kind)
     assert server_pool[kind].command("FLUSHALL") == b"+OK"
     return AppHarness(server_pool[kind].url)

@@ -36,7 +36,7 @@ async def test_a_third_partys_plugin_is_made_once_and_gets_its_own_options(harne
 
     @app.task(plugins=("per-user",), plugin_options={"per-user": {"prefix": "workerslock:user", "requeue": False}})
     async def sync(user, what):
-        seen.extend(held.lock.key for held in app._runner.multi_worker.context.preparation.held)
+        seen.extend(await app.queue.locks())
 
     async with app.running():
         for times in (1, 2, 3):

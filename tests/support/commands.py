@@ -7,7 +7,6 @@ import contextlib
 import json
 import os
 import re
-import signal
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -25,32 +24,23 @@ PROGRAMS = Path(__file__).parent / "programs"
 class Command(WorkerProcess):
     """One process, whose standard output and error are one text of lines."""
 
-    @property
-    def pid(self) -> int:
-        """Its number."""
-        return self._process.pid
-
     async def shows(self, pattern: str, *, times: int = 1) -> list[re.Match[str]]:
         """Wait until *times* lines of it match, and return the matches."""
 
         def found() -> list[re.Match[str]]:
             return [match for line in self.said if (match := re.search(pattern, line))]
 
-        async with asyncio.timeout(PATIENCE), self._news:
-            await self._news.wait_for(lambda: len(found()) >= times or self._reader.done())
+        async with asyncio.timeout(PATIENCE), self.news:
+            await self.news.wait_for(lambda: len(found()) >= times or self.reader.done())
         assert len(found()) >= times, f"ended without showing {pattern!r} {times} times:\n" + "\n".join(self.said)
         return found()
-
-    def send(self, number: signal.Signals) -> None:
-        """Send it a signal."""
-        self._process.send_signal(number)
 
 
 class Commands:
     """Starts commands and ends them all."""
 
     def __init__(self) -> None:
-        self._all: list[Command] = []
+        self.all: list[Command] = []
 
     async def start(
         self, *words: str, url: str = "memory://", cwd: Path = PROGRAMS, module: str = "taskhero", **settings: Any
@@ -67,7 +57,7 @@ class Commands:
                 start_new_session=True,
             )
         )
-        self._all.append(command)
+        self.all.append(command)
         return command
 
     async def work(self, *words: str, url: str, ready: int = 1, **settings: Any) -> Command:
@@ -84,6 +74,6 @@ async def commands() -> AsyncIterator[Commands]:
     try:
         yield started
     finally:
-        for command in started._all:
+        for command in started.all:
             command.kill()
             await command.ended()

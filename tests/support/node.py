@@ -72,16 +72,16 @@ class Node:
 
     def __init__(self, program: str, *arguments: str) -> None:
         command = [str(install()), str(FOLDER / program), *arguments]
-        self._process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE)
+        self.process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE)
 
     def ask(self, question: Any) -> Any:
         """Send a value and wait for the answer."""
-        assert self._process.stdin is not None
-        assert self._process.stdout is not None
+        assert self.process.stdin is not None
+        assert self.process.stdout is not None
         with contextlib.suppress(BrokenPipeError):
-            self._process.stdin.write(json.dumps(question).encode() + b"\n")
-            self._process.stdin.flush()
-        answer = self._process.stdout.readline()
+            self.process.stdin.write(json.dumps(question).encode() + b"\n")
+            self.process.stdin.flush()
+        answer = self.process.stdout.readline()
         assert answer, "the program has ended; its error output says why"
         return json.loads(answer)
 
@@ -90,13 +90,13 @@ class Node:
 
     def __exit__(self, *_: object) -> None:
         """End it."""
-        assert self._process.stdin is not None
-        assert self._process.stdout is not None
+        assert self.process.stdin is not None
+        assert self.process.stdout is not None
         with contextlib.suppress(BrokenPipeError):
-            self._process.stdin.close()
+            self.process.stdin.close()
         try:
-            self._process.wait(timeout=ENDS_WITHIN)
+            self.process.wait(timeout=ENDS_WITHIN)
         except subprocess.TimeoutExpired:
-            self._process.kill()
-            self._process.wait()
-        self._process.stdout.close()
+            self.process.kill()
+            self.process.wait()
+        self.process.stdout.close()

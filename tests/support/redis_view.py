@@ -11,6 +11,7 @@ __all__ = [
     "is_listening",
     "is_tracking",
     "keys_of",
+    "pipelined_connection_of",
     "run_command",
     "set_tracking",
     "tracking_listener_of",
@@ -25,6 +26,11 @@ def connections_of(backend):
 def keys_of(backend):
     """Return the names of a backend's keys."""
     return backend._keys
+
+
+def pipelined_connection_of(backend):
+    """Return the connection on which a backend pipelines its commands, or None."""
+    return connections_of(backend)._pipelined
 
 
 async def run_command(backend, *command):

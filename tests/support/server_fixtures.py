@@ -25,7 +25,7 @@ class StartServer(Protocol):
         ...
 
 
-def _start(kind: str, *options: str) -> servers.Server:
+def start_kind(kind: str, *options: str) -> servers.Server:
     try:
         return servers.start(kind, *options)
     except servers.MissingProgram as missing:
@@ -48,7 +48,7 @@ def server(request: pytest.FixtureRequest, server_pool: dict[str, servers.Server
     """A server of each kind in turn, shared by all tests: leave it as you found it, but for its data."""
     kind = request.param
     if kind not in server_pool:
-        server_pool[kind] = _start(kind)
+        server_pool[kind] = start_kind(kind)
     return server_pool[kind]
 
 
@@ -65,7 +65,7 @@ def start_server() -> Iterator[StartServer]:
     started: list[servers.Server] = []
 
     def start(kind: str, *options: str) -> servers.Server:
-        started.append(_start(kind, *options))
+        started.append(start_kind(kind, *options))
         return started[-1]
 
     yield start

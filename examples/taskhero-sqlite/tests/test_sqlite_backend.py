@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
+import sqlite3
+
 import pytest
 
 from taskhero.conformance import BackendConformance, Capabilities
@@ -30,13 +33,14 @@ class TestSqliteBackend(BackendConformance):
 
     @pytest.fixture
     async def backend(self, clock, tmp_path):
-        backend = SqliteBackend(at(tmp_path / "jobs.db"), clock=clock)
+        self.address, self.now = at(tmp_path / "jobs.db"), clock.now
+        backend = SqliteBackend(self.address, clock=clock)
         await backend.connect()
         yield backend
         await backend.close()
 
     async def another_view(self, backend, clock):
-        other = SqliteBackend(backend._address, clock=clock)
+        other = SqliteBackend(self.address, clock=clock)
         await other.connect()
         return other
 
@@ -44,7 +48,7 @@ class TestSqliteBackend(BackendConformance):
         await backend.pause_all_workers(paused)
 
     async def last_error_of(self, backend, name):
-        found = await backend._ask(
-            lambda step: step.value("SELECT text FROM trace WHERE name = ? AND until > ?", name.encode(), step.now)
-        )
-        return None if found is None else found.decode()
+        query = "SELECT text FROM trace WHERE name = ? AND until > ?"
+        with contextlib.closing(sqlite3.connect(self.address.path)) as connection:
+            found = connection.execute(query, (name.encode(), self.now())).fetchone()
+        return None if found is None else found[0].decode()

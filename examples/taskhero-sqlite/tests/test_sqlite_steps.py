@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import sqlite3
 import zlib
@@ -74,11 +75,12 @@ async def test_a_rescued_copy_that_is_delayed_is_the_next_run(backend):
     assert await backend.length("q") == 0
 
 
-async def test_a_queue_that_is_empty_after_a_stop_wakes_nobody(backend):
+async def test_a_queue_that_is_empty_after_a_stop_wakes_nobody(backend, path):
     """The news of its job goes with the job."""
     await backend.push([Entry("q", RAW)])
     assert await backend.stop_periodic(TICK) == 1
-    assert await backend._ask(lambda step: step.rows("SELECT * FROM news")) == []
+    with contextlib.closing(sqlite3.connect(path)) as connection:
+        assert connection.execute("SELECT * FROM news").fetchall() == []
 
 
 @pytest.mark.parametrize(

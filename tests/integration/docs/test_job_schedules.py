@@ -46,7 +46,7 @@ async def test_its_jobs_are_enqueued_by_the_leader_alone(redis_url, how):
         others = [node for node in nodes if node is not leader]
         await leader.tells(f"{leader.pid} enqueued it", 3)
         assert [enqueued(node) for node in others] == [[], []]
-        leader._process.send_signal(signal.SIGKILL if how == "killed" else signal.SIGTERM)
+        leader.send(signal.SIGKILL if how == "killed" else signal.SIGTERM)
         await leader.ended()
         assert (f"{leader.pid} leads no longer" in leader.said) is (how == "stopped")
         heir = await first_to_lead(others)

@@ -32,7 +32,7 @@ SOON = 9.0
 def runs_of(workers, killed_at=MappingProxyType({})):
     """All runs as begin and end; one without an end ended with its process."""
     runs = []
-    for worker in workers._all:
+    for worker in workers.all:
         begun = [float(line.split()[1]) for line in worker.said if line.startswith("begin")]
         ended = [float(line.split()[1]) for line in worker.said if line.startswith("end")]
         runs += zip(begun, [*ended, *[killed_at.get(worker, time.time())] * (len(begun) - len(ended))], strict=True)

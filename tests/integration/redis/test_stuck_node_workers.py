@@ -38,8 +38,8 @@ async def test_a_living_worker_is_not_cleaned_and_a_killed_one_is(app, store, st
     app.move(4000)
     assert await asyncio.to_thread(worker.ask, ["sign"])
     assert await app.queue.clean_old_workers(3600) == {}, "it lives, though its clock is years behind the store's"
-    worker._process.kill()
-    worker._process.wait()
+    worker.process.kill()
+    worker.process.wait()
     assert await app.queue.clean_old_workers(3600) == {}
     app.move(4000)
     cleaned = await app.queue.clean_old_workers(3600)

@@ -105,9 +105,9 @@ async def test_a_second_signal_ends_it_at_once_and_the_job_is_rescued(app, serve
     # A task that holds up the loop keeps the first one from being told of; both are seen all the same.
     if task == "hold":
         await worker.shows("stops because of")
-    while worker._process.returncode is None:
+    while worker.process.returncode is None:
         worker.send(signal.SIGINT)
-        await asyncio.wait({asyncio.ensure_future(worker._process.wait())}, timeout=0.2)
+        await asyncio.wait({asyncio.ensure_future(worker.process.wait())}, timeout=0.2)
     # Of two signals that come together, either may be seen first.
     assert await worker.ended() in {128 + signal.SIGINT, 128 + (signal.SIGTERM if task == "hog" else signal.SIGINT)}
     assert await waiting(app) == []
@@ -180,9 +180,9 @@ async def test_a_signal_while_redis_does_not_answer_ends_it(server, run):
     server.pause()
     worker = await run.start("work", "--app", "shop:app", url=server.url)
     # There is nothing to see of a process that waits for an answer, so it gets the signal when it may.
-    while worker._process.returncode is None:
+    while worker.process.returncode is None:
         worker.send(signal.SIGTERM)
-        await asyncio.wait({asyncio.ensure_future(worker._process.wait())}, timeout=0.5)
+        await asyncio.wait({asyncio.ensure_future(worker.process.wait())}, timeout=0.5)
     server.resume()
     assert await worker.ended() in {0, -signal.SIGTERM, 128 + signal.SIGTERM}
 

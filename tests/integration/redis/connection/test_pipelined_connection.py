@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 
 import pytest
-from redis_view import connections_of, is_listening, run_command
+from redis_view import connections_of, is_listening, pipelined_connection_of, run_command
 
 from taskhero.backends.protocol import Entry, Process, Subscription
 from taskhero.backends.redis import RedisBackend
@@ -46,7 +46,7 @@ async def test_one_who_asks_when_another_has_just_been_answered_keeps_the_connec
     """That one would give it to those who wait for a connection."""
     link = connections_of(backend)
     await link.call("PING")
-    ready = link._pipelined
+    ready = pipelined_connection_of(backend)
     answer, others = ready._answer, []
 
     def answer_and_let_another_ask(reply):
@@ -89,7 +89,7 @@ async def test_a_connection_that_the_server_closed_meanwhile_is_replaced_without
         await run_command(other, "CLIENT", "KILL", "ID", mine)
         await other.close()
         async with asyncio.timeout(5):
-            while connections_of(backend)._pipelined is not None and not connections_of(backend)._pipelined.lost:
+            while (current := pipelined_connection_of(backend)) is not None and not current.lost:
                 await asyncio.sleep(0)
         assert await call("CLIENT", "ID") != mine
         assert await call("ECHO", "x") == b"x"
@@ -121,7 +121,7 @@ async def test_an_answer_that_does_not_come_ends_the_connection_and_the_next_cal
 
 async def test_what_is_no_redis_ends_the_connection_and_not_the_program(backend, monkeypatch):
     await run_command(backend, "PING")
-    ready = connections_of(backend)._pipelined
+    ready = pipelined_connection_of(backend)
     asking = asyncio.create_task(run_command(backend, "BLPOP", "nothing", 0))
     async with asyncio.timeout(5):
         while ready.idle:

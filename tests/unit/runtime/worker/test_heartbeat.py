@@ -159,15 +159,15 @@ async def test_a_heart_that_was_never_started_can_be_stopped(beats: Beats) -> No
 
 
 def test_a_closed_event_loop_ends_it() -> None:
-    async def start() -> Beats:
+    async def start() -> threading.Thread:
         beats = Beats(interval=0.001)
+        before = set(threading.enumerate())
         beats.heart.start()
         await beats.until(lambda: beats.beats)
-        return beats
+        (thread,) = set(threading.enumerate()) - before
+        return thread
 
-    beats = asyncio.run(start())
-    thread = beats.heart._thread
-    assert thread is not None
+    thread = asyncio.run(start())
     thread.join(5)
     assert not thread.is_alive()
 
