@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pytest
-from test_lost_replies import RAW, Case, P, a_claim, a_queued_job, case_id, counted, direct, keys, lossy, sha
+from lost_reply_cases import RAW, Case, P, a_claim, a_queued_job, case_id, counted, direct, keys, lossy, sha
 
 from taskhero.backends.protocol import DelayedJobEntry, Entry, Failed, QueueLockGuard, Settlement
 from taskhero.backends.records.inspection import FailedEntry, FailedRetry, StoredDelayedJob, WorkerRemoval

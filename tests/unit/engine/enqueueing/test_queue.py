@@ -2,56 +2,15 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 
 import pytest
+from stored_jobs import NOW, raws
 
-from taskhero import AlreadyScheduled, Job, NotConnected, Queue, TaskHero, UnknownTask
-from taskhero.backends.memory import MemoryBackend
-from taskhero.clock import ManualClock
-from taskhero.engine.queue import queue as queue_module
-from taskhero.engine.time.instants import to_datetime
-from taskhero.errors import ArgumentsMismatch, InvalidArguments, InvalidMoment, InvalidQueueName
+from taskhero import Job, NotConnected, Queue, TaskHero, UnknownTask
+from taskhero.errors import ArgumentsMismatch, InvalidArguments, InvalidQueueName
 
 pytestmark = pytest.mark.anyio
-
-NOW = 1_800_000_000.25
-
-
-@pytest.fixture
-def clock():
-    return ManualClock(NOW)
-
-
-@pytest.fixture
-async def app(clock):
-    """An app in memory whose time stands still, with a task of each kind."""
-    app = TaskHero(MemoryBackend(clock=clock), clock=clock)
-
-    @app.task(queue="mail")
-    async def send(*, to, copies=1): ...
-
-    @app.task(queue="math")
-    def add(a, b=2, c=3): ...
-
-    @app.task
-    def nothing(): ...
-
-    async with app:
-        yield app
-
-
-async def raws(app, queue):
-    return await app.backend.queued(queue)
-
-
-async def delayed(app):
-    """What is delayed, as (second, text), when all is due."""
-    clock = app.queue.context.clock
-    clock.advance(10**9)
-    due = await app.backend.due(1000)
-    clock.advance(-(10**9))
-    return [(job.at, job.raw) for job in due.jobs]
 
 
 # --- what lies on the wire
@@ -213,6 +172,12 @@ async def test_a_name_must_be_text(app):
 # --- jobs
 
 
+def entry(queue, raw):
+    from taskhero.backends.protocol import Entry
+
+    return Entry(queue, raw)
+
+
 async def test_job_and_push_are_what_enqueue_is_made_of(app):
     job = app.queue.job("add", (1, 2))
     assert job == Job("add", [1, 2], "math")
@@ -226,12 +191,6 @@ async def test_a_job_from_a_listing_can_be_pushed_again_elsewhere(app):
     (job,) = await app.queue.queued("math")
     await app.queue.push(Job(job.name, job.args, "other"))
     assert await raws(app, "other") == ['{"class":"add","queue":"other","args":[1]}']
-
-
-def entry(queue, raw):
-    from taskhero.backends.protocol import Entry
-
-    return Entry(queue, raw)
 
 
 async def test_an_entry_that_cannot_be_read_is_listed_with_its_text_but_not_pushed(app):
@@ -249,127 +208,6 @@ async def test_what_is_no_job_is_refused(app):
             await app.queue.push(wrong)
         with pytest.raises(TypeError, match="is not a Job"):
             await app.queue.enqueue_many([wrong])
-
-
-# --- many
-
-
-@pytest.mark.parametrize("kind", [list, tuple, iter])
-async def test_many_are_stored_in_order_with_few_steps(app, monkeypatch, kind):
-    sizes = []
-    push = app.backend.push
-
-    async def counted(entries):
-        sizes.append(len(entries))
-        return await push(entries)
-
-    monkeypatch.setattr(app.backend, "push", counted)
-    add = app.tasks["add"]
-    assert await app.queue.enqueue_many(kind([add.job(n) for n in range(2500)])) == 2500
-    assert sizes == [1000, 1000, 500]
-    assert [job.args[0] for job in await app.queue.queued("math")] == list(range(2500))
-
-
-async def test_none_are_stored_of_none(app):
-    assert await app.queue.enqueue_many([]) == 0
-
-
-async def test_of_a_list_nothing_is_stored_if_one_cannot_be_written(app, monkeypatch):
-    monkeypatch.setattr(queue_module, "_CHUNK", 2)
-    add = app.tasks["add"]
-    jobs = [add.job(1), add.job(2), add.job(3), add.job(float("inf"))]
-    with pytest.raises(InvalidArguments):
-        await app.queue.enqueue_many(jobs)
-    assert await app.queue.length("math") == 0
-    with pytest.raises(InvalidArguments):
-        await app.queue.enqueue_many(iter(jobs))
-    assert await app.queue.length("math") == 2
-
-
-# --- later
-
-
-@pytest.mark.parametrize(
-    ("when", "at"),
-    [
-        (NOW + 10, 1_800_000_011),
-        (1_800_000_010, 1_800_000_010),
-        (to_datetime(NOW + 10), 1_800_000_011),
-        (to_datetime(1_800_000_010), 1_800_000_010),
-    ],
-)
-async def test_a_moment_is_rounded_up_to_the_second(app, when, at):
-    assert await app.tasks["add"].enqueue_at(when, 1) is True
-    assert await app.queue.enqueue_at(when, "send", {"to": "a"}) is True
-    assert await delayed(app) == [
-        (at, '{"class":"add","queue":"math","args":[1]}'),
-        (at, '{"class":"send","queue":"mail","args":[{"to":"a"}]}'),
-    ]
-    assert await app.queue.queues() == []
-
-
-@pytest.mark.parametrize(
-    ("delay", "at"), [(10, 1_800_000_011), (9.75, 1_800_000_010), (timedelta(days=8), 1_800_000_000 + 8 * 86_400 + 1)]
-)
-async def test_a_delay_counts_from_the_apps_clock_and_is_rounded_up(app, delay, at):
-    assert await app.tasks["add"].enqueue_in(delay, 1) is True
-    assert await app.queue.enqueue_in(delay, "add", [2], "slow") is True
-    assert await delayed(app) == [
-        (at, '{"class":"add","queue":"math","args":[1]}'),
-        (at, '{"class":"add","queue":"slow","args":[2]}'),
-    ]
-
-
-@pytest.mark.parametrize("when", [NOW, NOW - 1, 0, to_datetime(NOW), datetime(1969, 1, 1, tzinfo=UTC)])
-async def test_what_is_not_in_the_future_is_enqueued_at_once(app, when):
-    assert await app.tasks["add"].enqueue_at(when, 1) is True
-    assert await app.queue.enqueue_at(when, "add", [1]) is True
-    assert await app.queue.length("math") == 2
-    assert await delayed(app) == []
-
-
-@pytest.mark.parametrize("delay", [0, 0.0, timedelta(0)])
-async def test_no_delay_is_at_once(app, delay):
-    assert await app.tasks["add"].enqueue_in(delay, 1) is True
-    assert await app.queue.length("math") == 1
-
-
-@pytest.mark.parametrize(
-    "when",
-    [datetime(2027, 1, 1), NOW * 1000, -1, float("nan"), float("inf"), True, "10000", None],  # noqa: DTZ001
-)
-async def test_a_moment_that_can_only_be_a_mistake_is_refused(app, when):
-    with pytest.raises(InvalidMoment, match="pass|add"):
-        await app.tasks["add"].enqueue_at(when, 1)
-    with pytest.raises(InvalidMoment, match="pass|add"):
-        await app.queue.enqueue_at(when, "add", [1])
-
-
-@pytest.mark.parametrize("delay", [700_000, -1, timedelta(seconds=-1), float("nan"), float("inf"), False, "10", None])
-async def test_a_delay_that_can_only_be_a_mistake_is_refused(app, delay):
-    with pytest.raises(InvalidMoment, match="pass"):
-        await app.tasks["add"].enqueue_in(delay, 1)
-    with pytest.raises(InvalidMoment, match="pass"):
-        await app.queue.enqueue_in(delay, "add", [1])
-
-
-async def test_an_equal_job_at_the_same_second_is_an_error_or_is_left_out(app):
-    add = app.tasks["add"]
-    when = to_datetime(NOW + 60)
-    assert await add.enqueue_at(when, 1)
-    with pytest.raises(
-        AlreadyScheduled, match="'add' with the same arguments is already delayed to 2027-01-15T08:01:01"
-    ):
-        await add.enqueue_at(when, 1)
-    with pytest.raises(AlreadyScheduled):
-        await app.queue.enqueue_at(when, "add", [1])
-    assert await app.queue.enqueue_at(when, "add", [1], suppress_duplicate=True) is False
-    assert await add.options(suppress_duplicate=True).enqueue_at(when, 1) is False
-    assert await add.options(suppress_duplicate=True).enqueue_in(60, 1) is False
-    assert await app.queue.enqueue_in(60, "add", [1], suppress_duplicate=True) is False
-    assert await add.enqueue_at(when, 2)
-    assert await add.enqueue_in(61, 1)
-    assert len(await delayed(app)) == 3
 
 
 # --- before connecting
