@@ -6,7 +6,6 @@ import os
 import signal
 
 from taskhero._internal import signal_handlers
-from taskhero._internal.signal_handlers import handled
 
 
 def test_a_process_that_is_forked_handles_signals_as_before() -> None:
@@ -15,7 +14,10 @@ def test_a_process_that_is_forked_handles_signals_as_before() -> None:
     def ours(*_: object) -> None: ...
 
     before = signal.getsignal(signal.SIGTERM)
-    with handled({signal.SIGTERM: ours}), handled({signal.SIGTERM: lambda *_: None, signal.SIGHUP: ours}):
+    with (
+        signal_handlers.handled({signal.SIGTERM: ours}),
+        signal_handlers.handled({signal.SIGTERM: lambda *_: None, signal.SIGHUP: ours}),
+    ):
         pid = os.fork()
         if not pid:
             os._exit(int(signal.getsignal(signal.SIGTERM) is before and signal.getsignal(signal.SIGHUP) is not ours))

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import math
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable
 
 import pytest
 from dispatcher_harness import Signals, tasks_left
@@ -43,16 +43,22 @@ class Steps:
         self.signals.happen()
 
     def loop(
-        self, *script: float | Exception, retry: float = 0.001, first_delay: float = 0.0, at_most: float = math.inf
+        self,
+        *script: float | Exception,
+        step: Callable[[], Awaitable[float]] | None = None,
+        backoff: Backoff | None = None,
+        retry: float = 0.001,
+        first_delay: float = 0.0,
+        at_most: float = math.inf,
     ) -> BackgroundLoop:
-        """Return a loop whose steps end as *script* says, and whose later steps wait for a wake-up."""
+        """Return a loop of *step*, or of steps that end as *script* says and later wait for a wake-up."""
         self.script.extend(script)
         loop = BackgroundLoop(
-            self.step,
+            self.step if step is None else step,
             name="testing",
             owner="host:1",
             outage=self.outage,
-            backoff=constant(retry),
+            backoff=constant(retry) if backoff is None else backoff,
             first_delay=first_delay,
             max_retry_delay=at_most,
         )
@@ -158,7 +164,6 @@ async def test_a_wake_ends_the_sleep(steps: Steps, delay: float) -> None:
 
 
 async def test_a_wake_ends_the_sleep_of_a_step(steps: Steps) -> None:
-    loop = steps.loop()
     sleeps = 0
 
     async def step() -> float:
@@ -168,7 +173,7 @@ async def test_a_wake_ends_the_sleep_of_a_step(steps: Steps) -> None:
         await loop.sleep(LONG)
         return 0.0
 
-    loop._step = step
+    loop = steps.loop(step=step)
     loop.start()
     await steps.until(lambda: sleeps == 1)
     loop.wake()
@@ -230,8 +235,9 @@ async def test_delays_after_errors_grow_and_start_again_after_a_success(steps: S
             delays.append(super().next())
             return 0.0
 
-    loop = steps.loop(AWAY, AWAY, AWAY, 0.0, AWAY, LONG)
-    loop._backoff = Recorded(first=1.0, limit=3.0, random_number=lambda: 0.0)
+    loop = steps.loop(
+        AWAY, AWAY, AWAY, 0.0, AWAY, LONG, backoff=Recorded(first=1.0, limit=3.0, random_number=lambda: 0.0)
+    )
     loop.start()
     await steps.until(lambda: steps.count == 6)
     assert delays == [1.0, 2.0, 3.0, 1.0]
@@ -269,7 +275,6 @@ async def test_a_stop_ends_every_sleep(steps: Steps, script: float | Exception) 
 
 
 async def test_an_error_of_a_cancelled_step_is_not_reported(steps: Steps) -> None:
-    loop = steps.loop()
     started = asyncio.Event()
 
     async def step() -> float:
@@ -279,7 +284,7 @@ async def test_an_error_of_a_cancelled_step_is_not_reported(steps: Steps) -> Non
         finally:
             raise AWAY
 
-    loop._step = step
+    loop = steps.loop(step=step)
     loop.start()
     await started.wait()
     await asyncio.wait_for(loop.stop(), 5)
@@ -287,7 +292,6 @@ async def test_an_error_of_a_cancelled_step_is_not_reported(steps: Steps) -> Non
 
 
 async def test_a_step_that_ignores_one_cancellation_is_cancelled_again(steps: Steps) -> None:
-    loop = steps.loop()
     started = asyncio.Event()
 
     async def step() -> float:
@@ -298,7 +302,7 @@ async def test_a_step_that_ignores_one_cancellation_is_cancelled_again(steps: St
             await asyncio.sleep(LONG)
         return 0.0
 
-    loop._step = step
+    loop = steps.loop(step=step)
     loop.start()
     await started.wait()
     await asyncio.wait_for(loop.stop(), 5)
@@ -306,7 +310,6 @@ async def test_a_step_that_ignores_one_cancellation_is_cancelled_again(steps: St
 
 async def test_a_stop_is_bounded_even_if_a_step_never_ends(steps: Steps, caplog: pytest.LogCaptureFixture) -> None:
     """The step may end later. The loop then ends, and starts no other step."""
-    loop = steps.loop()
     started, may_end = asyncio.Event(), asyncio.Event()
     count = 0
 
@@ -321,7 +324,7 @@ async def test_a_stop_is_bounded_even_if_a_step_never_ends(steps: Steps, caplog:
                 continue
         return 0.0
 
-    loop._step = step
+    loop = steps.loop(step=step)
     loop.start()
     await started.wait()
     with caplog.at_level(logging.WARNING, "taskhero.runtime"):

@@ -12,6 +12,24 @@ from taskhero.runtime.worker.autoscale import LoopDelay
 pytestmark = pytest.mark.anyio
 
 
+class Clock:
+    """A clock that a test sets, and that tells when it is read."""
+
+    def __init__(self) -> None:
+        self.now = 0.0
+        self.read = asyncio.Event()
+
+    def __call__(self) -> float:
+        self.read.set()
+        return self.now
+
+    async def read_at(self, now: float) -> None:
+        """Set the time, and wait until it is read."""
+        self.now = now
+        self.read.clear()
+        await asyncio.wait_for(self.read.wait(), 5)
+
+
 async def test_a_loop_that_is_held_up_shows_by_how_much() -> None:
     measuring = LoopDelay(0.001)
     measuring.start()
@@ -21,13 +39,11 @@ async def test_a_loop_that_is_held_up_shows_by_how_much() -> None:
 
 
 async def test_the_worst_delay_is_told_once() -> None:
-    now = [0.0]
-    measuring = LoopDelay(10.0, clock=lambda: now[0])
+    clock = Clock()
+    measuring = LoopDelay(0.01, clock=clock)
     measuring.start()
-    now[0] = 10.4
-    measuring._measure()
-    now[0] = 20.5
-    measuring._measure()
+    await clock.read_at(0.41)
+    await clock.read_at(0.52)
     assert measuring.take() == pytest.approx(0.4)
     assert measuring.take() == 0.0
     measuring.stop()
@@ -41,12 +57,14 @@ async def test_a_loop_in_time_has_no_delay() -> None:
 
 
 async def test_nothing_is_left_in_the_loop_after_a_stop() -> None:
-    measuring = LoopDelay(0.001)
+    clock, later = Clock(), asyncio.Event()
+    measuring = LoopDelay(0.001, clock=clock)
     measuring.start()
-    timer = measuring._timer
-    assert timer is not None
     measuring.stop()
     measuring.stop()
-    assert timer.cancelled()
-    await asyncio.sleep(0)
+    clock.read.clear()
+    # A timer that was left would end first.
+    asyncio.get_running_loop().call_later(0.01, later.set)
+    await asyncio.wait_for(later.wait(), 5)
+    assert not clock.read.is_set()
     assert measuring.take() == 0.0
