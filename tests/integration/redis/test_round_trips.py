@@ -21,7 +21,6 @@ class Monitor:
     def __init__(self, client: redis.Redis) -> None:
         self._monitor = client.monitor()
         self._monitor.__enter__()
-        self._monitor.connection._sock.settimeout(10)
 
     def close(self) -> None:
         self._monitor.__exit__()
@@ -46,7 +45,7 @@ class Monitor:
 
 @pytest.fixture
 def client(redis_url: str) -> Iterator[redis.Redis]:
-    with redis.Redis.from_url(redis_url) as client:
+    with redis.Redis.from_url(redis_url, socket_timeout=10) as client:
         yield client
 
 
