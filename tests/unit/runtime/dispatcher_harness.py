@@ -19,9 +19,8 @@ from taskhero.runtime.backoff import Backoff, Outage
 from taskhero.runtime.execution.executor import JobResult
 from taskhero.runtime.execution.preparation import RunPreparation
 from taskhero.runtime.worker.control import WorkerControl
-from taskhero.runtime.worker.dispatcher import Dispatcher
 from taskhero.runtime.worker.listener import WakeupListener
-from taskhero.runtime.worker.queue_order import QueueOrder
+from taskhero.runtime.worker.wiring import wire_parts
 from taskhero.wire.jobs import decode_job, encode_job
 
 
@@ -228,10 +227,9 @@ class DispatcherHarness:
         self.preparation = RunPreparation(
             backend=self.backend, process=self.process, outage=self.outage, heartbeat=3, new_backoff=quick
         )
-        self.dispatcher = Dispatcher(
+        self.parts = wire_parts(
             backend=self.backend,
             process=self.process,
-            queue_order=QueueOrder(self.process.queues),
             executor=self.executor,
             preparation=self.preparation,
             emitter=self.emitter,
@@ -243,6 +241,8 @@ class DispatcherHarness:
             control=self.control,
             new_backoff=quick,
         )
+        self.dispatcher = self.parts.dispatcher
+        self.slots = self.parts.slots
 
     def _listen(self, event: Any) -> None:
         self.events.append(event)
@@ -273,7 +273,7 @@ class DispatcherHarness:
         """Start with so many task processors."""
         slots = range(1, processors + 1)
         await self.memory.register(self.process, slots, 60.0)
-        self.dispatcher.slots.add(slots)
+        self.slots.add(slots)
         self.dispatcher.start()
         self.preparation.start()
         self.listener.start()

@@ -16,7 +16,7 @@ from taskhero.errors import NoSuchTask
 from taskhero.events import EVENTS, Emitter, Event
 from taskhero.models import Job
 from taskhero.runtime.logs.event_log import log_events
-from taskhero.runtime.worker.settlement_buffer import PAUSED, QUARANTINE_OCCUPIED, SLOT_OCCUPIED, STOPPING
+from taskhero.runtime.worker.jobs.finished_job import ReleaseReason
 from taskhero.settings import Settings
 
 JOB = Job("add", [1, {"b": 2}], "math")
@@ -70,7 +70,7 @@ def test_every_event_has_a_message_and_a_level_and_its_fields_are_in_the_record(
             assert getattr(record, field.name) == EVERYTHING[field.name]
 
 
-@pytest.mark.parametrize("reason", [QUARANTINE_OCCUPIED, PAUSED, STOPPING, SLOT_OCCUPIED])
+@pytest.mark.parametrize("reason", list(ReleaseReason))
 def test_a_released_job_is_logged_with_its_reason(reason: str, logged: Callable[..., list[Any]]) -> None:
     (record,) = logged(example(events.WorkerGivenBack, reason=reason))
     assert record.getMessage() == f"task 'add' was released to the front of queue 'math': {reason}"

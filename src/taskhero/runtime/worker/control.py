@@ -7,11 +7,11 @@ from typing import TYPE_CHECKING, Protocol
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-__all__ = ["ControlTarget", "WorkerControl"]
+__all__ = ["Claiming", "Running", "WorkerControl"]
 
 
-class ControlTarget(Protocol):
-    """The owner of the task processors."""
+class Claiming(Protocol):
+    """Claims jobs for the task processors."""
 
     def pause(self) -> None:
         """Claim no jobs until `resume`."""
@@ -21,13 +21,17 @@ class ControlTarget(Protocol):
         """Claim jobs again, at once."""
         ...
 
+
+class Running(Protocol):
+    """Runs the jobs of the task processors."""
+
     def fail_running(self, error: Callable[[], Exception]) -> int:
         """Fail all running jobs, each with an error that *error* makes. Return their number."""
         ...
 
 
 class WorkerControl:
-    """Passes an operator's commands to the task processors.
+    """Passes an operator's commands to the parts of a worker process.
 
     It is made before the task processors, so commands are accepted while they start. Call all methods in the event loop
     of the process.
@@ -38,19 +42,22 @@ class WorkerControl:
 
     def __init__(self) -> None:
         self.paused = False
-        self._target: ControlTarget | None = None
+        self._claiming: Claiming | None = None
+        self._running: Running | None = None
 
-    def attach(self, target: ControlTarget) -> None:
-        """Control *target* from now on. The target reads `paused` when it starts."""
-        self._target = target
+    def attach(self, claiming: Claiming, running: Running) -> None:
+        """Control these parts from now on. They are paused at once if the process is paused."""
+        self._claiming, self._running = claiming, running
+        if self.paused:
+            claiming.pause()
 
     def pause(self) -> bool:
         """Claim no jobs until `resume`. Running jobs continue. Return False if it was paused already."""
         if self.paused:
             return False
         self.paused = True
-        if self._target is not None:
-            self._target.pause()
+        if self._claiming is not None:
+            self._claiming.pause()
         return True
 
     def resume(self) -> bool:
@@ -58,10 +65,10 @@ class WorkerControl:
         if not self.paused:
             return False
         self.paused = False
-        if self._target is not None:
-            self._target.resume()
+        if self._claiming is not None:
+            self._claiming.resume()
         return True
 
     def fail_running(self, error: Callable[[], Exception]) -> int:
         """Fail all running jobs, each with an error that *error* makes. Return their number."""
-        return 0 if self._target is None else self._target.fail_running(error)
+        return 0 if self._running is None else self._running.fail_running(error)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import logging
 import time
 from typing import TYPE_CHECKING
@@ -14,19 +13,15 @@ from taskhero.events import (
     MultiWorkerAction,
     MultiWorkerEnd,
     MultiWorkerStart,
-    WorkerEnd,
     WorkerError,
     WorkerPing,
-    WorkerStart,
 )
 from taskhero.runtime.background_loop import BackgroundLoop
 from taskhero.runtime.backoff import Backoff
 from taskhero.runtime.worker.autoscale import Load, LoopDelay, decide
 from taskhero.runtime.worker.control import WorkerControl
-from taskhero.runtime.worker.dispatcher import Dispatcher
 from taskhero.runtime.worker.heartbeat import Heartbeat
-from taskhero.runtime.worker.queue_order import QueueOrder
-from taskhero.wire.jobs import decode_job
+from taskhero.runtime.worker.wiring import wire_parts
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -35,7 +30,7 @@ if TYPE_CHECKING:
     from taskhero.events import Emitter
     from taskhero.runtime.backoff import Outage
     from taskhero.runtime.execution.preparation import RunPreparation
-    from taskhero.runtime.worker.job_runner import JobExecutor
+    from taskhero.runtime.worker.jobs.job_runner import JobExecutor
     from taskhero.runtime.worker.lease_watch import LeaseSnapshot
     from taskhero.runtime.worker.listener import WakeupListener
     from taskhero.runtime.worker.slots import WorkerSlot
@@ -98,27 +93,26 @@ class MultiWorker:
         self._emitter = context.emitter
         self._outage = context.outage
         self._loop_delay = loop_delay or LoopDelay(settings.check_interval)
-        self._dispatcher = Dispatcher(
+        self._parts = parts = wire_parts(
             backend=context.backend,
             process=context.process,
-            queue_order=QueueOrder(context.process.queues),
             executor=context.executor,
             preparation=context.preparation,
             emitter=context.emitter,
             listener=context.listener,
             outage=context.outage,
+            control=context.control,
             timeout=settings.timeout,
             lease=settings.rescue_after,
             rescue_limit=settings.rescue_limit,
-            control=context.control,
         )
-        self._slots = self._dispatcher.slots
+        self._slots = parts.slots
         self._heartbeat = Heartbeat(
             backend=context.backend,
             process=context.process,
             interval=settings.heartbeat_interval,
             lease=settings.rescue_after,
-            slots=lambda: self._slots.slots,
+            slots=lambda: parts.slots.numbers,
             locks=lambda: context.preparation.held,
             on_reply=self._on_heartbeat,
             on_leases=context.on_leases,
@@ -139,7 +133,7 @@ class MultiWorker:
     @property
     def workers(self) -> list[WorkerSlot]:
         """The task processors, by number."""
-        return [worker for _, worker in sorted(self._slots.workers.items())]
+        return self._slots.all()
 
     @property
     def running(self) -> bool:
@@ -152,12 +146,12 @@ class MultiWorker:
         Raises:
             BackendError: The process could not be registered.
         """
-        slots = self._slots.free_numbers(self.settings.min_task_processors)
-        await self._backend.register(self.process, slots, self.settings.rescue_after)
+        registration = self._parts.registration
+        numbers = await registration.register_process(self.settings.min_task_processors)
         self._running = True
         self._emitter.emit(MultiWorkerStart(self.process.name))
-        self._add(slots)
-        self._dispatcher.start()
+        registration.add(numbers)
+        self._parts.dispatcher.start()
         self._heartbeat.start()
         self._loop_delay.start()
         self._scaling.start()
@@ -177,15 +171,14 @@ class MultiWorker:
         try:
             await self._scaling.stop()
             self._emitter.emit(MultiWorkerAction(self.process.name, "--", self._loop_delay.take(), 0))
-            recorded = await self._dispatcher.drain(grace, limit / 2)
+            recorded = await self._parts.dispatcher.drain(grace, limit / 2)
             # Before the lease is released: a late heartbeat would renew it.
             await self._heartbeat.stop(max(0.1, deadline - time.monotonic()))
-            await self._deregister(max(0.1, deadline - time.monotonic()), recorded=recorded)
+            limit = max(0.1, deadline - time.monotonic())
+            await self._parts.registration.deregister_process(limit, recorded=recorded)
         finally:
             self._loop_delay.stop()
             self._heartbeat.end()
-        for worker in self.workers:
-            self._emitter.emit(WorkerEnd(worker.name))
         self._emitter.emit(MultiWorkerEnd(self.process.name))
 
     @property
@@ -218,11 +211,11 @@ class MultiWorker:
 
     def skip_grace(self) -> None:
         """Skip the grace period of a current or later stop."""
-        self._dispatcher.skip_grace()
+        self._parts.runner.skip_grace()
 
     def stop_claiming(self) -> None:
         """Claim no jobs from now on. Running jobs continue. It cannot be undone; `stop` does it, too."""
-        self._dispatcher.stop_claiming()
+        self._parts.dispatcher.stop_claiming()
 
     async def check(self) -> int:
         """Change the number of processors by one step if needed. Return how many were added, or retire if negative.
@@ -231,25 +224,25 @@ class MultiWorker:
             BackendError: New processors could not be registered.
         """
         delay = self._loop_delay.take()
-        active = self._slots.active_count
+        active = self._slots.active
         load = Load(
             workers=active,
-            working=min(self._dispatcher.take_peak(), active),
+            working=min(self._slots.take_peak(), active),
             minimum=self.settings.min_task_processors,
             maximum=self.settings.max_task_processors,
             blocked=delay > self.settings.max_event_loop_delay,
-            backlog=self._dispatcher.backlog,
+            backlog=self._parts.dispatcher.backlog,
         )
         change = self.decide(load)
         try:
             if change > 0:
-                await self._grow(change)
+                await self._parts.registration.grow(change)
             elif change < 0:
                 self._slots.retire(-change)
-                self._dispatcher.request_round()
+                self._parts.rounds.request_claim()
         finally:
             verb = "+" if change > 0 else "-" if change < 0 else "x"
-            self._emitter.emit(MultiWorkerAction(self.process.name, verb, delay, self._slots.active_count))
+            self._emitter.emit(MultiWorkerAction(self.process.name, verb, delay, self._slots.active))
         return change
 
     def decide(self, load: Load) -> int:
@@ -259,33 +252,6 @@ class MultiWorker:
     async def _scale(self) -> float:
         await self.check()
         return self.settings.check_interval
-
-    async def _grow(self, number: int) -> None:
-        slots = self._slots.free_numbers(number - self._slots.keep_retiring(number))
-        if slots:
-            await self._backend.register(self.process, slots, self.settings.rescue_after)
-            self._add(slots)
-        self._dispatcher.request_round()
-
-    def _add(self, slots: tuple[int, ...]) -> None:
-        for worker in self._slots.add(slots):
-            self._emitter.emit(WorkerStart(worker.name))
-
-    async def _deregister(self, limit: float, *, recorded: bool) -> None:
-        try:
-            async with asyncio.timeout(limit):
-                reply = await self._backend.deregister(self.process)
-        except (Exception, TimeoutError) as error:  # noqa: BLE001 - the process ends in any case
-            after = f"other processes rescue its jobs {self.settings.rescue_after:g} s after its last heartbeat"
-            reason = str(error) or f"no reply in {limit:.1f} s"
-            unrecorded = "" if recorded else ", and the end of some of its jobs could not be recorded"
-            text = f"process {self.process.name} could not be deregistered{unrecorded}: {reason}; {after}"
-            self._emitter.emit(WorkerError(self.process.name, BackendError(text)))
-            return
-        for claim, reason in reply.blocked:
-            text = f"queue {claim.queue!r} does not accept a released job: {reason}; it is rescued when the queue does"
-            job = decode_job(claim.raw, claim.queue)
-            self._emitter.emit(WorkerError(self.process.worker(claim.slot), BackendError(text), claim.queue, job))
 
     # replies of the heartbeat
 
@@ -300,7 +266,7 @@ class MultiWorker:
                 "other processes may run its jobs, too"
             )
             self._emitter.emit(WorkerError(self.process.name, BackendError(text)))
-            self._dispatcher.request_round()
+            self._parts.rounds.request_claim()
         if reply.missing:
             _logger.info("registered workers again that had been removed: %s", ", ".join(reply.missing))
         self._restore_removed(reply)
@@ -311,22 +277,22 @@ class MultiWorker:
             )
             worker = self.process.worker(held.claim.slot)
             self._emitter.emit(WorkerError(worker, BackendError(text), held.claim.queue))
-        removed = set(slots).difference(self._slots.slots)
+        removed = set(slots).difference(self._slots.numbers)
         if removed:
             # The heartbeat was in flight when they were removed, so it may have registered them again.
-            self._dispatcher.deregister_again(removed)
+            self._parts.registration.deregister_again(removed)
         if not reply.alive:
             self.context.on_lease_lost()
 
     def _restore_removed(self, reply: HeartbeatReply) -> None:
         """Restore claims of workers that another program removed, but not claims that taskhero took itself."""
-        restorer, slots = self._dispatcher.restorer, {worker.name: worker.slot for worker in self.workers}
+        recovery, slots = self._parts.recovery, {worker.name: worker.slot for worker in self.workers}
         if not reply.alive:
-            restorer.exclude()
+            recovery.exclude()
         missing = set(reply.missing).difference(reply.removed)
-        restorer.exclude(slots[name] for name in missing if name in slots)
+        recovery.exclude(slots[name] for name in missing if name in slots)
         # Ruby deletes the claim shortly after the worker, so repeat this with the next heartbeat.
         previous, self._removed = self._removed, {slots[name] for name in reply.removed if name in slots}
-        restorer.request(previous | self._removed)
-        if restorer.pending:
-            self._dispatcher.request_round()
+        recovery.request(previous | self._removed)
+        if recovery.pending:
+            self._parts.rounds.request_claim()

@@ -4,8 +4,13 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from taskhero.errors import BackendRefused
+
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
+
+    from taskhero.backends.protocol import Backend
+    from taskhero.runtime.worker.problems import ProblemReporter
 
 __all__ = ["STAR", "QueueOrder"]
 
@@ -18,16 +23,20 @@ class QueueOrder:
 
     Args:
         declared: The queues as the settings name them.
+        backend: The store of the queues.
+        problems: Receives the error if the backend refuses to name the queues.
 
     Attributes:
-        current: The names as of the last `read`.
-        star: Whether ``*`` is declared, so that `read` has an effect.
-        complete: Whether the queues for ``*`` have been read.
+        current: The names as of the last `update`.
+        star: Whether ``*`` is declared, so that `update` has an effect.
+        complete: Whether the queues for ``*`` are known.
     """
 
-    __slots__ = ("_after", "_before", "_known", "complete", "current", "star")
+    __slots__ = ("_after", "_backend", "_before", "_known", "_problems", "complete", "current", "star")
 
-    def __init__(self, declared: Sequence[str]) -> None:
+    def __init__(self, declared: Sequence[str], *, backend: Backend, problems: ProblemReporter) -> None:
+        self._backend = backend
+        self._problems = problems
         self.star = STAR in declared
         place = declared.index(STAR) if self.star else len(declared)
         self._before = tuple(declared[:place])
@@ -36,7 +45,23 @@ class QueueOrder:
         self.complete = not self.star
         self.current: tuple[str, ...] = self._before + self._after
 
-    def read(self, known: Iterable[str]) -> bool:
+    async def read(self) -> bool:
+        """Read the names of all existing queues. Return whether `current` changed.
+
+        The known queues can be used without it, so a refusal is only reported.
+
+        Raises:
+            BackendError: The backend cannot be reached.
+        """
+        if not self.star:
+            return False
+        try:
+            return self.update(await self._backend.queues())
+        except BackendRefused as error:
+            self._problems.report(STAR, f"cannot read the names of the queues: {error}")
+            return False
+
+    def update(self, known: Iterable[str]) -> bool:
         """Set the names of all existing queues to *known*. Return whether `current` changed."""
         known = list(known)
         if not self.star or (self.complete and known == self._known):

@@ -12,6 +12,7 @@ from taskhero.backends.protocol import Failed, PostponedByPlugin, Process, Retri
 from taskhero.events import WorkerFailure, WorkerPause, WorkerPoll, WorkerReEnqueue, WorkerRetry, WorkerSuccess
 from taskhero.models import Failure, Job, Postponed, Retrying
 from taskhero.runtime.execution.executor import JobResult
+from taskhero.runtime.worker.slots import SlotState
 from taskhero.wire.jobs import decode_job, encode_job
 
 pytestmark = pytest.mark.anyio
@@ -210,7 +211,7 @@ async def test_a_wakeup_that_comes_with_the_last_free_processor_gone_is_passed_o
         await harness.push("first")
         await harness.start(1)
         await harness.until(lambda: harness.executor.begun == ["first"])
-        harness.dispatcher.wake()
+        harness.parts.rounds.wake()
         await harness.until(lambda: harness.backend.times["notify"] == 1)
         assert harness.backend.calls[-1] == ("notify", (("default",),))
 
@@ -255,7 +256,7 @@ async def test_events_tell_how_jobs_ended_once_that_is_recorded() -> None:
         assert isinstance(failure.error, ValueError)
         assert success.worker.startswith("host.abc:1+")
         assert await harness.stats() == {"processed": 1, "failed": 1}
-        assert [worker.succeeded + worker.failed for worker in harness.dispatcher.slots.workers.values()] == [1, 1]
+        assert [worker.succeeded + worker.failed for worker in harness.slots.all()] == [1, 1]
         assert harness.events_of(WorkerPoll)[-1].queues == ("default",)
 
 
@@ -276,7 +277,7 @@ async def test_a_retry_tells_its_attempt_and_the_last_one_is_a_failure() -> None
         await harness.push("flaky")
         await harness.until(lambda: harness.events_of(WorkerFailure))
         assert len(harness.events_of(WorkerRetry)) == 1
-        assert harness.dispatcher.slots.workers[1].failed == 2
+        assert harness.slots.all()[0].failed == 2
 
 
 async def test_a_postponed_job_is_delayed_and_told() -> None:
@@ -303,7 +304,7 @@ async def test_a_processor_stays_taken_as_long_as_a_thread_of_its_job_runs() -> 
         for _ in range(20):
             await asyncio.sleep(0)
         assert harness.executor.begun == ["late"]
-        assert harness.dispatcher.slots.workers[1].working
+        assert harness.slots.all()[0].state is SlotState.DRAINING
         thread.set_result(None)
         await harness.until(lambda: harness.executor.ended == ["late", "next"])
 

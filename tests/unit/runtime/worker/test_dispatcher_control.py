@@ -10,6 +10,7 @@ from test_quarantine import quarantined
 
 from taskhero.errors import ReplyLost, StoppedBySignal
 from taskhero.events import WorkerFailure, WorkerGivenBack, WorkerGone, WorkerSuccess
+from taskhero.runtime.worker.slots import SlotState
 
 pytestmark = pytest.mark.anyio
 
@@ -104,7 +105,7 @@ async def test_a_quarantined_job_that_waits_for_its_turn_goes_back() -> None:
         await harness.push("long")
         await harness.push(raw=quarantined("quarantined"))
         await harness.start(2)
-        await harness.until(lambda: harness.dispatcher._jobs.quarantined)
+        await harness.until(lambda: harness.parts.quarantine.active)
         harness.control.pause()
         gate.set()
         await harness.until(lambda: harness.events_of(WorkerGivenBack) and harness.events_of(WorkerSuccess))
@@ -118,7 +119,7 @@ async def test_a_wakeup_that_comes_as_it_pauses_is_passed_on() -> None:
         await harness.start(1)
         await harness.idle()
         harness.control.pause()
-        harness.dispatcher.wake()
+        harness.parts.rounds.wake()
         await harness.until(lambda: harness.backend.times["notify"] == 1)
         assert harness.executor.begun == []
 
@@ -177,7 +178,7 @@ async def test_a_job_that_ignores_it_fails_and_its_processor_takes_no_other_unti
         await harness.until(lambda: harness.events_of(WorkerFailure))
         assert await harness.queued() == ["next"]
         assert not (await harness.memory.claims(harness.process)).claims
-        assert harness.dispatcher.slots.workers[1].busy
+        assert harness.slots.all()[0].state is SlotState.DRAINING
         gate.set()
         await harness.until(lambda: harness.events_of(WorkerSuccess))
         assert harness.executor.begun == ["stubborn", "next"]
@@ -216,7 +217,7 @@ async def test_a_quarantined_job_that_has_not_begun_is_not_failed() -> None:
         await harness.push("long")
         await harness.push(raw=quarantined("quarantined"))
         await harness.start(2)
-        await harness.until(lambda: harness.dispatcher._jobs.quarantined)
+        await harness.until(lambda: harness.parts.quarantine.active)
         assert harness.control.fail_running(stopped) == 1
         await harness.until(lambda: harness.events_of(WorkerSuccess))
         assert [event.job.name for event in harness.events_of(WorkerFailure)] == ["long"]

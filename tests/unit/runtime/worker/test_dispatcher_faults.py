@@ -132,7 +132,7 @@ async def test_an_outage_is_told_once_and_so_is_its_end() -> None:
         await harness.start(2)
         await harness.until(lambda: harness.events_of(WorkerSuccess))
         harness.backend.break_down("settle_and_claim", "wait", "claims", error=AWAY)
-        harness.dispatcher.request_round()
+        harness.parts.rounds.request_claim()
         await harness.until(lambda: harness.backend.times["settle_and_claim"] > 6)
         assert len(harness.troubles) == 1
         harness.backend.mend()
@@ -200,7 +200,7 @@ async def test_the_processor_of_an_unrecorded_ending_gets_no_job() -> None:
         harness.memory.settle_and_claim = exchange
         await harness.until(lambda: harness.events_of(WorkerError))
         await harness.push("next")
-        harness.dispatcher.request_round()
+        harness.parts.rounds.request_claim()
         await harness.until(lambda: harness.backend.times["settle_and_claim"] > 4)
         assert harness.executor.begun == ["stuck"]
         assert not harness.waits, "it has nobody to take a job, so it must not take a wake-up"

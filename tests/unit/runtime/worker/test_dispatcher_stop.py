@@ -12,7 +12,7 @@ from taskhero.errors import BackendUnavailable, ReplyLost
 from taskhero.events import WorkerFailure, WorkerGivenBack, WorkerGone, WorkerSuccess
 from taskhero.models import Failure, Job
 from taskhero.runtime.execution.executor import JobResult
-from taskhero.runtime.worker.settlement_buffer import STOPPING
+from taskhero.runtime.worker.jobs.finished_job import ReleaseReason
 
 pytestmark = pytest.mark.anyio
 
@@ -46,7 +46,7 @@ async def test_a_stop_without_grace_gives_jobs_back_to_the_front() -> None:
         assert await harness.queued() == ["a", "b", "c"]
         assert await harness.stats() == {"processed": 0, "failed": 0}
         assert sorted(event.job.name for event in harness.events_of(WorkerGivenBack)) == ["a", "b"]
-        assert {event.reason for event in harness.events_of(WorkerGivenBack)} == {STOPPING}
+        assert {event.reason for event in harness.events_of(WorkerGivenBack)} == {ReleaseReason.STOPPING}
         assert not (await harness.memory.claims(harness.process)).claims
 
 

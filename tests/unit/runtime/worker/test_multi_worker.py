@@ -128,7 +128,7 @@ async def test_it_shrinks_by_idle_processors_first() -> None:
         await harness.push("long")
         await harness.until(lambda: "long" in harness.executor.running)
         busy = next(worker.slot for worker in harness.multi_worker.workers if worker.claim is not None)
-        harness.multi_worker._dispatcher.take_peak()
+        harness.multi_worker._slots.take_peak()
         for count in (3, 2):
             assert await harness.multi_worker.check() == -1
             await harness.until(lambda count=count: len(harness.events_of(WorkerEnd)) == 4 - count)
@@ -190,7 +190,7 @@ async def test_slots_are_used_again() -> None:
             await harness.until(lambda: len(harness.executor.running) == 2)
             gate.set()
             await harness.until(lambda: not harness.executor.running)
-            harness.multi_worker._dispatcher.take_peak()
+            harness.multi_worker._slots.take_peak()
             ended = len(harness.events_of(WorkerEnd))
             assert await harness.multi_worker.check() == -1
             await harness.until(lambda ended=ended: len(harness.events_of(WorkerEnd)) > ended)
@@ -223,7 +223,7 @@ async def test_an_error_when_a_processor_retires_is_tried_again() -> None:
         harness.backend.fail("deregister_slots", BackendUnavailable("no route"))
         gate.set()
         await harness.until(lambda: not harness.executor.running)
-        harness.multi_worker._dispatcher.take_peak()
+        harness.multi_worker._slots.take_peak()
         await harness.multi_worker.check()
         await harness.until(lambda: harness.backend.times["deregister_slots"] == 2)
         await harness.until(lambda: len(harness.visible()) == 1)

@@ -143,6 +143,6 @@ async def test_a_stop_has_a_deadline_even_if_the_backend_hangs() -> None:
         await harness.until(lambda: harness.events_of(WorkerPing))
         harness.backend.hold("settle_and_claim")
         harness.backend.hold("deregister")
-        harness.multi_worker._dispatcher.request_round()
+        harness.multi_worker._parts.rounds.request_claim()
         await harness.until(lambda: harness.backend.times["settle_and_claim"])
         await asyncio.wait_for(harness.multi_worker.stop(0, limit=0.2), 3)

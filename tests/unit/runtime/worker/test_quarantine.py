@@ -13,7 +13,7 @@ from taskhero.errors import BackendUnavailable, ReplyLost
 from taskhero.events import WorkerGivenBack, WorkerGone, WorkerSuccess
 from taskhero.models import Failure, Job
 from taskhero.runtime.execution.executor import JobResult
-from taskhero.runtime.worker.settlement_buffer import QUARANTINE_OCCUPIED
+from taskhero.runtime.worker.jobs.finished_job import ReleaseReason
 from taskhero.wire.jobs import encode_job, mark_rescued
 
 pytestmark = pytest.mark.anyio
@@ -41,7 +41,7 @@ async def test_a_quarantined_job_runs_alone() -> None:
         await harness.push("after1", "after2")
         await harness.start(2)
         await harness.until(lambda: harness.executor.begun == ["long"])
-        await harness.until(lambda: harness.dispatcher._jobs.quarantined)
+        await harness.until(lambda: harness.parts.quarantine.active)
         await harness.push("after3")
         for _ in range(50):
             await asyncio.sleep(0)
@@ -214,7 +214,7 @@ async def test_of_several_quarantined_jobs_the_first_is_kept_and_the_others_go_b
         await harness.start(4)
         await harness.until(lambda: harness.executor.begun == ["plain", "s1"])
         await harness.until(lambda: len(harness.events_of(WorkerGivenBack)) == 2)
-        assert {event.reason for event in harness.events_of(WorkerGivenBack)} == {QUARANTINE_OCCUPIED}
+        assert {event.reason for event in harness.events_of(WorkerGivenBack)} == {ReleaseReason.QUARANTINE_OCCUPIED}
         assert await harness.queued() == ["s2", "s3"]
         gate.set()
         await harness.until(lambda: len(harness.events_of(WorkerSuccess)) == 4)
@@ -227,7 +227,7 @@ async def test_nothing_is_claimed_for_a_wakeup_that_comes_as_a_quarantined_job_i
         await harness.push(raw=quarantined("quarantined"))
         await harness.push("last", "other")
         # It ends with the wake-up: both are seen to in one round, in which no job runs.
-        harness.executor.tricks["last"] = lambda _claim: harness.dispatcher.wake()
+        harness.executor.tricks["last"] = lambda _claim: harness.parts.rounds.wake()
         gate = harness.executor.hold("quarantined")
         await harness.start(2)
         await harness.until(lambda: "quarantined" in harness.executor.begun)
@@ -277,7 +277,7 @@ async def test_a_stop_gives_a_waiting_quarantined_job_back() -> None:
         await harness.push("long")
         await harness.push(raw=quarantined("quarantined"))
         await harness.start(2)
-        await harness.until(lambda: harness.dispatcher._jobs.quarantined)
+        await harness.until(lambda: harness.parts.quarantine.active)
         assert await harness.dispatcher.drain(0, 1)
         assert sorted(await harness.queued()) == ["long", "quarantined"]
         assert "quarantined" not in harness.executor.begun

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from taskhero.runtime.worker.quarantine import MAX_PERIOD, quarantine_period
+from taskhero.runtime.worker.jobs.quarantine import MAX_PERIOD, quarantine_period
 from taskhero.wire.jobs import mark_rescued
 
 RAW = '{"class":"A","queue":"q","args":[]}'

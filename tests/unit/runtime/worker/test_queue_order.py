@@ -4,7 +4,16 @@ from __future__ import annotations
 
 import pytest
 
+from taskhero.backends.memory import MemoryBackend
+from taskhero.backends.protocol import Process
+from taskhero.events import Emitter
+from taskhero.runtime.worker.problems import ProblemReporter
 from taskhero.runtime.worker.queue_order import QueueOrder
+
+
+def order_of(*declared: str) -> QueueOrder:
+    problems = ProblemReporter(Process("host.abc:1", declared), Emitter())
+    return QueueOrder(declared, backend=MemoryBackend(), problems=problems)
 
 
 @pytest.mark.parametrize(
@@ -19,23 +28,23 @@ from taskhero.runtime.worker.queue_order import QueueOrder
     ],
 )
 def test_a_star_stands_for_all_others_sorted(declared: tuple[str, ...], names: tuple[str, ...]) -> None:
-    queues = QueueOrder(declared)
-    queues.read(["d", "b", "a", "c"])
+    queues = order_of(*declared)
+    queues.update(["d", "b", "a", "c"])
     assert queues.current == names
 
 
 def test_what_a_star_stands_for_is_not_known_before_it_is_read() -> None:
-    queues = QueueOrder(("high", "*"))
+    queues = order_of("high", "*")
     assert (queues.current, queues.complete) == (("high",), False)
-    queues.read([])
+    queues.update([])
     assert (queues.current, queues.complete) == (("high",), True)
-    assert QueueOrder(("high",)).complete
+    assert order_of("high").complete
 
 
 def test_it_tells_whether_there_are_other_queues_now() -> None:
-    queues = QueueOrder(("*",))
-    assert queues.read(["a"])
-    assert not queues.read(["a"])
-    assert queues.read(["a", "b"])
-    assert queues.read([])
-    assert not QueueOrder(("a",)).read(["b"])
+    queues = order_of("*")
+    assert queues.update(["a"])
+    assert not queues.update(["a"])
+    assert queues.update(["a", "b"])
+    assert queues.update([])
+    assert not order_of("a").update(["b"])

@@ -20,8 +20,8 @@ def delete_claims(harness: DispatcherHarness) -> None:
 
 def restore(harness: DispatcherHarness, *slots: int) -> None:
     """Tell the exchanger what a beat tells it."""
-    harness.dispatcher.restorer.request(slots)
-    harness.dispatcher.request_round()
+    harness.parts.recovery.request(slots)
+    harness.parts.rounds.request_claim()
 
 
 async def held(harness: DispatcherHarness) -> list[int]:
@@ -50,7 +50,7 @@ async def test_an_idle_processor_has_nothing_to_restore() -> None:
         asked = harness.backend.times["settle_and_claim"]
         restore(harness, 1)
         await harness.until(lambda: harness.backend.times["settle_and_claim"] > asked)
-        assert not harness.dispatcher.restorer.pending
+        assert not harness.parts.recovery.pending
         assert harness.backend.times["restore"] == 0
 
 
@@ -61,7 +61,7 @@ async def test_what_taskhero_took_is_never_restored(slots: tuple[int, ...] | Non
         await harness.push("long")
         await harness.start(1)
         await harness.until(lambda: harness.executor.begun)
-        harness.dispatcher.restorer.exclude(slots)
+        harness.parts.recovery.exclude(slots)
         delete_claims(harness)
         restore(harness, 1)
         gate.set()
