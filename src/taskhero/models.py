@@ -6,6 +6,7 @@ All are frozen. *raw* is the exact stored text. It contains bytes that are not U
 
 from __future__ import annotations
 
+from enum import StrEnum
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 import attrs
@@ -19,9 +20,11 @@ __all__ = [
     "CleanedWorker",
     "Details",
     "FailedJob",
+    "FailedJobOutcome",
     "FailedJobResult",
     "Failure",
     "Job",
+    "LockKind",
     "LockState",
     "Outcome",
     "Postponed",
@@ -155,13 +158,21 @@ class SchedulerLock:
     dead: bool = False
 
 
+class LockKind(StrEnum):
+    """What holds a lock."""
+
+    QUEUED = "queued"  #: a job in a queue, or a delayed one
+    RUNNING = "running"  #: a running job
+    SCHEDULER = "scheduler"  #: another program's scheduler
+
+
 @attrs.frozen(kw_only=True)
 class LockState:
     """The stored state of a lock.
 
     Attributes:
         name: Its name as in `Queue.locks`, or the full key of a scheduler's lock.
-        kind: What holds it: a ``queued`` job, a ``running`` job, or another program's ``scheduler``.
+        kind: What holds it.
         value: The stored value.
         owner: The owner that the value names, or None.
         expires_at: When it counts as free at the latest, by the store's clock; None if it does not expire.
@@ -170,7 +181,7 @@ class LockState:
     """
 
     name: str
-    kind: str
+    kind: LockKind
     value: str
     owner: str | None
     expires_at: datetime | None
@@ -222,21 +233,30 @@ class CleanedWorker:
     failed: FailedJob | None = None
 
 
+class FailedJobOutcome(StrEnum):
+    """What retrying or removing a failed job did."""
+
+    RETRIED = "retried"  #: it is in its queue, and no longer listed
+    REMOVED = "removed"  #: it is no longer listed
+    GONE = "gone"  #: another process retried or removed it first
+    REFUSED = "refused"  #: a plugin refused it, or its queue cannot take it, so it stays listed
+    IMPOSSIBLE = "impossible"  #: it is not a job that can be stored, so it stays listed
+
+
 @attrs.frozen(kw_only=True)
 class FailedJobResult:
     """The result of retrying or removing a failed job.
 
     Attributes:
         failed: The failed job.
-        outcome: ``retried``; ``removed``; ``gone``: another process retried or removed it first; ``refused``: a plugin
-            refused it, so it stays listed; ``impossible``: it is not a job that can be stored, so it stays listed.
+        outcome: What was done.
         reason: Why it stays listed, else ``""``.
         looked: Number of failed jobs processed so far, including this one.
         total: Number of failed jobs to process.
     """
 
     failed: FailedJob
-    outcome: str
+    outcome: FailedJobOutcome
     reason: str = ""
     looked: int = 1
     total: int = 1
@@ -244,7 +264,7 @@ class FailedJobResult:
     @property
     def done(self) -> bool:
         """Whether it was retried or removed."""
-        return self.outcome in {"retried", "removed"}
+        return self.outcome in {FailedJobOutcome.RETRIED, FailedJobOutcome.REMOVED}
 
 
 # --- outcomes: how a run ended, as hooks see and decide it --------------------------------------------------------

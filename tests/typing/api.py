@@ -23,6 +23,7 @@ from taskhero import (
     current,
     task,
 )
+from taskhero.models import FailedJobOutcome
 from taskhero.plugins import DelayQueueLock, JobLock, Noop, QueueLock, Retry
 
 # --- an app of one's own
@@ -246,7 +247,7 @@ async def looking_and_mending() -> None:
     assert_type(await queue.remove_failed(failed), int)
     assert_type(await queue.retry_and_remove_failed(failed), bool)
     async for mended in queue.retry_all_failed(task="add", older_than=timedelta(hours=1)):
-        assert_type(mended.outcome, str)
+        assert_type(mended.outcome, FailedJobOutcome)
     queue.remove_all_failed(tsk="add")  # type: ignore[call-arg]
     assert_type(await queue.clean_old_workers(timedelta(hours=1)), dict[str, FailedJob])
     assert_type(await queue.force_clean_worker("host:1"), FailedJob | None)

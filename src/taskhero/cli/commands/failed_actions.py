@@ -13,7 +13,7 @@ from taskhero.cli.output import json_option, print_json, printable, progress
 from taskhero.cli.parameters import confirm, positions, require_confirmation, yes_option
 from taskhero.cli.targets import note_if_private, open_target, run_connected, target_options
 from taskhero.errors import BackendError, CannotRetry, NotConnected, NotInFailures
-from taskhero.models import FailedJobResult
+from taskhero.models import FailedJobOutcome, FailedJobResult
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable
@@ -144,7 +144,7 @@ class _Report:
             job = printable(job_line(result.failed.job)).plain
             if result.done:
                 click.echo(f"{done_word} {job} of queue {printable(result.failed.queue).plain}")
-            elif result.outcome == "gone":
+            elif result.outcome == FailedJobOutcome.GONE:
                 click.echo(f"gone: {job}: another program retried or removed it", err=True)
             else:
                 click.echo(f"not {done_word}: {job}: {printable(result.reason).plain}", err=True)
@@ -179,23 +179,26 @@ def _apply_to_positions(target: TaskHero, verb: str, positions: list[int], sourc
 
 
 async def _remove(app: TaskHero, entry: FailedJob) -> FailedJobResult:
-    return FailedJobResult(failed=entry, outcome="removed" if await app.queue.remove_failed(entry) else "gone")
+    return FailedJobResult(
+        failed=entry,
+        outcome=FailedJobOutcome.REMOVED if await app.queue.remove_failed(entry) else FailedJobOutcome.GONE,
+    )
 
 
 async def _retry(app: TaskHero, entry: FailedJob) -> FailedJobResult:
     reason = "a plugin refuses it, a guard does not hold, or the key of its queue is not a list"
     try:
         if await app.queue.retry_and_remove_failed(entry):
-            return FailedJobResult(failed=entry, outcome="retried")
+            return FailedJobResult(failed=entry, outcome=FailedJobOutcome.RETRIED)
     except NotInFailures:
-        return FailedJobResult(failed=entry, outcome="gone")
+        return FailedJobResult(failed=entry, outcome=FailedJobOutcome.GONE)
     except CannotRetry as error:
-        return FailedJobResult(failed=entry, outcome="impossible", reason=str(error))
+        return FailedJobResult(failed=entry, outcome=FailedJobOutcome.IMPOSSIBLE, reason=str(error))
     except (BackendError, NotConnected):
         raise
     except Exception as error:  # noqa: BLE001 - a plugin may raise anything
         reason = f"{type(error).__name__}: {error}"
-    return FailedJobResult(failed=entry, outcome="refused", reason=reason)
+    return FailedJobResult(failed=entry, outcome=FailedJobOutcome.REFUSED, reason=reason)
 
 
 # --- all that match

@@ -12,7 +12,7 @@ from taskhero.backends.records.inspection import FAILED, FailedEntry, FailedRetr
 from taskhero.engine.queue.part import QueuePart, position
 from taskhero.engine.time.instants import duration_of
 from taskhero.errors import CannotRetry, InvalidArguments, InvalidQueueName, NotInFailures, Undecodable, WrongType
-from taskhero.models import FailedJob, FailedJobResult, Job
+from taskhero.models import FailedJob, FailedJobOutcome, FailedJobResult, Job
 from taskhero.wire.failures import STUCK_MARK, decode_failure, retry_text
 
 if TYPE_CHECKING:
@@ -144,7 +144,7 @@ class FailedJobs(QueuePart):
             CannotRetry: The entry does not hold a job that can be stored. It stays.
         """
         (result,) = await self._retry([failed], strict=True)
-        if result.outcome == "gone":
+        if result.outcome == FailedJobOutcome.GONE:
             raise NotInFailures(
                 f"this failed job {failed.job.name!r} is not in {failed.source!r} any more, because it was retried or "
                 "removed; read the failed list again"
@@ -233,7 +233,7 @@ class FailedJobs(QueuePart):
     async def _remove_batch(self, batch: Sequence[FailedJob]) -> list[FailedJobResult]:
         replies = await self.backend.remove_failed([_entry(failed) for failed in batch])
         return [
-            FailedJobResult(failed=failed, outcome="removed" if removed else "gone")
+            FailedJobResult(failed=failed, outcome=FailedJobOutcome.REMOVED if removed else FailedJobOutcome.GONE)
             for failed, removed in zip(batch, replies, strict=True)
         ]
 
@@ -257,16 +257,17 @@ class FailedJobs(QueuePart):
         except CannotRetry as error:
             if strict:
                 raise
-            return FailedJobResult(failed=failed, outcome="impossible", reason=str(error))
+            return FailedJobResult(failed=failed, outcome=FailedJobOutcome.IMPOSSIBLE, reason=str(error))
         except Exception as error:
             if strict:
                 raise
             self.context.logger.exception(
                 "A plugin failed before the retry of a job, which stays in the failed list: %.200s", failed.job.raw
             )
-            return FailedJobResult(failed=failed, outcome="refused", reason=f"{type(error).__name__}: {error}")
+            reason = f"{type(error).__name__}: {error}"
+            return FailedJobResult(failed=failed, outcome=FailedJobOutcome.REFUSED, reason=reason)
         if admitted is None:
-            return FailedJobResult(failed=failed, outcome="refused", reason=_NOT_STORED)
+            return FailedJobResult(failed=failed, outcome=FailedJobOutcome.REFUSED, reason=_NOT_STORED)
         return admitted, FailedRetry(entry, Entry(job.queue, job.raw, guards=admitted.guards))
 
 
@@ -287,10 +288,10 @@ def _job_of(failed: FailedJob) -> Job:
 
 def _result_of(failed: FailedJob, reply: RetryResult) -> FailedJobResult:
     if reply == RetryResult.STORED:
-        return FailedJobResult(failed=failed, outcome="retried")
+        return FailedJobResult(failed=failed, outcome=FailedJobOutcome.RETRIED)
     if reply == RetryResult.NOT_STORED:
-        return FailedJobResult(failed=failed, outcome="refused", reason=_NOT_STORED)
-    return FailedJobResult(failed=failed, outcome="gone")
+        return FailedJobResult(failed=failed, outcome=FailedJobOutcome.REFUSED, reason=_NOT_STORED)
+    return FailedJobResult(failed=failed, outcome=FailedJobOutcome.GONE)
 
 
 def _entry(failed: object) -> FailedEntry:

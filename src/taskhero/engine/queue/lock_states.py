@@ -6,7 +6,7 @@ import re
 from typing import TYPE_CHECKING
 
 from taskhero.engine.time.instants import to_datetime
-from taskhero.models import LockState, SchedulerLock
+from taskhero.models import LockKind, LockState, SchedulerLock
 
 if TYPE_CHECKING:
     from taskhero.backends.protocol import ForeignLeader
@@ -46,7 +46,7 @@ def lock_state(name: str, value: str, lifetime: float | None, now: float) -> Loc
     by = _FREE if free else _QUEUED if queued else _RUNNING if owner else _FOREIGN
     return LockState(
         name=name,
-        kind="queued" if queued else "running",
+        kind=LockKind.QUEUED if queued else LockKind.RUNNING,
         value=value,
         owner=owner,
         expires_at=to_datetime(round(now if free else min(ends))) if free or ends else None,
@@ -73,7 +73,7 @@ def state_of_scheduler_lock(lock: ForeignLeader, now: float) -> LockState:
         ends = "its scheduler stops"
     return LockState(
         name=lock.key,
-        kind="scheduler",
+        kind=LockKind.SCHEDULER,
         value=lock.holder,
         owner=lock.holder,
         expires_at=None if lock.expires_in is None else to_datetime(round(now + lock.expires_in)),
