@@ -150,8 +150,10 @@ class Dispatcher:
                 await self._recover(error)
 
     async def _round(self) -> None:
-        await self._catch_up()
-        rounds, settlements, slots = self._rounds, self._settlements, self._claiming_slots()
+        rounds, settlements = self._rounds, self._settlements
+        if rounds.polled or self._recovery.pending or not self._queues.complete:
+            await self._catch_up()
+        slots = self._claiming_slots()
         if settlements.pending or (slots and rounds.claim_requested):
             if slots and rounds.woken and not self._slots.occupied:
                 # Always the same slots, so that a driver may cache the request.
@@ -167,9 +169,9 @@ class Dispatcher:
             rounds.woken = False
             self._listener.suspend()
             self._listener.forward(self._queues.current)
-        if self._registration.pending:
+        if self._slots.retiring or self._registration.retrying:
             await self._registration.deregister_retired(settlements.pending_slots())
-        if self._quarantine.active:
+        if self._quarantine.claim is not None:
             start = await self._quarantine.advance(all_sent=not settlements.pending)
             if start is not None:
                 self._runner.launch(*start)
@@ -183,13 +185,14 @@ class Dispatcher:
         if self._recovery.pending:
             await self._recovery.recover()
         if not self._queues.complete and self._claiming_slots():
-            await self._read_names()
+            self._rounds.names_requested = False
+            await self._queues.read()
 
     def _claiming_slots(self) -> Sequence[int]:
         """Return the slots to claim for in this round."""
-        if not self._runner.takes_claims:
+        if self._runner.refusal is not None or self._quarantine.claim is not None:
             return ()
-        half = (self._slots.total + 1) // 2
+        half = (len(self._slots.numbers) + 1) // 2
         return self._slots.idle(min(BATCH, max(half, MIN_BATCH_BEFORE_SPLIT)))
 
     async def _settle_and_claim(self, slots: Sequence[int]) -> SettleAndClaimReply:
@@ -201,25 +204,29 @@ class Dispatcher:
             if self._emitter.wants(WorkerPoll):
                 self._emitter.emit(WorkerPoll(process.name, self._queues.current))
         reply = await self._backend.settle_and_claim(process, settlements, slots, self._queues.current)
-        self._rounds.succeeded()
+        if self._rounds.failing:
+            self._rounds.recovered()
         self._settlements.acknowledge(reply)
         if reply.claims:
             self._runner.start(reply.claims)
         elif woken:
             # The wake-up may be for a queue whose name is not read yet.
             self._rounds.names_requested = True
-        if reply.registered:
-            self._registration.confirm()
-        else:
+        if not reply.registered:
             self._recovery.exclude()
             await self._registration.register_again()
+        elif self._registration.unconfirmed:
+            self._registration.confirm()
         return reply
 
     async def _after_claim(self, reply: SettleAndClaimReply, requested: int) -> None:
         """After a claim: read new queue names, and listen if slots are still idle."""
         self.backlog = reply.jobs_left
-        # After the claim, since most wake-ups are for known queues, and a job must not wait for this read.
-        changed = self._queues.star and self._rounds.names_requested and await self._read_names()
+        changed = False
+        if self._rounds.names_requested and self._queues.star:
+            # After the claim, since most wake-ups are for known queues, and a job must not wait for this read.
+            self._rounds.names_requested = False
+            changed = await self._queues.read()
         if not self._claiming_slots():
             self._listener.suspend()
         elif changed or (reply.jobs_left and len(reply.claims) == requested):
@@ -229,10 +236,6 @@ class Dispatcher:
             if not reply.claims and self._emitter.wants(WorkerPause):
                 self._emitter.emit(WorkerPause(self._slots.process.name))
             self._listener.resume(self._queues.current, all_queues=self._queues.star, found=bool(reply.claims))
-
-    async def _read_names(self) -> bool:
-        self._rounds.names_requested = False
-        return await self._queues.read()
 
     async def _recover(self, error: Exception) -> None:
         """Keep the settlements that were not sent, wait, and then read what the failed step did."""

@@ -53,21 +53,19 @@ class QueueOrder:
         Raises:
             BackendError: The backend cannot be reached.
         """
-        if not self.star:
-            return False
         try:
-            return self.update(await self._backend.queues())
+            known = await self._backend.queues()
         except BackendRefused as error:
             self._problems.report(STAR, f"cannot read the names of the queues: {error}")
             return False
+        return (known != self._known or not self.complete) and self.update(known)
 
     def update(self, known: Iterable[str]) -> bool:
         """Set the names of all existing queues to *known*. Return whether `current` changed."""
-        known = list(known)
-        if not self.star or (self.complete and known == self._known):
+        if not self.star:
             return False
-        self._known, self.complete = known, True
+        self._known, self.complete = list(known), True
         named = {*self._before, *self._after}
-        others = sorted(name for name in known if name not in named)
+        others = sorted(name for name in self._known if name not in named)
         before, self.current = self.current, (*self._before, *others, *self._after)
         return self.current != before

@@ -31,6 +31,10 @@ class WorkerRegistration:
         problems: Receives what the backend refuses.
         rounds: Delays a registration that had no effect, and starts the round that deregisters slots.
         lease: Seconds of the process's lease.
+
+    Attributes:
+        unconfirmed: Whether no claim has confirmed the last repeated registration.
+        retrying: Whether slots that no longer exist are to be deregistered in the next round.
     """
 
     def __init__(
@@ -43,6 +47,8 @@ class WorkerRegistration:
         rounds: Rounds,
         lease: float,
     ) -> None:
+        self.unconfirmed = False
+        self.retrying = False
         self._backend = backend
         self._process = slots.process
         self._slots = slots
@@ -50,11 +56,8 @@ class WorkerRegistration:
         self._problems = problems
         self._rounds = rounds
         self._lease = lease
-        # Whether the last registration has not been confirmed by a claim.
-        self._unconfirmed = False
         # Numbers that no slot has, and that may still be registered.
         self._leftover: set[int] = set()
-        self._retry = False
 
     # slots come
 
@@ -91,33 +94,28 @@ class WorkerRegistration:
         Raises:
             BackendError: The process could not be registered.
         """
-        if self._unconfirmed:
+        if self.unconfirmed:
             # The last registration had no effect.
             await self._rounds.delay()
-        self._unconfirmed = True
+        self.unconfirmed = True
         await self._backend.register(self._process, sorted(self._slots.numbers), self._lease)
         self._rounds.request_claim()
 
     def confirm(self) -> None:
         """Record that the backend knows the process."""
-        self._unconfirmed = False
+        self.unconfirmed = False
 
     # slots go
-
-    @property
-    def pending(self) -> bool:
-        """Whether slots retire or are to be deregistered now."""
-        return self._retry or self._slots.retiring > 0
 
     def deregister_again(self, numbers: Iterable[int]) -> None:
         """Deregister slots that this process no longer has, but that may be registered again."""
         self._leftover.update(numbers)
-        self._retry = True
+        self.retrying = True
         self._rounds.request_claim()
 
     def poll(self) -> None:
         """Deregister slots again if the backend refused that before."""
-        self._retry = bool(self._leftover)
+        self.retrying = bool(self._leftover)
 
     async def deregister_retired(self, unsent: Collection[int]) -> None:
         """Remove the retired slots, except those whose settlement is *unsent*, and deregister them.
@@ -131,7 +129,7 @@ class WorkerRegistration:
         numbers = sorted(self._leftover)
         if not numbers:
             return
-        self._retry = True
+        self.retrying = True
         try:
             reply = await self._backend.deregister_slots(self._process, numbers)
         except BackendRefused as error:
@@ -143,7 +141,7 @@ class WorkerRegistration:
             for claim, reason in reply.blocked:
                 text = f"cannot deregister slot {claim.slot}: queue {claim.queue!r} does not accept its job: {reason}"
                 self._problems.report(f"retire {claim.slot}", text, queue=claim.queue, claim=claim)
-        self._retry = False
+        self.retrying = False
 
     async def deregister_process(self, limit: float, *, recorded: bool) -> None:
         """Deregister the process with all its slots, in *limit* seconds at most. An error becomes an event.

@@ -35,6 +35,7 @@ class Rounds:
         names_requested: Whether to read the names of the queues again.
         woken: Whether there was a wake-up since the last claim.
         polled: Whether the poll interval has passed since the dispatcher last cleared this.
+        failing: Whether the last round failed.
         finishing: Whether the rounds end as soon as there is nothing left to settle.
     """
 
@@ -43,6 +44,7 @@ class Rounds:
         self.names_requested = True
         self.woken = False
         self.polled = False
+        self.failing = False
         self.finishing = False
         self._outage = outage
         self._timeout = timeout
@@ -84,14 +86,15 @@ class Rounds:
 
     # errors
 
-    def succeeded(self) -> None:
-        """Record that the backend did the step of a round."""
-        if self._outage.active:
-            self._outage.worked(_NAME)
+    def recovered(self) -> None:
+        """Record that the backend works again, after `failed`."""
+        self.failing = False
+        self._outage.worked(_NAME)
         self._backoff.reset()
 
     async def failed(self, error: Exception, *, limit: float = math.inf) -> None:
         """Record that the backend failed, and wait before the next round, *limit* seconds at most."""
+        self.failing = True
         self._outage.failed(_NAME, error)
         await self.delay(limit)
 

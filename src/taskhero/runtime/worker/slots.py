@@ -114,11 +114,6 @@ class WorkerSlots:
         return len(self._slots) - self.retiring
 
     @property
-    def total(self) -> int:
-        """Number of slots that other programs can see."""
-        return len(self._slots)
-
-    @property
     def running(self) -> int:
         """Number of slots whose job runs."""
         return self.occupied - self._draining

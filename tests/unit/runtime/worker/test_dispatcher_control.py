@@ -105,7 +105,7 @@ async def test_a_quarantined_job_that_waits_for_its_turn_goes_back() -> None:
         await harness.push("long")
         await harness.push(raw=quarantined("quarantined"))
         await harness.start(2)
-        await harness.until(lambda: harness.parts.quarantine.active)
+        await harness.until(lambda: harness.parts.quarantine.claim)
         harness.control.pause()
         gate.set()
         await harness.until(lambda: harness.events_of(WorkerGivenBack) and harness.events_of(WorkerSuccess))
@@ -217,7 +217,7 @@ async def test_a_quarantined_job_that_has_not_begun_is_not_failed() -> None:
         await harness.push("long")
         await harness.push(raw=quarantined("quarantined"))
         await harness.start(2)
-        await harness.until(lambda: harness.parts.quarantine.active)
+        await harness.until(lambda: harness.parts.quarantine.claim)
         assert harness.control.fail_running(stopped) == 1
         await harness.until(lambda: harness.events_of(WorkerSuccess))
         assert [event.job.name for event in harness.events_of(WorkerFailure)] == ["long"]

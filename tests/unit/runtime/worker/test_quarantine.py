@@ -41,7 +41,7 @@ async def test_a_quarantined_job_runs_alone() -> None:
         await harness.push("after1", "after2")
         await harness.start(2)
         await harness.until(lambda: harness.executor.begun == ["long"])
-        await harness.until(lambda: harness.parts.quarantine.active)
+        await harness.until(lambda: harness.parts.quarantine.claim)
         await harness.push("after3")
         for _ in range(50):
             await asyncio.sleep(0)
@@ -277,7 +277,7 @@ async def test_a_stop_gives_a_waiting_quarantined_job_back() -> None:
         await harness.push("long")
         await harness.push(raw=quarantined("quarantined"))
         await harness.start(2)
-        await harness.until(lambda: harness.parts.quarantine.active)
+        await harness.until(lambda: harness.parts.quarantine.claim)
         assert await harness.dispatcher.drain(0, 1)
         assert sorted(await harness.queued()) == ["long", "quarantined"]
         assert "quarantined" not in harness.executor.begun

@@ -46,7 +46,7 @@ def replay(steps: tuple[str, ...]) -> tuple[WorkerSlots, WorkerSlot]:
 
 
 def situation(slots: WorkerSlots, slot: WorkerSlot) -> tuple[object, ...]:
-    return slot.state, slot.retiring, slot.unsettled, slot.claim, slots.total
+    return slot.state, slot.retiring, slot.unsettled, slot.claim, len(slots.all())
 
 
 def explore() -> tuple[dict[tuple[object, ...], tuple[str, ...]], set[tuple[str, str]], set[tuple[SlotState, str]]]:
@@ -67,10 +67,10 @@ def explore() -> tuple[dict[tuple[object, ...], tuple[str, ...]], set[tuple[str,
                 refused.add((slot.state, name))
                 continue
             after = situation(slots, slot)
-            state = slot.state.name if slots.total else "removed"
+            state = slot.state.name if slots.all() else "removed"
             if state != before[0].name:  # type: ignore[attr-defined]
                 edges.add((before[0].name, state))  # type: ignore[attr-defined]
-            if slots.total and after not in paths:
+            if slots.all() and after not in paths:
                 paths[after] = (*path, name)
                 waiting.append(paths[after])
     return paths, edges, refused
@@ -169,7 +169,7 @@ def test_retired_slots_with_unsent_settlements_stay() -> None:
     assert slots.retire(2) == 2
     assert [slot.slot for slot in slots.remove_retired({3})] == [2]
     assert (slots.numbers, slots.unused_numbers(2), slots.unused_numbers(2, {2})) == ((1, 3), (2, 4), (4, 5))
-    assert (slots.total, slots.retiring, slots.active) == (2, 1, 1)
+    assert (slots.retiring, slots.active) == (1, 1)
 
 
 def test_no_other_class_writes_a_slot_or_reads_the_collections() -> None:

@@ -33,6 +33,9 @@ class ClaimRecovery:
         quarantine: Knows the claim of the exclusive run, whose mark is restored, too.
         runner: Starts the jobs of claims that were not known.
         problems: Receives what cannot be read or restored.
+
+    Attributes:
+        pending: Whether there is a claim to find or to restore.
     """
 
     def __init__(
@@ -45,6 +48,7 @@ class ClaimRecovery:
         runner: JobRunner,
         problems: ProblemReporter,
     ) -> None:
+        self.pending = False
         self._backend = backend
         self._slots = slots
         self._settlements = settlements
@@ -55,11 +59,6 @@ class ClaimRecovery:
         self._reads_left = 0
         self._requested: set[int] = set()
         self._excluded: set[ClaimKey] = set()
-
-    @property
-    def pending(self) -> bool:
-        """Whether there is a claim to find or to restore."""
-        return self._must_read or bool(self._requested)
 
     async def recover(self) -> None:
         """Find or restore the claims that are pending.
@@ -73,17 +72,19 @@ class ClaimRecovery:
             await self._read_claims()
         if self._requested:
             await self._restore()
+        self.pending = self._must_read or bool(self._requested)
 
     # claims of a step whose reply was lost
 
     def reply_lost(self) -> None:
         """Read the claims before the next round, and once more later: the lost step may still take effect."""
-        self._must_read = True
+        self.pending = self._must_read = True
         self._reads_left = 2
 
     def poll(self) -> None:
         """Read the claims again if a reading remains."""
-        self._must_read = self._must_read or self._reads_left > 0
+        if self._reads_left > 0:
+            self.pending = self._must_read = True
 
     async def _read_claims(self) -> None:
         """Read the claims, and start those that were not known."""
@@ -107,6 +108,7 @@ class ClaimRecovery:
     def request(self, slots: Iterable[int]) -> None:
         """Request that the next `recover` restores the claims of the jobs in *slots*."""
         self._requested.update(slots)
+        self.pending = self.pending or bool(self._requested)
 
     def exclude(self, slots: Iterable[int] | None = None) -> None:
         """Exclude the claims that run in *slots* now (None: in all slots) from any restore.

@@ -89,11 +89,6 @@ class JobRunner:
         # Tasks that wait for the remainder of a job, or for a job that ignores its cancellation.
         self._waits: set[asyncio.Task[None]] = set()
 
-    @property
-    def takes_claims(self) -> bool:
-        """Whether a new claim would start: not while the process stops, is paused, or holds a quarantined job."""
-        return self.refusal is None and not self._quarantine.active
-
     # a job from its start to its end
 
     def start(self, claims: Iterable[Claim]) -> None:
@@ -115,7 +110,7 @@ class JobRunner:
         # Each is pushed to the front of its queue, so the last one must be pushed first.
         for claim, reason in reversed(released):
             self._settlements.release(claim, reason)
-        if released or quarantine.active:
+        if released or quarantine.claim is not None:
             self._rounds.request()
 
     def launch(self, slot: WorkerSlot, claim: Claim) -> None:
@@ -144,7 +139,7 @@ class JobRunner:
         self._slots.end(slot, disposition, drains=busy is not None)
         if busy is not None:
             self._wait_for(self._drain(slot, busy), f"{slot.task_name} remainder")
-        if self._quarantine.active:
+        if self._quarantine.claim is not None:
             self._quarantine.check_end(slot)
         if self.refusal is ReleaseReason.STOPPING and not self._slots.running and not self._all_ended.done():
             self._all_ended.set_result(None)

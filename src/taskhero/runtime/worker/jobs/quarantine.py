@@ -64,6 +64,7 @@ class Quarantine:
 
     Attributes:
         phase: What the quarantine does now.
+        claim: The claim of the quarantined job, or None.
     """
 
     def __init__(
@@ -77,25 +78,20 @@ class Quarantine:
         rescue_limit: int,
     ) -> None:
         self.phase = QuarantinePhase.EMPTY
+        self.claim: Claim | None = None
         self._backend = backend
         self._slots = slots
         self._problems = problems
         self._rounds = rounds
         self._lease = lease
         self._rescue_limit = rescue_limit
-        self._held: tuple[WorkerSlot, Claim] | None = None
+        self._slot: WorkerSlot | None = None
         self._timer: asyncio.TimerHandle | None = None
-
-    @property
-    def active(self) -> bool:
-        """Whether a job is quarantined."""
-        return self._held is not None
 
     @property
     def exclusive_claim(self) -> Claim | None:
         """The claim of the exclusive run, or None."""
-        runs = self.phase in {QuarantinePhase.EXCLUSIVE, QuarantinePhase.EXPIRED}
-        return self._held[1] if runs and self._held is not None else None
+        return self.claim if self.phase in {QuarantinePhase.EXCLUSIVE, QuarantinePhase.EXPIRED} else None
 
     def concerns(self, raw: str) -> bool:
         """Return whether the job with this payload must be quarantined.
@@ -107,11 +103,11 @@ class Quarantine:
 
     def admit(self, slot: WorkerSlot, claim: Claim) -> bool:
         """Hold the job of *claim* until it may start. Return False if another job is quarantined."""
-        if self._held is not None:
+        if self.claim is not None:
             return False
         self._slots.hold(slot, claim)
-        self._held = slot, claim
-        self._enter(QuarantinePhase.WAITING, QuarantinePhase.OVERDUE)
+        self._slot, self.claim = slot, claim
+        self._enter(QuarantinePhase.WAITING, claim, expiry=QuarantinePhase.OVERDUE)
         return True
 
     async def advance(self, *, all_sent: bool) -> tuple[WorkerSlot, Claim] | None:
@@ -129,41 +125,41 @@ class Quarantine:
         Raises:
             BackendError: The step failed. It remains to be taken.
         """
-        held = self._held
-        if held is None:
+        slot, claim = self._slot, self.claim
+        if slot is None or claim is None:
             return None
         if self.phase is QuarantinePhase.EXPIRED:
-            await self._backend.mark_exclusive(self._slots.process, held[1], exclusive=False)
-            if self._held is held:
+            await self._backend.mark_exclusive(self._slots.process, claim, exclusive=False)
+            if self.claim is claim:
                 self._end()
             return None
         waits = self.phase is QuarantinePhase.WAITING and not self._slots.running
         if not all_sent or not (waits or self.phase is QuarantinePhase.OVERDUE):
             return None
-        is_current = await self._backend.mark_exclusive(self._slots.process, held[1])
-        if self._held is not held:
+        is_current = await self._backend.mark_exclusive(self._slots.process, claim)
+        if self.claim is not claim:
             # It was withdrawn meanwhile.
             return None
         if is_current:
-            self._enter(QuarantinePhase.EXCLUSIVE, QuarantinePhase.EXPIRED)
-            return held
-        self._problems.report_lost_claim(held[1])
-        self._slots.drop(held[0])
+            self._enter(QuarantinePhase.EXCLUSIVE, claim, expiry=QuarantinePhase.EXPIRED)
+            return slot, claim
+        self._problems.report_lost_claim(claim)
+        self._slots.drop(slot)
         self._end()
         return None
 
     def withdraw(self) -> Claim | None:
         """End the quarantine of a job that has not started. Return its claim, which is to be released."""
-        if self._held is None or self.phase not in {QuarantinePhase.WAITING, QuarantinePhase.OVERDUE}:
+        slot, claim = self._slot, self.claim
+        if slot is None or self.phase not in {QuarantinePhase.WAITING, QuarantinePhase.OVERDUE}:
             return None
-        slot, claim = self._held
         self._slots.drop(slot)
         self._end()
         return claim
 
     def check_end(self, slot: WorkerSlot) -> None:
         """End the quarantine if *slot* ran its job, and nothing of that job runs any more."""
-        if self._held is not None and self._held[0] is slot and slot.state is not SlotState.DRAINING:
+        if self._slot is slot and slot.state is not SlotState.DRAINING:
             self._end()
 
     def close(self) -> None:
@@ -172,12 +168,11 @@ class Quarantine:
             self._timer.cancel()
             self._timer = None
 
-    def _enter(self, phase: QuarantinePhase, expiry: QuarantinePhase) -> None:
-        """Enter *phase*, and *expiry* after the quarantine period."""
-        assert self._held is not None  # noqa: S101 - for the type checker
+    def _enter(self, phase: QuarantinePhase, claim: Claim, *, expiry: QuarantinePhase) -> None:
+        """Enter *phase*, and *expiry* after the quarantine period of the claimed job."""
         self.phase = phase
         self.close()
-        period = quarantine_period(self._held[1].raw, self._lease)
+        period = quarantine_period(claim.raw, self._lease)
         self._timer = asyncio.get_running_loop().call_later(period, self._expire, expiry)
 
     def _expire(self, phase: QuarantinePhase) -> None:
@@ -186,6 +181,7 @@ class Quarantine:
 
     def _end(self) -> None:
         """Let other jobs run again."""
-        self._held, self.phase = None, QuarantinePhase.EMPTY
+        self._slot = self.claim = None
+        self.phase = QuarantinePhase.EMPTY
         self.close()
         self._rounds.request_claim()
