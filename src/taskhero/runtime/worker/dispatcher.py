@@ -204,7 +204,7 @@ class Dispatcher:
             if self._emitter.wants(WorkerPoll):
                 self._emitter.emit(WorkerPoll(process.name, self._queues.current))
         reply = await self._backend.settle_and_claim(process, settlements, slots, self._queues.current)
-        if self._rounds.failing:
+        if self._rounds.delayed:
             self._rounds.recovered()
         self._settlements.acknowledge(reply)
         if reply.claims:

@@ -35,7 +35,7 @@ class Rounds:
         names_requested: Whether to read the names of the queues again.
         woken: Whether there was a wake-up since the last claim.
         polled: Whether the poll interval has passed since the dispatcher last cleared this.
-        failing: Whether the last round failed.
+        delayed: Whether there was a delay since the backend last did the step of a round.
         finishing: Whether the rounds end as soon as there is nothing left to settle.
     """
 
@@ -44,7 +44,7 @@ class Rounds:
         self.names_requested = True
         self.woken = False
         self.polled = False
-        self.failing = False
+        self.delayed = False
         self.finishing = False
         self._outage = outage
         self._timeout = timeout
@@ -87,19 +87,19 @@ class Rounds:
     # errors
 
     def recovered(self) -> None:
-        """Record that the backend works again, after `failed`."""
-        self.failing = False
+        """Record that the backend did the step of a round, after a delay."""
+        self.delayed = False
         self._outage.worked(_NAME)
         self._backoff.reset()
 
     async def failed(self, error: Exception, *, limit: float = math.inf) -> None:
         """Record that the backend failed, and wait before the next round, *limit* seconds at most."""
-        self.failing = True
         self._outage.failed(_NAME, error)
         await self.delay(limit)
 
     async def delay(self, limit: float = math.inf) -> None:
         """Wait before the step is repeated: longer each time until it succeeds, *limit* seconds at most."""
+        self.delayed = True
         await self._delay.sleep(min(self._backoff.next(), limit))
 
     # start and stop
