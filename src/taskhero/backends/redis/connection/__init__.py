@@ -8,6 +8,7 @@
 - `master_connections` keeps the connections of one event loop and replaces those of an older generation.
 - `connection_manager` sends commands on them and translates errors.
 - `pipelined` sends commands on one connection without waiting for the previous reply.
+- `redis_py_internals` reads private attributes of redis-py and asyncio, each with a fallback.
 - `heartbeat_client` is the connection of the heartbeat's thread.
 
 Every connection records the generation in which it was made. When a connection fails, its user calls

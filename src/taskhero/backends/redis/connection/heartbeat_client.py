@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 from redis import exceptions as redis_errors
 
 from taskhero.backends.redis.connection.master_errors import cannot_act
+from taskhero.backends.redis.connection.redis_py_internals import thread_socket
 from taskhero.backends.redis.scripts import script
 
 if TYPE_CHECKING:
@@ -151,7 +152,7 @@ class _Client:
 
     def _handshake(self, connection: AbstractConnection) -> None:
         # In this order: if the generation changes after the check, `interrupt` finds the socket.
-        self._socket = getattr(connection, "_sock", None)
+        self._socket = thread_socket(connection)
         if not self._is_current():
             raise redis_errors.ConnectionError("the server moved while a connection was made")
         connection.on_connect()  # type: ignore[no-untyped-call]
@@ -167,6 +168,8 @@ class _Client:
 
     def interrupt(self) -> None:
         """Make a command fail that waits for its reply in another thread.
+
+        If redis-py does not reveal the socket, the command fails at its timeout instead.
 
         The socket stays open. Otherwise a new socket could get its number, and that thread would wait for it.
         """

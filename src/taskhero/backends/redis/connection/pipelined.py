@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 from redis import exceptions as redis_errors
 
 from taskhero._internal.async_helpers import cancel_and_wait
+from taskhero.backends.redis.connection.redis_py_internals import error_parser, stream_transport
 from taskhero.backends.redis.connection.url_options import REPLY_TIMEOUT
 
 if TYPE_CHECKING:
@@ -141,12 +142,21 @@ class PipelinedConnection(ABC):
 
 
 class HiredisConnection(PipelinedConnection, asyncio.Protocol):
-    """A pipelined connection that hiredis parses as soon as the event loop receives data."""
+    """A pipelined connection that hiredis parses as soon as the event loop receives data.
+
+    Args:
+        connection: See `PipelinedConnection`.
+        transport: The transport of the connection.
+        parse_error: Makes an exception from the text of an error reply.
+        on_push: See `PipelinedConnection`.
+        on_lost: See `PipelinedConnection`.
+    """
 
     def __init__(
         self,
         connection: AbstractConnection,
         transport: Any,
+        parse_error: Callable[[str], Exception],
         on_push: Callable[[Any], None] | None = None,
         on_lost: Callable[[], None] | None = None,
     ) -> None:
@@ -155,7 +165,7 @@ class HiredisConnection(PipelinedConnection, asyncio.Protocol):
         self._streams: Any = transport.get_protocol()
         self._reader = _hiredis.Reader(
             protocolError=redis_errors.InvalidResponse,
-            replyError=connection._parser.parse_error,  # noqa: SLF001 - the error classes of redis-py
+            replyError=parse_error,
             notEnoughData=_INCOMPLETE,
         )
         transport.set_protocol(self)
@@ -265,12 +275,11 @@ def take_over(
     on_push: Callable[[Any], None] | None = None,
     on_lost: Callable[[], None] | None = None,
 ) -> HiredisConnection | None:
-    """Return a connection that uses the transport directly. None if hiredis or a real transport is missing."""
-    writer: Any = getattr(connection, "_writer", None)
-    reader: Any = getattr(connection, "_reader", None)
-    if _Push is None or type(writer) is not asyncio.StreamWriter or type(reader) is not asyncio.StreamReader:
+    """Return a connection that uses the transport directly. None if hiredis or the transport is missing."""
+    if _Push is None:
         return None
-    # Data that the stream has buffered would be lost.
-    if writer.is_closing() or reader.at_eof() or getattr(reader, "_buffer", None):
+    parse_error = error_parser()
+    transport = None if parse_error is None else stream_transport(connection)
+    if parse_error is None or transport is None:
         return None
-    return HiredisConnection(connection, writer.transport, on_push, on_lost)
+    return HiredisConnection(connection, transport, parse_error, on_push, on_lost)

@@ -1,0 +1,130 @@
+"""Each private attribute of redis-py and asyncio can be missing in their next versions."""
+
+from __future__ import annotations
+
+import ast
+import asyncio
+import importlib.util
+import json
+import logging
+import os
+import re
+import shutil
+import socket
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+import redis
+from redis.asyncio import Connection
+
+from taskhero.backends.redis.connection import redis_py_internals as internals
+
+PROGRAM = Path(__file__).parents[3] / "support" / "programs" / "each_verb.py"
+
+
+def _private_names():
+    """Find the attributes in the calls of `_read`."""
+    calls = [node for node in ast.walk(ast.parse(Path(internals.__file__).read_text())) if isinstance(node, ast.Call)]
+    return sorted({call.args[1].value for call in calls if isinstance(call.func, ast.Name) and call.func.id == "_read"})
+
+
+def _copy_without(name: str, folder: Path) -> None:
+    """Copy redis-py and asyncio to a folder, with another name in the place of this one."""
+    for package in ("redis", "asyncio"):
+        source = Path(importlib.util.find_spec(package).origin).parent
+        shutil.copytree(source, folder / package, ignore=shutil.ignore_patterns("__pycache__", "*.pyc"))
+        for module in (folder / package).rglob("*.py"):
+            module.write_text(re.sub(rf"\b{name}\b", f"{name}_renamed", module.read_text("utf-8")), "utf-8")
+
+
+def _log_of_program(url: str, folder: Path) -> list[str]:
+    done = subprocess.run(
+        [sys.executable, PROGRAM, url],
+        env={**os.environ, "PYTHONPATH": str(folder), "PYTHONDONTWRITEBYTECODE": "1"},
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=100,
+    )
+    assert done.returncode == 0, done.stderr
+    return json.loads(done.stdout)
+
+
+def test_the_names_are_found():
+    assert _private_names() == ["_buffer", "_reader", "_sock", "_writer", "parse_error"]
+
+
+def test_with_all_attributes_nothing_is_logged(redis_url, tmp_path):
+    assert _log_of_program(redis_url, tmp_path) == []
+
+
+@pytest.mark.parametrize("name", _private_names())
+def test_without_an_attribute_all_verbs_work_and_one_line_says_so(redis_url, tmp_path, name):
+    _copy_without(name, tmp_path)
+    (line,) = _log_of_program(redis_url, tmp_path)
+    assert f"the attribute {name} of " in line
+    assert f"redis-py {redis.__version__}" in line
+
+
+# --- other shapes ------------------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def log(caplog, monkeypatch):
+    monkeypatch.setattr(internals, "_reported", set())
+    caplog.set_level(logging.WARNING, "taskhero.backends.redis")
+    return caplog
+
+
+@pytest.mark.anyio
+@pytest.mark.parametrize("name", ["_writer", "_reader"])
+async def test_an_attribute_of_another_type_is_not_used(redis_url, log, monkeypatch, name):
+    connection = Connection(port=int(redis_url.rpartition(":")[2].partition("/")[0]))
+    await connection.connect()
+    assert isinstance(internals.stream_transport(connection), asyncio.Transport)
+    with monkeypatch.context() as patch:
+        patch.setattr(connection, name, object())
+        assert internals.stream_transport(connection) is None
+        assert internals.stream_transport(connection) is None
+    assert [name in record.getMessage() for record in log.records] == [True]
+    await connection.disconnect()
+    assert internals.stream_transport(connection) is None, "it is closed"
+    assert len(log.records) == 1
+
+
+@pytest.mark.anyio
+async def test_a_stream_with_unread_data_keeps_it(redis_url, log):
+    connection = Connection(port=int(redis_url.rpartition(":")[2].partition("/")[0]))
+    await connection.connect()
+    await connection.send_command("ECHO", "unread")
+    async with asyncio.timeout(5):
+        while internals.stream_transport(connection) is not None:
+            await asyncio.sleep(0)
+    assert await connection.read_response() == b"unread"
+    assert internals.stream_transport(connection) is not None
+    await connection.disconnect()
+    assert not log.records
+
+
+def test_a_socket_of_another_type_is_not_used(log):
+    connection = redis.Connection()
+    with socket.socket() as real:
+        connection._sock = real
+        assert internals.thread_socket(connection) is real
+        connection._sock = object()
+        assert internals.thread_socket(connection) is None
+        connection._sock = None
+    assert len(log.records) == 1
+
+
+@pytest.mark.parametrize("parse_error", [lambda: None, lambda text: text, "text"])
+def test_an_error_parser_of_another_shape_is_not_used(log, monkeypatch, parse_error):
+    monkeypatch.setattr(internals.async_connection.DefaultParser, "parse_error", parse_error, raising=True)
+    internals.error_parser.cache_clear()
+    try:
+        assert internals.error_parser() is None
+    finally:
+        internals.error_parser.cache_clear()
+    assert ["parse_error" in record.getMessage() for record in log.records] == [True]
