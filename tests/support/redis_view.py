@@ -40,12 +40,12 @@ async def run_command(backend, *command):
 
 def set_tracking(backend, *, enabled):
     """Let a backend wait as the tracking listener, or only with blocking commands, as where tracking is refused."""
-    backend._tracking = enabled
+    backend._notifier.can_track = enabled
 
 
 def tracking_listener_of(backend, process):
     """Return the tracking listener of a process, or None before its first wait."""
-    waiting = backend._waits.get(process.name)
+    waiting = backend._notifier.listeners.get(process.name)
     return None if waiting is None else waiting.tracking
 
 
@@ -64,8 +64,7 @@ def is_listening(backend, process):
 def count_commands(backend):
     """Count the commands of a Redis backend. Return a function that returns the number since its last call."""
     connections, sent = connections_of(backend), []
-    for name in ("call", "call_packed"):
-        setattr(connections, name, _noting(getattr(connections, name), sent))
+    connections.send = _noting(connections.send, sent)
 
     def since():
         number = len(sent)
@@ -75,11 +74,11 @@ def count_commands(backend):
     return since
 
 
-def _noting(call, sent):
-    async def noted(*command):
+def _noting(send, sent):
+    async def noted(name, packed):
         # EVAL only loads a script that the server does not know yet.
-        if command[0] != "EVAL":
-            sent.append(command[0])
-        return await call(*command)
+        if name != "EVAL":
+            sent.append(name)
+        return await send(name, packed)
 
     return noted

@@ -59,16 +59,16 @@ async def test_a_job_that_stops_an_equal_one_is_adopted_in_that_step(backend):
 async def test_many_orphans_are_adopted_in_batches_of_the_scan(backend, monkeypatch):
     """The first batch is adopted before the scan ends, so the names of a large store are never all in memory."""
     calls = []
-    call = connections_of(backend).call
+    send = connections_of(backend).send
 
-    async def noted(*command):
-        calls.append(command[0])
-        return await call(*command)
+    async def noted(name, packed):
+        calls.append(name)
+        return await send(name, packed)
 
     payloads = [f'{{"class":"t","queue":"q","args":[{number}]}}' for number in range(3300)]
     for number, payload in enumerate(payloads):
         await leave(backend, NOW + number, payload, index=False)
-    monkeypatch.setattr(connections_of(backend), "call", noted)
+    monkeypatch.setattr(connections_of(backend), "send", noted)
     assert await backend.adopt() == len(payloads)
     assert calls.index("EVALSHA") < len(calls) - 1 - calls[::-1].index("SCAN")
     assert calls.count("EVALSHA") >= len(payloads) / 500

@@ -9,8 +9,8 @@ import pytest
 from proxy import Proxy
 
 from taskhero import Settings, TaskHero
-from taskhero.backends.redis.commands.claim_commands import MAX_BATCH_BYTES
 from taskhero.backends.redis.scripts import script
+from taskhero.backends.redis.settle_and_claim import MAX_BATCH_BYTES
 from taskhero.errors import BackendError, ReplyLost
 
 pytestmark = [pytest.mark.anyio, pytest.mark.timeout(120)]

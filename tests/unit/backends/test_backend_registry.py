@@ -131,8 +131,8 @@ def test_a_driver_is_told_of_rubys_schedulers_if_it_can_share_a_store_with_them(
     assert open_backend("memory://", settings=settings)
     backend = open_backend("redis://localhost", settings=settings)
     assert keys_of(backend).ruby_master_lock == "resque:resque:shop:resque_scheduler_master_lock"
-    assert backend._ignore_dead_master_lock is False
-    assert open_backend("redis://localhost")._ignore_dead_master_lock is True
+    assert backend._scheduler._ignore_dead_master_lock is False
+    assert open_backend("redis://localhost")._scheduler._ignore_dead_master_lock is True
 
 
 def test_a_prefix_of_rubys_schedulers_with_a_colon_is_taken_as_ruby_takes_it():

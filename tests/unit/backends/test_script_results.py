@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 import pytest
+from redis_view import connections_of
 
 from taskhero.backends.protocol import (
     DelayedJobEntry,
@@ -59,7 +60,7 @@ def replying(monkeypatch: pytest.MonkeyPatch, *replies: bytes, in_list: bool) ->
         return list(replies) if in_list else replies[0]
 
     backend = FakeRedisBackend("fakeredis://script-results")
-    monkeypatch.setattr(backend, "_run", run)
+    monkeypatch.setattr(connections_of(backend), "send", run)
     return backend
 
 

@@ -8,8 +8,8 @@ from urllib.parse import urlsplit
 
 from taskhero._internal.display import location_of
 from taskhero.backends.redis.backend import RedisBackend
-from taskhero.backends.redis.connection.addresses import ServerAddress
 from taskhero.backends.redis.connection.connection_manager import ConnectionManager
+from taskhero.backends.redis.connection.topologies import ServerAddress
 from taskhero.errors import UnknownBackend
 
 if TYPE_CHECKING:
@@ -67,6 +67,8 @@ class FakeRedisBackend(RedisBackend):
         ignore_dead_master_lock: See `Settings`.
     """
 
+    _can_track = False
+
     def __init__(
         self,
         url: str = "fakeredis://",
@@ -84,10 +86,6 @@ class FakeRedisBackend(RedisBackend):
             resque_scheduler_prefix=resque_scheduler_prefix,
             ignore_dead_master_lock=ignore_dead_master_lock,
         )
-
-    def _reset(self) -> None:
-        super()._reset()
-        self._tracking = False
 
     def _make_connections(self, url: str, namespace: str) -> ConnectionManager:  # noqa: ARG002 - needs none
         return FakeConnectionManager(location_of(url), self._server)

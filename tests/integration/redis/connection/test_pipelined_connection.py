@@ -9,7 +9,7 @@ from redis_view import connections_of, is_listening, pipelined_connection_of, ru
 
 from taskhero.backends.protocol import Entry, Process, Subscription
 from taskhero.backends.redis import RedisBackend
-from taskhero.backends.redis.connection import addresses, pipelined
+from taskhero.backends.redis.connection import pipelined, topologies
 from taskhero.backends.redis.notify import notifier
 from taskhero.errors import BackendRefused, ReplyLost
 from taskhero.wire.workers import new_process_name
@@ -23,7 +23,7 @@ READERS = pytest.mark.parametrize("reader", ["hiredis", "redis-py"])
 @pytest.fixture
 async def backend(redis_url, monkeypatch):
     """A connected driver with few connections."""
-    monkeypatch.setattr(addresses, "MAX_CONNECTIONS", 3)
+    monkeypatch.setattr(topologies, "MAX_CONNECTIONS", 3)
     backend = RedisBackend(redis_url)
     await backend.connect()
     yield backend

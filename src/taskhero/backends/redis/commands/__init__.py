@@ -1,13 +1,16 @@
 """Implement the verbs of the contract as Redis commands and scripts, one module for each group of verbs.
 
-- `command_group` defines the base class, with the connections, the keys and the clock, and converts text and numbers.
-- `producer_commands` stores jobs, now or for later, and batches concurrent pushes.
-- `scheduler_commands` promotes due jobs and holds the leader lease.
+- `command_group` defines the base class, with what several groups need.
+- `producer_commands` stores jobs, now or for later.
+- `scheduler_commands` promotes due jobs, adopts those of other programs, and holds the leader lease.
 - `periodic_commands` maintains periodic tasks and fires cron tasks.
-- `lease_commands` registers processes, renews leases and locks, and deregisters slots.
-- `claim_commands` settles and claims jobs, and rescues the jobs of dead processes.
-- `queue_commands`, `inspection_commands` and `worker_commands` list and repair what is stored.
+- `process_commands` registers processes, renews and lists leases, and deregisters slots and processes.
+- `claim_commands` prepares claimed jobs for their runs, and lists, restores and marks claims.
+- `rescue_commands` rescues the jobs of dead processes.
+- `queue_commands` lists and removes queued jobs, and reads counters.
+- `inspection_commands` lists and repairs delayed jobs, failed jobs and locks.
+- `worker_commands` lists and removes workers.
 
-Each module defines a mixin of `RedisBackend`. A verb builds the keys and arguments of a script, runs it and parses its
-reply. The header of the Lua file documents the order of both.
+A group receives what it needs in its constructor and has no state of its own. A verb builds the keys and arguments of a
+script, runs it and parses its reply. The header of the Lua file documents the order of both.
 """

@@ -1,215 +1,70 @@
-"""Settle and claim jobs, and rescue the jobs of dead processes."""
+"""Prepare claimed jobs for their runs, and list and restore claims."""
 
 from __future__ import annotations
 
-import time
-from collections import defaultdict
-from functools import lru_cache
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING
 
-from taskhero.backends.protocol import (
-    Claim,
-    ClaimsReply,
-    Failed,
-    PostponedByPlugin,
-    Process,
-    RefusedByPlugin,
-    Released,
-    RescuedJob,
-    Retried,
-    SettleAndClaimReply,
-    Succeeded,
-)
-from taskhero.backends.redis.commands.command_group import milliseconds, to_bytes, to_text, token_order
-from taskhero.backends.redis.commands.lease_commands import LeaseCommands, read_leases
-from taskhero.backends.redis.scripts import PreparedScript
-from taskhero.wire.jobs import mark_rescued, rescue_count
-from taskhero.wire.json import encode_any
-from taskhero.wire.workers import parse_working, process_of
+from taskhero.backends.protocol import Claim, ClaimsReply, Prepared
+from taskhero.backends.redis.commands.command_group import CommandGroup
+from taskhero.backends.redis.conversions import to_bytes, to_number, token_order
+from taskhero.backends.redis.scripts import ScriptCall
+from taskhero.wire.workers import parse_working, working_head
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
-    from itertools import count
 
-    from taskhero.backends.protocol import Lease, Leases, Settlement
-    from taskhero.wire.keys import Keys
-    from taskhero.wire.workers import HeldJob
+    from taskhero.backends.protocol import Preparation, Process
+    from taskhero.backends.redis.registered_slots import RegisteredSlots
+    from taskhero.backends.redis.store import Store
 
 __all__ = ["ClaimCommands"]
 
-#: The maximum size of a batch of claims in bytes, unless a single job is larger.
-MAX_BATCH_BYTES = 4 * 1024 * 1024
-
-_NotSucceeded = RefusedByPlugin | Failed | Released | PostponedByPlugin | Retried
 _Keys = list["str | bytes"]
 _Arguments = list["str | bytes | int"]
 
 
-class _SlotKeys(NamedTuple):
-    """The number of a slot, its worker key and its counter of processed jobs, as bytes."""
+class ClaimCommands(CommandGroup):
+    """The verbs that prepare, list, restore and mark the claims of a process.
 
-    number: bytes
-    worker: bytes
-    processed: bytes
+    Args:
+        slots: The slots that the processes have registered.
+    """
 
+    def __init__(self, store: Store, slots: RegisteredSlots) -> None:
+        super().__init__(store)
+        self._slots = slots
 
-class _SlotKeysCache(dict[int, _SlotKeys]):
-    """The keys of the slots of one process, each encoded once."""
-
-    def __init__(self, keys: Keys, process: Process) -> None:
-        super().__init__()
-        self.process = process
-        self._keys = keys
-
-    def __missing__(self, slot: int) -> _SlotKeys:
-        worker = self._keys.worker(self.process.worker_id(slot))
-        processed = self._keys.processed_by(self.process.worker(slot))
-        slot_keys = self[slot] = _SlotKeys(str(slot).encode(), to_bytes(worker), to_bytes(processed))
-        return slot_keys
-
-
-class ClaimCommands(LeaseCommands):
-    """The verbs that settle, claim and rescue jobs."""
-
-    _batches: count[int]
-    _last_slot_keys: _SlotKeysCache | None
-    _last_claim: tuple[tuple[Process, tuple[int, ...], tuple[str, ...]], PreparedScript] | None
-
-    # the hot path
-
-    async def settle_and_claim(
-        self, process: Process, settlements: Sequence[Settlement], free_slots: Sequence[int], queues: Sequence[str]
-    ) -> SettleAndClaimReply:
-        """See `Backend.settle_and_claim`."""
-        if not settlements:
-            return await self._claim(process, free_slots, queues)
+    async def prepare(self, process: Process, preparations: Sequence[Preparation]) -> Sequence[Prepared]:
+        """See `Backend.prepare`."""
+        if not preparations:
+            return []
         keyspace = self._keys
-        token = str(next(self._batches))
-        keys: _Keys = [
-            keyspace.processes,
-            keyspace.pause,
-            keyspace.processed,
-            keyspace.failures,
-            keyspace.failed,
-            keyspace.queues,
-            keyspace.schedule,
+        keys: _Keys = [keyspace.processes]
+        arguments: _Arguments = [self._now(), process.name]
+        for preparation in preparations:
+            slot = preparation.claim.slot
+            counters = () if preparation.counter is None else (preparation.counter,)
+            names = (*preparation.release, *(lock.key for lock in preparation.hold), *counters)
+            keys += (keyspace.worker(process.worker_id(slot)), *(to_bytes(keyspace.named(name)) for name in names))
+            arguments += (
+                preparation.claim.token,
+                process.worker(slot),
+                len(preparation.release),
+                len(preparation.hold),
+            )
+            arguments += (len(counters), *(lock.timeout * 1000 for lock in preparation.hold))
+        reply = await self._run(ScriptCall("prepare", keys, arguments))
+        return [
+            Prepared(
+                is_current=bool(is_current), blocked_by=blocked_by - 1 if blocked_by else None, count=to_number(count)
+            )
+            for is_current, blocked_by, count in zip(reply[::3], reply[1::3], reply[2::3], strict=True)
         ]
-        keys += (keyspace.wake_schedule, keyspace.wake_new)
-        tail_keys: _Keys = []
-        tail: _Arguments = []
-        rows: _Arguments = []
-        # One row for each settlement and one for each free slot without a settlement. A slot is marked free once.
-        slot_keys, unmarked = self._slot_keys(process), dict.fromkeys(free_slots)
-        for settlement in settlements:
-            claim, disposition = settlement.claim, settlement.disposition
-            slot = slot_keys[claim.slot]
-            has_resources = settlement.release or settlement.forget or settlement.next_run is not None
-            if has_resources:
-                self._add_resources(settlement, tail_keys, tail)
-            if isinstance(disposition, Succeeded):
-                letter = "S"
-                tail_keys.append(slot.processed)
-            else:
-                letter = self._disposition(process, claim, disposition, tail_keys, tail)
-            is_free = "1" if claim.slot in unmarked else "0"
-            unmarked.pop(claim.slot, None)
-            keys.append(slot.worker)
-            rows += (slot.number, f"{is_free}{letter.lower() if has_resources else letter}{claim.token}")
-        for number in unmarked:
-            keys.append(slot_keys[number].worker)
-            rows += (slot_keys[number].number, "1-")
-        for queue in queues:
-            keys += (keyspace.queue(queue), keyspace.wake(queue))
-            rows.append(_json_name(queue))
-        slots = [*(settlement.claim.slot for settlement in settlements), *unmarked]
-        arguments: _Arguments = [self._now(), process.name, self._prefix, len(slots), len(queues), MAX_BATCH_BYTES]
-        arguments += (token, self._run_at(), *rows, *tail)
-        reply = await self._run("settle_and_claim", [*keys, *tail_keys], arguments)
-        return _read_reply(reply, token, slots, settlements, queues)
-
-    async def _claim(self, process: Process, free: Sequence[int], queues: Sequence[str]) -> SettleAndClaimReply:
-        """Claim jobs without a settlement. An idle process that is woken does this, so it is prepared for speed."""
-        slots = tuple(dict.fromkeys(free))
-        request = (process, slots, tuple(queues))
-        last = self._last_claim
-        if last is None or last[0] != request:
-            last = self._last_claim = (request, self._prepare_claim(*request))
-        token = str(next(self._batches))
-        reply = await last[1].run(self._connections, token, self._run_at())
-        return _read_reply(reply, token, slots, settled=(), queues=queues)
-
-    def _prepare_claim(self, process: Process, slots: tuple[int, ...], queues: tuple[str, ...]) -> PreparedScript:
-        keyspace, slot_keys = self._keys, self._slot_keys(process)
-        keys: _Keys = [keyspace.processes, keyspace.pause, *(slot_keys[slot].worker for slot in slots)]
-        for queue in queues:
-            keys += (keyspace.queue(queue), keyspace.wake(queue))
-        arguments: _Arguments = [process.name, len(slots), MAX_BATCH_BYTES, *slots, *map(_json_name, queues)]
-        return PreparedScript("claim", keys, arguments, changing=2)
-
-    def _run_at(self) -> str:
-        return _format_second(int(self._clock.now() if self._clock else time.time()))
-
-    def _slot_keys(self, process: Process) -> _SlotKeysCache:
-        """Return the keys of the slots of *process*. Only the last process is cached: most backends serve one."""
-        slot_keys = self._last_slot_keys
-        if slot_keys is None or slot_keys.process is not process:
-            slot_keys = self._last_slot_keys = _SlotKeysCache(self._keys, process)
-        return slot_keys
-
-    def _disposition(
-        self, process: Process, claim: Claim, disposition: _NotSucceeded, keys: _Keys, arguments: _Arguments
-    ) -> str:
-        """Return the letter of a disposition other than `Succeeded`, and add its keys and arguments."""
-        keyspace = self._keys
-        if isinstance(disposition, RefusedByPlugin):
-            return "X"
-        if isinstance(disposition, Failed):
-            keys.append(keyspace.failed_by(process.worker(claim.slot)))
-            arguments.append(to_bytes(disposition.entry))
-            return "F"
-        if isinstance(disposition, Released):
-            keys += (keyspace.queue(claim.queue), keyspace.wake(claim.queue))
-            arguments += (to_bytes(disposition.raw or ""), claim.queue)
-            return "B"
-        if isinstance(disposition, PostponedByPlugin):
-            self._add_payload(disposition, keys, arguments)
-            arguments.append(milliseconds(disposition.delay))
-            return "P"
-        self._add_payload(disposition, keys, arguments)
-        keys += (keyspace.failed_by(process.worker(claim.slot)), to_bytes(keyspace.named(disposition.counter)))
-        delays = list(map(milliseconds, disposition.delays))
-        arguments += (to_bytes(disposition.entry), disposition.limit, len(delays), *delays)
-        if disposition.last_error is None:
-            arguments.append(0)
-        else:
-            name, text = disposition.last_error
-            keys.append(to_bytes(keyspace.named(name)))
-            arguments += (1, to_bytes(text))
-        return "R"
-
-    def _add_payload(self, disposition: PostponedByPlugin | Retried, keys: _Keys, arguments: _Arguments) -> None:
-        """Add the payload to delay, and the key of the set of its meaning."""
-        arguments += (to_bytes(disposition.raw or ""), int(disposition.meaning is not None))
-        if disposition.meaning is not None:
-            keys.append(self._keys.spelled(disposition.meaning))
-
-    def _add_resources(self, settlement: Settlement, keys: _Keys, arguments: _Arguments) -> None:
-        """Add the locks and counters that a settlement releases, and the next run of a periodic task."""
-        keys += [to_bytes(self._keys.named(name)) for name in settlement.release + settlement.forget]
-        arguments += (len(settlement.release), len(settlement.forget))
-        next_run = settlement.next_run
-        if next_run is None:
-            arguments.append(0)
-            return
-        payloads = tuple(dict.fromkeys((next_run.raw, *next_run.equivalent_payloads)))
-        keys += (self._keys.stopped, *(to_bytes(self._keys.timestamps(payload)) for payload in payloads))
-        arguments += (len(payloads), to_bytes(next_run.name), int(next_run.frequency * 1000))
-        arguments += (int(next_run.stop_if_failed), *map(to_bytes, payloads))
 
     async def claims(self, process: Process) -> ClaimsReply:
         """See `Backend.claims`."""
-        slots = sorted(self._slots.get(process.name, {}))
-        values = await self._values([process.worker_id(slot) for slot in slots])
+        slots = self._slots.of(process.name)
+        values = await self._worker_values([process.worker_id(slot) for slot in slots])
         claims: list[Claim] = []
         unreadable: dict[str, str] = {}
         for slot in slots:
@@ -224,133 +79,21 @@ class ClaimCommands(LeaseCommands):
         claims.sort(key=lambda claim: token_order(claim.token))
         return ClaimsReply(claims=claims, unreadable=unreadable)
 
+    async def restore(self, process: Process, claims: Sequence[Claim]) -> Sequence[bool]:
+        """See `Backend.restore`."""
+        if not claims:
+            return []
+        keyspace, now = self._keys, self._store.now()
+        keys: _Keys = [keyspace.processes, keyspace.taskhero_workers]
+        arguments: _Arguments = [process.name]
+        for claim in claims:
+            worker_id = process.worker_id(claim.slot)
+            head = working_head(token=claim.token, queue=claim.queue, worker=process.worker(claim.slot), run_at=now)
+            keys.append(keyspace.worker(worker_id))
+            arguments += (worker_id, head[: head.index(",")], to_bytes(f"{head}{claim.raw}}}"))
+        return [bool(restored) for restored in await self._run(ScriptCall("restore_claims", keys, arguments))]
+
     async def mark_exclusive(self, process: Process, claim: Claim, *, exclusive: bool = True) -> bool:
         """See `Backend.mark_exclusive`."""
         key = self._keys.worker(process.worker_id(claim.slot))
-        return bool(await self._run("mark_exclusive", (key,), (claim.token, "1" if exclusive else "")))
-
-    # rescue
-
-    async def leases(self, seen: str = "", *, lease: float | None = None) -> Leases:
-        """See `Backend.leases`."""
-        keyspace = self._keys
-        keys = (keyspace.processes, keyspace.renewals, keyspace.leases, keyspace.workers, keyspace.taskhero_workers)
-        length = "" if lease is None else int(lease * 1000)
-        last, found = await self._run("leases", keys, (self._now(), seen, length))
-        return read_leases(last, found)
-
-    async def rescue(self, expired: Sequence[Lease], limit: int) -> Sequence[RescuedJob]:
-        """See `Backend.rescue`."""
-        rescued: list[RescuedJob] = []
-        blocked: list[RescuedJob] = []
-        for lease, ids in await self._expired(expired):
-            values = await self._values(ids)
-            held = [(worker_id, value, parse_working(value)) for worker_id, value in values.items()]
-            found = [(worker_id, value, held_job) for worker_id, value, held_job in held if held_job is not None]
-            # Latest claim first: each is pushed to the front, so the queue keeps the order of the claims.
-            found.sort(key=lambda item: token_order(item[2].token), reverse=True)
-            attributed = any(held_job.running and not rescue_count(held_job.raw) for _, _, held_job in found)
-            attempted, blocked_before = 0, len(blocked)
-            while attempted < len(found) and len(rescued) < limit:
-                batch = found[attempted : attempted + limit - len(rescued)]
-                for job in await self._rescue_batch(lease, batch, attributed=attributed):
-                    (rescued if job.problem is None else blocked).append(job)
-                attempted += len(batch)
-            if attempted == len(found) and blocked_before == len(blocked):
-                await self._deregister_slots(lease.process, ids, end_lease=True, renewal=lease.renewal)
-            if len(rescued) >= limit:
-                break
-        return rescued + blocked
-
-    async def _expired(self, leases: Sequence[Lease]) -> list[tuple[Lease, list[str]]]:
-        """Return the leases that were not renewed, each with the worker ids of its process."""
-        if not leases:
-            return []
-        keyspace = self._keys
-        arguments = [part for lease in leases for part in (lease.process, lease.renewal)]
-        expired, workers = await self._run(
-            "expired_leases", (keyspace.renewals, keyspace.workers, keyspace.taskhero_workers), arguments
-        )
-        unchanged = set(map(to_text, expired))
-        ids: defaultdict[str | None, set[str]] = defaultdict(set)
-        for worker_id in map(to_text, workers):
-            ids[process_of(worker_id)].add(worker_id)
-        return [(lease, sorted(ids[lease.process])) for lease in leases if lease.process in unchanged]
-
-    async def _rescue_batch(
-        self, lease: Lease, batch: list[tuple[str, str, HeldJob]], *, attributed: bool
-    ) -> list[RescuedJob]:
-        """Return jobs to the front of their queues. *attributed*: the crash is attributed to a running job."""
-        if not batch:
-            return []
-        keyspace = self._keys
-        keys: _Keys = [keyspace.processes, keyspace.queues, keyspace.wake_new, keyspace.renewals]
-        arguments: _Arguments = [lease.process, lease.renewal]
-        jobs = []
-        for worker_id, value, job in batch:
-            raw = mark_rescued(job.raw, running=job.running, late=job.late and not attributed)
-            keys += (keyspace.worker(worker_id), keyspace.queue(job.queue), keyspace.wake(job.queue))
-            arguments += (to_bytes(value), job.queue, to_bytes(raw))
-            jobs.append(RescuedJob(job.worker, job.queue, raw, job.running))
-        results: list[RescuedJob] = []
-        replies = await self._run("rescue", keys, arguments)
-        for (_, _, job), rescued, result in zip(batch, jobs, replies, strict=True):
-            if isinstance(result, bytes):
-                results.append(RescuedJob(job.worker, job.queue, job.raw, job.running, to_text(result)))
-            elif result:
-                results.append(rescued)
-        return results
-
-
-@lru_cache(maxsize=1)
-def _format_second(now: int) -> str:
-    """Return a time in UTC. Cached, since many calls fall into one second and the C library reads files."""
-    return time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(now))
-
-
-_json_names: dict[str, str] = {}
-
-
-def _json_name(queue: str) -> str:
-    """Return the name of a queue in JSON. The names are cached, since a process works few queues."""
-    name = _json_names.get(queue)
-    if name is None:
-        if len(_json_names) > 10_000:
-            _json_names.clear()
-        name = _json_names[queue] = encode_any(queue)
-    return name
-
-
-def _read_reply(
-    reply: Any, token: str, slots: Sequence[int], settled: Sequence[Settlement], queues: Sequence[str]
-) -> SettleAndClaimReply:
-    (registered, paused, waiting), ends, problems, claimed = reply
-    claims = [
-        Claim(slots[row - 1], f"{token}.{number}", queues[queue - 1], raw.decode("utf-8", "surrogateescape"))
-        for row, queue, number, raw in zip(claimed[::4], claimed[1::4], claimed[2::4], claimed[3::4], strict=True)
-    ]
-    gone: list[Claim] = []
-    unsettled: list[tuple[Claim, str]] = []
-    attempts: list[tuple[Claim, int]] = []
-    next_runs: list[tuple[Claim, int]] = []
-    for row, raw_result in zip(ends[::2], ends[1::2], strict=True):
-        claim, result = settled[row - 1].claim, to_text(raw_result)
-        if result == "gone":
-            gone.append(claim)
-        elif result.startswith("attempt "):
-            attempts.append((claim, int(result[8:])))
-        elif result.startswith("next "):
-            next_runs.append((claim, int(result[5:])))
-        else:
-            unsettled.append((claim, result.removeprefix("error ")))
-    return SettleAndClaimReply(
-        claims=claims,
-        gone=gone,
-        unsettled=unsettled,
-        attempts=attempts,
-        next_runs=next_runs,
-        problems={queues[i - 1]: to_text(reason) for i, reason in zip(problems[::2], problems[1::2], strict=True)},
-        jobs_left=bool(waiting),
-        registered=bool(registered),
-        paused=bool(paused),
-    )
+        return bool(await self._run(ScriptCall("mark_exclusive", (key,), (claim.token, "1" if exclusive else ""))))

@@ -1,95 +1,56 @@
-"""Define what all groups of commands share: connections, keys, clock, and the encoding of payloads."""
+"""Define what all groups of commands share: connections, keys and clock."""
 
 from __future__ import annotations
 
-import math
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from taskhero.backends.protocol import ForeignLeader, QueueLockGuard
-from taskhero.backends.redis.scripts import run_script
+from taskhero.backends.redis.conversions import to_bytes, to_text
 from taskhero.errors import BackendError
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import AsyncIterator, Sequence
     from enum import StrEnum
 
     from taskhero.backends.protocol import Guard
-    from taskhero.backends.redis.connection.connection_manager import ConnectionManager
-    from taskhero.clock import Clock
-    from taskhero.wire.keys import Keys
-    from taskhero.wire.workers import HeldJob
+    from taskhero.backends.redis.store import Store
 
-__all__ = [
-    "RedisCommands",
-    "claim_order",
-    "milliseconds",
-    "problem_in",
-    "to_bytes",
-    "to_number",
-    "to_text",
-    "token_order",
-]
+__all__ = ["CommandGroup"]
+
+#: The number of keys that one SCAN visits.
+_SCAN_COUNT = 1000
 
 _Result = TypeVar("_Result", bound="StrEnum")
 
 
-def to_bytes(text: str) -> bytes:
-    """Return the exact bytes of a payload."""
-    return text.encode("utf-8", "surrogateescape")
+class CommandGroup:
+    """The base class of all groups of commands. A group has no state of its own."""
 
+    def __init__(self, store: Store) -> None:
+        self._store = store
+        self._connections = store.connections
+        self._run = store.connections.run_script
+        self._now = store.script_now
+        self._keys = store.keys
+        self._prefix = store.keys.named("")
 
-def to_text(raw: bytes) -> str:
-    """Return any bytes as text, so that `to_bytes` restores them exactly."""
-    return raw.decode("utf-8", "surrogateescape")
+    async def _worker_values(self, ids: Sequence[str]) -> dict[str, str]:
+        """Return the values of the worker keys, without workers that hold nothing."""
+        if not ids:
+            return {}
+        values = await self._connections.call("MGET", *(self._keys.worker(worker_id) for worker_id in ids))
+        return {worker_id: to_text(value) for worker_id, value in zip(ids, values, strict=True) if value}
 
-
-def to_number(value: bytes | None) -> int | None:
-    """Return the whole number in *value*, or None if there is none."""
-    try:
-        return int(value) if value is not None else None
-    except ValueError:
-        return None
-
-
-def problem_in(reply: bytes) -> str | None:
-    """Return the message of a script's reply ``error <message>``, or None for all other replies."""
-    return reply[6:].decode("utf-8", "replace") if reply.startswith(b"error ") else None
-
-
-def milliseconds(delay: float) -> int:
-    """Return a delay of *delay* seconds in whole milliseconds, rounded up. Float errors below 1 ns do not count."""
-    return math.ceil(delay * 1000 - 1e-6)
-
-
-def token_order(token: str) -> tuple[int, int]:
-    """Return a sort key that orders the tokens of one process by the time of their claims."""
-    batch, _, number = token.partition(".")
-    return (int(batch), int(number or 0)) if batch.isdigit() and (number or "0").isdigit() else (0, 0)
-
-
-def claim_order(held: HeldJob | None) -> tuple[int, int]:
-    """Return a sort key that orders the claims of one process by their time. No claim comes first."""
-    return token_order(held.token) if held else (-1, 0)
-
-
-class RedisCommands:
-    """The base class of all groups of commands."""
-
-    _connections: ConnectionManager
-    _keys: Keys
-    _clock: Clock | None
-
-    def _now(self) -> str:
-        """Return the time for a script in milliseconds, or an empty string for the server's clock."""
-        return "" if self._clock is None else str(int(self._clock.now() * 1000))
-
-    @property
-    def _prefix(self) -> str:
-        """Return the prefix of every key."""
-        return self._keys.named("")
-
-    async def _run(self, name: str, keys: Sequence[str | bytes], arguments: Sequence[str | bytes | int]) -> Any:
-        return await run_script(self._connections, name, keys, arguments)
+    async def _scan(self, prefix: str, pattern: str = "*") -> AsyncIterator[bytes]:
+        """Yield all keys with this prefix and pattern. The wire format has no index of counters and locks."""
+        pattern = "".join(f"\\{letter}" if letter in "*?[]\\^" else letter for letter in prefix) + pattern
+        cursor: Any = b"0"
+        while True:
+            cursor, names = await self._connections.call("SCAN", cursor, "MATCH", pattern, "COUNT", _SCAN_COUNT)
+            for name in names:
+                yield name
+            if int(cursor) == 0:
+                return
 
     def _result(self, kind: type[_Result], script: str, reply: bytes) -> _Result:
         """Return the result that the reply of a script names. The script has run, so an unknown reply is not refused.

@@ -5,8 +5,9 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from taskhero.backends.records.inspection import FAILED, DelayedPage, Overview, RetryResult, StoredDelayedJob
-from taskhero.backends.redis.commands.command_group import to_bytes, to_number, to_text
-from taskhero.backends.redis.commands.queue_commands import QueueCommands
+from taskhero.backends.redis.commands.command_group import CommandGroup
+from taskhero.backends.redis.conversions import to_bytes, to_number, to_text
+from taskhero.backends.redis.scripts import ScriptCall
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -30,7 +31,7 @@ _Arguments = list["str | bytes | int"]
 _Item = TypeVar("_Item")
 
 
-class InspectionCommands(QueueCommands):
+class InspectionCommands(CommandGroup):
     """The verbs that list and repair delayed jobs, failed jobs and locks."""
 
     async def overview(self) -> Overview:
@@ -45,7 +46,7 @@ class InspectionCommands(QueueCommands):
             keyspace.leader,
             keyspace.pause,
         )
-        reply = await self._run("overview", (*keys, keyspace.ruby_master_lock), (self._now(), self._prefix))
+        reply = await self._run(ScriptCall("overview", (*keys, keyspace.ruby_master_lock), (self._now(), self._prefix)))
         now, lease, pause, processed, failed, queues, lists, foreign = reply
         until, _, owner = _text(lease).partition(" ")
         is_held = owner and until.isdigit() and int(until) > int(now)
@@ -62,28 +63,14 @@ class InspectionCommands(QueueCommands):
 
     # delayed jobs
 
-    async def adopt(self) -> int:
-        """See `Backend.adopt`."""
-        head = f"{self._prefix}delayed:"
-        adopted, batch = 0, list[str]()
-        # A store may hold millions of due times, so only one batch of names is kept. Redis may report a name twice.
-        async for name in self._scan(head):
-            batch.append(to_text(name).removeprefix(head))
-            if len(batch) == _VALUES:
-                adopted += await self._adopt(batch)
-                batch = []
-        return adopted + await self._adopt(batch) if batch else adopted
-
-    async def _adopt(self, names: Sequence[str]) -> int:
-        keys = (self._keys.schedule, self._keys.wake_schedule)
-        return int(await self._run("adopt", keys, (self._prefix, *map(to_bytes, sorted(names)))))
-
     async def due_times(self) -> Sequence[tuple[int, int]]:
         """See `Backend.due_times`."""
         found: list[tuple[int, int]] = []
         first = "0"
         while first:
-            after, *pairs = await self._run("due_times", (self._keys.schedule,), (self._prefix, first, _DUE_TIMES))
+            after, *pairs = await self._run(
+                ScriptCall("due_times", (self._keys.schedule,), (self._prefix, first, _DUE_TIMES))
+            )
             found += [(int(at), int(number)) for at, number in zip(pairs[::2], pairs[1::2], strict=True)]
             first = after.decode()
         return found
@@ -98,7 +85,7 @@ class InspectionCommands(QueueCommands):
         """See `Backend.search_delayed`."""
         first, position = after or (0, 0)
         arguments: _Arguments = [self._prefix, first, position, limit, _PAGE_BYTES, *map(to_bytes, containing)]
-        at, position, *pairs = await self._run("search_delayed", (self._keys.schedule,), arguments)
+        at, position, *pairs = await self._run(ScriptCall("search_delayed", (self._keys.schedule,), arguments))
         return DelayedPage(
             [StoredDelayedJob(int(at), to_text(raw)) for at, raw in zip(pairs[::2], pairs[1::2], strict=True)],
             (int(at), int(position)) if at else None,
@@ -113,7 +100,7 @@ class InspectionCommands(QueueCommands):
             for entry in batch:
                 keys += (self._keys.delayed(entry.at), to_bytes(self._keys.timestamps(entry.raw)))
                 arguments += (entry.at, to_bytes(entry.raw))
-            removed += await self._run("remove_delayed", keys, arguments)
+            removed += await self._run(ScriptCall("remove_delayed", keys, arguments))
         return removed
 
     # failures
@@ -136,7 +123,9 @@ class InspectionCommands(QueueCommands):
         removed: list[bool] = []
         for batch in _batches_of(entries, _REMOVALS):
             keys = [to_bytes(self._keys.named(entry.source)) for entry in batch]
-            removed += map(bool, await self._run("remove_failed", keys, [to_bytes(entry.raw) for entry in batch]))
+            removed += map(
+                bool, await self._run(ScriptCall("remove_failed", keys, [to_bytes(entry.raw) for entry in batch]))
+            )
         return removed
 
     async def retry_failed(self, retries: Sequence[FailedRetry]) -> Sequence[RetryResult]:
@@ -157,7 +146,7 @@ class InspectionCommands(QueueCommands):
                 keys += guard_keys
                 arguments += (entry.queue, int(entry.front), len(guard_keys), *guards)
                 arguments += (to_bytes(retry.failed.raw), to_bytes(entry.raw))
-            replies = await self._run("retry_failed", keys, arguments)
+            replies = await self._run(ScriptCall("retry_failed", keys, arguments))
             results += [self._result(RetryResult, "retry_failed", reply) for reply in replies]
         return results
 
@@ -170,7 +159,7 @@ class InspectionCommands(QueueCommands):
         names = sorted(name for name in found if name.removeprefix(prefix).startswith(_LOCKS))
         locks: dict[str, str] = {}
         for batch in _batches_of(names, _VALUES):
-            values = await self._run("read_strings", [to_bytes(name) for name in batch], ())
+            values = await self._run(ScriptCall("read_strings", [to_bytes(name) for name in batch], ()))
             for name, value in zip(batch, values, strict=True):
                 if value is not None:
                     locks[name.removeprefix(prefix)] = _problem(value) or to_text(value)
@@ -180,7 +169,7 @@ class InspectionCommands(QueueCommands):
         """See `Backend.lifetimes`."""
         found: dict[str, float | None] = {}
         for batch in _batches_of(keys, _VALUES):
-            lifetimes = await self._run("lifetimes", [to_bytes(self._keys.named(key)) for key in batch], ())
+            lifetimes = await self._run(ScriptCall("lifetimes", [to_bytes(self._keys.named(key)) for key in batch], ()))
             pairs = zip(batch, map(int, lifetimes), strict=True)
             found.update((key, ms / 1000 if ms >= 0 else None) for key, ms in pairs if ms != -2)
         return found

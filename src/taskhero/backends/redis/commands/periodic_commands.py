@@ -6,7 +6,9 @@ from typing import TYPE_CHECKING
 
 from taskhero.backends.protocol import EnsureResult, FireResult, KnownPeriodicTask, PeriodicTasksReply, QueueLockGuard
 from taskhero.backends.records.periodic_tasks import decode_periodic, decode_stop_reason, encode_periodic
-from taskhero.backends.redis.commands.command_group import RedisCommands, problem_in, to_bytes, to_number, to_text
+from taskhero.backends.redis.commands.command_group import CommandGroup
+from taskhero.backends.redis.conversions import problem_in, to_bytes, to_number, to_text
+from taskhero.backends.redis.scripts import ScriptCall
 from taskhero.errors import BackendRefused
 
 if TYPE_CHECKING:
@@ -20,7 +22,7 @@ _Keys = list["str | bytes"]
 _Arguments = list["str | bytes | int"]
 
 
-class PeriodicCommands(RedisCommands):
+class PeriodicCommands(CommandGroup):
     """The verbs that maintain periodic tasks."""
 
     async def declare_periodic(
@@ -33,7 +35,7 @@ class PeriodicCommands(RedisCommands):
             by_cron = "" if task.cron is None else "1"
             arguments += (to_bytes(task.name), to_bytes(encode_periodic(task)), by_cron)
         keys = (keyspace.processes, keyspace.periodic, keyspace.stopped, keyspace.cron_cursors)
-        now, stopped, *known = await self._run("declare_periodic", keys, arguments)
+        now, stopped, *known = await self._run(ScriptCall("declare_periodic", keys, arguments))
         rows = zip(known[::3], known[1::3], known[2::3], strict=True)
         tasks = [_known_task(definition, reason, cursor) for definition, reason, cursor in rows]
         found = [task for task in tasks if task is not None]
@@ -69,7 +71,7 @@ class PeriodicCommands(RedisCommands):
             arguments += (to_bytes(task.name), task.queue, int((task.frequency or 0) * 1000), len(task.holds))
             arguments += (len(locks), len(payloads))
             arguments += (*(-lock.timeout if lock.shared else lock.timeout for lock in locks), *map(to_bytes, payloads))
-        replies = await self._run("ensure_periodic", keys, arguments)
+        replies = await self._run(ScriptCall("ensure_periodic", keys, arguments))
         return [self._result(EnsureResult, "ensure_periodic", reply) for reply in replies]
 
     async def restart_periodic(self, task: PeriodicTask) -> int | None:
@@ -94,7 +96,7 @@ class PeriodicCommands(RedisCommands):
         keys += [to_bytes(keyspace.timestamps(payload)) for payload in payloads]
         frequency = "" if task.frequency is None else int(task.frequency * 1000)
         arguments: _Arguments = [self._now(), self._prefix, to_bytes(task.name), action, frequency, len(locks)]
-        removed, at = await self._run("restart_periodic", keys, [*arguments, *map(to_bytes, payloads)])
+        removed, at = await self._run(ScriptCall("restart_periodic", keys, [*arguments, *map(to_bytes, payloads)]))
         return int(removed), to_number(at)
 
     async def resume_periodic(self, names: Sequence[str], *, failed: bool = False) -> int:
@@ -102,7 +104,7 @@ class PeriodicCommands(RedisCommands):
         if not names:
             return 0
         keys = (self._keys.processes, self._keys.stopped)
-        return int(await self._run("resume_periodic", keys, ("1" if failed else "", *map(to_bytes, names))))
+        return int(await self._run(ScriptCall("resume_periodic", keys, ("1" if failed else "", *map(to_bytes, names)))))
 
     async def fire_cron(
         self, task: PeriodicTask, expected_cursor: int | None, new_cursor: int, count: int
@@ -127,7 +129,7 @@ class PeriodicCommands(RedisCommands):
             *guards,
             to_bytes(task.raw),
         )
-        reply = await self._run("fire_cron", [*keys, *guard_keys], arguments)
+        reply = await self._run(ScriptCall("fire_cron", [*keys, *guard_keys], arguments))
         problem = problem_in(reply)
         if problem is not None:
             raise BackendRefused(f"Redis at {self._connections.location} could not store the job: {problem}")

@@ -2,24 +2,24 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
-from taskhero.backends.redis.commands.command_group import RedisCommands, to_bytes, to_number, to_text
+from taskhero.backends.redis.commands.command_group import CommandGroup
+from taskhero.backends.redis.conversions import to_bytes, to_number, to_text
+from taskhero.backends.redis.scripts import ScriptCall
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Sequence
+    from collections.abc import Sequence
 
     from taskhero.backends.protocol import Removal
 
 __all__ = ["QueueCommands"]
 
-#: The number of keys that one SCAN visits.
-_SCAN_COUNT = 1000
 #: The number of removals in one step. Each scans the whole queue, and Redis runs no other command meanwhile.
 _REMOVALS = 50
 
 
-class QueueCommands(RedisCommands):
+class QueueCommands(CommandGroup):
     """The verbs that list and repair queues, and read counters."""
 
     async def queues(self) -> list[str]:
@@ -46,13 +46,13 @@ class QueueCommands(RedisCommands):
             for removal in removals[first : first + _REMOVALS]:
                 keys += [to_bytes(self._keys.named(key)) for key in removal.release]
                 arguments += (to_bytes(removal.raw), removal.count, len(removal.release))
-            removed += await self._run("remove", keys, arguments)
+            removed += await self._run(ScriptCall("remove", keys, arguments))
         return removed
 
     async def delete_queue(self, queue: str, *, only_if_empty: bool = False) -> int:
         """See `Backend.delete_queue`."""
         keys = (self._keys.queues, to_bytes(self._keys.queue(queue)), to_bytes(self._keys.wake(queue)))
-        return int(await self._run("delete_queue", keys, (to_bytes(queue), int(only_if_empty))))
+        return int(await self._run(ScriptCall("delete_queue", keys, (to_bytes(queue), int(only_if_empty)))))
 
     async def stats(self) -> dict[str, int]:
         """See `Backend.stats`."""
@@ -63,14 +63,3 @@ class QueueCommands(RedisCommands):
         values = await self._connections.call("MGET", *names)
         found = {to_text(name)[len(prefix) :]: to_number(value) for name, value in zip(names, values, strict=True)}
         return {name: value for name, value in found.items() if value is not None}
-
-    async def _scan(self, prefix: str, pattern: str = "*") -> AsyncIterator[bytes]:
-        """Yield all keys with this prefix and pattern. The wire format has no index of counters and locks."""
-        pattern = "".join(f"\\{letter}" if letter in "*?[]\\^" else letter for letter in prefix) + pattern
-        cursor: Any = b"0"
-        while True:
-            cursor, names = await self._connections.call("SCAN", cursor, "MATCH", pattern, "COUNT", _SCAN_COUNT)
-            for name in names:
-                yield name
-            if int(cursor) == 0:
-                return

@@ -5,7 +5,9 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from taskhero.backends.records.inspection import HeartbeatAge, RemoveWorkerResult, WorkerEntry
-from taskhero.backends.redis.commands.command_group import RedisCommands, to_bytes, to_number, to_text
+from taskhero.backends.redis.commands.command_group import CommandGroup
+from taskhero.backends.redis.conversions import to_bytes, to_number, to_text
+from taskhero.backends.redis.scripts import ScriptCall
 from taskhero.wire.workers import parse_worker_id
 
 if TYPE_CHECKING:
@@ -19,7 +21,7 @@ __all__ = ["WorkerCommands"]
 _HEARTBEAT_MEMORY = 8 * 24 * 3600
 
 
-class WorkerCommands(RedisCommands):
+class WorkerCommands(CommandGroup):
     """The verbs that list and remove workers."""
 
     async def workers(self, ids: Sequence[str] | None = None) -> Sequence[WorkerEntry]:
@@ -27,14 +29,16 @@ class WorkerCommands(RedisCommands):
         keyspace = self._keys
         arguments: list[str | bytes | int] = [self._now(), self._prefix, int(ids is not None)]
         arguments += [to_bytes(worker_id) for worker_id in sorted(set(ids or ()))]
-        rows = await self._run("workers", (keyspace.workers, keyspace.heartbeats, keyspace.processes), arguments)
+        rows = await self._run(
+            ScriptCall("workers", (keyspace.workers, keyspace.heartbeats, keyspace.processes), arguments)
+        )
         return sorted((_worker(*row) for row in rows), key=lambda entry: entry.id)
 
     async def heartbeat_ages(self) -> Sequence[HeartbeatAge]:
         """See `Backend.heartbeat_ages`."""
         keyspace = self._keys
         keys = (keyspace.workers, keyspace.heartbeats, keyspace.processes, keyspace.foreign_heartbeats)
-        found = await self._run("heartbeat_ages", keys, (self._now(), self._prefix, _HEARTBEAT_MEMORY))
+        found = await self._run(ScriptCall("heartbeat_ages", keys, (self._now(), self._prefix, _HEARTBEAT_MEMORY)))
         ages = [HeartbeatAge(to_text(name), int(ms) / 1000) for name, ms in zip(found[::2], found[1::2], strict=True)]
         return sorted(ages, key=lambda age: age.id)
 
@@ -61,7 +65,7 @@ class WorkerCommands(RedisCommands):
         arguments: list[str | bytes | int] = [self._now(), self._prefix, to_bytes(worker_id)]
         arguments += (int(removal.seen is not None), to_bytes(removal.seen or ""), to_bytes(removal.failure or ""))
         arguments.append("" if removal.heartbeat_age is None else int(removal.heartbeat_age * 1000))
-        reply = await self._run("remove_worker", [to_bytes(key) for key in keys], arguments)
+        reply = await self._run(ScriptCall("remove_worker", [to_bytes(key) for key in keys], arguments))
         return self._result(RemoveWorkerResult, "remove_worker", reply)
 
 

@@ -1,8 +1,8 @@
 """Connect to one Redis server, send commands, and follow the server when it moves.
 
 - `url_options` parses URLs and makes the options of all connections.
-- `addresses` finds the server: one server, the master that Sentinels name, or a node of a Cluster.
-- `server_location` holds the address and its generation, a number that grows when the server moves.
+- `address` defines what an address is: the server of now, and a generation that grows when it moves.
+- `topologies` makes addresses: one server, the master that Sentinels name, or a node of a Cluster.
 - `sentinel_listener` learns from Sentinels that another server became the master.
 - `master_errors` recognizes the errors of a server that cannot act as the master.
 - `master_connections` keeps the connections of one event loop and replaces those of an older generation.

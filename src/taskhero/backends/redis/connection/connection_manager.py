@@ -10,20 +10,12 @@ from redis import exceptions as redis_errors
 from taskhero.backends.redis.connection.master_connections import MasterConnections
 from taskhero.backends.redis.connection.master_errors import cannot_act
 from taskhero.backends.redis.connection.url_options import REPLY_TIMEOUT
+from taskhero.backends.redis.scripts import encode_command
 from taskhero.errors import BackendError, BackendRefused, BackendTooOld, BackendUnavailable, ReplyLost, WrongType
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
-
-    from redis.asyncio.connection import AbstractConnection
-
     from taskhero.backends.redis.connection.pipelined import HiredisConnection
-
-_pack: Callable[[tuple[Any, ...]], bytes] | None
-try:
-    from hiredis import pack_command as _pack
-except ImportError:
-    _pack = None
+    from taskhero.backends.redis.scripts import ScriptCall
 
 __all__ = ["ConnectionManager"]
 
@@ -32,13 +24,6 @@ OLDEST = (6, 2)
 #: Errors that only servers of a Cluster return.
 _CLUSTER_ERRORS = (redis_errors.ClusterCrossSlotError, redis_errors.MovedError)
 _FAILURES = (redis_errors.RedisError, OSError, TimeoutError)
-
-
-def _packed(connection: AbstractConnection, command: Sequence[Any]) -> bytes | list[bytes]:
-    """Return the bytes of a command. hiredis, if installed, needs a tenth of the time for long commands."""
-    if _pack is not None:
-        return _pack(tuple(command))
-    return connection.pack_command(*command)
 
 
 class ConnectionManager(MasterConnections):
@@ -68,74 +53,83 @@ class ConnectionManager(MasterConnections):
                 f"the server at {self.location} is Redis {version}; taskhero needs Redis 6.2 or newer, or Valkey"
             )
 
+    async def run_script(self, call: ScriptCall) -> Any:
+        """Run a script. Send its source only if the server does not have it. Raises the same errors as `send`."""
+        try:
+            return await self.send("EVALSHA", call.encoded or encode_command(call.command()))
+        except BackendRefused as error:
+            if not isinstance(error.__cause__, redis_errors.NoScriptError):
+                raise
+        return await self.send("EVAL", encode_command(call.command(by_source=True)))
+
     async def call(self, *command: Any) -> Any:
-        """Send one command and return its reply.
+        """Send one command and return its reply. Raises the same errors as `send`."""
+        return await self.send(command[0], encode_command(command))
+
+    async def send(self, name: str, packed: bytes) -> Any:
+        """Send one encoded command and return its reply. If the server moved, send it again to the new master.
+
+        Args:
+            name: The name of the command, for error messages.
+            packed: The encoded command.
 
         Raises:
             BackendUnavailable: It was not sent, or the server cannot act as the master and did nothing.
             ReplyLost: It was sent, but no reply came.
             BackendRefused: The server answered with an error.
         """
-        return await self._call_master(command)
-
-    async def call_packed(self, name: str, packed: bytes) -> Any:
-        """Send a command that is already encoded. Errors call it *name*. Raises the same errors as `call`."""
-        return await self._call_master((name,), packed)
-
-    async def _call_master(self, command: Sequence[Any], packed: bytes | None = None) -> Any:
-        """Send a command. Send it again if the server did nothing and a newer connection may reach the master."""
         seen = self._address.generation
         try:
-            return await self._call(command, packed)
+            return await self._send_once(name, packed)
         except BackendError as error:
+            # The server did nothing, and a newer connection may reach the master.
             cause = error.__cause__
             if not isinstance(cause, Exception) or not cannot_act(cause) or not await self.follow(cause, seen):
                 raise
-        return await self._call(command, packed)
+        return await self._send_once(name, packed)
 
-    async def _call(self, command: Sequence[Any], packed: bytes | None) -> Any:
+    async def _send_once(self, name: str, packed: bytes) -> Any:
+        """Send a command on the pipelined connection if it is idle. Otherwise take a connection from the pool."""
         pipelined = self._pipelined
-        if pipelined is not None and pipelined.lost:
-            await self._end_pipelined(pipelined)
-        elif (
-            pipelined is not None
-            and pipelined.idle
-            and self._pool_generation == self._address.generation
-            and self._loop is asyncio.get_running_loop()
-        ):
-            return await self._call_pipelined(pipelined, command, packed)
-        pool, connection = await self._take()
+        if pipelined is None or not self._can_send(pipelined):
+            return await self._send_pooled(name, packed)
         try:
-            return await self._ask(connection, command, packed)
-        finally:
-            await self._release(pool, connection)
-
-    async def _call_pipelined(self, pipelined: HiredisConnection, command: Sequence[Any], packed: bytes | None) -> Any:
-        try:
-            return await pipelined.ask(packed or _packed(pipelined.connection, command))
+            return await pipelined.ask(packed)
         except _FAILURES as error:
             if cannot_act(error) and pipelined.idle:
                 await pipelined.close()
-            raise self._translate_error(error, command[0]) from error
+            raise self._translate_error(error, name) from error
         finally:
             if pipelined.lost or self._queueing:
                 await self._end_pipelined(pipelined)
 
-    async def _ask(self, connection: AbstractConnection, command: Sequence[Any], packed: bytes | None) -> Any:
+    def _can_send(self, pipelined: HiredisConnection) -> bool:
+        return (
+            pipelined.idle
+            and self._pool_generation == self._address.generation
+            and self._loop is asyncio.get_running_loop()
+        )
+
+    async def _send_pooled(self, name: str, packed: bytes) -> Any:
+        if self._pipelined is not None and self._pipelined.lost:
+            await self._end_pipelined(self._pipelined)
+        pool, connection = await self._take()
         try:
             async with asyncio.timeout(REPLY_TIMEOUT):
-                await connection.send_packed_command(packed or _packed(connection, command), check_health=False)
+                await connection.send_packed_command(packed, check_health=False)
                 return await connection.read_response()
         except redis_errors.ResponseError as error:
             if cannot_act(error):
                 await connection.disconnect(nowait=True)
-            raise self._translate_error(error, command[0]) from error
+            raise self._translate_error(error, name) from error
         except BaseException as error:
             # The next command would read a reply that arrives later as its own.
             await connection.disconnect(nowait=True)
             if isinstance(error, _FAILURES):
-                raise self._translate_error(error, command[0]) from error
+                raise self._translate_error(error, name) from error
             raise
+        finally:
+            await self._release(pool, connection)
 
     def _translate_error(self, error: Exception, name: str) -> BackendError:
         """Return the backend error for an error that came instead of a reply."""

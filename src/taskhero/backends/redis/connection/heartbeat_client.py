@@ -11,15 +11,15 @@ from redis import exceptions as redis_errors
 
 from taskhero.backends.redis.connection.master_errors import cannot_act
 from taskhero.backends.redis.connection.redis_py_internals import thread_socket
-from taskhero.backends.redis.scripts import script
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable
 
     import redis
     from redis.connection import AbstractConnection
 
-    from taskhero.backends.redis.connection.server_location import Address
+    from taskhero.backends.redis.connection.address import Address
+    from taskhero.backends.redis.scripts import ScriptCall
 
 __all__ = ["HeartbeatClient"]
 
@@ -46,7 +46,7 @@ class HeartbeatClient:
         self._stops = 0
         address.listen(self._moved)
 
-    def run(self, name: str, keys: Sequence[str | bytes], arguments: Sequence[str | bytes | int]) -> Any:
+    def run(self, call: ScriptCall) -> Any:
         """Run a script that may run twice. Run it again on the new master if the server moved.
 
         Raises:
@@ -54,11 +54,11 @@ class HeartbeatClient:
         """
         seen = self._address.generation
         try:
-            return self._run_once(name, keys, arguments)
+            return self._run_once(call)
         except _BROKEN as error:
             if not self._moved_since(seen, refused=cannot_act(error)):
                 raise
-        return self._run_once(name, keys, arguments)
+        return self._run_once(call)
 
     def stop(self) -> None:
         """Disconnect."""
@@ -68,10 +68,10 @@ class HeartbeatClient:
         if old is not None and not in_use:
             old.close()
 
-    def _run_once(self, name: str, keys: Sequence[str | bytes], arguments: Sequence[str | bytes | int]) -> Any:
+    def _run_once(self, call: ScriptCall) -> Any:
         client = self._take()
         try:
-            return client.run(name, keys, arguments)
+            return client.run(call)
         except _BROKEN:
             with self._lock:
                 if self._client is client:
@@ -157,14 +157,13 @@ class _Client:
             raise redis_errors.ConnectionError("the server moved while a connection was made")
         connection.on_connect()  # type: ignore[no-untyped-call]
 
-    def run(self, name: str, keys: Sequence[str | bytes], arguments: Sequence[str | bytes | int]) -> Any:
+    def run(self, call: ScriptCall) -> Any:
         """Run a script. Send its source only if the server does not have it."""
-        prepared = script(name)
         send: Callable[..., Any] = self.redis.execute_command
         try:
-            return send(*prepared.by_hash(keys, arguments))
+            return send(*call.command())
         except redis_errors.NoScriptError:
-            return send(*prepared.by_source(keys, arguments))
+            return send(*call.command(by_source=True))
 
     def interrupt(self) -> None:
         """Make a command fail that waits for its reply in another thread.

@@ -22,8 +22,8 @@ if TYPE_CHECKING:
     import redis
     from redis.asyncio.connection import ConnectionPool
 
+    from taskhero.backends.redis.connection.address import Address, Watcher
     from taskhero.backends.redis.connection.pipelined import HiredisConnection
-    from taskhero.backends.redis.connection.server_location import Address, Watcher
 
 __all__ = ["LOST", "MasterConnections"]
 

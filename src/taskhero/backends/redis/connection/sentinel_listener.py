@@ -16,7 +16,7 @@ from taskhero.backends.redis.connection.url_options import REPLY_TIMEOUT, async_
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
-    from taskhero.backends.redis.connection.server_location import Node
+    from taskhero.backends.redis.connection.address import Node
 
 __all__ = ["SentinelListener"]
 

@@ -17,6 +17,7 @@
 --!include job_locks
 --!include delaying
 --!include periodic
+--!include removing
 allow_oom(KEYS[1])
 local now = now_ms(ARGV[1])
 local prefix, check_stale = ARGV[2], ARGV[3] == '1'

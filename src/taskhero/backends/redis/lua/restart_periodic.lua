@@ -9,6 +9,7 @@
 --!include common
 --!include delaying
 --!include periodic
+--!include removing
 allow_oom(KEYS[1])
 local now = now_ms(ARGV[1])
 local prefix, name, frequency, locks = ARGV[2], ARGV[3], ARGV[5], tonumber(ARGV[6])

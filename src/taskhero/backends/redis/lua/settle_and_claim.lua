@@ -35,6 +35,7 @@ local KEYS, ARGV = KEYS, ARGV
 --!include delaying
 --!include spellings
 --!include periodic
+--!include removing
 --!include claiming
 allow_oom(KEYS[1])
 local now, fraction = now_ms(ARGV[1])

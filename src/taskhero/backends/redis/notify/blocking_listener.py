@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING
 
 from redis import exceptions as redis_errors
 
-from taskhero.backends.redis.commands.command_group import to_text
 from taskhero.backends.redis.connection.master_errors import cannot_act
+from taskhero.backends.redis.conversions import to_text
 from taskhero.errors import BackendError, BackendUnavailable
 
 if TYPE_CHECKING:

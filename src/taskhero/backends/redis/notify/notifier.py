@@ -12,10 +12,12 @@ from typing import TYPE_CHECKING
 
 from redis import exceptions as redis_errors
 
+from taskhero._internal.async_helpers import cancel_and_wait
 from taskhero.backends.protocol import Wakeup
-from taskhero.backends.redis.commands.command_group import RedisCommands, to_bytes
+from taskhero.backends.redis.conversions import to_bytes
 from taskhero.backends.redis.notify.blocking_listener import BlockingListener
 from taskhero.backends.redis.notify.tracking_listener import TrackingListener
+from taskhero.backends.redis.scripts import ScriptCall
 from taskhero.errors import BackendError, BackendUnavailable
 
 if TYPE_CHECKING:
@@ -23,6 +25,7 @@ if TYPE_CHECKING:
 
     from taskhero.backends.protocol import Process, Subscription
     from taskhero.backends.redis.connection.connection_manager import ConnectionManager
+    from taskhero.backends.redis.store import Store
 
 __all__ = ["Notifier", "ProcessListener"]
 
@@ -72,18 +75,43 @@ class ProcessListener:
             await self.blocking.close()
 
 
-class Notifier(RedisCommands):
-    """The verbs `wait` and `notify`."""
+class Notifier:
+    """The verbs `wait` and `notify`, and the processes that wait.
 
-    _waits: dict[str, ProcessListener]
-    _handovers: set[asyncio.Task[None]]
-    _tracking: bool
+    Args:
+        can_track: Whether the server may support CLIENT TRACKING.
+
+    Attributes:
+        listeners: The listeners of each process that has waited, by its name.
+        can_track: False if all processes must block, because the server refuses to track.
+    """
+
+    def __init__(self, store: Store, *, can_track: bool = True) -> None:
+        self._store = store
+        self._connections = store.connections
+        self._run = store.connections.run_script
+        self._keys = store.keys
+        self.listeners: dict[str, ProcessListener] = {}
+        self.can_track = self._may_track = can_track
+        self._handovers: set[asyncio.Task[None]] = set()
+
+    def reset(self) -> None:
+        """Forget all listeners, such as those of an event loop that is closed."""
+        self.listeners, self._handovers, self.can_track = {}, set(), self._may_track
+
+    async def close(self) -> None:
+        """End all waits."""
+        listeners = list(self.listeners.values())
+        await cancel_and_wait([*self._handovers])
+        for listener in listeners:
+            await listener.close()
+        self.reset()
 
     async def wait(self, process: Process, subscription: Subscription, timeout: float) -> Wakeup:
         """See `Backend.wait`."""
-        listener = self._waits.get(process.name)
+        listener = self.listeners.get(process.name)
         if listener is None:
-            listener = self._waits[process.name] = ProcessListener(process, self._connections, self._on_invalidated)
+            listener = self.listeners[process.name] = ProcessListener(process, self._connections, self._on_invalidated)
         if listener.handover is not None:
             await asyncio.wait({listener.handover})
         wants_jobs = bool(subscription.queues) or subscription.all_queues
@@ -115,7 +143,7 @@ class Notifier(RedisCommands):
         """See `Backend.notify`."""
         if queues:
             keys = [key for queue in queues for key in (self._keys.queue(queue), self._keys.wake(queue))]
-            await self._run("notify", keys, ())
+            await self._run(ScriptCall("notify", keys, ()))
 
     # blocking
 
@@ -123,7 +151,7 @@ class Notifier(RedisCommands):
         keys = [self._keys.wake(queue) for queue in subscription.queues]
         if subscription.all_queues:
             keys.append(self._keys.wake_new)
-        if self._tracking and keys:
+        if self.can_track and keys:
             keys.append(self._tracking_lease_free)
         if subscription.schedule:
             keys.append(self._keys.wake_schedule)
@@ -146,7 +174,7 @@ class Notifier(RedisCommands):
 
     async def _acquire_tracking_lease(self, listener: ProcessListener) -> bool:
         """Acquire or renew the tracking lease. Return whether this process holds it and tracks."""
-        if not self._tracking:
+        if not self.can_track:
             return False
         now = asyncio.get_running_loop().time()
         if listener.tracking.active and now < listener.tracking_lease_ends - TRACKING_LEASE + TRACKING_RENEWAL:
@@ -154,9 +182,9 @@ class Notifier(RedisCommands):
         if now < listener.next_attempt:
             return False
         listener.next_attempt = now + TRACKING_RENEWAL
-        arguments = (self._now(), listener.process.name, int(TRACKING_LEASE * 1000))
+        arguments = (self._store.script_now(), listener.process.name, int(TRACKING_LEASE * 1000))
         try:
-            leads = await self._run("acquire_lease", (self._keys.tracking_lease,), arguments)
+            leads = await self._run(ScriptCall("acquire_lease", (self._keys.tracking_lease,), arguments))
         except BaseException:
             # It may hold the lease now, and no other process can acquire it then: retry at once.
             listener.next_attempt = 0.0
@@ -169,17 +197,17 @@ class Notifier(RedisCommands):
             listener.tracking.check()
             return True
         try:
-            self._tracking = await listener.tracking.open()
+            self.can_track = await listener.tracking.open()
         except _BROKEN as error:
             raise BackendUnavailable(f"cannot reach Redis at {self._connections.location}: {error}") from error
-        if self._tracking:
+        if self.can_track:
             # The first `track` reports waiting jobs, but not a wake-up for the schedule that BLPOP has removed.
             if await listener.blocking.stop() == self._keys.wake_schedule:
                 listener.has_schedule_wakeup = True
             await listener.blocking.close()
         else:
             await self._release_tracking_lease(listener)
-        return self._tracking
+        return self.can_track
 
     async def _wait_tracking(self, listener: ProcessListener, subscription: Subscription, timeout: float) -> Wakeup:
         if listener.has_schedule_wakeup and subscription.schedule:
@@ -233,13 +261,12 @@ class Notifier(RedisCommands):
     async def _release_tracking_lease(self, listener: ProcessListener) -> None:
         await listener.tracking.close()
         listener.tracking_lease_ends = 0.0
-        await self._run(
-            "release_lease", (self._keys.tracking_lease, self._tracking_lease_free), (listener.process.name, "1")
-        )
+        keys = (self._keys.tracking_lease, self._tracking_lease_free)
+        await self._run(ScriptCall("release_lease", keys, (listener.process.name, "1")))
 
-    async def _stop_waiting(self, process: Process) -> None:
+    async def stop_waiting(self, process: Process) -> None:
         """Close the listeners of a process, and release its tracking lease."""
-        listener = self._waits.pop(process.name, None)
+        listener = self.listeners.pop(process.name, None)
         if listener is None:
             return
         had_lease = listener.tracking.active

@@ -1,4 +1,4 @@
-"""Hold the address of a server, and the generation of the connections to it."""
+"""Define the address of a server, and the generation of the connections to it."""
 
 from __future__ import annotations
 

@@ -14,8 +14,8 @@ from redis.asyncio.connection import parse_url
 from redis.crc import key_slot
 
 from taskhero._internal.display import location_of, without_secrets
+from taskhero.backends.redis.connection.address import Address, MovingAddress, ask_all
 from taskhero.backends.redis.connection.sentinel_listener import SentinelListener
-from taskhero.backends.redis.connection.server_location import Address, MovingAddress, ask_all
 from taskhero.backends.redis.connection.url_options import (
     MAX_CONNECTIONS,
     REPLY_TIMEOUT,
@@ -32,7 +32,7 @@ if TYPE_CHECKING:
 
     from redis.asyncio.connection import ConnectionPool
 
-    from taskhero.backends.redis.connection.server_location import Node
+    from taskhero.backends.redis.connection.address import Node
 
 __all__ = ["Address", "ClusterAddress", "SentinelAddress", "ServerAddress", "address_of"]
 
