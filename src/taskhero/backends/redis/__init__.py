@@ -2,7 +2,7 @@
 
 - `backend` defines `RedisBackend`. It makes the parts below, and maps each verb of the contract to one of them.
 - `store` is what all parts share: the connections, the names of the keys and the clock.
-- `commands` turns verbs into the keys and arguments of scripts. Its groups of commands have no state.
+- `commands` turns verbs into calls of scripts. Its groups of commands have no state.
 - `push_batcher` lets pushes that arrive during a round trip share the next one.
 - `settle_and_claim` is the verb of that name. It numbers the claims and keeps encoded keys.
 - `registered_slots` keeps the slots that processes have registered.

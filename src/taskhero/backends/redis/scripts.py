@@ -11,9 +11,9 @@ from typing import TYPE_CHECKING, Any
 import attrs
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Collection
 
-__all__ = ["PreparedScript", "Script", "ScriptCall", "encode_command", "script"]
+__all__ = ["CallPart", "PreparedScript", "Script", "ScriptCall", "encode_command", "script"]
 
 _INCLUDE = re.compile(r"^--!include (\w+)$", re.MULTILINE)
 
@@ -59,21 +59,81 @@ def script(name: str) -> Script:
     return Script(name, text, sha)
 
 
-@attrs.frozen
-class ScriptCall:
-    """A call of a script.
+class CallPart:
+    """Keys and arguments of a script, in the order in which it reads them.
+
+    Each method adds values of one kind. In Lua, the function `read_...` of the same name reads one of them
+    (``_arguments.lua``). Loops that many jobs pass through append to the lists directly.
 
     Attributes:
+        keys: The keys.
+        arguments: The arguments.
+    """
+
+    __slots__ = ("arguments", "keys")
+
+    def __init__(self) -> None:
+        self.keys: list[str | bytes] = []
+        self.arguments: list[str | bytes | int] = []
+
+    def key(self, *keys: str) -> None:
+        """Add keys. Lua: `read_key`."""
+        for key in keys:
+            self.keys.append(key.encode("utf-8", "surrogateescape"))
+
+    def key_list(self, keys: Collection[str]) -> None:
+        """Add several keys, and their number as an argument. Lua: `read_keys`."""
+        self.arguments.append(len(keys))
+        self.key(*keys)
+
+    def text(self, *values: str) -> None:
+        """Add texts. Lua: `read_text`."""
+        for value in values:
+            self.arguments.append(value.encode("utf-8", "surrogateescape"))
+
+    def texts(self, values: Collection[str]) -> None:
+        """Add several texts, after their number. Lua: `read_texts`."""
+        self.arguments.append(len(values))
+        self.text(*values)
+
+    def number(self, *values: int) -> None:
+        """Add numbers. Lua: `read_number`."""
+        self.arguments += values
+
+    def flag(self, *values: bool) -> None:
+        """Add flags. Lua: `read_flag`."""
+        for value in values:
+            self.arguments.append("1" if value else "0")
+
+    def optional(self, *values: str | float | None) -> None:
+        """Add values that may be left out. Lua: `read_optional`, which returns a text or nil."""
+        for value in values:
+            self.text("" if value is None else str(value))
+
+    def extend(self, part: CallPart) -> None:
+        """Add the keys and arguments of another part."""
+        self.keys += part.keys
+        self.arguments += part.arguments
+
+
+class ScriptCall(CallPart):
+    """A call of a script.
+
+    Args:
         name: The name of the script.
-        keys: Its keys.
-        arguments: Its arguments.
+        keys: The first keys.
+
+    Attributes:
         encoded: The encoded command that runs it by its hash, if it was prepared.
     """
 
-    name: str
-    keys: Sequence[str | bytes]
-    arguments: Sequence[str | bytes | int]
-    encoded: bytes | None = None
+    __slots__ = ("encoded", "name")
+
+    def __init__(self, name: str, *keys: str) -> None:
+        super().__init__()
+        self.name = name
+        self.encoded: bytes | None = None
+        self.key(*keys)
 
     def command(self, *, by_source: bool = False) -> tuple[str | bytes | int, ...]:
         """Return the command that runs the script by its hash, or by its source, which the server then stores."""
@@ -99,6 +159,8 @@ class PreparedScript:
 
     def with_last(self, *changing: str) -> ScriptCall:
         """Return a call with these last arguments."""
-        call = self._call
-        encoded = self._head + b"".join(map(_bulk, changing))
-        return ScriptCall(call.name, call.keys, (*call.arguments, *changing), encoded)
+        call = ScriptCall(self._call.name)
+        call.extend(self._call)
+        call.arguments += changing
+        call.encoded = self._head + b"".join(map(_bulk, changing))
+        return call

@@ -19,13 +19,13 @@ from taskhero.backends.protocol import (
     Succeeded,
 )
 from taskhero.backends.redis.conversions import milliseconds, to_bytes, to_text
-from taskhero.backends.redis.scripts import PreparedScript, ScriptCall
+from taskhero.backends.redis.scripts import CallPart, PreparedScript, ScriptCall
 from taskhero.wire.json import encode_any
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from taskhero.backends.protocol import Settlement
+    from taskhero.backends.protocol import NextRun, Settlement
     from taskhero.backends.redis.store import Store
     from taskhero.wire.keys import Keys
 
@@ -35,8 +35,6 @@ __all__ = ["MAX_BATCH_BYTES", "SettleAndClaim"]
 MAX_BATCH_BYTES = 4 * 1024 * 1024
 
 _NotSucceeded = RefusedByPlugin | Failed | Released | PostponedByPlugin | Retried
-_Keys = list["str | bytes"]
-_Arguments = list["str | bytes | int"]
 
 
 class _SlotKeys(NamedTuple):
@@ -74,7 +72,12 @@ class SettleAndClaim:
         self._keys = store.keys
         self._prefix = store.keys.named("")
         self._batches = count(1)
+        self._step_keys = CallPart()
+        self._step_keys.key(store.keys.processes, store.keys.pause, store.keys.processed, store.keys.failures)
+        self._step_keys.key(store.keys.failed, store.keys.queues, store.keys.schedule, store.keys.wake_schedule)
+        self._step_keys.key(store.keys.wake_new)
         self._last_slot_keys: _SlotKeysCache | None = None
+        self._last_queues: tuple[tuple[str, ...], CallPart] | None = None
         self._last_claim: tuple[tuple[Process, tuple[int, ...], tuple[str, ...]], PreparedScript] | None = None
 
     async def settle_and_claim(
@@ -83,56 +86,51 @@ class SettleAndClaim:
         """See `Backend.settle_and_claim`."""
         if not settlements:
             return await self._claim(process, free_slots, queues)
-        keyspace = self._keys
         token = str(next(self._batches))
-        keys: _Keys = [
-            keyspace.processes,
-            keyspace.pause,
-            keyspace.processed,
-            keyspace.failures,
-            keyspace.failed,
-            keyspace.queues,
-            keyspace.schedule,
-        ]
-        keys += (keyspace.wake_schedule, keyspace.wake_new)
-        tail_keys: _Keys = []
-        tail: _Arguments = []
-        rows: _Arguments = []
+        rows, data = CallPart(), CallPart()
         # One row for each settlement and one for each free slot without a settlement. A slot is marked free once.
         slot_keys, unmarked = self._slot_keys(process), dict.fromkeys(free_slots)
+        slots = []
         for settlement in settlements:
-            claim, disposition = settlement.claim, settlement.disposition
+            claim = settlement.claim
             slot = slot_keys[claim.slot]
-            has_resources = settlement.release or settlement.forget or settlement.next_run is not None
-            if has_resources:
-                self._add_resources(settlement, tail_keys, tail)
-            if isinstance(disposition, Succeeded):
-                letter = "S"
-                tail_keys.append(slot.processed)
-            else:
-                letter = self._disposition(process, claim, disposition, tail_keys, tail)
-            is_free = "1" if claim.slot in unmarked else "0"
+            slots.append(claim.slot)
+            rows.keys.append(slot.worker)
+            rows.arguments += (slot.number, "1" if claim.slot in unmarked else "0", claim.token)
             unmarked.pop(claim.slot, None)
-            keys.append(slot.worker)
-            rows += (slot.number, f"{is_free}{letter.lower() if has_resources else letter}{claim.token}")
+            if isinstance(settlement.disposition, Succeeded):
+                data.arguments.append("succeeded")
+                data.keys.append(slot.processed)
+            else:
+                self._add_disposition(data, process, claim, settlement.disposition)
         for number in unmarked:
-            keys.append(slot_keys[number].worker)
-            rows += (slot_keys[number].number, "1-")
-        for queue in queues:
-            keys += (keyspace.queue(queue), keyspace.wake(queue))
-            rows.append(_json_name(queue))
-        slots = [*(settlement.claim.slot for settlement in settlements), *unmarked]
-        arguments: _Arguments = [
-            self._store.script_now(),
-            process.name,
-            self._prefix,
-            len(slots),
-            len(queues),
-            MAX_BATCH_BYTES,
-        ]
-        arguments += (token, self._run_at(), *rows, *tail)
-        reply = await self._run(ScriptCall("settle_and_claim", [*keys, *tail_keys], arguments))
-        return _read_reply(reply, token, slots, settlements, queues)
+            slot = slot_keys[number]
+            slots.append(number)
+            rows.keys.append(slot.worker)
+            rows.arguments += (slot.number, "1", "")
+        call = ScriptCall("settle_and_claim")
+        call.extend(self._step_keys)
+        call.text(self._store.script_now(), self._prefix, process.name)
+        call.number(MAX_BATCH_BYTES)
+        call.text(token, self._run_at())
+        call.number(len(slots))
+        call.extend(rows)
+        call.extend(self._queues_part(queues))
+        self._add_resources(call, settlements)
+        call.extend(data)
+        return _read_reply(await self._run(call), token, slots, settlements, queues)
+
+    def _queues_part(self, queues: Sequence[str]) -> CallPart:
+        """Return the part of a call that names the queues. The last one is cached: most processes work one set."""
+        names = tuple(queues)
+        if self._last_queues is None or self._last_queues[0] != names:
+            part = CallPart()
+            part.number(len(names))
+            for name in names:
+                part.key(self._keys.queue(name), self._keys.wake(name))
+                part.text(encode_any(name))
+            self._last_queues = (names, part)
+        return self._last_queues[1]
 
     async def _claim(self, process: Process, free: Sequence[int], queues: Sequence[str]) -> SettleAndClaimReply:
         """Claim jobs without a settlement. An idle process that is woken does this, so it is prepared for speed."""
@@ -146,12 +144,15 @@ class SettleAndClaim:
         return _read_reply(reply, token, slots, settled=(), queues=queues)
 
     def _prepare_claim(self, process: Process, slots: tuple[int, ...], queues: tuple[str, ...]) -> PreparedScript:
-        keyspace, slot_keys = self._keys, self._slot_keys(process)
-        keys: _Keys = [keyspace.processes, keyspace.pause, *(slot_keys[slot].worker for slot in slots)]
-        for queue in queues:
-            keys += (keyspace.queue(queue), keyspace.wake(queue))
-        arguments: _Arguments = [process.name, len(slots), MAX_BATCH_BYTES, *slots, *map(_json_name, queues)]
-        return PreparedScript(ScriptCall("claim", keys, arguments), changing=2)
+        slot_keys = self._slot_keys(process)
+        call = ScriptCall("claim", self._keys.processes, self._keys.pause)
+        call.text(process.name)
+        call.number(MAX_BATCH_BYTES, len(slots))
+        for slot in slots:
+            call.keys.append(slot_keys[slot].worker)
+            call.number(slot)
+        call.extend(self._queues_part(queues))
+        return PreparedScript(call, changing=2)
 
     def _run_at(self) -> str:
         return _format_second(int(self._store.now()))
@@ -163,74 +164,74 @@ class SettleAndClaim:
             slot_keys = self._last_slot_keys = _SlotKeysCache(self._keys, process)
         return slot_keys
 
-    def _disposition(
-        self, process: Process, claim: Claim, disposition: _NotSucceeded, keys: _Keys, arguments: _Arguments
-    ) -> str:
-        """Return the letter of a disposition other than `Succeeded`, and add its keys and arguments."""
+    def _add_disposition(self, data: CallPart, process: Process, claim: Claim, disposition: _NotSucceeded) -> None:
+        """Add the kind of a disposition other than `Succeeded`, and its data."""
         keyspace = self._keys
         if isinstance(disposition, RefusedByPlugin):
-            return "X"
-        if isinstance(disposition, Failed):
-            keys.append(keyspace.failed_by(process.worker(claim.slot)))
-            arguments.append(to_bytes(disposition.entry))
-            return "F"
-        if isinstance(disposition, Released):
-            keys += (keyspace.queue(claim.queue), keyspace.wake(claim.queue))
-            arguments += (to_bytes(disposition.raw or ""), claim.queue)
-            return "B"
-        if isinstance(disposition, PostponedByPlugin):
-            self._add_payload(disposition, keys, arguments)
-            arguments.append(milliseconds(disposition.delay))
-            return "P"
-        self._add_payload(disposition, keys, arguments)
-        keys += (keyspace.failed_by(process.worker(claim.slot)), to_bytes(keyspace.named(disposition.counter)))
-        delays = list(map(milliseconds, disposition.delays))
-        arguments += (to_bytes(disposition.entry), disposition.limit, len(delays), *delays)
-        if disposition.last_error is None:
-            arguments.append(0)
+            data.text("refused")
+        elif isinstance(disposition, Failed):
+            data.text("failed")
+            data.key(keyspace.failed_by(process.worker(claim.slot)))
+            data.text(disposition.entry)
+        elif isinstance(disposition, Released):
+            data.text("released")
+            data.key(keyspace.queue(claim.queue), keyspace.wake(claim.queue))
+            data.optional(disposition.raw)
+            data.text(claim.queue)
+        elif isinstance(disposition, PostponedByPlugin):
+            data.text("postponed")
+            self._add_payload(data, disposition)
+            data.number(milliseconds(disposition.delay))
         else:
-            name, text = disposition.last_error
-            keys.append(to_bytes(keyspace.named(name)))
-            arguments += (1, to_bytes(text))
-        return "R"
+            data.text("retried")
+            self._add_payload(data, disposition)
+            data.key(keyspace.failed_by(process.worker(claim.slot)), keyspace.named(disposition.counter))
+            data.text(disposition.entry)
+            data.number(disposition.limit)
+            data.texts([str(milliseconds(delay)) for delay in disposition.delays])
+            data.flag(disposition.last_error is not None)
+            if disposition.last_error is not None:
+                name, error = disposition.last_error
+                data.key(keyspace.named(name))
+                data.text(error)
 
-    def _add_payload(self, disposition: PostponedByPlugin | Retried, keys: _Keys, arguments: _Arguments) -> None:
+    def _add_payload(self, data: CallPart, disposition: PostponedByPlugin | Retried) -> None:
         """Add the payload to delay, and the key of the set of its meaning."""
-        arguments += (to_bytes(disposition.raw or ""), int(disposition.meaning is not None))
+        data.optional(disposition.raw)
+        data.flag(disposition.meaning is not None)
         if disposition.meaning is not None:
-            keys.append(self._keys.spelled(disposition.meaning))
+            data.key(self._keys.spelled(disposition.meaning))
 
-    def _add_resources(self, settlement: Settlement, keys: _Keys, arguments: _Arguments) -> None:
-        """Add the locks and counters that a settlement releases, and the next run of a periodic task."""
-        keys += [to_bytes(self._keys.named(name)) for name in settlement.release + settlement.forget]
-        arguments += (len(settlement.release), len(settlement.forget))
-        next_run = settlement.next_run
-        if next_run is None:
-            arguments.append(0)
-            return
+    def _add_resources(self, call: ScriptCall, settlements: Sequence[Settlement]) -> None:
+        """Add the locks and counters that settlements release, and the next runs of periodic tasks."""
+        found = [
+            (position, settlement)
+            for position, settlement in enumerate(settlements, 1)
+            if settlement.release or settlement.forget or settlement.next_run is not None
+        ]
+        call.number(len(found))
+        for position, settlement in found:
+            call.number(position)
+            call.key_list([self._keys.named(name) for name in settlement.release])
+            call.key_list([self._keys.named(name) for name in settlement.forget])
+            call.flag(settlement.next_run is not None)
+            if settlement.next_run is not None:
+                self._add_next_run(call, settlement.next_run)
+
+    def _add_next_run(self, call: ScriptCall, next_run: NextRun) -> None:
         payloads = tuple(dict.fromkeys((next_run.raw, *next_run.equivalent_payloads)))
-        keys += (self._keys.stopped, *(to_bytes(self._keys.timestamps(payload)) for payload in payloads))
-        arguments += (len(payloads), to_bytes(next_run.name), int(next_run.frequency * 1000))
-        arguments += (int(next_run.stop_if_failed), *map(to_bytes, payloads))
+        call.key(self._keys.stopped)
+        call.text(next_run.name)
+        call.number(int(next_run.frequency * 1000))
+        call.flag(next_run.stop_if_failed)
+        call.texts(payloads)
+        call.key_list([self._keys.timestamps(payload) for payload in payloads])
 
 
 @lru_cache(maxsize=1)
 def _format_second(now: int) -> str:
     """Return a time in UTC. Cached, since many calls fall into one second and the C library reads files."""
     return time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(now))
-
-
-_json_names: dict[str, str] = {}
-
-
-def _json_name(queue: str) -> str:
-    """Return the name of a queue in JSON. The names are cached, since a process works few queues."""
-    name = _json_names.get(queue)
-    if name is None:
-        if len(_json_names) > 10_000:
-            _json_names.clear()
-        name = _json_names[queue] = encode_any(queue)
-    return name
 
 
 def _read_reply(

@@ -11,6 +11,6 @@
 - `inspection_commands` lists and repairs delayed jobs, failed jobs and locks.
 - `worker_commands` lists and removes workers.
 
-A group receives what it needs in its constructor and has no state of its own. A verb builds the keys and arguments of a
-script, runs it and parses its reply. The header of the Lua file documents the order of both.
+A group receives what it needs in its constructor and has no state of its own. A verb builds a `ScriptCall`, runs it and
+parses its reply. The Lua script reads the call in the same order, and its header documents it.
 """

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from taskhero.backends.protocol import Claim, ClaimsReply, Prepared
 from taskhero.backends.redis.commands.command_group import CommandGroup
-from taskhero.backends.redis.conversions import to_bytes, to_number, token_order
+from taskhero.backends.redis.conversions import to_number, token_order
 from taskhero.backends.redis.scripts import ScriptCall
 from taskhero.wire.workers import parse_working, working_head
 
@@ -18,9 +18,6 @@ if TYPE_CHECKING:
     from taskhero.backends.redis.store import Store
 
 __all__ = ["ClaimCommands"]
-
-_Keys = list["str | bytes"]
-_Arguments = list["str | bytes | int"]
 
 
 class ClaimCommands(CommandGroup):
@@ -39,21 +36,22 @@ class ClaimCommands(CommandGroup):
         if not preparations:
             return []
         keyspace = self._keys
-        keys: _Keys = [keyspace.processes]
-        arguments: _Arguments = [self._now(), process.name]
+        call = ScriptCall("prepare", keyspace.processes)
+        call.text(self._now(), process.name)
+        call.number(len(preparations))
         for preparation in preparations:
             slot = preparation.claim.slot
-            counters = () if preparation.counter is None else (preparation.counter,)
-            names = (*preparation.release, *(lock.key for lock in preparation.hold), *counters)
-            keys += (keyspace.worker(process.worker_id(slot)), *(to_bytes(keyspace.named(name)) for name in names))
-            arguments += (
-                preparation.claim.token,
-                process.worker(slot),
-                len(preparation.release),
-                len(preparation.hold),
-            )
-            arguments += (len(counters), *(lock.timeout * 1000 for lock in preparation.hold))
-        reply = await self._run(ScriptCall("prepare", keys, arguments))
+            call.key(keyspace.worker(process.worker_id(slot)))
+            call.text(preparation.claim.token, process.worker(slot))
+            call.key_list([keyspace.named(name) for name in preparation.release])
+            call.number(len(preparation.hold))
+            for lock in preparation.hold:
+                call.key(keyspace.named(lock.key))
+                call.number(lock.timeout * 1000)
+            call.flag(preparation.counter is not None)
+            if preparation.counter is not None:
+                call.key(keyspace.named(preparation.counter))
+        reply = await self._run(call)
         return [
             Prepared(
                 is_current=bool(is_current), blocked_by=blocked_by - 1 if blocked_by else None, count=to_number(count)
@@ -84,16 +82,19 @@ class ClaimCommands(CommandGroup):
         if not claims:
             return []
         keyspace, now = self._keys, self._store.now()
-        keys: _Keys = [keyspace.processes, keyspace.taskhero_workers]
-        arguments: _Arguments = [process.name]
+        call = ScriptCall("restore_claims", keyspace.processes, keyspace.taskhero_workers)
+        call.text(process.name)
+        call.number(len(claims))
         for claim in claims:
             worker_id = process.worker_id(claim.slot)
             head = working_head(token=claim.token, queue=claim.queue, worker=process.worker(claim.slot), run_at=now)
-            keys.append(keyspace.worker(worker_id))
-            arguments += (worker_id, head[: head.index(",")], to_bytes(f"{head}{claim.raw}}}"))
-        return [bool(restored) for restored in await self._run(ScriptCall("restore_claims", keys, arguments))]
+            call.key(keyspace.worker(worker_id))
+            call.text(worker_id, head[: head.index(",")], f"{head}{claim.raw}}}")
+        return [bool(restored) for restored in await self._run(call)]
 
     async def mark_exclusive(self, process: Process, claim: Claim, *, exclusive: bool = True) -> bool:
         """See `Backend.mark_exclusive`."""
-        key = self._keys.worker(process.worker_id(claim.slot))
-        return bool(await self._run(ScriptCall("mark_exclusive", (key,), (claim.token, "1" if exclusive else ""))))
+        call = ScriptCall("mark_exclusive", self._keys.worker(process.worker_id(claim.slot)))
+        call.text(claim.token)
+        call.flag(exclusive)
+        return bool(await self._run(call))

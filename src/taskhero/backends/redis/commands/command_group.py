@@ -5,7 +5,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from taskhero.backends.protocol import ForeignLeader, QueueLockGuard
-from taskhero.backends.redis.conversions import to_bytes, to_text
+from taskhero.backends.redis.conversions import to_text
+from taskhero.backends.redis.scripts import CallPart
 from taskhero.errors import BackendError
 
 if TYPE_CHECKING:
@@ -13,6 +14,7 @@ if TYPE_CHECKING:
     from enum import StrEnum
 
     from taskhero.backends.protocol import Guard
+    from taskhero.backends.redis.scripts import ScriptCall
     from taskhero.backends.redis.store import Store
 
 __all__ = ["CommandGroup"]
@@ -79,22 +81,28 @@ class CommandGroup:
             dead=bool(dead),
         )
 
-    def _guards(self, guards: Sequence[Guard]) -> tuple[list[str | bytes], list[str | bytes | int]]:
-        """Return the keys and arguments of guards for a script: one key and two arguments per condition.
+    def _add_guards(self, call: ScriptCall, guards: Sequence[Guard]) -> None:
+        """Add guards, as `read_guards` in ``_guards.lua`` reads them.
 
         A `NotDelayed` is one condition for each equivalent payload, and one for its meaning.
         """
-        keys: list[str | bytes] = []
-        arguments: list[str | bytes | int] = []
+        conditions = CallPart()
+        count = 0
         for guard in guards:
             if isinstance(guard, QueueLockGuard):
-                keys.append(to_bytes(self._keys.named(guard.key)))
-                arguments += ("S" if guard.shared else "L", guard.timeout)
-            else:
-                for payload in guard.equivalent_payloads:
-                    keys.append(to_bytes(self._keys.timestamps(payload)))
-                    arguments += ("D", to_bytes(payload))
-                if guard.meaning is not None:
-                    keys.append(self._keys.spelled(guard.meaning))
-                    arguments += ("M", "")
-        return keys, arguments
+                conditions.text("lock")
+                conditions.key(self._keys.named(guard.key))
+                conditions.number(guard.timeout)
+                conditions.flag(guard.shared)
+                count += 1
+                continue
+            for payload in guard.equivalent_payloads:
+                conditions.text("payload", payload)
+                conditions.key(self._keys.timestamps(payload))
+                count += 1
+            if guard.meaning is not None:
+                conditions.text("meaning")
+                conditions.key(self._keys.spelled(guard.meaning))
+                count += 1
+        call.number(count)
+        call.extend(conditions)

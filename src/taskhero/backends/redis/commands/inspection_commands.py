@@ -26,8 +26,6 @@ _REMOVALS = 50
 _VALUES = 500
 _LOCKS = ("lock:", "workerslock:")
 
-_Keys = list["str | bytes"]
-_Arguments = list["str | bytes | int"]
 _Item = TypeVar("_Item")
 
 
@@ -37,16 +35,10 @@ class InspectionCommands(CommandGroup):
     async def overview(self) -> Overview:
         """See `Backend.overview`."""
         keyspace = self._keys
-        keys = (
-            keyspace.queues,
-            keyspace.failed,
-            keyspace.failed_queues,
-            keyspace.processed,
-            keyspace.failures,
-            keyspace.leader,
-            keyspace.pause,
-        )
-        reply = await self._run(ScriptCall("overview", (*keys, keyspace.ruby_master_lock), (self._now(), self._prefix)))
+        call = ScriptCall("overview", keyspace.queues, keyspace.failed, keyspace.failed_queues)
+        call.key(keyspace.processed, keyspace.failures, keyspace.leader, keyspace.pause, keyspace.ruby_master_lock)
+        call.text(self._now(), self._prefix)
+        reply = await self._run(call)
         now, lease, pause, processed, failed, queues, lists, foreign = reply
         until, _, owner = _text(lease).partition(" ")
         is_held = owner and until.isdigit() and int(until) > int(now)
@@ -66,13 +58,16 @@ class InspectionCommands(CommandGroup):
     async def due_times(self) -> Sequence[tuple[int, int]]:
         """See `Backend.due_times`."""
         found: list[tuple[int, int]] = []
-        first = "0"
-        while first:
-            after, *pairs = await self._run(
-                ScriptCall("due_times", (self._keys.schedule,), (self._prefix, first, _DUE_TIMES))
-            )
+        first = 0
+        while True:
+            call = ScriptCall("due_times", self._keys.schedule)
+            call.text(self._prefix)
+            call.number(first, _DUE_TIMES)
+            after, *pairs = await self._run(call)
             found += [(int(at), int(number)) for at, number in zip(pairs[::2], pairs[1::2], strict=True)]
-            first = after.decode()
+            if not after:
+                break
+            first = int(after)
         return found
 
     async def delayed(self, at: int, start: int = 0, stop: int = -1) -> list[str]:
@@ -84,8 +79,11 @@ class InspectionCommands(CommandGroup):
     ) -> DelayedPage:
         """See `Backend.search_delayed`."""
         first, position = after or (0, 0)
-        arguments: _Arguments = [self._prefix, first, position, limit, _PAGE_BYTES, *map(to_bytes, containing)]
-        at, position, *pairs = await self._run(ScriptCall("search_delayed", (self._keys.schedule,), arguments))
+        call = ScriptCall("search_delayed", self._keys.schedule)
+        call.text(self._prefix, str(first))
+        call.number(position, limit, _PAGE_BYTES)
+        call.texts(containing)
+        at, position, *pairs = await self._run(call)
         return DelayedPage(
             [StoredDelayedJob(int(at), to_text(raw)) for at, raw in zip(pairs[::2], pairs[1::2], strict=True)],
             (int(at), int(position)) if at else None,
@@ -95,12 +93,12 @@ class InspectionCommands(CommandGroup):
         """See `Backend.remove_delayed`."""
         removed: list[int] = []
         for batch in _batches_of(entries, _REMOVALS):
-            keys: _Keys = [self._keys.schedule]
-            arguments: _Arguments = []
+            call = ScriptCall("remove_delayed", self._keys.schedule)
+            call.number(len(batch))
             for entry in batch:
-                keys += (self._keys.delayed(entry.at), to_bytes(self._keys.timestamps(entry.raw)))
-                arguments += (entry.at, to_bytes(entry.raw))
-            removed += await self._run(ScriptCall("remove_delayed", keys, arguments))
+                call.key(self._keys.delayed(entry.at), self._keys.timestamps(entry.raw))
+                call.text(str(entry.at), entry.raw)
+            removed += await self._run(call)
         return removed
 
     # failures
@@ -122,10 +120,12 @@ class InspectionCommands(CommandGroup):
         """See `Backend.remove_failed`."""
         removed: list[bool] = []
         for batch in _batches_of(entries, _REMOVALS):
-            keys = [to_bytes(self._keys.named(entry.source)) for entry in batch]
-            removed += map(
-                bool, await self._run(ScriptCall("remove_failed", keys, [to_bytes(entry.raw) for entry in batch]))
-            )
+            call = ScriptCall("remove_failed")
+            call.number(len(batch))
+            for entry in batch:
+                call.key(self._keys.named(entry.source))
+                call.text(entry.raw)
+            removed += map(bool, await self._run(call))
         return removed
 
     async def retry_failed(self, retries: Sequence[FailedRetry]) -> Sequence[RetryResult]:
@@ -133,21 +133,17 @@ class InspectionCommands(CommandGroup):
         keyspace = self._keys
         results: list[RetryResult] = []
         for batch in _batches_of(retries, _REMOVALS):
-            keys: _Keys = [keyspace.queues, keyspace.wake_new]
-            arguments: _Arguments = [self._now(), self._prefix]
+            call = ScriptCall("retry_failed", keyspace.queues, keyspace.wake_new)
+            call.text(self._now(), self._prefix)
+            call.number(len(batch))
             for retry in batch:
                 entry = retry.entry
-                guard_keys, guards = self._guards(entry.guards)
-                keys += (
-                    to_bytes(keyspace.named(retry.failed.source)),
-                    keyspace.queue(entry.queue),
-                    keyspace.wake(entry.queue),
-                )
-                keys += guard_keys
-                arguments += (entry.queue, int(entry.front), len(guard_keys), *guards)
-                arguments += (to_bytes(retry.failed.raw), to_bytes(entry.raw))
-            replies = await self._run(ScriptCall("retry_failed", keys, arguments))
-            results += [self._result(RetryResult, "retry_failed", reply) for reply in replies]
+                call.key(keyspace.named(retry.failed.source), keyspace.queue(entry.queue), keyspace.wake(entry.queue))
+                call.text(entry.queue)
+                call.flag(entry.front)
+                call.text(retry.failed.raw, entry.raw)
+                self._add_guards(call, entry.guards)
+            results += [self._result(RetryResult, "retry_failed", reply) for reply in await self._run(call)]
         return results
 
     # locks
@@ -159,7 +155,9 @@ class InspectionCommands(CommandGroup):
         names = sorted(name for name in found if name.removeprefix(prefix).startswith(_LOCKS))
         locks: dict[str, str] = {}
         for batch in _batches_of(names, _VALUES):
-            values = await self._run(ScriptCall("read_strings", [to_bytes(name) for name in batch], ()))
+            call = ScriptCall("read_strings")
+            call.key_list(batch)
+            values = await self._run(call)
             for name, value in zip(batch, values, strict=True):
                 if value is not None:
                     locks[name.removeprefix(prefix)] = _problem(value) or to_text(value)
@@ -169,8 +167,9 @@ class InspectionCommands(CommandGroup):
         """See `Backend.lifetimes`."""
         found: dict[str, float | None] = {}
         for batch in _batches_of(keys, _VALUES):
-            lifetimes = await self._run(ScriptCall("lifetimes", [to_bytes(self._keys.named(key)) for key in batch], ()))
-            pairs = zip(batch, map(int, lifetimes), strict=True)
+            call = ScriptCall("lifetimes")
+            call.key_list([self._keys.named(key) for key in batch])
+            pairs = zip(batch, map(int, await self._run(call)), strict=True)
             found.update((key, ms / 1000 if ms >= 0 else None) for key, ms in pairs if ms != -2)
         return found
 

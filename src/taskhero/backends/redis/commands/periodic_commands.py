@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from taskhero.backends.protocol import EnsureResult, FireResult, KnownPeriodicTask, PeriodicTasksReply, QueueLockGuard
 from taskhero.backends.records.periodic_tasks import decode_periodic, decode_stop_reason, encode_periodic
 from taskhero.backends.redis.commands.command_group import CommandGroup
-from taskhero.backends.redis.conversions import problem_in, to_bytes, to_number, to_text
+from taskhero.backends.redis.conversions import problem_in, to_number, to_text
 from taskhero.backends.redis.scripts import ScriptCall
 from taskhero.errors import BackendRefused
 
@@ -18,9 +18,6 @@ if TYPE_CHECKING:
 
 __all__ = ["PeriodicCommands"]
 
-_Keys = list["str | bytes"]
-_Arguments = list["str | bytes | int"]
-
 
 class PeriodicCommands(CommandGroup):
     """The verbs that maintain periodic tasks."""
@@ -30,12 +27,14 @@ class PeriodicCommands(CommandGroup):
     ) -> PeriodicTasksReply:
         """See `Backend.declare_periodic`."""
         keyspace = self._keys
-        arguments: _Arguments = [self._now(), int(lifetime * 1000)]
+        call = ScriptCall("declare_periodic", keyspace.processes, keyspace.periodic, keyspace.stopped)
+        call.key(keyspace.cron_cursors)
+        call.text(self._now())
+        call.number(int(lifetime * 1000), len(declared))
         for task in declared:
-            by_cron = "" if task.cron is None else "1"
-            arguments += (to_bytes(task.name), to_bytes(encode_periodic(task)), by_cron)
-        keys = (keyspace.processes, keyspace.periodic, keyspace.stopped, keyspace.cron_cursors)
-        now, stopped, *known = await self._run(ScriptCall("declare_periodic", keys, arguments))
+            call.text(task.name, encode_periodic(task))
+            call.flag(task.cron is not None)
+        now, stopped, *known = await self._run(call)
         rows = zip(known[::3], known[1::3], known[2::3], strict=True)
         tasks = [_known_task(definition, reason, cursor) for definition, reason, cursor in rows]
         found = [task for task in tasks if task is not None]
@@ -54,82 +53,73 @@ class PeriodicCommands(CommandGroup):
         if not tasks:
             return []
         keyspace = self._keys
-        keys: _Keys = [
-            keyspace.processes,
-            keyspace.stopped,
-            keyspace.queues,
-            keyspace.wake_new,
-            keyspace.wake_schedule,
-            keyspace.schedule,
-        ]
-        arguments: _Arguments = [self._now(), self._prefix, "1" if full_scan else ""]
+        call = ScriptCall("ensure_periodic", keyspace.processes, keyspace.stopped, keyspace.queues, keyspace.wake_new)
+        call.key(keyspace.wake_schedule, keyspace.schedule)
+        call.text(self._now(), self._prefix)
+        call.flag(full_scan)
+        call.number(len(tasks))
         for task in tasks:
-            locks, payloads = _locks(task), _payloads(task)
-            keys += (keyspace.queue(task.queue), keyspace.wake(task.queue))
-            keys += [to_bytes(keyspace.named(name)) for name in (*task.holds, *(lock.key for lock in locks))]
-            keys += [to_bytes(keyspace.timestamps(payload)) for payload in payloads]
-            arguments += (to_bytes(task.name), task.queue, int((task.frequency or 0) * 1000), len(task.holds))
-            arguments += (len(locks), len(payloads))
-            arguments += (*(-lock.timeout if lock.shared else lock.timeout for lock in locks), *map(to_bytes, payloads))
-        replies = await self._run(ScriptCall("ensure_periodic", keys, arguments))
-        return [self._result(EnsureResult, "ensure_periodic", reply) for reply in replies]
+            locks = _locks(task)
+            call.key(keyspace.queue(task.queue), keyspace.wake(task.queue))
+            call.text(task.name, task.queue)
+            call.number(int((task.frequency or 0) * 1000))
+            call.key_list([keyspace.named(name) for name in task.holds])
+            call.number(len(locks))
+            for lock in locks:
+                call.key(keyspace.named(lock.key))
+                call.number(lock.timeout)
+                call.flag(lock.shared)
+            self._add_payloads(call, task)
+        return [self._result(EnsureResult, "ensure_periodic", reply) for reply in await self._run(call)]
+
+    def _add_payloads(self, call: ScriptCall, task: PeriodicTask) -> None:
+        """Add all payloads of the task's job, its own first, and the sets of their due times."""
+        payloads = tuple(dict.fromkeys((task.raw, *task.equivalent_payloads)))
+        call.texts(payloads)
+        call.key_list([self._keys.timestamps(payload) for payload in payloads])
 
     async def restart_periodic(self, task: PeriodicTask) -> int | None:
         """See `Backend.restart_periodic`."""
-        return (await self._restart(task, "restart"))[1]
+        return (await self._restart(task, stop=False))[1]
 
     async def stop_periodic(self, task: PeriodicTask) -> int:
         """See `Backend.stop_periodic`."""
-        return (await self._restart(task, "stop"))[0]
+        return (await self._restart(task, stop=True))[0]
 
-    async def _restart(self, task: PeriodicTask, action: str) -> tuple[int, int | None]:
-        keyspace, locks, payloads = self._keys, _locks(task), _payloads(task)
-        keys: _Keys = [
-            keyspace.processes,
-            keyspace.stopped,
-            keyspace.cron_cursors,
-            keyspace.schedule,
-            keyspace.wake_schedule,
-            keyspace.queue(task.queue),
-        ]
-        keys += [to_bytes(keyspace.named(lock.key)) for lock in locks]
-        keys += [to_bytes(keyspace.timestamps(payload)) for payload in payloads]
-        frequency = "" if task.frequency is None else int(task.frequency * 1000)
-        arguments: _Arguments = [self._now(), self._prefix, to_bytes(task.name), action, frequency, len(locks)]
-        removed, at = await self._run(ScriptCall("restart_periodic", keys, [*arguments, *map(to_bytes, payloads)]))
+    async def _restart(self, task: PeriodicTask, *, stop: bool) -> tuple[int, int | None]:
+        keyspace = self._keys
+        call = ScriptCall("restart_periodic", keyspace.processes, keyspace.stopped, keyspace.cron_cursors)
+        call.key(keyspace.schedule, keyspace.wake_schedule, keyspace.queue(task.queue))
+        call.text(self._now(), self._prefix, task.name)
+        call.flag(stop)
+        call.optional(None if task.frequency is None else int(task.frequency * 1000))
+        call.key_list([keyspace.named(lock.key) for lock in _locks(task)])
+        self._add_payloads(call, task)
+        removed, at = await self._run(call)
         return int(removed), to_number(at)
 
     async def resume_periodic(self, names: Sequence[str], *, failed: bool = False) -> int:
         """See `Backend.resume_periodic`."""
         if not names:
             return 0
-        keys = (self._keys.processes, self._keys.stopped)
-        return int(await self._run(ScriptCall("resume_periodic", keys, ("1" if failed else "", *map(to_bytes, names)))))
+        call = ScriptCall("resume_periodic", self._keys.processes, self._keys.stopped)
+        call.flag(failed)
+        call.texts(names)
+        return int(await self._run(call))
 
     async def fire_cron(
         self, task: PeriodicTask, expected_cursor: int | None, new_cursor: int, count: int
     ) -> FireResult:
         """See `Backend.fire_cron`."""
         keyspace = self._keys
-        guard_keys, guards = self._guards(task.guards)
-        keys: _Keys = [
-            keyspace.stopped,
-            keyspace.cron_cursors,
-            keyspace.queues,
-            keyspace.wake_new,
-            keyspace.queue(task.queue),
-            keyspace.wake(task.queue),
-        ]
-        arguments: _Arguments = [self._now(), self._prefix, to_bytes(task.name), task.queue]
-        arguments += (
-            "" if expected_cursor is None else expected_cursor,
-            new_cursor,
-            count,
-            len(guard_keys),
-            *guards,
-            to_bytes(task.raw),
-        )
-        reply = await self._run(ScriptCall("fire_cron", [*keys, *guard_keys], arguments))
+        call = ScriptCall("fire_cron", keyspace.stopped, keyspace.cron_cursors, keyspace.queues, keyspace.wake_new)
+        call.key(keyspace.queue(task.queue), keyspace.wake(task.queue))
+        call.text(self._now(), self._prefix, task.name, task.queue)
+        call.text("" if expected_cursor is None else str(expected_cursor), str(new_cursor))
+        call.number(count)
+        call.text(task.raw)
+        self._add_guards(call, task.guards)
+        reply = await self._run(call)
         problem = problem_in(reply)
         if problem is not None:
             raise BackendRefused(f"Redis at {self._connections.location} could not store the job: {problem}")
@@ -138,10 +128,6 @@ class PeriodicCommands(CommandGroup):
 
 def _locks(task: PeriodicTask) -> list[QueueLockGuard]:
     return [guard for guard in task.guards if isinstance(guard, QueueLockGuard)]
-
-
-def _payloads(task: PeriodicTask) -> tuple[str, ...]:
-    return tuple(dict.fromkeys((task.raw, *task.equivalent_payloads)))
 
 
 def _known_task(definition: bytes, stopped: bytes, cursor: bytes) -> KnownPeriodicTask | None:

@@ -8,7 +8,7 @@ from redis import exceptions as redis_errors
 
 from taskhero.backends.protocol import Claim, DeregisterReply, HeartbeatReply, Lease, Leases
 from taskhero.backends.redis.commands.command_group import CommandGroup
-from taskhero.backends.redis.conversions import claim_order, to_bytes, to_text
+from taskhero.backends.redis.conversions import claim_order, to_text
 from taskhero.backends.redis.scripts import ScriptCall
 from taskhero.errors import BackendUnavailable
 from taskhero.wire.json import encode_any
@@ -24,9 +24,6 @@ if TYPE_CHECKING:
     from taskhero.wire.workers import HeldJob
 
 __all__ = ["ProcessCommands"]
-
-_Keys = list["str | bytes"]
-_Arguments = list["str | bytes | int"]
 
 
 class ProcessCommands(CommandGroup):
@@ -45,8 +42,7 @@ class ProcessCommands(CommandGroup):
     async def register(self, process: Process, slots: Sequence[int], lease: float) -> None:
         """See `Backend.register`."""
         self._slots.add(process.name, slots)
-        keys, arguments = self._heartbeat_request(process, slots, lease)
-        await self._run(ScriptCall("heartbeat", keys, arguments))
+        await self._run(self._heartbeat_call(process, slots, lease))
 
     def heartbeat(
         self,
@@ -59,16 +55,17 @@ class ProcessCommands(CommandGroup):
         seen: str = "",
     ) -> HeartbeatReply:
         """See `Backend.heartbeat`."""
-        keys, arguments = self._heartbeat_request(process, slots if full else (), lease, locks, seen)
         if full:
             self._slots.add(process.name, slots)
-        elif slots:
-            arguments.append("\n".join(map(process.worker_id, self._slots.next_to_check(slots))))
-        alive, number, leases, positions, unlisted, *missing = self._send_heartbeat(keys, arguments)
+            call = self._heartbeat_call(process, slots, lease, locks, seen)
+        else:
+            checked = [process.worker_id(slot) for slot in self._slots.next_to_check(slots)]
+            call = self._heartbeat_call(process, (), lease, locks, seen, checked=checked)
+        alive, number, leases, positions, unlisted, *missing = self._send_heartbeat(call)
         if missing and not full:
             # Another program removed workers, maybe all: register them, since a rescue needs them.
             self._slots.add(process.name, slots)
-            unlisted, *missing = self._send_heartbeat(*self._heartbeat_request(process, slots, lease))[4:]
+            unlisted, *missing = self._send_heartbeat(self._heartbeat_call(process, slots, lease))[4:]
         names = {process.worker_id(slot): process.worker(slot) for slot in slots}
         return HeartbeatReply(
             alive=bool(alive),
@@ -78,49 +75,53 @@ class ProcessCommands(CommandGroup):
             removed=tuple(names.get(to_text(worker_id), "") for worker_id in missing if worker_id not in unlisted),
         )
 
-    def _send_heartbeat(self, keys: _Keys, arguments: _Arguments) -> list[Any]:
+    def _send_heartbeat(self, call: ScriptCall) -> list[Any]:
         try:
-            reply: Any = self._heartbeat_client.run(ScriptCall("heartbeat", keys, arguments))
+            reply: Any = self._heartbeat_client.run(call)
         except (redis_errors.RedisError, OSError) as error:
             raise BackendUnavailable(
                 f"cannot renew the lease in Redis at {self._connections.location}: {error}"
             ) from error
         return list(reply)
 
-    def _heartbeat_request(
+    def _heartbeat_call(
         self,
         process: Process,
         slots: Sequence[int],
         lease: float,
         locks: Sequence[HeldLock] = (),
         seen: str = "",
-    ) -> tuple[_Keys, _Arguments]:
+        *,
+        checked: Sequence[str] = (),
+    ) -> ScriptCall:
+        """Return the call that renews a lease, registers *slots* and checks the registration of *checked* workers."""
         keyspace = self._keys
-        keys: _Keys = [
-            keyspace.processes,
-            keyspace.workers,
-            keyspace.heartbeats,
-            keyspace.taskhero_workers,
-            keyspace.renewals,
-            keyspace.leases,
-        ]
-        queues = encode_any(",".join(process.queues))
-        arguments: _Arguments = [self._now(), process.name, int(lease * 1000), queues, seen, len(locks)]
+        call = ScriptCall("heartbeat", keyspace.processes, keyspace.workers, keyspace.heartbeats)
+        call.key(keyspace.taskhero_workers, keyspace.renewals, keyspace.leases)
+        call.text(self._now(), process.name)
+        call.number(int(lease * 1000))
+        call.text(encode_any(",".join(process.queues)), seen)
+        call.number(len(locks))
         for held in locks:
             slot = held.claim.slot
-            keys += (keyspace.worker(process.worker_id(slot)), to_bytes(keyspace.named(held.lock.key)))
-            arguments += (held.claim.token, process.worker(slot), held.lock.timeout * 1000)
+            call.key(keyspace.worker(process.worker_id(slot)), keyspace.named(held.lock.key))
+            call.text(held.claim.token, process.worker(slot))
+            call.number(held.lock.timeout * 1000)
+        call.number(len(slots))
         for slot in slots:
-            keys += (keyspace.ping(process.worker(slot)), keyspace.started(process.worker_id(slot)))
-            arguments += (process.worker(slot), process.worker_id(slot))
-        return keys, arguments
+            call.key(keyspace.ping(process.worker(slot)), keyspace.started(process.worker_id(slot)))
+            call.text(process.worker(slot), process.worker_id(slot))
+        call.texts(checked)
+        return call
 
     async def leases(self, seen: str = "", *, lease: float | None = None) -> Leases:
         """See `Backend.leases`."""
         keyspace = self._keys
-        keys = (keyspace.processes, keyspace.renewals, keyspace.leases, keyspace.workers, keyspace.taskhero_workers)
-        length = "" if lease is None else int(lease * 1000)
-        last, found = await self._run(ScriptCall("leases", keys, (self._now(), seen, length)))
+        call = ScriptCall("leases", keyspace.processes, keyspace.renewals, keyspace.leases, keyspace.workers)
+        call.key(keyspace.taskhero_workers)
+        call.text(self._now(), seen)
+        call.optional(None if lease is None else int(lease * 1000))
+        last, found = await self._run(call)
         return _read_leases(last, found)
 
     async def deregister_slots(self, process: Process, slots: Sequence[int]) -> DeregisterReply:
@@ -147,35 +148,15 @@ class ProcessCommands(CommandGroup):
         self, process: str, ids: list[str], *, end_lease: bool, renewal: str = ""
     ) -> tuple[int, list[tuple[str, HeldJob, str]]]:
         """Deregister workers. Return the number of released jobs, and the jobs that were not, with the reason."""
-        keyspace = self._keys
         while True:
             values = await self._worker_values(ids)
             held = {worker_id: parse_working(value) for worker_id, value in values.items()}
-            keys: _Keys = [
-                keyspace.processes,
-                keyspace.workers,
-                keyspace.heartbeats,
-                keyspace.queues,
-                keyspace.wake_new,
-                keyspace.taskhero_workers,
-            ]
-            keys += (keyspace.renewals, keyspace.leases)
-            arguments: _Arguments = [process, renewal, "1" if end_lease else ""]
             latest_first = sorted(ids, key=lambda worker_id: claim_order(held.get(worker_id)), reverse=True)
+            call = self._deregistration(process, renewal, end_lease=end_lease)
+            call.number(len(latest_first))
             for worker_id in latest_first:
-                job = held.get(worker_id)
-                queue = job.queue if job else ""
-                name = parse_worker_id(worker_id)[0]
-                keys += (
-                    keyspace.worker(worker_id),
-                    keyspace.started(worker_id),
-                    keyspace.ping(name),
-                    keyspace.processed_by(name),
-                )
-                keys += (keyspace.failed_by(name), keyspace.queue(queue), keyspace.wake(queue))
-                value = to_bytes(values.get(worker_id, ""))
-                arguments += (worker_id, value, to_bytes(job.raw) if job else b"", queue)
-            released, *blocked = await self._run(ScriptCall("deregister_slots", keys, arguments))
+                self._add_worker(call, worker_id, values.get(worker_id, ""), held.get(worker_id))
+            released, *blocked = await self._run(call)
             # -2: a claim changed since it was read.
             if released != -2:
                 break
@@ -184,6 +165,25 @@ class ProcessCommands(CommandGroup):
             for position, reason in zip(blocked[::2], blocked[1::2], strict=True)
         ]
         return released, [(worker_id, job, reason) for worker_id, reason in found if (job := held[worker_id])]
+
+    def _deregistration(self, process: str, renewal: str, *, end_lease: bool) -> ScriptCall:
+        keyspace = self._keys
+        call = ScriptCall("deregister_slots", keyspace.processes, keyspace.workers, keyspace.heartbeats)
+        call.key(keyspace.queues, keyspace.wake_new, keyspace.taskhero_workers, keyspace.renewals, keyspace.leases)
+        call.text(process, renewal)
+        call.flag(end_lease)
+        return call
+
+    def _add_worker(self, call: ScriptCall, worker_id: str, value: str, job: HeldJob | None) -> None:
+        """Add a worker to deregister, with the value that was read under its worker key, and the job in it."""
+        keyspace, name = self._keys, parse_worker_id(worker_id)[0]
+        call.key(keyspace.worker(worker_id), keyspace.started(worker_id), keyspace.ping(name))
+        call.key(keyspace.processed_by(name), keyspace.failed_by(name))
+        call.text(worker_id, value)
+        call.flag(job is not None)
+        if job is not None:
+            call.text(job.raw, job.queue)
+            call.key(keyspace.queue(job.queue), keyspace.wake(job.queue))
 
 
 def _read_leases(last: bytes, found: Sequence[bytes]) -> Leases:

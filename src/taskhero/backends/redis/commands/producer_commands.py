@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-from itertools import groupby
 from typing import TYPE_CHECKING
 
 from taskhero.backends.protocol import ScheduleResult
 from taskhero.backends.redis.commands.command_group import CommandGroup
-from taskhero.backends.redis.conversions import milliseconds, problem_in, to_bytes
+from taskhero.backends.redis.conversions import milliseconds, problem_in
 from taskhero.backends.redis.push_batcher import refusal
 from taskhero.backends.redis.scripts import ScriptCall
 
@@ -30,21 +29,30 @@ class ProducerCommands(CommandGroup):
 
         Return for each job 1 if it was stored, 0 if a guard did not hold, or the error with which Redis refused it.
         """
-        names = {name: index for index, name in enumerate(dict.fromkeys(entry.queue for entry in entries), 1)}
-        keys: list[str | bytes] = [self._keys.queues, self._keys.wake_new]
-        for name in names:
-            keys += (self._keys.queue(name), self._keys.wake(name))
-        arguments: list[str | bytes | int] = [self._now(), self._prefix, len(names), *names]
-        for (queue, plain), run in groupby(entries, lambda entry: (entry.queue, not entry.front and not entry.guards)):
+        keyspace = self._keys
+        call = ScriptCall("push", keyspace.queues, keyspace.wake_new)
+        call.text(self._now(), self._prefix)
+        positions: dict[str, int] = {}
+        for entry in entries:
+            positions.setdefault(entry.queue, len(positions) + 1)
+        call.number(len(positions))
+        for name in positions:
+            call.text(name)
+            call.key(keyspace.queue(name), keyspace.wake(name))
+        groups = _groups(entries)
+        call.number(len(groups))
+        for group in groups:
+            first = group[0]
+            plain = not first.front and not first.guards
+            call.number(positions[first.queue])
+            call.flag(plain)
             if plain:
-                raws = [to_bytes(entry.raw) for entry in run]
-                arguments += ("R", names[queue], len(raws), *raws)
-                continue
-            for entry in run:
-                guard_keys, guards = self._guards(entry.guards)
-                keys += guard_keys
-                arguments += ("G", names[queue], int(entry.front), len(guard_keys), *guards, to_bytes(entry.raw))
-        results: list[int | bytes] = await self._run(ScriptCall("push", keys, arguments))
+                call.texts([entry.raw for entry in group])
+            else:
+                call.flag(first.front)
+                call.text(first.raw)
+                self._add_guards(call, first.guards)
+        results: list[int | bytes] = await self._run(call)
         return results
 
     async def schedule(self, entries: Sequence[DelayedJobEntry]) -> Sequence[ScheduleResult]:
@@ -68,18 +76,29 @@ class ProducerCommands(CommandGroup):
 
     async def _schedule_chunk(self, entries: Sequence[DelayedJobEntry]) -> list[bytes]:
         keyspace = self._keys
-        keys: list[str | bytes] = [keyspace.queues, keyspace.wake_new, keyspace.wake_schedule, keyspace.schedule]
-        arguments: list[str | bytes | int] = [self._now(), self._prefix]
+        call = ScriptCall("schedule", keyspace.queues, keyspace.wake_new, keyspace.wake_schedule, keyspace.schedule)
+        call.text(self._now(), self._prefix)
+        call.number(len(entries))
         for entry in entries:
-            guard_keys, guards = self._guards(entry.guards)
-            keys += (
-                to_bytes(keyspace.timestamps(entry.raw)),
-                keyspace.queue(entry.queue),
-                keyspace.wake(entry.queue),
-                *guard_keys,
-            )
-            at = "" if entry.at is None else repr(entry.at)
-            delay = "" if entry.delay is None else milliseconds(entry.delay)
-            arguments += (at, delay, entry.queue, int(entry.unique), len(guard_keys), *guards, to_bytes(entry.raw))
-        replies: list[bytes] = await self._run(ScriptCall("schedule", keys, arguments))
+            call.key(keyspace.timestamps(entry.raw), keyspace.queue(entry.queue), keyspace.wake(entry.queue))
+            call.optional(entry.at, None if entry.delay is None else milliseconds(entry.delay))
+            call.text(entry.queue)
+            call.flag(entry.unique)
+            call.text(entry.raw)
+            self._add_guards(call, entry.guards)
+        replies: list[bytes] = await self._run(call)
         return replies
+
+
+def _groups(entries: Sequence[Entry]) -> list[list[Entry]]:
+    """Split entries into groups: adjacent plain jobs of one queue, or one job with guards or for the front."""
+    groups: list[list[Entry]] = []
+    last: str | None = None
+    for entry in entries:
+        plain = not entry.front and not entry.guards
+        if plain and entry.queue == last:
+            groups[-1].append(entry)
+        else:
+            groups.append([entry])
+        last = entry.queue if plain else None
+    return groups

@@ -41,18 +41,22 @@ class QueueCommands(CommandGroup):
         """See `Backend.remove`."""
         removed: list[int] = []
         for first in range(0, len(removals), _REMOVALS):
-            keys: list[str | bytes] = [to_bytes(self._keys.queue(queue))]
-            arguments: list[str | bytes | int] = []
-            for removal in removals[first : first + _REMOVALS]:
-                keys += [to_bytes(self._keys.named(key)) for key in removal.release]
-                arguments += (to_bytes(removal.raw), removal.count, len(removal.release))
-            removed += await self._run(ScriptCall("remove", keys, arguments))
+            batch = removals[first : first + _REMOVALS]
+            call = ScriptCall("remove", self._keys.queue(queue))
+            call.number(len(batch))
+            for removal in batch:
+                call.text(removal.raw)
+                call.number(removal.count)
+                call.key_list([self._keys.named(key) for key in removal.release])
+            removed += await self._run(call)
         return removed
 
     async def delete_queue(self, queue: str, *, only_if_empty: bool = False) -> int:
         """See `Backend.delete_queue`."""
-        keys = (self._keys.queues, to_bytes(self._keys.queue(queue)), to_bytes(self._keys.wake(queue)))
-        return int(await self._run(ScriptCall("delete_queue", keys, (to_bytes(queue), int(only_if_empty)))))
+        call = ScriptCall("delete_queue", self._keys.queues, self._keys.queue(queue), self._keys.wake(queue))
+        call.text(queue)
+        call.flag(only_if_empty)
+        return int(await self._run(call))
 
     async def stats(self) -> dict[str, int]:
         """See `Backend.stats`."""

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from taskhero.backends.protocol import RescuedJob
 from taskhero.backends.redis.commands.command_group import CommandGroup
-from taskhero.backends.redis.conversions import to_bytes, to_text, token_order
+from taskhero.backends.redis.conversions import to_text, token_order
 from taskhero.backends.redis.scripts import ScriptCall
 from taskhero.wire.jobs import mark_rescued, rescue_count
 from taskhero.wire.workers import parse_working, process_of
@@ -21,9 +21,6 @@ if TYPE_CHECKING:
     from taskhero.wire.workers import HeldJob
 
 __all__ = ["RescueCommands"]
-
-_Keys = list["str | bytes"]
-_Arguments = list["str | bytes | int"]
 
 
 class RescueCommands(CommandGroup):
@@ -65,10 +62,10 @@ class RescueCommands(CommandGroup):
         if not leases:
             return []
         keyspace = self._keys
-        arguments = [part for lease in leases for part in (lease.process, lease.renewal)]
-        expired, workers = await self._run(
-            ScriptCall("expired_leases", (keyspace.renewals, keyspace.workers, keyspace.taskhero_workers), arguments)
-        )
+        call = ScriptCall("expired_leases", keyspace.renewals, keyspace.workers, keyspace.taskhero_workers)
+        call.texts([lease.process for lease in leases])
+        call.texts([lease.renewal for lease in leases])
+        expired, workers = await self._run(call)
         unchanged = set(map(to_text, expired))
         ids: defaultdict[str | None, set[str]] = defaultdict(set)
         for worker_id in map(to_text, workers):
@@ -82,16 +79,17 @@ class RescueCommands(CommandGroup):
         if not batch:
             return []
         keyspace = self._keys
-        keys: _Keys = [keyspace.processes, keyspace.queues, keyspace.wake_new, keyspace.renewals]
-        arguments: _Arguments = [lease.process, lease.renewal]
+        call = ScriptCall("rescue", keyspace.processes, keyspace.queues, keyspace.wake_new, keyspace.renewals)
+        call.text(lease.process, lease.renewal)
+        call.number(len(batch))
         jobs = []
         for worker_id, value, job in batch:
             raw = mark_rescued(job.raw, running=job.running, late=job.late and not attributed)
-            keys += (keyspace.worker(worker_id), keyspace.queue(job.queue), keyspace.wake(job.queue))
-            arguments += (to_bytes(value), job.queue, to_bytes(raw))
+            call.key(keyspace.worker(worker_id), keyspace.queue(job.queue), keyspace.wake(job.queue))
+            call.text(value, job.queue, raw)
             jobs.append(RescuedJob(job.worker, job.queue, raw, job.running))
         results: list[RescuedJob] = []
-        replies = await self._run(ScriptCall("rescue", keys, arguments))
+        replies = await self._run(call)
         for (_, _, job), rescued, result in zip(batch, jobs, replies, strict=True):
             if isinstance(result, bytes):
                 results.append(RescuedJob(job.worker, job.queue, job.raw, job.running, to_text(result)))

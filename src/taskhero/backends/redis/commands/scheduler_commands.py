@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from taskhero.backends.protocol import DueJob, DueReply, PromoteResult
 from taskhero.backends.redis.commands.command_group import CommandGroup
-from taskhero.backends.redis.conversions import to_bytes, to_text
+from taskhero.backends.redis.conversions import to_text
 from taskhero.backends.redis.scripts import ScriptCall
 
 if TYPE_CHECKING:
@@ -34,9 +34,11 @@ class SchedulerCommands(CommandGroup):
 
     async def due(self, limit: int) -> DueReply:
         """See `Backend.due`."""
-        keys = (self._keys.schedule, self._keys.ruby_master_lock)
-        ignore_dead = "1" if self._ignore_dead_master_lock else ""
-        reply = await self._run(ScriptCall("due", keys, (self._now(), self._prefix, limit, ignore_dead)))
+        call = ScriptCall("due", self._keys.schedule, self._keys.ruby_master_lock)
+        call.text(self._now(), self._prefix)
+        call.number(limit)
+        call.flag(self._ignore_dead_master_lock)
+        reply = await self._run(call)
         now, yielded, next_at, jobs, foreign = reply
         return DueReply(
             now=int(now) / 1000,
@@ -59,47 +61,54 @@ class SchedulerCommands(CommandGroup):
         return adopted + await self._adopt(batch) if batch else adopted
 
     async def _adopt(self, names: Sequence[str]) -> int:
-        keys = (self._keys.schedule, self._keys.wake_schedule)
-        return int(await self._run(ScriptCall("adopt", keys, (self._prefix, *map(to_bytes, sorted(names))))))
+        call = ScriptCall("adopt", self._keys.schedule, self._keys.wake_schedule)
+        call.text(self._prefix)
+        call.texts(sorted(names))
+        return int(await self._run(call))
 
     async def promote(self, moves: Sequence[PromotionTarget]) -> Sequence[PromoteResult]:
         """See `Backend.promote`."""
         if not moves:
             return []
         keyspace = self._keys
-        keys: list[str | bytes] = [
-            keyspace.schedule,
-            keyspace.ruby_master_lock,
-            keyspace.queues,
-            keyspace.wake_new,
-            keyspace.failed,
-            keyspace.failures,
-        ]
-        arguments: list[str | bytes | int] = [self._now(), self._prefix]
+        call = ScriptCall("promote", keyspace.schedule, keyspace.ruby_master_lock, keyspace.queues, keyspace.wake_new)
+        call.key(keyspace.failed, keyspace.failures)
+        call.text(self._now(), self._prefix)
+        call.number(len(moves))
         for move in moves:
-            queue = move.queue or ""
-            guard_keys, guards = self._guards(move.guards)
-            keys += (keyspace.delayed(move.job.at), to_bytes(keyspace.timestamps(move.job.raw)), keyspace.queue(queue))
-            keys += (keyspace.wake(queue), *guard_keys)
-            failure = to_bytes(move.failure or "")
-            arguments += (move.job.at, queue, failure, len(guard_keys), *guards, to_bytes(move.job.raw))
-            arguments += (len(move.equivalent_payloads), *map(to_bytes, move.equivalent_payloads))
-        return [
-            self._result(PromoteResult, "promote", reply)
-            for reply in await self._run(ScriptCall("promote", keys, arguments))
-        ]
+            self._add_move(call, move)
+        return [self._result(PromoteResult, "promote", reply) for reply in await self._run(call)]
+
+    def _add_move(self, call: ScriptCall, move: PromotionTarget) -> None:
+        keyspace, queue = self._keys, move.queue or ""
+        call.key(keyspace.delayed(move.job.at), keyspace.timestamps(move.job.raw))
+        call.text(str(move.job.at), move.job.raw)
+        call.flag(bool(move.failure))
+        if move.failure:
+            call.text(move.failure)
+            return
+        call.key(keyspace.queue(queue), keyspace.wake(queue))
+        call.text(queue)
+        call.texts(move.equivalent_payloads)
+        self._add_guards(call, move.guards)
 
     async def lead(self, owner: str, lease: float) -> bool:
         """See `Backend.lead`."""
-        return bool(
-            await self._run(ScriptCall("acquire_lease", (self._keys.leader,), (self._now(), owner, int(lease * 1000))))
-        )
+        call = ScriptCall("acquire_lease", self._keys.leader)
+        call.text(self._now(), owner)
+        call.number(int(lease * 1000))
+        return bool(await self._run(call))
 
     async def resign(self, owner: str) -> bool:
         """See `Backend.resign`."""
-        return bool(await self._run(ScriptCall("release_lease", (self._keys.leader,), (owner, ""))))
+        call = ScriptCall("release_lease", self._keys.leader)
+        call.text(owner)
+        call.key_list([])
+        return bool(await self._run(call))
 
     async def leader(self) -> str | None:
         """See `Backend.leader`."""
-        owner = await self._run(ScriptCall("lease_owner", (self._keys.leader,), (self._now(),)))
+        call = ScriptCall("lease_owner", self._keys.leader)
+        call.text(self._now())
+        owner = await self._run(call)
         return to_text(owner) if owner else None

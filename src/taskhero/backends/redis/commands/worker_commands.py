@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from taskhero.backends.records.inspection import HeartbeatAge, RemoveWorkerResult, WorkerEntry
 from taskhero.backends.redis.commands.command_group import CommandGroup
-from taskhero.backends.redis.conversions import to_bytes, to_number, to_text
+from taskhero.backends.redis.conversions import to_number, to_text
 from taskhero.backends.redis.scripts import ScriptCall
 from taskhero.wire.workers import parse_worker_id
 
@@ -27,18 +27,22 @@ class WorkerCommands(CommandGroup):
     async def workers(self, ids: Sequence[str] | None = None) -> Sequence[WorkerEntry]:
         """See `Backend.workers`."""
         keyspace = self._keys
-        arguments: list[str | bytes | int] = [self._now(), self._prefix, int(ids is not None)]
-        arguments += [to_bytes(worker_id) for worker_id in sorted(set(ids or ()))]
-        rows = await self._run(
-            ScriptCall("workers", (keyspace.workers, keyspace.heartbeats, keyspace.processes), arguments)
-        )
+        call = ScriptCall("workers", keyspace.workers, keyspace.heartbeats, keyspace.processes)
+        call.text(self._now(), self._prefix)
+        call.flag(ids is not None)
+        if ids is not None:
+            call.texts(sorted(set(ids)))
+        rows = await self._run(call)
         return sorted((_worker(*row) for row in rows), key=lambda entry: entry.id)
 
     async def heartbeat_ages(self) -> Sequence[HeartbeatAge]:
         """See `Backend.heartbeat_ages`."""
         keyspace = self._keys
-        keys = (keyspace.workers, keyspace.heartbeats, keyspace.processes, keyspace.foreign_heartbeats)
-        found = await self._run(ScriptCall("heartbeat_ages", keys, (self._now(), self._prefix, _HEARTBEAT_MEMORY)))
+        call = ScriptCall("heartbeat_ages", keyspace.workers, keyspace.heartbeats, keyspace.processes)
+        call.key(keyspace.foreign_heartbeats)
+        call.text(self._now(), self._prefix)
+        call.number(_HEARTBEAT_MEMORY)
+        found = await self._run(call)
         ages = [HeartbeatAge(to_text(name), int(ms) / 1000) for name, ms in zip(found[::2], found[1::2], strict=True)]
         return sorted(ages, key=lambda age: age.id)
 
@@ -46,26 +50,16 @@ class WorkerCommands(CommandGroup):
         """See `Backend.remove_worker`."""
         keyspace, worker_id = self._keys, removal.id
         name = parse_worker_id(worker_id)[0]
-        keys = [
-            keyspace.workers,
-            keyspace.taskhero_workers,
-            keyspace.heartbeats,
-            keyspace.processes,
-            keyspace.foreign_heartbeats,
-            keyspace.failed,
-            keyspace.failures,
-        ]
-        keys += [keyspace.worker(worker_id), keyspace.started(worker_id), keyspace.ping(name)]
-        keys += [
-            keyspace.processed_by(name),
-            keyspace.failed_by(name),
-            keyspace.processed_by(worker_id),
-            keyspace.failed_by(worker_id),
-        ]
-        arguments: list[str | bytes | int] = [self._now(), self._prefix, to_bytes(worker_id)]
-        arguments += (int(removal.seen is not None), to_bytes(removal.seen or ""), to_bytes(removal.failure or ""))
-        arguments.append("" if removal.heartbeat_age is None else int(removal.heartbeat_age * 1000))
-        reply = await self._run(ScriptCall("remove_worker", [to_bytes(key) for key in keys], arguments))
+        call = ScriptCall("remove_worker", keyspace.workers, keyspace.taskhero_workers, keyspace.heartbeats)
+        call.key(keyspace.processes, keyspace.foreign_heartbeats, keyspace.failed, keyspace.failures)
+        call.key(keyspace.worker(worker_id))
+        counters = [counter(of) for counter in (keyspace.processed_by, keyspace.failed_by) for of in (name, worker_id)]
+        call.key_list([keyspace.started(worker_id), keyspace.ping(name), *counters])
+        call.text(self._now(), self._prefix, worker_id)
+        call.flag(removal.seen is not None)
+        call.text(removal.seen or "", removal.failure or "")
+        call.optional(None if removal.heartbeat_age is None else int(removal.heartbeat_age * 1000))
+        reply = await self._run(call)
         return self._result(RemoveWorkerResult, "remove_worker", reply)
 
 

@@ -1,19 +1,20 @@
 -- Claim jobs for free slots, queue by queue in strict order. Each claim is written to its worker key before its payload
 -- is removed from the queue.
 --
--- KEYS[1] processes; from first_key: the worker keys of all slots, then for each queue its list and its wake list
--- free: positions of the slots that may get a job (from 1); names: the numbers of all slots
--- queues: number of queues; first_queue: position in ARGV of the first queue name, in JSON
+-- workers, names: worker keys and numbers of the slots; free: positions of the slots that may get a job
+-- queues: see `read_queues`; claimer: {process, token of the batch, run_at, max_bytes}
 -- Returns 1 if jobs are left (else 0), problems {queue index, error, ...}, claims {slot index, queue index, number,
 -- payload, ...}.
-local function claim_jobs(free, names, queues, first_key, first_queue, process, token, run_at, max_bytes)
-  local queue_key, next_free, bytes = first_key + #names, 1, 0
+local function claim_jobs(processes, workers, names, free, queues, claimer)
+  local next_free, bytes = 1, 0
   local problems, claims, writes, pops = {}, {}, {}, {}
+  local head = '{"token":"' .. claimer.token .. '.'
+  local tail = ',"run_at":"' .. claimer.run_at .. '","worker":"' .. claimer.process .. '+'
 
   local process_count
   -- Return the number of live processes that share the queues. Read on demand: a single job needs no sharing.
   local function count_processes()
-    process_count = process_count or math.max(1, redis.call('ZCOUNT', KEYS[1], '(0', '+inf'))
+    process_count = process_count or math.max(1, redis.call('ZCOUNT', processes, '(0', '+inf'))
     return process_count
   end
 
@@ -21,24 +22,22 @@ local function claim_jobs(free, names, queues, first_key, first_queue, process, 
   local function count_fitting(payloads)
     for n = 1, #payloads do
       bytes = bytes + #payloads[n]
-      if bytes > max_bytes and #claims + n > 1 then return n - 1 end
+      if bytes > claimer.max_bytes and #claims + n > 1 then return n - 1 end
     end
     return #payloads
   end
 
   local function claim(q, length)
-    local list = KEYS[queue_key + 2 * (q - 1)]
+    local list = queues[q].list
     local share = math.min(#free - next_free + 1, length > 1 and math.ceil(length / count_processes()) or 1)
     if share == 0 then return 0 end
     local payloads = redis.call('LRANGE', list, 0, share - 1)
     local count, write_end, claim_end = count_fitting(payloads), #writes, #claims
-    local head = '{"token":"' .. token .. '.'
-    local queue = ARGV[first_queue + q - 1]
-    local middle = '","queue":' .. queue .. ',"run_at":"' .. run_at .. '","worker":"' .. process .. '+'
+    local middle = '","queue":' .. queues[q].name .. tail
     for n = 1, count do
       local i, number, payload = free[next_free], next_free, payloads[n]
       next_free = next_free + 1
-      writes[write_end + 1] = KEYS[first_key + i - 1]
+      writes[write_end + 1] = workers[i]
       writes[write_end + 2] = head .. number .. middle .. names[i] .. '","payload":' .. payload .. '}'
       claims[claim_end + 1], claims[claim_end + 2], claims[claim_end + 3], claims[claim_end + 4] = i, q, number, payload
       write_end, claim_end = write_end + 2, claim_end + 4
@@ -48,8 +47,8 @@ local function claim_jobs(free, names, queues, first_key, first_queue, process, 
   end
 
   local emptied, nonempty, claimable = {}, {}, #free > 0
-  for q = 1, claimable and queues or 0 do
-    local length = redis.pcall('LLEN', KEYS[queue_key + 2 * (q - 1)])
+  for q = 1, claimable and #queues or 0 do
+    local length = redis.pcall('LLEN', queues[q].list)
     local problem = failed(length)
     if problem then
       problems[#problems + 1] = q
@@ -59,14 +58,14 @@ local function claim_jobs(free, names, queues, first_key, first_queue, process, 
       local count = claimable and claim(q, length) or 0
       claimable = claimable and count == length
       local wake_lists = count == length and emptied or nonempty
-      wake_lists[#wake_lists + 1] = KEYS[queue_key + 2 * (q - 1) + 1]
+      wake_lists[#wake_lists + 1] = queues[q].wake
     end
   end
   -- A full server accepts the writes of a script that follow a deletion.
   if #emptied > 0 then
     redis.call('DEL', unpack(emptied))
   elseif #writes > 0 then
-    allow_oom(KEYS[1])
+    allow_oom(processes)
   end
   if #writes > 0 then redis.call('MSET', unpack(writes)) end
   for _, pop in ipairs(pops) do redis.call('LPOP', pop[1], pop[2]) end
@@ -76,9 +75,16 @@ local function claim_jobs(free, names, queues, first_key, first_queue, process, 
   return #nonempty > 0 and 1 or 0, problems, claims
 end
 
+-- Read the queues to claim from: number of queues; for each keys list, wake list, text name in JSON.
+local function read_queues()
+  local queues = {}
+  for q = 1, read_number() do queues[q] = { list = read_key(), wake = read_key(), name = read_text() } end
+  return queues
+end
+
 -- Return 1 or 0 for "the process is alive" and for "all workers are paused". Like Ruby, ignore blanks around "true".
-local function may_claim(process, pause)
-  local lease = redis.call('ZSCORE', KEYS[1], process)
+local function may_claim(processes, process, pause)
+  local lease = redis.call('ZSCORE', processes, process)
   local registered = lease and tonumber(lease) > 0 and 1 or 0
   return registered, pause and string.find(string.lower(pause), '^%s*true%s*$') and 1 or 0
 end

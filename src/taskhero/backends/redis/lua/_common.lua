@@ -1,6 +1,7 @@
--- Return whole milliseconds since 1970, as given or by the server's clock. The second result is the fraction of a
--- millisecond that the first one omits.
-local function now_ms(given)
+-- Read the time: whole milliseconds since 1970, as given or by the server's clock. The second result is the fraction of
+-- a millisecond that the first one omits.
+local function read_now()
+  local given = read_text()
   if given ~= '' then return tonumber(given), 0 end
   local time = redis.call('TIME')
   local micros = tonumber(time[2])

@@ -21,32 +21,45 @@ local function release_locks(held)
   for _, lock in ipairs(held) do redis.call('DEL', lock) end
 end
 
--- Acquire the locks of `count` guards, all or none. `mode` is nil, 'delayed' (the job does not enter a queue yet, so no
--- lock is taken) or 'force' (locks are taken over, except shared ones). `moving` is the member '<second> <payload>' of
--- the delayed payload that is being promoted.
--- Returns the acquired locks (or false), the next argument, the next key, and the kind of the guard that does not hold
--- ('D' for one that looks for delayed payloads).
-local function acquire_guards(count, arg, key, now, prefix, mode, moving)
-  local next_arg, next_key, held = arg + 2 * count, key + count, {}
-  for i = 0, count - 1 do
-    local kind, lock = ARGV[arg + 2 * i], KEYS[key + i]
+-- Read the guards of a job: number of guards; for each text kind, key; for a 'lock' number timeout in seconds, flag
+-- shared; for a 'payload' (key: the set of its due times) text payload; for a 'meaning' (key: the payloads that
+-- settlements delayed with it) nothing.
+local function read_guards()
+  local guards = {}
+  for i = 1, read_number() do
+    local guard = { kind = read_text(), key = read_key() }
+    if guard.kind == 'lock' then
+      guard.timeout, guard.shared = read_number(), read_flag()
+    elseif guard.kind == 'payload' then
+      guard.payload = read_text()
+    end
+    guards[i] = guard
+  end
+  return guards
+end
+
+-- Acquire the locks of guards, all or none. `mode` is nil, 'delayed' (the job does not enter a queue yet, so no lock is
+-- taken) or 'force' (locks are taken over, except shared ones). `moving` is the member '<second> <payload>' of the
+-- delayed payload that is being promoted.
+-- Return the acquired locks, or nil and the guard that does not hold.
+local function acquire_guards(guards, now, prefix, mode, moving)
+  for _, guard in ipairs(guards) do
     local holds
-    if kind == 'D' then
-      holds = not is_delayed_anywhere(lock, ARGV[arg + 2 * i + 1], prefix)
-    elseif kind == 'M' then
-      kind, holds = 'D', not any_spelling_delayed(lock, prefix, moving)
+    if guard.kind == 'payload' then
+      holds = not is_delayed_anywhere(guard.key, guard.payload, prefix)
+    elseif guard.kind == 'meaning' then
+      holds = not any_spelling_delayed(guard.key, prefix, moving)
     else
-      holds = mode == 'delayed' or (mode == 'force' and kind == 'L') or is_free(lock, now, prefix)
+      holds = mode == 'delayed' or (mode == 'force' and not guard.shared) or is_free(guard.key, now, prefix)
     end
-    if not holds then return false, next_arg, next_key, kind end
+    if not holds then return nil, guard end
   end
-  for i = 0, count - 1 do
-    local kind = ARGV[arg + 2 * i]
-    if kind ~= 'D' and kind ~= 'M' and mode ~= 'delayed' then
-      local timeout, lock = tonumber(ARGV[arg + 2 * i + 1]), KEYS[key + i]
-      redis.call('SET', lock, int(math.floor(now / 1000) + timeout + 1), 'EX', timeout)
-      held[#held + 1] = lock
+  local held = {}
+  for _, guard in ipairs(mode == 'delayed' and {} or guards) do
+    if guard.kind == 'lock' then
+      redis.call('SET', guard.key, int(math.floor(now / 1000) + guard.timeout + 1), 'EX', guard.timeout)
+      held[#held + 1] = guard.key
     end
   end
-  return held, next_arg, next_key
+  return held
 end

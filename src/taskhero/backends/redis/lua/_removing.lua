@@ -10,42 +10,42 @@ local function strip_rescue_mark(payload)
   return bare
 end
 
--- Return whether a payload, with or without a rescue mark, is one of the equivalent ones ARGV[first...].
-local function is_one_of(payload, payload_count, first)
+-- Return whether a payload, with or without a rescue mark, is one of the given ones.
+local function is_one_of(payload, payloads)
   if type(payload) ~= 'string' then return false end
   payload = strip_rescue_mark(payload)
-  for i = 0, payload_count - 1 do
-    if ARGV[first + i] == payload then return true end
+  for _, other in ipairs(payloads) do
+    if other == payload then return true end
   end
   return false
 end
 
 -- Remove all queued copies, and the rescued ones among the first jobs. Return the number removed.
-local function remove_queued(list, payload_count, first)
-  local removed, payloads = 0, redis.pcall('LRANGE', list, 0, SCANNED_JOBS - 1)
+local function remove_queued(list, payloads)
+  local removed, first_jobs = 0, redis.pcall('LRANGE', list, 0, SCANNED_JOBS - 1)
   local function remove(payload)
     local copies = redis.pcall('LREM', list, 0, payload)
     if type(copies) == 'number' then removed = removed + copies end
   end
-  for i = first, first + payload_count - 1 do remove(ARGV[i]) end
-  for _, payload in ipairs(failed(payloads) and {} or payloads) do
-    if is_one_of(payload, payload_count, first) then remove(payload) end
+  for _, payload in ipairs(payloads) do remove(payload) end
+  for _, payload in ipairs(failed(first_jobs) and {} or first_jobs) do
+    if is_one_of(payload, payloads) then remove(payload) end
   end
   return removed
 end
 
--- Remove all delayed copies of some payloads; KEYS[key...] are the sets of their due times. Return the number removed.
-local function remove_delayed(count, arg, key, schedule, prefix)
-  if redis.call('EXISTS', unpack(KEYS, key, key + count - 1)) == 0 then return 0 end
+-- Remove all delayed copies of some payloads; `indexes` are the sets of their due times. Return the number removed.
+local function remove_delayed(payloads, indexes, schedule, prefix)
+  if redis.call('EXISTS', unpack(indexes)) == 0 then return 0 end
   local removed = 0
-  for i = 0, count - 1 do
-    local members = redis.pcall('SMEMBERS', KEYS[key + i])
+  for i, index in ipairs(indexes) do
+    local members = redis.pcall('SMEMBERS', index)
     for _, member in ipairs(failed(members) and {} or members) do
-      local copies = redis.pcall('LREM', prefix .. member, 0, ARGV[arg + i])
+      local copies = redis.pcall('LREM', prefix .. member, 0, payloads[i])
       if type(copies) == 'number' then removed = removed + copies end
       if redis.call('EXISTS', prefix .. member) == 0 then redis.call('ZREM', schedule, string.sub(member, 9)) end
     end
-    if not failed(members) then redis.call('DEL', KEYS[key + i]) end
+    if not failed(members) then redis.call('DEL', index) end
   end
   return removed
 end

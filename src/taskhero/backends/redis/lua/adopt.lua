@@ -1,13 +1,15 @@
 -- Adopt delayed jobs whose due times are missing in the schedule. A program leaves them if it dies between two
 -- commands.
 --
--- KEYS[1] schedule (sorted set of due times), KEYS[2] wake list of schedulers
--- ARGV[1] prefix of the namespace, ARGV[2+] due times, as in the names of their lists
+-- Reads keys schedule, wake list of schedulers; prefix, texts due times as in the names of their lists.
 -- Returns the number of jobs adopted.
+--!include arguments
 --!include common
 --!include adopting
-allow_oom(KEYS[1])
-local prefix, adopted = ARGV[1], 0
+local schedule, wake, prefix, names = read_key(), read_key(), read_text(), read_texts()
+expect_end()
+allow_oom(schedule)
+local adopted = 0
 -- The number of payloads of one list that are indexed or moved in one step.
 local MAX_MOVED = 1000
 
@@ -19,7 +21,7 @@ end
 local function move(name)
   local due_time = tonumber(name)
   if not due_time or due_time ~= due_time or due_time < 0 or due_time >= 1e15 then return 0 end
-  if redis.call('ZSCORE', KEYS[1], name) then return 0 end
+  if redis.call('ZSCORE', schedule, name) then return 0 end
   local bucket, second = prefix .. 'delayed:' .. name, int(math.ceil(due_time))
   local payloads = redis.call('LRANGE', bucket, 0, MAX_MOVED - 1)
   for _, payload in ipairs(payloads) do
@@ -27,18 +29,17 @@ local function move(name)
     redis.pcall('SREM', prefix .. 'timestamps:' .. payload, 'delayed:' .. name)
   end
   add_to_index(payloads, second)
-  adopt_due_time(second, KEYS[1], KEYS[2])
+  adopt_due_time(second, schedule, wake)
   redis.call('LTRIM', bucket, #payloads, -1)
   return #payloads
 end
 
-for i = 2, #ARGV do
-  local name = ARGV[i]
+for _, name in ipairs(names) do
   local length = redis.pcall('LLEN', prefix .. 'delayed:' .. name)
   if type(length) == 'number' and length > 0 then
     if not is_whole_second(name) then
       adopted = adopted + move(name)
-    elseif adopt_due_time(name, KEYS[1], KEYS[2]) then
+    elseif adopt_due_time(name, schedule, wake) then
       add_to_index(redis.call('LRANGE', prefix .. 'delayed:' .. name, 0, MAX_MOVED - 1), name)
       adopted = adopted + length
     end

@@ -1,39 +1,42 @@
 -- Record which periodic tasks are declared, and return all known ones.
 --
--- KEYS[1] processes, KEYS[2] declared tasks (hash: name, '<end of life in ms> <definition>'), KEYS[3] why tasks are
--- stopped (hash), KEYS[4] cron cursors (hash)
--- ARGV[1] now in ms or '', ARGV[2] lifetime in ms; then for each task: name, definition, '1' for a cron task
+-- Reads keys processes, declared tasks (hash: name, '<end of life in ms> <definition>'), why tasks are stopped (hash),
+-- cron cursors (hash); now, number lifetime in ms, number of tasks; for each task: texts name, definition, flag for a
+-- cron task.
 -- Returns now in ms, the stopped tasks {name, reason, ...}, then for each known task: definition, why it is stopped or
 -- '', its cron cursor or ''.
+--!include arguments
 --!include common
 --!include periodic
-local now = now_ms(ARGV[1])
-local lifetime = tonumber(ARGV[2])
+local processes, declared, stopped, cursors = read_key(), read_key(), read_key(), read_key()
+local now, lifetime, count = read_now(), read_number(), read_number()
 -- Fail on a key of the wrong type before anything is written.
-for i = 2, 4 do redis.call('HLEN', KEYS[i]) end
-if #ARGV > 2 then
-  allow_oom(KEYS[1])
-  for arg = 3, #ARGV, 3 do
-    redis.call('HSET', KEYS[2], ARGV[arg], int(now + lifetime) .. ' ' .. ARGV[arg + 1])
-    if ARGV[arg + 2] == '1' then
-      redis.call('HSETNX', KEYS[4], ARGV[arg], int(math.floor(now / 1000)))
-      touch_ttl(KEYS[4])
+for _, key in ipairs({ declared, stopped, cursors }) do redis.call('HLEN', key) end
+if count > 0 then
+  allow_oom(processes)
+  for _ = 1, count do
+    local name, definition, is_cron = read_text(), read_text(), read_flag()
+    redis.call('HSET', declared, name, int(now + lifetime) .. ' ' .. definition)
+    if is_cron then
+      redis.call('HSETNX', cursors, name, int(math.floor(now / 1000)))
+      touch_ttl(cursors)
     end
   end
-  if redis.call('PTTL', KEYS[2]) < lifetime then redis.call('PEXPIRE', KEYS[2], int(lifetime)) end
-  touch_ttl(KEYS[3])
+  if redis.call('PTTL', declared) < lifetime then redis.call('PEXPIRE', declared, int(lifetime)) end
+  touch_ttl(stopped)
 end
-local results, expired = { int(now), redis.call('HGETALL', KEYS[3]) }, {}
-local known = redis.call('HGETALL', KEYS[2])
+expect_end()
+local results, expired = { int(now), redis.call('HGETALL', stopped) }, {}
+local known = redis.call('HGETALL', declared)
 for i = 1, #known, 2 do
   local ends, definition = string.match(known[i + 1], '^(%d+) (.*)$')
   if ends and tonumber(ends) > now then
     results[#results + 1] = definition
-    results[#results + 1] = redis.call('HGET', KEYS[3], known[i]) or ''
-    results[#results + 1] = redis.call('HGET', KEYS[4], known[i]) or ''
+    results[#results + 1] = redis.call('HGET', stopped, known[i]) or ''
+    results[#results + 1] = redis.call('HGET', cursors, known[i]) or ''
   else
     expired[#expired + 1] = known[i]
   end
 end
-for _, name in ipairs(expired) do redis.call('HDEL', KEYS[2], name) end
+for _, name in ipairs(expired) do redis.call('HDEL', declared, name) end
 return results

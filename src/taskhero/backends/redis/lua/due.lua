@@ -1,18 +1,17 @@
 -- Return the first due jobs, and clean up due times that can never be promoted.
 --
--- KEYS[1] schedule (sorted set of due times), KEYS[2] master lock of resque-scheduler
--- ARGV[1] now in ms or '', ARGV[2] prefix of the namespace (the schedule names the lists), ARGV[3] maximum number of
--- jobs
--- ARGV[4] '1' if a dead lock of resque-scheduler counts as free
+-- Reads keys schedule, master lock of resque-scheduler; now, prefix, number maximum of jobs, flag whether a dead lock
+-- of resque-scheduler counts as free.
 -- Returns now in ms, whether resque-scheduler leads, the earliest due time or '', the jobs (due time and payload in
 -- turn), and the state of resque-scheduler's lock.
+--!include arguments
 --!include common
 --!include foreign
-allow_oom(KEYS[1])
-local now = now_ms(ARGV[1])
-local prefix, limit = ARGV[2], tonumber(ARGV[3])
+local schedule, master_lock = read_key(), read_key()
+local now, prefix, limit, ignore_dead = read_now(), read_text(), read_number(), read_flag()
+expect_end()
+allow_oom(schedule)
 local seconds = math.floor(now / 1000)
-local schedule = KEYS[1]
 local jobs = {}
 
 -- A member such as '12.5' makes other schedulers loop. Move its jobs to the next whole second, up to 500 in one step.
@@ -49,7 +48,7 @@ local function add_jobs(member)
   end
 end
 
-local yielded, foreign = observe_foreign_leader(KEYS[2], prefix, now, ARGV[4] == '1')
+local yielded, foreign = observe_foreign_leader(master_lock, prefix, now, ignore_dead)
 if yielded == 0 then
   local found = redis.pcall('ZRANGEBYSCORE', schedule, '-inf', seconds, 'WITHSCORES', 'LIMIT', 0, limit)
   if failed(found) then return found end

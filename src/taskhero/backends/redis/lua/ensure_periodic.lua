@@ -1,14 +1,12 @@
 -- Enqueue each periodic task that is neither stopped, running, queued nor delayed.
 --
--- KEYS[1] processes, KEYS[2] why tasks are stopped, KEYS[3] queues, KEYS[4] wake list for new queues
--- KEYS[5] wake list of schedulers, KEYS[6] schedule (sorted set of due times)
--- KEYS[7+] for each task: its queue, the queue's wake list, its job locks, its queue locks, the sets of the due times
---          of its payloads
--- ARGV[1] now in ms or '', ARGV[2] prefix of the namespace, ARGV[3] '1' to check whether locks are stale
--- ARGV[4+] for each task: name, queue, frequency in ms, number of job locks, of queue locks, of payloads; the timeouts
---          of the queue locks in seconds (negative: other jobs share the lock); the payloads, that of the next job
---          first
+-- Reads keys processes, why tasks are stopped, queues, wake list for new queues, wake list of schedulers, schedule;
+-- now, prefix, flag whether to check that locks are not stale, number of tasks; for each keys its queue, the queue's
+-- wake list, texts name, queue, number frequency in ms, several keys its job locks, number of queue locks; for each
+-- key, number timeout in seconds, flag whether other jobs share it; then texts its payloads (that of the next job
+-- first), several keys the sets of their due times.
 -- Returns an `EnsureResult` for each task.
+--!include arguments
 --!include common
 --!include spellings
 --!include adopting
@@ -18,116 +16,113 @@
 --!include delaying
 --!include periodic
 --!include removing
-allow_oom(KEYS[1])
-local now = now_ms(ARGV[1])
-local prefix, check_stale = ARGV[2], ARGV[3] == '1'
+local processes, stops, queues, wake_new = read_key(), read_key(), read_key(), read_key()
+local wake_schedule, schedule = read_key(), read_key()
+local now, prefix, check_stale = read_now(), read_text(), read_flag()
+allow_oom(processes)
 local seconds = math.floor(now / 1000)
 local results = {}
-local arg, key = 4, 7
 local STALE_LOCK_AGE = 60
 
-local function is_near_front(list, payload_count, first)
-  local payloads = redis.pcall('LRANGE', list, 0, SCANNED_JOBS - 1)
+local function read_task()
+  local task = { list = read_key(), wake = read_key(), name = read_text(), queue = read_text() }
+  task.frequency, task.job_locks, task.queue_locks = read_number(), read_keys(), {}
+  for i = 1, read_number() do
+    task.queue_locks[i] = { key = read_key(), timeout = read_number(), shared = read_flag() }
+  end
+  task.payloads, task.indexes = read_texts(), read_keys()
+  return task
+end
+
+local function is_near_front(task)
+  local payloads = redis.pcall('LRANGE', task.list, 0, SCANNED_JOBS - 1)
   for _, payload in ipairs(failed(payloads) and {} or payloads) do
-    if is_one_of(payload, payload_count, first) then return true end
+    if is_one_of(payload, task.payloads) then return true end
   end
   return false
 end
 
-local function is_queued(list, payload_count, first)
-  if is_near_front(list, payload_count, first) then return true end
-  for i = 0, payload_count - 1 do
-    if type(redis.pcall('LPOS', list, ARGV[first + i])) == 'number' then return true end
+local function is_queued(task)
+  if is_near_front(task) then return true end
+  for _, payload in ipairs(task.payloads) do
+    if type(redis.pcall('LPOS', task.list, payload)) == 'number' then return true end
   end
   return false
 end
 
 -- Return for how many seconds a queue lock has been held, by its value, or nil if it is free. A shared lock does not
 -- prove that this job is queued, so its age is 0.
-local function lock_age(lock, timeout)
-  if is_free(lock, now, prefix) then return nil end
-  local value = redis.pcall('GET', lock)
-  if failed(value) or timeout < 0 then return 0 end
-  return seconds - (tonumber(string.match(value, '^%s*[+-]?%d+')) - 1 - timeout)
+local function lock_age(lock)
+  if is_free(lock.key, now, prefix) then return nil end
+  local value = redis.pcall('GET', lock.key)
+  if failed(value) or lock.shared then return 0 end
+  return seconds - (tonumber(string.match(value, '^%s*[+-]?%d+')) - 1 - lock.timeout)
 end
 
 -- Return whether a queue lock is held that is not stale.
-local function has_fresh_lock(list, queue_locks, timeouts, first_queue_lock, payload_count, first)
+local function has_fresh_lock(task)
   local youngest
-  for i = 0, queue_locks - 1 do
-    local age = lock_age(KEYS[first_queue_lock + i], tonumber(ARGV[timeouts + i]))
+  for _, lock in ipairs(task.queue_locks) do
+    local age = lock_age(lock)
     if age then youngest = math.min(youngest or age, age) end
   end
   if not youngest then return false end
-  return not check_stale or youngest < STALE_LOCK_AGE or is_queued(list, payload_count, first)
+  return not check_stale or youngest < STALE_LOCK_AGE or is_queued(task)
 end
 
 -- Return the earliest second to which one of the payloads is delayed, or nil.
-local function earliest_due_time(payload_count, first, first_index)
-  if redis.call('EXISTS', unpack(KEYS, first_index, first_index + payload_count - 1)) == 0 then return nil end
+local function earliest_due_time(task)
+  if redis.call('EXISTS', unpack(task.indexes)) == 0 then return nil end
   local found
-  for i = 0, payload_count - 1 do
-    local members = redis.pcall('SMEMBERS', KEYS[first_index + i])
+  for i, index in ipairs(task.indexes) do
+    local members = redis.pcall('SMEMBERS', index)
     for _, member in ipairs(failed(members) and {} or members) do
       local at = tonumber(string.sub(member, 9))
-      if at and (not found or at < found)
-        and is_delayed_to(member, KEYS[first_index + i], ARGV[first + i], prefix) then
-        found = at
-      end
+      if at and (not found or at < found) and is_delayed_to(member, index, task.payloads[i], prefix) then found = at end
     end
   end
   return found
 end
 
-local function enqueue(list, wake, queue, queue_locks, timeouts, first_queue_lock, payload)
+local function enqueue(task)
   local held = {}
-  for i = 0, queue_locks - 1 do
-    local timeout = math.abs(tonumber(ARGV[timeouts + i]))
-    redis.call('SET', KEYS[first_queue_lock + i], int(seconds + timeout + 1), 'EX', int(timeout))
-    held[#held + 1] = KEYS[first_queue_lock + i]
+  for i, lock in ipairs(task.queue_locks) do
+    redis.call('SET', lock.key, int(seconds + lock.timeout + 1), 'EX', int(lock.timeout))
+    held[i] = lock.key
   end
-  if failed(redis.pcall('RPUSH', list, payload)) then
+  if failed(redis.pcall('RPUSH', task.list, task.payloads[1])) then
     release_locks(held)
     return 'wrong_type'
   end
-  notify_enqueued(KEYS[3], queue, wake, KEYS[4])
+  notify_enqueued(queues, task.queue, task.wake, wake_new)
   return 'enqueued'
 end
 
-local function ensure_task(name, queue, frequency, job_locks, queue_locks, payload_count)
-  local list, wake, first_job_lock = KEYS[key], KEYS[key + 1], key + 2
-  local first_queue_lock = first_job_lock + job_locks
-  local first_index = first_queue_lock + queue_locks
-  local timeouts, first = arg + 6, arg + 6 + queue_locks
-  if redis.pcall('HEXISTS', KEYS[2], name) == 1 then return 'stopped' end
-  for i = 0, job_locks - 1 do
-    if lock_owner(KEYS[first_job_lock + i], now, KEYS[1]) then return 'running' end
+local function ensure_task(task)
+  if redis.pcall('HEXISTS', stops, task.name) == 1 then return 'stopped' end
+  for _, lock in ipairs(task.job_locks) do
+    if lock_owner(lock, now, processes) then return 'running' end
   end
-  if has_fresh_lock(list, queue_locks, timeouts, first_queue_lock, payload_count, first) then return 'queued' end
-  local at, latest = earliest_due_time(payload_count, first, first_index), next_due_time(now, frequency)
+  if has_fresh_lock(task) then return 'queued' end
+  local at, latest = earliest_due_time(task), next_due_time(now, task.frequency)
   if at then
     if at > latest then
-      if not_delayable(latest, KEYS[6], prefix) then return 'wrong_type' end
-      remove_delayed(payload_count, first, first_index, KEYS[6], prefix)
-      delay_to(latest, ARGV[first], KEYS[6], KEYS[5], prefix)
+      if not_delayable(latest, schedule, prefix) then return 'wrong_type' end
+      remove_delayed(task.payloads, task.indexes, schedule, prefix)
+      delay_to(latest, task.payloads[1], schedule, wake_schedule, prefix)
     end
     return 'delayed'
   end
   -- A job that was released or rescued has no lock.
-  if is_near_front(list, payload_count, first) then return 'queued' end
+  if is_near_front(task) then return 'queued' end
   -- Jobs of a dead process are rescued soon. The lease end of a process that was declared dead is negative.
   local recent, expired = int(now - 60000), int(now)
-  local dead = redis.call('ZCOUNT', KEYS[1], '(' .. recent, expired)
-  dead = dead + redis.call('ZCOUNT', KEYS[1], '-' .. expired, '(-' .. recent)
+  local dead = redis.call('ZCOUNT', processes, '(' .. recent, expired)
+  dead = dead + redis.call('ZCOUNT', processes, '-' .. expired, '(-' .. recent)
   if dead > 0 then return 'unsure' end
-  return enqueue(list, wake, queue, queue_locks, timeouts, first_queue_lock, ARGV[first])
+  return enqueue(task)
 end
 
-while arg <= #ARGV do
-  local name, queue, frequency = ARGV[arg], ARGV[arg + 1], tonumber(ARGV[arg + 2])
-  local job_locks, queue_locks = tonumber(ARGV[arg + 3]), tonumber(ARGV[arg + 4])
-  local payload_count = tonumber(ARGV[arg + 5])
-  results[#results + 1] = ensure_task(name, queue, frequency, job_locks, queue_locks, payload_count)
-  arg, key = arg + 6 + queue_locks + payload_count, key + 2 + job_locks + queue_locks + payload_count
-end
+for i = 1, read_number() do results[i] = ensure_task(read_task()) end
+expect_end()
 return results

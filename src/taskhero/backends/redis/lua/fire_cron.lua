@@ -1,33 +1,34 @@
 -- Enqueue the jobs of a cron task whose fire times are due, and advance its cron cursor. Only one caller succeeds.
 --
--- KEYS[1] why tasks are stopped, KEYS[2] cron cursors, KEYS[3] queues, KEYS[4] wake list for new queues
--- KEYS[5] the task's queue, KEYS[6] its wake list; then the keys of its guards
--- ARGV[1] now in ms or '', ARGV[2] prefix of the namespace, ARGV[3] name, ARGV[4] queue, ARGV[5] expected cron cursor
--- or '',
--- ARGV[6] new cron cursor, ARGV[7] number of jobs, ARGV[8] number of guards; guards as in push.lua; the job's payload
+-- Reads keys why tasks are stopped, cron cursors, queues, wake list for new queues, the task's queue, its wake list;
+-- now, prefix, texts name, queue, expected cron cursor or '', new cron cursor, number of jobs, text payload, guards.
 -- Returns 'stored', 'missed' or 'stopped', or 'error <message>'.
+--!include arguments
 --!include common
 --!include spellings
 --!include adopting
 --!include owners
 --!include guards
 --!include periodic
-local now = now_ms(ARGV[1])
-local guards = tonumber(ARGV[8])
-local payload = ARGV[9 + 2 * guards]
-if (redis.call('HGET', KEYS[2], ARGV[3]) or '') ~= ARGV[5] then return 'missed' end
-local stopped = redis.call('HEXISTS', KEYS[1], ARGV[3]) == 1
-for _ = 1, stopped and 0 or tonumber(ARGV[7]) do
-  local held = acquire_guards(guards, 9, 7, now, ARGV[2])
+local stops, cursors, queues, wake_new, list, wake =
+  read_key(), read_key(), read_key(), read_key(), read_key(), read_key()
+local now, prefix, name, queue = read_now(), read_text(), read_text(), read_text()
+local expected_cursor, new_cursor, count, payload = read_text(), read_text(), read_number(), read_text()
+local guards = read_guards()
+expect_end()
+if (redis.call('HGET', cursors, name) or '') ~= expected_cursor then return 'missed' end
+local stopped = redis.call('HEXISTS', stops, name) == 1
+for _ = 1, stopped and 0 or count do
+  local held = acquire_guards(guards, now, prefix)
   if held then
-    local problem = failed(redis.pcall('RPUSH', KEYS[5], payload))
+    local problem = failed(redis.pcall('RPUSH', list, payload))
     if problem then
       release_locks(held)
       return 'error ' .. problem
     end
-    notify_enqueued(KEYS[3], ARGV[4], KEYS[6], KEYS[4])
+    notify_enqueued(queues, queue, wake, wake_new)
   end
 end
-redis.call('HSET', KEYS[2], ARGV[3], ARGV[6])
-touch_ttl(KEYS[2])
+redis.call('HSET', cursors, name, new_cursor)
+touch_ttl(cursors)
 return stopped and 'stopped' or 'stored'

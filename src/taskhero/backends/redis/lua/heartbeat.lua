@@ -1,21 +1,22 @@
 -- Renew the lease of a process and the locks of its jobs. If slots are given, also write the heartbeats that other
 -- programs read.
 --
--- KEYS[1] processes, KEYS[2] workers, KEYS[3] heartbeats (Ruby), KEYS[4] workers of taskhero
--- KEYS[5] renewals, KEYS[6] lengths of leases
--- KEYS[7+] for each lock: the worker key of its claim, the lock; then for each slot: ping (node), start time
--- ARGV[1] now in ms or '', ARGV[2] process, ARGV[3] lease in ms, ARGV[4] queues joined by commas, in JSON
--- ARGV[5] number of the last renewal that the process has read, or ''
--- ARGV[6] number of locks; then for each: token of its claim, worker name, timeout in ms
--- ARGV[7+] for each slot its worker name and its id; or one string of ids, separated by newlines, to check whether the
---          sets of workers still contain them
+-- Reads keys processes, workers, heartbeats (Ruby), workers of taskhero, renewals, lengths of leases; now, text
+-- process, number lease in ms, text queues joined by commas in JSON, optional number of the last renewal that the
+-- process has read, number of locks; for each keys worker key of its claim, lock, texts token of the claim, worker
+-- name, number timeout in ms; number of slots; for each keys ping (node), start time, texts worker name, id; texts ids
+-- of workers to check whether the sets of workers still contain them.
 -- Returns whether the process was alive, the number of this renewal, the leases of others, the positions of lost locks,
 -- the ids that the workers of taskhero did not contain (if slots are given), then the ids that are or were missing.
+--!include arguments
 --!include common
 --!include leases
 --!include owners
 --!include job_locks
-allow_oom(KEYS[1])
+local processes, workers, beats, own_workers = read_key(), read_key(), read_key(), read_key()
+local renewals, lengths = read_key(), read_key()
+local now, process, length, queues, seen = read_now(), read_text(), read_number(), read_text(), read_optional()
+allow_oom(processes)
 
 -- Return year, month, day, hour, minute, second in UTC.
 local function calendar(seconds)
@@ -32,70 +33,71 @@ local function calendar(seconds)
   return year, month, day, math.floor(rest / 3600), math.floor(rest % 3600 / 60), rest % 60
 end
 
-local now = now_ms(ARGV[1])
-local process = ARGV[2]
-local alive = is_alive(KEYS[1], process) and 1 or 0
-local number = renew(KEYS[1], KEYS[5], KEYS[6], process, now, tonumber(ARGV[3]))
-local leases = leases_until(KEYS[5], KEYS[6], ARGV[5] ~= '' and ARGV[5] or int(number - 1))
-local lost, locks = {}, tonumber(ARGV[6])
-local first_arg, first_key = 7 + 3 * locks, 7 + 2 * locks
-for i = 1, locks do
-  local worker, lock = KEYS[5 + 2 * i], KEYS[6 + 2 * i]
-  local token, owner = ARGV[4 + 3 * i], ARGV[5 + 3 * i] .. '/' .. ARGV[4 + 3 * i]
-  local current = lock_owner(lock, now, KEYS[1])
+-- Return the time in the form of Ruby's heartbeats, and in that of its start times.
+local function format_time(seconds)
+  local year, month, day, hour, minute, second = calendar(seconds)
+  return string.format('%04d-%02d-%02dT%02d:%02d:%02d+00:00', year, month, day, hour, minute, second),
+    string.format('%04d-%02d-%02d %02d:%02d:%02d +0000', year, month, day, hour, minute, second)
+end
+
+local alive = is_alive(processes, process) and 1 or 0
+local number = renew(processes, renewals, lengths, process, now, length)
+local leases = leases_until(renewals, lengths, seen or int(number - 1))
+local lost = {}
+for i = 1, read_number() do
+  local worker, lock, token, name, timeout = read_key(), read_key(), read_text(), read_text(), read_number()
+  local current, owner = lock_owner(lock, now, processes), name .. '/' .. token
   if current and current ~= owner then
     lost[#lost + 1] = i
   elseif current or claim_is_current(worker, token) then
-    hold_lock(lock, owner, now, tonumber(ARGV[6 + 3 * i]))
+    hold_lock(lock, owner, now, timeout)
   end
 end
 -- Other programs remove a worker only from the set of all workers.
 local unregistered = {}
 local result = { alive, int(number), leases, lost, unregistered }
-if #ARGV == first_arg then
-  local ids = {}
-  for id in string.gmatch(ARGV[first_arg], '[^\n]+') do ids[#ids + 1] = id end
-  for _, key in ipairs({ KEYS[2], KEYS[4] }) do
-    local known = redis.pcall('SMISMEMBER', key, unpack(ids))
-    for i, id in ipairs(failed(known) and {} or ids) do
-      if known[i] == 0 then result[6] = id end
+
+-- Write the heartbeats of up to 1000 slots, since a call accepts a few thousand arguments. Skip a
+-- set of workers of a wrong type.
+local function write_heartbeats(count, seconds, beat, started)
+  local heartbeats, pings, ids, starts = {}, {}, {}, {}
+  for i = 1, count do
+    local ping, name, id = read_key(), read_text(), read_text()
+    ids[i], starts[i] = id, read_key()
+    heartbeats[2 * i - 1], heartbeats[2 * i], pings[2 * i - 1] = id, beat, ping
+    pings[2 * i] = '{"time":' .. seconds .. ',"name":"' .. name .. '","queues":' .. queues .. '}'
+  end
+  -- Ruby prunes a worker that has no heartbeat, so write the heartbeat before the registration.
+  redis.pcall('HSET', beats, unpack(heartbeats))
+  -- Other programs write to the set of all workers. If that is lost, the set of taskhero says what to rescue.
+  local registered = redis.pcall('SMISMEMBER', own_workers, unpack(ids))
+  for i, id in ipairs(failed(registered) and {} or ids) do
+    if registered[i] == 0 then unregistered[#unregistered + 1] = id end
+  end
+  redis.pcall('SADD', own_workers, unpack(ids))
+  redis.call('MSET', unpack(pings))
+  local known = redis.pcall('SMISMEMBER', workers, unpack(ids))
+  for i, id in ipairs(failed(known) and {} or ids) do
+    if known[i] == 0 then
+      redis.call('SADD', workers, id)
+      redis.call('SET', starts[i], started, 'NX')
+      result[#result + 1] = id
     end
   end
-elseif #ARGV > first_arg then
-  local seconds = int(math.floor(now / 1000))
-  local year, month, day, hour, minute, second = calendar(math.floor(now / 1000))
-  local beat = string.format('%04d-%02d-%02dT%02d:%02d:%02d+00:00', year, month, day, hour, minute, second)
-  local started = string.format('%04d-%02d-%02d %02d:%02d:%02d +0000', year, month, day, hour, minute, second)
-  -- A call accepts a few thousand arguments.
-  for first = first_arg, #ARGV, 2000 do
-    local heartbeats, pings, ids = {}, {}, {}
-    local key = first_key + first - first_arg
-    for arg = first, math.min(first + 1999, #ARGV), 2 do
-      local name, id = ARGV[arg], ARGV[arg + 1]
-      ids[#ids + 1] = id
-      heartbeats[#heartbeats + 1] = id
-      heartbeats[#heartbeats + 1] = beat
-      pings[#pings + 1] = KEYS[key + 2 * #ids - 2]
-      pings[#pings + 1] = '{"time":' .. seconds .. ',"name":"' .. name .. '","queues":' .. ARGV[4] .. '}'
-    end
-    -- Ruby prunes a worker that has no heartbeat, so write the heartbeat before the registration.
-    redis.pcall('HSET', KEYS[3], unpack(heartbeats))
-    -- Other programs write to the set of all workers. If that is lost, the set of taskhero says what to rescue.
-    local registered = redis.pcall('SMISMEMBER', KEYS[4], unpack(ids))
-    for i, id in ipairs(failed(registered) and {} or ids) do
-      if registered[i] == 0 then unregistered[#unregistered + 1] = id end
-    end
-    redis.pcall('SADD', KEYS[4], unpack(ids))
-    redis.call('MSET', unpack(pings))
-    local known = redis.pcall('SMISMEMBER', KEYS[2], unpack(ids))
-    if failed(known) then return result end
-    for i, id in ipairs(ids) do
-      if known[i] == 0 then
-        redis.call('SADD', KEYS[2], id)
-        redis.call('SET', KEYS[key + 2 * i - 1], started, 'NX')
-        result[#result + 1] = id
-      end
-    end
+end
+
+local slots = read_number()
+if slots > 0 then
+  local seconds = math.floor(now / 1000)
+  local beat, started = format_time(seconds)
+  for first = 1, slots, 1000 do write_heartbeats(math.min(1000, slots - first + 1), int(seconds), beat, started) end
+end
+local checked = read_texts()
+expect_end()
+for _, key in ipairs(#checked > 0 and { workers, own_workers } or {}) do
+  local known = redis.pcall('SMISMEMBER', key, unpack(checked))
+  for i, id in ipairs(failed(known) and {} or checked) do
+    if known[i] == 0 then result[6] = id end
   end
 end
 return result

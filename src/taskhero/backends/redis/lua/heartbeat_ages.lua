@@ -1,28 +1,30 @@
 -- Return the heartbeat age of each worker, and record the heartbeats of other programs' workers.
 --
--- KEYS[1] workers, KEYS[2] heartbeats (Ruby), KEYS[3] processes, KEYS[4] foreign heartbeats: id to '<ms> <fingerprint>'
--- ARGV[1] now in ms or '', ARGV[2] prefix of the namespace (the set names the workers' keys), ARGV[3] lifetime of the
--- records in seconds
+-- Reads keys workers, heartbeats (Ruby), processes, foreign heartbeats: id to '<ms> <fingerprint>'; now, prefix, number
+-- lifetime of the records in seconds.
 -- Returns id and age in ms in turn.
+--!include arguments
 --!include common
 --!include reading
 --!include worker_identity
-allow_oom(KEYS[3])
-local now, prefix = now_ms(ARGV[1]), ARGV[2]
-if failed(redis.pcall('HLEN', KEYS[4])) then redis.call('DEL', KEYS[4]) end
+local workers, heartbeats, processes, foreign = read_key(), read_key(), read_key(), read_key()
+local now, prefix, lifetime = read_now(), read_text(), read_number()
+expect_end()
+allow_oom(processes)
+if failed(redis.pcall('HLEN', foreign)) then redis.call('DEL', foreign) end
 local results, present = {}, {}
-for _, id in ipairs(members_of(KEYS[1])) do
+for _, id in ipairs(members_of(workers)) do
   local process = process_of(id)
   local age
   if process then
-    local lease = lease_of(KEYS[3], process)
+    local lease = lease_of(processes, process)
     age = lease and math.max(0, now - lease)
   else
-    local fingerprint = heartbeat_fingerprint(prefix, id, KEYS[2])
-    local since = heartbeat_since(KEYS[4], id, fingerprint)
+    local fingerprint = heartbeat_fingerprint(prefix, id, heartbeats)
+    local since = heartbeat_since(foreign, id, fingerprint)
     if not since then
       since = now
-      redis.call('HSET', KEYS[4], id, int(now) .. ' ' .. fingerprint)
+      redis.call('HSET', foreign, id, int(now) .. ' ' .. fingerprint)
     end
     present[id] = true
     age = math.max(0, now - since)
@@ -32,8 +34,8 @@ for _, id in ipairs(members_of(KEYS[1])) do
     results[#results + 1] = int(age)
   end
 end
-for _, id in ipairs(redis.call('HKEYS', KEYS[4])) do
-  if not present[id] then redis.call('HDEL', KEYS[4], id) end
+for _, id in ipairs(redis.call('HKEYS', foreign)) do
+  if not present[id] then redis.call('HDEL', foreign, id) end
 end
-redis.call('EXPIRE', KEYS[4], ARGV[3])
+redis.call('EXPIRE', foreign, lifetime)
 return results

@@ -1,9 +1,11 @@
 -- Return the owner of a lease, or false.
 --
--- KEYS[1] lease; ARGV[1] now in ms or ''
+-- Reads key lease; now.
+--!include arguments
 --!include common
-local now = now_ms(ARGV[1])
-local value = redis.pcall('GET', KEYS[1])
+local lease, now = read_key(), read_now()
+expect_end()
+local value = redis.pcall('GET', lease)
 if type(value) ~= 'string' then return false end
 local ends_at, owner = string.match(value, '^(%d+) (.*)$')
 return owner and tonumber(ends_at) > now and owner

@@ -1,32 +1,36 @@
 -- Return leases. If a length is given, first give a lease to each process that has none.
 --
--- KEYS[1] processes, KEYS[2] renewals, KEYS[3] lengths of leases, KEYS[4] workers, KEYS[5] workers of taskhero
--- ARGV[1] now in ms or '', ARGV[2] number of the last renewal that the caller has read or '', ARGV[3] length in ms for
--- unknown processes or ''
+-- Reads keys processes, renewals, lengths of leases, workers, workers of taskhero; now, optional number of the last
+-- renewal that the caller has read, optional length in ms of the leases of unknown processes.
 -- Returns the number of the last renewal, then the leases.
+--!include arguments
 --!include common
 --!include leases
 --!include worker_identity
-if ARGV[3] ~= '' then
-  local now, seen, unknown = now_ms(ARGV[1]), {}, {}
+local processes, renewals, lengths, workers, own_workers =
+  read_key(), read_key(), read_key(), read_key(), read_key()
+local now, seen_renewal, length = read_now(), read_optional(), read_optional()
+expect_end()
+if length then
+  local seen, unknown = {}, {}
   local function check_lease(process)
     if not process or seen[process] then return end
     seen[process] = true
-    if not redis.call('ZSCORE', KEYS[1], process) or not redis.call('ZSCORE', KEYS[2], process) then
+    if not redis.call('ZSCORE', processes, process) or not redis.call('ZSCORE', renewals, process) then
       unknown[#unknown + 1] = process
     end
   end
   -- Each set has all of them, unless it was deleted or has a wrong type.
-  for i = 4, 5 do
-    local ids = redis.pcall('SMEMBERS', KEYS[i])
+  for _, key in ipairs({ workers, own_workers }) do
+    local ids = redis.pcall('SMEMBERS', key)
     for _, id in ipairs(failed(ids) and {} or ids) do check_lease(process_of(id)) end
   end
-  for _, process in ipairs(redis.call('ZRANGE', KEYS[1], 0, -1)) do check_lease(process) end
-  if #unknown > 0 then allow_oom(KEYS[1]) end
-  for _, process in ipairs(unknown) do renew(KEYS[1], KEYS[2], KEYS[3], process, now, tonumber(ARGV[3])) end
+  for _, process in ipairs(redis.call('ZRANGE', processes, 0, -1)) do check_lease(process) end
+  if #unknown > 0 then allow_oom(processes) end
+  for _, process in ipairs(unknown) do renew(processes, renewals, lengths, process, now, tonumber(length)) end
 end
-local last = redis.call('ZREVRANGE', KEYS[2], 0, 0, 'WITHSCORES')
+local last = redis.call('ZREVRANGE', renewals, 0, 0, 'WITHSCORES')
 return {
-  int(math.max(tonumber(redis.call('HGET', KEYS[3], '') or '') or 0, tonumber(last[2] or '') or 0)),
-  leases_until(KEYS[2], KEYS[3], ARGV[2] ~= '' and ARGV[2] or '+inf')
+  int(math.max(tonumber(redis.call('HGET', lengths, '') or '') or 0, tonumber(last[2] or '') or 0)),
+  leases_until(renewals, lengths, seen_renewal or '+inf')
 }

@@ -1,10 +1,13 @@
 -- Push a wake-up for each queue that holds jobs.
 --
--- KEYS: for each queue its list and its wake list
+-- Reads number of queues; for each keys list, wake list.
+--!include arguments
 --!include common
-if #KEYS > 0 then allow_oom(KEYS[1]) end
-for i = 1, #KEYS, 2 do
-  local length = redis.pcall('LLEN', KEYS[i])
-  if type(length) == 'number' and length > 0 then signal(KEYS[i + 1]) end
+for i = 1, read_number() do
+  local list, wake = read_key(), read_key()
+  if i == 1 then allow_oom(list) end
+  local length = redis.pcall('LLEN', list)
+  if type(length) == 'number' and length > 0 then signal(wake) end
 end
+expect_end()
 return 1

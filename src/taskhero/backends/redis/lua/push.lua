@@ -1,55 +1,47 @@
 -- Store jobs in their queues, in one atomic step for all of them.
 --
--- KEYS[1]  queues (set of names)
--- KEYS[2]  wake list of processes that wait for new queues
--- KEYS[3+] for each queue its list and its wake list; then the keys of the guards, in the order of use
--- ARGV[1]  now in ms, or '' for the server's clock
--- ARGV[2]  prefix of the namespace, for the delayed lists that a guard reads
--- ARGV[3]  number of queues; then their names; then the operations:
---          'R' queue count payload...                 append jobs without guards
---          'G' queue front guards (guard...) payload  store one job with guards; a guard is
---              'L' or 'S' timeout                     (key: a queue lock; 'S' is shared)
---              'D' payload                            (key: the set of due times of that payload)
---              'M' ''                                 (key: the payloads delayed with that meaning)
+-- Reads keys queues, wake list of processes that wait for new queues; now, prefix, number of queues; for each text
+-- name, keys list, wake list; number of groups; for each number the position of its queue, flag whether the jobs are
+-- plain; plain jobs, which are appended without guards: texts payloads; one other job: flag front, text payload,
+-- guards.
 -- Returns for each job 1 (stored), 0 (a guard did not hold) or the text of an error.
+--!include arguments
 --!include common
 --!include spellings
 --!include adopting
 --!include owners
 --!include guards
-local now = now_ms(ARGV[1])
-local prefix, queues = ARGV[2], tonumber(ARGV[3])
-local arg, key = 4 + queues, 3 + 2 * queues
-local results = {}
+local known_queues, wake_new = read_key(), read_key()
+local now, prefix = read_now(), read_text()
+local queues, results = {}, {}
+for q = 1, read_number() do queues[q] = { name = read_text(), list = read_key(), wake = read_key() } end
 
-while arg <= #ARGV do
-  local operation, queue = ARGV[arg], tonumber(ARGV[arg + 1])
-  local list, wake = KEYS[1 + 2 * queue], KEYS[2 + 2 * queue]
-  if operation == 'R' then
-    local count = tonumber(ARGV[arg + 2])
-    local result = redis.pcall('RPUSH', list, unpack(ARGV, arg + 3, arg + 2 + count))
-    local status = failed(result) or 1
-    for _ = 1, count do results[#results + 1] = status end
-    if status == 1 then notify_enqueued(KEYS[1], ARGV[3 + queue], wake, KEYS[2]) end
-    arg = arg + 3 + count
+local function append_all(queue, payloads)
+  local problem = failed(redis.pcall('RPUSH', queue.list, unpack(payloads)))
+  if not problem then notify_enqueued(known_queues, queue.name, queue.wake, wake_new) end
+  for _ = 1, #payloads do results[#results + 1] = problem or 1 end
+end
+
+local function push_guarded(queue, front, payload, guards)
+  local held = acquire_guards(guards, now, prefix)
+  if not held then return 0 end
+  local problem = failed(redis.pcall(front and 'LPUSH' or 'RPUSH', queue.list, payload))
+  if problem then
+    release_locks(held)
+    return problem
+  end
+  notify_enqueued(known_queues, queue.name, queue.wake, wake_new)
+  return 1
+end
+
+for _ = 1, read_number() do
+  local queue, is_plain = queues[read_number()], read_flag()
+  if is_plain then
+    append_all(queue, read_texts())
   else
-    local front, guards = ARGV[arg + 2], tonumber(ARGV[arg + 3])
-    local held
-    held, arg, key = acquire_guards(guards, arg + 4, key, now, prefix)
-    if held then
-      local result = redis.pcall(front == '1' and 'LPUSH' or 'RPUSH', list, ARGV[arg])
-      local problem = failed(result)
-      if problem then
-        release_locks(held)
-        results[#results + 1] = problem
-      else
-        results[#results + 1] = 1
-        notify_enqueued(KEYS[1], ARGV[3 + queue], wake, KEYS[2])
-      end
-    else
-      results[#results + 1] = 0
-    end
-    arg = arg + 1
+    local front, payload = read_flag(), read_text()
+    results[#results + 1] = push_guarded(queue, front, payload, read_guards())
   end
 end
+expect_end()
 return results

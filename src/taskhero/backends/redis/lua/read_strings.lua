@@ -1,9 +1,12 @@
 -- Return the strings under keys.
 --
--- KEYS are the keys
+-- Reads several keys.
 -- Returns for each its string, false, or a table with the type of another kind of value.
+--!include arguments
 --!include common
 --!include reading
+local read = read_keys()
+expect_end()
 local results = {}
-for i, key in ipairs(KEYS) do results[i] = string_at(key) end
+for i, key in ipairs(read) do results[i] = string_at(key) end
 return results

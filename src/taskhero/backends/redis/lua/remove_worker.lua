@@ -1,40 +1,42 @@
 -- Deregister a worker and delete all its keys. Its job moves to the failed list first.
 --
--- KEYS[1] workers, KEYS[2] workers of taskhero, KEYS[3] heartbeats (Ruby), KEYS[4] processes, KEYS[5] foreign
--- heartbeats
--- KEYS[6] failed list, KEYS[7] counter of failed jobs, KEYS[8] worker key, KEYS[9] start time, KEYS[10] ping,
--- KEYS[11] to KEYS[14] its counters, by name and by id
--- ARGV[1] now in ms or '', ARGV[2] prefix of the namespace, ARGV[3] id, ARGV[4] '1' if the worker key had a value,
--- ARGV[5] that value, ARGV[6] failure or '', ARGV[7] minimum heartbeat age in ms or ''
+-- Reads keys workers, workers of taskhero, heartbeats (Ruby), processes, foreign heartbeats, failed list, counter of
+-- failed jobs, worker key, several other keys of the worker; now, prefix, text id, flag whether the worker key had a
+-- value, texts that value, failure or '', optional minimum heartbeat age in ms.
 -- Returns 'removed', 'changed', 'alive', 'unknown' or 'wrong_type'.
+--!include arguments
 --!include common
 --!include worker_identity
-allow_oom(KEYS[4])
-local now, prefix, id = now_ms(ARGV[1]), ARGV[2], ARGV[3]
+local workers, own_workers, heartbeats, processes, foreign = read_key(), read_key(), read_key(), read_key(), read_key()
+local failures, failed_count, worker, others = read_key(), read_key(), read_key(), read_keys()
+local now, prefix, id, had_value, seen = read_now(), read_text(), read_text(), read_flag(), read_text()
+local failure, minimum_age = read_text(), read_optional()
+expect_end()
+allow_oom(processes)
 
-local value = redis.pcall('GET', KEYS[8])
-local known = redis.pcall('SISMEMBER', KEYS[1], id) == 1 or redis.pcall('SISMEMBER', KEYS[2], id) == 1
+local value = redis.pcall('GET', worker)
+local known = redis.pcall('SISMEMBER', workers, id) == 1 or redis.pcall('SISMEMBER', own_workers, id) == 1
 if not known and not value then return 'unknown' end
 if type(value) ~= 'string' then value = false end
-if (ARGV[4] == '1') ~= (value and true or false) or value and value ~= ARGV[5] then return 'changed' end
+if had_value ~= (value and true or false) or value and value ~= seen then return 'changed' end
 
-if ARGV[7] ~= '' then
+if minimum_age then
   local process, since = process_of(id), nil
   if process then
-    since = lease_of(KEYS[4], process)
+    since = lease_of(processes, process)
   else
-    since = heartbeat_since(KEYS[5], id, heartbeat_fingerprint(prefix, id, KEYS[3]))
+    since = heartbeat_since(foreign, id, heartbeat_fingerprint(prefix, id, heartbeats))
   end
-  if not since or now - since < tonumber(ARGV[7]) then return 'alive' end
+  if not since or now - since < tonumber(minimum_age) then return 'alive' end
 end
 
-if value and ARGV[6] ~= '' then
-  if failed(redis.pcall('RPUSH', KEYS[6], ARGV[6])) then return 'wrong_type' end
-  redis.pcall('INCR', KEYS[7])
+if value and failure ~= '' then
+  if failed(redis.pcall('RPUSH', failures, failure)) then return 'wrong_type' end
+  redis.pcall('INCR', failed_count)
 end
-redis.pcall('SREM', KEYS[1], id)
-redis.pcall('SREM', KEYS[2], id)
-redis.pcall('HDEL', KEYS[3], id)
-redis.pcall('HDEL', KEYS[5], id)
-redis.call('DEL', unpack(KEYS, 8))
+redis.pcall('SREM', workers, id)
+redis.pcall('SREM', own_workers, id)
+redis.pcall('HDEL', heartbeats, id)
+redis.pcall('HDEL', foreign, id)
+redis.call('DEL', worker, unpack(others))
 return 'removed'

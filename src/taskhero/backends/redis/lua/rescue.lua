@@ -2,30 +2,30 @@
 --
 -- The process is declared dead first: until it renews its lease, it cannot claim and its locks count as free.
 --
--- KEYS[1] processes, KEYS[2] queues, KEYS[3] wake list for new queues, KEYS[4] renewals; then for each job: worker key,
--- queue, wake list
--- ARGV[1] process, ARGV[2] number of its renewal; then for each job: the value read, queue, payload to store
+-- Reads keys processes, queues, wake list for new queues, renewals; texts process, number of its renewal, number of
+-- jobs; for each keys worker key, queue, wake list, texts the value read, queue, payload to store.
 -- Returns for each job 1 (rescued), 0 (its claim has changed), or why its queue cannot take it.
+--!include arguments
 --!include common
 --!include leases
-allow_oom(KEYS[1])
-local process = ARGV[1]
-local is_expired = is_unchanged(KEYS[4], process, ARGV[2])
-if is_expired then declare_dead(KEYS[1], process) end
+local processes, queues, wake_new, renewals = read_key(), read_key(), read_key(), read_key()
+local process, renewal = read_text(), read_text()
+allow_oom(processes)
+local is_expired = is_unchanged(renewals, process, renewal)
+if is_expired then declare_dead(processes, process) end
 local results = {}
-local key = 5
-for arg = 3, #ARGV, 3 do
-  local seen, queue, payload = ARGV[arg], ARGV[arg + 1], ARGV[arg + 2]
-  local worker, list, wake = KEYS[key], KEYS[key + 1], KEYS[key + 2]
+for i = 1, read_number() do
+  local worker, list, wake = read_key(), read_key(), read_key()
+  local seen, queue, payload = read_text(), read_text(), read_text()
   local result = 0
   if is_expired and redis.pcall('GET', worker) == seen then
     result = failed(redis.pcall('LPUSH', list, payload)) or 1
     if result == 1 then
       redis.call('DEL', worker)
-      notify_enqueued(KEYS[2], queue, wake, KEYS[3])
+      notify_enqueued(queues, queue, wake, wake_new)
     end
   end
-  results[#results + 1] = result
-  key = key + 3
+  results[i] = result
 end
+expect_end()
 return results

@@ -1,15 +1,17 @@
 -- Resume stopped periodic tasks.
 --
--- KEYS[1] processes, KEYS[2] why tasks are stopped; ARGV[1] '1' to resume only tasks that a failure stopped; then their
--- names
+-- Reads keys processes, why tasks are stopped; flag to resume only tasks that a failure stopped, texts names.
 -- Returns the number of tasks resumed.
+--!include arguments
 --!include common
-allow_oom(KEYS[1])
+local processes, stopped, only_failed, names = read_key(), read_key(), read_flag(), read_texts()
+expect_end()
+allow_oom(processes)
 local resumed = 0
-for i = 2, #ARGV do
-  local reason = redis.call('HGET', KEYS[2], ARGV[i])
-  if reason and (ARGV[1] ~= '1' or reason == 'failed') then
-    redis.call('HDEL', KEYS[2], ARGV[i])
+for _, name in ipairs(names) do
+  local reason = redis.call('HGET', stopped, name)
+  if reason and (not only_failed or reason == 'failed') then
+    redis.call('HDEL', stopped, name)
     resumed = resumed + 1
   end
 end

@@ -1,28 +1,25 @@
 -- Store jobs until their due times. A job that is due now enters its queue at once.
 --
--- KEYS[1] queues, KEYS[2] wake list for new queues, KEYS[3] wake list of schedulers
--- KEYS[4] schedule (sorted set of due times)
--- KEYS[5+] for each job: set of its due times, its queue, the queue's wake list; then its guards' keys
--- ARGV[1] now in ms or '', ARGV[2] prefix of the namespace (for the lists of due times); then for each job: due time in
---         seconds or '', delay in ms or '' (one of the two), queue, unique (1 or 0), number of guards, guards (as in
---         push.lua), payload
+-- Reads keys queues, wake list for new queues, wake list of schedulers, schedule; now, prefix, number of jobs; for each
+-- keys set of its due times, its queue, the queue's wake list, optional due time in seconds, optional delay in ms (one
+-- of the two), text queue, flag unique, text payload, guards.
 -- Returns for each job 'delayed', 'queued', 'already_delayed', 'duplicate' or 'error <message>'.
+-- The lists of due times are derived from the prefix, since only the server's clock determines them.
+--!include arguments
 --!include common
 --!include spellings
 --!include adopting
 --!include owners
 --!include guards
 --!include delaying
-local now, fraction = now_ms(ARGV[1])
-local prefix = ARGV[2]
-local seconds = math.floor(now / 1000)
-local results = {}
-local arg, key = 3, 5
+local queues, wake_new, wake_schedule, schedule = read_key(), read_key(), read_key(), read_key()
+local now, fraction = read_now()
+local prefix, seconds, results = read_text(), math.floor(now / 1000), {}
 
 -- Return the second in which a job is due, rounded up, or nil if that is not in the future.
 local function due_second(due_time, delay)
   local exact = now + fraction
-  if due_time ~= '' then
+  if due_time then
     local at = tonumber(due_time)
     return at * 1000 > exact and at > seconds and math.ceil(at) or nil
   end
@@ -36,35 +33,33 @@ end
 
 local function enqueue(queue, list, wake, payload)
   local problem = failed(redis.pcall('RPUSH', list, payload))
-  if not problem then notify_enqueued(KEYS[1], queue, wake, KEYS[2]) end
+  if not problem then notify_enqueued(queues, queue, wake, wake_new) end
   return problem
 end
 
-while arg <= #ARGV do
-  local queue, unique, guards = ARGV[arg + 2], ARGV[arg + 3], tonumber(ARGV[arg + 4])
-  local index, list, wake = KEYS[key], KEYS[key + 1], KEYS[key + 2]
-  local at = due_second(ARGV[arg], ARGV[arg + 1])
-  local payload_arg = arg + 5 + 2 * guards
-  local payload = ARGV[payload_arg]
-  local result
-  if at and unique == '1' and is_delayed(index, at, payload) then
-    result = 'already_delayed'
+-- Store one job, and return its result. `at` is nil for a job that is due now.
+local function store(at, queue, list, wake, payload, guards)
+  local held = acquire_guards(guards, now, prefix, at and 'delayed' or nil)
+  if not held then return 'duplicate' end
+  local problem
+  if at then
+    problem = delay_to(at, payload, schedule, wake_schedule, prefix)
   else
-    local held = acquire_guards(guards, arg + 5, key + 3, now, prefix, at and 'delayed' or nil)
-    if held then
-      local problem
-      if at then
-        problem = delay_to(at, payload, KEYS[4], KEYS[3], prefix)
-      else
-        problem = enqueue(queue, list, wake, payload)
-      end
-      if problem then release_locks(held) end
-      result = problem and 'error ' .. problem or (at and 'delayed' or 'queued')
-    else
-      result = 'duplicate'
-    end
+    problem = enqueue(queue, list, wake, payload)
   end
-  results[#results + 1] = result
-  arg, key = payload_arg + 1, key + 3 + guards
+  if problem then release_locks(held) end
+  return problem and 'error ' .. problem or (at and 'delayed' or 'queued')
 end
+
+for i = 1, read_number() do
+  local index, list, wake = read_key(), read_key(), read_key()
+  local at = due_second(read_optional(), read_optional())
+  local queue, unique, payload, guards = read_text(), read_flag(), read_text(), read_guards()
+  if at and unique and is_delayed(index, at, payload) then
+    results[i] = 'already_delayed'
+  else
+    results[i] = store(at, queue, list, wake, payload, guards)
+  end
+end
+expect_end()
 return results

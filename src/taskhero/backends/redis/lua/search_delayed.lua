@@ -1,21 +1,20 @@
 -- Return a page of delayed jobs.
 --
--- KEYS[1] schedule (sorted set of due times)
--- ARGV[1] prefix of the namespace (the schedule names the lists), ARGV[2] first second, ARGV[3] first position in its
--- list
--- ARGV[4] maximum number of payloads to search, ARGV[5] maximum size of the page in bytes
--- ARGV[6+] strings of which a payload must contain one; none for all payloads
+-- Reads key schedule; prefix, text first second, numbers first position in its list, maximum number of payloads to
+-- search, maximum size of the page in bytes; texts of which a payload must contain one, none for all payloads.
 -- Returns where to continue (second and position, or two empty strings), then second and payload in turn.
+--!include arguments
 --!include common
-local prefix, first, position = ARGV[1], ARGV[2], tonumber(ARGV[3])
-local searches_left, bytes_left = tonumber(ARGV[4]), tonumber(ARGV[5])
+local schedule, prefix, first, position = read_key(), read_text(), read_text(), read_number()
+local searches_left, bytes_left, wanted = read_number(), read_number(), read_texts()
+expect_end()
 local page = { '', '' }
 
 local function matches(payload)
-  for i = 6, #ARGV do
-    if string.find(payload, ARGV[i], 1, true) then return true end
+  for _, text in ipairs(wanted) do
+    if string.find(payload, text, 1, true) then return true end
   end
-  return #ARGV < 6
+  return #wanted == 0
 end
 
 -- Search the list of a second from `position` on. Return where the search stopped, or nil at the list's end.
@@ -40,7 +39,7 @@ end
 
 local offset, due_times = 0, 0
 while true do
-  local found = redis.pcall('ZRANGEBYSCORE', KEYS[1], first, '+inf', 'WITHSCORES', 'LIMIT', offset, 100)
+  local found = redis.pcall('ZRANGEBYSCORE', schedule, first, '+inf', 'WITHSCORES', 'LIMIT', offset, 100)
   if failed(found) then return page end
   for i = 1, #found, 2 do
     local member, score = found[i], tonumber(found[i + 1])

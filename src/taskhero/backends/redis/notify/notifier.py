@@ -142,8 +142,11 @@ class Notifier:
     async def notify(self, queues: Sequence[str]) -> None:
         """See `Backend.notify`."""
         if queues:
-            keys = [key for queue in queues for key in (self._keys.queue(queue), self._keys.wake(queue))]
-            await self._run(ScriptCall("notify", keys, ()))
+            call = ScriptCall("notify")
+            call.number(len(queues))
+            for queue in queues:
+                call.key(self._keys.queue(queue), self._keys.wake(queue))
+            await self._run(call)
 
     # blocking
 
@@ -182,9 +185,11 @@ class Notifier:
         if now < listener.next_attempt:
             return False
         listener.next_attempt = now + TRACKING_RENEWAL
-        arguments = (self._store.script_now(), listener.process.name, int(TRACKING_LEASE * 1000))
+        call = ScriptCall("acquire_lease", self._keys.tracking_lease)
+        call.text(self._store.script_now(), listener.process.name)
+        call.number(int(TRACKING_LEASE * 1000))
         try:
-            leads = await self._run(ScriptCall("acquire_lease", (self._keys.tracking_lease,), arguments))
+            leads = await self._run(call)
         except BaseException:
             # It may hold the lease now, and no other process can acquire it then: retry at once.
             listener.next_attempt = 0.0
@@ -261,8 +266,10 @@ class Notifier:
     async def _release_tracking_lease(self, listener: ProcessListener) -> None:
         await listener.tracking.close()
         listener.tracking_lease_ends = 0.0
-        keys = (self._keys.tracking_lease, self._tracking_lease_free)
-        await self._run(ScriptCall("release_lease", keys, (listener.process.name, "1")))
+        call = ScriptCall("release_lease", self._keys.tracking_lease)
+        call.text(listener.process.name)
+        call.key_list([self._tracking_lease_free])
+        await self._run(call)
 
     async def stop_waiting(self, process: Process) -> None:
         """Close the listeners of a process, and release its tracking lease."""
