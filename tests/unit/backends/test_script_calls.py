@@ -6,6 +6,7 @@ import re
 from importlib import resources
 
 import pytest
+from redis_view import connections_of
 
 from taskhero.backends.redis.fake import FakeRedisBackend
 from taskhero.backends.redis.scripts import CallPart, PreparedScript, ScriptCall, encode_command, script
@@ -55,12 +56,12 @@ async def test_a_call_with_a_value_that_the_script_does_not_read_is_an_error(sur
     call.text("q")
     call.flag(False)
     if surplus == "nothing":
-        assert await backend._connections.run_script(call) == 0
+        assert await connections_of(backend).run_script(call) == 0
     else:
         call.key("resque:other") if surplus == "key" else call.text("other")
         counts = "4 keys, 2 of 2 arguments" if surplus == "key" else "3 keys, 2 of 3 arguments"
         with pytest.raises(BackendRefused, match=f"the script read 3 of {counts}; report this as a bug"):
-            await backend._connections.run_script(call)
+            await connections_of(backend).run_script(call)
     await backend.close()
 
 

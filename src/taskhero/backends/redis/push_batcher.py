@@ -60,12 +60,17 @@ class PushBatcher:
 
     async def _send(self) -> None:
         while self._pending:
-            batch, self._pending = self._pending, []
-            # A push that was cancelled before it was sent stores nothing.
-            batch = [(entries, future) for entries, future in batch if not future.done()]
+            pending, self._pending = self._pending, []
+            batch: list[_Pending] = []
+            jobs: list[Entry] = []
+            for entries, future in pending:
+                # A push that was cancelled before it was sent stores nothing.
+                if not future.done():
+                    batch.append((entries, future))
+                    jobs += entries
             results: list[int | bytes] = []
             try:
-                for chunk in _chunks([entry for entries, _ in batch for entry in entries]):
+                for chunk in _chunks(jobs):
                     results += await self._store(chunk)
             except BaseException as error:
                 self._fail(batch, error)
@@ -94,11 +99,10 @@ class PushBatcher:
     def _answer(self, future: asyncio.Future[list[bool]], results: list[int | bytes]) -> None:
         if future.done():
             return
-        problems = {
-            position: result.decode("utf-8", "replace")
-            for position, result in enumerate(results)
-            if isinstance(result, bytes)
-        }
+        problems: dict[int, str] = {}
+        for position, result in enumerate(results):
+            if isinstance(result, bytes):
+                problems[position] = result.decode("utf-8", "replace")
         if problems:
             answers = [None if isinstance(result, bytes) else bool(result) for result in results]
             future.set_exception(refusal(self._location, problems, answers, stored=any(answers)))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from operator import attrgetter
 from typing import TYPE_CHECKING
 
 from taskhero.backends.protocol import ScheduleResult
@@ -19,6 +20,8 @@ __all__ = ["ProducerCommands"]
 
 #: The maximum number of jobs that one step delays.
 _MAX_JOBS = 1000
+
+_raw_of = attrgetter("raw")
 
 
 class ProducerCommands(CommandGroup):
@@ -47,7 +50,7 @@ class ProducerCommands(CommandGroup):
             call.number(positions[first.queue])
             call.flag(plain)
             if plain:
-                call.texts([entry.raw for entry in group])
+                call.texts(list(map(_raw_of, group)))
             else:
                 call.flag(first.front)
                 call.text(first.raw)

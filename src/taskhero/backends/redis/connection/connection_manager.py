@@ -14,7 +14,6 @@ from taskhero.backends.redis.scripts import encode_command
 from taskhero.errors import BackendError, BackendRefused, BackendTooOld, BackendUnavailable, ReplyLost, WrongType
 
 if TYPE_CHECKING:
-    from taskhero.backends.redis.connection.pipelined import HiredisConnection
     from taskhero.backends.redis.scripts import ScriptCall
 
 __all__ = ["ConnectionManager"]
@@ -91,7 +90,12 @@ class ConnectionManager(MasterConnections):
     async def _send_once(self, name: str, packed: bytes) -> Any:
         """Send a command on the pipelined connection if it is idle. Otherwise take a connection from the pool."""
         pipelined = self._pipelined
-        if pipelined is None or not self._can_send(pipelined):
+        if (
+            pipelined is None
+            or not pipelined.idle
+            or self._pool_generation != self._address.generation
+            or self._loop is not asyncio.get_running_loop()
+        ):
             return await self._send_pooled(name, packed)
         try:
             return await pipelined.ask(packed)
@@ -102,13 +106,6 @@ class ConnectionManager(MasterConnections):
         finally:
             if pipelined.lost or self._queueing:
                 await self._end_pipelined(pipelined)
-
-    def _can_send(self, pipelined: HiredisConnection) -> bool:
-        return (
-            pipelined.idle
-            and self._pool_generation == self._address.generation
-            and self._loop is asyncio.get_running_loop()
-        )
 
     async def _send_pooled(self, name: str, packed: bytes) -> Any:
         if self._pipelined is not None and self._pipelined.lost:

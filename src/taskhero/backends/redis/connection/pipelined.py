@@ -17,6 +17,7 @@ from redis import exceptions as redis_errors
 from taskhero._internal.async_helpers import cancel_and_wait
 from taskhero.backends.redis.connection.redis_py_internals import error_parser, stream_transport
 from taskhero.backends.redis.connection.url_options import REPLY_TIMEOUT
+from taskhero.backends.redis.scripts import encode_command
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -63,23 +64,17 @@ class PipelinedConnection(ABC):
         self._pending: deque[asyncio.Future[Any]] = deque()
         self._timer: asyncio.TimerHandle | None = None
 
-    async def ask(self, packed: bytes | list[bytes]) -> Any:
-        """Send one encoded command and return its reply.
+    async def ask_all(self, commands: Sequence[Sequence[str]]) -> list[Any]:
+        """Send several commands at once and return their replies.
 
-        If the caller is cancelled, the command stays pending and its reply is dropped.
+        If the caller is cancelled, the commands stay pending and their replies are dropped.
 
         Raises:
-            redis.exceptions.RedisError: The server answered with an error.
+            redis.exceptions.RedisError: The server answered with an error. The first error counts.
             ConnectionError | TimeoutError: No reply came, and the connection is lost.
         """
-        future = self._expect()
-        await self._send(packed)
-        return await future
-
-    async def ask_all(self, commands: Sequence[Sequence[str]]) -> list[Any]:
-        """Send several commands at once and return their replies. Raises as `ask`, for the first error."""
         futures = [self._expect() for _ in commands]
-        await self._send(self.connection.pack_commands(commands))
+        await self._send(b"".join(encode_command(tuple(command)) for command in commands))
         try:
             await asyncio.wait(futures)
         except asyncio.CancelledError:
@@ -97,7 +92,7 @@ class PipelinedConnection(ABC):
         await self.connection.disconnect(nowait=True)
 
     @abstractmethod
-    async def _send(self, packed: bytes | list[bytes]) -> None: ...
+    async def _send(self, packed: bytes) -> None: ...
 
     def _expect(self) -> asyncio.Future[Any]:
         if self.lost:
@@ -175,21 +170,15 @@ class HiredisConnection(PipelinedConnection, asyncio.Protocol):
         """Return whether no command is pending and one can be sent."""
         return not self._pending and not self.lost and not self._transport.is_closing()
 
-    async def ask(self, packed: bytes | list[bytes]) -> Any:
-        """See `PipelinedConnection.ask`."""
+    async def ask(self, packed: bytes) -> Any:
+        """Send one encoded command and return its reply. Raises as `ask_all`."""
         # Sent first, so that the server works while the future and the timer are made.
         if not self.lost:
-            self._put(packed)
+            self._transport.write(packed)
         return await self._expect()
 
-    async def _send(self, packed: bytes | list[bytes]) -> None:
-        self._put(packed)
-
-    def _put(self, packed: bytes | list[bytes]) -> None:
-        if isinstance(packed, bytes):
-            self._transport.write(packed)
-        else:
-            self._transport.writelines(packed)
+    async def _send(self, packed: bytes) -> None:
+        self._transport.write(packed)
 
     def release(self) -> None:
         """Return the idle connection to redis-py, with its own protocol."""
@@ -245,7 +234,7 @@ class RedisPyConnection(PipelinedConnection):
         finally:
             await super().close()
 
-    async def _send(self, packed: bytes | list[bytes]) -> None:
+    async def _send(self, packed: bytes) -> None:
         try:
             await self.connection.send_packed_command(packed, check_health=False)
         except BaseException:
