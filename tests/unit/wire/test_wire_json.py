@@ -8,7 +8,6 @@ import dataclasses
 import datetime as dt
 import enum
 import json
-import json.encoder
 import threading
 import uuid
 from collections import OrderedDict, UserDict, deque
@@ -102,14 +101,6 @@ def test_the_quick_and_the_exact_way_agree(monkeypatch: pytest.MonkeyPatch) -> N
     quick = [(encode(value), encode_any(value)) for value in values]
     monkeypatch.setattr(wire_json, "_is_plain", lambda value, room: False)
     assert [(encode(value), encode_any(value)) for value in values] == quick
-
-
-def test_an_interpreter_without_the_encoder_in_c_writes_the_same(monkeypatch: pytest.MonkeyPatch) -> None:
-    value = [True, None, 'a\u2028\x00"\\é', {"a": [1, -2.5]}]
-    expected = encode(value)
-    monkeypatch.setattr(json.encoder, "c_make_encoder", None)
-    monkeypatch.setattr(wire_json, "_dump", wire_json._make_dump())
-    assert encode(value) == expected
 
 
 def test_threads_do_not_disturb_each_other() -> None:
