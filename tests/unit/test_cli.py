@@ -86,7 +86,7 @@ def test_starting_imports_only_what_the_verb_needs() -> None:
     """Help and completion answer quickly."""
     code = (
         "import sys, taskhero.cli.main\n"
-        "print([name for name in ('rich', 'redis', 'taskhero.app', 'typed_settings') if name in sys.modules])"
+        "print([name for name in ('rich', 'redis', 'taskhero.app', 'tomllib') if name in sys.modules])"
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, timeout=60)
     assert done.stdout == "[]\n"

@@ -64,7 +64,7 @@ def test_the_kit_can_be_imported_from_the_wheel(wheel: Path) -> None:
 
 def test_import_brings_neither_redis_nor_what_only_the_command_line_needs() -> None:
     """A program on `memory://` pays for nothing else, not even when it makes its app."""
-    heavy = ("redis", "fakeredis", "click", "rich", "pytest", "hiredis", "uvloop", "typed_settings", "cronsim")
+    heavy = ("redis", "fakeredis", "click", "rich", "pytest", "hiredis", "uvloop", "cronsim")
     loaded = python(
         "import sys, taskhero\n"
         "taskhero.TaskHero('memory://')\n"

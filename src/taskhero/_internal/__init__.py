@@ -5,6 +5,7 @@
 - `bounds`: the bounds of numbers that a backend accepts.
 - `display`: the form of values, paths and URLs in messages.
 - `suggestions`: the known names that a misspelt name may mean.
+- `interpreter`: the undocumented parts of the interpreter and of multiprocessing, each with a fallback.
 - `lazy`: names that a package imports on first use.
 - `entry_points`: the entry points of installed distributions.
 """

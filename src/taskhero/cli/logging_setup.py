@@ -83,8 +83,6 @@ def set_up_logging(log_format: str = "text", log_level: str = "info", *, stream:
         root.removeHandler(handler_before)
     root.addHandler(handler)
     root.setLevel(log_level.upper())
-    # typed_settings logs each variable that is not set, at level DEBUG.
-    logging.getLogger("typed_settings").setLevel(max(logging.INFO, root.level))
     _log_python_errors(log_format == "json")
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import re
+import tomllib
 from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, TypeVar, cast
@@ -40,6 +41,8 @@ OTHER_VARIABLES: Final = frozenset(
 _OF_SERVICES: Final = re.compile(r"_(SERVICE_HOST|SERVICE_PORT(_[A-Z0-9_]+)?|PORT(_[0-9]+_(TCP|UDP|SCTP)(_[A-Z]+)?)?)$")
 
 _FILE: Final = "pyproject.toml"
+#: A folder with one of these is the root of a repository.
+_REPOSITORIES: Final = (".git", ".hg")
 _YES: Final = frozenset({"true", "yes", "on", "1"})
 _NO: Final = frozenset({"false", "no", "off", "0"})
 
@@ -59,10 +62,9 @@ def load_settings(base: _Settings) -> _Settings:
 
     Raises:
         InvalidSettings: A setting is unknown, has the wrong type or is out of its bounds. The message names the source.
-        ModuleNotFoundError: typed-settings is not installed.
     """
     fields = {field.name: field for field in attrs.fields(type(base))}
-    given = {**_from_file(type(base), fields), **_from_environment(type(base), fields)}
+    given = {**_from_file(fields), **_from_environment(fields)}
     for key, setting in given.items():
         _check(fields[key], setting)
     # Settings that the base was not given are derived again from those that are given now.
@@ -91,19 +93,20 @@ def _check(field: attrs.Attribute[Any], given: _Given) -> None:
 # --- the environment ---------------------------------------------------------------------------------------------
 
 
-def _from_environment(kind: type, fields: dict[str, attrs.Attribute[Any]]) -> dict[str, _Given]:
-    library = _library()
+def _from_environment(fields: dict[str, attrs.Attribute[Any]]) -> dict[str, _Given]:
     variables = {f"{PREFIX}{key.upper()}" for key in fields}
     for name in sorted(os.environ):
         if name.startswith(PREFIX) and name not in variables | OTHER_VARIABLES and not _OF_SERVICES.search(name):
             near = suggestion(name, variables | OTHER_VARIABLES, otherwise="known")
             raise InvalidSettings(f"environment variable {name}: there is no such setting{near}")
-    loaded = library.loaders.EnvLoader(prefix=PREFIX)(kind, library.cls_utils.deep_options(kind))
     given = {}
-    for key, text in loaded.settings.items():
+    for key, field in fields.items():
+        text = os.environ.get(f"{PREFIX}{key.upper()}")
+        if text is None:
+            continue
         source = f"environment variable {PREFIX}{key.upper()}={text!r}"
         try:
-            given[key] = _Given(_READERS[type(fields[key].default)](text), source)
+            given[key] = _Given(_READERS[type(field.default)](text), source)
         except ValueError as error:
             raise InvalidSettings(f"{source}: {error}") from None
     return given
@@ -151,22 +154,37 @@ _READERS: Final[dict[type, Callable[[str], object]]] = {
 # --- the file ----------------------------------------------------------------------------------------------------
 
 
-def _from_file(kind: type, fields: dict[str, attrs.Attribute[Any]]) -> dict[str, _Given]:
-    library = _library()
-    path = library.find(_FILE, start_dir=Path.cwd())
-    if not path.is_file():
-        return {}
+def _find_file() -> Path | None:
+    """Return the file in the working directory or the nearest folder above it, up to the root of its repository."""
+    folder = Path.cwd()
+    for parent in (folder, *folder.parents):
+        if (parent / _FILE).exists():
+            return parent / _FILE if (parent / _FILE).is_file() else None
+        if any((parent / name).exists() for name in _REPOSITORIES):
+            return None
+    return None
+
+
+def _read_table(path: Path) -> Mapping[str, Any]:
     try:
-        table = library.loaders.TomlFormat(SECTION)(path, kind, library.cls_utils.deep_options(kind))
-    except library.exceptions.ConfigFileLoadError as error:
-        raise InvalidSettings(f"{path} cannot be read: {error.__cause__ or error}") from error
-    except (OSError, ValueError, TypeError) as error:
-        # The file is not UTF-8, or [tool] is not a table.
+        with path.open("rb") as file:
+            tool = tomllib.load(file).get("tool", {})
+    except (OSError, ValueError) as error:  # also a file that is not TOML, or not UTF-8
         raise InvalidSettings(f"{path} cannot be read: {error}") from error
+    if not isinstance(tool, Mapping):
+        raise InvalidSettings(f"{path} cannot be read: [tool] is {tool!r}, not a table")
+    table = tool.get("taskhero", {})
     if not isinstance(table, Mapping):
         raise InvalidSettings(f"{path}, [{SECTION}] is {table!r}, not a table of settings")
+    return table
+
+
+def _from_file(fields: dict[str, attrs.Attribute[Any]]) -> dict[str, _Given]:
+    path = _find_file()
+    if path is None:
+        return {}
     given = {}
-    for written, value in table.items():
+    for written, value in _read_table(path).items():
         key = written.replace("-", "_")
         if key not in fields and isinstance(value, str) and "://" in value:
             # It may hold a password.
@@ -182,16 +200,3 @@ def _from_file(kind: type, fields: dict[str, attrs.Attribute[Any]]) -> dict[str,
         is_list = isinstance(value, str) and isinstance(fields[key].default, tuple)
         given[key] = _Given(_names(value) if is_list else value, source)
     return given
-
-
-def _library() -> Any:
-    try:
-        import typed_settings
-        import typed_settings.cls_utils
-        import typed_settings.exceptions
-        import typed_settings.loaders
-    except ModuleNotFoundError as error:
-        raise ModuleNotFoundError(
-            "Settings.load() needs the package typed-settings: pip install 'taskhero[cli]'", name=error.name
-        ) from None
-    return typed_settings

@@ -263,7 +263,7 @@ class Settings(_Given):
 
     @classmethod
     def load(cls, base: Settings | None = None) -> Settings:
-        """Return the settings from the environment and ``pyproject.toml``. Requires the package typed-settings.
+        """Return the settings from the environment and ``pyproject.toml``.
 
         A variable ``TASKHERO_<KEY>`` beats the table ``[tool.taskhero]`` of the ``pyproject.toml`` in the working
         directory or a directory above it, which beats *base*. Durations are seconds, lists are separated by commas, and
@@ -275,7 +275,6 @@ class Settings(_Given):
         Raises:
             InvalidSettings: A setting is unknown, has the wrong type or is out of its bounds. The message names the
                 variable, or the file and the key, and the value.
-            ModuleNotFoundError: typed-settings is not installed.
         """
         from taskhero.settings.loading import load_settings
 

@@ -7,19 +7,15 @@ necessary, ``1.0`` as ``1``, and object keys that look like array indices first,
 from __future__ import annotations
 
 import json
-import json.encoder
 import sys
 from itertools import chain
-from json.scanner import make_scanner
 from math import inf
-from typing import TYPE_CHECKING, Any, Final
+from typing import Any, Final
 
 from taskhero._internal.display import short_repr
 from taskhero.errors import Undecodable
+from taskhero.wire.json_internals import make_dump, make_scan
 from taskhero.wire.json_writer import LENIENT, MAX_LEVELS_WRITTEN, RUBY, STRICT, SURROGATE, quote, write
-
-if TYPE_CHECKING:
-    from collections.abc import Callable
 
 __all__ = ["MAX_LEVELS_READ", "MAX_LEVELS_WRITTEN", "decode", "encode", "encode_any", "encode_as_ruby", "quote"]
 
@@ -32,19 +28,7 @@ _PARTS = frozenset({list, dict, tuple})
 
 # --- writing: the fast path, where Python's encoder writes the same bytes ----------------------------------------
 
-
-def _make_dump() -> Callable[[Any], str]:
-    """Build the C encoder once, since `JSONEncoder.encode` builds it for each value."""
-    encoder = json.JSONEncoder(ensure_ascii=False, check_circular=False, allow_nan=False, separators=(",", ":"))
-    make = getattr(json.encoder, "c_make_encoder", None)
-    if make is None:  # an interpreter without the C part
-        return encoder.encode
-    chunks = make(None, encoder.default, quote, None, ":", ",", sort_keys=False, skipkeys=False, allow_nan=False)
-    join = "".join
-    return lambda value: join(chunks(value, 0))
-
-
-_dump = _make_dump()
+_dump: Final = make_dump()
 
 
 def _is_plain(value: Any, room: int) -> bool:
@@ -158,7 +142,7 @@ def _finite(text: str) -> float:
 
 
 _DECODER = json.JSONDecoder(parse_constant=_no_constant, parse_float=_finite)
-_scan: Final[Callable[[str, int], tuple[Any, int]]] = make_scanner(_DECODER)  # type: ignore[arg-type]
+_scan: Final = make_scan(_DECODER)
 
 
 def decode(text: str) -> Any:

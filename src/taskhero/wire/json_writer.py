@@ -6,13 +6,13 @@ import re
 import sys
 from enum import Enum
 from itertools import chain
-from json.encoder import encode_basestring
 from typing import TYPE_CHECKING, Any, Final
 
 import attrs
 
 from taskhero._internal.display import path_to, remedy, short_repr
 from taskhero.errors import InvalidArguments
+from taskhero.wire.json_internals import make_quote
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
@@ -68,7 +68,7 @@ SURROGATE: Final = re.compile("[\ud800-\udfff]")
 _LARGEST_INDEX = 2**32 - 2
 
 #: Write a str as JSON; lone surrogates stay as they are.
-quote: Final[Callable[[str], str]] = encode_basestring
+quote: Final = make_quote()
 
 
 class _Unencodable(Exception):

@@ -7,9 +7,9 @@ from __future__ import annotations
 
 import json
 import re
-from json.scanner import make_scanner
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
+from taskhero.wire.json_internals import make_scan
 from taskhero.wire.json_writer import SURROGATE, quote
 
 if TYPE_CHECKING:
@@ -22,7 +22,7 @@ VISIBLE: Final = "\\\\u"
 
 _BLANKS = re.compile(r"[ \t\n\r]*")
 # Numbers are not converted: their values are not needed, and they can have any number of digits.
-_scan = make_scanner(json.JSONDecoder(parse_float=len, parse_int=len))  # type: ignore[arg-type]
+_scan = make_scan(json.JSONDecoder(parse_float=len, parse_int=len))
 # A pair of surrogates, a lone one, or any other escape.
 _ESCAPE = re.compile(
     r"\\(?:u[dD][89abAB][0-9a-fA-F]{2}\\u[dD][c-fC-F][0-9a-fA-F]{2}|(u[dD][89a-fA-F][0-9a-fA-F]{2})|.)"

@@ -7,7 +7,6 @@ import os
 import re
 import secrets
 import socket
-from json.scanner import make_scanner
 from typing import TYPE_CHECKING, Any
 
 import attrs
@@ -18,6 +17,7 @@ from taskhero.models import Job, Working
 from taskhero.wire.dates import iso_offset, iso_z, parse_date, ruby_time
 from taskhero.wire.jobs import decode_job, job_of
 from taskhero.wire.json import decode, quote
+from taskhero.wire.json_internals import make_scan
 from taskhero.wire.splicing import value_text
 
 if TYPE_CHECKING:
@@ -39,7 +39,7 @@ __all__ = [
 
 _HEAD = '{"token":"'
 _PAYLOAD = ',"payload":'
-_scan = make_scanner(json.JSONDecoder())  # type: ignore[arg-type]
+_scan = make_scan(json.JSONDecoder())
 
 _TOKEN = r"th[0-9a-f]{10}"  # noqa: S105 - not a secret: it makes a name unique
 _WORKER = re.compile(rf"([^:]+\.{_TOKEN}:\d+)\+\d+(?::|\Z)", re.ASCII)

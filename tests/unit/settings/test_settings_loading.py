@@ -209,15 +209,28 @@ def test_variables_of_the_command_line_are_no_settings(monkeypatch: pytest.Monke
     assert Settings.load() == Settings()
 
 
-def test_without_typed_settings_it_says_what_to_install():
+def test_no_other_package_than_ours_and_attrs_is_needed():
     code = (
-        "import sys; sys.modules['typed_settings'] = None\n"
-        "import taskhero; taskhero.Settings()\n"
-        "try: taskhero.Settings.load()\n"
-        "except ModuleNotFoundError as error: print(error)"
+        "import sys; old = set(sys.modules)\n"
+        "import taskhero; print(taskhero.Settings.load().timeout)\n"
+        "new = {name.partition('.')[0] for name in set(sys.modules) - old} - sys.stdlib_module_names\n"
+        "print(sorted(new - {'taskhero', 'attr', 'attrs', 'pluggy'}))"
     )
-    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False, timeout=60)
-    assert done.stdout.strip() == "Settings.load() needs the package typed-settings: pip install 'taskhero[cli]'"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, timeout=60)
+    assert done.stdout.splitlines() == ["5.0", "[]"]
+
+
+@pytest.mark.parametrize("mark", [".git", ".hg"])
+def test_the_search_for_the_file_ends_at_the_root_of_the_repository(
+    mark: str, folder: Path, monkeypatch: pytest.MonkeyPatch
+):
+    write(folder, "timeout = 2")
+    inner = folder / "vendored" / "src"
+    inner.mkdir(parents=True)
+    monkeypatch.chdir(inner)
+    assert Settings.load().timeout == 2.0
+    (inner.parent / mark).mkdir()
+    assert Settings.load().timeout == 5.0
 
 
 def test_what_was_not_given_stays_open(monkeypatch: pytest.MonkeyPatch):

@@ -8,15 +8,12 @@ import dataclasses
 import datetime as dt
 import enum
 import json
-import json.encoder
 import threading
 import uuid
 from collections import OrderedDict, UserDict, deque
 from decimal import Decimal
 from fractions import Fraction
-from importlib.util import module_from_spec
 from pathlib import Path, PurePosixPath
-from types import ModuleType
 from typing import Any, NamedTuple
 
 import attrs
@@ -104,22 +101,6 @@ def test_the_quick_and_the_exact_way_agree(monkeypatch: pytest.MonkeyPatch) -> N
     quick = [(encode(value), encode_any(value)) for value in values]
     monkeypatch.setattr(wire_json, "_is_plain", lambda value, room: False)
     assert [(encode(value), encode_any(value)) for value in values] == quick
-
-
-def another_copy(module: ModuleType) -> ModuleType:
-    """Return the module as a new interpreter would import it."""
-    assert module.__spec__ is not None
-    assert module.__spec__.loader is not None
-    copy = module_from_spec(module.__spec__)
-    module.__spec__.loader.exec_module(copy)
-    return copy
-
-
-def test_an_interpreter_without_the_encoder_in_c_writes_the_same(monkeypatch: pytest.MonkeyPatch) -> None:
-    value = [True, None, 'a\u2028\x00"\\é', {"a": [1, -2.5]}]
-    expected = encode(value)
-    monkeypatch.setattr(json.encoder, "c_make_encoder", None)
-    assert another_copy(wire_json).encode(value) == expected
 
 
 def test_threads_do_not_disturb_each_other() -> None:

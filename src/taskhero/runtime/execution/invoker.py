@@ -181,7 +181,10 @@ class Invoker:
             failure = None if call.ended else reason
         if failure is not None:
             running.cancelled = True
-            failure.add_note("\n".join(["Its thread continues. It is at:", *call.stack()]))
+            stack = call.stack()
+            failure.add_note(
+                "\n".join(["Its thread continues. It is at:" if stack else "Its thread continues.", *stack])
+            )
             return Failure(failure, perf_counter() - begun), call.remainder()
         if call.error is not None:
             return self.failed(call.error, begun), None

@@ -8,13 +8,13 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import sys
 from collections import deque
 from contextvars import Context, copy_context
 from queue import SimpleQueue
 from threading import Thread, get_ident
 from typing import TYPE_CHECKING, Any
 
+from taskhero._internal.interpreter import frame_of
 from taskhero.runtime.execution.failure_report import stack_lines
 
 if TYPE_CHECKING:
@@ -73,8 +73,11 @@ class ThreadCall:
         return self._remainder
 
     def stack(self) -> list[str]:
-        """Return the lines of code that the thread runs now, outermost first; none if it does not run."""
-        frame = sys._current_frames().get(self._thread) if self._thread is not None else None  # noqa: SLF001
+        """Return the lines of code that the thread runs now, outermost first.
+
+        There are none if it does not run, or if the interpreter does not show them.
+        """
+        frame = frame_of(self._thread) if self._thread is not None else None
         return [] if frame is None else stack_lines(frame)
 
     def run(self) -> None:

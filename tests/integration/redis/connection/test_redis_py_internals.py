@@ -2,14 +2,10 @@
 
 from __future__ import annotations
 
-import ast
 import asyncio
-import importlib.util
 import json
 import logging
 import os
-import re
-import shutil
 import socket
 import subprocess
 import sys
@@ -18,25 +14,14 @@ from pathlib import Path
 import pytest
 import redis
 from redis.asyncio import Connection
+from renamed import copy_without, names_read
 
 from taskhero.backends.redis.connection import redis_py_internals as internals
 
 PROGRAM = Path(__file__).parents[3] / "support" / "programs" / "each_verb.py"
 
 
-def _private_names():
-    """Find the attributes in the calls of `_read`."""
-    calls = [node for node in ast.walk(ast.parse(Path(internals.__file__).read_text())) if isinstance(node, ast.Call)]
-    return sorted({call.args[1].value for call in calls if isinstance(call.func, ast.Name) and call.func.id == "_read"})
-
-
-def _copy_without(name: str, folder: Path) -> None:
-    """Copy redis-py and asyncio to a folder, with another name in the place of this one."""
-    for package in ("redis", "asyncio"):
-        source = Path(importlib.util.find_spec(package).origin).parent
-        shutil.copytree(source, folder / package, ignore=shutil.ignore_patterns("__pycache__", "*.pyc"))
-        for module in (folder / package).rglob("*.py"):
-            module.write_text(re.sub(rf"\b{name}\b", f"{name}_renamed", module.read_text("utf-8")), "utf-8")
+NAMES = names_read(internals, "_read")
 
 
 def _log_of_program(url: str, folder: Path) -> list[str]:
@@ -53,16 +38,16 @@ def _log_of_program(url: str, folder: Path) -> list[str]:
 
 
 def test_the_names_are_found():
-    assert _private_names() == ["_buffer", "_reader", "_sock", "_writer", "parse_error"]
+    assert NAMES == ["_buffer", "_reader", "_sock", "_writer", "parse_error"]
 
 
 def test_with_all_attributes_nothing_is_logged(redis_url, tmp_path):
     assert _log_of_program(redis_url, tmp_path) == []
 
 
-@pytest.mark.parametrize("name", _private_names())
+@pytest.mark.parametrize("name", NAMES)
 def test_without_an_attribute_all_verbs_work_and_one_line_says_so(redis_url, tmp_path, name):
-    _copy_without(name, tmp_path)
+    copy_without(name, tmp_path, "redis", "asyncio")
     (line,) = _log_of_program(redis_url, tmp_path)
     assert f"the attribute {name} of " in line
     assert f"redis-py {redis.__version__}" in line

@@ -15,6 +15,7 @@ from typing import Any
 
 import pytest
 from process_inspection import WAIT, lives, until
+from renamed import copy_without
 
 from taskhero.runtime.execution.processes.child_main import SIGNALS
 
@@ -112,10 +113,15 @@ def test_functions_of_a_main_script_work(parent: Callable[[float], Parent]) -> N
     assert started.end() == ("('result', None)\n", "", 0)
 
 
-def test_a_main_script_that_runs_when_it_is_imported_is_told_how_to_do_better(tmp_path: Path) -> None:
+@pytest.mark.parametrize("renamed", [None, "_inheriting"])
+def test_a_main_script_that_runs_when_it_is_imported_is_told_how_to_do_better(
+    tmp_path: Path, renamed: str | None
+) -> None:
     script = tmp_path / "unguarded.py"
     program = textwrap.dedent(PARENT).split("if __name__")[0].replace("add_reader(0, told.set)", "time()")
     script.write_text(program + "asyncio.run(main(0))\n")
+    if renamed is not None:
+        copy_without(renamed, tmp_path, "multiprocessing")
     done = subprocess.run([sys.executable, str(script)], check=True, capture_output=True, text=True, timeout=WAIT)
     assert "ProcessDied" in done.stdout
     assert "before it was ready" in done.stdout

@@ -126,6 +126,17 @@ async def test_a_call_that_goes_on_when_nobody_waits_is_visible_until_it_ends() 
     pool.close()
 
 
+async def test_an_interpreter_that_does_not_show_frames_shows_no_code(monkeypatch: pytest.MonkeyPatch) -> None:
+    pool, gate, began = ThreadPool(1), threading.Event(), threading.Event()
+    call = pool.start(lambda: (began.set(), gate.wait(WAIT)))
+    assert began.wait(WAIT)
+    monkeypatch.delattr("sys._current_frames")
+    assert call.stack() == []
+    gate.set()
+    await call.future
+    pool.close()
+
+
 async def test_a_pool_can_be_used_again_after_it_was_closed() -> None:
     pool = ThreadPool(1)
     await pool.start(int).future

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import atexit
 import contextlib
-import multiprocessing
 import os
 import pickle
 import sys
@@ -12,6 +11,7 @@ from threading import Condition, Lock
 from typing import TYPE_CHECKING, Any, cast
 from weakref import WeakSet
 
+from taskhero._internal.interpreter import imports_main_script
 from taskhero.errors import InvalidTask, ProcessDied
 from taskhero.runtime.execution.failure_report import RemoteTraceback
 from taskhero.runtime.execution.processes.child_main import Request
@@ -86,7 +86,7 @@ class ProcessPool:
     """
 
     def __init__(self, limit: int | None = None) -> None:
-        if getattr(multiprocessing.current_process(), "_inheriting", False):
+        if imports_main_script():
             # Otherwise each child process would become a worker with child processes.
             raise InvalidTask(
                 "this process was started for a task with run_in='process' and imports the program's main script, "

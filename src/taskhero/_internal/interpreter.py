@@ -1,0 +1,35 @@
+"""Use the undocumented parts of Python's interpreter and of multiprocessing. No other module of taskhero does.
+
+Each function has a fallback for an interpreter without the part.
+"""
+
+from __future__ import annotations
+
+import multiprocessing
+import sys
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from types import FrameType
+
+__all__ = ["frame_of", "imports_main_script"]
+
+
+def frame_of(thread_id: int) -> FrameType | None:
+    """Return the frame that a thread runs now. None if it does not run, or if the interpreter cannot say."""
+    frames: Callable[[], dict[int, FrameType]] | None = getattr(sys, "_current_frames", None)
+    return None if frames is None else frames().get(thread_id)
+
+
+def imports_main_script() -> bool:
+    """Return whether this process is a child process of multiprocessing that imports the program's main script now.
+
+    multiprocessing has a private attribute for it. Otherwise its name for the main script says so: until the import
+    ends, the module of that name is not the main module yet.
+    """
+    inheriting = getattr(multiprocessing.current_process(), "_inheriting", None)
+    if inheriting is not None:
+        return bool(inheriting)
+    imported = sys.modules.get("__mp_main__")
+    return imported is not None and imported is not sys.modules["__main__"]
