@@ -99,15 +99,15 @@ class Queue(QueuedJobs, DelayedJobs, FailedJobs, PeriodicAdmin, Locks, WorkerAdm
         if not isinstance(name, str):
             raise TypeError(f"{name!r} is not the name of a task: pass a str, or use the task's methods")
         task = self.context.tasks.get(name)
-        job_args = wire_args(args)
         if task is not None:
-            return Job(name, task.signature.checked(job_args), task.queue if queue is None else check_queue_name(queue))
+            job_args = task.signature.args_by_name(args)
+            return Job(name, job_args, task.queue if queue is None else check_queue_name(queue))
         if queue is None:
             raise UnknownTask(
                 f"this app does not declare a task {name!r}{self.context.tasks.suggestion(name)}; "
                 "if another program runs it, pass its queue"
             )
-        return Job(name, job_args, check_queue_name(queue))
+        return Job(name, wire_args(args), check_queue_name(queue))
 
     async def push(self, job: Job, *, front: bool = False) -> bool:
         """Store a job, and run the enqueue hooks. `enqueue` calls it after it has created the job.
