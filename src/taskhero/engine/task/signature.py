@@ -1,8 +1,8 @@
 """Derive the wire form of a task's arguments from its signature, and bind a job's args to the signature.
 
 With keyword-only parameters, a job's args are one object, ``[{"to": "a"}]``. With positional parameters they are a
-list, ``[1, 2]``. With both kinds they are a list with one object last, ``[1, 2, {"to": "a"}]``. The object is stored even
-if it is empty. Without parameters they are ``[]``.
+list, ``[1, 2]``. With both kinds they are a list with one object last, ``[1, 2, {"to": "a"}]``, which is stored even if
+it is empty. Without parameters they are ``[]``.
 """
 
 from __future__ import annotations
