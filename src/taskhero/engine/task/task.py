@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import functools
+import logging
+from operator import attrgetter
 from types import MethodType
 from typing import TYPE_CHECKING, Any, Generic, ParamSpec, Protocol, TypeVar, overload
 
 from taskhero._internal.async_marks import mark_async
+from taskhero._internal.unawaited import reports_unawaited
 from taskhero.engine.task.declarations import declaring_module, record
 from taskhero.engine.task.functions import TaskFunction, is_async, where_of
 from taskhero.engine.task.options import (
@@ -29,7 +32,7 @@ from taskhero.models import Job
 from taskhero.wire.jobs import check_queue_name
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Coroutine
     from datetime import datetime, timedelta
     from typing import Unpack
 
@@ -40,19 +43,25 @@ __all__ = ["ConfiguredTask", "Enqueuer", "Task", "TaskOwner", "task"]
 P = ParamSpec("P")
 R = TypeVar("R")
 
+_reported = reports_unawaited(logging.getLogger("taskhero.queue"), attrgetter("_task.name"))
+
 
 class Enqueuer(Protocol):
     """The part of `Queue` that a task uses."""
 
-    async def push(self, job: Job, *, front: bool = False) -> bool:
+    def push(self, job: Job, *, front: bool = False) -> Coroutine[Any, Any, bool]:
         """Store a job now."""
         ...
 
-    async def push_at(self, when: datetime | float, job: Job, *, suppress_duplicate: bool = False) -> bool:
+    def push_at(
+        self, when: datetime | float, job: Job, *, suppress_duplicate: bool = False
+    ) -> Coroutine[Any, Any, bool]:
         """Store a job until its due time."""
         ...
 
-    async def push_in(self, delay: timedelta | float, job: Job, *, suppress_duplicate: bool = False) -> bool:
+    def push_in(
+        self, delay: timedelta | float, job: Job, *, suppress_duplicate: bool = False
+    ) -> Coroutine[Any, Any, bool]:
         """Store a job for a delay."""
         ...
 
@@ -114,6 +123,7 @@ class ConfiguredTask(Generic[P, R]):
         task = self._task
         return Job(task.name, task.signature.args_of(args, kwargs), self._queue_name)
 
+    @_reported
     async def enqueue(self, /, *args: P.args, **kwargs: P.kwargs) -> bool:
         """Store a job of this call in its queue. A worker starts it as soon as a slot is free.
 
@@ -128,6 +138,7 @@ class ConfiguredTask(Generic[P, R]):
         """
         return await self._task.owner.queue.push(self.job(*args, **kwargs))
 
+    @_reported
     async def enqueue_at(self, when: datetime | float, /, *args: P.args, **kwargs: P.kwargs) -> bool:
         """Store a job of this call until *when*, an aware datetime or Unix seconds. It never starts earlier.
 
@@ -144,6 +155,7 @@ class ConfiguredTask(Generic[P, R]):
         queue = self._task.owner.queue
         return await queue.push_at(when, self.job(*args, **kwargs), suppress_duplicate=self._suppress_duplicate)
 
+    @_reported
     async def enqueue_in(self, delay: timedelta | float, /, *args: P.args, **kwargs: P.kwargs) -> bool:
         """Store a job of this call for *delay*, a timedelta or seconds. It never starts earlier.
 
