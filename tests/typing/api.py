@@ -36,6 +36,10 @@ class FrontQueue(Queue):
         """Store a job before all others."""
         return await self.push(self.job(name, args, queue), front=True)
 
+    async def push(self, job: Job, *, front: bool = False) -> bool:
+        """Override a method that stores."""
+        return await super().push(job, front=front)
+
 
 async def which_queues() -> list[str]:
     """Queues may be asked for when the app starts."""

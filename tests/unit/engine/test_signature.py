@@ -6,6 +6,7 @@ import sys
 
 import pytest
 
+from taskhero import TaskHero
 from taskhero.engine.task.signature import TaskSignature, wire_args
 from taskhero.errors import ArgumentsMismatch, InvalidTask
 
@@ -21,6 +22,8 @@ def anything(*, to, **more): ...
 def whatever(**more): ...
 def both(a, *, b): ...
 def both_variadic(*args, **kwargs): ...
+def both_optional(a=1, b=2, *, c=3): ...
+def both_anything(a, /, b=2, *rest, c, **more): ...
 
 
 def signature(function, wire=None):
@@ -42,18 +45,12 @@ def signature(function, wire=None):
         (all_optional, "object"),
         (anything, "object"),
         (whatever, "object"),
+        (both, "both"),
+        (both_variadic, "both"),
     ],
 )
 def test_keyword_only_parameters_mean_an_object_positional_ones_a_list(function, wire):
     assert signature(function).wire == wire
-
-
-@pytest.mark.parametrize("function", [both, both_variadic])
-def test_both_kinds_in_one_signature_are_refused(function):
-    with pytest.raises(
-        InvalidTask, match=r"positional parameters .* and keyword-only ones .*wire='object' or wire='list'"
-    ):
-        signature(function)
 
 
 @pytest.mark.parametrize(
@@ -115,6 +112,18 @@ def test_a_list_has_no_place_for_keywords_behind_args():
         (all_optional, (), {}, [{}]),
         (anything, (), {"to": "a", "more": 1, "x": 2}, [{"to": "a", "more": 1, "x": 2}]),
         (whatever, (), {}, [{}]),
+        (both, (1,), {"b": 2}, [1, {"b": 2}]),
+        (both, (), {"b": 2, "a": 1}, [1, {"b": 2}]),
+        (both_optional, (), {}, [{}]),
+        (both_optional, (5,), {}, [5, {}]),
+        (both_optional, (), {"b": 5}, [1, 5, {}]),
+        (both_optional, (), {"c": 5}, [{"c": 5}]),
+        (both_optional, ({},), {}, [{}, {}]),
+        (both_variadic, (), {}, [{}]),
+        (both_variadic, (1, {"x": 1}), {}, [1, {"x": 1}, {}]),
+        (both_variadic, (), {"args": 1, "kwargs": 2}, [{"args": 1, "kwargs": 2}]),
+        (both_anything, (1, 2, 3, 4), {"c": 5, "a": 6, "more": 7}, [1, 2, 3, 4, {"c": 5, "a": 6, "more": 7}]),
+        (both_anything, (1,), {"c": 5, "b": 6}, [1, 6, {"c": 5}]),
     ],
 )
 def test_a_call_is_stored_without_defaults_but_where_a_gap_must_be_filled(function, args, kwargs, stored):
@@ -133,6 +142,11 @@ def test_a_call_is_stored_without_defaults_but_where_a_gap_must_be_filled(functi
         (keyword, ("a",), {}, "too many positional"),
         (keyword, (), {}, "missing a required"),
         (keyword, (), {"to": 1, "form": 2}, "unexpected keyword argument 'form'"),
+        (both, (1,), {}, "missing a required"),
+        (both, (), {"b": 1}, "missing a required argument: 'a'"),
+        (both, (1, 2), {"b": 1}, "too many positional"),
+        (both, (1,), {"b": 1, "d": 2}, "unexpected keyword argument 'd'"),
+        (both_anything, (1, 2), {"b": 1, "c": 2}, "multiple values for argument 'b'"),
     ],
 )
 def test_a_wrong_call_is_a_type_error_that_shows_the_signature(function, args, kwargs, sentence):
@@ -146,7 +160,23 @@ def test_a_wrong_call_is_a_type_error_that_shows_the_signature(function, args, k
 # --- from the wire to a call
 
 
-@pytest.mark.parametrize("function", [none, positional, many, only_many, by_position, keyword, anything, whatever])
+@pytest.mark.parametrize(
+    "function",
+    [
+        none,
+        positional,
+        many,
+        only_many,
+        by_position,
+        keyword,
+        anything,
+        whatever,
+        both,
+        both_variadic,
+        both_optional,
+        both_anything,
+    ],
+)
 def test_what_was_stored_for_a_call_makes_the_same_call(function):
     calls = {
         none: ((), {}),
@@ -157,6 +187,10 @@ def test_what_was_stored_for_a_call_makes_the_same_call(function):
         keyword: ((), {"to": None}),
         anything: ((), {"to": 1, "x": {}}),
         whatever: ((), {}),
+        both: (({"b": 1},), {"b": {}}),
+        both_variadic: ((1, {"x": 1}), {"y": None}),
+        both_optional: ((), {}),
+        both_anything: ((1, 2, {}), {"c": None, "a": 1}),
     }
     args, kwargs = calls[function]
     read = signature(function)
@@ -168,7 +202,7 @@ def test_what_was_stored_for_a_call_makes_the_same_call(function):
 
 
 @pytest.mark.parametrize("nothing", [[], [None], [{}]])
-@pytest.mark.parametrize("function", [none, all_optional, whatever])
+@pytest.mark.parametrize("function", [none, all_optional, whatever, both_optional, both_variadic])
 def test_every_form_of_no_arguments_is_none_where_the_task_needs_none(function, nothing):
     assert signature(function).bind(nothing) == ([], {})
 
@@ -196,6 +230,19 @@ def test_null_and_an_object_are_arguments_where_the_task_takes_them(stored):
         (all_optional, [False]),
         (all_optional, [[]]),
         (all_optional, [None, None]),
+        (both, []),
+        (both, [1]),
+        (both, [{"b": 1}]),
+        (both, [1, {}]),
+        (both, [1, {"a": 1, "b": 2}]),
+        (both, [1, {"b": 2}, {"b": 2}]),
+        (both, [{"b": 2}, 1]),
+        (both_optional, [1]),
+        (both_optional, [{"a": 1}]),
+        (both_optional, [1, 2, 3, {}]),
+        (both_variadic, [1, 2]),
+        (both_variadic, [1, {2: 3}]),
+        (both_anything, [1, {"b": 2, "c": 3}]),
     ],
 )
 def test_args_that_do_not_fit_are_told_with_the_signature(function, stored):
@@ -246,15 +293,63 @@ def test_by_name_a_mapping_is_one_object_a_list_the_list_and_anything_else_a_lis
 
 
 @pytest.mark.parametrize("nothing", [[], [None], [{}]])
-def test_no_arguments_by_name_are_stored_as_the_tasks_own_call_stores_them(nothing):
-    assert signature(none).checked(nothing) == signature(none).args_of((), {})
-    assert signature(all_optional).checked(nothing) == signature(all_optional).args_of((), {})
+@pytest.mark.parametrize("function", [none, all_optional, both_optional])
+def test_no_arguments_by_name_are_stored_as_the_tasks_own_call_stores_them(function, nothing):
+    assert signature(function).args_by_name(nothing) == signature(function).args_of((), {})
 
 
 def test_wrong_arguments_by_name_are_a_type_error_but_no_failure_of_a_job():
     with pytest.raises(TypeError, match="takes one object, and these args do not fit") as caught:
-        signature(keyword).checked([{"tp": "a"}])
+        signature(keyword).args_by_name({"tp": "a"})
     assert not isinstance(caught.value, ArgumentsMismatch)
+
+
+@pytest.mark.parametrize("given", [{"b": 1}, {}, {"a": 1, "b": 2}])
+def test_a_mapping_by_name_is_refused_if_the_task_takes_a_list_with_one_object_last(given):
+    for function in (both, both_optional, both_variadic):
+        with pytest.raises(
+            TypeError, match=r"takes a list with one object last, and a mapping has .*; pass \["
+        ) as caught:
+            signature(function).args_by_name(given)
+        assert repr(given) in str(caught.value)
+
+
+def test_a_list_by_name_has_the_object_last_if_the_task_takes_both_kinds():
+    assert signature(both).args_by_name([1, {"b": 2}]) == [1, {"b": 2}]
+    for given in ([1], 1):
+        with pytest.raises(TypeError, match="the last value must be an object: add {} if it has no keys"):
+            signature(both_optional).args_by_name(given)
+
+
+@pytest.mark.anyio
+async def test_a_task_with_both_kinds_of_parameters_runs_with_the_call_that_was_stored():
+    app = TaskHero()
+    calls = []
+
+    @app.task
+    async def send(to, *cc, subject="", **headers):
+        calls.append((to, cc, subject, headers))
+
+    async with app:
+        await send.enqueue("a", {"b": 1}, subject="x", reply="c")
+        await send.enqueue(to="a")
+        await app.queue.enqueue("send", ["a", "b", {"subject": "y"}])
+        jobs = await app.queue.queued("default")
+    assert [job.args for job in jobs] == [
+        ["a", {"b": 1}, {"subject": "x", "reply": "c"}],
+        ["a", {}],
+        ["a", "b", {"subject": "y"}],
+    ]
+    for job in jobs:
+        args, kwargs = send.signature.bind(job.args)
+        await send.function(*args, **kwargs)
+    assert calls == [("a", ({"b": 1},), "x", {"reply": "c"}), ("a", (), "", {}), ("a", ("b",), "y", {})]
+
+
+def test_a_periodic_task_may_have_both_kinds_of_parameters_with_defaults():
+    declared = TaskHero().task(frequency=5, name="tick")(both_optional)
+    assert declared.recurrence.args == [{}]
+    assert declared.signature.bind(declared.recurrence.args) == ([], {})
 
 
 def test_messages_show_annotations_as_they_are_written():

@@ -9,7 +9,7 @@ import attrs
 from taskhero._internal.suggestions import suggestion
 from taskhero.backends.protocol import Entry
 from taskhero.backends.records.inspection import FAILED, FailedEntry, FailedRetry, RetryResult
-from taskhero.engine.queue.part import QueuePart, position
+from taskhero.engine.queue.part import QueuePart, position, storing
 from taskhero.engine.time.instants import duration_of
 from taskhero.errors import CannotRetry, InvalidArguments, InvalidQueueName, NotInFailures, Undecodable, WrongType
 from taskhero.models import FailedJob, FailedJobOutcome, FailedJobResult, Job
@@ -131,6 +131,7 @@ class FailedJobs(QueuePart):
         """
         return int((await self.backend.remove_failed([_entry(failed)]))[0])
 
+    @storing
     async def retry_and_remove_failed(self, failed: FailedJob) -> bool:
         """Store a failed job at the end of its queue, and remove it from the failed list, in one atomic step.
 
@@ -180,6 +181,7 @@ class FailedJobs(QueuePart):
         async for result in self._apply(FailedFilter(**where), retry=False):
             yield result
 
+    @storing
     async def retry_stuck_jobs(self, limit: int | None = None) -> int:
         """Retry jobs that failed because their worker was stuck and taskhero or node-resque removed it.
 

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import logging
 from typing import TYPE_CHECKING, Any
 
+from taskhero._internal.unawaited import reports_unawaited
 from taskhero.engine.queue.admission import Admission
 from taskhero.engine.task.signature import wire_args
 from taskhero.wire.jobs import check_queue_name, is_nothing
@@ -12,10 +14,13 @@ if TYPE_CHECKING:
     from taskhero.backends.protocol import Backend
     from taskhero.engine.queue.context import QueueContext
 
-__all__ = ["QueuePart", "known_name", "position"]
+__all__ = ["QueuePart", "known_name", "position", "storing"]
 
 #: Larger than the length of any list.
 _MAX_POSITION = 2**53
+
+#: Decorates the methods that store jobs: a call that is not awaited stores nothing, which is reported.
+storing = reports_unawaited(logging.getLogger("taskhero.queue"), lambda _: "app.queue")
 
 
 class QueuePart:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from taskhero.backends.protocol import EnsureResult, NextRun, PeriodicTask
-from taskhero.engine.queue.part import QueuePart
+from taskhero.engine.queue.part import QueuePart, storing
 from taskhero.hooks.needs import HoldLock
 from taskhero.wire.jobs import encode_job
 
@@ -19,6 +19,7 @@ __all__ = ["PeriodicAdmin", "next_run_of", "periodic_definition"]
 class PeriodicAdmin(QueuePart):
     """The part of `Queue` that starts and stops periodic tasks."""
 
+    @storing
     async def enqueue_recurrent(self, name: str) -> bool:
         """Restart a periodic task: it runs after its frequency, and is not stopped any more.
 
@@ -39,6 +40,7 @@ class PeriodicAdmin(QueuePart):
         await self.backend.restart_periodic(task)
         return True
 
+    @storing
     async def enqueue_all_recurrent(self) -> list[str]:
         """Enqueue every task with a frequency that is not queued, delayed, running or stopped.
 

@@ -11,6 +11,7 @@ from taskhero.engine.queue.context import QueueContext
 from taskhero.engine.queue.delayed import DelayedJobs
 from taskhero.engine.queue.failed import FailedJobs
 from taskhero.engine.queue.locks import Locks
+from taskhero.engine.queue.part import storing
 from taskhero.engine.queue.periodic import PeriodicAdmin
 from taskhero.engine.queue.queued import QueuedJobs
 from taskhero.engine.queue.workers import WorkerAdmin
@@ -48,6 +49,7 @@ class Queue(QueuedJobs, DelayedJobs, FailedJobs, PeriodicAdmin, Locks, WorkerAdm
 
     # --- now
 
+    @storing
     async def enqueue(self, name: str, args: object = (), queue: str | None = None) -> bool:
         """Store a job by its task's name. A worker starts it as soon as a slot is free.
 
@@ -69,6 +71,7 @@ class Queue(QueuedJobs, DelayedJobs, FailedJobs, PeriodicAdmin, Locks, WorkerAdm
         """
         return await self.push(self.job(name, args, queue))
 
+    @storing
     async def enqueue_many(self, jobs: Iterable[Job]) -> int:
         """Store many jobs with few round trips: ``enqueue_many(add.job(n, n) for n in range(10_000))``.
 
@@ -99,16 +102,17 @@ class Queue(QueuedJobs, DelayedJobs, FailedJobs, PeriodicAdmin, Locks, WorkerAdm
         if not isinstance(name, str):
             raise TypeError(f"{name!r} is not the name of a task: pass a str, or use the task's methods")
         task = self.context.tasks.get(name)
-        job_args = wire_args(args)
         if task is not None:
-            return Job(name, task.signature.checked(job_args), task.queue if queue is None else check_queue_name(queue))
+            job_args = task.signature.args_by_name(args)
+            return Job(name, job_args, task.queue if queue is None else check_queue_name(queue))
         if queue is None:
             raise UnknownTask(
                 f"this app does not declare a task {name!r}{self.context.tasks.suggestion(name)}; "
                 "if another program runs it, pass its queue"
             )
-        return Job(name, job_args, check_queue_name(queue))
+        return Job(name, wire_args(args), check_queue_name(queue))
 
+    @storing
     async def push(self, job: Job, *, front: bool = False) -> bool:
         """Store a job, and run the enqueue hooks. `enqueue` calls it after it has created the job.
 
@@ -130,6 +134,7 @@ class Queue(QueuedJobs, DelayedJobs, FailedJobs, PeriodicAdmin, Locks, WorkerAdm
 
     # --- later
 
+    @storing
     async def enqueue_at(
         self,
         when: datetime | float,
@@ -159,6 +164,7 @@ class Queue(QueuedJobs, DelayedJobs, FailedJobs, PeriodicAdmin, Locks, WorkerAdm
         """
         return await self.push_at(when, self.job(name, args, queue), suppress_duplicate=suppress_duplicate)
 
+    @storing
     async def enqueue_in(
         self,
         delay: timedelta | float,
@@ -187,10 +193,12 @@ class Queue(QueuedJobs, DelayedJobs, FailedJobs, PeriodicAdmin, Locks, WorkerAdm
         """
         return await self.push_in(delay, self.job(name, args, queue), suppress_duplicate=suppress_duplicate)
 
+    @storing
     async def push_at(self, when: datetime | float, job: Job, *, suppress_duplicate: bool = False) -> bool:
         """Store a job until its due time. `enqueue_at` calls it after it has created the job."""
         return await self._schedule(job, instant_of(when), suppress=suppress_duplicate)
 
+    @storing
     async def push_in(self, delay: timedelta | float, job: Job, *, suppress_duplicate: bool = False) -> bool:
         """Store a job for a delay. `enqueue_in` calls it after it has created the job."""
         seconds = delay_of(delay, instead="or use enqueue_at, which accepts a due time in the past")

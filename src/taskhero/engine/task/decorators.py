@@ -42,7 +42,7 @@ class TaskDecorators:
         """Declare a function as a task, bare (``@app.task``) or with options (``@app.task(queue="mail")``).
 
         ``async def`` functions run on the event loop, ``def`` functions in threads. Keyword-only parameters make the
-        job's args one object, positional ones a list.
+        job's args one object, positional ones a list, both kinds a list with one object last.
 
         Args:
             function: The function, if used without options.

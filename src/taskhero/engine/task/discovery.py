@@ -16,7 +16,7 @@ from taskhero.errors import InvalidTask
 
 if TYPE_CHECKING:
     import os
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Iterator
     from types import ModuleType
 
 __all__ = ["called_from", "find_tasks", "is_task_file", "task_files"]
@@ -70,10 +70,25 @@ def find_tasks(where: str | os.PathLike[str], files: Iterable[Path] | None = Non
     root = Path(where).resolve()
     found: dict[int, tuple[Path, Task[Any, Any]]] = {}
     for file in task_files(where) if files is None else files:
-        for value in list(vars(_load(file, root)).values()):
-            if isinstance(value, Task):
-                found.setdefault(id(value), (file, value))
+        module = _load(file, root)
+        for task in _tasks_in(module, module.__name__):
+            found.setdefault(id(task), (file, task))
     return list(found.values())
+
+
+def _tasks_in(scope: ModuleType | type, module: str) -> Iterator[Task[Any, Any]]:
+    """Return the tasks of a module, and of the classes that it defines."""
+    for value in list(vars(scope).values()):
+        given = value.__func__ if isinstance(value, (staticmethod, classmethod)) else value
+        if isinstance(given, Task):
+            yield given
+        elif isinstance(given, type) and given.__module__ == module and _is_within(given, scope):
+            yield from _tasks_in(given, module)
+
+
+def _is_within(cls: type, scope: ModuleType | type) -> bool:
+    outer = f"{scope.__qualname__}." if isinstance(scope, type) else ""
+    return cls.__qualname__ == f"{outer}{cls.__name__}"
 
 
 def called_from(where: str | os.PathLike[str]) -> str:

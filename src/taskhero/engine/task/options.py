@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import inspect
 from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING, Any, Final, Literal, TypeAlias, TypedDict
 
 from taskhero._internal.display import short_repr
 from taskhero._internal.suggestions import suggestion
+from taskhero.engine.task.functions import description_in
 from taskhero.engine.time.cron import CronSchedule
 from taskhero.engine.time.instants import duration_of, frequency_of
 from taskhero.engine.time.misfires import misfire_of
@@ -26,14 +26,12 @@ __all__ = [
     "check_known",
     "check_name",
     "description_of",
-    "is_async",
     "name_of",
     "plugin_options_of",
     "plugins_of",
     "recurrence_of",
     "run_in_of",
     "timeout_of",
-    "where_of",
 ]
 
 #: Maximum timeout in seconds: a year.
@@ -79,7 +77,7 @@ def name_of(function: object, given: object) -> str:
         InvalidTask: The name is invalid, or *function* is not a function with a name.
     """
     name = getattr(function, "__name__", None) if given is None else given
-    if given is None and not callable(function):
+    if given is None and not callable(function) and not isinstance(function, classmethod):
         raise InvalidTask(
             f"{function!r} is not a function: write the decorator bare, @app.task, or pass its options by name, as in "
             "@app.task(queue='mail')"
@@ -104,28 +102,6 @@ def check_name(name: object) -> str:
     return name
 
 
-def where_of(function: object) -> str:
-    """Return the file and line of a function."""
-    code = getattr(inspect.unwrap(function) if callable(function) else function, "__code__", None)
-    return f"{code.co_filename}:{code.co_firstlineno}" if code is not None else repr(function)
-
-
-def is_async(function: object, name: str) -> bool:
-    """Check that a function can run as a task, and return whether it is async.
-
-    Raises:
-        InvalidTask: It is a class, not callable, or a generator function.
-    """
-    if inspect.isclass(function):
-        raise InvalidTask(f"task {name!r} is a class: declare a function")
-    if not callable(function):
-        raise InvalidTask(f"task {name!r} is {function!r}, which is not callable: declare a function")
-    bodies = (function, getattr(function, "__call__", None))  # noqa: B004 - the method itself is inspected
-    if any(inspect.isgeneratorfunction(body) or inspect.isasyncgenfunction(body) for body in bodies):
-        raise InvalidTask(f"task {name!r} is a generator function, which runs nothing when called: remove yield")
-    return any(inspect.iscoroutinefunction(body) for body in bodies)
-
-
 def description_of(function: object, given: object, name: str) -> str:
     """Return the given description, or the first paragraph of the docstring in one line.
 
@@ -138,8 +114,7 @@ def description_of(function: object, given: object, name: str) -> str:
         if not given.strip():
             raise InvalidTask(f"task {name!r}: description={short_repr(given)} is blank: omit it, or describe the task")
         return given
-    text = inspect.getdoc(function) if hasattr(function, "__name__") else None
-    return " ".join((text or "").split("\n\n", 1)[0].split())
+    return description_in(function)
 
 
 def run_in_of(given: object, name: str, *, is_async: bool) -> RunIn:

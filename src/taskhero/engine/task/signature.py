@@ -1,7 +1,8 @@
 """Derive the wire form of a task's arguments from its signature, and bind a job's args to the signature.
 
 With keyword-only parameters, a job's args are one object, ``[{"to": "a"}]``. With positional parameters they are a
-list, ``[1, 2]``. Without parameters they are ``[]``. A signature with both kinds needs ``wire=``.
+list, ``[1, 2]``. With both kinds they are a list with one object last, ``[1, 2, {"to": "a"}]``, which is stored even if
+it is empty. Without parameters they are ``[]``.
 """
 
 from __future__ import annotations
@@ -21,6 +22,9 @@ if TYPE_CHECKING:
 __all__ = ["BoundArguments", "TaskSignature", "Wire", "wire_args"]
 
 Wire: TypeAlias = Literal["object", "list"]
+
+#: The wire forms: those of `Wire`, and a list with one object last, which only a signature with both kinds implies.
+_WireForm: TypeAlias = Literal["object", "list", "both"]
 
 #: The positional and keyword arguments of a call.
 BoundArguments: TypeAlias = tuple[list[Any], dict[str, Any]]
@@ -47,7 +51,7 @@ class TaskSignature:
         wire: The wire form, to override the one that the signature implies.
 
     Attributes:
-        wire: ``"object"``, ``"list"``, or None for a task without parameters.
+        wire: ``"object"``, ``"list"``, ``"both"`` (a list with one object last), or None for a task without parameters.
         needed: The parameters without a default, in order.
         takes_nothing: Whether ``[]``, ``[null]`` and ``[{}]`` all mean a job without arguments.
 
@@ -57,6 +61,7 @@ class TaskSignature:
 
     __slots__ = (
         "_all",
+        "_is_both",
         "_is_object",
         "_keywords_from",
         "_kinds",
@@ -64,9 +69,10 @@ class TaskSignature:
         "_min_length",
         "_names",
         "_needed",
+        "_not_keys",
         "_signature",
+        "_takes_any_key",
         "_title",
-        "_variadic",
         "needed",
         "takes_nothing",
         "wire",
@@ -79,22 +85,29 @@ class TaskSignature:
             raise InvalidTask(f"task {name!r}: its signature cannot be read: {error}") from error
         self._title = f"{name}{_readable(self._signature)}"
         parameters = list(self._signature.parameters.values())
-        self.wire: Wire | None = _wire(parameters, wire, self._title)
+        self.wire: _WireForm | None = _wire(parameters, wire, self._title)
         self._is_object = self.wire == "object"
+        self._is_both = self.wire == "both"
         named = [p for p in parameters if p.kind not in {Parameter.VAR_POSITIONAL, Parameter.VAR_KEYWORD}]
-        self._names = tuple(p.name for p in named)
-        self._kinds = {p.name: p.kind for p in parameters}
-        self._all = frozenset(self._names)
-        self._needed = frozenset(p.name for p in named if p.default is Parameter.empty)
-        self.needed = tuple(p.name for p in named if p.name in self._needed)
-        self._variadic = len(named) < len(parameters)
-        self.takes_nothing = not self._needed and (self._is_object or not parameters)
-        # A list may omit only the parameters after the last one that is needed.
-        self._min_length = max((at for at, p in enumerate(named, 1) if p.name in self._needed), default=0)
-        self._max_length = sys.maxsize if self._variadic else len(named)
-        # With wire="list", the values from this index on are keyword-only parameters.
         by_position = [p for p in named if p.kind is not Parameter.KEYWORD_ONLY]
-        self._keywords_from = len(by_position) if len(by_position) < len(named) else None
+        # The parameters whose values are in the object, and those whose values are in the list.
+        in_object = [p for p in named if p.kind is Parameter.KEYWORD_ONLY] if self._is_both else named
+        in_list = by_position if self._is_both else named
+        self._kinds = {p.name: p.kind for p in parameters}
+        self._names = tuple(p.name for p in in_list)
+        self._all = frozenset(p.name for p in in_object)
+        self._needed = frozenset(p.name for p in in_object if p.default is Parameter.empty)
+        self.needed = tuple(p.name for p in named if p.default is Parameter.empty)
+        self._takes_any_key = len(named) < len(parameters) and parameters[-1].kind is Parameter.VAR_KEYWORD
+        # With **kwargs, these keys are still not valid: Python assigns them to a positional parameter.
+        self._not_keys = frozenset(p.name for p in by_position if self._is_both and p.kind is _BY_POSITION[1])
+        self.takes_nothing = not self.needed and self.wire != "list"
+        # A list may omit only the parameters after the last one that is needed.
+        self._min_length = max((at for at, p in enumerate(in_list, 1) if p.default is Parameter.empty), default=0)
+        takes_any_number = any(p.kind is Parameter.VAR_POSITIONAL for p in parameters)
+        self._max_length = sys.maxsize if takes_any_number else len(in_list)
+        # With wire="list", the values from this index on are keyword-only parameters.
+        self._keywords_from = len(by_position) if len(by_position) < len(in_list) else None
 
     def __str__(self) -> str:
         return self._title
@@ -113,22 +126,31 @@ class TaskSignature:
         if self._is_object:
             if not args and self._fits_object(kwargs):
                 return [kwargs]
+        elif self._is_both:
+            if self._min_length <= len(args) <= self._max_length and self._fits_object(kwargs):
+                return [*args, kwargs]
         elif not kwargs and self._min_length <= len(args) <= self._max_length:
             return list(args)
         try:
             bound = self._signature.bind(*args, **kwargs)
         except TypeError as error:
             raise TypeError(f"{self._title}: {error}") from None
-        return [self._as_object(bound.arguments)] if self._is_object else self._as_list(bound.arguments)
+        return self._as_args(bound.arguments)
 
-    def checked(self, args: list[Any]) -> list[Any]:
-        """Return a job's args for an enqueue by name: *args*, or the task's own form of "no arguments".
+    def args_by_name(self, given: object) -> list[Any]:
+        """Return a job's args for an enqueue by name: those of `wire_args`, or the task's own form of "no arguments".
 
         Raises:
-            TypeError: *args* do not fit the signature.
+            TypeError: They do not fit the signature.
         """
+        if self._is_both and isinstance(given, Mapping):
+            raise TypeError(
+                f"{self._title} takes {_FORMS['both']}, and a mapping has no values for the list: "
+                f"{_shortened(given)}; pass [..., {{...}}]"
+            )
+        args = wire_args(given)
         if self.takes_nothing and is_nothing(args):
-            return [{}] if self._is_object else []
+            return [{}] if self._is_object or self._is_both else []
         if not self._fits(args):
             raise TypeError(self._mismatch(args))
         return args
@@ -149,6 +171,8 @@ class TaskSignature:
             given = args[0]
             return [], {key: _copy(value) if type(value) in _CONTAINERS else value for key, value in given.items()}
         values = [_copy(value) if type(value) in _CONTAINERS else value for value in args]
+        if self._is_both:
+            return values[:-1], values[-1]
         at = self._keywords_from
         if at is None:
             return values, {}
@@ -157,13 +181,30 @@ class TaskSignature:
     def _fits(self, args: list[Any]) -> bool:
         if self._is_object:
             return len(args) == 1 and isinstance(args[0], dict) and self._fits_object(args[0])
+        if self._is_both:
+            return (
+                self._min_length < len(args) <= self._max_length + 1
+                and isinstance(args[-1], dict)
+                and self._fits_object(args[-1])
+            )
         return self._min_length <= len(args) <= self._max_length
 
     def _fits_object(self, given: dict[Any, Any]) -> bool:
         keys = given.keys()
         return keys >= self._needed and (
-            keys <= self._all or (self._variadic and all(isinstance(key, str) for key in keys))
+            keys <= self._all
+            or (self._takes_any_key and keys.isdisjoint(self._not_keys) and all(isinstance(key, str) for key in keys))
         )
+
+    def _as_args(self, bound: dict[str, Any]) -> list[Any]:
+        if self._is_object:
+            return [self._as_object(bound)]
+        if not self._is_both:
+            return self._as_list(bound)
+        keywords = {Parameter.KEYWORD_ONLY, Parameter.VAR_KEYWORD}
+        by_keyword = {name: value for name, value in bound.items() if self._kinds[name] in keywords}
+        by_position = {name: value for name, value in bound.items() if name not in by_keyword}
+        return [*self._as_list(by_position), self._as_object(by_keyword)]
 
     def _as_object(self, bound: dict[str, Any]) -> dict[str, Any]:
         values: dict[str, Any] = {}
@@ -182,21 +223,33 @@ class TaskSignature:
         return values
 
     def _mismatch(self, args: list[Any]) -> str:
-        wanted = "one object" if self._is_object else "a list" if self._kinds else "no arguments"
-        shown = repr(args)
-        shown = shown if len(shown) <= _MAX_SHOWN else f"{shown[:_MAX_SHOWN]}..."
-        return f"{self._title} takes {wanted}, and these args do not fit: {shown}{self._reason(args)}"
+        wanted = _FORMS[self.wire]
+        return f"{self._title} takes {wanted}, and these args do not fit: {_shortened(args)}{self._reason(args)}"
 
     def _reason(self, args: list[Any]) -> str:
         """Return Python's reason for the mismatch as the end of a sentence, or an empty str."""
+        has_object = bool(args) and isinstance(args[-1], dict) and set(map(type, args[-1])) <= {str}
         try:
-            if self._is_object and len(args) == 1 and isinstance(args[0], dict) and set(map(type, args[0])) <= {str}:
+            if self._is_object and len(args) == 1 and has_object:
                 self._signature.bind(**args[0])
+            elif self._is_both and has_object:
+                self._signature.bind(*args[:-1], **args[-1])
+            elif self._is_both:
+                return "; the last value must be an object: add {} if it has no keys"
             elif self.wire == "list" and self._keywords_from is None:
                 self._signature.bind(*args)
         except TypeError as error:
             return f"; {error}"
         return ""
+
+
+#: What a task takes, for messages.
+_FORMS: Final[dict[str | None, str]] = {
+    "object": "one object",
+    "list": "a list",
+    "both": "a list with one object last",
+    None: "no arguments",
+}
 
 
 class _Bare(str):
@@ -216,18 +269,14 @@ def _readable(signature: inspect.Signature) -> inspect.Signature:
     return signature.replace(parameters=parameters, return_annotation=bare(signature.return_annotation))
 
 
-def _wire(parameters: list[Parameter], pinned: object, title: str) -> Wire | None:
+def _wire(parameters: list[Parameter], pinned: object, title: str) -> _WireForm | None:
     """Return the wire form of a signature: *pinned*, or the one that its parameters imply."""
-    positional = [p.name for p in parameters if p.kind in {*_BY_POSITION, Parameter.VAR_POSITIONAL}]
-    keyword = [p.name for p in parameters if p.kind in {Parameter.KEYWORD_ONLY, Parameter.VAR_KEYWORD}]
     if pinned is None:
-        if positional and keyword:
-            raise InvalidTask(
-                f"task {title} has positional parameters ({', '.join(positional)}) and keyword-only ones "
-                f"({', '.join(keyword)}), but a job's args are either a list or one object: make them all of one kind, "
-                "or pass wire='object' or wire='list'"
-            )
-        return "list" if positional else "object" if keyword else None
+        keyword = any(p.kind in {Parameter.KEYWORD_ONLY, Parameter.VAR_KEYWORD} for p in parameters)
+        positional = any(p.kind in {*_BY_POSITION, Parameter.VAR_POSITIONAL} for p in parameters)
+        if positional:
+            return "both" if keyword else "list"
+        return "object" if keyword else None
     if pinned == "object":
         _reject(parameters, {Parameter.POSITIONAL_ONLY, Parameter.VAR_POSITIONAL}, title, "object", "cannot have a key")
         return "object"
@@ -255,3 +304,8 @@ def _copy(value: Any) -> Any:
     if type(value) is dict:
         return {key: _copy(item) for key, item in value.items()}
     return value
+
+
+def _shortened(value: object) -> str:
+    shown = repr(value)
+    return shown if len(shown) <= _MAX_SHOWN else f"{shown[:_MAX_SHOWN]}..."

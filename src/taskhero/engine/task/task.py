@@ -2,21 +2,27 @@
 
 from __future__ import annotations
 
+import functools
+import logging
+from operator import attrgetter
+from types import MethodType
 from typing import TYPE_CHECKING, Any, Generic, ParamSpec, Protocol, TypeVar, overload
 
+from taskhero._internal.async_marks import mark_async
+from taskhero._internal.unawaited import reports_unawaited
+from taskhero.engine.task.declarations import declaring_module, record
+from taskhero.engine.task.functions import TaskFunction, is_async, where_of
 from taskhero.engine.task.options import (
     RunIn,
     TaskOptions,
     check_known,
     description_of,
-    is_async,
     name_of,
     plugin_options_of,
     plugins_of,
     recurrence_of,
     run_in_of,
     timeout_of,
-    where_of,
 )
 from taskhero.engine.task.signature import TaskSignature
 from taskhero.errors import InvalidTask
@@ -26,7 +32,7 @@ from taskhero.models import Job
 from taskhero.wire.jobs import check_queue_name
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Coroutine
     from datetime import datetime, timedelta
     from typing import Unpack
 
@@ -37,19 +43,25 @@ __all__ = ["ConfiguredTask", "Enqueuer", "Task", "TaskOwner", "task"]
 P = ParamSpec("P")
 R = TypeVar("R")
 
+_reported = reports_unawaited(logging.getLogger("taskhero.queue"), attrgetter("_task.name"))
+
 
 class Enqueuer(Protocol):
     """The part of `Queue` that a task uses."""
 
-    async def push(self, job: Job, *, front: bool = False) -> bool:
+    def push(self, job: Job, *, front: bool = False) -> Coroutine[Any, Any, bool]:
         """Store a job now."""
         ...
 
-    async def push_at(self, when: datetime | float, job: Job, *, suppress_duplicate: bool = False) -> bool:
+    def push_at(
+        self, when: datetime | float, job: Job, *, suppress_duplicate: bool = False
+    ) -> Coroutine[Any, Any, bool]:
         """Store a job until its due time."""
         ...
 
-    async def push_in(self, delay: timedelta | float, job: Job, *, suppress_duplicate: bool = False) -> bool:
+    def push_in(
+        self, delay: timedelta | float, job: Job, *, suppress_duplicate: bool = False
+    ) -> Coroutine[Any, Any, bool]:
         """Store a job for a delay."""
         ...
 
@@ -111,6 +123,7 @@ class ConfiguredTask(Generic[P, R]):
         task = self._task
         return Job(task.name, task.signature.args_of(args, kwargs), self._queue_name)
 
+    @_reported
     async def enqueue(self, /, *args: P.args, **kwargs: P.kwargs) -> bool:
         """Store a job of this call in its queue. A worker starts it as soon as a slot is free.
 
@@ -125,6 +138,7 @@ class ConfiguredTask(Generic[P, R]):
         """
         return await self._task.owner.queue.push(self.job(*args, **kwargs))
 
+    @_reported
     async def enqueue_at(self, when: datetime | float, /, *args: P.args, **kwargs: P.kwargs) -> bool:
         """Store a job of this call until *when*, an aware datetime or Unix seconds. It never starts earlier.
 
@@ -141,6 +155,7 @@ class ConfiguredTask(Generic[P, R]):
         queue = self._task.owner.queue
         return await queue.push_at(when, self.job(*args, **kwargs), suppress_duplicate=self._suppress_duplicate)
 
+    @_reported
     async def enqueue_in(self, delay: timedelta | float, /, *args: P.args, **kwargs: P.kwargs) -> bool:
         """Store a job of this call for *delay*, a timedelta or seconds. It never starts earlier.
 
@@ -176,16 +191,18 @@ class ConfiguredTask(Generic[P, R]):
 class Task(ConfiguredTask[P, R]):
     """A declared function. Calling it calls the function. Its other methods store jobs.
 
-    A `Task` is a `ConfiguredTask` with the default options.
+    A `Task` is a `ConfiguredTask` with the default options. It has the ``__name__``, ``__doc__`` and signature of its
+    function.
 
     Attributes:
         name: Its name on the wire.
         queue: The queue of its jobs.
         description: The description.
-        function: The function.
+        function: The function that a job calls. For a class method, it passes the class.
         signature: The signature to which calls and jobs are bound.
         is_async: Whether it is an ``async def``.
         run_in: Where it runs: ``"loop"``, ``"thread"`` or ``"process"``.
+        declared_in: With ``run_in="process"``, the module that declares it during its import. Otherwise None.
         timeout: Seconds after which a run fails, or None.
         recurrence: When it runs periodically, or None.
         plugins: Its own plugins, in order. A str is the name of a plugin that its app knows.
@@ -197,7 +214,10 @@ class Task(ConfiguredTask[P, R]):
     """
 
     __slots__ = (
+        "__dict__",  # for __name__, __doc__ and others, of which the class has its own
         "__weakref__",
+        "_callables",
+        "declared_in",
         "description",
         "function",
         "is_async",
@@ -217,14 +237,16 @@ class Task(ConfiguredTask[P, R]):
 
     def __init__(self, function: Callable[P, R], options: TaskOptions) -> None:
         _check_undeclared(function)
-        self.function = function
         self.name = name_of(function, options.get("name"))
-        self.where = where_of(function)
-        self.is_async = is_async(function, self.name)
+        self._callables = TaskFunction.of(function, self.name)
+        self.function: Callable[P, R] = self._callables.run
+        self.where = where_of(self.function)
+        self.is_async = is_async(self.function, self.name)
         self.queue = check_queue_name(options.get("queue", "default"))
-        self.description = description_of(function, options.get("description"), self.name)
-        self.signature = TaskSignature(function, self.name, options.get("wire"))
+        self.description = description_of(self.function, options.get("description"), self.name)
+        self.signature = TaskSignature(self.function, self.name, options.get("wire"))
         self.run_in: RunIn = run_in_of(options.get("run_in"), self.name, is_async=self.is_async)
+        self.declared_in = declaring_module() if self.run_in == "process" else None
         self.timeout = timeout_of(options.get("timeout"), self.name)
         self.recurrence: Recurrence | None = recurrence_of(options, self.name, self.signature)
         self.plugins = plugins_of(options.get("plugins", ()), self.name)
@@ -237,6 +259,33 @@ class Task(ConfiguredTask[P, R]):
         self.owner: TaskOwner = _NoOwner(self.name, self.where)
         self.is_free = True
         super().__init__(self, self.queue)
+        self._look_like_function()
+        record(self)
+
+    def __call__(self, /, *args: P.args, **kwargs: P.kwargs) -> R:
+        """Call the function directly, without a job."""
+        result: R = self._callables.direct(*args, **kwargs)
+        return result
+
+    def __get__(self, instance: object, owner: type | None = None, /) -> Task[P, R]:
+        """Return the task, as an attribute of a class. Below ``@classmethod``, bind it to the class."""
+        if isinstance(instance, type) and self._callables.direct is not self.function:
+            # Before Python 3.13, classmethod leaves the binding to what it decorates.
+            return MethodType(self, instance)  # type: ignore[return-value]
+        return self
+
+    def __set_name__(self, owner: type, name: str, /) -> None:
+        """Bind a class method to the class in whose body it is declared."""
+        enclosing = self._callables.enclosing
+        if enclosing is not None:
+            enclosing.set(owner)
+            self._callables = TaskFunction(self.function, self.function, enclosing)
+            self._look_like_function()
+
+    def _look_like_function(self) -> None:
+        functools.update_wrapper(self, self._callables.direct, updated=())
+        if self.is_async:
+            mark_async(self)
 
     def __repr__(self) -> str:
         return f"<Task {self.signature} queue={self.queue!r}>"
@@ -263,8 +312,9 @@ class Task(ConfiguredTask[P, R]):
         copy: Task[P, R] = object.__new__(type(self))
         for cls in (Task, ConfiguredTask):
             for slot in cls.__slots__:
-                if slot != "__weakref__":
+                if slot not in {"__weakref__", "__dict__"}:
                     setattr(copy, slot, getattr(self, slot))
+        copy._look_like_function()
         copy._task = copy
         copy.bind_to_app(owner, scope)
         self.owner = owner
@@ -296,7 +346,10 @@ def task(function: Callable[..., Any] | None = None, /, **options: Unpack[TaskOp
 
 
 def _check_undeclared(function: object) -> None:
-    if isinstance(function, Task):
+    inner = function
+    while isinstance(inner, (staticmethod, classmethod, MethodType)):
+        inner = inner.__func__
+    if isinstance(inner, Task):
         raise InvalidTask(
-            f"task {function.name!r} is already declared at {function.where}: adopt it with app.tasks.adopt(task)"
+            f"task {inner.name!r} is already declared at {inner.where}: adopt it with app.tasks.adopt(task)"
         )

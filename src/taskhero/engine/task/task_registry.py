@@ -29,7 +29,7 @@ class TaskRegistry:
     Args:
         owner: The app.
         plugins: The app's plugins.
-        check_processable: Raises for a function that a child process cannot import.
+        check_processable: Raises for a task whose function a child process cannot find.
 
     Attributes:
         scopes: The hooks around the jobs of each task, by its name.
@@ -40,7 +40,7 @@ class TaskRegistry:
         self,
         owner: TaskOwner,
         plugins: PluginManager,
-        check_processable: Callable[[Callable[..., Any]], None] | None = None,
+        check_processable: Callable[[Task[Any, Any]], None] | None = None,
     ) -> None:
         self._owner = owner
         self._plugins = plugins
@@ -145,7 +145,7 @@ class TaskRegistry:
 
     def _check(self, task: Task[Any, Any]) -> None:
         if task.run_in == "process" and self._check_processable is not None:
-            self._check_processable(task.function)
+            self._check_processable(task)
         other = self._tasks.get(task.name)
         if other is not None and other.where == task.where and other.function.__module__ != task.function.__module__:
             raise InvalidTask(

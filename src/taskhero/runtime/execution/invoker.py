@@ -119,7 +119,7 @@ class Invoker:
         return self._succeeded(task, result, begun), None
 
     def _succeeded(self, task: Task[Any, Any], result: Any, begun: float) -> Success | Failure:
-        if type(result) is not CoroutineType:
+        if not isinstance(result, CoroutineType):
             return Success(result, perf_counter() - begun)
         # An await is missing, or a decorator hides an async function: the coroutine has not run.
         result.close()

@@ -40,7 +40,7 @@ def pool() -> Iterator[ProcessPool]:
 
 
 def begin(pool: ProcessPool, function: Any, *args: Any, timeout: float | None = None, **kwargs: Any) -> ProcessCall:
-    task: Any = SimpleNamespace(function=function, name="work", timeout=timeout)
+    task: Any = SimpleNamespace(function=function, name="work", timeout=timeout, declared_in=None)
     return pool.start(task, Running(Job("work", [1], "math"), "w+1", None), (list(args), kwargs))
 
 
@@ -224,12 +224,13 @@ def test_functions_that_no_process_could_find_are_refused_with_a_remedy() -> Non
 
     for function in (local, lambda: None, bound(), threading.Lock()):
         with pytest.raises(InvalidTask, match="define it with def at the top of a module"):
-            check_processable(function)  # type: ignore[arg-type]
+            check_processable(SimpleNamespace(function=function, declared_in=None))  # type: ignore[arg-type]
 
 
 @pytest.mark.parametrize("function", [tasks.add, tasks.add_async, tasks.declared.function, tasks.Group.method])  # type: ignore[attr-defined]
 def test_functions_of_modules_are_accepted(function: Any) -> None:
-    check_processable(function)
+    task: Any = SimpleNamespace(function=function, declared_in=None)
+    check_processable(task)
 
 
 async def test_a_function_that_is_not_where_it_says_fails_its_job(

@@ -145,7 +145,7 @@ class ProcessPool:
     # in a thread
 
     def _perform(self, call: ProcessCall, task: Task[Any, Any], running: Running, bound: BoundArguments) -> Any:
-        request = Request(FunctionReference.of(task.function), *bound, running.job, running.worker, running.attempt)
+        request = Request(FunctionReference.of(task), *bound, running.job, running.worker, running.attempt)
         while True:
             child, is_new = self._acquire()
             try:

@@ -1,0 +1,138 @@
+"""Report a coroutine that is dropped before it was awaited, or that is used as a truth value."""
+
+from __future__ import annotations
+
+import functools
+import sys
+from collections.abc import Callable, Coroutine
+from contextlib import suppress
+from types import CodeType, CoroutineType
+from typing import TYPE_CHECKING, Any, ParamSpec, TypeVar
+
+from taskhero._internal.async_marks import mark_async
+
+if TYPE_CHECKING:
+    import logging
+    from collections.abc import Generator
+
+__all__ = ["ReportedCoroutine", "reports_unawaited"]
+
+P = ParamSpec("P")
+T = TypeVar("T")
+
+_ADVICE = (
+    "write `await` before it; in synchronous code, pass it to the event loop of the app, "
+    "asyncio.run_coroutine_threadsafe(..., loop).result()"
+)
+
+
+class ReportedCoroutine(Coroutine[Any, Any, T]):
+    """A coroutine that logs an error if it is dropped before its first step, and that has no truth value.
+
+    Args:
+        coroutine: The coroutine.
+        title: Returns the call for messages.
+        logger: The logger of the error.
+        code: The code that made the call.
+        instruction: The index of the call in that code.
+    """
+
+    __slots__ = ("__weakref__", "_call", "_coroutine", "_logger", "_title")
+
+    def __init__(
+        self,
+        coroutine: Coroutine[Any, Any, T],
+        title: Callable[[], str],
+        logger: logging.Logger,
+        code: CodeType,
+        instruction: int,
+    ) -> None:
+        self._coroutine = coroutine
+        self._title = title
+        self._logger = logger
+        self._call: tuple[CodeType, int] | None = (code, instruction)
+
+    # `inspect.iscoroutine`, and libraries that use it, accept only this type.
+    @property  # type: ignore[misc]
+    def __class__(self) -> type:
+        return CoroutineType
+
+    def __await__(self) -> Generator[Any, Any, T]:
+        self._call = None
+        return self._coroutine.__await__()
+
+    def send(self, value: Any, /) -> Any:
+        """Continue the coroutine."""
+        self._call = None
+        return self._coroutine.send(value)
+
+    def throw(self, *error: Any) -> Any:
+        """Raise an exception in the coroutine."""
+        self._call = None
+        return self._coroutine.throw(*error)
+
+    def close(self) -> None:
+        """Close the coroutine. This is no reason for an error."""
+        self._call = None
+        self._coroutine.close()
+
+    def __bool__(self) -> bool:
+        """Raise `TypeError`: without ``await`` there is no result yet."""
+        raise TypeError(f"{self._title()} has no truth value, because it is not awaited: {_ADVICE}")
+
+    def __repr__(self) -> str:
+        return f"<coroutine {self._title()}>"
+
+    def __getattr__(self, name: str) -> Any:
+        """Return an attribute of the coroutine, such as ``cr_frame``, for debuggers and event loops."""
+        return getattr(self._coroutine, name)
+
+    def __del__(self) -> None:
+        if self._call is None:
+            return
+        code, instruction = self._call
+        with suppress(Exception):  # the interpreter may be at its end
+            self._coroutine.close()
+            self._logger.error(
+                "%s at %s:%s was not awaited, so nothing is stored: %s",
+                self._title(),
+                code.co_filename,
+                _line(code, instruction),
+                _ADVICE,
+            )
+
+
+def reports_unawaited(
+    logger: logging.Logger, owner_title: Callable[[Any], str]
+) -> Callable[[Callable[P, Coroutine[Any, Any, T]]], Callable[P, Coroutine[Any, Any, T]]]:
+    """Return a decorator for an async method whose coroutines are reported if they are dropped before they are awaited.
+
+    Args:
+        logger: The logger of the error.
+        owner_title: Returns the object of the method for messages.
+    """
+
+    def decorate(verb: Callable[P, Coroutine[Any, Any, T]]) -> Callable[P, Coroutine[Any, Any, T]]:
+        name = verb.__name__
+
+        @functools.wraps(verb)
+        def call(*args: P.args, **kwargs: P.kwargs) -> Coroutine[Any, Any, T]:
+            caller = sys._getframe(1)  # noqa: SLF001 -- inspect.currentframe does the same
+            return ReportedCoroutine(
+                verb(*args, **kwargs),
+                lambda: f"{owner_title(args[0])}.{name}(...)",
+                logger,
+                caller.f_code,
+                caller.f_lasti,
+            )
+
+        mark_async(call)
+        return call
+
+    return decorate
+
+
+def _line(code: CodeType, instruction: int) -> int | None:
+    # Two bytes for each instruction.
+    positions = list(code.co_positions())
+    return positions[instruction // 2][0] if 0 <= instruction // 2 < len(positions) else code.co_firstlineno
