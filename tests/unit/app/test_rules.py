@@ -6,6 +6,7 @@ import asyncio
 import os
 import threading
 import time
+from contextvars import ContextVar
 
 import pytest
 
@@ -197,3 +198,27 @@ async def test_a_coroutine_that_a_task_returns_instead_of_awaiting_it_is_a_failu
         assert isinstance(error, TypeError)
         assert f"task {name!r} returned a coroutine" in str(error)
         assert "send(), that is not awaited: declare the task with async def" in str(error)
+
+
+tenant: ContextVar[str | None] = ContextVar("tenant", default=None)
+
+
+@pytest.mark.parametrize("kind", ["loop", "thread", "handler of the end"])
+async def test_context_variables_of_a_job_end_with_it(app, kind):
+    async def in_the_loop(name):
+        before = tenant.get()
+        if kind != "handler of the end":
+            tenant.set(name)
+        return before
+
+    def in_a_thread(name):
+        before = tenant.get()
+        tenant.set(name)
+        return before
+
+    work = app.task(name="work")(in_a_thread if kind == "thread" else in_the_loop)
+    if kind == "handler of the end":
+        app.on("success", lambda job: tenant.set(job.args[0]))
+    for name in ("ann", "bob", "eve"):
+        await work.enqueue(name)
+        assert await app.results.next() == ("work", None)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import signal
+import sys
 import threading
 
 import pytest
@@ -68,3 +69,63 @@ def test_an_app_is_reconfigured_before_it_is_connected_only():
         app.reconfigure(settings=Settings())
 
     asyncio.run(main())
+
+
+async def leave(error):
+    raise error
+
+
+async def leave_in_task_group(error):
+    async with asyncio.TaskGroup() as group:
+        group.create_task(leave(error))
+
+
+async def leave_in_gather(error):
+    await asyncio.gather(leave(error), asyncio.sleep(60))
+
+
+async def leave_in_callback(error):
+    def callback():
+        raise error
+
+    asyncio.get_running_loop().call_soon(callback)
+    await asyncio.sleep(0.01)
+    await leave(error)
+
+
+@pytest.mark.parametrize("uvloop", [False, True])
+@pytest.mark.parametrize("error", [SystemExit(0), KeyboardInterrupt()], ids=lambda error: type(error).__name__)
+@pytest.mark.parametrize("function", [leave_in_task_group, leave_in_gather, leave_in_callback])
+def test_an_exit_in_a_child_task_or_a_callback_fails_its_job_only(monkeypatch, caplog, function, error, uvloop):
+    if not uvloop:
+        monkeypatch.setitem(sys.modules, "uvloop", None)
+        monkeypatch.setattr("taskhero.runtime.process.event_loop.importlib.util.find_spec", lambda _name: None)
+    app = TaskHero(settings=Settings(max_task_processors=2))
+    ended = []
+    begun, left = asyncio.Event(), asyncio.Event()
+
+    @app.task
+    async def leaves():
+        await begun.wait()
+        await function(error)
+
+    @app.task
+    async def beside():
+        begun.set()
+        await asyncio.wait_for(left.wait(), 10)
+
+    @app.on("failure")
+    def failed(job, error):
+        ended.append((job.name, error))
+        left.set()
+
+    app.on("success", lambda job: ended.append((job.name, None)))
+
+    @app.on("multi_worker.start")
+    async def enqueue():
+        await leaves.enqueue()
+        await beside.enqueue()
+
+    app.run(burst=True)
+    assert ended == [("leaves", error), ("beside", None)]
+    assert f"raised {type(error).__name__}, the process continues" in caplog.text

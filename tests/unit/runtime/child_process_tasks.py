@@ -10,6 +10,7 @@ import signal
 import sys
 import threading
 import time
+from contextvars import ContextVar
 from typing import Any
 
 from taskhero.engine.task.task import Task, TaskOptions
@@ -90,6 +91,43 @@ async def leave_async() -> None:
 
 def interrupt() -> None:
     raise KeyboardInterrupt
+
+
+def return_generator() -> Any:
+    return (row for row in range(3))
+
+
+async def return_coroutine() -> Any:
+    return asyncio.sleep(0)
+
+
+async def return_task() -> Any:
+    return asyncio.ensure_future(asyncio.sleep(100))
+
+
+async def return_ended_task() -> Any:
+    task = asyncio.ensure_future(add_async(1, b=2))
+    await asyncio.wait({task})
+    return task
+
+
+async def leave_in_task_group() -> None:
+    async with asyncio.TaskGroup() as group:
+        group.create_task(leave_async())
+
+
+tenant: ContextVar[str] = ContextVar("tenant")
+tenant.set("the module's")
+
+
+def exchange_tenant(name: str) -> str:
+    before = tenant.get()
+    tenant.set(name)
+    return before
+
+
+async def exchange_tenant_async(name: str) -> str:
+    return exchange_tenant(name)
 
 
 def return_lock() -> Any:

@@ -102,6 +102,56 @@ def test_an_error_whose_text_cannot_be_had_is_logged_all_the_same(logged: Callab
     assert "BadStr: (its text cannot be shown" in record.getMessage()
 
 
+class Undisplayable(Exception):
+    __notes__ = property(lambda self: 1 / 0)  # type: ignore[assignment]
+
+    def __str__(self) -> str:
+        raise SystemExit
+
+    __repr__ = __str__
+
+
+class RaisingDict(dict[str, Any]):
+    def items(self) -> Any:
+        raise RuntimeError("no items")
+
+    def __repr__(self) -> str:
+        raise RuntimeError("no repr")
+
+
+def raised(error: BaseException) -> BaseException:
+    try:
+        raise error
+    except BaseException as caught:
+        return caught
+
+
+@pytest.mark.parametrize(
+    "error", [Undisplayable(), ValueError("x" * 1_000_000)], ids=lambda error: type(error).__name__
+)
+def test_an_error_that_cannot_be_displayed_has_one_short_line(
+    error: BaseException, logged: Callable[..., list[Any]], capsys: pytest.CaptureFixture[str]
+) -> None:
+    (record,) = logged(example(events.WorkerFailure, error=raised(error)))
+    line = logging.Formatter("%(message)s").format(record)
+    assert f"failed after 0.250 s: {type(error).__name__}: " in line
+    assert "Traceback" not in line + capsys.readouterr().err
+    assert len(line) < 100_000
+
+
+@pytest.mark.parametrize("settings", [{}, {"filtered_params": ("password",)}])
+def test_a_result_that_cannot_be_displayed_does_not_suppress_the_line(
+    settings: dict[str, Any], logged: Callable[..., list[Any]], caplog: pytest.LogCaptureFixture
+) -> None:
+    recursive: list[Any] = []
+    recursive.append(recursive)
+    for result in (recursive, RaisingDict(a=1)):
+        record = logged(example(events.WorkerSuccess, result=result), **settings)[-1]
+        assert record.getMessage() == "task 'add' from queue 'math' succeeded in 0.250 s"
+        assert not record.exc_info
+    assert len(caplog.records) == 2
+
+
 def test_the_settings_decide_the_level(logged: Callable[..., list[Any]]) -> None:
     told = [example(events.WorkerSuccess), example(events.WorkerFailure), example(events.SchedulerError)]
     records = logged(*told, worker_logging={"success": "critical", "failure": "off"}, scheduler_logging={"error": None})

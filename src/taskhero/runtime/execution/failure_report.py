@@ -14,12 +14,24 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
     from types import FrameType, TracebackType
 
-__all__ = ["RemoteTraceback", "describe", "failure_entry", "stack_lines", "strip", "task_lines", "text_of", "timed_out"]
+__all__ = [
+    "RemoteTraceback",
+    "describe",
+    "failure_entry",
+    "has_short_traceback",
+    "stack_lines",
+    "strip",
+    "task_lines",
+    "text_of",
+    "timed_out",
+]
 
 #: Longest text, longest backtrace, and longest line of a backtrace, in characters.
 MAX_TEXT: Final = 64 * 1024
 MAX_BACKTRACE: Final = 64 * 1024
 MAX_LINE: Final = 4 * 1024
+#: Longest traceback that the log shows. The failed entry has a shortened one.
+MAX_LOGGED: Final = 256 * 1024
 
 _OURS: Final = ("taskhero.runtime.", "taskhero.hooks.", "taskhero.engine.")
 
@@ -59,6 +71,16 @@ def strip(error: BaseException) -> None:
     """Remove the frames of taskhero from the top of the exception's traceback, so that it starts in the task."""
     with contextlib.suppress(BaseException):  # a class may forbid the assignment, and the frames stay
         error.__traceback__ = _task_frames(error.__traceback__)
+
+
+def has_short_traceback(error: BaseException) -> bool:
+    """Return whether the error has a traceback, or a cause, that `logging` can format and that is not huge."""
+    try:
+        if error.__traceback__ is None and error.__cause__ is None:
+            return False
+        return sum(map(len, traceback.format_exception(error))) <= MAX_LOGGED
+    except BaseException:  # noqa: BLE001 -- methods of its class may raise anything
+        return False
 
 
 def stack_lines(frame: FrameType) -> list[str]:

@@ -5,11 +5,11 @@ from __future__ import annotations
 import asyncio
 import contextlib
 from time import perf_counter
-from types import CoroutineType
 from typing import TYPE_CHECKING, Any, Final, TypeAlias
 
 from taskhero.models import Failure, Success
 from taskhero.runtime.execution.failure_report import strip, timed_out
+from taskhero.runtime.execution.returned_values import result_of
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
@@ -118,16 +118,13 @@ class Invoker:
             return self.failed(error, begun), None
         return self._succeeded(task, result, begun), None
 
-    def _succeeded(self, task: Task[Any, Any], result: Any, begun: float) -> Success | Failure:
-        if not isinstance(result, CoroutineType):
-            return Success(result, perf_counter() - begun)
-        # An await is missing, or a decorator hides an async function: the coroutine has not run.
-        result.close()
-        unawaited = TypeError(
-            f"task {task.name!r} returned a coroutine, {result.__qualname__}(), that is not awaited: declare the task "
-            "with async def, and await it there"
-        )
-        return Failure(unawaited, perf_counter() - begun)
+    def _succeeded(self, task: Task[Any, Any], value: Any, begun: float) -> Success | Failure:
+        try:
+            result = result_of(value, task.name)
+        except BaseException as error:  # noqa: BLE001 -- a returned future may hold any error
+            strip(error)
+            return Failure(error, perf_counter() - begun)
+        return Success(result, perf_counter() - begun)
 
     async def _with_timeout(
         self, task: Task[Any, Any], timeout: float, running: Running, bound: BoundArguments, begun: float

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any, Final
 from taskhero import events
 from taskhero.errors import BackendDenied
 from taskhero.models import Job
-from taskhero.runtime.execution.failure_report import text_of
+from taskhero.runtime.execution.failure_report import has_short_traceback, text_of
 from taskhero.runtime.logs.redaction import Redaction
 
 if TYPE_CHECKING:
@@ -149,7 +149,7 @@ def _fields(
         elif isinstance(value, BaseException):
             fields["exception"], fields["error"] = type(value).__name__, text_of(value)
         else:
-            fields[name] = redaction.masked(value) if name == "result" else value
+            fields[name] = redaction.masked_result(value) if name == "result" else value
     error = _error_with_traceback(event)
     if secrets and "error" in fields:
         fields["error"] = redaction.masked_text(fields["error"], secrets)
@@ -158,8 +158,11 @@ def _fields(
 
 
 def _error_with_traceback(event: Event) -> BaseException | None:
-    """Return the error whose traceback is logged, or None for an outage or an error without a traceback."""
+    """Return the error whose traceback is logged, or None.
+
+    An outage has none. An error whose traceback `logging` cannot format, or which is huge, has none either.
+    """
     error: BaseException | None = getattr(event, "error", None)
-    if error is None or event.name == "outage" or (error.__traceback__ is None and error.__cause__ is None):
+    if error is None or event.name == "outage" or not has_short_traceback(error):
         return None
     return error

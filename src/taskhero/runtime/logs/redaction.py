@@ -40,6 +40,13 @@ class Redaction:
             return [self.masked(item, path) for item in value]
         return value
 
+    def masked_result(self, value: Any) -> Any:
+        """Return a task's result as `masked` does, or `FILTERED` if its parts cannot be read (recursive list)."""
+        try:
+            return self.masked(value)
+        except Exception:  # noqa: BLE001 - a task may return any object
+            return FILTERED
+
     def masked_args(self, args: list[Any], names: Sequence[str]) -> list[Any]:
         """Return a job's args with the filtered values masked; *names* are the parameters of the first args."""
         if not self._ends:
@@ -81,7 +88,10 @@ class Redaction:
         """Return whether the traceback of an error quotes none of these values."""
         if not secrets:
             return True
-        lines = "".join(traceback.format_exception(error))
+        try:
+            lines = "".join(traceback.format_exception(error))
+        except BaseException:  # noqa: BLE001 - methods of its class may raise anything
+            return False
         return not any(secret in lines for secret in secrets)
 
 

@@ -38,17 +38,34 @@ def run_in_loop(
     """Run *main* in a new event loop, and end that loop in bounded time.
 
     `asyncio.run` waits without limit for threads of `asyncio.to_thread` and for tasks that ignore cancellation.
+
+    A `SystemExit` or `KeyboardInterrupt` of an asyncio task or a callback that a job has started does not end the loop.
+    asyncio stops the loop for it. What awaits the asyncio task receives the exception when the loop continues.
     """
     loop = make()
     asyncio.set_event_loop(loop)
     try:
-        loop.run_until_complete(main)
+        _run_until_done(loop, loop.create_task(main))
     finally:
         try:
-            loop.run_until_complete(_end(loop))
+            _run_until_done(loop, loop.create_task(_end(loop)))
         finally:
             asyncio.set_event_loop(None)
             loop.close()
+
+
+def _run_until_done(loop: asyncio.AbstractEventLoop, task: asyncio.Task[None]) -> None:
+    while True:
+        try:
+            return loop.run_until_complete(task)
+        except (SystemExit, KeyboardInterrupt) as error:
+            if task.done():
+                raise
+            _logger.error(
+                "an asyncio task or callback of a job raised %s, the process continues",
+                type(error).__name__,
+                exc_info=error,
+            )
 
 
 async def _end(loop: asyncio.AbstractEventLoop) -> None:

@@ -106,6 +106,7 @@ async def test_an_exception_comes_back_with_the_lines_of_its_traceback(pool: Pro
         (tasks.fail_with_two_arguments, "TwoArguments", "1 and 2"),
         (tasks.leave, "SystemExit", "7"),
         (tasks.leave_async, "SystemExit", "7"),
+        (tasks.leave_in_task_group, "SystemExit", "7"),
         (tasks.interrupt, "KeyboardInterrupt", ""),
     ],
 )
@@ -121,6 +122,30 @@ async def test_whatever_is_raised_keeps_its_name_and_text_and_the_process_goes_o
     assert (words.exception, words.error) == (name, text)
     assert any("child_process_tasks.py" in line for line in words.backtrace)
     assert await run(pool, tasks.pid) == child
+
+
+@pytest.mark.parametrize(
+    ("function", "text"),
+    [
+        (tasks.return_generator, "that is not consumed"),
+        (tasks.return_coroutine, "that is not awaited"),
+        (tasks.return_task, "a Task that is not done"),
+    ],
+)
+async def test_work_that_is_returned_is_a_failure_there_too(pool: ProcessPool, function: Any, text: str) -> None:
+    with pytest.raises(TypeError, match=f"task 'work' returned .*{text}"):
+        await run(pool, function)
+
+
+async def test_a_returned_future_that_is_done_is_its_result_there_too(pool: ProcessPool) -> None:
+    assert await run(pool, tasks.return_ended_task) == 3
+
+
+async def test_context_variables_end_with_their_job(pool: ProcessPool) -> None:
+    child = await run(pool, tasks.pid)
+    for function in (tasks.exchange_tenant, tasks.exchange_tenant_async, tasks.exchange_tenant):
+        assert await run(pool, function, "ann") == "the module's"
+    assert await run(pool, tasks.pid) == child, "all jobs had the same process"
 
 
 async def test_a_result_that_cannot_be_sent_is_a_failure_that_says_so(pool: ProcessPool) -> None:

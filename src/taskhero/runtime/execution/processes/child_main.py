@@ -10,6 +10,7 @@ import os
 import pickle
 import signal
 import threading
+from contextvars import copy_context
 from typing import TYPE_CHECKING, Any
 
 import attrs
@@ -17,8 +18,10 @@ import attrs
 from taskhero._internal.signal_handlers import handled, present
 from taskhero.runtime.execution.context import Running, running_job
 from taskhero.runtime.execution.failure_report import describe, strip
+from taskhero.runtime.execution.returned_values import result_of
 
 if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable
     from multiprocessing.connection import Connection
 
     from taskhero.models import Job
@@ -88,18 +91,25 @@ def _exit_with_parent() -> None:
 
 
 def _answer(connection: Connection, request: Request) -> Answer:
-    token = running_job.set(Running(request.job, request.worker, None, request.attempt))
     try:
+        # The first job imports the module. Context variables that the module sets are for all jobs.
         function = request.function.find()
         connection.send(Started())
+    except BaseException as error:  # noqa: BLE001 -- also SystemExit is a failure; the process continues
+        return _failed(error)
+    return copy_context().run(_call, function, request)
+
+
+def _call(function: Callable[..., Any], request: Request) -> Answer:
+    """Call the function in the current context, which no other job uses."""
+    running_job.set(Running(request.job, request.worker, None, request.attempt))
+    try:
         value = function(*request.args, **request.kwargs)
         if inspect.iscoroutine(value):
-            value = asyncio.run(value)
-    except BaseException as error:  # noqa: BLE001 -- also SystemExit is a failure; the process continues
-        strip(error)
-        return Answer(None, _pickled(error), describe(error))
-    finally:
-        running_job.reset(token)
+            value = asyncio.run(_result_of_async(value, request.job.name))
+        value = result_of(value, request.job.name)
+    except BaseException as error:  # noqa: BLE001 -- as in _answer
+        return _failed(error)
     try:
         return Answer(pickle.dumps(value))
     except BaseException as error:  # noqa: BLE001 -- __reduce__ may raise anything
@@ -108,6 +118,16 @@ def _answer(connection: Connection, request: Request) -> Answer:
             f"it returned ({describe(error).error}): return plain data, or None"
         )
         return Answer(None, _pickled(unpicklable), describe(unpicklable))
+
+
+async def _result_of_async(awaitable: Awaitable[Any], task: str) -> Any:
+    # The end of the event loop cancels a returned future, so it is checked before.
+    return result_of(await awaitable, task)
+
+
+def _failed(error: BaseException) -> Answer:
+    strip(error)
+    return Answer(None, _pickled(error), describe(error))
 
 
 def _pickled(error: BaseException) -> bytes | None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import time
+from contextvars import copy_context
 from typing import TYPE_CHECKING, Protocol
 
 from taskhero._internal.async_helpers import cancel_and_wait
@@ -78,6 +79,7 @@ class JobRunner:
         self._quarantine = quarantine
         loop = asyncio.get_running_loop()
         self._create_task = loop.create_task
+        self._context = copy_context()
         self._grace_skipped: asyncio.Future[None] = loop.create_future()
         self._all_ended: asyncio.Future[None] = loop.create_future()
         self._executor = executor
@@ -116,7 +118,9 @@ class JobRunner:
     def launch(self, slot: WorkerSlot, claim: Claim) -> None:
         """Start the job of *claim* in *slot*."""
         self._slots.start(slot, claim)
-        self._tasks[slot.slot] = self._create_task(self._run(slot, claim), name=slot.task_name)
+        # Each job gets a copy of the first context, without variables that event handlers or plugins set here.
+        task = self._create_task(self._run(slot, claim), name=slot.task_name, context=self._context.copy())
+        self._tasks[slot.slot] = task
 
     async def _run(self, slot: WorkerSlot, claim: Claim) -> None:
         try:
