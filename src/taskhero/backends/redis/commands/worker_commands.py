@@ -35,7 +35,8 @@ class WorkerCommands(RedisCommands):
         keyspace = self._keys
         keys = (keyspace.workers, keyspace.heartbeats, keyspace.processes, keyspace.foreign_heartbeats)
         found = await self._run("heartbeat_ages", keys, (self._now(), self._prefix, _HEARTBEAT_MEMORY))
-        ages = [HeartbeatAge(to_text(name), int(ms) / 1000) for name, ms in zip(found[::2], found[1::2], strict=True)]
+        rows = zip(found[::3], found[1::3], found[2::3], strict=True)
+        ages = [HeartbeatAge(to_text(name), int(ms) / 1000, bool(changed)) for name, ms, changed in rows]
         return sorted(ages, key=lambda age: age.id)
 
     async def remove_worker(self, removal: WorkerRemoval) -> RemoveWorkerResult:
@@ -61,6 +62,7 @@ class WorkerCommands(RedisCommands):
         arguments: list[str | bytes | int] = [self._now(), self._prefix, to_bytes(worker_id)]
         arguments += (int(removal.seen is not None), to_bytes(removal.seen or ""), to_bytes(removal.failure or ""))
         arguments.append("" if removal.heartbeat_age is None else int(removal.heartbeat_age * 1000))
+        arguments.append(int(removal.unchanged))
         reply = await self._run("remove_worker", [to_bytes(key) for key in keys], arguments)
         return self._result(RemoveWorkerResult, "remove_worker", reply)
 
