@@ -8,7 +8,7 @@ from broken.broken_backends import found_by
 from broken.damaged_data import DamageableBackend
 from taskhero.backends.memory import MemoryBackend
 from taskhero.backends.records.inspection import DelayedPage, FailedRetry, HeartbeatAge, RemoveWorkerResult, RetryResult
-from taskhero.conformance import DelayedJobListing, FailedJobListing, WorkerAdministration
+from taskhero.conformance import DelayedJobListing, FailedJobListing, ForeignWorkers, WorkerAdministration
 
 # delayed jobs
 
@@ -204,17 +204,21 @@ class LosesTheJobOfTheWorker(MemoryBackend):
 # workers of other programs
 
 
-@found_by(WorkerAdministration, "test_a_foreign_heartbeat_age_grows_while_nothing_changes")
+@found_by(ForeignWorkers, "test_a_foreign_heartbeat_age_grows_while_nothing_changes")
 class TrustsTheirClocks(DamageableBackend):
     """Use the time written in another program's ping."""
 
     async def heartbeat_ages(self):
-        pings = {entry.id: json.loads(entry.ping)["time"] for entry in await self.workers() if entry.ping}
+        pings = {
+            entry.id: json.loads(entry.ping)["time"]
+            for entry in await self.workers()
+            if entry.ping and entry.ping.startswith("{")
+        }
         found = await super().heartbeat_ages()
-        return [HeartbeatAge(age.id, self.clock.now() - pings.get(age.id, 0)) for age in found]
+        return [attrs.evolve(age, seconds=self.clock.now() - pings.get(age.id, self.clock.now())) for age in found]
 
 
-@found_by(WorkerAdministration, "test_a_foreign_heartbeat_age_grows_while_nothing_changes[heartbeat]")
+@found_by(ForeignWorkers, "test_a_foreign_heartbeat_age_grows_while_nothing_changes[heartbeat]")
 class ReadsPingsOnly(DamageableBackend):
     """Ignore the heartbeats of Ruby workers."""
 
@@ -228,7 +232,27 @@ class ReadsPingsOnly(DamageableBackend):
                 await self.command("HSET", self.keys.heartbeats, *heartbeats)
 
 
-@found_by(WorkerAdministration, "test_another_programs_worker_is_removed")
+@found_by(ForeignWorkers, "test_a_change_of_another_programs_worker_is_remembered[ping]")
+class ForgetsThatAWorkerChanged(DamageableBackend):
+    """Report a change of another program's worker only in the call that sees it."""
+
+    async def heartbeat_ages(self):
+        ages = await super().heartbeat_ages()
+        known = vars(self).setdefault("known", set())
+        reported = [attrs.evolve(age, changed=age.changed and age.id not in known) for age in ages]
+        known.update(age.id for age in ages if age.changed)
+        return reported
+
+
+@found_by(ForeignWorkers, "test_another_programs_worker_that_changed_is_kept")
+class RemovesWorkersThatChanged(DamageableBackend):
+    """Ignore that a worker was seen to change."""
+
+    async def remove_worker(self, removal):
+        return await super().remove_worker(attrs.evolve(removal, unchanged=False))
+
+
+@found_by(ForeignWorkers, "test_another_programs_worker_is_removed")
 class LeavesKeysBehind(DamageableBackend):
     """Leave a key of the worker, as node-resque leaves the worker's job."""
 

@@ -139,23 +139,31 @@ async def test_each_lock_is_deleted(restored, place, stage, path):
 async def clean(how, queue, stage, names):
     if how == "by force":
         answers = {name: await queue.force_clean_worker(name) for name in names}
-        return {name: failed for name, failed in answers.items() if failed is not None}
-    # Nothing is known of how long they were silent before somebody looked.
-    assert await queue.clean_old_workers(AGE) == {}
+        return {name: failed for name, failed in answers.items() if failed is not None}, stage.clock.now()
+    if how == "by their timestamps":
+        stage.clock.advance(3 * 86_400)
+        cleaned, at = await queue.clean_old_workers(10), stage.clock.now()
+        # An idle worker without a timestamp is watched first.
+        for _ in await queue.workers():
+            stage.clock.advance(10)
+            assert await queue.clean_old_workers(10) == {}
+        return cleaned, at
+    # Nothing is known of how long they were silent before the first check.
+    assert await queue.sweep_workers(AGE, watched_only=True) == []
     stage.clock.advance(AGE - 1)
-    assert await queue.clean_old_workers(AGE) == {}
+    assert await queue.sweep_workers(AGE, watched_only=True) == []
     stage.clock.advance(1)
-    return await queue.clean_old_workers(AGE)
+    return await queue.clean_old_workers(AGE), stage.clock.now()
 
 
 @dumps_with("workers")
-@pytest.mark.parametrize("how", ["by force", "by age"])
+@pytest.mark.parametrize("how", ["by force", "by age", "by their timestamps"])
 async def test_workers_that_died_are_cleaned_and_what_they_held_is_retried(restored, place, stage, path, how):
     app, worked = mends(place, stage, restored)
     told = raw_state.workers(restored)
     busy = {one.name: one.job for one in told if one.job is not None}
     async with app:
-        cleaned = await clean(how, app.queue, stage, [one.name for one in told])
+        cleaned, at = await clean(how, app.queue, stage, [one.name for one in told])
         assert cleaned.keys() == busy.keys()
         assert await app.queue.workers() == {}
         after, left = look(place.url), without_workers(freed(restored))
@@ -165,7 +173,7 @@ async def test_workers_that_died_are_cleaned_and_what_they_held_is_retried(resto
         for failed in listed:
             assert (failed.job.name, failed.queue) == (busy[failed.worker].name, busy[failed.worker].queue)
             assert same(failed.job.args, busy[failed.worker].args)
-            assert failed.failed_at == utc(int(stage.clock.now()))
+            assert failed.failed_at == utc(int(at))
         assert Counter(failed.worker for failed in listed) == Counter(list(busy))
         assert raw_state.stats(after).get("failed", 0) == raw_state.stats(restored).get("failed", 0) + len(busy)
         counted = {"failed", "stat:failed"}

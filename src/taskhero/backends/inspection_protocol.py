@@ -181,6 +181,7 @@ class Inspectable(Protocol):
         The age of a taskhero worker counts from the end of its process's lease, by the backend's clock. The age of
         another program's worker counts from the first call that saw its present data. That call may come from any
         process, and only the backend's clock counts. A taskhero worker whose process has no lease is omitted.
+        `changed` is true from the first call that saw other data of another program's worker than an earlier call.
         """
         ...
 
@@ -189,6 +190,7 @@ class Inspectable(Protocol):
 
         The removal is one atomic step. If the worker held a job, that step lists and counts its failure. A job that the
         worker did not hold is not listed. Nothing changes if the worker holds something other than `seen`, or if its
-        heartbeat age is below the given one.
+        heartbeat age is below the given one. With `unchanged`, nothing changes either if another program's worker has
+        other data than the first call of `heartbeat_ages` saw.
         """
         ...

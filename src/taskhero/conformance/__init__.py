@@ -49,6 +49,7 @@ from taskhero.conformance.jobs.queue_inspection import QueueInspection  # noqa: 
 from taskhero.conformance.jobs.scheduling import Scheduling  # noqa: E402
 from taskhero.conformance.processes.claiming import Claiming  # noqa: E402
 from taskhero.conformance.processes.concurrency import Concurrency  # noqa: E402
+from taskhero.conformance.processes.foreign_workers import ForeignWorkers  # noqa: E402
 from taskhero.conformance.processes.held_locks import HeldLocks  # noqa: E402
 from taskhero.conformance.processes.lease_keeping import LeaseKeeping  # noqa: E402
 from taskhero.conformance.processes.lifecycle import Lifecycle  # noqa: E402
@@ -79,6 +80,7 @@ __all__ = [
     "FailedJobListing",
     "FairShares",
     "ForeignLeftovers",
+    "ForeignWorkers",
     "HeldLocks",
     "IsolatedItems",
     "Leadership",
@@ -127,6 +129,7 @@ class BackendConformance(
     DelayedJobListing,
     FailedJobListing,
     WorkerAdministration,
+    ForeignWorkers,
     DamagedData,
     IsolatedItems,
     BlockedDestinations,

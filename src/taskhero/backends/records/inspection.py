@@ -118,10 +118,17 @@ class WorkerEntry:
 
 @attrs.frozen
 class HeartbeatAge:
-    """The seconds since the last heartbeat of the worker *id*."""
+    """The seconds since the last heartbeat of the worker *id*.
+
+    Attributes:
+        id: Its name and its queues, as in the set of workers.
+        seconds: Its heartbeat age.
+        changed: Whether the data of another program's worker was seen to change.
+    """
 
     id: str
     seconds: float
+    changed: bool = False
 
 
 @attrs.frozen(kw_only=True)
@@ -133,12 +140,14 @@ class WorkerRemoval:
         seen: The text that was seen under its name, or None if the worker was idle.
         failure: The entry to append to the failed list if *seen* is a job.
         heartbeat_age: Minimum heartbeat age in seconds for the removal; None to remove the worker at any age.
+        unchanged: Whether to keep another program's worker whose data was seen to change, or has changed since.
     """
 
     id: str
     seen: str | None = None
     failure: str | None = None
     heartbeat_age: float | None = None
+    unchanged: bool = False
 
 
 class RemoveWorkerResult(StrEnum):
@@ -146,7 +155,7 @@ class RemoveWorkerResult(StrEnum):
 
     REMOVED = "removed"  #: the worker is removed; its job, if it had one, is in the failed list
     CHANGED = "changed"  #: the worker does not hold what was seen: nothing changed
-    ALIVE = "alive"  #: its heartbeat age is too small: nothing changed
+    ALIVE = "alive"  #: its heartbeat age is too small, or its data has changed: nothing changed
     UNKNOWN = "unknown"  #: the worker does not exist: nothing changed
     WRONG_TYPE = "wrong_type"  #: the failed list cannot take its job: nothing changed
 

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Final
 from taskhero.backends.records.inspection import RemoveWorkerResult, WorkerEntry, WorkerRemoval
 from taskhero.engine.queue.lock_states import scheduler_lock
 from taskhero.engine.queue.part import QueuePart
+from taskhero.engine.queue.worker_timestamps import newest_timestamp, seen_at
 from taskhero.engine.time.instants import duration_of, to_datetime
 from taskhero.errors import BackendRefused, InvalidMoment, UnknownWorker
 from taskhero.models import CleanedWorker, Details, Job, WorkerState, Working
@@ -18,8 +19,8 @@ from taskhero.wire.failures import STUCK_MARK, Description, decode_failure, enco
 from taskhero.wire.workers import decode_working, parse_worker_id, process_of
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
-    from datetime import datetime, timedelta
+    from collections.abc import Mapping, Sequence
+    from datetime import timedelta
 
     from taskhero.models import FailedJob
 
@@ -29,6 +30,8 @@ __all__ = ["WorkerAdmin"]
 _STUCK: Final = "Worker Timeout (killed manually)"
 #: Maximum number of attempts to remove a worker whose job changes between read and removal.
 _MAX_ATTEMPTS: Final = 20
+#: Minimum age in seconds of a timestamp that counts as stale. Ruby's heartbeat comes every 60 seconds.
+MIN_TIMESTAMP_AGE: Final = 180.0
 _NUMBERS: Final = re.compile(r"(\d{1,18})", re.ASCII)
 
 
@@ -96,8 +99,9 @@ class WorkerAdmin(QueuePart):
         outage, or a jump of that clock, wait for one heartbeat before you call this.
 
         Any change of another program's worker counts as a heartbeat. Its heartbeat age counts from the first
-        observation of its state, by an earlier call or by a leading scheduler. So a first call finds nothing: call it
-        again after *age*.
+        observation of its state, by an earlier call or by a leading scheduler. A worker that was never seen to change
+        is also removed if its newest timestamp is older than *age*, and older than 180 seconds, by the store's clock.
+        Its timestamps are its heartbeat, its ping, its start and the start of its job.
 
         Args:
             age: Seconds, or a timedelta; more than 0.
@@ -108,25 +112,46 @@ class WorkerAdmin(QueuePart):
         removed = await self.sweep_workers(age)
         return {worker.name: worker.failed for worker in removed if worker.failed is not None}
 
-    async def sweep_workers(self, age: timedelta | float, *, ours: bool = True) -> list[CleanedWorker]:
+    async def sweep_workers(
+        self, age: timedelta | float, *, ours: bool = True, watched_only: bool = False
+    ) -> list[CleanedWorker]:
         """Remove workers as `clean_old_workers` does, and return every removed worker.
 
         Args:
             age: Seconds, or a timedelta; more than 0.
             ours: Whether to remove taskhero's workers too. A running process would rescue their jobs instead.
+            watched_only: Whether to ignore the timestamps that other programs wrote, since their clocks may be wrong.
         """
         seconds = duration_of(age, "age")
         if not seconds:
             raise InvalidMoment("age=0 would remove live workers: pass the heartbeat age of a stale worker, in seconds")
-        backend = self.backend
-        ages = {
-            heartbeat_age.id: heartbeat_age.seconds
-            for heartbeat_age in await backend.heartbeat_ages()
-            if heartbeat_age.seconds >= seconds and (ours or process_of(heartbeat_age.id) is None)
-        }
+        ages = [age for age in await self.backend.heartbeat_ages() if ours or process_of(age.id) is None]
+        stale = {age.id: age.seconds for age in ages if age.seconds >= seconds}
+        unchanged = [age.id for age in ages if not (age.id in stale or age.changed or process_of(age.id))]
+        removed = await self._remove_watched(stale, seconds) if stale else []
+        if unchanged and not watched_only:
+            removed += await self._remove_unwatched(unchanged, max(seconds, MIN_TIMESTAMP_AGE))
+        return removed
+
+    async def _remove_watched(self, ages: Mapping[str, float], min_age: float) -> list[CleanedWorker]:
+        """Remove workers by their heartbeat ages."""
         removed: list[CleanedWorker] = []
-        for entry in await backend.workers(list(ages)) if ages else ():
-            result, worker = await self._remove_worker(entry, min_age=seconds, age=ages[entry.id])
+        for entry in await self.backend.workers(list(ages)):
+            result, worker = await self._remove_worker(entry, min_age=min_age, age=ages[entry.id])
+            if result == RemoveWorkerResult.REMOVED:
+                removed.append(worker)
+        return removed
+
+    async def _remove_unwatched(self, ids: Sequence[str], min_age: float) -> list[CleanedWorker]:
+        """Remove workers of other programs by their newest timestamps, unless their data changes."""
+        removed: list[CleanedWorker] = []
+        # The time is read before the data, so a delay between the two never makes a worker look older.
+        now = (await self.backend.overview()).now
+        for entry in await self.backend.workers(ids):
+            newest = newest_timestamp(entry)
+            if newest is None or now - newest < min_age:
+                continue
+            result, worker = await self._remove_worker(entry, min_age=0.0, age=now - newest, unchanged=True)
             if result == RemoveWorkerResult.REMOVED:
                 removed.append(worker)
         return removed
@@ -169,11 +194,13 @@ class WorkerAdmin(QueuePart):
         )
 
     async def _remove_worker(
-        self, entry: WorkerEntry, *, min_age: float | None = None, age: float = 0.0
+        self, entry: WorkerEntry, *, min_age: float | None = None, age: float = 0.0, unchanged: bool = False
     ) -> tuple[RemoveWorkerResult, CleanedWorker]:
         name, queues = parse_worker_id(entry.id)
         failure = self._failure_of(entry, name)
-        removal = WorkerRemoval(id=entry.id, seen=entry.working, failure=failure, heartbeat_age=min_age)
+        removal = WorkerRemoval(
+            id=entry.id, seen=entry.working, failure=failure, heartbeat_age=min_age, unchanged=unchanged
+        )
         result = await self.backend.remove_worker(removal)
         failed = None if failure is None else decode_failure(failure)
         return result, CleanedWorker(name=name, queues=queues, silent_for=age, failed=failed)
@@ -213,7 +240,7 @@ def _state(entry: WorkerEntry) -> WorkerState:
     ours = process_of(entry.id) is not None
     program = "taskhero" if ours else "resque" if entry.heartbeat else "node-resque" if entry.ping else ""
     problems = [f"{what}: {problem}" for what, problem in entry.problems.items()]
-    seen = None if ours else _seen_at(entry, problems)
+    seen = None if ours else seen_at(entry, problems)
     return WorkerState(
         name=name,
         queues=queues,
@@ -231,25 +258,3 @@ def _state(entry: WorkerEntry) -> WorkerState:
 def _in_order(state: WorkerState) -> list[tuple[int, str]]:
     """Return a sort key that orders ``+2`` before ``+10``."""
     return [(int(part), "") if part.isdecimal() else (-1, part) for part in _NUMBERS.split(state.name)]
-
-
-def _seen_at(entry: WorkerEntry, problems: list[str]) -> datetime | None:
-    """Return the later of Ruby's heartbeat and node-resque's ping, and append unreadable dates to *problems*."""
-    found: list[datetime] = []
-    if entry.heartbeat is not None:
-        _note(found, problems, "heartbeat", entry.heartbeat, parse_date(entry.heartbeat))
-    if entry.ping is not None:
-        try:
-            ping = json.loads(entry.ping)
-        except (ValueError, RecursionError):
-            ping = None
-        time = ping.get("time") if isinstance(ping, dict) else None
-        _note(found, problems, "ping", entry.ping, parse_date(time))
-    return max(found, default=None)
-
-
-def _note(found: list[datetime], problems: list[str], what: str, text: str, date: datetime | None) -> None:
-    if date is None:
-        problems.append(f"{what}: {text[:80]!r} is not a date")
-    else:
-        found.append(date)

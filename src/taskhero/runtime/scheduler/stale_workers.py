@@ -77,7 +77,7 @@ class StaleWorkers(BackgroundLoop):
         Raises:
             BackendError: The backend failed.
         """
-        cleaned = await self._queue.sweep_workers(self._age, ours=False)
+        cleaned = await self._queue.sweep_workers(self._age, ours=False, watched_only=True)
         # The failed list may also hold stuck jobs that other programs listed, or that an earlier retry left.
         due = self._rounds % RETRY_ROUNDS == 0
         self._rounds += 1

@@ -43,7 +43,8 @@ class WorkerCommands(CommandGroup):
         call.text(self._now(), self._prefix)
         call.number(_HEARTBEAT_MEMORY)
         found = await self._run(call)
-        ages = [HeartbeatAge(to_text(name), int(ms) / 1000) for name, ms in zip(found[::2], found[1::2], strict=True)]
+        rows = zip(found[::3], found[1::3], found[2::3], strict=True)
+        ages = [HeartbeatAge(to_text(name), int(ms) / 1000, bool(changed)) for name, ms, changed in rows]
         return sorted(ages, key=lambda age: age.id)
 
     async def remove_worker(self, removal: WorkerRemoval) -> RemoveWorkerResult:
@@ -59,6 +60,7 @@ class WorkerCommands(CommandGroup):
         call.flag(removal.seen is not None)
         call.text(removal.seen or "", removal.failure or "")
         call.optional(None if removal.heartbeat_age is None else int(removal.heartbeat_age * 1000))
+        call.flag(removal.unchanged)
         reply = await self._run(call)
         return self._result(RemoveWorkerResult, "remove_worker", reply)
 

@@ -29,10 +29,12 @@ local function heartbeat_fingerprint(prefix, id, heartbeats)
   return redis.sha1hex and redis.sha1hex(state) or state
 end
 
--- Return since when, in ms, a worker has had this fingerprint, or nil if it had another one.
+-- Return since when, in ms, a worker has had this fingerprint, or nil if it had another one, and whether it was seen to
+-- change. A record is '<ms> <fingerprint>', or '<ms>+ <fingerprint>' after a change.
 local function heartbeat_since(fingerprints, id, fingerprint)
   local note = redis.pcall('HGET', fingerprints, id)
-  if type(note) ~= 'string' then return nil end
-  local since, seen = string.match(note, '^(%d+) (.*)$')
-  return seen == fingerprint and tonumber(since) or nil
+  if type(note) ~= 'string' then return nil, false end
+  local since, changed, seen = string.match(note, '^(%d+)(%+?) (.*)$')
+  if seen ~= fingerprint then return nil, true end
+  return tonumber(since), changed == '+'
 end

@@ -2,7 +2,7 @@
 --
 -- Reads keys workers, heartbeats (Ruby), processes, foreign heartbeats: id to '<ms> <fingerprint>'; now, prefix, number
 -- lifetime of the records in seconds.
--- Returns id and age in ms in turn.
+-- Returns id, age in ms, and 1 if the worker's data was seen to change, in turn.
 --!include arguments
 --!include common
 --!include reading
@@ -16,15 +16,17 @@ local results, present = {}, {}
 for _, id in ipairs(members_of(workers)) do
   local process = process_of(id)
   local age
+  local changed = false
   if process then
     local lease = lease_of(processes, process)
     age = lease and math.max(0, now - lease)
   else
     local fingerprint = heartbeat_fingerprint(prefix, id, heartbeats)
-    local since = heartbeat_since(foreign, id, fingerprint)
+    local since
+    since, changed = heartbeat_since(foreign, id, fingerprint)
     if not since then
       since = now
-      redis.call('HSET', foreign, id, int(now) .. ' ' .. fingerprint)
+      redis.call('HSET', foreign, id, int(now) .. (changed and '+ ' or ' ') .. fingerprint)
     end
     present[id] = true
     age = math.max(0, now - since)
@@ -32,6 +34,7 @@ for _, id in ipairs(members_of(workers)) do
   if age then
     results[#results + 1] = id
     results[#results + 1] = int(age)
+    results[#results + 1] = changed and 1 or 0
   end
 end
 for _, id in ipairs(redis.call('HKEYS', foreign)) do

@@ -2,7 +2,8 @@
 --
 -- Reads keys workers, workers of taskhero, heartbeats (Ruby), processes, foreign heartbeats, failed list, counter of
 -- failed jobs, worker key, several other keys of the worker; now, prefix, text id, flag whether the worker key had a
--- value, texts that value, failure or '', optional minimum heartbeat age in ms.
+-- value, texts that value, failure or '', optional minimum heartbeat age in ms, flag whether another program's worker
+-- must not have changed.
 -- Returns 'removed', 'changed', 'alive', 'unknown' or 'wrong_type'.
 --!include arguments
 --!include common
@@ -10,7 +11,7 @@
 local workers, own_workers, heartbeats, processes, foreign = read_key(), read_key(), read_key(), read_key(), read_key()
 local failures, failed_count, worker, others = read_key(), read_key(), read_key(), read_keys()
 local now, prefix, id, had_value, seen = read_now(), read_text(), read_text(), read_flag(), read_text()
-local failure, minimum_age = read_text(), read_optional()
+local failure, minimum_age, unchanged = read_text(), read_optional(), read_flag()
 expect_end()
 allow_oom(processes)
 
@@ -20,14 +21,15 @@ if not known and not value then return 'unknown' end
 if type(value) ~= 'string' then value = false end
 if had_value ~= (value and true or false) or value and value ~= seen then return 'changed' end
 
-if minimum_age then
-  local process, since = process_of(id), nil
+if minimum_age or unchanged then
+  local process, since, changed = process_of(id), nil, false
   if process then
     since = lease_of(processes, process)
   else
-    since = heartbeat_since(foreign, id, heartbeat_fingerprint(prefix, id, heartbeats))
+    since, changed = heartbeat_since(foreign, id, heartbeat_fingerprint(prefix, id, heartbeats))
   end
-  if not since or now - since < tonumber(minimum_age) then return 'alive' end
+  if changed and unchanged then return 'alive' end
+  if not since or now - since < (tonumber(minimum_age) or 0) then return 'alive' end
 end
 
 if value and failure ~= '' then
