@@ -1,4 +1,4 @@
-"""Format values for messages: short, with the path to a part, and without the password of a URL."""
+"""Format values for messages: short, with the path to a part, without the password of a URL, in one time zone."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from urllib.parse import parse_qsl, unquote
 
 import attrs
 
-__all__ = ["location_of", "path_to", "remedy", "short_repr", "without_secrets"]
+__all__ = ["display_utc", "location_of", "path_to", "remedy", "short_repr", "time_text", "without_secrets"]
 
 _LONGEST = 80
 _MAX_STEPS = 12
@@ -84,6 +84,20 @@ def path_to(root: str, steps: Iterable[object]) -> str:
         else:
             path += f"[{short_repr(step)}]"
     return path
+
+
+#: The zone in which this program shows times; None is the zone of the machine.
+_zone: list[dt.tzinfo | None] = [None]
+
+
+def display_utc(enabled: bool) -> None:
+    """Make this program show all times in UTC, or in the zone of the machine."""
+    _zone[0] = dt.UTC if enabled else None
+
+
+def time_text(when: dt.datetime, timespec: str = "seconds") -> str:
+    """Return an instant for people in the displayed zone, with the offset: ``2027-01-15 09:00:00+01:00``."""
+    return when.astimezone(_zone[0]).isoformat(" ", timespec)
 
 
 #: Options whose values an error may show. Others can contain a password, also under a misspelt name.

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import asyncio
-import logging
 from typing import TYPE_CHECKING, Any, Final, TypeVar, overload
 
 import attrs
 
+from taskhero._internal.logs import get_logger
 from taskhero.events.handlers import fit, kinds_of
 
 if TYPE_CHECKING:
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 __all__ = ["Emitter"]
 
-_log: Final = logging.getLogger("taskhero.events")
+_log: Final = get_logger("taskhero.events")
 _Handler = TypeVar("_Handler", bound="Callable[..., Any]")
 
 

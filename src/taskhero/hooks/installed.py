@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import logging
 import os
 from typing import TYPE_CHECKING, Final, Literal
 
 import attrs
 
 from taskhero._internal.entry_points import BROKEN, Origin, entry_points_of, error_reason, origin_of
+from taskhero._internal.logs import get_logger
 from taskhero.hooks.specs import NAME
 
 if TYPE_CHECKING:
@@ -22,7 +22,7 @@ __all__ = ["SWITCH", "FoundPlugin", "load_installed"]
 #: The environment variable that selects the installed plugins: ``none``, or names separated by commas.
 SWITCH: Final = "TASKHERO_PLUGINS"
 
-_logger = logging.getLogger("taskhero.plugins")
+_logger = get_logger("taskhero.plugins")
 
 
 @attrs.frozen(kw_only=True)

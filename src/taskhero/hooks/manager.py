@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import itertools
-import logging
 from collections import defaultdict
 from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any
@@ -12,6 +11,7 @@ import attrs
 import pluggy
 
 from taskhero._internal.entry_points import BROKEN, error_reason
+from taskhero._internal.logs import get_logger
 from taskhero.backends.registry import BackendRegistry
 from taskhero.errors import PluginError
 from taskhero.hooks import specs
@@ -33,7 +33,7 @@ if TYPE_CHECKING:
 
 __all__ = ["PluginManager"]
 
-_logger = logging.getLogger("taskhero.plugins")
+_logger = get_logger("taskhero.plugins")
 
 
 class PluginManager(pluggy.PluginManager):

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import asyncio
-import logging
 import math
 from typing import TYPE_CHECKING
 
 from taskhero._internal.async_helpers import InterruptibleSleep, cancel_and_wait
+from taskhero._internal.logs import get_logger
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 __all__ = ["BackgroundLoop"]
 
-_logger = logging.getLogger("taskhero.runtime")
+_logger = get_logger("taskhero.runtime")
 
 #: Seconds for which `BackgroundLoop.stop` waits for a step that ignores its cancellation.
 STOP_LIMIT = 5.0

@@ -66,8 +66,18 @@ def test_every_event_has_a_message_and_a_level_and_its_fields_are_in_the_record(
     assert record.levelname == levels[kind.name].upper()
     assert record.event == kind.name
     for field in attrs.fields(kind):
-        if field.name not in {"job", "error"}:
+        if field.name not in {"job", "error", "result"}:
             assert getattr(record, field.name) == EVERYTHING[field.name]
+    if record.levelno == logging.INFO:
+        assert not {"job_args", "result"} & vars(record).keys()
+        assert "{'b': 2}" not in message
+    elif "job" in kind.field_names():
+        assert record.job_args == JOB.args
+
+
+def test_a_level_below_info_adds_the_data_of_the_job(logged: Callable[..., list[Any]]) -> None:
+    (record,) = logged(example(events.WorkerSuccess), worker_logging={"success": "debug"})
+    assert (record.job_args, record.result) == (JOB.args, [3])
 
 
 @pytest.mark.parametrize("reason", list(ReleaseReason))
@@ -189,7 +199,8 @@ FILTERED = ("password", "card.number")
 
 def test_filtered_values_are_masked_in_args_and_results_at_any_depth(logged: Callable[..., list[Any]]) -> None:
     result = [{"deep": {"password": "hidden"}, "number": 1}]
-    (record,) = logged(example(events.WorkerSuccess, job=CARD, result=result), filtered_params=FILTERED)
+    success = example(events.WorkerSuccess, job=CARD, result=result)
+    (record,) = logged(success, filtered_params=FILTERED, worker_logging={"success": "debug"})
     card = {"number": "[FILTERED]", "owner": "Ann"}
     assert record.job_args == [{"to": "ann", "card": card, "password": "[FILTERED]"}]
     assert record.result == [{"deep": {"password": "[FILTERED]"}, "number": 1}]

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import contextlib
-import logging
 import os
 from typing import TYPE_CHECKING, Any
 
 import click
 from rich.console import Group
 
+from taskhero._internal.logs import get_logger
 from taskhero.backends.registry import found_backends
 from taskhero.cli.app_loader import app_option, load_app
 from taskhero.cli.formatting import pluralize
@@ -74,7 +74,7 @@ def plugins(context: click.Context, app: str | None, *, as_json: bool) -> None:
 @contextlib.contextmanager
 def _without_log() -> Iterator[None]:
     """Disable the log of plugins while the block runs, because the tables show the same."""
-    logger = logging.getLogger("taskhero.plugins")
+    logger = get_logger("taskhero.plugins")
     disabled_before, logger.disabled = logger.disabled, True
     try:
         yield

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import importlib.util
-import logging
 import os
 import sys
 from pathlib import Path
@@ -13,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 import attrs
 import click
 
+from taskhero._internal.logs import get_logger
 from taskhero.cli.app_loader import app_option, load_app, require_app, search_here, top_module
 from taskhero.cli.groups import error_text
 from taskhero.cli.hints import HintingCommand
@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 
 __all__ = ["work"]
 
-_logger = logging.getLogger("taskhero.worker")
+_logger = get_logger("taskhero.worker")
 
 
 @attrs.frozen(kw_only=True)

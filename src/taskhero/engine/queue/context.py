@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-import logging
 from typing import TYPE_CHECKING
 
 import attrs
 
+from taskhero._internal.logs import get_logger
+
 if TYPE_CHECKING:
+    import logging
     from collections.abc import Callable
 
     from taskhero.backends.protocol import Backend
@@ -18,7 +20,7 @@ if TYPE_CHECKING:
 
 __all__ = ["QueueContext"]
 
-_LOGGER = logging.getLogger("taskhero.queue")
+_LOGGER = get_logger("taskhero.queue")
 
 
 def _nothing() -> None:

@@ -264,7 +264,7 @@ class FailedJobs(QueuePart):
             if strict:
                 raise
             self.context.logger.exception(
-                "A plugin failed before the retry of a job, which stays in the failed list: %.200s", failed.job.raw
+                "A plugin failed before the retry of a job of task %r, which stays in the failed list", failed.job.name
             )
             reason = f"{type(error).__name__}: {error}"
             return FailedJobResult(failed=failed, outcome=FailedJobOutcome.REFUSED, reason=reason)

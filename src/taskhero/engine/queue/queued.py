@@ -131,7 +131,9 @@ class QueuedJobs(QueuePart):
         except Exception:
             # A failing plugin must not make its jobs impossible to delete.
             self.context.logger.exception(
-                "A plugin failed to return the locks of a deleted job, its locks stay until they expire: %.200s", raw
+                "A plugin failed to return the locks of a deleted job of %r in queue %r: they stay until they expire",
+                job.name,
+                queue,
             )
             return ()
         return tuple(guard.key for guard in guards if isinstance(guard, QueueLockGuard))

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 import attrs
 
+from taskhero._internal.logs import get_logger
 from taskhero.errors import NotRunningATask
 
 if TYPE_CHECKING:
@@ -25,7 +26,7 @@ __all__ = [
     "task_logger",
 ]
 
-_log: Final = logging.getLogger("taskhero.task")
+_log: Final = get_logger("taskhero.task")
 
 
 @attrs.define(eq=False)

@@ -1,9 +1,10 @@
 """Write events as log records, each at the level that the settings define.
 
 The loggers are ``taskhero.worker`` and ``taskhero.scheduler``. A record has a message, the field `event` and the fields
-of the event: `worker`, `queue`, `duration`, `delay` ... A job becomes `task` and `job_args`. An error becomes
-`exception` (its class) and `error` (its text). Values of the names in `Settings.filtered_params` are masked. A
-traceback that quotes such a value is omitted.
+of the event: `worker`, `queue`, `duration`, `delay` ... A job becomes `task`. An error becomes `exception` (its class)
+and `error` (its text). The arguments of a job are `job_args`, except in a record of level INFO: routine lines contain
+neither arguments nor results. Values of the names in `Settings.filtered_params` are masked. A traceback that quotes
+such a value is omitted.
 """
 
 from __future__ import annotations
@@ -13,6 +14,7 @@ from functools import partial
 from typing import TYPE_CHECKING, Any, Final
 
 from taskhero import events
+from taskhero._internal.logs import get_logger
 from taskhero.errors import BackendDenied
 from taskhero.models import Job
 from taskhero.runtime.execution.failure_report import has_short_traceback, text_of
@@ -27,9 +29,9 @@ if TYPE_CHECKING:
 __all__ = ["log_events"]
 
 _LOGGERS: Final = {
-    "worker": logging.getLogger("taskhero.worker"),
-    "multi_worker": logging.getLogger("taskhero.worker"),
-    "scheduler": logging.getLogger("taskhero.scheduler"),
+    "worker": get_logger("taskhero.worker"),
+    "multi_worker": get_logger("taskhero.worker"),
+    "scheduler": get_logger("taskhero.scheduler"),
 }
 
 _MESSAGES: Final[Mapping[type[Event], str]] = {
@@ -112,10 +114,11 @@ class _EventLog:
 
     def _listen(self, kind: type[Event], level: int, message: str) -> None:
         logger = _LOGGERS[kind.source]
+        with_data = level != logging.INFO
 
         def log(event: Event) -> None:
             if self._must_log(event):
-                fields, traceback = _fields(event, self._redaction, self._names)
+                fields, traceback = _fields(event, self._redaction, self._names, with_data=with_data)
                 logger.log(level, message, fields, exc_info=traceback, extra=fields)
 
         # While the level is off, the emitter does not build the event, unless another handler wants it.
@@ -135,7 +138,7 @@ class _EventLog:
 
 
 def _fields(
-    event: Event, redaction: Redaction, names: Callable[[str], Sequence[str]]
+    event: Event, redaction: Redaction, names: Callable[[str], Sequence[str]], *, with_data: bool
 ) -> tuple[dict[str, Any], BaseException | None]:
     """Return the fields of an event's record and the error whose traceback it shows, with filtered values masked."""
     fields: dict[str, Any] = {"event": event.name}
@@ -145,11 +148,15 @@ def _fields(
         if isinstance(value, Job):
             named = names(value.name) if redaction else ()
             secrets = list(redaction.secrets_of_args(value.args, named)) if redaction else []
-            fields["task"], fields["job_args"] = value.name, redaction.masked_args(value.args, named)
+            fields["task"] = value.name
+            if with_data:
+                fields["job_args"] = redaction.masked_args(value.args, named)
         elif isinstance(value, BaseException):
             fields["exception"], fields["error"] = type(value).__name__, text_of(value)
-        else:
-            fields[name] = redaction.masked_result(value) if name == "result" else value
+        elif name != "result":
+            fields[name] = value
+        elif with_data:
+            fields[name] = redaction.masked_result(value)
     error = _error_with_traceback(event)
     if secrets and "error" in fields:
         fields["error"] = redaction.masked_text(fields["error"], secrets)

@@ -12,12 +12,14 @@ import threading
 import time
 from typing import TYPE_CHECKING, Any, Final
 
+from taskhero._internal.logs import get_logger
+
 if TYPE_CHECKING:
     from collections.abc import Callable, Coroutine
 
 __all__ = ["leave_without_threads", "new_event_loop", "run_in_loop"]
 
-_logger = logging.getLogger("taskhero.worker")
+_logger = get_logger("taskhero.worker")
 
 #: Seconds that remaining asyncio tasks, generators and threads get to end.
 LIMIT: Final = 2.0

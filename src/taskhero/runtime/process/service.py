@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import asyncio
-import logging
 import os
 import threading
 from typing import TYPE_CHECKING, Any, Final, Protocol
 
 import attrs
 
+from taskhero._internal.logs import get_logger
 from taskhero.errors import (
     AlreadyRunning,
     BackendDenied,
@@ -35,7 +35,7 @@ if TYPE_CHECKING:
 
 __all__ = ["BurstMonitor", "Service", "run_service", "worker_settings"]
 
-_logger = logging.getLogger("taskhero.worker")
+_logger = get_logger("taskhero.worker")
 
 #: Minimum and maximum number of task processors of a worker process whose settings do not define them.
 DEFAULT_PROCESSORS: Final = (1, 10)

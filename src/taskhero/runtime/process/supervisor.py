@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import logging
 import os
 import signal
 import time
@@ -12,6 +11,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 import attrs
 
+from taskhero._internal.logs import get_logger
 from taskhero.runtime.backoff import Backoff
 from taskhero.runtime.process.control_signals import ControlCommand, ControlSignals
 from taskhero.runtime.process.parent_pipe import PARENT_PIPE, STOP_BYTE
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
 __all__ = ["Supervisor"]
 
-_logger = logging.getLogger("taskhero.worker")
+_logger = get_logger("taskhero.worker")
 
 #: Lifetime of a process in seconds after which the delay before its next restart is reset.
 HEALTHY_AFTER: Final = 60.0

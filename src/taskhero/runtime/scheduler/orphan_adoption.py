@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import logging
 import math
 from typing import TYPE_CHECKING
 
+from taskhero._internal.logs import get_logger
 from taskhero.errors import BackendRefused
 
 if TYPE_CHECKING:
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 __all__ = ["OrphanAdoption"]
 
-_logger = logging.getLogger("taskhero.scheduler")
+_logger = get_logger("taskhero.scheduler")
 
 #: Bounds of the interval between two scans, in seconds.
 MIN_INTERVAL = 10.0

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import logging
 import time
 from typing import TYPE_CHECKING
 
 import attrs
 
+from taskhero._internal.logs import get_logger
 from taskhero.errors import BackendError
 from taskhero.events import (
     MultiWorkerAction,
@@ -38,7 +38,7 @@ if TYPE_CHECKING:
 
 __all__ = ["MultiWorker", "MultiWorkerContext"]
 
-_logger = logging.getLogger("taskhero.worker")
+_logger = get_logger("taskhero.worker")
 
 #: Longest time of a stop after the grace period, in seconds.
 STOP_LIMIT = 5.0

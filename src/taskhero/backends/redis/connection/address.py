@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import logging
 import threading
 import time
 from abc import ABC, abstractmethod
@@ -14,6 +13,7 @@ import redis
 from redis import exceptions as redis_errors
 from redis.asyncio import BlockingConnectionPool
 
+from taskhero._internal.logs import get_logger
 from taskhero.backends.redis.connection.url_options import MAX_CONNECTIONS, REPLY_TIMEOUT, async_options, thread_options
 
 if TYPE_CHECKING:
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
 __all__ = ["Address", "MovingAddress", "Node", "Watcher", "ask_all"]
 
-logger = logging.getLogger("taskhero.backends.redis")
+logger = get_logger("taskhero.backends.redis")
 
 #: A host and a port.
 Node = tuple[str, int]

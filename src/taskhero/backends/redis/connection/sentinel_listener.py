@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 from redis import exceptions as redis_errors
 from redis.asyncio.connection import Connection
 
+from taskhero._internal.logs import get_logger
 from taskhero.backends.redis.connection.url_options import REPLY_TIMEOUT, async_options
 
 if TYPE_CHECKING:
@@ -20,7 +21,7 @@ if TYPE_CHECKING:
 
 __all__ = ["SentinelListener"]
 
-logger = logging.getLogger("taskhero.backends.redis")
+logger = get_logger("taskhero.backends.redis")
 
 _CHANNEL = "+switch-master"
 #: Seconds without a message after which a subscription is checked: a connection can break unnoticed.

@@ -8,11 +8,11 @@ idle process acquires the tracking lease if it is free, and releases it when it 
 from __future__ import annotations
 
 import asyncio
-import logging
 from typing import TYPE_CHECKING, Any
 
 from redis import exceptions as redis_errors
 
+from taskhero._internal.logs import get_logger
 from taskhero.backends.protocol import Wakeup
 from taskhero.backends.redis.connection.master_errors import cannot_act
 from taskhero.backends.redis.connection.pipelined import RedisPyConnection, take_over
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
 __all__ = ["TrackingListener"]
 
-logger = logging.getLogger("taskhero.backends.redis")
+logger = get_logger("taskhero.backends.redis")
 
 
 class TrackingListener:
