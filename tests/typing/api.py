@@ -166,6 +166,30 @@ async def calling() -> None:
     say("hello")  # type: ignore[call-arg]
 
 
+class Letters:
+    """Tasks in the body of a class."""
+
+    @app.task
+    @staticmethod
+    def letter(to: str, *, copies: int = 1) -> None:
+        """Take both kinds of parameters."""
+
+    @staticmethod
+    @app.task(queue="mail")
+    async def parcel(to: str) -> int:
+        """Return the weight."""
+        return len(to)
+
+
+async def enqueueing_from_a_class() -> None:
+    """Static methods keep their parameters."""
+    assert_type(await Letters.letter.enqueue("a", copies=2), bool)
+    assert_type(await Letters.parcel.enqueue("a"), bool)
+    assert_type(await Letters.parcel("a"), int)
+    await Letters.letter.enqueue("a", 2)  # type: ignore[call-arg]
+    await Letters.parcel.enqueue(1)  # type: ignore[arg-type]
+
+
 async def enqueueing() -> None:
     """Enqueueing is typed as calling is."""
     assert_type(await bare.enqueue(), bool)

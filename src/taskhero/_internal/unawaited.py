@@ -7,7 +7,7 @@ import sys
 from collections.abc import Callable, Coroutine
 from contextlib import suppress
 from types import CodeType, CoroutineType
-from typing import TYPE_CHECKING, Any, ParamSpec, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar, cast
 
 from taskhero._internal.async_marks import mark_async
 
@@ -17,8 +17,8 @@ if TYPE_CHECKING:
 
 __all__ = ["ReportedCoroutine", "reports_unawaited"]
 
-P = ParamSpec("P")
 T = TypeVar("T")
+Verb = TypeVar("Verb", bound=Callable[..., Coroutine[Any, Any, Any]])
 
 _ADVICE = (
     "write `await` before it; in synchronous code, pass it to the event loop of the app, "
@@ -102,9 +102,7 @@ class ReportedCoroutine(Coroutine[Any, Any, T]):
             )
 
 
-def reports_unawaited(
-    logger: logging.Logger, owner_title: Callable[[Any], str]
-) -> Callable[[Callable[P, Coroutine[Any, Any, T]]], Callable[P, Coroutine[Any, Any, T]]]:
+def reports_unawaited(logger: logging.Logger, owner_title: Callable[[Any], str]) -> Callable[[Verb], Verb]:
     """Return a decorator for an async method whose coroutines are reported if they are dropped before they are awaited.
 
     Args:
@@ -112,11 +110,11 @@ def reports_unawaited(
         owner_title: Returns the object of the method for messages.
     """
 
-    def decorate(verb: Callable[P, Coroutine[Any, Any, T]]) -> Callable[P, Coroutine[Any, Any, T]]:
+    def decorate(verb: Verb) -> Verb:
         name = verb.__name__
 
         @functools.wraps(verb)
-        def call(*args: P.args, **kwargs: P.kwargs) -> Coroutine[Any, Any, T]:
+        def call(*args: Any, **kwargs: Any) -> Coroutine[Any, Any, Any]:
             caller = sys._getframe(1)  # noqa: SLF001 -- inspect.currentframe does the same
             return ReportedCoroutine(
                 verb(*args, **kwargs),
@@ -127,7 +125,7 @@ def reports_unawaited(
             )
 
         mark_async(call)
-        return call
+        return cast("Verb", call)
 
     return decorate
 
