@@ -13,7 +13,7 @@ from functools import partial
 from typing import TYPE_CHECKING, Any, Final
 
 from taskhero import events
-from taskhero.errors import BackendDenied
+from taskhero.errors import BackendDenied, RetryLater
 from taskhero.models import Job
 from taskhero.runtime.execution.failure_report import has_short_traceback, text_of
 from taskhero.runtime.logs.redaction import Redaction
@@ -147,7 +147,8 @@ def _fields(
             secrets = list(redaction.secrets_of_args(value.args, named)) if redaction else []
             fields["task"], fields["job_args"] = value.name, redaction.masked_args(value.args, named)
         elif isinstance(value, BaseException):
-            fields["exception"], fields["error"] = type(value).__name__, text_of(value)
+            fields["exception"] = type(value).__name__
+            fields["error"] = value.request if _is_granted(event) else text_of(value)  # type: ignore[attr-defined]
         else:
             fields[name] = redaction.masked_result(value) if name == "result" else value
     error = _error_with_traceback(event)
@@ -157,12 +158,18 @@ def _fields(
     return fields, error
 
 
+def _is_granted(event: Event) -> bool:
+    """Return whether the event is a retry that the task itself requested."""
+    return type(event) is events.WorkerRetry and isinstance(event.error, RetryLater)
+
+
 def _error_with_traceback(event: Event) -> BaseException | None:
     """Return the error whose traceback is logged, or None.
 
-    An outage has none. An error whose traceback `logging` cannot format, or which is huge, has none either.
+    An outage and a retry that the task requested have none. An error has none if it is huge, or if `logging` cannot
+    format its traceback.
     """
     error: BaseException | None = getattr(event, "error", None)
-    if error is None or event.name == "outage" or not has_short_traceback(error):
+    if error is None or event.name == "outage" or _is_granted(event) or not has_short_traceback(error):
         return None
     return error
