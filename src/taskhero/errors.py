@@ -263,11 +263,13 @@ class RetryLater(TaskheroError):
         super().__init__(seconds)
         self.delay = seconds
 
+    @property
+    def request(self) -> str:
+        """The request as a text, for a job that is retried. The text of the error is for a job that is not."""
+        return f"the task requested a retry after {self.delay:g} s"
+
     def __str__(self) -> str:
-        return (
-            f"the task requested a retry after {self.delay:g} s, but no attempt is left: give it the plugin "
-            "Retry(limit=...), or a higher limit"
-        )
+        return f"{self.request}, but no attempt is left: give it the plugin Retry(limit=...), or a higher limit"
 
 
 class JobError(TaskheroError):

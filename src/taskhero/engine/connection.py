@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import asyncio
+import os
 from typing import TYPE_CHECKING, ClassVar
 from weakref import WeakValueDictionary
 
+from taskhero._internal.loop_forks import detach_after_fork
 from taskhero.errors import NotConnected
 
 if TYPE_CHECKING:
@@ -29,6 +31,7 @@ class _Shared:
     def __init__(self, backend: Backend) -> None:
         self.backend = backend
         self._apps = 0
+        self._pid = os.getpid()
         self._loop: asyncio.AbstractEventLoop | None = None
         self._gate = asyncio.Lock()
 
@@ -40,11 +43,13 @@ class _Shared:
     async def connect(self) -> None:
         """Connect the backend unless another app has connected it."""
         loop = asyncio.get_running_loop()
-        if self._loop is not loop:
-            if self._apps and self._loop is not None and not self._loop.is_closed():
+        forked = self._pid != os.getpid()
+        if self._loop is not loop or forked:
+            if self._apps and self._loop is not None and not self._loop.is_closed() and not forked:
                 raise NotConnected("this backend is connected in another event loop: create one backend for each loop")
-            # Connections of a closed event loop cannot be used.
-            self._loop, self._gate, self._apps = loop, asyncio.Lock(), 0
+            # Connections of a closed event loop or of the parent process cannot be used.
+            self._loop, self._gate, self._apps, self._pid = loop, asyncio.Lock(), 0, os.getpid()
+            detach_after_fork(loop)
         async with self._gate:
             if not self._apps:
                 await self.backend.connect()
@@ -78,6 +83,7 @@ class Connection:
         self._forget = forget
         self._loop: asyncio.AbstractEventLoop | None = None
         self._holders = 0
+        self._pid = os.getpid()
         # Serializes connecting and closing. A lock belongs to one event loop, so a new loop needs a new lock.
         self._gate = asyncio.Lock()
         self.turn = asyncio.Lock()
@@ -95,13 +101,15 @@ class Connection:
             NotConnected: The connection is held in another event loop.
         """
         loop = asyncio.get_running_loop()
-        if self._gate_loop is loop:
+        forked = self._pid != os.getpid()
+        if self._gate_loop is loop and not forked:
             return
-        if self._holders and self._gate_loop is not None and not self._gate_loop.is_closed():
+        if self._holders and self._gate_loop is not None and not self._gate_loop.is_closed() and not forked:
             raise NotConnected(_OTHER_LOOP)
+        self._pid = os.getpid()
         self._gate, self.turn, self._gate_loop = asyncio.Lock(), asyncio.Lock(), loop
         if self._holders:
-            # The previous loop ended without closing the app, so its connection cannot be used.
+            # The previous loop ended without closing the app, or belongs to the parent process.
             self._loop, self._holders = None, 0
             self._forget()
 
@@ -126,7 +134,7 @@ class Connection:
 
     async def release(self) -> None:
         """Remove a holder, and close the backend after the last one. Without a holder it does nothing."""
-        if not self._holders:
+        if not self._holders or self._pid != os.getpid():
             return
         self._holders -= 1
         async with self._gate:
@@ -138,8 +146,13 @@ class Connection:
         """Check that the backend is connected in the running event loop.
 
         Raises:
-            NotConnected: The backend is not connected, or is connected in another event loop.
+            NotConnected: The backend is not connected, or is connected in another event loop or process.
         """
+        if self._pid != os.getpid():
+            raise NotConnected(
+                f"process {self._pid} connected this app before it forked this process: connect it here too, with "
+                "`async with app:` or `await app.start()`"
+            )
         if self._loop is None:
             raise NotConnected(
                 "this app is not connected: use it inside `async with app:` or after `await app.start()`"

@@ -12,7 +12,7 @@ import attrs
 import pytest
 
 from taskhero import TaskHero, events
-from taskhero.errors import NoSuchTask
+from taskhero.errors import NoSuchTask, RetryLater
 from taskhero.events import EVENTS, Emitter, Event
 from taskhero.models import Job
 from taskhero.runtime.logs.event_log import log_events
@@ -110,6 +110,14 @@ def test_an_error_whose_text_cannot_be_had_is_logged_all_the_same(logged: Callab
 
     (record,) = logged(example(events.WorkerFailure, error=BadStr()))
     assert "BadStr: (its text cannot be shown" in record.getMessage()
+
+
+def test_a_retry_that_the_task_requested_is_not_logged_as_the_last_attempt(logged: Callable[..., list[Any]]) -> None:
+    error = raised(RetryLater(30))
+    retried, failed = logged(example(events.WorkerRetry, error=error), example(events.WorkerFailure, error=error))
+    assert retried.getMessage().endswith("RetryLater: the task requested a retry after 30 s")
+    assert not retried.exc_info
+    assert "but no attempt is left" in failed.getMessage()
 
 
 class Undisplayable(Exception):

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, Final, TypeAlias
 
 from taskhero.models import Failure, Success
 from taskhero.runtime.execution.failure_report import strip, timed_out
+from taskhero.runtime.execution.forks import fork_count, leave_if_forked
 from taskhero.runtime.execution.returned_values import result_of
 
 if TYPE_CHECKING:
@@ -110,7 +111,13 @@ class Invoker:
             if task.timeout is not None:
                 return await self._with_timeout(task, task.timeout, running, bound, begun)
             args, kwargs = bound
-            result = await task.function(*args, **kwargs)
+            forks = fork_count()
+            try:
+                result = await task.function(*args, **kwargs)
+            except BaseException as error:
+                leave_if_forked(forks, error)
+                raise
+            leave_if_forked(forks)
             if self._failing and (reason := self.reason()) is not None:
                 # The function ignored its cancellation and returned.
                 return self.failed(reason, begun), None
@@ -206,12 +213,16 @@ class Invoker:
 async def _capture(function: Callable[..., Awaitable[Any]], bound: BoundArguments) -> tuple[Any, BaseException | None]:
     """Return the result and the error of *function*: a SystemExit in an asyncio task would end the event loop."""
     args, kwargs = bound
+    forks = fork_count()
     try:
-        return await function(*args, **kwargs), None
+        result = await function(*args, **kwargs)
     except BaseException as error:
+        leave_if_forked(forks, error)
         if isinstance(error, GeneratorExit) and _raised_in_own_frame(error):
             raise
         return None, error
+    leave_if_forked(forks)
+    return result, None
 
 
 async def _cancel_and_wait(inner: asyncio.Task[Any]) -> None:

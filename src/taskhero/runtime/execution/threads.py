@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any
 
 from taskhero._internal.interpreter import frame_of
 from taskhero.runtime.execution.failure_report import stack_lines
+from taskhero.runtime.execution.forks import fork_count, leave_if_forked
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
@@ -83,10 +84,12 @@ class ThreadCall:
     def run(self) -> None:
         """Call the function, in the thread."""
         self._thread = get_ident()
+        forks = fork_count()
         try:
             self.value = self._context.run(self._function, *self._args, **self._kwargs)
         except BaseException as error:  # noqa: BLE001 -- also SystemExit and StopIteration are results
             self.error = error
+        leave_if_forked(forks, self.error)
         self._thread = None
         del self._function, self._args, self._kwargs
         self._outbox.put(self)

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from taskhero import events
 from taskhero._internal.logs import get_logger
-from taskhero.errors import BackendDenied
+from taskhero.errors import BackendDenied, RetryLater
 from taskhero.models import Job
 from taskhero.runtime.execution.failure_report import has_short_traceback, text_of
 from taskhero.runtime.logs.redaction import Redaction
@@ -152,7 +152,8 @@ def _fields(
             if with_data:
                 fields["job_args"] = redaction.masked_args(value.args, named)
         elif isinstance(value, BaseException):
-            fields["exception"], fields["error"] = type(value).__name__, text_of(value)
+            fields["exception"] = type(value).__name__
+            fields["error"] = value.request if _is_granted(event) else text_of(value)  # type: ignore[attr-defined]
         elif name != "result":
             fields[name] = value
         elif with_data:
@@ -164,12 +165,18 @@ def _fields(
     return fields, error
 
 
+def _is_granted(event: Event) -> bool:
+    """Return whether the event is a retry that the task itself requested."""
+    return type(event) is events.WorkerRetry and isinstance(event.error, RetryLater)
+
+
 def _error_with_traceback(event: Event) -> BaseException | None:
     """Return the error whose traceback is logged, or None.
 
-    An outage has none. An error whose traceback `logging` cannot format, or which is huge, has none either.
+    An outage and a retry that the task requested have none. An error has none if it is huge, or if `logging` cannot
+    format its traceback.
     """
     error: BaseException | None = getattr(event, "error", None)
-    if error is None or event.name == "outage" or not has_short_traceback(error):
+    if error is None or event.name == "outage" or _is_granted(event) or not has_short_traceback(error):
         return None
     return error

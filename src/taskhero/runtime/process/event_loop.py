@@ -6,6 +6,7 @@ import asyncio
 import contextlib
 import importlib.util
 import logging
+import multiprocessing
 import os
 import sys
 import threading
@@ -16,8 +17,9 @@ from taskhero._internal.logs import get_logger
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Coroutine
+    from multiprocessing.process import BaseProcess
 
-__all__ = ["leave_without_threads", "new_event_loop", "run_in_loop"]
+__all__ = ["end_child_processes", "leave_without_threads", "new_event_loop", "run_in_loop"]
 
 _logger = get_logger("taskhero.worker")
 
@@ -79,6 +81,22 @@ async def _end(loop: asyncio.AbstractEventLoop) -> None:
     with contextlib.suppress(TimeoutError):
         async with asyncio.timeout(LIMIT):
             await loop.shutdown_asyncgens()
+
+
+def end_child_processes(before: set[BaseProcess]) -> None:
+    """End the processes of `multiprocessing` that tasks have left behind and that did not run *before*.
+
+    The exit of the interpreter would wait for them without limit.
+    """
+    left = set(multiprocessing.active_children()) - before
+    for child in left:
+        child.terminate()
+    deadline = time.monotonic() + LIMIT
+    for child in left:
+        child.join(max(0.0, deadline - time.monotonic()))
+        if child.is_alive():
+            child.kill()
+            child.join(LIMIT)
 
 
 def leave_without_threads(before: set[threading.Thread], code: int = 0) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import multiprocessing
 import os
 import threading
 from typing import TYPE_CHECKING, Any, Final, Protocol
@@ -22,7 +23,7 @@ from taskhero.errors import (
 from taskhero.events import WorkerJob, WorkerPause
 from taskhero.runtime.backoff import Backoff, Outage
 from taskhero.runtime.process.control_signals import ControlCommand, ControlSignals
-from taskhero.runtime.process.event_loop import leave_without_threads, run_in_loop
+from taskhero.runtime.process.event_loop import end_child_processes, leave_without_threads, run_in_loop
 from taskhero.runtime.process.parent_pipe import parent_pipe, read_parent_commands
 from taskhero.runtime.process.shutdown import ShutdownSignal
 from taskhero.runtime.worker.pool import STOP_LIMIT
@@ -113,12 +114,13 @@ def run_service(app: Service, control: WorkerControl, *, burst: bool = False) ->
             "app.run() starts its own event loop, and one already runs in this thread; "
             "use `async with app.running():` instead"
         )
-    before = set(threading.enumerate())
+    before, processes_before = set(threading.enumerate()), set(multiprocessing.active_children())
     pipe = parent_pipe()
     with ShutdownSignal(lambda: app.settings.grace + STOP_LIMIT) as stop, ControlSignals() as control_signals:
         if pipe is not None:
             read_parent_commands(pipe, stop, control_signals)
         run_in_loop(_serve(app, stop, control_signals, control, burst=burst))
+        end_child_processes(processes_before)
         leave_without_threads(before)
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import os
 import threading
 from typing import TYPE_CHECKING, Any
 from weakref import WeakSet
@@ -12,6 +13,7 @@ from redis import exceptions as redis_errors
 from redis.asyncio.connection import AbstractConnection
 
 from taskhero._internal.async_helpers import cancel_and_wait
+from taskhero._internal.loop_forks import keep
 from taskhero.backends.redis.connection.master_errors import cannot_act
 from taskhero.backends.redis.connection.pipelined import take_over
 from taskhero.errors import BackendDenied, BackendUnavailable, NotConnected
@@ -59,6 +61,7 @@ class MasterConnections:
         self._pool: ConnectionPool | None = None
         self._pool_generation = -1
         self._loop: asyncio.AbstractEventLoop | None = None
+        self._pid = os.getpid()
         # The pool's locks, timers and counters cost more than a small step. Most programs need one connection at a
         # time, so one is kept outside the pool, unless a command waits for the pool.
         self._spare: AbstractConnection | None = None
@@ -89,9 +92,13 @@ class MasterConnections:
         return self._address.client(**options)
 
     def forget_lost(self) -> bool:
-        """Drop the connections of an event loop that is closed. Return whether there were any."""
-        lost = self._pool is not None and self._loop is not None and self._loop.is_closed()
+        """Drop the connections of a closed event loop or of the parent process. Return whether there were any."""
+        forked = self._pid != os.getpid()
+        lost = self._pool is not None and self._loop is not None and (self._loop.is_closed() or forked)
+        self._pid = os.getpid()
         if lost:
+            if forked:
+                keep(self._pool, self._spare, self._pipelined, *self._dedicated)
             self._pool = self._spare = self._pipelined = None
             self._dedicated.clear()
             self._connecting.clear()

@@ -18,6 +18,7 @@ import attrs
 from taskhero._internal.signal_handlers import handled, present
 from taskhero.runtime.execution.context import Running, running_job
 from taskhero.runtime.execution.failure_report import describe, strip
+from taskhero.runtime.execution.forks import fork_count, leave_if_forked
 from taskhero.runtime.execution.returned_values import result_of
 
 if TYPE_CHECKING:
@@ -103,13 +104,16 @@ def _answer(connection: Connection, request: Request) -> Answer:
 def _call(function: Callable[..., Any], request: Request) -> Answer:
     """Call the function in the current context, which no other job uses."""
     running_job.set(Running(request.job, request.worker, None, request.attempt))
+    forks = fork_count()
     try:
         value = function(*request.args, **request.kwargs)
         if inspect.iscoroutine(value):
             value = asyncio.run(_result_of_async(value, request.job.name))
         value = result_of(value, request.job.name)
     except BaseException as error:  # noqa: BLE001 -- as in _answer
+        leave_if_forked(forks, error)
         return _failed(error)
+    leave_if_forked(forks)
     try:
         return Answer(pickle.dumps(value))
     except BaseException as error:  # noqa: BLE001 -- __reduce__ may raise anything
