@@ -166,9 +166,20 @@ class AppRunner:
         if has_processors:
             await self._start_workers(process, listener, outage, rescuer)
         rescuer.start()
-        if settings.scheduler:
+        if self._runs_scheduler:
             await self._start_scheduler(process, listener)
         listener.start()
+
+    @property
+    def _runs_scheduler(self) -> bool:
+        """Whether to run a scheduler: as the settings say, otherwise beside processors on an embedded backend.
+
+        No other program is expected to run a scheduler for such a backend, so delayed jobs and retries would never run.
+        """
+        settings = self._settings
+        if "scheduler" in settings.given:
+            return settings.scheduler
+        return settings.max_task_processors > 0 and getattr(self._backend, "embedded", False) is True
 
     def _argument_names(self, name: str) -> tuple[str, ...]:
         task = self._tasks.get(name)

@@ -172,7 +172,8 @@ class Settings(_Given):
     """The configuration of an app. It is frozen, and validated when it is created.
 
     Attributes:
-        scheduler: Run a scheduler in this process. It promotes delayed jobs and enqueues periodic tasks.
+        scheduler: Run a scheduler in this process. It promotes delayed jobs and enqueues periodic tasks. If it is not
+            given, one runs beside task processors on an embedded backend such as ``memory://``.
         queues: The queues to process, in priority order. ``"*"`` means all, sorted by name. A str is one queue. A
             callable, sync or async, is called when the app starts.
         min_task_processors: Minimum number of task processors. 0 with a maximum above it becomes 1.

@@ -9,6 +9,7 @@ import pytest
 from lifecycle_apps import QUICK, Noted
 
 from taskhero import NotConnected, Settings, TaskHero
+from taskhero.backends.memory import MemoryBackend
 from taskhero.errors import (
     AlreadyRunning,
     InvalidSettings,
@@ -19,6 +20,47 @@ pytestmark = pytest.mark.anyio
 
 
 # --- running
+
+
+PROCESSORS = {"max_task_processors": 1, "check_interval": 0.05, "timeout": 0.1, "grace": 1}
+
+
+async def test_a_delayed_job_runs_in_memory_without_a_word_about_a_scheduler():
+    app = TaskHero(settings=Settings(**PROCESSORS))
+    done = asyncio.Queue()
+
+    @app.task
+    async def note(what):
+        await done.put(what)
+
+    async with app.running():
+        assert app.scheduler is not None
+        await note.enqueue_in(1, "later")
+        async with asyncio.timeout(10):
+            assert await done.get() == "later"
+
+
+@pytest.mark.parametrize(
+    ("backend", "settings"),
+    [
+        ("memory://", Settings(**PROCESSORS, scheduler=False)),
+        ("fakeredis://", Settings(**PROCESSORS)),
+        ("fakeredis://", Settings(**PROCESSORS, scheduler=False)),
+    ],
+)
+async def test_no_scheduler_runs_if_the_settings_say_no_or_other_programs_share_the_store(backend, settings):
+    async with TaskHero(backend, settings=settings).running() as app:
+        assert (app.scheduler, app.multi_worker is None) == (None, False)
+
+
+async def test_a_backend_of_a_third_party_can_ask_for_a_scheduler():
+    class Shared(MemoryBackend):
+        embedded = False
+
+    async with TaskHero(Shared(), settings=Settings(**PROCESSORS)).running() as app:
+        assert app.scheduler is None
+    async with TaskHero(MemoryBackend(), settings=Settings(**PROCESSORS)).running() as app:
+        assert app.scheduler is not None
 
 
 async def test_running_works_jobs_and_stops_again():
@@ -73,7 +115,7 @@ async def test_starting_with_nothing_to_run_connects():
 
 @pytest.mark.parametrize(
     ("settings", "scheduler", "multi_worker"),
-    [(Settings(scheduler=True), True, False), (Settings(max_task_processors=1), False, True)],
+    [(Settings(scheduler=True), True, False), (Settings(max_task_processors=1, scheduler=False), False, True)],
 )
 async def test_only_what_the_settings_ask_for_runs(settings, scheduler, multi_worker):
     app = TaskHero(settings=settings)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, ClassVar
 
 from taskhero_sqlite import leading, schedule, work
 from taskhero_sqlite.inspecting import InspectionVerbs
@@ -45,6 +45,9 @@ class SqliteBackend(PeriodicVerbs, InspectionVerbs):
 
     Those who look and mend find their verbs in `Inspecting`, periodic tasks theirs in `Recurring`.
     """
+
+    #: No other program schedules for this file, so an app runs a scheduler beside its task processors.
+    embedded: ClassVar[bool] = True
 
     # producing
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from typing import TYPE_CHECKING, Self
+from typing import TYPE_CHECKING, ClassVar, Self
 
 from taskhero._internal.display import location_of
 from taskhero.backends.memory.claim_store import ClaimStore
@@ -59,7 +59,10 @@ class MemoryBackend(PeriodicVerbs, InspectionVerbs):
         clock: The clock of all steps.
         store: All jobs, locks and counters.
         claim_store: The registered processes and their claims.
+        embedded: True, so a scheduler runs beside the task processors of an app without ``Settings.scheduler``.
     """
+
+    embedded: ClassVar[bool] = True
 
     def __init__(self, *, clock: Clock | None = None) -> None:
         self.clock: Clock = SystemClock() if clock is None else clock
