@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import asyncio
 import functools
-import logging
 import platform
 import socket
 from collections.abc import Callable
@@ -19,13 +18,15 @@ import redis
 from redis import asyncio as async_redis
 from redis.asyncio import connection as async_connection
 
+from taskhero._internal.logs import get_logger
+
 if TYPE_CHECKING:
     from redis.asyncio.connection import AbstractConnection as AsyncConnection
     from redis.connection import AbstractConnection
 
 __all__ = ["error_parser", "stream_transport", "thread_socket"]
 
-logger = logging.getLogger("taskhero.backends.redis")
+logger = get_logger("taskhero.backends.redis")
 
 _Value = TypeVar("_Value")
 
