@@ -8,6 +8,7 @@ from __future__ import annotations
 __all__ = [
     "connections_of",
     "count_commands",
+    "ignores_dead_master_locks",
     "is_listening",
     "is_tracking",
     "keys_of",
@@ -21,6 +22,11 @@ __all__ = [
 def connections_of(backend):
     """Return the connection manager of a backend."""
     return backend._connections
+
+
+def ignores_dead_master_locks(backend):
+    """Return whether a backend takes a master lock without an expiry for dead after some time."""
+    return backend._scheduler.ignore_dead_master_lock
 
 
 def keys_of(backend):

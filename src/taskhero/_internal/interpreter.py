@@ -5,15 +5,21 @@ Each function has a fallback for an interpreter without the part.
 
 from __future__ import annotations
 
+import asyncio
+import inspect
 import multiprocessing
 import sys
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from collections.abc import Callable
     from types import FrameType
 
-__all__ = ["frame_of", "imports_main_script"]
+__all__ = ["frame_of", "imports_main_script", "mark_async"]
+
+# Python 3.12 has the mark of `inspect`. Before, `asyncio.iscoroutinefunction` reads a mark of its own.
+_mark: Any = getattr(inspect, "markcoroutinefunction", None)
+_asyncio_mark: Any = getattr(asyncio.coroutines, "_is_coroutine", None)
 
 
 def frame_of(thread_id: int) -> FrameType | None:
@@ -33,3 +39,11 @@ def imports_main_script() -> bool:
         return bool(inheriting)
     imported = sys.modules.get("__mp_main__")
     return imported is not None and imported is not sys.modules["__main__"]
+
+
+def mark_async(function: Any) -> None:
+    """Mark *function*, whose calls return coroutines, so that ``iscoroutinefunction`` returns True for it."""
+    if _mark is not None:
+        _mark(function)
+    if _asyncio_mark is not None:
+        function._is_coroutine = _asyncio_mark  # noqa: SLF001 -- the name that asyncio reads

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import functools
-import sys
 from collections.abc import Callable, Coroutine
 from contextlib import suppress
+from inspect import currentframe
 from types import CodeType, CoroutineType
 from typing import TYPE_CHECKING, Any, TypeVar, cast
 
-from taskhero._internal.async_marks import mark_async
+from taskhero._internal.interpreter import mark_async
 
 if TYPE_CHECKING:
     import logging
@@ -33,8 +33,8 @@ class ReportedCoroutine(Coroutine[Any, Any, T]):
         coroutine: The coroutine.
         title: Returns the call for messages.
         logger: The logger of the error.
-        code: The code that made the call.
-        instruction: The index of the call in that code.
+        call: The code that made the call, and the index of the call in it. None if the interpreter cannot say: then
+            nothing is reported.
     """
 
     __slots__ = ("__weakref__", "_call", "_coroutine", "_logger", "_title")
@@ -44,13 +44,12 @@ class ReportedCoroutine(Coroutine[Any, Any, T]):
         coroutine: Coroutine[Any, Any, T],
         title: Callable[[], str],
         logger: logging.Logger,
-        code: CodeType,
-        instruction: int,
+        call: tuple[CodeType, int] | None,
     ) -> None:
         self._coroutine = coroutine
         self._title = title
         self._logger = logger
-        self._call: tuple[CodeType, int] | None = (code, instruction)
+        self._call = call
 
     # `inspect.iscoroutine`, and libraries that use it, accept only this type.
     @property  # type: ignore[misc]
@@ -115,13 +114,13 @@ def reports_unawaited(logger: logging.Logger, owner_title: Callable[[Any], str])
 
         @functools.wraps(verb)
         def call(*args: Any, **kwargs: Any) -> Coroutine[Any, Any, Any]:
-            caller = sys._getframe(1)  # noqa: SLF001 -- inspect.currentframe does the same
+            frame = currentframe()
+            caller = frame.f_back if frame is not None else None
             return ReportedCoroutine(
                 verb(*args, **kwargs),
                 lambda: f"{owner_title(args[0])}.{name}(...)",
                 logger,
-                caller.f_code,
-                caller.f_lasti,
+                None if caller is None else (caller.f_code, caller.f_lasti),
             )
 
         mark_async(call)

@@ -9,6 +9,10 @@ import asyncio
 import json
 import logging
 import sys
+from pathlib import Path
+
+sys.path.insert(0, str(Path(__file__).parents[1]))
+from redis_view import run_command
 
 from taskhero.backends.protocol import Entry, Process, Settlement, Subscription, Succeeded
 from taskhero.backends.redis import RedisBackend
@@ -37,7 +41,7 @@ async def work(backend: RedisBackend, producer: RedisBackend) -> None:
         if slot == 1:
             assert list(await producer.push([Entry("q", RAW)])) == [True]
         else:
-            await producer._connections.call("RPUSH", "resque:queue:q", RAW)
+            await run_command(producer, "RPUSH", "resque:queue:q", RAW)
         assert (await waiting).jobs
         (claim,) = (await backend.settle_and_claim(process, [], [slot], ["q"])).claims
         assert claim.raw == RAW
@@ -47,7 +51,7 @@ async def work(backend: RedisBackend, producer: RedisBackend) -> None:
     assert await backend.length("r") == 30
     for _ in range(2):
         try:
-            await backend._connections.call("NONSENSE")
+            await run_command(backend, "NONSENSE")
         except BackendRefused:
             continue
         raise AssertionError

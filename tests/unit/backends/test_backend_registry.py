@@ -7,7 +7,7 @@ import sys
 from importlib.metadata import EntryPoint, EntryPoints
 
 import pytest
-from redis_view import keys_of
+from redis_view import ignores_dead_master_locks, keys_of
 
 from taskhero.backends import registry
 from taskhero.backends.memory import MemoryBackend
@@ -131,8 +131,8 @@ def test_a_driver_is_told_of_rubys_schedulers_if_it_can_share_a_store_with_them(
     assert open_backend("memory://", settings=settings)
     backend = open_backend("redis://localhost", settings=settings)
     assert keys_of(backend).ruby_master_lock == "resque:resque:shop:resque_scheduler_master_lock"
-    assert backend._scheduler._ignore_dead_master_lock is False
-    assert open_backend("redis://localhost")._scheduler._ignore_dead_master_lock is True
+    assert not ignores_dead_master_locks(backend)
+    assert ignores_dead_master_locks(open_backend("redis://localhost"))
 
 
 def test_a_prefix_of_rubys_schedulers_with_a_colon_is_taken_as_ruby_takes_it():

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-import logging
 from typing import TYPE_CHECKING, Any
 
+from taskhero._internal.logs import get_logger
 from taskhero._internal.unawaited import reports_unawaited
 from taskhero.engine.queue.admission import Admission
 from taskhero.engine.task.signature import wire_args
@@ -20,7 +20,7 @@ __all__ = ["QueuePart", "known_name", "position", "storing"]
 _MAX_POSITION = 2**53
 
 #: Decorates the methods that store jobs: a call that is not awaited stores nothing, which is reported.
-storing = reports_unawaited(logging.getLogger("taskhero.queue"), lambda _: "app.queue")
+storing = reports_unawaited(get_logger("taskhero.queue"), lambda _: "app.queue")
 
 
 class QueuePart:

@@ -7,6 +7,7 @@ name refers to: a decorated function, a partial or a lambda.
 from __future__ import annotations
 
 import ast
+import inspect
 import sys
 from functools import lru_cache
 from pathlib import Path
@@ -53,7 +54,7 @@ def declared_tasks(module: str, name: str) -> list[DeclaredTask]:
 
 def declaring_module() -> str | None:
     """Return the module whose import is in progress, or None if a child process does not run this code."""
-    frame: FrameType | None = sys._getframe(1)  # noqa: SLF001 -- inspect.currentframe does the same
+    frame: FrameType | None = inspect.currentframe()
     while frame is not None and frame.f_code.co_name != "<module>":
         frame = frame.f_back
     if frame is None:

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import functools
-import logging
 from operator import attrgetter
 from types import MethodType
 from typing import TYPE_CHECKING, Any, Generic, ParamSpec, Protocol, TypeVar, overload
 
-from taskhero._internal.async_marks import mark_async
+from taskhero._internal.interpreter import mark_async
+from taskhero._internal.logs import get_logger
 from taskhero._internal.unawaited import reports_unawaited
 from taskhero.engine.task.declarations import declaring_module, record
 from taskhero.engine.task.functions import TaskFunction, is_async, where_of
@@ -43,7 +43,7 @@ __all__ = ["ConfiguredTask", "Enqueuer", "Task", "TaskOwner", "task"]
 P = ParamSpec("P")
 R = TypeVar("R")
 
-_reported = reports_unawaited(logging.getLogger("taskhero.queue"), attrgetter("_task.name"))
+_reported = reports_unawaited(get_logger("taskhero.queue"), attrgetter("_task.name"))
 
 
 class Enqueuer(Protocol):

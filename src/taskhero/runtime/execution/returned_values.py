@@ -10,6 +10,8 @@ from itertools import starmap
 from types import AsyncGeneratorType, CoroutineType, GeneratorType
 from typing import Any, Final
 
+from taskhero._internal.unawaited import ReportedCoroutine
+
 __all__ = ["result_of"]
 
 #: Types of results that cannot contain work. Most jobs return one of these, so this check comes first.
@@ -59,7 +61,12 @@ def _remaining_work(value: Any) -> str | None:
 
 def _named(value: Any) -> str:
     """Return what the value is, without its repr, which may raise."""
-    kinds = {CoroutineType: "a coroutine", GeneratorType: "a generator", AsyncGeneratorType: "an async generator"}
+    kinds = {
+        CoroutineType: "a coroutine",
+        ReportedCoroutine: "a coroutine",
+        GeneratorType: "a generator",
+        AsyncGeneratorType: "an async generator",
+    }
     kind = kinds.get(type(value))
     if kind is not None:
         return f"{kind}, {value.__qualname__}(),"

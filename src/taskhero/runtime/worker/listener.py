@@ -44,6 +44,8 @@ class WakeupListener(BackgroundLoop):
     Attributes:
         on_jobs: Called when there may be jobs.
         on_schedule: Called when there may be a delayed job with an earlier due time.
+        fruitless: Wake-ups in a row after which no slot found a job.
+        fruitless_backoff: The delays before the next wait after too many of them.
     """
 
     def __init__(
@@ -62,8 +64,8 @@ class WakeupListener(BackgroundLoop):
         self._process = process
         self._timeout = timeout
         # Short, since the next wake-up may lead to a job.
-        self._fruitless_backoff = Backoff(first=0.005, limit=0.05)
-        self._fruitless = 0
+        self.fruitless_backoff = Backoff(first=0.005, limit=0.05)
+        self.fruitless = 0
         self._queues: tuple[str, ...] | None = None
         self._all_queues = False
         # After a wake-up for jobs, until the dispatcher has said whether slots are free.
@@ -111,8 +113,8 @@ class WakeupListener(BackgroundLoop):
             self.wake()
 
     def _end_fruitless_wakeups(self) -> None:
-        self._fruitless = 0
-        self._fruitless_backoff.reset()
+        self.fruitless = 0
+        self.fruitless_backoff.reset()
 
     def stop_jobs(self) -> None:
         """End the wait for jobs at once, so that no wake-up is lost to a process that claims none."""
@@ -142,8 +144,8 @@ class WakeupListener(BackgroundLoop):
         self._claiming = False
         if self._queues is None and self._has_slots:
             await self.sleep(SCHEDULE_ONLY_DELAY)
-        if self._queues is not None and self._fruitless > MAX_FRUITLESS_WAKEUPS:
-            await asyncio.sleep(self._fruitless_backoff.next())
+        if self._queues is not None and self.fruitless > MAX_FRUITLESS_WAKEUPS:
+            await asyncio.sleep(self.fruitless_backoff.next())
         subscription = self._subscription()
         if subscription is None:
             return self._timeout
@@ -179,7 +181,7 @@ class WakeupListener(BackgroundLoop):
 
     def _dispatch(self, wakeup: Wakeup) -> None:
         if wakeup.jobs:
-            self._fruitless += 1
+            self.fruitless += 1
             self._queues = None
             self._claiming = True
             if self.on_jobs is not None:

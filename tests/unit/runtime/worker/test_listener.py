@@ -201,8 +201,8 @@ async def test_a_pause_during_the_delay_after_fruitless_wakeups_takes_no_wakeup(
             entered.set()
             return 0.01
 
-    waits.waiter._fruitless_backoff = Delayed()
-    waits.waiter._fruitless = MAX_FRUITLESS_WAKEUPS + 1
+    waits.waiter.fruitless_backoff = Delayed()
+    waits.waiter.fruitless = MAX_FRUITLESS_WAKEUPS + 1
     waits.waiter.on_schedule = lambda: waits.tell("schedule")
     listen(waits, found=False)
     await asyncio.wait_for(entered.wait(), 5)
@@ -252,14 +252,14 @@ async def test_wakeups_for_nothing_are_believed_less_and_less(waits: Waits) -> N
             slept.append(super().next())
             return 0.0
 
-    waits.waiter._fruitless_backoff = Recorded()
+    waits.waiter.fruitless_backoff = Recorded()
     waits.waiter.on_jobs = lambda _wakeup: listen(waits, found=False)
     waits.memory.wait = _at_once
     listen(waits)
     await waits.until(lambda: len(waits.interests) >= 10)
     assert len(slept) >= 5
     listen(waits, found=True)
-    assert waits.waiter._fruitless == 0
+    assert waits.waiter.fruitless == 0
 
 
 async def test_wakeups_whose_jobs_take_all_slots_are_not_fruitless(waits: Waits) -> None:
@@ -275,7 +275,7 @@ async def test_wakeups_whose_jobs_take_all_slots_are_not_fruitless(waits: Waits)
         waits.waiter.suspend()
         listen(waits, found=False)
 
-    waits.waiter._fruitless_backoff = Recorded()
+    waits.waiter.fruitless_backoff = Recorded()
     waits.waiter.on_jobs = fill_slots
     waits.memory.wait = _at_once
     listen(waits)

@@ -30,14 +30,14 @@ class SchedulerCommands(CommandGroup):
 
     def __init__(self, store: Store, *, ignore_dead_master_lock: bool) -> None:
         super().__init__(store)
-        self._ignore_dead_master_lock = ignore_dead_master_lock
+        self.ignore_dead_master_lock = ignore_dead_master_lock
 
     async def due(self, limit: int) -> DueReply:
         """See `Backend.due`."""
         call = ScriptCall("due", self._keys.schedule, self._keys.ruby_master_lock)
         call.text(self._now(), self._prefix)
         call.number(limit)
-        call.flag(self._ignore_dead_master_lock)
+        call.flag(self.ignore_dead_master_lock)
         reply = await self._run(call)
         now, yielded, next_at, jobs, foreign = reply
         return DueReply(
