@@ -13,7 +13,7 @@ SRC = Path(taskhero.__file__).parent
 #: One for each library.
 INTERNALS = {"_internal/interpreter.py", "backends/redis/connection/redis_py_internals.py", "wire/json_internals.py"}
 #: The documentation of Python has them.
-DOCUMENTED = {"os._exit"}
+DOCUMENTED = {"os._exit", "_thread"}
 UNDOCUMENTED_MODULES = {"json.scanner", "json.encoder", "json.decoder"}
 BY_TEXT = {"getattr", "hasattr", "setattr", "delattr", "attrgetter", "methodcaller", "_read"}
 
@@ -66,6 +66,7 @@ def foreign(source: str) -> list[str]:
                 path
                 for path in paths
                 if not path.startswith(("taskhero", "__future__"))
+                and path not in DOCUMENTED
                 and (
                     any(map(_is_private, path.split(".")))
                     or path in UNDOCUMENTED_MODULES

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from types import FrameType
 
-__all__ = ["frame_of", "imports_main_script", "mark_async"]
+__all__ = ["frame_of", "imports_main_script", "mark_async", "ready_callbacks_of", "selector_of"]
 
 # Python 3.12 has the mark of `inspect`. Before, `asyncio.iscoroutinefunction` reads a mark of its own.
 _mark: Any = getattr(inspect, "markcoroutinefunction", None)
@@ -47,3 +47,13 @@ def mark_async(function: Any) -> None:
         _mark(function)
     if _asyncio_mark is not None:
         function._is_coroutine = _asyncio_mark  # noqa: SLF001 -- the name that asyncio reads
+
+
+def selector_of(loop: asyncio.AbstractEventLoop) -> Any:
+    """Return the selector of an event loop of asyncio. None for another loop, or if this asyncio does not show it."""
+    return getattr(loop, "_selector", None)
+
+
+def ready_callbacks_of(loop: asyncio.AbstractEventLoop) -> Any:
+    """Return the queue of the callbacks that an event loop calls next. None if it does not show it, as uvloop."""
+    return getattr(loop, "_ready", None)

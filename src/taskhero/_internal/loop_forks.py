@@ -8,6 +8,8 @@ import selectors
 from typing import TYPE_CHECKING, Any
 from weakref import WeakSet
 
+from taskhero._internal.interpreter import selector_of
+
 if TYPE_CHECKING:
     import asyncio
 
@@ -30,7 +32,7 @@ def keep(*objects: Any) -> None:
 
 def _detach_all() -> None:
     for loop in list(_loops):
-        selector = getattr(loop, "_selector", None)  # uvloop does the same by itself
+        selector = selector_of(loop)  # uvloop does the same by itself
         if hasattr(select, "epoll") and isinstance(selector, selectors.EpollSelector):
             _detach(selector)
 

@@ -23,6 +23,7 @@ import traceback
 from collections import deque
 from typing import Final
 
+from taskhero._internal.interpreter import ready_callbacks_of
 from taskhero._internal.signal_handlers import present
 from taskhero.runtime.execution.context import running_job
 
@@ -104,7 +105,7 @@ def _after_in_child() -> None:
 
 def _seal(loop: asyncio.AbstractEventLoop) -> None:
     """Let the loop end this process before it calls anything else."""
-    for ready in (getattr(loop, "_ready", None), *gc.get_referents(loop)):  # uvloop hides the attribute
+    for ready in (ready_callbacks_of(loop), *gc.get_referents(loop)):  # uvloop hides the attribute
         if isinstance(ready, deque):
             ready.clear()
     loop.call_soon(_leave_loop)

@@ -61,7 +61,7 @@ def _remaining_work(value: Any) -> str | None:
 
 def _named(value: Any) -> str:
     """Return what the value is, without its repr, which may raise."""
-    kinds = {
+    kinds: dict[type, str] = {
         CoroutineType: "a coroutine",
         ReportedCoroutine: "a coroutine",
         GeneratorType: "a generator",

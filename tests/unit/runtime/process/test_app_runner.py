@@ -129,7 +129,7 @@ async def test_only_what_the_settings_ask_for_is_started() -> None:
         assert runner.scheduler is not None
         await program.until(lambda: program.backend.times["leases"])
         assert program.backend.times["register"] == 0
-    program = Program(max_task_processors=1)
+    program = Program(max_task_processors=1, scheduler=False)
     async with program.running() as runner:
         assert runner.multi_worker is not None
         assert runner.scheduler is None
