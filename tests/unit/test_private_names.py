@@ -92,7 +92,7 @@ def test_a_module_uses_no_private_name_of_another_package(path):
         "import sys\nsys._current_frames()",
         "getattr(connection, '_writer', None)",
         "from operator import attrgetter\nattrgetter('stream._buffer')",
-        "import _thread",
+        "import _socket",
         "from redis._parsers import hiredis",
         "from pluggy import _hooks",
         "from json.scanner import make_scanner",
