@@ -37,16 +37,12 @@ class _Listener:
 
 
 class Emitter:
-    """Delivers events to its own listeners first, and then to those of its parent.
+    """Delivers events to listeners.
 
     It belongs to one event loop. Only `on` and `off` may be called outside the loop's thread.
-
-    Args:
-        parent: The emitter that also receives each event, or None.
     """
 
-    def __init__(self, parent: Emitter | None = None) -> None:
-        self._parent = parent
+    def __init__(self) -> None:
         # Tuples that are replaced, never changed, because a handler may subscribe or unsubscribe during an event.
         self._listeners: dict[type[Event], tuple[_Listener, ...]] = {}
         self._running: set[asyncio.Task[None]] = set()
@@ -120,24 +116,20 @@ class Emitter:
             for listener in listeners:
                 if listener.when is None or listener.when():
                     return True
-        return self._parent is not None and self._parent.wants(kind)
+        return False
 
     def emit(self, event: Event) -> None:
         """Call all handlers of the event. It never raises."""
         for listener in self._listeners.get(type(event), ()):
             self._call(listener, event)
-        if self._parent is not None:
-            self._parent.emit(event)
 
     async def drain(self) -> None:
-        """Wait until the running async handlers have ended, here and in the parents. It never raises.
+        """Wait until the running async handlers have ended. It never raises.
 
         If it is cancelled, the handlers continue. A handler that calls it does not wait for itself.
         """
         while others := self._running - {asyncio.current_task()}:
             await asyncio.wait(others)
-        if self._parent is not None:
-            await self._parent.drain()
 
     def _call(self, listener: _Listener, event: Event) -> None:
         try:

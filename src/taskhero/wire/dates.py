@@ -6,7 +6,7 @@ import re
 from datetime import UTC, datetime, timedelta, timezone
 from functools import lru_cache
 
-__all__ = ["format_ruby_utc", "iso_offset", "iso_z", "parse_date", "ruby_time"]
+__all__ = ["format_ruby_utc", "iso_z", "parse_date", "ruby_time"]
 
 _MONTHS = ["Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec"]
 
@@ -115,12 +115,6 @@ def iso_z(seconds: float) -> str:
     """Write Unix seconds as ``2026-11-23T10:32:05Z``, without fractions."""
     date, time = _fields(int(seconds // 1))
     return f"{date}T{time}Z"
-
-
-def iso_offset(seconds: float) -> str:
-    """Write Unix seconds as ``2026-11-23T10:32:04+00:00``, without fractions."""
-    date, time = _fields(int(seconds // 1))
-    return f"{date}T{time}+00:00"
 
 
 def ruby_time(seconds: float) -> str:

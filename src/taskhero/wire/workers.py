@@ -7,31 +7,26 @@ import os
 import re
 import secrets
 import socket
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import attrs
 
 from taskhero._internal.display import short_repr
 from taskhero.errors import Undecodable
 from taskhero.models import Job, Working
-from taskhero.wire.dates import iso_offset, iso_z, parse_date, ruby_time
+from taskhero.wire.dates import iso_z, parse_date, ruby_time
 from taskhero.wire.jobs import decode_job, job_of
 from taskhero.wire.json import decode, quote
 from taskhero.wire.json_internals import make_scan
 from taskhero.wire.splicing import value_text
 
-if TYPE_CHECKING:
-    from collections.abc import Sequence
-
 __all__ = [
     "HeldJob",
     "decode_working",
-    "iso_offset",
     "iso_z",
     "new_process_name",
     "parse_worker_id",
     "parse_working",
-    "ping_value",
     "process_of",
     "ruby_time",
     "working_head",
@@ -78,17 +73,6 @@ def parse_worker_id(worker_id: str) -> tuple[str, str]:
     host, colon, rest = worker_id.partition(":")
     pid, _, queues = rest.partition(":")
     return f"{host}{colon}{pid}", queues
-
-
-def ping_value(*, time: float, name: str, queues: Sequence[str]) -> str:
-    """Return a heartbeat in the format of node-resque.
-
-    Args:
-        time: Now, in Unix seconds.
-        name: The worker's name.
-        queues: Its queues.
-    """
-    return f'{{"time":{int(time)},"name":{quote(name)},"queues":{quote(",".join(queues))}}}'
 
 
 # --- claims ------------------------------------------------------------------------------------------------------

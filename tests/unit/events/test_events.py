@@ -195,27 +195,15 @@ def test_on_is_a_decorator_that_returns_the_function() -> None:
 # --- who is told --------------------------------------------------------------------------------------------------
 
 
-def test_a_child_tells_its_own_listeners_first_and_then_its_parents() -> None:
-    parent = Emitter()
-    child, other = Emitter(parent), Emitter(parent)
-    seen: list[str] = []
-    parent.on("failure", lambda event: seen.append("parent"))
-    child.on("failure", lambda event: seen.append("child"))
-    other.on("failure", lambda event: seen.append("other"))
-    child.emit(FAILURE)
-    assert seen == ["child", "parent"]
-
-
-def test_wants_is_true_exactly_while_somebody_listens_here_or_above() -> None:
-    parent = Emitter()
-    child = Emitter(parent)
-    assert not child.wants(WorkerFailure)
-    parent.on("failure", print)
-    assert child.wants(WorkerFailure)
-    assert not child.wants(WorkerStart)
-    assert parent.off("failure", print)
-    assert not child.wants(WorkerFailure)
-    assert not parent.off("failure", print), "it had left already"
+def test_wants_is_true_exactly_while_somebody_listens() -> None:
+    emitter = Emitter()
+    assert not emitter.wants(WorkerFailure)
+    emitter.on("failure", print)
+    assert emitter.wants(WorkerFailure)
+    assert not emitter.wants(WorkerStart)
+    assert emitter.off("failure", print)
+    assert not emitter.wants(WorkerFailure)
+    assert not emitter.off("failure", print), "it had left already"
 
 
 def test_a_listener_that_does_not_want_any_now_is_left_out() -> None:
@@ -277,7 +265,7 @@ async def test_async_handlers_run_beside_the_work_and_can_be_waited_for() -> Non
         seen.append(job)
 
     names: list[str] = []
-    Emitter(emitter).emit(FAILURE)
+    emitter.emit(FAILURE)
     assert seen == []
     go.set()
     await emitter.drain()

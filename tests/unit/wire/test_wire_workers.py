@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import os
 from datetime import UTC, datetime
 
@@ -19,7 +18,6 @@ from taskhero.wire.workers import (
     new_process_name,
     parse_worker_id,
     parse_working,
-    ping_value,
     process_of,
     working_head,
 )
@@ -93,13 +91,6 @@ def test_other_programs_workers_are_not_ours(worker_id: str) -> None:
 )
 def test_ids_are_split_into_name_and_queues(worker_id: str, parts: tuple[str, str]) -> None:
     assert parse_worker_id(worker_id) == parts
-
-
-def test_a_ping_is_what_node_resque_reads() -> None:
-    assert ping_value(time=SECONDS, name="vm:18588", queues=("default", "slow")) == (
-        '{"time":1795430191,"name":"vm:18588","queues":"default,slow"}'
-    )
-    assert json.loads(ping_value(time=1, name=WORKER, queues=['a"b']))["queues"] == 'a"b'
 
 
 # --- what we write ----------------------------------------------------------------------------------------------

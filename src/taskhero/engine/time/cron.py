@@ -154,18 +154,6 @@ class CronSchedule:
                 return best
         raise InvalidSchedule(f"cron={self.expression!r} did not fire within 50 years of {instant.isoformat()}")
 
-    def fire_times(self, after: datetime, until: datetime, limit: int) -> list[datetime]:
-        """Return the first *limit* fire times after *after*, up to and including *until*, in UTC.
-
-        Raises:
-            InvalidMoment: An instant is naive, or past the year 5000.
-        """
-        found: list[datetime] = []
-        fire_time = after
-        while len(found) < limit and (fire_time := self.next_after(fire_time)) <= until:
-            found.append(fire_time)
-        return found
-
     def _local(self, instant: datetime) -> tuple[datetime, timedelta]:
         """Return the local time at *instant*, and the size of the shift if this local time occurs twice."""
         check_instant(instant)

@@ -62,7 +62,6 @@ class Heartbeat:
         self._on_leases = on_leases
         self._on_error = on_error
         self._stopping = False
-        self._full = True
         self._wake = threading.Event()
         self._thread: threading.Thread | None = None
         self._loop: asyncio.AbstractEventLoop | None = None
@@ -74,11 +73,6 @@ class Heartbeat:
         self._ended = self._loop.create_future()
         self._thread = threading.Thread(target=self._run, name=f"taskhero {self._process.name} heartbeat", daemon=True)
         self._thread.start()
-
-    def request_full(self) -> None:
-        """Send a full heartbeat as soon as possible. May be called from any thread."""
-        self._full = True
-        self._wake.set()
 
     def end(self) -> None:
         """Send no heartbeat after the current one. May be called from any thread, and repeatedly."""
@@ -108,7 +102,7 @@ class Heartbeat:
         while not self._stopping:
             started = time.monotonic()
             self._wake.clear()
-            full, self._full = self._full or started >= next_full, False
+            full = started >= next_full
             slots = self._slots()
             if self._stopping:
                 break
@@ -117,7 +111,6 @@ class Heartbeat:
                 locks = self._locks()
                 reply = self._backend.heartbeat(self._process, slots, self._lease, full=full, locks=locks, seen=seen)
             except Exception as error:  # noqa: BLE001 - without heartbeats the jobs are rescued
-                self._full = self._full or full
                 self._call_in_loop(self._on_error, error)
                 # Before the next interval: other processes watch the lease.
                 self._wake.wait(min(self._interval / 3, RETRY_INTERVAL))

@@ -93,14 +93,15 @@ async def test_a_stream_with_unread_data_keeps_it(redis_url, log):
     assert not log.records
 
 
-def test_a_socket_of_another_type_is_not_used(log):
+@pytest.mark.parametrize("name", ["_sock"])
+def test_a_socket_of_another_type_is_not_used(log, name):
     connection = redis.Connection()
     with socket.socket() as real:
-        connection._sock = real
+        setattr(connection, name, real)
         assert internals.thread_socket(connection) is real
-        connection._sock = object()
+        setattr(connection, name, object())
         assert internals.thread_socket(connection) is None
-        connection._sock = None
+        setattr(connection, name, None)
     assert len(log.records) == 1
 
 

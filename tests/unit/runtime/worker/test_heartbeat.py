@@ -103,21 +103,12 @@ async def test_only_some_beats_are_full(monkeypatch: pytest.MonkeyPatch) -> None
     assert await beats.heart.stop(5)
 
 
-async def test_a_full_beat_can_be_asked_for(beats: Beats) -> None:
-    beats.heart.start()
-    await beats.until(lambda: beats.beats)
-    beats.slots = (1,)
-    beats.heart.request_full()
-    await beats.until(lambda: len(beats.beats) == 2)
-    assert beats.calls[1] == ("host.abc:1", (1,), 12.0, True)
-
-
-async def test_a_full_beat_that_was_asked_for_and_failed_is_made_up_for() -> None:
+async def test_a_later_full_beat_that_failed_is_made_up_for(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("taskhero.runtime.worker.heartbeat.FULL_INTERVAL", 0.1)
     beats = Beats(interval=0.2)
     beats.heart.start()
     await beats.until(lambda: beats.beats)
     beats.answers = [BackendUnavailable("no route")]
-    beats.heart.request_full()
     await beats.until(lambda: len(beats.calls) >= 3)
     assert [call[3] for call in beats.calls[:3]] == [True, True, True]
     assert await beats.heart.stop(5)

@@ -7,7 +7,7 @@ import contextlib
 import os
 import pickle
 import sys
-from threading import Condition, Lock
+from threading import Lock
 from typing import TYPE_CHECKING, Any, cast
 from weakref import WeakSet
 
@@ -93,8 +93,8 @@ class ProcessPool:
                 "which runs the app: let the script do that under `if __name__ == '__main__':`"
             )
         self._limit = (os.cpu_count() or 1) if limit is None else limit
-        # Guards the attributes below, and is notified when child processes have ended.
-        self._changed = Condition()
+        # Guards the attributes below.
+        self._lock = Lock()
         self._idle: list[ChildProcess] = []
         self._children: set[ChildProcess] = set()
         self._closing = False
@@ -114,32 +114,18 @@ class ProcessPool:
         call.set_thread_call(self._threads.start(self._perform, (call, task, running, bound)))
         return call
 
-    def resize(self, limit: int) -> None:
-        """Change how many idle child processes are kept. Call it in an event loop."""
-        self._limit = limit
-        with self._changed:
-            surplus = self._idle[limit:]
-            del self._idle[limit:]
-        for child in surplus:
-            self._threads.start(self._reap, (child,))
-
     def close(self) -> None:
         """Kill the working child processes and let idle ones exit. Call it in an event loop.
 
         It does not wait for their end. The pool can be used again.
         """
         self._closing = True
-        with self._changed:
+        with self._lock:
             idle, self._idle = self._idle, []
             for child in self._children.difference(idle):
                 child.kill()
         for child in idle:
             self._threads.start(self._reap, (child,))
-        self._threads.close()
-
-    async def wait_closed(self) -> None:
-        """After `close`, wait until all child processes have ended."""
-        await self._threads.start(self._wait_until_ended).future
         self._threads.close()
 
     # in a thread
@@ -164,18 +150,18 @@ class ProcessPool:
 
     def _acquire(self) -> tuple[ChildProcess, bool]:
         """Return a child process, and whether it is new."""
-        with self._changed:
+        with self._lock:
             if self._idle:
                 return self._idle.pop(), False
         child = ChildProcess()
-        with self._changed:
+        with self._lock:
             self._children.add(child)
             if self._closing:
                 child.kill()
         return child, True
 
     def _release(self, child: ChildProcess) -> None:
-        with self._changed:
+        with self._lock:
             keep = len(self._idle) < self._limit and not self._closing
             if keep:
                 self._idle.append(child)
@@ -184,13 +170,8 @@ class ProcessPool:
 
     def _reap(self, child: ChildProcess) -> None:
         child.reap()
-        with self._changed:
+        with self._lock:
             self._children.discard(child)
-            self._changed.notify_all()
-
-    def _wait_until_ended(self) -> None:
-        with self._changed:
-            self._changed.wait_for(lambda: not self._children)
 
     def kill_all(self) -> None:
         """Kill all child processes at once, for the interpreter's exit. Only their parent does so, not a fork of it."""
