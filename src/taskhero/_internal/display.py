@@ -95,9 +95,9 @@ def display_utc(enabled: bool) -> None:
     _zone[0] = dt.UTC if enabled else None
 
 
-def time_text(when: dt.datetime, timespec: str = "seconds") -> str:
+def time_text(when: dt.datetime, timespec: str = "seconds", separator: str = " ") -> str:
     """Return an instant for people in the displayed zone, with the offset: ``2027-01-15 09:00:00+01:00``."""
-    return when.astimezone(_zone[0]).isoformat(" ", timespec)
+    return when.astimezone(_zone[0]).isoformat(separator, timespec)
 
 
 #: Options whose values an error may show. Others can contain a password, also under a misspelt name.

@@ -8,7 +8,6 @@ import click
 
 from taskhero._internal.suggestions import suggestion
 from taskhero.cli.formatting import pluralize
-from taskhero.cli.output import printable
 from taskhero.cli.parameters import duration
 
 if TYPE_CHECKING:
@@ -90,9 +89,7 @@ async def read_positions(app: TaskHero, positions: Sequence[int], source: str) -
 async def _missing(app: TaskHero, position: int, total: int, source: str) -> str:
     if total:
         range_ = "0 only" if total == 1 else f"0 to {total - 1}"
-        return (
-            f"there is no failed job at position {position} of {printable(source).plain!r}: its positions are {range_}"
-        )
+        return f"there is no failed job at position {position} of {source!r}: its positions are {range_}"
     lists = await app.queue.failed_lists()
     if source not in lists:
         return f"there is no failed list {source!r}{suggestion(source, lists)}"

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from taskhero._internal.display import time_text
 from taskhero.cli.output import compact, iso
 
 if TYPE_CHECKING:
@@ -20,8 +21,8 @@ __all__ = [
     "job_json",
     "job_line",
     "job_name",
-    "local",
     "pluralize",
+    "time_or_blank",
     "worker_json",
 ]
 
@@ -35,9 +36,9 @@ def pluralize(number: int, what: str) -> str:
     return f"{number} {what}" if number == 1 else f"{number} {what}s"
 
 
-def local(when: datetime | None) -> str:
-    """Return an instant in the local time zone, to the second."""
-    return "" if when is None else f"{when.astimezone():%Y-%m-%d %H:%M:%S}"
+def time_or_blank(when: datetime | None) -> str:
+    """Return an instant in the displayed zone with its offset, to the second, or an empty str."""
+    return "" if when is None else time_text(when)
 
 
 def ago(seconds: float) -> str:

@@ -13,8 +13,10 @@ from typing import TYPE_CHECKING, Any
 import click
 from click.core import ParameterSource
 
+from taskhero._internal.escaping import escape
 from taskhero._internal.suggestions import suggestion
 from taskhero.cli.hints import command_hint, option_hint
+from taskhero.cli.streams import end_without_output
 from taskhero.errors import TaskheroError
 from taskhero.hooks.command_registry import CommandRegistry
 
@@ -25,7 +27,7 @@ __all__ = ["LazyGroup", "ListingGroup", "UsageError", "error_text"]
 
 _MAX_LINES = 2
 #: Options that a listing passes on to its verbs.
-_INHERITED = {"app", "backend", "as_json"}
+_INHERITED = {"app", "backend", "as_json", "wide", "utc"}
 _PLUGIN_COMMANDS = "taskhero: the commands of plugins"
 
 
@@ -104,6 +106,8 @@ class LazyGroup(click.Group):
             raise UsageError(f"{message}{name} {verb} {error.option_name} ...\nSee {name} --help") from error
         except click.UsageError as error:
             raise _short_help(error, info_name or "taskhero") from error
+        except BrokenPipeError as error:
+            end_without_output(error)
 
     def invoke(self, ctx: click.Context) -> Any:
         """Run the command, and turn its errors into short messages."""
@@ -111,10 +115,16 @@ class LazyGroup(click.Group):
             return super().invoke(ctx)
         except TaskheroError as error:
             lines = error_text(error).splitlines() or [type(error).__name__]
-            raise click.ClickException("\n".join(lines[:_MAX_LINES])) from error
+            raise click.ClickException(escape("\n".join(lines[:_MAX_LINES]), keep="\n")) from error
         except click.UsageError as error:
             context = ctx if error.ctx is None else error.ctx
             raise _short_help(error, context.command_path) from error
+        except click.ClickException as error:
+            error.message = escape(error.message, keep="\n")  # type: ignore[misc] # its class decides how it is shown
+            raise
+        except BrokenPipeError as error:
+            # click itself would exit with code 1, which means a failure.
+            end_without_output(error)
 
 
 class ListingGroup(click.Group):
@@ -176,4 +186,5 @@ def _short_help(error: click.UsageError, command: str) -> click.ClickException:
         message = f"No such option {error.option_name!r}: {hint}" if hint else message
     if "\n" in message:
         return error  # the message is the help itself
+    message = escape(message, keep="\n")
     return UsageError(f"{message}\nSee {command} --help")

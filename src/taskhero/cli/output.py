@@ -5,35 +5,45 @@ from __future__ import annotations
 import json
 import os
 import sys
-import unicodedata
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, Protocol
+from datetime import UTC
+from typing import TYPE_CHECKING, Any, Protocol, TypeVar
 
 import click
-from rich.box import SIMPLE_HEAD
-from rich.console import Console
-from rich.table import Table
-from rich.text import Text
+import rich.console
+
+from taskhero._internal.display import display_utc
+from taskhero._internal.escaping import escape
+from taskhero.cli.tables import Paragraph, Table
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
+    from collections.abc import Callable, Iterable, Iterator
     from datetime import datetime
 
 __all__ = [
     "Advance",
+    "Console",
     "compact",
     "console",
+    "encoding",
     "iso",
     "json_option",
+    "listing_options",
     "print_json",
     "print_table",
-    "printable",
     "progress",
-    "table",
+    "say",
+    "shown",
+    "utc_option",
 ]
 
-#: Columns of the output if it is not a terminal, so that nothing is cut or wrapped.
-_PIPE_WIDTH = 10_000
+_Command = TypeVar("_Command", bound="Callable[..., Any]")
+
+#: Columns of an output that is not cut, for example in a pipe.
+_UNLIMITED = 100_000
+_LINES = 25
+#: Keys of values that a verb and the verb before it share.
+_WIDE, _UTC = "taskhero: --wide", "taskhero: --utc"
 
 
 def _json_wanted(context: click.Context, _option: click.Parameter, value: bool) -> bool:
@@ -41,21 +51,76 @@ def _json_wanted(context: click.Context, _option: click.Parameter, value: bool) 
     return value or bool(context.parent is not None and context.parent.params.get("as_json"))
 
 
+def _set_wide(context: click.Context, _option: click.Parameter, value: bool) -> None:
+    context.meta[_WIDE] = value or context.meta.get(_WIDE, False)
+
+
+def _set_utc(context: click.Context, _option: click.Parameter, value: bool) -> bool:
+    context.meta[_UTC] = value or context.meta.get(_UTC, False)
+    display_utc(context.meta[_UTC])
+    return bool(context.meta[_UTC])
+
+
+def utc_option(*, exposed: bool = False) -> Callable[[_Command], _Command]:
+    """Return the option ``--utc``, which all times of the program follow; only *exposed* it is the argument `utc`."""
+    text = "Show times in UTC. Default: in the time zone of this machine."
+    return click.option("--utc", is_flag=True, callback=_set_utc, expose_value=exposed, help=text)
+
+
 #: The option ``--json``, as `as_json`.
 json_option = click.option(
     "--json", "as_json", is_flag=True, callback=_json_wanted, help="Print one JSON object, for programs."
 )
+_wide_option = click.option(
+    "--wide",
+    is_flag=True,
+    callback=_set_wide,
+    expose_value=False,
+    help="Truncate nothing. Default: a table fits the terminal.",
+)
 
 
-def console() -> Console:
-    """Return a console on the current standard output."""
+def listing_options(command: _Command) -> _Command:
+    """Give a command that lists entries ``--wide`` and ``--utc``, which need no argument, and `json_option`."""
+    return _wide_option(utc_option()(json_option(command)))
+
+
+class Console(rich.console.Console):
+    """A console that ends the program, or is silent, if the reader of its stream has ended."""
+
+    def on_broken_pipe(self) -> None:
+        """See `rich.console.Console.on_broken_pipe`."""
+        if not self.stderr:
+            raise  # noqa: PLE0704 - rich calls this function in the handler of the error
+        self.quiet = True
+
+
+def console(*, live: bool = False) -> Console:
+    """Return a console on the current standard output.
+
+    Args:
+        live: Whether it redraws its text in place, which must fit the terminal.
+    """
+    width, height = _size(live=live)
+    styled = not os.environ.get("NO_COLOR")
     color = bool(os.environ.get("FORCE_COLOR"))
     return Console(
-        force_terminal=True if color else None,
-        color_system="standard" if color else "auto",
+        force_terminal=True if color and styled else None,
+        color_system=("standard" if color else "auto") if styled else None,
         highlight=False,
-        width=None if sys.stdout.isatty() else _PIPE_WIDTH,
+        width=width,
+        height=height,
     )
+
+
+def _size(*, live: bool) -> tuple[int | None, int | None]:
+    """Return columns and lines of the output, or None for those of the terminal."""
+    context = click.get_current_context(silent=True)
+    wide = not live and context is not None and context.meta.get(_WIDE)
+    if wide or not sys.stdout.isatty():
+        # A pipe has no width, even if COLUMNS is set: programs and files get everything.
+        return _UNLIMITED, _LINES
+    return None, None
 
 
 def print_json(value: object) -> None:
@@ -69,35 +134,30 @@ def compact(value: object) -> str:
 
 
 def iso(when: datetime | None) -> str | None:
-    """Return an instant in ISO 8601."""
-    return None if when is None else when.isoformat()
+    """Return an instant in ISO 8601 and UTC, for JSON."""
+    return None if when is None else when.astimezone(UTC).isoformat()
 
 
-def printable(text: object) -> Text:
-    """Return text from a store with control characters escaped and without any markup."""
-    return Text("".join(char if _is_printable(char) else repr(char)[1:-1] for char in str(text)))
+def encoding() -> str:
+    """Return the encoding of the standard output."""
+    return getattr(sys.stdout, "encoding", None) or "utf-8"
 
 
-def _is_printable(char: str) -> bool:
-    return char == "\n" or unicodedata.category(char) not in {"Cc", "Cf", "Cs", "Zl", "Zp"}
+def shown(text: object, *, keep: str = "") -> str:
+    """Return text from a store as the standard output can show it, in one line unless *keep* has the line feed."""
+    return escape(str(text), keep=keep, encoding=encoding())
 
 
-def table(title: str, columns: Iterable[str], rows: Iterable[Iterable[object]]) -> Table:
-    """Return a table. A column whose name begins with ``#`` has numbers and is aligned to the right."""
-    result = Table(
-        title=Text(title) if title else None, title_justify="left", title_style="bold", box=SIMPLE_HEAD, pad_edge=False
-    )
-    for name in columns:
-        result.add_column(name.removeprefix("#"), justify="right" if name.startswith("#") else "left", overflow="fold")
-    for row in rows:
-        result.add_row(*(printable("" if cell is None else cell) for cell in row))
-    return result
+def say(text: object, *, err: bool = False) -> None:
+    """Print one line of text, escaped, on the standard output or error output."""
+    click.echo(shown(text), err=err)
 
 
 def print_table(title: str, columns: Iterable[str], rows: Iterable[Iterable[object]]) -> None:
-    """Print a `table`, or only its title without rows."""
+    """Print a `Table`, or only its title without rows."""
     cells = list(rows)
-    console().print(table(title, columns, cells) if cells else Text(title, style="bold"))
+    out = console()
+    out.print(Table(title, columns, cells) if cells else Paragraph(title, "bold"))
 
 
 class Advance(Protocol):
@@ -113,7 +173,7 @@ def progress(title: str, total: int | None) -> Iterator[Advance]:
     """Show a progress bar on the standard error output while the block runs, if that is a terminal."""
     from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
-    out = Console(stderr=True)
+    out = Console(stderr=True, color_system=None if os.environ.get("NO_COLOR") else "auto")
     columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
     with Progress(*columns, console=out, transient=True, disable=not out.is_terminal) as bar:
         bar_task = bar.add_task(title, total=total)

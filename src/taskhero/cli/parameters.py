@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from taskhero._internal.escaping import escape
 from taskhero.cli.groups import UsageError
 from taskhero.engine.time.instants import LATEST, delay_of
 from taskhero.errors import InvalidMoment, Undecodable
@@ -134,9 +135,9 @@ def confirm(question: str, *, yes: bool) -> None:
     Raises:
         click.ClickException: The answer is no.
     """
-    if not yes and not click.confirm(question, err=True):
+    if not yes and not click.confirm(escape(question), err=True):
         raise click.ClickException("nothing was done")
 
 
 def _is_interactive() -> bool:
-    return sys.stdin.isatty()
+    return sys.stdin is not None and sys.stdin.isatty()

@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING, Any
 import attrs
 import click
 
-from taskhero.cli.formatting import job_json, job_name, local, pluralize
+from taskhero.cli.formatting import job_json, job_name, pluralize, time_or_blank
 from taskhero.cli.groups import ListingGroup
-from taskhero.cli.output import compact, iso, json_option, print_json, print_table, progress
+from taskhero.cli.output import compact, iso, json_option, listing_options, print_json, print_table, progress, say
 from taskhero.cli.parameters import confirm, json_value, limit_option, require_confirmation, yes_option
 from taskhero.cli.targets import note_if_private, open_target, run_connected, target_options
 from taskhero.engine.task.signature import wire_args
@@ -43,7 +43,7 @@ _task_option = click.option("--task", "-t", metavar="NAME", help="Only jobs of t
 @click.option("--start", type=click.IntRange(0), default=0, show_default=True, help="Position of the first entry.")
 @limit_option
 @target_options
-@json_option
+@listing_options
 def delayed(
     *,
     queue: str | None,
@@ -72,11 +72,13 @@ def delayed(
     rows = []
     for position, entry in page.entries:
         job = _job(entry.raw)
-        rows.append((position, local(_due_time(entry)), job_name(job), job.queue, job.problem or compact(job.args)))
+        rows.append(
+            (position, time_or_blank(_due_time(entry)), job_name(job), job.queue, job.problem or compact(job.args))
+        )
     title = pluralize(page.total, "delayed job") if page.total else "no delayed jobs"
-    print_table(title, ("#position", "due at", "task", "queue", "args"), rows)
+    print_table(title, ("#position", "@due at", "task", "queue", "args"), rows)
     if page.next_start is not None:
-        click.echo(f"Next page: --start {page.next_start}")
+        say(f"Next page: --start {page.next_start}")
 
 
 @delayed.command(short_help="Delete delayed jobs.")
@@ -123,7 +125,7 @@ def delete(
     if as_json:
         print_json({"deleted": deleted})
     else:
-        click.echo(f"deleted {pluralize(deleted, 'delayed job')}")
+        say(f"deleted {pluralize(deleted, 'delayed job')}")
 
 
 @attrs.frozen

@@ -9,9 +9,10 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from taskhero._internal.display import time_text
 from taskhero.cli.completion import complete_tasks
 from taskhero.cli.hints import HintingCommand
-from taskhero.cli.output import compact, iso, json_option, print_json
+from taskhero.cli.output import compact, iso, json_option, print_json, say, utc_option
 from taskhero.cli.parameters import duration, json_value
 from taskhero.cli.targets import is_private, open_target, run_connected, target_options
 from taskhero.engine.time.instants import due_time_after, instant_of, to_datetime
@@ -74,6 +75,7 @@ def _guess(words: list[str]) -> str:
     "--at", "due_at", callback=_due_time, metavar="TIME", help="Due time: ISO 8601 with a time zone, or Unix seconds."
 )
 @target_options
+@utc_option()
 @json_option
 def enqueue(
     *,
@@ -117,8 +119,8 @@ def enqueue(
     if as_json:
         print_json({"stored": stored, "job": {"name": job.name, "args": job.args, "queue": job.queue}, "at": iso(when)})
     elif stored:
-        later = "" if when is None else f" for {when.isoformat()}"
-        click.echo(f"enqueued {job.name} {compact(job.args)} in queue {job.queue}{later}")
+        later = "" if when is None else f" for {time_text(when, separator='T')}"
+        say(f"enqueued {job.name} {compact(job.args)} in queue {job.queue}{later}")
     if not stored:
         raise click.ClickException(f"a plugin refused the job {job.name} {compact(job.args)}; nothing was stored")
 

@@ -6,12 +6,14 @@ import time
 from typing import TYPE_CHECKING, Any
 
 import click
+from rich.text import Text
 
+from taskhero._internal.escaping import indent
 from taskhero.cli.commands.failed_actions import remove, retry
 from taskhero.cli.failure_selection import build_filter, read_positions, source_option, which_options
-from taskhero.cli.formatting import error_line, failed_json, job_name, local, pluralize
+from taskhero.cli.formatting import error_line, failed_json, job_name, pluralize, time_or_blank
 from taskhero.cli.groups import ListingGroup
-from taskhero.cli.output import compact, console, iso, json_option, print_json, print_table, printable
+from taskhero.cli.output import compact, console, listing_options, print_json, print_table, say, shown
 from taskhero.cli.parameters import limit_option, positions, start_option
 from taskhero.cli.targets import note_if_private, open_target, run_connected, target_options
 
@@ -32,7 +34,7 @@ _PAGE = 1000
 @limit_option
 @which_options
 @click.option("--verbose", "-v", is_flag=True, help="Show arguments, worker and traceback, too.")
-@json_option
+@listing_options
 def failed(
     *,
     app: str | None,
@@ -73,14 +75,14 @@ def failed(
         _print_details(page.entries)
     else:
         rows = [
-            (position, job_name(entry.job), entry.queue, local(entry.failed_at), error_line(entry))
+            (position, job_name(entry.job), entry.queue, time_or_blank(entry.failed_at), error_line(entry))
             for position, entry in page.entries
         ]
-        print_table(page.title(), ("#position", "task", "queue", "failed at", "error"), rows)
+        print_table(page.title(), ("#position", "task", "queue", "@failed at", "error"), rows)
     for name, count in page.others.items():
-        click.echo(f"Another failed list: --list {printable(name).plain} ({pluralize(count, 'entry')})")
+        say(f"Another failed list: --list {name} ({count} {'entry' if count == 1 else 'entries'})")
     if page.next_start is not None:
-        click.echo(f"Next page: --start {page.next_start}")
+        say(f"Next page: --start {page.next_start}")
 
 
 @failed.command(
@@ -90,7 +92,7 @@ def failed(
 @click.argument("positions", nargs=-1, required=True, metavar="POSITION...", callback=positions)
 @source_option
 @target_options
-@json_option
+@listing_options
 def show(*, positions: list[int], source: str, app: str | None, backend: str | None, as_json: bool) -> None:
     """Show the failed jobs at these positions with error, traceback, arguments and worker.
 
@@ -173,20 +175,21 @@ async def _read(app: TaskHero, source: str, start: int, limit: int, condition: F
 def _print_details(found: list[tuple[int, FailedJob]]) -> None:
     out = console()
     for position, entry in found:
-        out.print(
-            printable(f"{position}  {job_name(entry.job)} in queue {entry.queue}: {error_line(entry)}"), style="bold"
-        )
+        title = shown(f"{position}  {job_name(entry.job)} in queue {entry.queue}: {error_line(entry)}")
+        out.print(Text(title, style="bold"), soft_wrap=True)
         details = {
             "args": compact(entry.job.args),
             "worker": entry.worker,
-            "failed at": iso(entry.failed_at),
-            "retried at": iso(entry.retried_at),
+            "failed at": time_or_blank(entry.failed_at),
+            "retried at": time_or_blank(entry.retried_at),
             "unreadable": entry.problem,
             "error": entry.error if "\n" in entry.error else None,
         }
         for name, value in details.items():
             if value:
-                out.print(printable(f"  {name}: {value}"))
+                # The whole text, as it can be copied: the terminal wraps it.
+                text = shown(value, keep="\n")
+                click.echo(f"  {name}: {indent(text)}")
         for line in entry.backtrace:
-            out.print(printable(f"    {line}"))
-        out.print()
+            say(f"    {line}")
+        click.echo()

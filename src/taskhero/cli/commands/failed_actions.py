@@ -9,7 +9,7 @@ import click
 
 from taskhero.cli.failure_selection import build_filter, read_positions, which_options
 from taskhero.cli.formatting import error_line, job_json, job_line, pluralize
-from taskhero.cli.output import json_option, print_json, printable, progress
+from taskhero.cli.output import json_option, print_json, progress, say
 from taskhero.cli.parameters import confirm, positions, require_confirmation, yes_option
 from taskhero.cli.targets import note_if_private, open_target, run_connected, target_options
 from taskhero.errors import BackendError, CannotRetry, NotConnected, NotInFailures
@@ -141,13 +141,13 @@ class _Report:
 
     def _print(self, done_word: str, counts: dict[str, int]) -> None:
         for result in self.shown:
-            job = printable(job_line(result.failed.job)).plain
+            job = job_line(result.failed.job)
             if result.done:
-                click.echo(f"{done_word} {job} of queue {printable(result.failed.queue).plain}")
+                say(f"{done_word} {job} of queue {result.failed.queue}")
             elif result.outcome == FailedJobOutcome.GONE:
-                click.echo(f"gone: {job}: another program retried or removed it", err=True)
+                say(f"gone: {job}: another program retried or removed it", err=True)
             else:
-                click.echo(f"not {done_word}: {job}: {printable(result.reason).plain}", err=True)
+                say(f"not {done_word}: {job}: {result.reason}", err=True)
         if not self.by_position:
             gone = f", {counts['gone']} were gone" if counts["gone"] else ""
             stay = counts["refused"] + counts["impossible"]
@@ -161,10 +161,7 @@ def _apply_to_positions(target: TaskHero, verb: str, positions: list[int], sourc
     found = run_connected(target, lambda app: read_positions(app, positions, source))
     if not yes:
         for position, entry in found:
-            click.echo(
-                printable(f"{position}  {job_line(entry.job)} in queue {entry.queue}: {error_line(entry)}").plain,
-                err=True,
-            )
+            say(f"{position}  {job_line(entry.job)} in queue {entry.queue}: {error_line(entry)}", err=True)
         confirm(f"{verb.capitalize()} {pluralize(len(found), 'failed job')}?", yes=yes)
 
     async def apply(app: TaskHero) -> _Report:

@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from taskhero._internal.suggestions import suggestion
-from taskhero.cli.formatting import ago, local, pluralize
+from taskhero.cli.formatting import ago, pluralize, time_or_blank
 from taskhero.cli.groups import ListingGroup
-from taskhero.cli.output import iso, json_option, print_json, print_table, printable
+from taskhero.cli.output import iso, json_option, listing_options, print_json, print_table, say
 from taskhero.cli.parameters import confirm, require_confirmation, yes_option
 from taskhero.cli.targets import note_if_private, open_target, run_connected, target_options
 
@@ -23,7 +23,7 @@ __all__ = ["delete", "locks"]
 
 @click.group(cls=ListingGroup, short_help="List the locks of queued and running jobs, and delete some.")
 @target_options
-@json_option
+@listing_options
 def locks(*, app: str | None, backend: str | None, as_json: bool) -> None:
     """List queue locks (lock:...) and job locks (workerslock:...) with what releases each. `locks delete` deletes some.
 
@@ -41,7 +41,7 @@ def locks(*, app: str | None, backend: str | None, as_json: bool) -> None:
         print_json({"locks": [_as_json(lock) for lock in found]})
         return
     rows = [(lock.name, _expires(lock), lock.ends, lock.owner) for lock in found]
-    print_table(pluralize(len(found), "lock"), ("lock", "expires", "released when", "owner"), rows)
+    print_table(pluralize(len(found), "lock"), ("lock", "@expires", "released when", "owner"), rows)
 
 
 @locks.command(short_help="Delete locks by name.")
@@ -62,7 +62,7 @@ def delete(*, names: tuple[str, ...], yes: bool, app: str | None, backend: str |
     target = open_target(app, backend)
     require_confirmation(yes=yes)
     note_if_private(target)
-    confirm(f"Delete {pluralize(len(names), 'lock')}: {', '.join(printable(name).plain for name in names)}?", yes=yes)
+    confirm(f"Delete {pluralize(len(names), 'lock')}: {', '.join(names)}?", yes=yes)
 
     async def remove(app: TaskHero) -> tuple[dict[str, int], list[str]]:
         deleted = {name: await app.queue.delete_lock(name) for name in names}
@@ -73,7 +73,7 @@ def delete(*, names: tuple[str, ...], yes: bool, app: str | None, backend: str |
     if as_json:
         print_json({"deleted": sum(deleted.values()), "missing": missing})
     else:
-        click.echo(f"deleted {pluralize(sum(deleted.values()), 'lock')}")
+        say(f"deleted {pluralize(sum(deleted.values()), 'lock')}")
     if missing:
         raise click.ClickException(f"there is no lock {missing[0]!r}{suggestion(missing[0], left)}")
 
@@ -83,7 +83,7 @@ def _expires(lock: LockState) -> str:
     if lock.expires_at is None:
         return "never"
     left = lock.expires_at.timestamp() - time.time()
-    text = f"{local(lock.expires_at)} ({'in ' + ago(left) if left >= 0 else ago(-left) + ' ago'})"
+    text = f"{time_or_blank(lock.expires_at)} ({'in ' + ago(left) if left >= 0 else ago(-left) + ' ago'})"
     return text if lock.has_lifetime else f"{text}, no TTL"
 
 

@@ -13,7 +13,8 @@ from taskhero._internal.logs import get_logger
 from taskhero.backends.registry import found_backends
 from taskhero.cli.app_loader import app_option, load_app
 from taskhero.cli.formatting import pluralize
-from taskhero.cli.output import console, json_option, print_json, table
+from taskhero.cli.output import console, listing_options, print_json
+from taskhero.cli.tables import Table
 from taskhero.hooks.installed import SWITCH
 from taskhero.hooks.manager import PluginManager
 from taskhero.plugins import shipped_plugins as shipped_names
@@ -34,7 +35,7 @@ __all__ = ["plugins"]
 
 @click.command(short_help="List installed plugins and backends, and what is wrong with them.")
 @app_option
-@json_option
+@listing_options
 @click.pass_context
 def plugins(context: click.Context, app: str | None, *, as_json: bool) -> None:
     """List installed plugins and backends with their distribution, their state, and the reason if one failed.
@@ -145,12 +146,12 @@ def _plugins_table(found: list[FoundPlugin], commands: CommandRegistry) -> Rende
         )
         for plugin in found
     ]
-    return table(f"{_count(rows, 'installed plugin')}", ("plugin", "from", "state", "hooks, or the error"), rows)
+    return Table(f"{_count(rows, 'installed plugin')}", ("plugin", "from", "state", "hooks, or the error"), rows)
 
 
 def _backends_table(found: list[FoundBackend]) -> RenderableType:
     rows = [(f"{backend.scheme}://", backend.origin, backend.state, backend.error) for backend in found]
-    return table(f"{_count(rows, 'installed backend')}", ("backend", "from", "state", "error"), rows)
+    return Table(f"{_count(rows, 'installed backend')}", ("backend", "from", "state", "error"), rows)
 
 
 def _app_tables(app: dict[str, Any]) -> list[RenderableType]:
@@ -161,8 +162,8 @@ def _app_tables(app: dict[str, Any]) -> list[RenderableType]:
         for position, plugin in enumerate(task["plugins"], 1)
     ]
     return [
-        table(f"{_count(app_wide, 'plugin')} of the app, for all its tasks", ("name", "plugin", "hooks"), app_wide),
-        table(f"{_count(of_tasks, 'plugin')} of single tasks", ("task", "#order", "name", "plugin", "hooks"), of_tasks),
+        Table(f"{_count(app_wide, 'plugin')} of the app, for all its tasks", ("name", "plugin", "hooks"), app_wide),
+        Table(f"{_count(of_tasks, 'plugin')} of single tasks", ("task", "#order", "name", "plugin", "hooks"), of_tasks),
     ]
 
 

@@ -10,7 +10,7 @@ from taskhero._internal.suggestions import suggestion
 from taskhero.cli.completion import complete_queues
 from taskhero.cli.formatting import job_json, job_name, pluralize
 from taskhero.cli.groups import ListingGroup
-from taskhero.cli.output import compact, json_option, print_json, print_table, printable, progress
+from taskhero.cli.output import compact, json_option, listing_options, print_json, print_table, progress, say, shown
 from taskhero.cli.parameters import confirm, json_value, limit_option, require_confirmation, start_option, yes_option
 from taskhero.cli.targets import note_if_private, open_target, run_connected, target_options
 from taskhero.errors import WrongType
@@ -26,7 +26,7 @@ __all__ = ["delete", "length_rows", "queues", "show"]
 
 @click.group(cls=ListingGroup, short_help="List queues with their lengths, show and delete their jobs.")
 @target_options
-@json_option
+@listing_options
 def queues(*, app: str | None, backend: str | None, as_json: bool) -> None:
     """List the queues with their lengths. Sub-verbs show and delete the jobs of one queue.
 
@@ -52,7 +52,7 @@ def queues(*, app: str | None, backend: str | None, as_json: bool) -> None:
 @start_option
 @limit_option
 @target_options
-@json_option
+@listing_options
 def show(*, name: str, start: int, limit: int, app: str | None, backend: str | None, as_json: bool) -> None:
     """Show the jobs of the queue NAME in pages, the next one first.
 
@@ -83,9 +83,9 @@ def show(*, name: str, start: int, limit: int, app: str | None, backend: str | N
         if total is None
         else pluralize(total, "job") + ("" if jobs or not total else f", none from {first}")
     )
-    print_table(f"queue {printable(name).plain}: {size}", ("#position", "task", "args"), rows)
+    print_table(f"queue {name}: {size}", ("#position", "task", "args"), rows)
     if next_start is not None:
-        click.echo(f"Next page: --start {next_start}")
+        say(f"Next page: --start {next_start}")
 
 
 @queues.command(short_help="Delete a queue with all its jobs, or some of its jobs.")
@@ -125,7 +125,7 @@ def delete(
     confirm(_question(name, length, task, arguments), yes=yes)
 
     async def remove(app: TaskHero) -> int:
-        with progress(f"deleting from {printable(name).plain}", None):
+        with progress(f"deleting from {shown(name)}", None):
             if task is None:
                 return await app.queue.delete_queue(name)
             if arguments is None:
@@ -137,7 +137,7 @@ def delete(
         print_json({"queue": name, "deleted": deleted})
     else:
         result = f"deleted {pluralize(deleted, 'job')}"
-        click.echo(f"{result} of queue {printable(name).plain}" + (", and the queue" if task is None else ""))
+        say(f"{result} of queue {name}" + (", and the queue" if task is None else ""))
 
 
 def length_rows(lengths: Mapping[str, int | None]) -> list[tuple[str, object]]:
@@ -165,11 +165,10 @@ async def _length_of(app: TaskHero, name: str) -> int | None:
 
 
 def _question(name: str, length: int | None, task: str | None, arguments: Any) -> str:
-    queue = printable(name).plain
     if task is None:
-        return f"Delete queue {queue} with all its jobs ({'unreadable' if length is None else length})?"
+        return f"Delete queue {name} with all its jobs ({'unreadable' if length is None else length})?"
     suffix = "" if arguments is None else f" with {compact(arguments)}"
-    return f"Delete all jobs of {printable(task).plain}{suffix} from queue {queue}?"
+    return f"Delete all jobs of {task}{suffix} from queue {name}?"
 
 
 def _entry(job: Job) -> dict[str, Any]:

@@ -10,12 +10,12 @@ import attrs
 import click
 from rich.console import Group
 from rich.live import Live
-from rich.text import Text
 
 from taskhero.cli.commands.queues import length_rows
 from taskhero.cli.commands.workers import worker_rows
-from taskhero.cli.formatting import ago, local, pluralize, worker_json
-from taskhero.cli.output import console, iso, json_option, print_json, printable, table
+from taskhero.cli.formatting import ago, pluralize, time_or_blank, worker_json
+from taskhero.cli.output import console, iso, listing_options, print_json
+from taskhero.cli.tables import Paragraph, Table
 from taskhero.cli.targets import note_if_private, open_target, run_connected, target_options
 from taskhero.errors import BackendError
 
@@ -60,7 +60,7 @@ _MAX_BUSY = 15
     metavar="SECONDS",
     help="Seconds between two refreshes of --watch.",
 )
-@json_option
+@listing_options
 def status(app: str | None, backend: str | None, interval: float, *, watch: bool, as_json: bool) -> None:
     """Show queues, busy workers, the counters, the number of failed and delayed jobs, and the leader.
 
@@ -85,7 +85,7 @@ def status(app: str | None, backend: str | None, interval: float, *, watch: bool
     with contextlib.suppress(KeyboardInterrupt):
         if as_json:
             run_connected(target, lambda app: _watch(app, interval, lambda snapshot: print_json(snapshot.values)))
-        elif (out := console()).is_terminal:
+        elif (out := console(live=True)).is_terminal:
             with Live(console=out, auto_refresh=False) as screen:
                 run_connected(target, lambda app: _watch(app, interval, lambda snapshot: _draw(screen, snapshot)))
         else:
@@ -138,15 +138,15 @@ def _lock_json(lock: SchedulerLock | None) -> dict[str, Any] | None:
     }
 
 
-def _lock_lines(lock: SchedulerLock) -> list[Text]:
+def _lock_lines(lock: SchedulerLock) -> list[RenderableType]:
     """Return lines that describe another scheduler's lock and its effect on delayed jobs."""
-    since = "" if lock.since is None else f" since {local(lock.since)}"
+    since = "" if lock.since is None else f" since {time_or_blank(lock.since)}"
     ttl = "no TTL" if lock.expires_in is None else f"TTL {ago(lock.expires_in)}"
     effect, style = "taskhero promotes no delayed jobs: another program's scheduler leads", "bold red"
     if lock.dead:
         effect, style = "a lock of another program's scheduler counts as dead and has no effect", "bold yellow"
-    lines = (effect, f"  lock: {printable(lock.key).plain}", f"  holder: {printable(lock.holder).plain}{since}, {ttl}")
-    return [Text(line, style) for line in lines]
+    lines = (effect, f"  lock: {lock.key}", f"  holder: {lock.holder}{since}, {ttl}")
+    return [Paragraph(line, style) for line in lines]
 
 
 def _rates(before: Details, details: Details) -> dict[str, float] | None:
@@ -179,37 +179,37 @@ def _render(snapshot: Snapshot) -> RenderableType:
     values, details = snapshot.values, snapshot.details
     parts: list[RenderableType] = []
     if values["error"]:
-        parts.append(Text.assemble(("last known state; now: ", "bold red"), printable(values["error"])))
+        parts.append(Paragraph(f"last known state; now: {values['error']}", "bold red"))
     if details is None:
         return Group(*parts)
     busy = [worker for worker in details.workers if worker.working is not None]
-    parts.insert(0, Text.assemble((printable(values["backend"]).plain, "bold")))
+    parts.insert(0, Paragraph(values["backend"], "bold"))
     parts += _summary(values, details, len(busy))
-    parts.append(table("", ("queue", "#jobs"), length_rows(details.queues) or [("(no queues)", "")]))
+    parts.append(Table("", ("queue", "#jobs"), length_rows(details.queues) or [("(no queues)", "")]))
     if busy:
         # The longest runs come first. An undecodable entry has no start time.
         busy.sort(key=lambda worker: iso(worker.working.run_at) or "" if worker.working is not None else "")
         rows = [(row[0], row[2], row[3]) for row in worker_rows(busy[:_MAX_BUSY], details.now)]
-        parts.append(table("", ("worker", "job", "#for"), rows))
+        parts.append(Table("", ("worker", "job", "#for"), rows))
     if len(busy) > _MAX_BUSY:
-        parts.append(printable(f"{len(busy) - _MAX_BUSY} more are busy: taskhero workers --busy"))
+        parts.append(Paragraph(f"{len(busy) - _MAX_BUSY} more are busy: taskhero workers --busy"))
     return Group(*parts)
 
 
 def _summary(values: dict[str, Any], details: Details, busy: int) -> list[RenderableType]:
     """Return one line for each number."""
     lines: list[RenderableType] = [
-        printable(f"{pluralize(len(details.workers), 'worker')}, {busy} busy"),
-        printable(
+        Paragraph(f"{pluralize(len(details.workers), 'worker')}, {busy} busy"),
+        Paragraph(
             f"processed {values['processed']}, failed {values['failed']}, in the failed list {values['failed_jobs']}"
         ),
     ]
     if values["rates"] is not None:
         rates = values["rates"]
-        lines.append(printable(f"each second: processed {rates['processed']:.1f}, failed {rates['failed']:.1f}"))
-    lines += [printable(f"delayed {values['delayed']}"), printable(f"leader: {values['leader'] or 'none'}")]
+        lines.append(Paragraph(f"each second: processed {rates['processed']:.1f}, failed {rates['failed']:.1f}"))
+    lines += [Paragraph(f"delayed {values['delayed']}"), Paragraph(f"leader: {values['leader'] or 'none'}")]
     if details.scheduler_lock is not None:
         lines += _lock_lines(details.scheduler_lock)
     if details.paused:
-        lines.append(Text("all workers are paused: they claim no jobs (pause-all-workers)", "bold red"))
+        lines.append(Paragraph("all workers are paused: they claim no jobs (pause-all-workers)", "bold red"))
     return lines

@@ -11,7 +11,7 @@ from taskhero.cli.app_loader import app_option, load_app, require_app
 from taskhero.cli.completion import complete_tasks
 from taskhero.cli.formatting import pluralize
 from taskhero.cli.groups import ListingGroup
-from taskhero.cli.output import json_option, print_json, print_table, printable
+from taskhero.cli.output import json_option, listing_options, print_json, print_table, say
 from taskhero.cli.targets import is_private, note_if_private, open_target, run_connected, target_options
 from taskhero.errors import BackendError
 
@@ -28,7 +28,7 @@ _STATE_TEXTS = {"active": "", "stopped": "stopped", "failed": "stopped by a fail
 
 @click.group(cls=ListingGroup, short_help="List the tasks of an app, stop and start periodic tasks.")
 @app_option
-@json_option
+@listing_options
 def tasks(*, app: str | None, as_json: bool) -> None:
     """List the tasks that an app declares, with their signatures and, for periodic tasks, when they run.
 
@@ -71,7 +71,7 @@ def stop(*, name: str, app: str | None, backend: str | None, as_json: bool) -> N
     if as_json:
         print_json({"task": name, "removed": removed})
     else:
-        click.echo(f"stopped {name}; removed {pluralize(removed, 'queued or delayed job')}")
+        say(f"stopped {name}; removed {pluralize(removed, 'queued or delayed job')}")
 
 
 @tasks.command(short_help="Start a periodic task that was stopped.")
@@ -92,7 +92,7 @@ def start(*, name: str, app: str | None, backend: str | None, as_json: bool) -> 
     if as_json:
         print_json({"task": name, "started": started})
     else:
-        click.echo(f"started {name}; it runs {_schedule(target.tasks[name])}")
+        say(f"started {name}; it runs {_schedule(target.tasks[name])}")
 
 
 def _with_periodic(name: str, app: str | None, backend: str | None) -> TaskHero:
@@ -119,7 +119,7 @@ def _states(app: TaskHero, found: list[Task[Any, Any]]) -> dict[str, str | None]
     try:
         return run_connected(app, read)
     except BackendError as error:
-        click.echo(f"Note: the states of periodic tasks are unknown: {printable(error).plain}", err=True)
+        say(f"Note: the states of periodic tasks are unknown: {error}", err=True)
         return {}
 
 

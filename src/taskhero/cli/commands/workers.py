@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from taskhero._internal.suggestions import suggestion
-from taskhero.cli.formatting import ago, doing, heartbeat_text, job_line, local, pluralize, worker_json
+from taskhero.cli.formatting import ago, doing, heartbeat_text, job_line, pluralize, time_or_blank, worker_json
 from taskhero.cli.groups import ListingGroup
-from taskhero.cli.output import json_option, print_json, print_table, printable, progress
+from taskhero.cli.output import json_option, listing_options, print_json, print_table, progress, say
 from taskhero.cli.parameters import confirm, duration, require_confirmation, yes_option
 from taskhero.cli.targets import note_if_private, open_target, run_connected, target_options
 from taskhero.models import CleanedWorker
@@ -27,7 +27,7 @@ __all__ = ["clean", "retry_stuck", "worker_rows", "workers"]
 @click.group(cls=ListingGroup, short_help="List workers with their jobs, and clean up stuck ones.")
 @click.option("--busy", is_flag=True, help="Only workers that run a job.")
 @target_options
-@json_option
+@listing_options
 def workers(*, busy: bool, app: str | None, backend: str | None, as_json: bool) -> None:
     """List the workers of all programs, each with its job and for how long it runs. Sub-verbs clean up stuck ones.
 
@@ -50,11 +50,11 @@ def workers(*, busy: bool, app: str | None, backend: str | None, as_json: bool) 
         return
     print_table(
         pluralize(len(found), "worker"),
-        ("worker", "queues", "job", "#for", "started", "heartbeat"),
+        ("worker", "queues", "job", "#for", "@started", "heartbeat"),
         worker_rows(found, details.now),
     )
     if details.paused:
-        click.echo("All workers are paused: they claim no jobs (pause-all-workers).")
+        say("All workers are paused: they claim no jobs (pause-all-workers).")
 
 
 def worker_rows(workers: Iterable[WorkerState], now: datetime) -> list[tuple[object, ...]]:
@@ -62,7 +62,7 @@ def worker_rows(workers: Iterable[WorkerState], now: datetime) -> list[tuple[obj
     rows: list[tuple[object, ...]] = []
     for worker in workers:
         heartbeat = "; ".join(part for part in (heartbeat_text(worker, now), worker.problem) if part)
-        rows.append((worker.name, worker.queues, *doing(worker, now), local(worker.started_at), heartbeat))
+        rows.append((worker.name, worker.queues, *doing(worker, now), time_or_blank(worker.started_at), heartbeat))
     return rows
 
 
@@ -108,9 +108,9 @@ def clean(
         return
     for worker in cleaned:
         result = "was idle" if worker.failed is None else f"{job_line(worker.failed.job)} is listed as failed"
-        click.echo(f"cleaned {printable(worker.name).plain}: {printable(result).plain}")
+        say(f"cleaned {worker.name}: {result}")
     if age is not None and not cleaned:
-        click.echo(f"found no worker without a heartbeat for {ago(age)}")
+        say(f"found no worker without a heartbeat for {ago(age)}")
 
 
 @workers.command("retry-stuck", short_help="Retry the jobs that failed because their worker was stuck.")
@@ -139,7 +139,7 @@ def retry_stuck(*, limit: int | None, yes: bool, app: str | None, backend: str |
     if as_json:
         print_json({"retried": retried})
     else:
-        click.echo(f"retried {pluralize(retried, 'job')} of stuck workers")
+        say(f"retried {pluralize(retried, 'job')} of stuck workers")
 
 
 def _clean_some(target: TaskHero, names: tuple[str, ...], *, yes: bool) -> list[CleanedWorker]:
@@ -157,7 +157,7 @@ def _clean_some(target: TaskHero, names: tuple[str, ...], *, yes: bool) -> list[
         for worker in chosen:
             job, age_of_run = doing(worker, details.now)
             parts = (job, age_of_run and f"for {age_of_run}", heartbeat_text(worker, details.now))
-            click.echo(printable(f"{worker.name}: {', '.join(part for part in parts if part)}").plain, err=True)
+            say(f"{worker.name}: {', '.join(part for part in parts if part)}", err=True)
         confirm(f"Clean {pluralize(len(chosen), 'worker')}?", yes=yes)
 
     async def force(app: TaskHero) -> list[CleanedWorker]:
