@@ -7,7 +7,7 @@ from datetime import UTC, datetime
 import pytest
 from worker_entries import NODE, NODE_WORKS, RUBY, RUBY_WORKS, foreign
 
-from taskhero.wire.dates import iso_offset, iso_z, ruby_time
+from taskhero.wire.dates import iso_z, ruby_time
 
 pytestmark = pytest.mark.anyio
 
@@ -15,7 +15,7 @@ pytestmark = pytest.mark.anyio
 def stamps(seconds):
     """The timestamps that other programs store, each *seconds* before the test's present."""
     return {
-        "heartbeat": {"heartbeat": iso_offset(seconds)},
+        "heartbeat": {"heartbeat": datetime.fromtimestamp(int(seconds), UTC).isoformat()},
         "ping": {"ping": int(seconds)},
         "started by node": {"started": str(int(seconds))},
         "started by ruby": {"started": ruby_time(seconds)},

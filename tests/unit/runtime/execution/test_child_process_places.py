@@ -31,7 +31,9 @@ def pool() -> Iterator[ProcessPool]:
 
     async def end() -> None:
         pool.close()
-        await asyncio.wait_for(pool.wait_closed(), WAIT)
+        async with asyncio.timeout(WAIT):
+            while pool._children:
+                await asyncio.sleep(0)
 
     asyncio.run(end())
 
