@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
     from rich.console import Console, ConsoleOptions
 
-__all__ = ["Paragraph", "Table", "ellipsis_of", "truncated"]
+__all__ = ["Paragraph", "Table", "ellipsis_of", "sign", "truncated"]
 
 _MARGIN: Final = " "
 _GAP: Final = "   "
@@ -28,15 +28,16 @@ _LEAST: Final = 3
 
 def ellipsis_of(encoding: str) -> str:
     """Return the sign for omitted text in an encoding."""
-    return _sign("…", "...", encoding)
+    return sign("…", "...", encoding)
 
 
-def _sign(sign: str, otherwise: str, encoding: str) -> str:
+def sign(preferred: str, otherwise: str, encoding: str) -> str:
+    """Return a sign that an encoding has."""
     try:
-        sign.encode(encoding)
+        preferred.encode(encoding)
     except (LookupError, UnicodeEncodeError):
         return otherwise
-    return sign
+    return preferred
 
 
 def truncated(text: str, width: int, ellipsis: str) -> str:
@@ -104,7 +105,7 @@ class Table:
         yield Segment(self._line(self._headings, widths, ellipsis), bold)
         yield Segment.line()
         length = sum(widths) + len(_GAP) * (len(widths) - 1)
-        yield Segment(_MARGIN + _sign("─", "-", encoding) * min(length, room))
+        yield Segment(_MARGIN + sign("─", "-", encoding) * min(length, room))
         yield Segment.line()
         for row in rows:
             for cells in zip_longest(*map(self._lines, row, self._kinds, widths), fillvalue=""):

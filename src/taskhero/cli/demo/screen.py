@@ -9,14 +9,16 @@ import os
 import sys
 from typing import TYPE_CHECKING
 
-from rich.console import Console
 from rich.live import Live
 
 from taskhero.cli.demo import shop, tables
 from taskhero.cli.demo.board import Board
+from taskhero.cli.output import Console
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
+
+    from taskhero.cli.demo.board import Line
 
 __all__ = ["new_console", "run_demo"]
 
@@ -32,9 +34,11 @@ def new_console(*, color: bool | None) -> Console:
     """
     if isinstance(sys.stdout, io.TextIOWrapper):
         sys.stdout.reconfigure(errors="replace")  # a terminal may lack a character
+    if color is None and os.environ.get("NO_COLOR"):
+        color = False
     if color or (color is None and os.environ.get("FORCE_COLOR")):
         return Console(force_terminal=True, color_system="standard", highlight=False)
-    return Console(no_color=True if color is False else None, highlight=False)
+    return Console(color_system=None if color is False else "auto", highlight=False)
 
 
 async def run_demo(console: Console, *, live: bool) -> None:
@@ -46,15 +50,33 @@ async def run_demo(console: Console, *, live: bool) -> None:
 
     Raises:
         TimeoutError: Not all jobs ended within `TIMEOUT` seconds.
+        BrokenPipeError: The reader of the output has ended.
     """
-    board = Board(None if live else lambda line: console.print(tables.line(line), soft_wrap=True))
+    running = asyncio.current_task()
+    broken: list[BrokenPipeError] = []
+
+    def print_line(event: Line) -> None:
+        try:
+            console.print(tables.line(event), soft_wrap=True)
+        except BrokenPipeError as error:
+            # An event's handler cannot end the program.
+            broken.append(error)
+            if running is not None and len(broken) == 1:
+                running.cancel()
+
+    board = Board(None if live else print_line)
     board.listen(shop.app)
     console.print(tables.title())
-    async with asyncio.timeout(TIMEOUT), shop.app, shop.app.running(), _drawn(board, console, live=live):
-        await shop.open_shop(board)
-        board.script_ended()
-        await board.finished.wait()
-        summary = await tables.summary(shop.app, board)
+    try:
+        async with asyncio.timeout(TIMEOUT), shop.app, shop.app.running(), _drawn(board, console, live=live):
+            await shop.open_shop(board)
+            board.script_ended()
+            await board.finished.wait()
+            summary = await tables.summary(shop.app, board)
+    except asyncio.CancelledError:
+        if broken:
+            raise broken[0] from None
+        raise
     console.print(summary)
 
 

@@ -12,6 +12,8 @@ from rich.table import Table
 from rich.text import Text
 
 from taskhero.cli.demo.board import call
+from taskhero.cli.output import encoding
+from taskhero.cli.tables import sign
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -51,7 +53,8 @@ def title() -> RenderableType:
 
 def line(event: Line) -> Text:
     """Return a line of the event log in the colour of its kind."""
-    return Text.assemble((f"{event.at:5.1f} s  ", "dim"), (f"{event.kind:<10}", COLORS[event.kind]), event.text)
+    text = event.text.replace("→", sign("→", "->", encoding()))
+    return Text.assemble((f"{event.at:5.1f} s  ", "dim"), (f"{event.kind:<10}", COLORS[event.kind]), text)
 
 
 async def everything(app: TaskHero, board: Board, height: int) -> RenderableType:
@@ -92,7 +95,7 @@ async def _queues(app: TaskHero) -> RenderableType:
     table.add_column(justify="right")
     for name in QUEUES:
         length = await app.queue.length(name)
-        table.add_row(name, Text("█" * min(length, BAR), style=COLORS["enqueued"]), str(length))
+        table.add_row(name, Text(sign("█", "#", encoding()) * min(length, BAR), style=COLORS["enqueued"]), str(length))
     return Panel(table, title="queued jobs", border_style="dim", height=len(QUEUES) + 2)
 
 
