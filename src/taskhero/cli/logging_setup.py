@@ -20,13 +20,16 @@ from typing import TYPE_CHECKING, Any, Final, TextIO, TypeVar
 
 import click
 
+from taskhero._internal.display import time_text
+from taskhero._internal.escaping import escape, indent
+from taskhero.cli.streams import discard
 from taskhero.runtime.process.shutdown import set_exit_message_format
 
 if TYPE_CHECKING:
     from collections.abc import Callable
     from types import TracebackType
 
-__all__ = ["JsonFormatter", "TextFormatter", "log_options", "set_up_logging"]
+__all__ = ["JsonFormatter", "TextFormatter", "is_own_handler", "log_options", "own_handler", "set_up_logging"]
 
 _Command = TypeVar("_Command", bound="Callable[..., Any]")
 
@@ -39,7 +42,8 @@ LEVELS: Final = ("debug", "info", "warning", "error", "critical")
 _STANDARD_ATTRIBUTES: Final = frozenset(vars(logging.makeLogRecord({}))) | {"message", "asctime", "taskName"}
 _COLOURS: Final = {"DEBUG": "2", "INFO": "32", "WARNING": "33", "ERROR": "31", "CRITICAL": "1;31"}
 _MAX_ARGS: Final = 200
-_CONTROL: Final = re.compile(r"[\x00-\x09\x0b-\x1f\x7f-\x9f]")
+#: The end of a line, with the indentation that taskhero's own loggers add to the next one.
+_FURTHER_LINE: Final = re.compile(r"\n(?:    )?")
 
 
 def log_options(command: _Command) -> _Command:
@@ -76,14 +80,27 @@ def set_up_logging(log_format: str = "text", log_level: str = "info", *, stream:
         log_level: The lowest level that is logged.
         stream: The stream to log to instead.
     """
-    handler = _Handler(sys.stderr if stream is None else stream)
-    handler.setFormatter(JsonFormatter() if log_format == "json" else TextFormatter(color=_has_colour(handler.stream)))
     root = logging.getLogger()
-    for handler_before in [handler for handler in root.handlers if isinstance(handler, _Handler)]:
+    for handler_before in filter(is_own_handler, list(root.handlers)):
         root.removeHandler(handler_before)
-    root.addHandler(handler)
+    root.addHandler(own_handler(log_format, stream))
     root.setLevel(log_level.upper())
     _log_python_errors(log_format == "json")
+
+
+def own_handler(log_format: str = "text", stream: TextIO | None = None) -> logging.Handler:
+    """Return a handler that writes lines of this format to the standard error output or another stream."""
+    stream = sys.stderr if stream is None else stream
+    if stream is None:  # the program has no standard error output
+        return _Silent()
+    handler = _Handler(stream)
+    handler.setFormatter(JsonFormatter() if log_format == "json" else TextFormatter(color=_has_colour(stream)))
+    return handler
+
+
+def is_own_handler(handler: logging.Handler) -> bool:
+    """Return whether `own_handler` returned this handler."""
+    return isinstance(handler, (_Handler, _Silent))
 
 
 def _log_python_errors(enabled: bool) -> None:
@@ -125,7 +142,24 @@ def _exit_message(text: str) -> str:
 
 
 class _Handler(logging.StreamHandler[TextIO]):
-    """A handler that `set_up_logging` can distinguish from the user's handlers."""
+    """A handler that continues if its stream lacks a character or has lost its reader."""
+
+    def format(self, record: logging.LogRecord) -> str:
+        """Return the line with the characters escaped that the stream lacks."""
+        encoding = getattr(self.stream, "encoding", None)
+        line = super().format(record)
+        return line.encode(encoding, "backslashreplace").decode(encoding) if encoding else line
+
+    def handleError(self, record: logging.LogRecord) -> None:  # noqa: N802 - the name of logging
+        """Discard the rest of the log if the stream cannot be written. The jobs matter more."""
+        if isinstance(sys.exception(), OSError):
+            discard(self.stream)
+        else:
+            super().handleError(record)
+
+
+class _Silent(logging.NullHandler):
+    """The handler of a program without a standard error output."""
 
 
 def _has_colour(stream: TextIO) -> bool:
@@ -135,10 +169,9 @@ def _has_colour(stream: TextIO) -> bool:
 
 
 class TextFormatter(logging.Formatter):
-    """``10:32:04.123 INFO  taskhero.worker  task 'add' succeeded in 0.003 s, from queue 'math' args=[1, 2]``.
+    """``2027-01-15 10:32:04.123+01:00 INFO     taskhero.worker  task 'add' from queue 'math' succeeded in 0.003 s``.
 
-    The time is local. Further lines are indented and control characters are escaped, so that a job's data cannot
-    imitate a log line.
+    Further lines are indented and control characters are escaped, so that a job's data cannot imitate a log line.
 
     Args:
         color: Whether to colour the level.
@@ -150,7 +183,7 @@ class TextFormatter(logging.Formatter):
 
     def format(self, record: logging.LogRecord) -> str:
         """See `logging.Formatter.format`."""
-        created = datetime.fromtimestamp(record.created).astimezone()
+        created = time_text(datetime.fromtimestamp(record.created, UTC), "milliseconds")
         level = f"{record.levelname:<8}"
         if self._color:
             level = f"\x1b[{_COLOURS.get(record.levelname, '0')}m{level}\x1b[0m"
@@ -158,8 +191,11 @@ class TextFormatter(logging.Formatter):
         if "job_args" in vars(record):
             args = _encoded(vars(record)["job_args"])
             text += f" args={args if len(args) <= _MAX_ARGS else args[:_MAX_ARGS] + '...'}"
-        text += _traceback(record, self, before="\n")
-        return f"{created:%H:%M:%S}.{created.microsecond // 1000:03} {level} {record.name}  {_escape(text)}"
+        text = _FURTHER_LINE.sub("\n    ", escape(text, keep="\n"))
+        if traceback := _traceback(record, self):
+            shown = indent(escape(traceback, keep="\n"))
+            text += f"\n    {shown}"
+        return f"{created} {level} {escape(record.name)}  {text}"
 
 
 class JsonFormatter(logging.Formatter):
@@ -196,10 +232,8 @@ def _message(record: logging.LogRecord) -> str:
         return f"{text} {_safe_repr(record.args)} (the arguments do not fit: {type(error).__name__})"
 
 
-def _traceback(record: logging.LogRecord, formatter: logging.Formatter, before: str = "") -> str:
-    if record.exc_info:
-        return before + formatter.formatException(record.exc_info)
-    return before + record.exc_text if record.exc_text else ""
+def _traceback(record: logging.LogRecord, formatter: logging.Formatter) -> str:
+    return formatter.formatException(record.exc_info) if record.exc_info else record.exc_text or ""
 
 
 def _encoded(value: Any) -> str:
@@ -214,8 +248,3 @@ def _safe_repr(value: Any) -> str:
         return repr(value)
     except Exception as error:  # noqa: BLE001 - a user's repr may raise anything
         return f"<a {type(value).__name__} whose repr raises {type(error).__name__}>"
-
-
-def _escape(text: str) -> str:
-    escaped = _CONTROL.sub(lambda match: repr(match[0])[1:-1], text)
-    return escaped.encode("utf-8", "backslashreplace").decode("utf-8").replace("\n", "\n    ")

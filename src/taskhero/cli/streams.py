@@ -10,7 +10,7 @@ import contextlib
 import errno
 import os
 import sys
-from io import TextIOWrapper
+from io import RawIOBase, TextIOWrapper
 from pathlib import Path
 from typing import Final, NoReturn, TextIO
 
@@ -36,6 +36,10 @@ def prepare_streams() -> None:
             os.set_inheritable(os.open(os.devnull, os.O_RDWR), True)  # noqa: FBT003 - it has no name
         if getattr(sys, name) is None:
             setattr(sys, name, _null_stream(name))
+    if isinstance(getattr(sys.stdout, "buffer", None), RawIOBase):
+        # With PYTHONUNBUFFERED, Python does not notice that only a part of a text was written.
+        number, encoding = sys.stdout.fileno(), sys.stdout.encoding
+        sys.stdout = open(number, "w", 1, encoding, sys.stdout.errors, closefd=False)  # noqa: SIM115 - until the exit
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, TextIOWrapper) and stream.errors in {"strict", "surrogateescape"}:
             stream.reconfigure(errors="backslashreplace")

@@ -30,6 +30,7 @@ OTHER_VARIABLES: Final = frozenset(
     {
         "TASKHERO_APP",
         "TASKHERO_BACKEND",
+        "TASKHERO_LOG_CONFIG",
         "TASKHERO_LOG_FORMAT",
         "TASKHERO_LOG_LEVEL",
         "TASKHERO_PARENT_PIPE",

@@ -16,7 +16,9 @@ from taskhero._internal.logs import get_logger
 from taskhero.cli.app_loader import app_option, load_app, require_app, search_here, top_module
 from taskhero.cli.groups import error_text
 from taskhero.cli.hints import HintingCommand
-from taskhero.cli.logging_setup import log_options, set_up_logging
+from taskhero.cli.log_config import WorkLog, log_config_option
+from taskhero.cli.logging_setup import log_options
+from taskhero.cli.output import utc_option
 from taskhero.errors import InvalidSettings, TaskheroError
 from taskhero.runtime.process.control_signals import control_signals_kept
 from taskhero.settings import Settings
@@ -31,6 +33,10 @@ __all__ = ["work"]
 _logger = get_logger("taskhero.worker")
 
 
+#: Options with a value that a supervisor passes on as they are.
+_WITH_VALUE = ("app", "min_processors", "max_processors", "tasks", "backend", "log_format", "log_level", "log_config")
+
+
 @attrs.frozen(kw_only=True)
 class _Options:
     """The options of one worker process."""
@@ -43,8 +49,10 @@ class _Options:
     tasks: Path | None
     backend: str | None
     burst: bool
-    log_format: str
-    log_level: str
+    log_format: str | None
+    log_level: str | None
+    log_config: str | None
+    utc: bool
 
     def changes(self) -> dict[str, Any]:
         """Return the settings that replace the app's."""
@@ -61,14 +69,13 @@ class _Options:
         words = [sys.executable, "-m", "taskhero", "work"]
         for queue in self.queue:
             words += ["--queue", queue]
-        for name in ("app", "min_processors", "max_processors", "tasks", "backend", "log_format", "log_level"):
+        for name in _WITH_VALUE:
             value = getattr(self, name)
             if value is not None:
                 words += [f"--{name.replace('_', '-')}", str(value)]
         if self.scheduler is not None:
             words.append("--scheduler" if self.scheduler else "--no-scheduler")
-        if self.burst:
-            words.append("--burst")
+        words += [f"--{name}" for name in ("burst", "utc") if getattr(self, name)]
         return words
 
 
@@ -120,7 +127,10 @@ def _refuse_commas(_context: click.Context, _option: click.Parameter, values: tu
 @click.option("--burst", is_flag=True, help="Exit when the queues are empty, without waiting for delayed jobs.")
 @click.option("--reload", is_flag=True, help="Restart when a Python file changes, for development.")
 @log_options
-def work(*, app: str | None, processes: int, reload: bool, **params: Any) -> None:
+@log_config_option
+@utc_option(exposed=True)
+@click.pass_context
+def work(context: click.Context, /, *, app: str | None, processes: int, reload: bool, **params: Any) -> None:
     """Run the jobs of an app until SIGTERM, SIGINT, SIGQUIT or SIGHUP.
 
     Options beat the environment, pyproject.toml and the app's settings. The default is 1 to 10 jobs at once and a
@@ -139,19 +149,26 @@ def work(*, app: str | None, processes: int, reload: bool, **params: Any) -> Non
 
     Exit codes: 0 after a stop, 1 if the app or the backend cannot be used, 2 for a wrong option.
     """  # noqa: D301 - \b tells click to keep the lines
+    log = WorkLog(context)
+    # The processes of a supervisor find out for themselves what is given and what the app configures.
+    params |= {"log_format": log.format, "log_level": log.level}
     options = _Options(app=app or (None if params["tasks"] else require_app(app)), **params)
-    set_up_logging(options.log_format, options.log_level)
     try:
         with control_signals_kept():
-            if reload or processes > 1:
+            if reload:
+                log.around(lambda: None)
+                _supervise(options, processes, reload=reload)
+            elif processes > 1:
+                # Report an error once, instead of once by each process.
+                log.around(lambda: _open_app(options))
                 _supervise(options, processes, reload=reload)
             else:
-                _run(_open_app(options), burst=options.burst)
+                _run(log.around(lambda: _open_app(options)), burst=options.burst)
     except click.UsageError:
         raise
     except (TaskheroError, click.ClickException) as error:
         text = error.message if isinstance(error, click.ClickException) else error_text(error)
-        if options.log_format != "json":
+        if not log.is_json:
             raise click.ClickException(text) from None
         _logger.critical("%s", text)
         sys.exit(1)
@@ -224,9 +241,6 @@ def _supervise(options: _Options, processes: int, *, reload: bool) -> None:
     from taskhero.runtime.process.shutdown import ShutdownSignal
     from taskhero.runtime.process.supervisor import Supervisor
 
-    if not reload:
-        # Report an error once, instead of once by each process.
-        _open_app(options)
     watcher = FileWatcher(_folders(options)) if reload else None
     supervisor: Supervisor | None = None
 
