@@ -16,6 +16,8 @@ from taskhero.wire.json import decode, encode, encode_any, encode_as_ruby, quote
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from taskhero.wire.json_writer import PathOf
+
 __all__ = [
     "MARK_KEYS",
     "check_queue_name",
@@ -100,13 +102,14 @@ def _head(name: str, queue: str) -> str:
     return f'{{"class":{quote(_check_name(name))},"queue":{quote(check_queue_name(queue))},"args":'
 
 
-def encode_job(name: str, args: Sequence[Any], queue: str) -> str:
+def encode_job(name: str, args: Sequence[Any], queue: str, path: str | PathOf = "args") -> str:
     """Write a job as node-resque does: ``{"class":"add","queue":"math","args":[1,2]}``.
 
     Args:
         name: The task's name.
         args: The job's arguments, a list or tuple.
         queue: The queue of the job.
+        path: The name of *args* in error messages, or a function that returns how they call a part of it.
 
     Raises:
         InvalidArguments: The name is empty, or the arguments cannot be written (see `taskhero.wire.json.encode`).
@@ -116,7 +119,7 @@ def encode_job(name: str, args: Sequence[Any], queue: str) -> str:
         raise InvalidArguments(f"args must be a list or tuple, not {short_repr(args)} of type {type(args).__name__}.")
     if type(name) is not str or type(queue) is not str:
         name, queue = _check_name(name), check_queue_name(queue)
-    return f"{_head(name, queue)}{encode(args)}}}"
+    return f"{_head(name, queue)}{encode(args, path=path)}}}"
 
 
 def equivalent_payloads(name: str, args: Sequence[Any], queue: str) -> tuple[str, ...]:

@@ -10,12 +10,15 @@ import json
 import sys
 from itertools import chain
 from math import inf
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
 from taskhero._internal.display import short_repr
 from taskhero.errors import Undecodable
 from taskhero.wire.json_internals import make_dump, make_scan
 from taskhero.wire.json_writer import LENIENT, MAX_LEVELS_WRITTEN, RUBY, STRICT, SURROGATE, quote, write
+
+if TYPE_CHECKING:
+    from taskhero.wire.json_writer import PathOf
 
 __all__ = ["MAX_LEVELS_READ", "MAX_LEVELS_WRITTEN", "decode", "encode", "encode_any", "encode_as_ruby", "quote"]
 
@@ -57,14 +60,14 @@ def _is_plain(value: Any, room: int) -> bool:
 # --- writing: the three forms ------------------------------------------------------------------------------------
 
 
-def encode(value: Any, *, path: str = "args") -> str:
+def encode(value: Any, *, path: str | PathOf = "args") -> str:
     """Write the arguments of a job.
 
     Tuples become arrays. Subclasses of str, int, float, list and dict are written as their base class.
 
     Args:
         value: None, bool, int, float, str, list, tuple or dict with str keys, nested up to 90 levels.
-        path: The name of *value* in error messages.
+        path: The name of *value* in error messages, or a function that returns how they call a part of it.
 
     Returns:
         The output of ``JSON.stringify``, except that integers are exact.
@@ -86,7 +89,7 @@ def encode(value: Any, *, path: str = "args") -> str:
     return write(value, STRICT, path)
 
 
-def encode_as_ruby(value: Any, *, path: str = "args") -> str:
+def encode_as_ruby(value: Any, *, path: str | PathOf = "args") -> str:
     """Write a value as Ruby's json library does: like `encode`, but ``1.0``, ``1.0e+21``, and keys in their order.
 
     Raises:

@@ -15,7 +15,10 @@ from taskhero.errors import InvalidArguments
 from taskhero.wire.json_internals import make_quote
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator
+    from collections.abc import Callable, Iterable, Iterator, Sequence
+
+    #: Returns how an error message calls a part of a value. The keys and positions lead to it, outermost first.
+    PathOf = Callable[[Sequence[object]], str]
 
 __all__ = [
     "LENIENT",
@@ -193,8 +196,8 @@ def _float(value: float, style: Style) -> str:
     return "null"  # as JSON.stringify does
 
 
-def write(value: Any, style: Style, path: str = "args") -> str:
-    """Write any value in a style. Error messages call it *path*.
+def write(value: Any, style: Style, path: str | PathOf = "args") -> str:
+    """Write any value in a style. *path* is its name in error messages, or returns how they call a part of it.
 
     Raises:
         InvalidArguments: A part cannot be written in this style. The message names it and says what to pass instead.
@@ -202,4 +205,6 @@ def write(value: Any, style: Style, path: str = "args") -> str:
     try:
         return _text(value, style, style.levels)
     except _Unencodable as culprit:
-        raise InvalidArguments(f"{path_to(path, reversed(culprit.steps))} {culprit.reason}.") from None
+        steps = culprit.steps[::-1]
+        place = path(steps) if callable(path) else path_to(path, steps)
+        raise InvalidArguments(f"{place} {culprit.reason}.") from None

@@ -6,6 +6,7 @@ import math
 from itertools import islice
 from typing import TYPE_CHECKING, Any
 
+from taskhero._internal.display import time_text
 from taskhero.backends.protocol import DelayedJobEntry, Entry, ScheduleResult
 from taskhero.engine.queue.context import QueueContext
 from taskhero.engine.queue.delayed import DelayedJobs
@@ -15,6 +16,7 @@ from taskhero.engine.queue.part import storing
 from taskhero.engine.queue.periodic import PeriodicAdmin
 from taskhero.engine.queue.queued import QueuedJobs
 from taskhero.engine.queue.workers import WorkerAdmin
+from taskhero.engine.task.parameter_path import parameter_path
 from taskhero.engine.task.signature import wire_args
 from taskhero.engine.time.instants import delay_of, due_time_after, instant_of, to_datetime
 from taskhero.errors import AlreadyScheduled, BackendRefused, InvalidArguments, PartlyRefused, UnknownTask
@@ -22,7 +24,7 @@ from taskhero.models import Job
 from taskhero.wire.jobs import check_queue_name, encode_job
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
+    from collections.abc import Iterable, Iterator, Sequence
     from datetime import datetime, timedelta
 
     from taskhero.engine.queue.admission import Admitted
@@ -88,9 +90,9 @@ class Queue(QueuedJobs, DelayedJobs, FailedJobs, PeriodicAdmin, Locks, WorkerAdm
             InvalidArguments, NotConnected, BackendError: As for `enqueue`.
         """
         if isinstance(jobs, (list, tuple)):
-            ready = iter([(job, _encode(job)) for job in jobs])
+            ready = iter([(job, self._encode(job)) for job in jobs])
         else:
-            ready = ((job, _encode(job)) for job in jobs)
+            ready = ((job, self._encode(job)) for job in jobs)
         return await self._push_all(ready)
 
     def job(self, name: str, args: object = (), queue: str | None = None) -> Job:
@@ -124,7 +126,7 @@ class Queue(QueuedJobs, DelayedJobs, FailedJobs, PeriodicAdmin, Locks, WorkerAdm
             True if it was stored, False if a plugin refused it.
         """
         self.context.check()
-        raw = _encode(job)
+        raw = self._encode(job)
         admitted = await self._admission.admit(job)
         if admitted is None:
             return False
@@ -208,9 +210,20 @@ class Queue(QueuedJobs, DelayedJobs, FailedJobs, PeriodicAdmin, Locks, WorkerAdm
 
     # --- helpers
 
+    def _encode(self, job: Any) -> str:
+        if not isinstance(job, Job):
+            raise TypeError(f"{job!r} is not a Job: create one with task.job(...) or queue.job(name, args, queue)")
+        if job.problem is not None:
+            raise InvalidArguments(f"this entry cannot be enqueued, because it cannot be decoded: {job.problem}")
+
+        def path(steps: Sequence[object]) -> str:
+            return parameter_path(self.context.tasks.get(job.name), job.args, steps)
+
+        return encode_job(job.name, job.args, job.queue, path)
+
     async def _schedule(self, job: Job, at: float, delay: float | None = None, *, suppress: bool) -> bool:
         self.context.check()
-        raw = _encode(job)
+        raw = self._encode(job)
         admitted = await self._admission.admit(job, at, delay)
         if admitted is None:
             return False
@@ -262,19 +275,11 @@ class Queue(QueuedJobs, DelayedJobs, FailedJobs, PeriodicAdmin, Locks, WorkerAdm
         return sum(map(bool, answers))
 
 
-def _encode(job: Any) -> str:
-    if not isinstance(job, Job):
-        raise TypeError(f"{job!r} is not a Job: create one with task.job(...) or queue.job(name, args, queue)")
-    if job.problem is not None:
-        raise InvalidArguments(f"this entry cannot be enqueued, because it cannot be decoded: {job.problem}")
-    return encode_job(job.name, job.args, job.queue)
-
-
 def _already_scheduled(job: Job, entry: DelayedJobEntry) -> AlreadyScheduled:
     if entry.at is None:
         when = f"the same second, {entry.delay:g} s from now"
     else:
-        when = to_datetime(math.ceil(entry.at)).isoformat()
+        when = time_text(to_datetime(math.ceil(entry.at)), separator="T")
     return AlreadyScheduled(
         f"a job of {job.name!r} with the same arguments is already delayed to {when}; "
         "pass suppress_duplicate=True to return False instead"
