@@ -69,8 +69,6 @@ class WorkLog:
         Raises:
             click.UsageError: The file of ``--log-config`` cannot be used.
         """
-        # This package logs at level DEBUG each variable that is not set.
-        logging.getLogger("typed_settings").setLevel(logging.INFO)
         if self.config == _NONE:
             result = load()
         elif self.config:
@@ -148,11 +146,12 @@ def _is_configured(preset: _Preset) -> bool:
 def _is_bare(handler: logging.Handler) -> bool:
     """Return whether this is the handler that ``logging.info()`` adds if there is none. It expresses no wish."""
     form = handler.formatter
+    probe = logging.makeLogRecord({"msg": "message", "name": "name", "levelname": "LEVEL"})
     return (
         type(handler) is logging.StreamHandler
         and handler.stream is sys.stderr
         and type(form) is logging.Formatter
-        and form._fmt == logging.BASIC_FORMAT  # noqa: SLF001 - there is no other way to read it
+        and form.format(probe) == logging.Formatter(logging.BASIC_FORMAT).format(probe)
     )
 
 

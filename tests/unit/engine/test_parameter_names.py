@@ -37,6 +37,10 @@ async def as_object(x: Any) -> None: ...
 async def as_list(*, x: Any, y: Any = 1) -> None: ...
 
 
+@app.task
+async def mixed(x: Any, *more: Any, to: Any, **others: Any) -> None: ...
+
+
 @pytest.mark.anyio
 @pytest.mark.parametrize(
     ("enqueue", "path"),
@@ -54,6 +58,10 @@ async def as_list(*, x: Any, y: Any = 1) -> None: ...
         (lambda: anything.enqueue(z={3}), "task 'anything': z is {3}"),
         (lambda: as_object.enqueue(x={3}), "task 'as_object': x is {3}"),
         (lambda: as_list.enqueue(x=1, y={3}), "task 'as_list': y is {3}"),
+        (lambda: mixed.enqueue(1, {2}, to=1), "task 'mixed': more[0] is {2}"),
+        (lambda: mixed.enqueue(1, 2, to={1}), "task 'mixed': to is {1}"),
+        (lambda: mixed.enqueue({"to": {1}}, to=1), "task 'mixed': x.to is {1}"),
+        (lambda: mixed.enqueue(1, to=1, by={1}), "task 'mixed': by is {1}"),
         (lambda: app.queue.enqueue("both", [1, {2}]), "task 'both': y is {2}"),
         (lambda: app.queue.enqueue_in(3, "mail", {"to": {2}}), "task 'mail': to is {2}"),
         (lambda: app.queue.enqueue_many([both.job(1, {2})]), "task 'both': y is {2}"),

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import sys
 from typing import TYPE_CHECKING, Any
 
 import attrs
@@ -81,11 +82,13 @@ def status(app: str | None, backend: str | None, interval: float, *, watch: bool
         else:
             console().print(_render(snapshot))
         return
+    on_terminal = sys.stdout.isatty()
+    out = console(live=on_terminal)
     # Ctrl-C is the normal end.
     with contextlib.suppress(KeyboardInterrupt):
         if as_json:
             run_connected(target, lambda app: _watch(app, interval, lambda snapshot: print_json(snapshot.values)))
-        elif (out := console(live=True)).is_terminal:
+        elif on_terminal and not out.is_dumb_terminal:
             with Live(console=out, auto_refresh=False) as screen:
                 run_connected(target, lambda app: _watch(app, interval, lambda snapshot: _draw(screen, snapshot)))
         else:
