@@ -10,6 +10,7 @@ from datetime import UTC, datetime, timedelta
 import pytest
 from any_args import AnyArgs
 from harm_rules import harms
+from polling import until
 from processes import Workers
 from ruby_pruning import pruned
 from state_watcher import Watcher, look
@@ -92,9 +93,7 @@ async def test_a_full_run_leaves_nothing_in_redis_at_any_moment_that_hurts_anoth
                 await app.queue.enqueue("nobody knows this", [1], "work")
                 victim.kill()
                 await stage.happened("rescue")
-                async with asyncio.timeout(20):
-                    while is_left_to_do(look(place.url)):
-                        await asyncio.sleep(0.01)
+                await until(lambda: not is_left_to_do(look(place.url)))
                 stats = await app.queue.stats()
         end = look(place.url)
     assert watcher.harms() == set()
@@ -196,9 +195,8 @@ async def test_a_worker_that_is_pruned_is_there_again_within_a_heartbeat_with_it
         await stage.redis(app, "SREM", "resque:workers", worker)
         await stage.redis(app, "HDEL", "resque:workers:heartbeat", worker)
         await stage.redis(app, "DEL", f"resque:worker:{worker}:started")
-        async with asyncio.timeout(2 * 0.3 + 2):
-            while (now := look(place.url)).get("workers", ("", 0, ()))[2] != (worker,):
-                await asyncio.sleep(0.01)
+        await until(lambda: look(place.url).get("workers", ("", 0, ()))[2] == (worker,), 2 * 0.3 + 2)
+        now = look(place.url)
         assert now[f"worker:{worker}"] == before[f"worker:{worker}"]
         assert worker in now["workers:heartbeat"][2]
         assert harms(now) == []
@@ -217,9 +215,7 @@ async def test_a_worker_that_node_cleans_away_is_there_again_within_a_heartbeat(
         assert len(workers) == 3
         for worker in workers:
             await resque.queue("forceCleanWorker", worker.removesuffix(":work"))
-        async with asyncio.timeout(2 * 0.3 + 2):
-            while set(look(place.url).get("workers", ("", 0, ()))[2]) != set(workers):
-                await asyncio.sleep(0.01)
+        await until(lambda: set(look(place.url).get("workers", ("", 0, ()))[2]) == set(workers), 2 * 0.3 + 2)
         assert harms(look(place.url), but=frozenset({KNOWN})) == []
 
 

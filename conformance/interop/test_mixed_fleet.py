@@ -7,6 +7,7 @@ import contextlib
 from collections import Counter
 
 import pytest
+from polling import until
 from processes import Workers
 from state_watcher import look
 
@@ -40,13 +41,15 @@ async def test_10000_jobs_of_both_producers_are_performed_once_each_by_a_mixed_f
             await node("declare", {"quick": {}})
             await node("start", "worker", kind, {"queues": ["work"], **options})
         producer = make_resque()
+
+        async def all_processed():
+            return (await app.queue.stats()).get("processed", 0) >= JOBS
+
         await asyncio.gather(
             feed_by_node(producer, range(0, JOBS, 2)),
             feed_from_here(app, range(1, JOBS, 2)),
         )
-        async with asyncio.timeout(60):
-            while (await app.queue.stats()).get("processed", 0) < JOBS:
-                await asyncio.sleep(0.05)
+        await until(all_processed, 60)
         ours, theirs = await app.queue.stats(), await producer.queue("stats")
         assert ours == {name: int(count) for name, count in theirs.items()}
         by_node = [await node("performed", 0) for node in nodes]

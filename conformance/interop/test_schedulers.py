@@ -10,6 +10,7 @@ import time
 from collections import Counter
 
 import pytest
+from polling import until
 from processes import Workers
 from state_watcher import Watcher, look
 
@@ -36,7 +37,7 @@ async def test_nodes_and_ours_lead_side_by_side_and_touch_only_what_is_their_own
         async with app.running():
             await stage.happened("leader")
             ours = value(look(place.url), OUR_LEASE)
-            # So long that neither still held its own, had it not renewed it.
+            # Longer than each lease, so that both were renewed. node-resque has no clock that a test can set.
             begun = time.monotonic()
             while time.monotonic() < begun + 1.5:
                 assert value(look(place.url), NODE_LOCK) == name
@@ -67,13 +68,6 @@ async def delay(app, resque, jobs=JOBS, seconds=SECONDS):
     calls = [["enqueueAt", (first + n % seconds) * 1000, "due", "t", [n]] for n in theirs]
     await asyncio.gather(here(), resque("callsAtOnce", calls))
     return first
-
-
-async def until(condition):
-    """Wait for what no event tells."""
-    async with asyncio.timeout(20):
-        while not condition():
-            await asyncio.sleep(0.01)
 
 
 async def promoted(place, at_least):
@@ -200,6 +194,10 @@ async def test_nothing_is_promoted_while_rubys_lock_is_held_and_all_within_a_sec
     told = asyncio.Event()
     app = TaskHero(place.url, settings=Settings(scheduler=True, resque_scheduler_prefix=prefix))
     app.on("yielded")(lambda _event: told.set())
+
+    async def both_promoted():
+        return await app.queue.length("due") == 2
+
     async with app:
         place.command("SET", lock, "localhost:15788", "PX", 1500)
         for text in ('{"class":"t","queue":"due","args":[1]}', '{"class":"t","queue":"due","args":[2]}'):
@@ -212,8 +210,7 @@ async def test_nothing_is_promoted_while_rubys_lock_is_held_and_all_within_a_sec
                     assert await app.queue.length("due") == 0
                     await asyncio.sleep(0.02)
                 lapsed = time.monotonic()
-                while await app.queue.length("due") < 2:
-                    await asyncio.sleep(0.02)
+                await until(both_promoted)
                 assert time.monotonic() - lapsed < 1
     held = [dump for dump in watcher.seen if lock.removeprefix("resque:") in dump]
     assert held

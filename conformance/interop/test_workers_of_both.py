@@ -8,6 +8,7 @@ import time
 
 import pytest
 from any_args import EDGES, meaning
+from polling import until
 from processes import Workers
 
 from taskhero.clock import ManualClock
@@ -140,9 +141,11 @@ async def test_node_cleans_a_worker_of_ours_whose_job_goes_on(stage, resque):
         assert listed.job.name == failure["payload"]["class"] == "hold"
         same([listed.job.args, failure["payload"]["args"]], [list(EDGES)] * 2)
         # It is there again within a heartbeat, for its job is still in its hands.
-        async with asyncio.timeout(10):
-            while name not in await resque.queue("workers"):
-                await asyncio.sleep(0.02)
+
+        async def registered():
+            return name in await resque.queue("workers")
+
+        await until(registered)
         release.set()
         await stage.happened("success")
         assert await resque.queue("retryAndRemoveFailed", failure) is True

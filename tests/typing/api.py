@@ -257,7 +257,7 @@ async def the_queue() -> None:
 
 
 async def looking_and_mending() -> None:
-    """What `app.queue` shows, and how it is mended."""
+    """What `app.queue` shows, and how jobs are retried."""
     queue = app.queue
     assert_type(await queue.timestamps(), list[datetime])
     assert_type(await queue.delayed_at(datetime.now(UTC)), list[Job])
@@ -274,8 +274,8 @@ async def looking_and_mending() -> None:
     (failed,) = await queue.failed()
     assert_type(await queue.remove_failed(failed), int)
     assert_type(await queue.retry_and_remove_failed(failed), bool)
-    async for mended in queue.retry_all_failed(task="add", older_than=timedelta(hours=1)):
-        assert_type(mended.outcome, FailedJobOutcome)
+    async for retried in queue.retry_all_failed(task="add", older_than=timedelta(hours=1)):
+        assert_type(retried.outcome, FailedJobOutcome)
     queue.remove_all_failed(tsk="add")  # type: ignore[call-arg]
     assert_type(await queue.clean_old_workers(timedelta(hours=1)), dict[str, FailedJob])
     assert_type(await queue.force_clean_worker("host:1"), FailedJob | None)

@@ -65,7 +65,7 @@ class Registering:
 
     @hookimpl
     def taskhero_make_scheduler(self, ctx: SchedulerContext) -> Scheduler | None:
-        """None is no opinion."""
+        """None decides nothing."""
         return QuietScheduler(ctx) if ctx.settings.scheduler else None
 
     @hookimpl

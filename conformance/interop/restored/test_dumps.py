@@ -13,9 +13,10 @@ import pytest
 import raw_state
 import store_inspection
 from expected_state import Expected, freed, kept
+from polling import until
 from raw_state import elements, exact
 from redis_dumps import load
-from restored_dumps import MUCH_LATER, SOON, all_dumps, harmless, until, works
+from restored_dumps import MUCH_LATER, SOON, all_dumps, harmless, works
 from state_watcher import look
 
 from taskhero.clock import ManualClock

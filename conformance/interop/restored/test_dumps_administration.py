@@ -8,8 +8,9 @@ from datetime import UTC, datetime
 import pytest
 import raw_state
 from expected_state import Expected, freed, kept, same, without_workers
+from polling import until
 from raw_state import elements, exact
-from restored_dumps import SOON, dumps_with, harmless, until, works
+from restored_dumps import SOON, dumps_with, harmless, works
 from state_watcher import look
 
 from taskhero.clock import ManualClock

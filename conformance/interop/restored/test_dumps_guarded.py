@@ -8,8 +8,9 @@ from fnmatch import fnmatch
 import pytest
 import raw_state
 from expected_state import kept, same
+from polling import until
 from raw_state import elements
-from restored_dumps import SOON, all_dumps, dumps_in_which, dumps_with, until, works
+from restored_dumps import SOON, all_dumps, dumps_in_which, dumps_with, works
 from state_watcher import look
 
 from taskhero import current

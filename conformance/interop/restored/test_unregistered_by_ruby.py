@@ -9,6 +9,7 @@ import json
 import pytest
 import redis
 from harm_rules import harms
+from polling import until
 from processes import Workers
 from state_watcher import look
 
@@ -34,12 +35,6 @@ def unregister(url, worker, exception):
             pipe.delete(f"resque:stat:processed:{worker}")
             pipe.delete(f"resque:stat:failed:{worker}")
             pipe.execute()
-
-
-async def until(condition):
-    async with asyncio.timeout(20):
-        while not condition():
-            await asyncio.sleep(0.01)
 
 
 async def test_a_living_worker_that_ruby_takes_off_the_list_is_back_and_its_job_is_counted_once(place, stage):

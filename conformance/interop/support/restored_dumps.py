@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
-
 import pytest
 import raw_state
 from harm_rules import harms
@@ -13,7 +11,7 @@ from state_watcher import look
 
 from taskhero import current
 
-__all__ = ["MUCH_LATER", "SOON", "all_dumps", "dumps_in_which", "dumps_with", "harmless", "until", "works"]
+__all__ = ["MUCH_LATER", "SOON", "all_dumps", "dumps_in_which", "dumps_with", "harmless", "works"]
 
 #: All is due by the first that anybody delayed to soon after its dump; by the second, what was to wait for ever, too.
 SOON, MUCH_LATER = 3_000_000_000, 5_000_000_000
@@ -90,12 +88,3 @@ def _args(text):
     job = told.get("payload", told) if isinstance(told, dict) else None
     found = job.get("args") if isinstance(job, dict) else []
     return None if isinstance(found, list) else exact(found)
-
-
-async def until(condition):
-    """Wait for what no event tells."""
-    # The app goes on meanwhile, also if it holds already.
-    await asyncio.sleep(0)
-    async with asyncio.timeout(20):
-        while not condition():
-            await asyncio.sleep(0.01)

@@ -71,12 +71,12 @@ class ReportedCoroutine(Coroutine[Any, Any, T]):
         return self._coroutine.throw(*error)
 
     def close(self) -> None:
-        """Close the coroutine. This is no reason for an error."""
+        """Close the coroutine. This reports nothing."""
         self._call = None
         self._coroutine.close()
 
     def __bool__(self) -> bool:
-        """Raise `TypeError`: without ``await`` there is no result yet."""
+        """Raise `TypeError`: without ``await`` the result does not exist yet."""
         raise TypeError(f"{self._title()} has no truth value, because it is not awaited: {_ADVICE}")
 
     def __repr__(self) -> str:

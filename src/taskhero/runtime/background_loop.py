@@ -36,7 +36,7 @@ class BackgroundLoop:
         stepping -> sleeping            the step succeeded
         stepping -> waiting to retry    the step raised an error
         sleeping -> stepping            after the delay, or by `wake`
-        waiting to retry -> stepping    after the delay, or by `retry_now`
+        waiting to retry -> stepping    after the delay
         any state -> stopped            `stop`
 
     Args:
@@ -69,7 +69,6 @@ class BackgroundLoop:
         self._backoff = backoff
         self._first_delay = first_delay
         self._between_steps = InterruptibleSleep()
-        self._before_retry = InterruptibleSleep()
         self._task: asyncio.Task[None] | None = None
         self._stopping = False
 
@@ -109,10 +108,6 @@ class BackgroundLoop:
         """Sleep within a step, for *seconds* or until `wake`."""
         await self._between_steps.sleep(seconds)
 
-    def retry_now(self) -> None:
-        """End the delay after an error."""
-        self._before_retry.wake()
-
     def on_error(self, error: Exception) -> None:
         """Handle an error of a step, before the delay. Subclasses override it."""
 
@@ -120,9 +115,8 @@ class BackgroundLoop:
         if self._first_delay > 0:
             await self._between_steps.sleep(self._first_delay)
         while not self._stopping:
-            # The next step does what earlier calls of `wake` and `retry_now` ask for.
+            # The next step does what earlier calls of `wake` ask for.
             self._between_steps.clear()
-            self._before_retry.clear()
             try:
                 delay = await self._step()
             except Exception as error:  # noqa: BLE001 - the next step may succeed
@@ -130,7 +124,7 @@ class BackgroundLoop:
                     return
                 self._outage.failed(self._loop_name, error)
                 self.on_error(error)
-                await self._before_retry.sleep(min(self._backoff.next(), self.max_retry_delay))
+                await asyncio.sleep(min(self._backoff.next(), self.max_retry_delay))
             else:
                 self._outage.worked(self._loop_name)
                 self._backoff.reset()

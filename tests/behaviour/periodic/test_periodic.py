@@ -1,4 +1,4 @@
-"""Tasks with a frequency: one chain in the whole cluster, whoever declares them and whatever happens to a run."""
+"""Tasks with a frequency: one chain in the whole cluster, for any number of programs and after each ending of a run."""
 
 from __future__ import annotations
 

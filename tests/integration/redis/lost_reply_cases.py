@@ -98,7 +98,7 @@ async def lossy(redis_url: str, direct: RedisBackend):
 
 @attrs.frozen
 class Case:
-    """One verb: what stands before it, the call, what marks its request, and what can be seen of its effect."""
+    """One verb: what is stored before it, the call, what marks its request, and what can be seen of its effect."""
 
     verb: str
     prepare: Callable[[RedisBackend, RedisBackend], Awaitable[Any]]
@@ -126,7 +126,7 @@ async def keys(direct: RedisBackend) -> Any:
         }[kind]
         value = await run_command(direct, command[0], key, *command[1:])
         found[key] = sorted(value) if kind == b"set" else value
-    # Times, and wake-ups that nobody waits for, are not what is asked here.
+    # Times, and wake-ups without a waiting process, are not what is asked here.
     return {key: value for key, value in found.items() if b"wake" not in key and b":ping:" not in key}
 
 
@@ -141,7 +141,7 @@ async def a_claim(direct: RedisBackend, lossy: RedisBackend) -> Any:
 
 
 async def a_guarded_claim(direct: RedisBackend, lossy: RedisBackend) -> Any:
-    """Its queue-lock stands still, and an attempt of an equal job was counted."""
+    """Its queue-lock remains, and an attempt of an equal job was counted."""
     await lossy.register(P, [1, 2], 60)
     await direct.push([Entry("q", RAW, guards=(QueueLockGuard(QUEUED, 60),))])
     await run_command(direct, "SET", f"resque:{COUNTER}", 0)
@@ -309,7 +309,7 @@ def case_id(case: Case) -> str:
 
 
 async def counted(direct: RedisBackend) -> int:
-    """In how many places the one job stands, ended or not."""
+    """In how many places the one job is, ended or not."""
     total = 0
     for key in await run_command(direct, "KEYS", "*"):
         if key.startswith((b"resque:queue:", b"resque:delayed:")) or key == b"resque:failed":

@@ -17,7 +17,7 @@ def clock():
 
 @pytest.fixture
 async def app(clock):
-    """An app in memory whose time stands still, with a task of each kind."""
+    """An app in memory whose clock does not advance, with a task of each kind."""
     app = TaskHero(MemoryBackend(clock=clock), clock=clock)
 
     @app.task(queue="mail")

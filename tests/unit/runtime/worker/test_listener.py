@@ -68,6 +68,18 @@ def listen(waits: Waits, *, found: bool = True) -> None:
     waits.waiter.resume(("default",), all_queues=False, found=found)
 
 
+class Recorded(Backoff):
+    """Records its delays, which take no time."""
+
+    def __init__(self, delays: list[float]) -> None:
+        super().__init__()
+        self._delays = delays
+
+    def next(self) -> float:
+        self._delays.append(super().next())
+        return 0.0
+
+
 async def test_it_asks_for_nothing_as_long_as_nobody_wants_anything(waits: Waits) -> None:
     for _ in range(20):
         await asyncio.sleep(0)
@@ -247,12 +259,7 @@ async def test_wakeups_for_nothing_are_believed_less_and_less(waits: Waits) -> N
     """A store that wakes without end does not make the process spin."""
     slept: list[float] = []
 
-    class Recorded(Backoff):
-        def next(self) -> float:
-            slept.append(super().next())
-            return 0.0
-
-    waits.waiter.fruitless_backoff = Recorded()
+    waits.waiter.fruitless_backoff = Recorded(slept)
     waits.waiter.on_jobs = lambda _wakeup: listen(waits, found=False)
     waits.memory.wait = _at_once
     listen(waits)
@@ -265,17 +272,12 @@ async def test_wakeups_for_nothing_are_believed_less_and_less(waits: Waits) -> N
 async def test_wakeups_whose_jobs_take_all_slots_are_not_fruitless(waits: Waits) -> None:
     slept: list[float] = []
 
-    class Recorded(Backoff):
-        def next(self) -> float:
-            slept.append(super().next())
-            return 0.0
-
     def fill_slots(_wakeup: Wakeup) -> None:
         """The claim took a job, so no slot is free; the next round settles it, and finds no other job."""
         waits.waiter.suspend()
         listen(waits, found=False)
 
-    waits.waiter.fruitless_backoff = Recorded()
+    waits.waiter.fruitless_backoff = Recorded(slept)
     waits.waiter.on_jobs = fill_slots
     waits.memory.wait = _at_once
     listen(waits)
