@@ -106,7 +106,9 @@ class Fleet:
     async def is_connected(self, master, since):
         """Each process has renewed its lease there, waits there, and uses its pool there (or has none to use)."""
         with Redis(port=master.port) as client:
-            leases = [since_epoch(client) + LEASE * 1000] * len(WORKERS)
+            # A renewal after *since* counts: the next one may come a whole interval after this call.
+            begin = since_epoch(client) - 1000 * (time.monotonic() - since)
+            leases = [begin + LEASE * 1000] * len(WORKERS)
             await until(lambda: all(map(le, leases, sorted(renewed(client, self._namespace)))), since + IN_TIME)
         await until(lambda: all(waits(master, name) for name in WORKERS), since + IN_TIME)
         assert connections(master, "producer")
